@@ -1,0 +1,190 @@
+"""The neutral side of every carrier protocol: what a client takes, what it gives, and nothing of any vendor.
+
+Each client is total: a method returns, or raises an error of `app.carriers.errors`. A client holds no database,
+no settings object and no retry loop: retrying is the operation's decision, made once and visible in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from app.domain.cycles import Cycle
+from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
+
+Argument = str | int | bool | None
+Arguments = Mapping[str, Argument]
+"""An operation's arguments as the API names them: `imei`, `bytes`, `province`, `months`, `product_code` …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimRef:
+    """The identities of a card that some protocol may address it by."""
+
+    iccid: str
+    msisdn: str | None = None
+    imsi: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The carrier took a change. `settled`: in force now; otherwise accepted and being done, `reference` to ask by.
+
+    `already`: the card was so before, nothing was changed. `result`: what the caller is to see (a real-name URL).
+    """
+
+    settled: bool
+    reference: str | None = None
+    already: bool = False
+    result: Mapping[str, str] | None = None
+
+
+class ProgressState(StrEnum):
+    """How an accepted change goes. `untold`: the carrier has no word for it, the snapshot must tell."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    UNTOLD = "untold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The carrier's word on one accepted change, with its own code where it failed."""
+
+    state: ProgressState
+    carrier_code: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierHold:
+    """A stop reason in the carrier's code, translated (LC-15)."""
+
+    code: HoldCode
+    carrier_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimSnapshot:
+    """The carrier's word on a card as of an instant. None = the carrier did not say (never "no").
+
+    `state` is the neutral state (LC-13), None for a code no table knows; `code` is always the raw code.
+    `in_progress`: the carrier is still doing something on the card. `threshold` is bytes.
+    """
+
+    iccid: str
+    state: SimState | None
+    code: str
+    as_of: datetime
+    holds: tuple[CarrierHold, ...] = ()
+    in_progress: bool | None = None
+    activated_on: date | None = None
+    expires_on: date | None = None
+    imei: str | None = None
+    real_named: bool | None = None
+    network_cut: bool | None = None
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFigure:
+    """Bytes used in a cycle (or on a day) by the carrier's count; `as_of` is the end of what it covers (US-5)."""
+
+    iccid: str
+    used: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayUsage:
+    """Bytes used on one day in the carrier's zone."""
+
+    iccid: str
+    day: date
+    used: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Whether the card is online now, and how (`/session`)."""
+
+    online: bool
+    as_of: datetime
+    ip: str | None = None
+    rat: str | None = None
+    imei: str | None = None
+    apn: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of `simgate carriers check`: what was tried, whether it worked, and in words what is wrong."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One card's end in a batch of changes: a receipt or an error of the tree, never both."""
+
+    iccid: str
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+
+class CarrierClient(Protocol):
+    """One protocol of one carrier account."""
+
+    protocol: ProtocolName
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change. Raises: any of the tree; `UnsupportedOperation` before anything is sent."""
+        ...
+
+    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+        """Ask for the same change on many cards in the fewest calls; at most `change_batch(kind)` cards a call."""
+        ...
+
+    def change_batch(self, kind: OperationKind) -> int:
+        """How many cards one call of `change_many` carries: 1 where the protocol has no batch for this kind."""
+        ...
+
+    async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
+        """How the change with this reference goes. Raises: query errors of the tree."""
+        ...
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """The carrier's word on these cards, in the fewest calls; cards it does not know are left out."""
+        ...
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Bytes used in a cycle, in the fewest calls; cards without a figure are left out."""
+        ...
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """Bytes per day, both days included. Raises `UnsupportedOperation` where the protocol has none."""
+        ...
+
+    async def changed_since(self, since: datetime) -> list[str] | None:
+        """ICCIDs whose state changed since then, by the protocol's change list; None where it has none."""
+        ...
+
+    async def session(self, sim: SimRef) -> Session:
+        """Whether the card is online. Raises `UnsupportedOperation` where the protocol cannot tell."""
+        ...
+
+    async def check(self) -> list[Finding]:
+        """Try the credentials, one read and the clock; says in words what is wrong. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...

@@ -1,0 +1,47 @@
+"""The only place that reads the time.
+
+`SystemClock` is real time. `OffsetClock` is real time moved forwards by an offset that sandbox mode keeps in a
+database row (`api.md`, One clock); without one it reads as real time.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Whoever can say what time it is, as an aware UTC instant."""
+
+    def now(self) -> datetime:
+        """The instant now."""
+        ...
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        """The instant now, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+class OffsetClock:
+    """Real time plus an offset that only grows."""
+
+    def __init__(self, offset: timedelta = timedelta()) -> None:
+        self.offset = offset
+
+    def now(self) -> datetime:
+        """The instant now with the offset applied, aware, in UTC."""
+        return datetime.now(UTC) + self.offset
+
+    def adopt(self, offset: timedelta) -> None:
+        """Take the offset that another process wrote, if it lies ahead of ours."""
+        self.offset = max(self.offset, offset)
+
+
+def monotonic() -> float:
+    """Seconds for measuring durations; never for telling the time."""
+    return time.perf_counter()

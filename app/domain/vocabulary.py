@@ -1,0 +1,160 @@
+"""The field's words: every closed set of names that table, class, route, metric and doc share.
+
+The values are the words of the wire and of the database (`api.md`, `rules.md` LC, ST, OP-1).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Carrier(StrEnum):
+    """Whose network the card is on."""
+
+    CMCC = "cmcc"
+    CUCC = "cucc"
+    CTCC = "ctcc"
+    OVERSEAS = "overseas"
+
+
+class Supplier(StrEnum):
+    """Under whose terms the card was sold (TM-1)."""
+
+    FLEXEM = "flexem"
+    GSL = "gsl"
+    STANDARD = "standard"
+
+
+class SimState(StrEnum):
+    """Neutral states (LC); `suspended` is only ever shown, never an underlying state (ST)."""
+
+    INVENTORY = "inventory"
+    TESTING = "testing"
+    SILENT = "silent"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class HoldCode(StrEnum):
+    """Why a card is stopped (ST-1 to ST-17)."""
+
+    MANUAL = "manual"
+    OVER_QUOTA = "over_quota"
+    OVER_THRESHOLD = "over_threshold"
+    POOL_EXHAUSTED = "pool_exhausted"
+    PLAN_EXPIRED = "plan_expired"
+    DEVICE_MISMATCH = "device_mismatch"
+    PHONE_MISUSE = "phone_misuse"
+    HIGH_RISK_REGION = "high_risk_region"
+    OUT_OF_REGION = "out_of_region"
+    NOT_REAL_NAMED = "not_real_named"
+    CARRIER_CONTROL = "carrier_control"
+    POOL_FROZEN = "pool_frozen"
+    POOL_THRESHOLD = "pool_threshold"
+    ARREARS = "arrears"
+    POLICY_CUTOFF = "policy_cutoff"
+    NETWORK_CUT = "network_cut"
+    VIOLATION = "violation"
+
+
+class HoldSource(StrEnum):
+    """Who put the hold on: a caller's operation, a rule of ours, or the carrier's own word (ST-24)."""
+
+    CALLER = "caller"
+    GATEWAY = "gateway"
+    CARRIER = "carrier"
+
+
+class OperationKind(StrEnum):
+    """What may be asked for a card (OP-1)."""
+
+    ACTIVATE = "activate"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBIND = "rebind"
+    CHANGE_REGION = "change_region"
+    SET_THRESHOLD = "set_threshold"
+    CUT_NETWORK = "cut_network"
+    RESTORE_NETWORK = "restore_network"
+    RESET_NETWORK = "reset_network"
+    VERIFY_REAL_NAME = "verify_real_name"
+    ORDER_ADDON = "order_addon"
+    RENEW = "renew"
+    CHANGE_PLAN = "change_plan"
+    JOIN_POOL = "join_pool"
+    RETAIN_NUMBER = "retain_number"
+    REFRESH = "refresh"
+    TERMINATE = "terminate"
+
+
+class OperationStatus(StrEnum):
+    """Where an operation stands (`api.md`, Operations)."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING_CARRIER = "waiting_carrier"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATUSES = frozenset(
+    {
+        OperationStatus.QUEUED,
+        OperationStatus.RUNNING,
+        OperationStatus.WAITING_CARRIER,
+        OperationStatus.VERIFYING,
+    }
+)
+"""At most one operation per SIM is in one of these (OP-4)."""
+
+
+class Channel(StrEnum):
+    """By what way an operation reaches its end: a carrier's API, a person, or the gateway itself."""
+
+    API = "api"
+    DESK = "desk"
+    GATEWAY = "gateway"
+
+
+class OperationSource(StrEnum):
+    """Who asked."""
+
+    API = "api"
+    RULE = "rule"
+    JOB = "job"
+    BULK = "bulk"
+    CARRIER = "carrier"
+
+
+class ProtocolName(StrEnum):
+    """The wire protocols the gateway speaks; `desk` is a person's work list."""
+
+    ONELINK = "onelink"
+    JASPER = "jasper"
+    UNICOM_CMP = "unicom_cmp"
+    CTCC_CMP = "ctcc_cmp"
+    CTWING = "ctwing"
+    GSL = "gsl"
+    DESK = "desk"
+
+
+class RealName(StrEnum):
+    """What real-name the card needs or has (LC-5)."""
+
+    NONE = "none"
+    ENTERPRISE = "enterprise"
+    INDIVIDUAL = "individual"
+    VERIFIED = "verified"
+
+
+class PlanKind(StrEnum):
+    """Whether a plan's allowance is the card's own or a pool's (PL)."""
+
+    CARD = "card"
+    POOL_FORWARD = "pool_forward"
+    POOL_BACKWARD = "pool_backward"
