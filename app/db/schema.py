@@ -1,0 +1,7 @@
+"""The whole schema: importing this module registers every table on one metadata."""
+
+from __future__ import annotations
+
+from app.db.tables import metadata
+
+__all__ = ["metadata"]

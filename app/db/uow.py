@@ -1,0 +1,62 @@
+"""The unit of work: one connection, one transaction, explicit commit; leaving the block rolls back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.db.access import AccessRows
+from app.db.events import EventRows
+from app.db.idempotency import IdempotencyRows
+from app.db.inbox import InboxRows
+from app.db.ledger import LedgerRows
+from app.db.operations import OperationRows
+from app.db.plans import PlanRows
+from app.db.sims import SimRows
+
+
+class UnitOfWork:
+    """One transaction and the rows it may touch. Never shared between tasks."""
+
+    connection: AsyncConnection
+    access: AccessRows
+    events: EventRows
+    idempotency: IdempotencyRows
+    inbox: InboxRows
+    ledger: LedgerRows
+    operations: OperationRows
+    plans: PlanRows
+    sims: SimRows
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.connection = await self._stack.enter_async_context(self._engine.connect())
+        self.access = AccessRows(self.connection)
+        self.events = EventRows(self.connection)
+        self.idempotency = IdempotencyRows(self.connection)
+        self.inbox = InboxRows(self.connection)
+        self.ledger = LedgerRows(self.connection)
+        self.operations = OperationRows(self.connection)
+        self.plans = PlanRows(self.connection)
+        self.sims = SimRows(self.connection)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def commit(self) -> None:
+        """Make everything done so far durable; a next statement begins a new transaction."""
+        await self.connection.commit()
+
+
+Work = Callable[[], UnitOfWork]
+"""Gives a fresh unit of work."""
