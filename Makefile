@@ -1,0 +1,118 @@
+# `make run` and `make test` are all a newcomer needs. Everything goes into .venv; pip's own settings (pip.conf,
+# PIP_INDEX_URL, …) are honoured, and every file is checked against the hash in requirements/*.lock.
+
+PYTHON ?= python3
+WORKERS ?= 2
+TESTS ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all:
+
+# A stamp is named after what it stands for, so a changed lock installs again. Python, as macOS has no sha256sum.
+hash_of = $(shell $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' requirements/$(1).lock 2>&1 | tail -n 1)
+RUN_STAMP := $(VENV)/.run-$(call hash_of,run)
+DEV_STAMP := $(VENV)/.dev-$(call hash_of,dev)
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ------------------------------------------------------------------------------------------------------------------ run
+.PHONY: run install install-dev
+run: $(RUN_STAMP) ## The gateway, a database, three carriers and a fleet, in one process
+	@exec $(PY) -m app.cli run
+
+install: $(RUN_STAMP) ## Only .venv with what the gateway needs; afterwards: .venv/bin/simgate --help
+
+install-dev: $(DEV_STAMP) ## Only .venv with what the tests need too
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { echo "SimGate needs Python 3.11 to 3.14, and there is no '$(PYTHON)' here: install python3, or name one with make PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' || { echo "SimGate needs Python 3.11 to 3.14, and $$($(PYTHON) --version) is not: name another with make PYTHON=…"; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made: on Debian, apt install python3-venv"; exit 2; }
+
+$(RUN_STAMP): requirements/run.lock ops/simgate | $(PY)
+	@echo "Installing into $(VENV) (half a minute, once) …"
+	@$(PIP_INSTALL) -r requirements/run.lock
+	@install -m 755 ops/simgate $(VENV)/bin/simgate
+	@rm -f $(VENV)/.run-*
+	@touch $@
+
+# dev.lock holds run.lock whole, in the same versions.
+$(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
+	@echo "Installing into $(VENV), tests and checks included (half a minute, once) …"
+	@$(PIP_INSTALL) -r requirements/dev.lock
+	@install -m 755 ops/simgate $(VENV)/bin/simgate
+	@rm -f $(VENV)/.run-* $(VENV)/.dev-*
+	@touch $(RUN_STAMP) $@
+
+# ---------------------------------------------------------------------------------------------------------------- check
+.PHONY: test check lint types fmt cover test-crash test-ingest test-sdk
+test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
+
+check: lint types test ## ruff, mypy, and make test: what must pass before a commit
+
+lint: $(DEV_STAMP) ## ruff: rules and format
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo "Not formatted: make fmt"; exit 1; }
+
+types: $(DEV_STAMP) ## mypy --strict on app/
+	@$(PY) -m mypy
+
+fmt: $(DEV_STAMP) ## Formats, and fixes what ruff can fix safely
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in htmlcov/
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
+
+test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
+	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
+
+test-ingest: $(DEV_STAMP) ## Usage ingest with crashes, duplicates and late reports
+	@$(PY) -m pytest -m ingest -q --timeout=1800 $(TESTS)
+
+test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
+	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)
+
+$(VENV)/sdk/.done: requirements/sdk.lock | $(PY)
+	@echo "Installing Huawei's client into $(VENV)/sdk …"
+	@$(PYTHON) -m venv --clear $(VENV)/sdk
+	@$(VENV)/sdk/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: -r requirements/sdk.lock
+	@touch $@
+
+# ---------------------------------------------------------------------------------------------------------------- bench
+.PHONY: bench-operations bench-ingest bench-reads bench-carriers
+bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
+	@$(PY) -m bench.operations
+
+bench-ingest: $(DEV_STAMP) ## Usage reports per second, after commit
+	@$(PY) -m bench.ingest
+
+bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
+	@$(PY) -m bench.reads
+
+bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
+	@$(PY) -m bench.carriers
+
+# ------------------------------------------------------------------------------------------------------------- maintain
+.PHONY: docs lock clean
+docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
+	@$(PY) -m docs.generate
+
+# uv only here: users need pip alone. Public PyPI whatever this machine's settings are, as a mirror's address must not
+# get into a lock; hashes of every platform.
+lock: $(PY) ## Resolves requirements/*.in anew (maintainers; needs the public index)
+	@$(PY) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@for name in run dev sdk; do env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS UV_SYSTEM_CERTS=1 \
+		$(VENV)/lock/bin/uv pip compile --quiet --no-config --default-index https://pypi.org/simple --no-emit-index-url \
+		--universal --python-version 3.11 --only-binary :all: --generate-hashes --custom-compile-command 'make lock' \
+		requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+clean: ## Removes environments and caches; data (.local) stays
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage*
