@@ -1,0 +1,92 @@
+"""Who may call: tenants and API keys. A key is stored as its SHA-256 and never read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import api_keys, audit, tenants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """What a key may do, for whom, until when, and from which networks (CIDR)."""
+
+    id: UUID
+    tenant: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """Who changed what, and why."""
+
+    tenant: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    before: dict[str, object] | None = None
+    after: dict[str, object] | None = None
+
+
+class AccessRows:
+    """Tenants, keys and the audit trail of one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add_tenant(self, tenant: str, now: datetime) -> bool:
+        """True where the tenant is new."""
+        statement = insert(tenants).values(id=tenant, created_at=now).on_conflict_do_nothing().returning(tenants.c.id)
+        return (await self._connection.execute(statement)).first() is not None
+
+    async def tenant_exists(self, tenant: str) -> bool:
+        """Whether there is such a tenant."""
+        found = await self._connection.execute(select(tenants.c.id).where(tenants.c.id == tenant))
+        return found.first() is not None
+
+    async def tenants(self) -> list[str]:
+        """Every tenant, in order."""
+        return list((await self._connection.execute(select(tenants.c.id).order_by(tenants.c.id))).scalars())
+
+    async def put_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
+        """Store a key; the same secret again takes the new rights (the bootstrap key at every start)."""
+        values = {
+            "tenant": key.tenant,
+            "scopes": list(key.scopes),
+            "networks": list(key.networks),
+            "expires_at": key.expires_at,
+        }
+        statement = insert(api_keys).values(id=key.id, key_hash=key_hash, created_at=now, **values)
+        await self._connection.execute(statement.on_conflict_do_update(index_elements=["key_hash"], set_=values))
+
+    async def key(self, key_hash: bytes) -> KeyRecord | None:
+        """The key with this hash."""
+        row = (await self._connection.execute(select(api_keys).where(api_keys.c.key_hash == key_hash))).mappings().first()
+        if row is None:
+            return None
+        return KeyRecord(
+            id=row["id"],
+            tenant=row["tenant"],
+            scopes=tuple(row["scopes"]),
+            networks=tuple(row["networks"]),
+            expires_at=row["expires_at"],
+        )
+
+    async def note(self, rows: Sequence[AuditRow]) -> None:
+        """Write to the audit trail."""
+        if rows:
+            await self._connection.execute(
+                audit.insert(), [{name: getattr(row, name) for name in AuditRow.__dataclass_fields__} for row in rows]
+            )

@@ -1,0 +1,206 @@
+"""Row -> value and value -> columns, and nothing else: no queries here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.domain.holds import shown_state
+from app.domain.lifecycle import next_due_on
+from app.domain.sim import Hold, Plan, Sim
+from app.domain.vocabulary import (
+    Carrier,
+    Channel,
+    HoldCode,
+    HoldSource,
+    OperationKind,
+    OperationSource,
+    OperationStatus,
+    PlanKind,
+    RealName,
+    SimState,
+    Supplier,
+)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimRecord:
+    """A card with what the gateway keeps beside the domain's value: whose it is, how to address it, its version."""
+
+    id: int
+    tenant: str
+    account: str
+    sim: Sim
+    msisdn: str | None = None
+    imsi: str | None = None
+    carrier_state: SimState | None = None
+    carrier_code: str | None = None
+    carrier_as_of: datetime | None = None
+    disagrees_since: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """One operation with its whole history (OP-1). `claim` guards a settlement against a worker that lost its lease."""
+
+    id: UUID
+    tenant: str
+    sim_id: int
+    iccid: str
+    carrier: Carrier
+    account: str
+    kind: OperationKind
+    status: OperationStatus
+    channel: Channel
+    source: OperationSource
+    run_after: datetime
+    created_at: datetime
+    arguments: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    step: int = 0
+    due_at: datetime | None = None
+    due_rule: str | None = None
+    overdue: bool = False
+    attempts: int = 0
+    sent_at: datetime | None = None
+    carrier_reference: str | None = None
+    error: dict[str, Any] | None = None
+    history: tuple[dict[str, Any], ...] = ()
+    execute_at: datetime | None = None
+    waits: bool = False
+    claim: int = 0
+    tries: int = 0
+    bulk_id: UUID | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    settled_at: datetime | None = None
+
+
+def hold_from(value: Row) -> Hold:
+    """One element of `sims.holds`."""
+    return Hold(
+        code=HoldCode(value["code"]),
+        since=datetime.fromisoformat(value["since"]),
+        source=HoldSource(value["source"]),
+        carrier_code=value.get("carrier_code"),
+    )
+
+
+def hold_columns(hold: Hold) -> dict[str, Any]:
+    """The JSON form of one hold."""
+    return {
+        "code": hold.code.value,
+        "since": hold.since.isoformat(),
+        "source": hold.source.value,
+        "carrier_code": hold.carrier_code,
+    }
+
+
+def plan_from(row: Row, prefix: str = "") -> Plan:
+    """A plan from a `plans` row, or from a join whose plan columns bear a prefix."""
+    return Plan(
+        id=row[f"{prefix}id"],
+        carrier=Carrier(row[f"{prefix}carrier"]),
+        allowance=row[f"{prefix}allowance"],
+        months=row[f"{prefix}months"],
+        kind=PlanKind(row[f"{prefix}kind"]),
+        auto_stop=row[f"{prefix}auto_stop"],
+        directed=row[f"{prefix}directed"],
+        test_months=row[f"{prefix}test_months"],
+        test_bytes=row[f"{prefix}test_bytes"],
+        grade=row[f"{prefix}grade"],
+        price_fen=row[f"{prefix}price_fen"],
+        renewals_max=row[f"{prefix}renewals_max"],
+    )
+
+
+def sim_from(row: Row) -> SimRecord:
+    """A card from a `sims` row joined with its plan (columns `plan_…`)."""
+    sim = Sim(
+        iccid=row["iccid"],
+        carrier=Carrier(row["carrier"]),
+        terms=Supplier(row["terms"]),
+        plan=plan_from(row, "plan_"),
+        underlying=SimState(row["underlying"]),
+        holds=tuple(hold_from(hold) for hold in row["holds"]),
+        opened_on=row["opened_on"],
+        purchased_on=row["purchased_on"],
+        activated_on=row["activated_on"],
+        expires_on=row["expires_on"],
+        test_months=row["test_months"],
+        auto_stop=row["auto_stop"],
+        real_name=RealName(row["real_name"]),
+        imei=row["imei"],
+        province=row["province"],
+        region_limited=row["region_limited"],
+        threshold=row["threshold"],
+        pool=row["pool"],
+        retained_until=row["retained_until"],
+    )
+    return SimRecord(
+        id=row["id"],
+        tenant=row["tenant"],
+        account=row["account"],
+        sim=sim,
+        msisdn=row["msisdn"],
+        imsi=row["imsi"],
+        carrier_state=SimState(row["carrier_state"]) if row["carrier_state"] else None,
+        carrier_code=row["carrier_code"],
+        carrier_as_of=row["carrier_as_of"],
+        disagrees_since=row["disagrees_since"],
+        version=row["version"],
+    )
+
+
+def sim_columns(sim: Sim) -> dict[str, Any]:
+    """The columns the rules decide, with what readers and the sweep need worked out from them."""
+    return {
+        "plan": sim.plan.id,
+        "underlying": sim.underlying.value,
+        "state": shown_state(sim.underlying, sim.holds, sim.carrier).value,
+        "holds": [hold_columns(hold) for hold in sim.holds],
+        "opened_on": sim.opened_on,
+        "purchased_on": sim.purchased_on,
+        "activated_on": sim.activated_on,
+        "expires_on": sim.expires_on,
+        "retained_until": sim.retained_until,
+        "next_due_on": next_due_on(sim),
+        "test_months": sim.test_months,
+        "auto_stop": sim.auto_stop,
+        "real_name": sim.real_name.value,
+        "imei": sim.imei,
+        "province": sim.province,
+        "region_limited": sim.region_limited,
+        "threshold": sim.threshold,
+        "pool": sim.pool,
+    }
+
+
+def operation_from(row: Row) -> OperationRecord:
+    """An operation from its row."""
+    kept = {name: row[name] for name in OPERATION_COLUMNS}
+    kept |= {
+        "carrier": Carrier(row["carrier"]),
+        "kind": OperationKind(row["kind"]),
+        "status": OperationStatus(row["status"]),
+        "channel": Channel(row["channel"]),
+        "source": OperationSource(row["source"]),
+        "history": tuple(row["history"]),
+    }
+    return OperationRecord(**kept)
+
+
+def operation_columns(operation: OperationRecord) -> dict[str, Any]:
+    """Every column of one operation."""
+    columns = {name: getattr(operation, name) for name in OPERATION_COLUMNS}
+    return columns | {"history": list(operation.history)}
+
+
+OPERATION_COLUMNS = tuple(OperationRecord.__dataclass_fields__)

@@ -1,0 +1,227 @@
+"""What becomes of an operation after each thing that can happen to it (OP-3), as values.
+
+Nothing here sends or asks: a worker does, and obeys the `Next` it is given. The one rule behind the tables: an
+operation takes effect at the carrier at most once, so whatever was sent and not answered is asked for, never resent
+before the carrier's word shows that it was not applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus, SimState
+
+ARGUMENT = str | int | bool | None
+
+LONGEST_WAIT = timedelta(minutes=10)
+"""Between two questions about the same operation."""
+
+RESET_PAUSE = timedelta(minutes=15)
+"""Between the suspend and the resume of a network reset: 15分钟后 (SL-5, GSL 9.14)."""
+
+STEPS: Mapping[OperationKind, tuple[OperationKind, ...]] = MappingProxyType(
+    {OperationKind.RESET_NETWORK: (OperationKind.SUSPEND, OperationKind.RESUME)}
+)
+"""Composite operations: one row, several changes in order (SL-5)."""
+
+UNSHOWABLE = frozenset({OperationKind.ORDER_ADDON, OperationKind.VERIFY_REAL_NAME})
+"""Kinds whose effect no carrier's word shows; sent once, then a person's (OP-3). A rebind to "whatever device comes
+next" (no IMEI) is one too, see `verdict`."""
+
+
+class Sent(StrEnum):
+    """What came of sending a change."""
+
+    SETTLED = "settled"
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What the carrier's word on a card says about one change."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    IN_PROGRESS = "in_progress"
+    UNTOLD = "untold"
+
+
+class Progressed(StrEnum):
+    """What the carrier says of a change it accepted."""
+
+    DONE = "done"
+    PENDING = "pending"
+    FAILED = "failed"
+    UNTOLD = "untold"
+
+
+class CarrierWord(Protocol):
+    """The part of a carrier's snapshot that shows changes; None = not said."""
+
+    @property
+    def state(self) -> SimState | None:
+        """The neutral state, None where no table knows the code."""
+        ...
+
+    @property
+    def in_progress(self) -> bool | None:
+        """Whether the carrier is still doing something on the card."""
+        ...
+
+    @property
+    def imei(self) -> str | None:
+        """The device bound or seen."""
+        ...
+
+    @property
+    def network_cut(self) -> bool | None:
+        """Whether the network alone is cut (ST-16)."""
+        ...
+
+    @property
+    def threshold(self) -> int | None:
+        """The threshold in force, bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for one protocol: until a change shows, until it is usually done, until a person takes over."""
+
+    settle_lag: timedelta
+    completion: timedelta
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """What the row becomes: its status, when it is looked at again, whether `sent_at` stands, by what channel."""
+
+    status: OperationStatus
+    after: timedelta = timedelta()
+    sent_stands: bool = True
+    channel: Channel = Channel.API
+    note: str = ""
+
+
+def steps_of(kind: OperationKind) -> tuple[OperationKind, ...]:
+    """The changes an operation of this kind makes at the carrier, in order."""
+    return STEPS.get(kind, (kind,))
+
+
+_SHOWN_BY_STATE: Mapping[OperationKind, tuple[frozenset[SimState], frozenset[SimState]]] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: (
+            frozenset({SimState.ACTIVE, SimState.SUSPENDED}),
+            frozenset({SimState.INVENTORY, SimState.TESTING, SimState.SILENT}),
+        ),
+        OperationKind.SUSPEND: (
+            frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED}),
+            frozenset({SimState.ACTIVE}),
+        ),
+        OperationKind.RESUME: (frozenset({SimState.ACTIVE}), frozenset({SimState.SUSPENDED})),
+        OperationKind.TERMINATE: (
+            frozenset({SimState.CANCELLED}),
+            frozenset(SimState) - {SimState.CANCELLED},
+        ),
+    }
+)
+"""Kind -> (states that show it applied, states that show it not applied); any other state tells nothing."""
+
+
+def verdict(kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierWord | None) -> Verdict:
+    """Whether the carrier's word shows this change applied (OP-3). `word` None: the carrier does not show the card."""
+    if word is None:
+        return Verdict.UNTOLD
+    told = _told(kind, arguments, word)
+    if told is Verdict.NOT_APPLIED and word.in_progress:
+        return Verdict.IN_PROGRESS
+    return told
+
+
+def _told(kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierWord) -> Verdict:
+    if kind in _SHOWN_BY_STATE:
+        applied, not_applied = _SHOWN_BY_STATE[kind]
+        return _of(shows=word.state in applied, denies=word.state in not_applied)
+    if kind in (OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK):
+        wanted = kind is OperationKind.CUT_NETWORK
+        return _of(shows=word.network_cut is wanted, denies=word.network_cut is (not wanted))
+    if kind is OperationKind.SET_THRESHOLD and word.threshold is not None:
+        same = word.threshold == arguments.get("bytes")
+        return _of(shows=same, denies=not same)
+    if kind is OperationKind.REBIND and arguments.get("imei") and word.imei:
+        same = word.imei == arguments["imei"]
+        return _of(shows=same, denies=not same)
+    if kind is OperationKind.REFRESH:
+        return Verdict.NOT_APPLIED
+    return Verdict.UNTOLD
+
+
+def _of(*, shows: bool, denies: bool) -> Verdict:
+    if shows:
+        return Verdict.APPLIED
+    return Verdict.NOT_APPLIED if denies else Verdict.UNTOLD
+
+
+def after_send(sent: Sent, *, tries: int, patience: Patience, retry_after: timedelta | None = None) -> Next:
+    """What follows a send. `tries` = how often in a row nothing could be sent; `retry_after` = the carrier's wish."""
+    if sent is Sent.SETTLED:
+        return Next(status=OperationStatus.SUCCEEDED, note="carrier confirmed")
+    if sent is Sent.ACCEPTED:
+        return Next(status=OperationStatus.WAITING_CARRIER, after=patience.completion, note="carrier accepted")
+    if sent is Sent.REJECTED:
+        return Next(status=OperationStatus.FAILED, note="carrier refused")
+    if sent is Sent.UNKNOWN:
+        return Next(status=OperationStatus.VERIFYING, after=patience.settle_lag, note="answer lost; asking the carrier")
+    wait = retry_after if retry_after is not None else backoff(timedelta(seconds=1), tries)
+    return Next(status=OperationStatus.QUEUED, after=wait, sent_stands=False, note="not sent; carrier unavailable")
+
+
+def after_ask(found: Verdict, *, since_sent: timedelta, tries: int, patience: Patience) -> Next:
+    """What follows a question about a change whose answer was lost (`verifying`)."""
+    if found is Verdict.APPLIED:
+        return Next(status=OperationStatus.SUCCEEDED, note="carrier shows it applied")
+    if found is Verdict.NOT_APPLIED and since_sent >= patience.settle_lag:
+        return Next(status=OperationStatus.QUEUED, sent_stands=False, note="carrier shows it not applied; sending again")
+    if since_sent >= patience.window:
+        return Next(status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="carrier cannot tell; a person must")
+    return Next(
+        status=OperationStatus.VERIFYING, after=backoff(max(patience.settle_lag, timedelta(seconds=1)), tries), note=""
+    )
+
+
+def after_progress(
+    told: Progressed, found: Verdict | None, *, since_sent: timedelta, tries: int, patience: Patience
+) -> Next:
+    """What follows a question about a change the carrier accepted. `found` is asked only where `told` is untold.
+
+    An accepted change is never sent again: if it neither completes nor fails, a person takes over.
+    """
+    if told is Progressed.DONE or (told is Progressed.UNTOLD and found is Verdict.APPLIED):
+        return Next(status=OperationStatus.SUCCEEDED, note="carrier completed")
+    if told is Progressed.FAILED:
+        return Next(status=OperationStatus.FAILED, note="carrier reports failure")
+    if since_sent >= patience.window and told is Progressed.UNTOLD:
+        return Next(status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="not completed; a person must")
+    return Next(
+        status=OperationStatus.WAITING_CARRIER,
+        after=backoff(max(patience.completion, timedelta(milliseconds=500)), tries),
+    )
+
+
+def backoff(first: timedelta, tries: int) -> timedelta:
+    """The wait before the next try: half as long again each time, at most ten minutes."""
+    return min(first * (3 ** min(tries, 16)) // (2 ** min(tries, 16)), LONGEST_WAIT)
+
+
+def may_cancel(status: OperationStatus, sent_at: datetime | None, step: int) -> bool:
+    """An operation may be cancelled until it is sent (`api.md`, Operations)."""
+    waiting = status in (OperationStatus.SCHEDULED, OperationStatus.QUEUED)
+    return waiting and sent_at is None and step == 0
