@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.tables import idempotency_keys
+
 KEPT = timedelta(hours=24)
-CLAIM = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What stands under a key: whose request, and its answer (`status` None = not yet answered)."""
+    """What stands under a key: whose request it was, and the answer it got."""
 
     request_hash: bytes
-    status: int | None
-    headers: dict[str, str] | None
-    body: bytes | None
+    status: int
+    headers: dict[str, Any]
+    body: bytes
+
+
+_STILL_STANDS = text(
+    "(expires_at >= :now OR EXISTS (SELECT FROM operations o WHERE o.id = operation_id AND o.settled_at IS NULL))"
+)
 
 
 class IdempotencyRows:
@@ -32,74 +37,43 @@ class IdempotencyRows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def claim(self, tenant: str, key: str, request_hash: bytes, now: datetime) -> StoredAnswer | None:
-        """Take the key for a first request (None), or give what stands under it.
-
-        A key whose first request died unanswered is taken over once its claim ran out; an expired one is new.
-        """
-        taken = await self._connection.execute(
-            text(
-                "INSERT INTO idempotency_keys (tenant, key, request_hash, claimed_until, created_at, expires_at)"
-                " VALUES (:tenant, :key, :hash, :claimed_until, :now, :expires_at)"
-                " ON CONFLICT (tenant, key) DO UPDATE SET request_hash = excluded.request_hash,"
-                " claimed_until = excluded.claimed_until, created_at = excluded.created_at,"
-                " expires_at = excluded.expires_at, status = NULL, headers = NULL, body = NULL, operation_id = NULL"
-                " WHERE (idempotency_keys.status IS NULL AND idempotency_keys.claimed_until < :now"
-                "   AND idempotency_keys.request_hash = excluded.request_hash)"
-                " OR (idempotency_keys.expires_at < :now AND NOT EXISTS (SELECT FROM operations o"
-                "   WHERE o.id = idempotency_keys.operation_id AND o.settled_at IS NULL))"
-                " RETURNING key"
-            ),
-            {
-                "tenant": tenant,
-                "key": key,
-                "hash": request_hash,
-                "claimed_until": now + CLAIM,
-                "now": now,
-                "expires_at": now + KEPT,
-            },
-        )
-        if taken.first() is not None:
-            return None
-        row = (
-            await self._connection.execute(
-                text(
-                    "SELECT request_hash, status, headers, body FROM idempotency_keys"
-                    " WHERE tenant = :tenant AND key = :key"
-                ).columns(headers=JSONB),
-                {"tenant": tenant, "key": key},
-            )
-        ).mappings().one()
-        return StoredAnswer(**row)
-
-    async def answer(  # noqa: PLR0913 - one column each
-        self, tenant: str, key: str, *, status: int, headers: dict[str, Any], body: bytes, operation_id: UUID | None
-    ) -> None:
-        """Keep the answer of the request that claimed the key."""
-        await self._connection.execute(
-            text(
-                "UPDATE idempotency_keys SET status = :status, headers = CAST(:headers AS jsonb), body = :body,"
-                " operation_id = :operation_id WHERE tenant = :tenant AND key = :key"
-            ).bindparams(tenant=tenant, key=key, status=status, body=body, operation_id=operation_id, headers=json.dumps(headers))
-        )
-
-    async def release(self, tenant: str, key: str) -> None:
-        """Forget a claim whose request was refused: 4xx and 5xx are not stored."""
-        await self._connection.execute(
-            text("DELETE FROM idempotency_keys WHERE tenant = :tenant AND key = :key AND status IS NULL"),
+    async def take(self, tenant: str, key: str) -> bool:
+        """Take the key until this transaction ends; False while another request under it is not yet answered."""
+        found = await self._connection.execute(
+            text("SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant || chr(10) || :key, 7446283))"),
             {"tenant": tenant, "key": key},
         )
+        return bool(found.scalar_one())
+
+    async def stored(self, tenant: str, key: str, now: datetime) -> StoredAnswer | None:
+        """The answer under a key: kept for the later of 24 hours and the end of what it began."""
+        c = idempotency_keys.c
+        statement = select(c.request_hash, c.status, c.headers, c.body).where(
+            c.tenant == tenant, c.key == key, _STILL_STANDS.bindparams(now=now)
+        )
+        row = (await self._connection.execute(statement)).mappings().first()
+        return StoredAnswer(**row) if row else None
+
+    async def keep(
+        self, tenant: str, key: str, answer: StoredAnswer, *, operation_id: UUID | None, now: datetime
+    ) -> None:
+        """Keep the answer of a request; an expired one under the same key is replaced."""
+        values = {
+            "request_hash": answer.request_hash,
+            "status": answer.status,
+            "headers": answer.headers,
+            "body": answer.body,
+            "operation_id": operation_id,
+            "created_at": now,
+            "expires_at": now + KEPT,
+        }
+        statement = insert(idempotency_keys).values(tenant=tenant, key=key, **values)
+        await self._connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "key"], set_=values))
 
     async def forget_expired(self, now: datetime) -> int:
         """Drop answers past their time whose operation has ended."""
         done = await self._connection.execute(
-            text(
-                "DELETE FROM idempotency_keys k WHERE k.expires_at < :now AND NOT EXISTS"
-                " (SELECT FROM operations o WHERE o.id = k.operation_id AND o.settled_at IS NULL)"
-            ),
+            text(f"DELETE FROM idempotency_keys WHERE NOT {_STILL_STANDS.text}"),  # noqa: S608 - ours
             {"now": now},
         )
         return done.rowcount
-
-
-

@@ -1,0 +1,256 @@
+"""Operations: claimed by `FOR UPDATE SKIP LOCKED` with a lease, settled only by the claim that holds them.
+
+Leases count in the database's clock (`clock_timestamp()`), everything else in the gateway's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.mapping import OperationRecord, operation_columns, operation_from
+from app.db.tables import OPEN, operations
+from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
+
+_JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
+_WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
+
+_CLAIM = text(
+    f"""
+    UPDATE operations o
+    SET status = CASE o.status WHEN 'queued' THEN 'running' ELSE o.status END,
+        lease_until = clock_timestamp() + :lease, claim = o.claim + 1
+    FROM (
+        SELECT id FROM operations
+        WHERE {_WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
+          AND NOT account = ANY(:shut)
+        ORDER BY run_after LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE o.id = due.id
+    RETURNING o.*
+    """  # noqa: S608 - the fragment is ours
+).columns(**_JSON_COLUMNS)
+
+_RECLAIM = text(
+    """
+    UPDATE operations
+    SET status = CASE WHEN sent_at IS NULL THEN 'queued' ELSE 'verifying' END, lease_until = NULL, claim = claim + 1,
+        run_after = CASE WHEN sent_at IS NULL THEN :now ELSE greatest(run_after, sent_at) END,
+        history = history || jsonb_build_object('at', CAST(:now_text AS text),
+            'status', CASE WHEN sent_at IS NULL THEN 'queued' ELSE 'verifying' END,
+            'note', 'the worker that held it went away')
+    WHERE id IN (
+        SELECT id FROM operations WHERE status = 'running' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFilter:
+    """What a list of operations may be narrowed by; None = not asked."""
+
+    tenant: str
+    iccid: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    channel: str | None = None
+    overdue: bool | None = None
+    bulk_id: UUID | None = None
+
+
+class OperationRows:
+    """Operations of one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, records: Sequence[OperationRecord]) -> None:
+        """Add new operations. Raises IntegrityError where a SIM has an open one (`uq_operations_open_sim`)."""
+        if records:
+            await self._connection.execute(operations.insert(), [operation_columns(record) for record in records])
+
+    async def get(self, tenant: str, operation_id: UUID, *, for_update: bool = False) -> OperationRecord | None:
+        """One operation of a tenant."""
+        statement = select(operations).where(operations.c.tenant == tenant, operations.c.id == operation_id)
+        found = await self._connection.execute(statement.with_for_update() if for_update else statement)
+        row = found.mappings().first()
+        return operation_from(row) if row else None
+
+    async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
+        """The open operation of each of these SIMs that has one."""
+        statement = select(operations).where(
+            operations.c.sim_id.in_(list(sim_ids)), operations.c.status.in_(sorted(OPEN_STATUSES))
+        )
+        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+
+    async def waiting_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
+        """The oldest operation that waits behind the open one, of each of these SIMs that has one; locked."""
+        statement = (
+            select(operations)
+            .where(
+                operations.c.sim_id.in_(list(sim_ids)),
+                operations.c.status == OperationStatus.SCHEDULED.value,
+                operations.c.waits,
+            )
+            .order_by(operations.c.id.desc())
+            .with_for_update()
+        )
+        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+
+    async def claim(
+        self, *, now: datetime, lease: timedelta, limit: int, shut: Sequence[str] = ()
+    ) -> list[OperationRecord]:
+        """Take up to `limit` due operations of accounts that are not shut, for as long as the lease."""
+        rows = await self._connection.execute(
+            _CLAIM, {"now": now, "lease": lease, "limit": limit, "shut": list(shut)}
+        )
+        return [operation_from(row) for row in rows.mappings()]
+
+    async def reclaim(self, now: datetime) -> int:
+        """Free what a dead worker held: `verifying` where it may have been sent, else `queued` (OP-3)."""
+        done = await self._connection.execute(_RECLAIM, {"now": now, "now_text": now.isoformat()})
+        return done.rowcount
+
+    async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
+        """Commit to sending these (OP-3). Gives those still held by the claim that asks; the others must not be sent."""
+        rows = await self._connection.execute(
+            text(
+                "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
+                " lease_until = clock_timestamp() + :lease"
+                " FROM unnest(CAST(:ids AS uuid[]), CAST(:claims AS int[])) AS mine(id, claim)"
+                " WHERE o.id = mine.id AND o.claim = mine.claim AND o.status = 'running' RETURNING o.id"
+            ),
+            {"now": now, "lease": lease, "ids": [r.id for r in records], "claims": [r.claim for r in records]},
+        )
+        return set(rows.scalars())
+
+    async def hold_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
+        """Lock these rows and give those still held by the same claim, as they stand."""
+        claims = {record.id: record.claim for record in records}
+        statement = (
+            select(operations).where(operations.c.id.in_(sorted(claims))).order_by(operations.c.id).with_for_update()
+        )
+        found = (operation_from(row) for row in (await self._connection.execute(statement)).mappings())
+        return {record.id: record for record in found if record.claim == claims[record.id]}
+
+    async def save(self, records: Sequence[OperationRecord]) -> None:
+        """Write these back and give up the lease."""
+        if not records:
+            return
+        names = [name for name in operation_columns(records[0]) if name not in ("id", "tenant", "sim_id", "iccid")]
+        statement = (
+            update(operations)
+            .where(operations.c.id == bindparam("b_id"))
+            .values({name: bindparam(f"b_{name}") for name in names} | {"lease_until": None})
+        )
+        await self._connection.execute(
+            statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
+        )
+
+    async def due_scheduled(self, now: datetime, limit: int) -> list[OperationRecord]:
+        """Scheduled operations whose time has come and which wait behind no other, locked."""
+        statement = (
+            select(operations)
+            .where(
+                operations.c.status == OperationStatus.SCHEDULED.value,
+                operations.c.run_after <= now,
+                ~operations.c.waits,
+            )
+            .order_by(operations.c.run_after)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
+
+    async def newly_overdue(self, now: datetime, limit: int) -> list[OperationRecord]:
+        """Mark unsettled operations past their `due_at` and give them (SL-7)."""
+        rows = await self._connection.execute(
+            text(
+                "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE settled_at IS NULL"
+                " AND NOT overdue AND due_at < :now LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING *"
+            ).columns(**_JSON_COLUMNS),
+            {"now": now, "limit": limit},
+        )
+        return [operation_from(row) for row in rows.mappings()]
+
+    async def hurry(self, account: str, *, reference: str | None, sim_id: int | None, now: datetime) -> int:
+        """Look now at what a carrier's notice speaks of: a hint, not a result."""
+        done = await self._connection.execute(
+            text(
+                f"UPDATE operations SET run_after = least(run_after, :now), tries = 0"  # noqa: S608 - ours
+                f" WHERE account = :account AND {_WORKED} AND status <> 'queued' AND"
+                " (carrier_reference = :reference OR sim_id = :sim_id)"
+            ),
+            {"account": account, "reference": reference, "sim_id": sim_id, "now": now},
+        )
+        return done.rowcount
+
+    async def succeeded_since(self, sim_ids: Iterable[int], kind: OperationKind, since: datetime) -> dict[int, int]:
+        """How often each SIM had this kind succeed from an instant on (DV-3, RN-6)."""
+        rows = await self._connection.execute(
+            select(operations.c.sim_id, func.count())
+            .where(
+                operations.c.sim_id.in_(list(sim_ids)),
+                operations.c.kind == kind.value,
+                operations.c.status == OperationStatus.SUCCEEDED.value,
+                operations.c.settled_at >= since,
+            )
+            .group_by(operations.c.sim_id)
+        )
+        return {sim_id: count for sim_id, count in rows}
+
+    async def next_due(self) -> datetime | None:
+        """When the worker has something to look at again, in the gateway's clock."""
+        found = await self._connection.execute(
+            text(
+                f"SELECT least((SELECT min(run_after) FROM operations WHERE {_WORKED}),"  # noqa: S608 - ours
+                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
+            )
+        )
+        return found.scalar_one()
+
+    async def count_running(self) -> int:
+        """How many are in a worker's hands now."""
+        found = await self._connection.execute(
+            text(
+                f"SELECT count(*) FROM operations WHERE {OPEN} AND lease_until >= clock_timestamp()"  # noqa: S608 - ours
+            )
+        )
+        return int(found.scalar_one())
+
+    async def list(
+        self, wanted: OperationFilter, *, before: UUID | None, limit: int
+    ) -> list[OperationRecord]:
+        """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
+        c = operations.c
+        statement = select(operations).where(c.tenant == wanted.tenant)
+        for column, value in (
+            (c.iccid, wanted.iccid),
+            (c.kind, wanted.kind),
+            (c.status, wanted.status),
+            (c.channel, wanted.channel),
+            (c.overdue, wanted.overdue),
+            (c.bulk_id, wanted.bulk_id),
+        ):
+            if value is not None:
+                statement = statement.where(column == value)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        rows = await self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
+        return [operation_from(row) for row in rows.mappings()]
+
+    async def count(self, wanted: OperationFilter) -> dict[str, Any]:
+        """How many operations a tenant has in each status."""
+        rows = await self._connection.execute(
+            select(operations.c.status, func.count())
+            .where(operations.c.tenant == wanted.tenant)
+            .group_by(operations.c.status)
+        )
+        return {status: count for status, count in rows}

@@ -1,0 +1,138 @@
+"""What operators see: metrics with closed label sets (never an ICCID), and one structured log line per event.
+
+One registry per process, opened by the container; names are a contract (`api.md`, Operating).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+"""The id that joins a request, its operation, its events and its log lines."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
+_SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000)
+_ICCID = re.compile(r"\b89\d{13,}[0-9A-Z]{0,5}(?=[0-9A-Z]{4}\b)")
+
+
+class Telemetry:
+    """Every metric of the process."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.sims = Gauge("simgate_sims", "Cards by shown state.", ["carrier", "state"], registry=registry)
+        self.operations = Counter(
+            "simgate_operations", "Operations ended.", ["kind", "carrier", "status"], registry=registry
+        )
+        self.operation_seconds = Histogram(
+            "simgate_operation_seconds",
+            "From accepted to ended.",
+            ["kind", "carrier"],
+            buckets=_LONG_SECONDS,
+            registry=registry,
+        )
+        self.operations_open = Gauge("simgate_operations_open", "Operations not ended.", ["status"], registry=registry)
+        self.carrier_requests = Counter(
+            "simgate_carrier_requests",
+            "Calls to carriers by what came of them.",
+            ["account", "operation", "outcome"],
+            registry=registry,
+        )
+        self.carrier_request_seconds = Histogram(
+            "simgate_carrier_request_seconds",
+            "How long carriers take to answer.",
+            ["account", "operation"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.breaker_open = Gauge(
+            "simgate_breaker_open", "1 while an account's breaker lets nothing through.", ["account"], registry=registry
+        )
+        self.callbacks = Counter(
+            "simgate_callbacks", "Carriers' notices by what came of them.", ["account", "result"], registry=registry
+        )
+        self.usage_reports = Counter(
+            "simgate_usage_reports", "Usage reports by what came of them.", ["result"], registry=registry
+        )
+        self.usage_lag_seconds = Gauge(
+            "simgate_usage_lag_seconds", "Age of the oldest carrier figure in use.", ["account"], registry=registry
+        )
+        self.usage_batch_records = Histogram(
+            "simgate_usage_batch_records", "Records per usage batch.", buckets=_SIZES, registry=registry
+        )
+        self.usage_commit_seconds = Histogram(
+            "simgate_usage_commit_seconds", "Time to make a usage batch durable.", buckets=_SECONDS, registry=registry
+        )
+        self.job_last_success = Gauge(
+            "simgate_job_last_success_timestamp_seconds", "Slot of a job's last success.", ["job"], registry=registry
+        )
+        self.webhook_deliveries = Counter(
+            "simgate_webhook_deliveries", "Webhook deliveries by outcome.", ["outcome"], registry=registry
+        )
+        self.http_requests = Counter(
+            "simgate_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.http_request_seconds = Histogram(
+            "simgate_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)
+
+
+def masked(text: str) -> str:
+    """The text with every ICCID masked to its last four characters."""
+    return _ICCID.sub("…", text)
+
+
+def _mask_iccids(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in line.items():
+        if isinstance(value, str):
+            line[key] = masked(value)
+    return line
+
+
+def _add_correlation(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (known := correlation_id.get()) is not None:
+        line.setdefault("correlation_id", known)
+    return line
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """One JSON line per event on standard error, ICCIDs masked. Called once, in a composition root."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _add_correlation,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            _mask_iccids,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines name where they come from."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
+    return logger

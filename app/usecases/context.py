@@ -1,0 +1,42 @@
+"""What every use-case is given: the database, the one clock, the accounts and their clients. Opened by the container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from app.carriers.accounts import Account
+from app.carriers.base import CarrierClient
+from app.clock import OffsetClock
+from app.db.uow import Work
+from app.domain.service_levels import WorkdayCalendar
+from app.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The ports of the use-cases. `lease` is real time; `window` (OP-3) counts in the one clock."""
+
+    work: Work
+    pool: asyncpg.Pool[asyncpg.Record]
+    clock: OffsetClock
+    accounts: Mapping[str, Account]
+    clients: Mapping[str, CarrierClient]
+    workdays: WorkdayCalendar
+    telemetry: Telemetry
+    lease: timedelta
+    window: timedelta
+    sandbox: bool
+
+    def now(self) -> datetime:
+        """The instant now, by the one clock."""
+        return self.clock.now()
+
+    def zone(self, account: str) -> ZoneInfo:
+        """The zone in which an account's business dates are counted; Shanghai for one no longer configured."""
+        known = self.accounts.get(account)
+        return ZoneInfo(known.zone if known else "Asia/Shanghai")

@@ -1,0 +1,131 @@
+"""What a use-case may refuse with. Facts, never a status: `app.routers.problems` owns the table to HTTP.
+
+::
+
+    UseCaseError
+    ├── NotFound             no such thing, or not the caller's
+    ├── InvalidArgument      readable but wrong; where and why, never the value
+    ├── OperationRefused     a rule says no: the domain's refusal, with rule, holds and remedies
+    ├── IdempotencyMismatch  the key belongs to another request
+    ├── RequestInProgress    the first request under this key is not yet answered
+    ├── VersionConflict      If-Match names another version
+    ├── NotAllowed           the key lacks a scope, or the call's network
+    ├── Conflict             what is asked does not fit what there is
+    ├── NotYet               a part of the contract that is not built
+    └── Unavailable          try again later
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.refusal import Refused
+
+
+class UseCaseError(Exception):
+    """Base of everything a use-case may refuse with. `code` is SCREAMING_SNAKE, `detail` never holds an input."""
+
+    code = "REFUSED"
+
+    def __init__(self, detail: str, **facts: Any) -> None:  # noqa: ANN401 - facts go to JSON as they are
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+
+class NotFound(UseCaseError):
+    """No such thing for this caller: another tenant's looks the same."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, what: str = "object") -> None:
+        super().__init__(f"no such {what}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with an input: where (`pointer`, or `line` and `column`), which `code`, and why."""
+
+    code: str
+    detail: str
+    pointer: str | None = None
+    line: int | None = None
+    column: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The places that are known, the code and the detail."""
+        places = {"pointer": self.pointer, "line": self.line, "column": self.column}
+        return {k: v for k, v in places.items() if v is not None} | {"code": self.code, "detail": self.detail}
+
+
+class InvalidArgument(UseCaseError):
+    """Readable but wrong."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, faults: Sequence[Fault], detail: str = "some values are not acceptable") -> None:
+        super().__init__(detail)
+        self.faults = tuple(faults)
+
+
+class OperationRefused(UseCaseError):
+    """A rule says no."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.code)
+        self.refused = refused
+        self.code = refused.code
+
+
+class IdempotencyMismatch(UseCaseError):
+    """The Idempotency-Key was used for another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class RequestInProgress(UseCaseError):
+    """The first request under this key is not yet answered."""
+
+    code = "REQUEST_IN_PROGRESS"
+
+    def __init__(self) -> None:
+        super().__init__("the first request under this Idempotency-Key is not yet answered")
+        self.retry_after = 1
+
+
+class VersionConflict(UseCaseError):
+    """If-Match names another version than the one there is."""
+
+    code = "VERSION_CONFLICT"
+
+
+class NotAllowed(UseCaseError):
+    """The key may not do this."""
+
+    code = "FORBIDDEN"
+
+
+class Conflict(UseCaseError):
+    """What is asked does not fit what there is."""
+
+    def __init__(self, code: str, detail: str, **facts: Any) -> None:  # noqa: ANN401
+        super().__init__(detail, **facts)
+        self.code = code
+
+
+class NotYet(UseCaseError):
+    """A part of the contract that is not built."""
+
+    code = "NOT_YET"
+
+
+class Unavailable(UseCaseError):
+    """Cannot be served now."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

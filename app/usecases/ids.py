@@ -1,0 +1,15 @@
+"""Time-ordered ids (UUID version 7, RFC 9562): newest last in every index, and a keyset to page by."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from uuid import UUID
+
+
+def new_id(now: datetime) -> UUID:
+    """A UUIDv7 for this instant: 48 bits of milliseconds, then 74 random bits."""
+    milliseconds = int(now.timestamp() * 1000)
+    random = int.from_bytes(os.urandom(10))
+    value = milliseconds << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
+    return UUID(int=value)
