@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.db import usage_tables
 from app.db.tables import metadata
 
-__all__ = ["metadata"]
+__all__ = ["metadata", "usage_tables"]

@@ -85,6 +85,7 @@ pools = Table(
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("id", Text, primary_key=True),
+    Column("ref", Integer, Identity(), nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("carrier", Text, nullable=False),

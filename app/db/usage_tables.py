@@ -1,0 +1,197 @@
+"""The tables of usage: what gateways reported, what carriers said, and the counters worked out from both.
+
+`usage_reports` is partitioned by the month of `at`; its leaves lie in the schema `usage_parts`, each with a unique
+index over the identity (`app.db.partitions`). That an identity is unique across leaves too is kept by the gateway
+locks of `app.db.ingest` (docs/adr, "Exact de-duplication across partitions").
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.tables import INSTANT, metadata
+
+ZERO = text("0")
+
+usage_gateways = Table(
+    "usage_gateways",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("tenant", "name"),
+)
+
+usage_reports = Table(
+    "usage_reports",
+    metadata,
+    Column("sim_id", BigInteger),
+    Column("at", INSTANT, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("gateway", Integer, nullable=False),
+    Column("report_id", Text, nullable=False),
+    Column("iccid", Text),
+    CheckConstraint("(sim_id IS NULL) = (iccid IS NOT NULL)", name="known_or_named"),
+    postgresql_partition_by="RANGE (at)",
+)
+"""One row per distinct report. A report of an unknown card has no `sim_id` but the `iccid` it came with."""
+
+usage_unknown = Table(
+    "usage_unknown",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("iccid", Text, nullable=False),
+    Column("gateway", Integer, nullable=False),
+    Column("report_id", Text, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("received_at", INSTANT, nullable=False),
+    Index("ix_usage_unknown_tenant_iccid", "tenant", "iccid"),
+    Index("ix_usage_unknown_received_at", "received_at"),
+)
+"""Reports kept aside for cards the tenant does not have (yet); their identities are in `usage_reports` too."""
+
+usage_cycles = Table(
+    "usage_cycles",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("pool_ref", Integer),
+    Column("reported", BigInteger, nullable=False, server_default=ZERO),
+    Column("reported_since", BigInteger, nullable=False, server_default=ZERO),
+    Column("reported_at", INSTANT),
+    Column("carrier_bytes", BigInteger),
+    Column("carrier_as_of", INSTANT),
+    Column("addons", BigInteger, nullable=False, server_default=ZERO),
+    Column("watch", BigInteger),
+    Column("days", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
+    Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
+    postgresql_with={"fillfactor": "80"},
+)
+"""A card's counters in one cycle (`cycle` = yyyymm). `days[n]` = reports of the cycle's nth day; `watch` = the used
+bytes at which somebody must look (a limit, a threshold), NULL where none is left."""
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("as_of", INSTANT, nullable=False),
+    Column("reported_since", BigInteger, nullable=False, server_default=ZERO),
+)
+"""Carriers' figures for single days."""
+
+usage_marks = Table(
+    "usage_marks",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("mark", Text, primary_key=True),
+    Column("at", INSTANT, nullable=False),
+)
+"""What has been said about a card in a cycle, so that it is said once."""
+
+usage_checks = Table(
+    "usage_checks",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("sim_id", BigInteger),
+    Column("pool_ref", Integer),
+    CheckConstraint("(sim_id IS NULL) <> (pool_ref IS NULL)", name="one_subject"),
+)
+"""Cards and pools whose limits must be looked at: written with what moved them, worked by `limits.work`."""
+
+usage_addons = Table(
+    "usage_addons",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("sim_id", BigInteger),
+    Column("pool_ref", Integer),
+    Column("cycle", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("in_force_at", INSTANT, nullable=False),
+    CheckConstraint("bytes > 0", name="bytes"),
+    CheckConstraint("(sim_id IS NULL) <> (pool_ref IS NULL)", name="one_subject"),
+    Index("ix_usage_addons_sim_id", "sim_id", postgresql_where=text("sim_id IS NOT NULL")),
+    Index("ix_usage_addons_pool_ref", "pool_ref", postgresql_where=text("pool_ref IS NOT NULL")),
+)
+
+pool_cycles = Table(
+    "pool_cycles",
+    metadata,
+    Column("pool_ref", Integer, primary_key=True, autoincrement=False),
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("addons", BigInteger, nullable=False, server_default=ZERO),
+    Column("marks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("stopping", Text),
+    Column("stopped_through", BigInteger, nullable=False, server_default=ZERO),
+    Column("cards", Integer),
+    Column("effective_cards", Integer),
+    Column("total", BigInteger),
+    Column("closed_at", INSTANT),
+)
+"""What a pool's cycle had beside its members' sum. `stopping` = the hold being put on its members, who have been
+worked through up to `stopped_through` (a SIM id); `cards` to `total` are frozen when the cycle closes."""
+
+rule_stops = Table(
+    "rule_stops",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("sim_id", BigInteger, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("hold", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("asked_at", INSTANT, nullable=False),
+    Column("stopped_at", INSTANT),
+    UniqueConstraint("sim_id", "cycle", "hold"),
+    Index("ix_rule_stops_account_stopped_at", "account", "stopped_at"),
+)
+"""Every stop a rule asked for; without `stopped_at` it waits behind the brake (ST-25)."""
+
+pull_cursors = Table(
+    "pull_cursors",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("slot", INSTANT, nullable=False),
+    Column("phase", SmallInteger, nullable=False),
+    Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
+)
+"""How far the pull of an account's usage has come, so that a restarted one goes on and nobody is starved."""
+
+cycle_rollovers = Table(
+    "cycle_rollovers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("cycle", Integer, nullable=False),
+    Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
+    Column("done_at", INSTANT),
+)
+"""Which cycle an account's cards were last turned over into, and how far."""
+
+usage_epoch = Table(
+    "usage_epoch",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False, server_default=ZERO),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""Raised whenever a card leaves or its pool changes, so that ingest's cache of cards is never believed after it."""
