@@ -64,3 +64,7 @@ class Sim:
     pool: str | None = None
     retained_until: date | None = None
     """The last day of a number retention (LC-10), None where there is none."""
+    silent_since: date | None = None
+    """The day the silent period began where a used-up test ended early (LC-3, D); None: as the dates say."""
+    threshold_off_until: date | None = None
+    """First day on which a threshold lifted by resume counts again: the cycle's end (ST-20, `standard`)."""

@@ -158,3 +158,12 @@ class PlanKind(StrEnum):
     CARD = "card"
     POOL_FORWARD = "pool_forward"
     POOL_BACKWARD = "pool_backward"
+
+
+class Actor(StrEnum):
+    """Who can lift a hold or do what a remedy says (ST)."""
+
+    SELF = "self"
+    SUPPLIER = "supplier"
+    CARRIER = "carrier"
+    NOBODY = "nobody"

@@ -1,0 +1,94 @@
+"""The names of a card and a device: ICCID, IMSI, IMEI, MSISDN (DV-5). Parsing raises `Malformed`, never echoes."""
+
+from __future__ import annotations
+
+import re
+
+from app.domain.errors import Malformed
+
+_EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
+_ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
+_DIGITS = re.compile(r"[0-9]+")
+_HOME_NUMBER = re.compile(r"1[0-9]{10}(?:[0-9]{2})?")
+_ABROAD_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
+
+
+def luhn_digit(digits: str) -> str:
+    """The check digit that follows `digits` (ISO/IEC 7812)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return str(-total % 10)
+
+
+def luhn_ok(digits: str) -> bool:
+    """Whether the last of `digits` is the check digit of those before it."""
+    return len(digits) > 1 and _DIGITS.fullmatch(digits) is not None and luhn_digit(digits[:-1]) == digits[-1]
+
+
+def _clean(text: str, name: str) -> str:
+    """The text without blanks around it. Raises `Malformed` where a spreadsheet made an exponent of a number."""
+    cleaned = text.strip()
+    if _EXPONENT.fullmatch(cleaned):
+        raise Malformed("EXPONENT", f"the {name} was written as an exponent; export the column as text")
+    return cleaned
+
+
+def parse_iccid(text: str) -> str:
+    """The ICCID as written: 89 first, 19 or 20 characters, digits or, after the sixth, capital letters (DV-5).
+
+    A failed check digit is no error (`luhn_ok` tells). Raises `Malformed`.
+    """
+    iccid = _clean(text, "ICCID")
+    if _ICCID.fullmatch(iccid) is None:
+        raise Malformed("ICCID_MALFORMED", "an ICCID is 89 and 17 or 18 more characters, digits or capital letters")
+    return iccid
+
+
+def iccid_twin(iccid: str) -> str | None:
+    """The other form of the same name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
+    if _DIGITS.fullmatch(iccid) is None:
+        return None
+    if len(iccid) == 19:
+        return iccid + luhn_digit(iccid)
+    return iccid[:-1] if luhn_ok(iccid) else None
+
+
+def parse_imei(text: str) -> str:
+    """A 15-digit IMEI with a valid check digit (DV-5). Raises `Malformed`."""
+    imei = _clean(text, "IMEI")
+    if _DIGITS.fullmatch(imei) is None or len(imei) != 15:
+        raise Malformed("IMEI_MALFORMED", "an IMEI is 15 digits")
+    if not luhn_ok(imei):
+        raise Malformed("IMEI_CHECK_DIGIT", "the check digit of the IMEI does not fit")
+    return imei
+
+
+def parse_imsi(text: str) -> str:
+    """An IMSI of 14 or 15 digits. Raises `Malformed`."""
+    imsi = _clean(text, "IMSI")
+    if _DIGITS.fullmatch(imsi) is None or len(imsi) not in (14, 15):
+        raise Malformed("IMSI_MALFORMED", "an IMSI is 14 or 15 digits")
+    return imsi
+
+
+def parse_msisdn(text: str, *, abroad: bool = False) -> str:
+    """A 13-digit M2M or 11-digit number without its 86; with `abroad`, any E.164 number. Raises `Malformed`."""
+    number = _clean(text, "MSISDN").removeprefix("+")
+    if abroad and _ABROAD_NUMBER.fullmatch(number):
+        return number
+    home = number.removeprefix("86")
+    if _HOME_NUMBER.fullmatch(home) is None:
+        raise Malformed("MSISDN_MALFORMED", "an MSISDN is 11 or 13 digits beginning with 1, with or without 86")
+    return home
+
+
+def tac(imei: str) -> str:
+    """The type allocation code: the first 8 digits of an IMEI (DV-2)."""
+    return imei[:8]
+
+
+def mask(iccid: str) -> str:
+    """The ICCID as logs may show it: the last four characters."""
+    return f"****{iccid[-4:]}"

@@ -1,0 +1,76 @@
+"""The book of terms: which terms hold for a supplier and a carrier on a day, readable value by value (TM-1 to TM-3).
+
+A new supplier is one data module beside this one, a member of `Supplier`, and its tuple added to `BOOK`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+
+from app.domain.terms.flexem import FLEXEM
+from app.domain.terms.gsl import GSL
+from app.domain.terms.model import Term, Terms
+from app.domain.terms.standard import STANDARD
+from app.domain.vocabulary import Carrier, Supplier
+
+
+def _by_key(terms: tuple[Terms, ...]) -> Mapping[tuple[Supplier, Carrier], tuple[Terms, ...]]:
+    """The versions of each (supplier, carrier), oldest first."""
+    found: dict[tuple[Supplier, Carrier], tuple[Terms, ...]] = {}
+    for version in sorted(terms, key=lambda entry: entry.since or date.min):
+        key = (version.supplier, version.carrier)
+        found[key] = (*found.get(key, ()), version)
+    return MappingProxyType(found)
+
+
+BOOK = _by_key(FLEXEM + GSL + STANDARD)
+
+
+def terms_in_force(supplier: Supplier, carrier: Carrier, on: date) -> Terms:
+    """The terms that hold on a day: the newest version begun by then (TM-1)."""
+    return [version for version in BOOK[supplier, carrier] if version.since is None or version.since <= on][-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermLine:
+    """One value for reading: `value` is of JSON's kinds, None for not published; durations are seconds (TM-3)."""
+
+    name: str
+    value: object
+    source: str
+    assumed: tuple[str, ...]
+
+
+def describe(supplier: Supplier, carrier: Carrier, on: date) -> list[TermLine]:
+    """Every value of the terms in force on a day, with its source (TM-3)."""
+    terms = terms_in_force(supplier, carrier, on)
+    return [
+        TermLine(name=name, value=plain(term.value), source=term.source, assumed=term.assumed)
+        for name, term in _lines(terms)
+    ]
+
+
+def _lines(terms: Terms) -> Iterator[tuple[str, Term[object]]]:
+    """The named values of the terms, the service levels last."""
+    for entry in fields(terms):
+        value = getattr(terms, entry.name)
+        if isinstance(value, Term):
+            yield entry.name, value
+    for name, level in terms.service.items():
+        yield f"service.{name}", Term(value=level.value, source=level.source, assumed=level.assumed)
+
+
+def plain(value: object) -> object:
+    """The value in JSON's kinds: sets sorted, periods in seconds, records as objects."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(part) for name, part in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(str(part) for part in value)
+    if isinstance(value, tuple):
+        return [plain(part) for part in value]
+    return int(value.total_seconds()) if isinstance(value, timedelta) else value

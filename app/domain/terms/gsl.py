@@ -1,0 +1,127 @@
+"""The terms of Huawei Cloud Global SIM Link, from its FAQ of 2024-06-17: GSL in rules.md."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+
+from app.domain.terms.model import (
+    AllowanceStop,
+    ClockLevel,
+    Counting,
+    DayLevel,
+    Edge,
+    ForcedDay,
+    LevelName,
+    PoolForming,
+    Term,
+    Terms,
+    ThresholdRight,
+    WorkdayLevel,
+    promised,
+)
+from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, SimState, Supplier
+
+_DELIVERY = MappingProxyType(
+    {LevelName.DELIVERY: promised(level=WorkdayLevel(rule="SL-6", latest=10), source="GSL 6.1")},
+)
+
+_QUICK = promised(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2), source="GSL 9.9")
+_SLOW = promised(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2, or_days=7), source="GSL 9.9")
+
+_OVERSEAS = Terms(
+    supplier=Supplier.GSL,
+    carrier=Carrier.OVERSEAS,
+    test_months=Term(value=6, source="GSL 2.3"),
+    test_ends_in=Term(value=SimState.ACTIVE, source="GSL 2.3"),
+    forced_day=Term(value=ForcedDay.END_OF_PERIOD, source="GSL 2.1, 2.3"),
+    unverified_is_held=Term(value=True, source="GSL 9.11, 9.12"),
+    counting=Term(value=Counting.ANNIVERSARY, source="GSL 2.4", assumed=("VD-3",)),
+    renewable_after_days=Term(value=0, source="GSL 3.10, 10.2", assumed=("RN-3",)),
+    renewal_reminder_months=Term(value=1, source="GSL 3.10", assumed=("RN-3",)),
+    plan_change=Term(value=False, source="GSL 5.4, 12.5"),
+    allowance_stop=Term(value=AllowanceStop.ALWAYS, source="GSL 8.1, 10.2"),
+    allowance_edge=Term(value=Edge.PASSED, source="GSL 10.2"),
+    threshold_right=Term(value=ThresholdRight.NONE, source="GSL 3.12"),
+    threshold_edge=Term(value=Edge.PASSED, source="GSL 10.2"),
+    addons=Term(value=False, source="GSL 5.8, 13.5"),
+    resume_lifts=Term(value=frozenset({HoldCode.MANUAL}), source="GSL 10.9"),
+    binds_at=Term(value="first_activation", source="GSL 9.2"),
+    region_limited=Term(value=False, source="FM 一.2", assumed=()),
+    networks=Term(value=("4G",), source="GSL 3.3"),
+    directed_by=Term(value=("ip", "domain"), source="GSL 3.4"),
+    directed_protocols=Term(value=("http", "https", "tcp", "udp", "mqtt"), source="GSL 4.1"),
+    directed_may_be_empty=Term(value=False, source="GSL 4.3"),
+    pool_forming=Term(value=PoolForming.AT_PURCHASE, source="GSL 13.3"),
+    service=_DELIVERY,
+)
+
+_MAINLAND = replace(
+    _OVERSEAS,
+    test_months=Term(value=None, source="GSL 2.2"),
+    test_ends_in=Term(value=None, source="GSL 2.2"),
+    silent_months=Term(value=6, source="GSL 2.1, 2.2"),
+    addons=Term(value=True, source="GSL 5.8, 13.5"),
+)
+
+_CMCC = replace(
+    _MAINLAND,
+    carrier=Carrier.CMCC,
+    threshold_right=Term(value=ThresholdRight.POOL_MEMBERS, source="GSL 3.12, 10.2, 13.7"),
+    rebind_by=Term(value=Actor.SELF, source="GSL 9.3, 10.4"),
+    service=MappingProxyType(
+        {
+            **_DELIVERY,
+            LevelName.DELIVERY_INDUSTRIAL: promised(level=DayLevel(rule="SL-6", days=42), source="GSL 6.1"),
+            OperationKind.ACTIVATE: _SLOW,
+            OperationKind.SUSPEND: _SLOW,
+            OperationKind.RESUME: _SLOW,
+            OperationKind.REBIND: promised(level=WorkdayLevel(rule="DV-3", latest=3), source="GSL 9.3, 10.4"),
+        },
+    ),
+)
+
+_CUCC = replace(
+    _MAINLAND,
+    carrier=Carrier.CUCC,
+    networks=Term(value=("3G", "4G"), source="GSL 3.3"),
+    threshold_right=Term(value=ThresholdRight.POOL_MEMBERS, source="GSL 3.12, 10.2, 13.7"),
+    rebind_by=Term(value=Actor.CARRIER, source="GSL 9.3, 10.4"),
+    service=MappingProxyType(
+        {
+            **_DELIVERY,
+            OperationKind.ACTIVATE: _QUICK,
+            OperationKind.SUSPEND: _QUICK,
+            OperationKind.RESUME: _QUICK,
+            OperationKind.REBIND: promised(
+                level=WorkdayLevel(rule="DV-3", earliest=1, latest=3),
+                source="GSL 9.3, 10.4",
+            ),
+        },
+    ),
+)
+
+_CTCC = replace(
+    _MAINLAND,
+    carrier=Carrier.CTCC,
+    threshold_right=Term(value=ThresholdRight.ANY, source="GSL 3.12, 10.2, 13.7"),
+    rebind_by=Term(value=Actor.SELF, source="GSL 9.3, 10.4"),
+    rebinds_a_month=Term(value=2, source="GSL 9.3, 10.4"),
+    rebind_refused_beyond=Term(value=True, source="GSL 9.3, 10.4"),
+    pool_forming=Term(value=PoolForming.BEFORE_SHIPPING, source="GSL 13.3, 13.11"),
+    service=MappingProxyType(
+        {
+            **_DELIVERY,
+            OperationKind.ACTIVATE: _QUICK,
+            OperationKind.SUSPEND: _QUICK,
+            OperationKind.RESUME: _QUICK,
+            OperationKind.REBIND: promised(
+                level=ClockLevel(rule="DV-3", latest=timedelta(minutes=5)),
+                source="GSL 9.3, 10.4",
+            ),
+        },
+    ),
+)
+
+GSL: tuple[Terms, ...] = (_CMCC, _CUCC, _CTCC, _OVERSEAS)
