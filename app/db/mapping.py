@@ -143,6 +143,8 @@ def sim_from(row: Row) -> SimRecord:
         threshold=row["threshold"],
         pool=row["pool"],
         retained_until=row["retained_until"],
+        silent_since=row["silent_since"],
+        threshold_off_until=row["threshold_off_until"],
     )
     return SimRecord(
         id=row["id"],
@@ -171,6 +173,8 @@ def sim_columns(sim: Sim) -> dict[str, Any]:
         "activated_on": sim.activated_on,
         "expires_on": sim.expires_on,
         "retained_until": sim.retained_until,
+        "silent_since": sim.silent_since,
+        "threshold_off_until": sim.threshold_off_until,
         "next_due_on": next_due_on(sim),
         "test_months": sim.test_months,
         "auto_stop": sim.auto_stop,

@@ -117,6 +117,8 @@ sims = Table(
     Column("activated_on", Date),
     Column("expires_on", Date),
     Column("retained_until", Date),
+    Column("silent_since", Date),
+    Column("threshold_off_until", Date),
     Column("next_due_on", Date),
     Column("test_months", SmallInteger),
     Column("auto_stop", Boolean),

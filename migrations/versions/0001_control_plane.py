@@ -285,6 +285,8 @@ def upgrade() -> None:
         sa.Column("activated_on", sa.Date(), nullable=True),
         sa.Column("expires_on", sa.Date(), nullable=True),
         sa.Column("retained_until", sa.Date(), nullable=True),
+        sa.Column("silent_since", sa.Date(), nullable=True),
+        sa.Column("threshold_off_until", sa.Date(), nullable=True),
         sa.Column("next_due_on", sa.Date(), nullable=True),
         sa.Column("test_months", sa.SmallInteger(), nullable=True),
         sa.Column("auto_stop", sa.Boolean(), nullable=True),
