@@ -1,0 +1,71 @@
+"""What every test may ask for. Databases: `database_url` (yours to roll back in), `clean_database` (yours to commit in).
+
+Nothing is needed beforehand, and nothing is started for tests that ask for none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.postgres.supervisor import Server, embedded
+from tests import databases
+
+RUN_FOLDER = "SIMGATE_TEST_RUN"
+"""Set by the first process of a run, and inherited by xdist's workers."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if RUN_FOLDER not in os.environ:
+        folder = tempfile.mkdtemp(prefix="simgate-test-")
+        Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through
+        os.environ[RUN_FOLDER] = folder
+        config.add_cleanup(lambda: _forget(folder))
+
+
+def _forget(folder: str) -> None:
+    del os.environ[RUN_FOLDER]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Server]:
+    """The run's PostgreSQL; the last worker to leave stops it."""
+    with embedded(Path(os.environ[RUN_FOLDER]), settings=databases.FORGETFUL) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_name(database_server: Server) -> str:
+    """A database of this worker's own, with all migrations."""
+    databases.ensure_template(database_server, Path(os.environ[RUN_FOLDER]) / "template.lock")
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    databases.run_async(
+        lambda: databases.execute(database_server.dsn, f"CREATE DATABASE {name} TEMPLATE {databases.TEMPLATE}")
+    )
+    return name
+
+
+@pytest.fixture(scope="session")
+def database_url(database_server: Server, database_name: str) -> str:
+    """`postgresql+asyncpg://…` of a migrated database, this worker's alone. Roll back, or ask for `clean_database`."""
+    return database_server.url_of(database_name)
+
+
+@pytest.fixture(scope="session")
+def database_dsn(database_server: Server, database_name: str) -> str:
+    """The same for asyncpg itself: `postgresql://…`."""
+    return database_server.dsn_of(database_name)
+
+
+@pytest.fixture
+async def clean_database(database_url: str, database_dsn: str) -> AsyncIterator[str]:
+    """The same database without a row, before and after: for tests that commit."""
+    await databases.empty(database_dsn)
+    yield database_url
+    await databases.empty(database_dsn)
