@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from app.domain.terms.model import (
     DeskLevel,
     Edge,
     ForcedDay,
+    Level,
     LevelName,
     Term,
     Terms,
@@ -31,7 +33,7 @@ CANCELLATION_DAY_SINCE = date(2022, 7, 6)
 _DESK = promised(level=DeskLevel(rule="SL-1"), source="FM 一.3.1.2")
 _REGION_DESK = promised(level=DeskLevel(rule="SL-2", same_evening=True), source="FM 一.3.2.1")
 
-_SERVICE = MappingProxyType(
+_SERVICE: Mapping[str, Term[Level]] = MappingProxyType(
     {
         OperationKind.ACTIVATE: _DESK,
         OperationKind.SUSPEND: _DESK,

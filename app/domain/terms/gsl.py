@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from app.domain.terms.model import (
     DayLevel,
     Edge,
     ForcedDay,
+    Level,
     LevelName,
     PoolForming,
     Term,
@@ -23,7 +25,7 @@ from app.domain.terms.model import (
 )
 from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, SimState, Supplier
 
-_DELIVERY = MappingProxyType(
+_DELIVERY: Mapping[str, Term[Level]] = MappingProxyType(
     {LevelName.DELIVERY: promised(level=WorkdayLevel(rule="SL-6", latest=10), source="GSL 6.1")},
 )
 

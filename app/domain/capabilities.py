@@ -1,0 +1,232 @@
+"""What each carrier protocol can do, as data that callers can read (CP-1; api.md, Capabilities).
+
+Figures marked `known=False` are published nowhere (`carriers/`): careful defaults, settings per account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName
+
+_API, _DESK, _GATEWAY = Channel.API, Channel.DESK, Channel.GATEWAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A limit of a protocol: its value, where it stands, and whether anyone published it."""
+
+    value: int | None
+    source: str
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """One protocol: the channel of each kind (missing: none), and its limits.
+
+    `per_second`, `in_flight`: calls; `repeat_window_s`: seconds between two changes of one card; `settle_lag_s`:
+    seconds until the carrier's word shows a change; `read_batch`, `change_batch`: cards a call.
+    """
+
+    protocol: ProtocolName
+    channels: Mapping[OperationKind, Channel]
+    usage_unit: str
+    usage_freshness: str
+    per_second: Figure
+    in_flight: Figure
+    repeat_window_s: Figure
+    settle_lag_s: Figure
+    read_batch: Figure
+    change_batch: Mapping[OperationKind, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+_BASE: Mapping[OperationKind, Channel] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: _API,
+        OperationKind.SUSPEND: _API,
+        OperationKind.RESUME: _API,
+        OperationKind.RESET_NETWORK: _API,
+        OperationKind.REFRESH: _API,
+        OperationKind.REBIND: _DESK,
+        OperationKind.SET_THRESHOLD: _GATEWAY,
+        OperationKind.VERIFY_REAL_NAME: _DESK,
+        OperationKind.ORDER_ADDON: _DESK,
+        OperationKind.RENEW: _DESK,
+        OperationKind.CHANGE_PLAN: _DESK,
+        OperationKind.JOIN_POOL: _DESK,
+        OperationKind.RETAIN_NUMBER: _DESK,
+        OperationKind.TERMINATE: _DESK,
+    },
+)
+"""What holds for every protocol that says nothing else; cut and restore network, change region: none."""
+
+_CUTS: Mapping[OperationKind, Channel] = MappingProxyType(
+    {OperationKind.CUT_NETWORK: _API, OperationKind.RESTORE_NETWORK: _API},
+)
+
+_BY_HAND: Mapping[OperationKind, Channel] = MappingProxyType(
+    {kind: _DESK if channel is _API else channel for kind, channel in _BASE.items()},
+)
+
+
+def _channels(*parts: Mapping[OperationKind, Channel]) -> Mapping[OperationKind, Channel]:
+    """The base, and what the protocol says otherwise."""
+    merged = dict(_BASE)
+    for part in parts:
+        merged.update(part)
+    return MappingProxyType(merged)
+
+
+def _unknown(value: int) -> Figure:
+    return Figure(value=value, source="not published", known=False)
+
+
+_ROWS = (
+    Capability(
+        protocol=ProtocolName.ONELINK,
+        channels=_channels(
+            {
+                OperationKind.CHANGE_REGION: _DESK,
+                OperationKind.VERIFY_REAL_NAME: _API,
+                OperationKind.ORDER_ADDON: _API,
+            },
+        ),
+        usage_unit="KB",
+        usage_freshness="CT cards at once, PB cards by the end of yesterday",
+        per_second=_unknown(5),
+        in_flight=_unknown(10),
+        repeat_window_s=Figure(value=1800, source="OneLink A9: 30, 10 or 3 minutes by edition"),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=100, source="OneLink A3"),
+        change_batch=MappingProxyType({OperationKind.SUSPEND: 100, OperationKind.RESUME: 100}),
+    ),
+    Capability(
+        protocol=ProtocolName.JASPER,
+        channels=MappingProxyType(
+            {
+                kind: channel
+                for kind, channel in _channels(
+                    {OperationKind.ORDER_ADDON: _API, OperationKind.TERMINATE: _API},
+                ).items()
+                if kind is not OperationKind.VERIFY_REAL_NAME
+            },
+        ),
+        usage_unit="B",
+        usage_freshness="cycle to date, small delay not published",
+        per_second=Figure(value=5, source="Jasper A1.7"),
+        in_flight=Figure(value=1, source="Jasper A1.7"),
+        repeat_window_s=_unknown(0),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=1, source="Jasper A1.3"),
+    ),
+    Capability(
+        protocol=ProtocolName.UNICOM_CMP,
+        channels=_channels({OperationKind.TERMINATE: _API}),
+        usage_unit="MB",
+        usage_freshness="month to date, delay not published",
+        per_second=_unknown(5),
+        in_flight=_unknown(5),
+        repeat_window_s=_unknown(0),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=50, source="gwapi A2, wsGetTerminalDetails"),
+    ),
+    Capability(
+        protocol=ProtocolName.CTCC_CMP,
+        channels=_channels(
+            _CUTS,
+            {
+                OperationKind.REBIND: _API,
+                OperationKind.SET_THRESHOLD: _API,
+                OperationKind.ORDER_ADDON: _API,
+            },
+        ),
+        usage_unit="MB",
+        usage_freshness="month to date, delay not published",
+        per_second=Figure(value=8, source="m2m_ec B1.7: 500 calls a minute for usage"),
+        in_flight=_unknown(5),
+        repeat_window_s=_unknown(0),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=1, source="m2m_ec B1"),
+    ),
+    Capability(
+        protocol=ProtocolName.CTWING,
+        channels=_channels(_CUTS, {OperationKind.SET_THRESHOLD: _API}),
+        usage_unit="MB",
+        usage_freshness="month to date, delay not published",
+        per_second=_unknown(5),
+        in_flight=_unknown(5),
+        repeat_window_s=_unknown(0),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=100, source="CTWing B2, batch queries"),
+    ),
+    Capability(
+        protocol=ProtocolName.GSL,
+        channels=_channels(_CUTS, {OperationKind.REBIND: _API, OperationKind.SET_THRESHOLD: _API}),
+        usage_unit="MB",
+        usage_freshness="by the end of yesterday (US-2)",
+        per_second=_unknown(5),
+        in_flight=_unknown(5),
+        repeat_window_s=_unknown(0),
+        settle_lag_s=_unknown(300),
+        read_batch=Figure(value=100, source="GSL B, batch-daily-flow"),
+    ),
+    Capability(
+        protocol=ProtocolName.DESK,
+        channels=_BY_HAND,
+        usage_unit="B",
+        usage_freshness="as entered by hand",
+        per_second=Figure(value=None, source="a person's work list"),
+        in_flight=Figure(value=None, source="a person's work list"),
+        repeat_window_s=Figure(value=0, source="a person's work list"),
+        settle_lag_s=Figure(value=0, source="a person's work list"),
+        read_batch=Figure(value=1, source="a person's work list"),
+    ),
+)
+
+CAPABILITIES: Mapping[ProtocolName, Capability] = MappingProxyType({row.protocol: row for row in _ROWS})
+"""Every protocol, by name (CP-1)."""
+
+APN: Mapping[Carrier, str | None] = MappingProxyType(
+    {Carrier.CMCC: "cmiot", Carrier.CTCC: "ctnet", Carrier.CUCC: "scuiot", Carrier.OVERSEAS: None},
+)
+"""Access point and profile name alike, in any case (GSL 7.1); overseas: not published."""
+
+DATA_ONLY = True
+"""No voice, no SMS of one's own, and no NB cards (GSL 5.5, 9.8)."""
+
+_CARRIER_SAYS: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Channel | None] = MappingProxyType(
+    {
+        (None, Carrier.OVERSEAS, OperationKind.REBIND): None,
+        (ProtocolName.GSL, Carrier.CUCC, OperationKind.REBIND): _DESK,
+        (ProtocolName.DESK, Carrier.CMCC, OperationKind.CHANGE_REGION): _DESK,
+        **{
+            (ProtocolName.GSL, carrier, kind): None
+            for carrier in Carrier
+            for kind in _CUTS
+            if carrier is not Carrier.CTCC
+        },
+    },
+)
+"""Where the carrier makes a difference within one protocol; a protocol of None: any."""
+
+NEEDS_PRODUCT = frozenset({OperationKind.ORDER_ADDON})
+"""Kinds that a protocol's API takes only with its product code; a person does the others."""
+
+
+def channel_for(
+    protocol: ProtocolName,
+    carrier: Carrier,
+    kind: OperationKind,
+    *,
+    product_code: bool = True,
+) -> Channel | None:
+    """By what way this protocol brings such an operation to its end for a card of this carrier; None: not at all."""
+    for name in (None, protocol):
+        if (name, carrier, kind) in _CARRIER_SAYS:
+            return _CARRIER_SAYS[name, carrier, kind]
+    channel = CAPABILITIES[protocol].channels.get(kind)
+    lacks_product = kind in NEEDS_PRODUCT and not product_code
+    return Channel.DESK if channel is Channel.API and lacks_product else channel
