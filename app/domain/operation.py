@@ -21,9 +21,6 @@ ARGUMENT = str | int | bool | None
 LONGEST_WAIT = timedelta(minutes=10)
 """Between two questions about the same operation."""
 
-RESET_PAUSE = timedelta(minutes=15)
-"""Between the suspend and the resume of a network reset: 15分钟后 (SL-5, GSL 9.14)."""
-
 STEPS: Mapping[OperationKind, tuple[OperationKind, ...]] = MappingProxyType(
     {OperationKind.RESET_NETWORK: (OperationKind.SUSPEND, OperationKind.RESUME)}
 )
