@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -77,6 +78,9 @@ usage_cycles = Table(
     Column("reported_at", INSTANT),
     Column("carrier_bytes", BigInteger),
     Column("carrier_as_of", INSTANT),
+    Column("figures", BigInteger),
+    Column("figures_to", INSTANT),
+    Column("patchy", Boolean, nullable=False, server_default=text("false")),
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
     Column("watch", BigInteger),
     Column("days", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
@@ -84,7 +88,11 @@ usage_cycles = Table(
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},
 )
-"""A card's counters in one cycle (`cycle` = yyyymm). `days[n]` = reports of the cycle's nth day; `watch` = the used
+"""A card's counters in one cycle (`cycle` = yyyymm): used = `figures` + `reported_since` (US-5).
+
+`reported` and `days[n]` (the cycle's nth day) sum all distinct reports; `carrier_bytes` is the carrier's word on the
+cycle. `figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
+`patchy` = there are such days; `reported_since` = reports of traffic that no standing figure covers. `watch` = the used
 bytes at which somebody must look (a limit, a threshold), NULL where none is left."""
 
 usage_days = Table(
@@ -93,10 +101,11 @@ usage_days = Table(
     Column("sim_id", BigInteger, primary_key=True),
     Column("day", Date, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
+    Column("starts_at", INSTANT, nullable=False),
     Column("as_of", INSTANT, nullable=False),
-    Column("reported_since", BigInteger, nullable=False, server_default=ZERO),
+    CheckConstraint("starts_at < as_of", name="covers"),
 )
-"""Carriers' figures for single days."""
+"""Carriers' figures for single days: bytes from `starts_at`, the day's start in the carrier's zone, to `as_of`."""
 
 usage_marks = Table(
     "usage_marks",

@@ -108,6 +108,9 @@ def upgrade() -> None:
         sa.Column("reported_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("carrier_bytes", sa.BigInteger(), nullable=True),
         sa.Column("carrier_as_of", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("figures", sa.BigInteger(), nullable=True),
+        sa.Column("figures_to", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("patchy", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("addons", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("watch", sa.BigInteger(), nullable=True),
         sa.Column("days", postgresql.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'"), nullable=False),
@@ -129,8 +132,9 @@ def upgrade() -> None:
         sa.Column("sim_id", sa.BigInteger(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("starts_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("as_of", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("reported_since", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("starts_at < as_of", name=op.f("ck_usage_days_covers")),
         sa.PrimaryKeyConstraint("sim_id", "day", name=op.f("pk_usage_days")),
     )
     op.create_table(

@@ -1,0 +1,178 @@
+"""One card as `GET /v1/sims/{iccid}` shows it: one statement by plain asyncpg, straight to a JSON-able dict.
+
+A hot path: no SQLAlchemy, no domain value of the whole card. What rules say of it (holds, cancellation, the network)
+is asked of the domain's functions, remembered where the question repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from app.domain.cycles import Cycle, cycle_on
+from app.domain.holds import HOLDS
+from app.domain.identifiers import iccid_twin
+from app.domain.terms.book import terms_in_force
+from app.domain.validity import cancellation
+from app.domain.vocabulary import OPEN_STATUSES, Carrier, HoldCode, Supplier
+
+Row = Mapping[str, Any]
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+SHOWS_USED = frozenset({"active", "expired", "cancelled"})
+"""Underlying states of a card once activated (US-4)."""
+
+_CARRIES_DATA = frozenset({"testing", "silent", "active"})
+_OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
+
+_READ = f"""
+SELECT s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s.state, s.underlying, s.holds,
+       s.carrier_state, s.carrier_code, s.carrier_as_of, s.opened_on, s.activated_on, s.expires_on, s.imei, s.province, s.region_limited,
+       s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version, p.allowance,
+       c.cycle, c.figures, c.reported, c.reported_since, c.reported_at, c.addons,
+       c.carrier_bytes, c.carrier_as_of AS figure_as_of, o.id AS operation_id,
+       CASE WHEN s.carrier = 'ctcc' THEN (
+           SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
+              AND r.settled_at >= date_trunc('month', $4::timestamptz, 'Asia/Shanghai')) END AS rebinds
+  FROM sims s
+  LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = ANY($3::int[])
+  LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
+ WHERE s.tenant = $1 AND s.iccid = ANY($2::text[])
+"""  # noqa: S608 - the statuses are our own enumeration
+
+
+def cycle_number(cycle: Cycle) -> int:
+    """The cycle as the tables name it: yyyymm."""
+    return int(cycle.id[:4]) * 100 + int(cycle.id[5:])
+
+
+@lru_cache(maxsize=64)
+def _cycle(carrier: str, day: date) -> tuple[int, dict[str, str]]:
+    cycle = cycle_on(Carrier(carrier), day)
+    shown = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
+    return cycle_number(cycle), shown
+
+
+@lru_cache(maxsize=4096)
+def _cancels_on(terms: str, carrier: str, expires_on: date) -> str | None:
+    return _text(cancellation(Supplier(terms), Carrier(carrier), expires_on).on)
+
+
+@lru_cache(maxsize=64)
+def _rebinds_a_month(terms: str, carrier: str, day: date) -> int | None:
+    return terms_in_force(Supplier(terms), Carrier(carrier), day).rebinds_a_month.value
+
+
+def _text(value: date | datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None
+
+
+async def read_sim(
+    pool: asyncpg.Pool[asyncpg.Record], tenant: str, iccid: str, now: datetime, zones: Mapping[str, ZoneInfo]
+) -> dict[str, Any] | None:
+    """The card of a tenant by either form of its ICCID (DV-5), None where there is none; `zones` by account."""
+    twin = iccid_twin(iccid)
+    days = {zone: now.astimezone(zone).date() for zone in {SHANGHAI, *zones.values()}}
+    cycles = sorted({_cycle(carrier.value, day)[0] for carrier in Carrier for day in days.values()})
+    rows = await pool.fetch(_READ, tenant, [iccid] if twin is None else [iccid, twin], cycles, now)
+    if not rows:
+        return None
+    first = rows[0]
+    today = days[zones.get(first["account"], SHANGHAI)]
+    number, cycle = _cycle(first["carrier"], today)
+    row = next((row for row in rows if row["cycle"] == number), None)
+    return _shown(row or first, today) | {"usage": usage_shown(row, first, cycle)} | _last(first)
+
+
+def _shown(row: Row, today: date) -> dict[str, Any]:
+    return {
+        "iccid": row["iccid"],
+        "msisdn": row["msisdn"],
+        "imsi": row["imsi"],
+        "carrier": row["carrier"],
+        "account": row["account"],
+        "terms": row["terms"],
+        "plan": row["plan"],
+        "state": row["state"],
+        "holds": [_hold(hold) for hold in row["holds"]],
+        "network_allowed": row["underlying"] in _CARRIES_DATA and not row["holds"],
+        "carrier_view": _carrier_view(row),
+        "opened_on": _text(row["opened_on"]),
+        "activated_on": _text(row["activated_on"]),
+        "expires_on": _text(row["expires_on"]),
+        "cancels_on": row["expires_on"] and _cancels_on(row["terms"], row["carrier"], row["expires_on"]),
+        "binding": _binding(row, today),
+        "region": {"province": row["province"], "limited": row["region_limited"]},
+        "real_name": row["real_name"],
+        "pool": row["pool"],
+        "device_serial": row["device_serial"],
+        "alias": row["alias"],
+        "tags": row["tags"],
+        "remark": row["remark"],
+    }
+
+
+def _last(row: Row) -> dict[str, Any]:
+    operation = row["operation_id"]
+    return {"open_operation": str(operation) if operation else None, "version": row["version"]}
+
+
+def _hold(hold: Row) -> dict[str, Any]:
+    return {
+        "code": hold["code"],
+        "rule": HOLDS[HoldCode(hold["code"])].rule,
+        "since": hold["since"],
+        "source": hold["source"],
+        "carrier_code": hold.get("carrier_code"),
+    }
+
+
+def _carrier_view(row: Row) -> dict[str, Any] | None:
+    if row["carrier_as_of"] is None:
+        return None
+    return {"state": row["carrier_state"], "code": row["carrier_code"], "as_of": _text(row["carrier_as_of"])}
+
+
+def _binding(row: Row, today: date) -> dict[str, Any]:
+    budget = _rebinds_a_month(row["terms"], row["carrier"], today)
+    left = None if budget is None else max(0, budget - (row["rebinds"] or 0))
+    return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left}
+
+
+def usage_shown(counters: Row | None, card: Row, cycle: Mapping[str, str]) -> dict[str, Any]:
+    """The `usage` object: a cycle's counters (None: none yet) of a card with `underlying` and `allowance` (US-5)."""
+    figures = counters["figures"] if counters else None
+    since = counters["reported_since"] if counters else 0
+    addons = counters["addons"] if counters else 0
+    used = (figures or 0) + since if card["underlying"] in SHOWS_USED else None
+    remaining = None if used is None or card["allowance"] is None else card["allowance"] + addons - used
+    told = counters is not None and counters["carrier_bytes"] is not None
+    return {
+        "cycle": dict(cycle),
+        "used": used,
+        "source": "gateway_report" if figures is None else "gateway" if since else "carrier",
+        "allowance": card["allowance"],
+        "addons": addons,
+        "remaining": remaining,
+        "as_of": _text(_as_of(counters)),
+        "carrier": {"bytes": counters["carrier_bytes"], "as_of": _text(counters["figure_as_of"])}
+        if counters and told
+        else None,
+        "reported_since": since,
+        "reported": counters["reported"] if counters else 0,
+    }
+
+
+def _as_of(counters: Row | None) -> datetime | None:
+    if counters is None:
+        return None
+    told: datetime | None = counters["figure_as_of"]
+    reported: datetime | None = counters["reported_at"]
+    if told is None or (reported is not None and counters["reported_since"] and reported > told):
+        return reported
+    return told
