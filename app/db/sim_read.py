@@ -31,9 +31,9 @@ _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
 
 _READ = f"""
 SELECT s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s.state, s.underlying, s.holds,
-       s.carrier_state, s.carrier_code, s.carrier_as_of, s.opened_on, s.activated_on, s.expires_on, s.imei, s.province, s.region_limited,
-       s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version, p.allowance,
-       c.cycle, c.figures, c.reported, c.reported_since, c.reported_at, c.addons,
+       s.carrier_state, s.carrier_code, s.carrier_as_of, s.opened_on, s.activated_on, s.expires_on, s.imei,
+       s.province, s.region_limited, s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version,
+       p.allowance, c.cycle, c.figures, c.reported, c.reported_since, c.reported_at, c.addons,
        c.carrier_bytes, c.carrier_as_of AS figure_as_of, o.id AS operation_id,
        CASE WHEN s.carrier = 'ctcc' THEN (
            SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'

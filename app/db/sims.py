@@ -45,6 +45,15 @@ class SimRows:
         statement = _JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
         return {record.id: record for record in await self._all(statement, for_update=for_update)}
 
+    async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
+        """(iccid, msisdn, imsi) of these cards: what carriers know them by."""
+        if not ids:
+            return {}
+        rows = await self._connection.execute(
+            select(sims.c.id, sims.c.iccid, sims.c.msisdn, sims.c.imsi).where(sims.c.id.in_(list(ids)))
+        )
+        return {row.id: (row.iccid, row.msisdn, row.imsi) for row in rows}
+
     async def by_iccids(
         self, iccids: Sequence[str], *, tenant: str | None = None, for_update: bool = False
     ) -> dict[str, SimRecord]:

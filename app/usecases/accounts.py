@@ -1,0 +1,21 @@
+"""Carrier accounts as tenants see them: which are theirs, and which stands in where none is named."""
+
+from __future__ import annotations
+
+from app.domain.vocabulary import Carrier
+from app.usecases.context import Context
+
+EVERYONE = "*"
+
+
+def open_to(ctx: Context, tenant: str) -> list[str]:
+    """The accounts a tenant may use, in the order of `carriers.toml`."""
+    return [code for code, account in ctx.accounts.items() if EVERYONE in account.tenants or tenant in account.tenants]
+
+
+def account_for(ctx: Context, tenant: str, carrier: Carrier, named: str | None) -> str | None:
+    """The named account if it is the carrier's and open to the tenant; without a name the carrier's first one."""
+    fitting = [code for code in open_to(ctx, tenant) if ctx.accounts[code].carrier is carrier]
+    if named is not None:
+        return named if named in fitting else None
+    return fitting[0] if fitting else None

@@ -1,0 +1,60 @@
+"""The carrier's word on cards (LC-6, LC-14, LC-15): kept with its time, never shown as ours, heeded where the rules say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.carriers.base import SimSnapshot
+from app.db.mapping import SimRecord
+from app.domain.carrier_word import take_word
+from app.usecases.changes import Because, ChangeLog
+from app.usecases.context import Context
+from app.usecases.operations.rule_stops import follow_holds
+
+CAUSE = "carrier_word"
+
+
+def with_word(
+    ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot, *, operation_open: bool
+) -> SimRecord:
+    """The card after the carrier's word: its view moves on, and by LC-14 and LC-15 perhaps its state and holds.
+
+    A word older than the one held changes nothing. A disagreement is dated from when it was first seen.
+    """
+    if record.carrier_as_of is not None and word.as_of < record.carrier_as_of:
+        return record
+    on = word.as_of.astimezone(ctx.zone(record.account)).date()
+    holds = [(hold.code, hold.carrier_code) for hold in word.holds]
+    taken = take_word(record.sim, word.state, holds, at=log.now, on=on, operation_open=operation_open)
+    because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
+    seen = replace(
+        record,
+        carrier_state=word.state,
+        carrier_code=word.code,
+        carrier_as_of=word.as_of,
+        disagrees_since=(record.disagrees_since or log.now) if taken.drift else None,
+    )
+    changed = log.change(seen, taken.sim, because)
+    log.keep(changed)
+    return changed
+
+
+async def take_words(ctx: Context, words: Sequence[SimSnapshot]) -> int:
+    """Take the carrier's word on many cards in one transaction; gives how many cards the rules changed."""
+    by_iccid = {word.iccid: word for word in words}
+    if not by_iccid:
+        return 0
+    async with ctx.work() as work:
+        records = await work.sims.by_iccids(sorted(by_iccid), for_update=True)
+        busy = await work.operations.open_of([record.id for record in records.values()])
+        log = ChangeLog(ctx.now())
+        moved = []
+        for iccid, record in records.items():
+            after = with_word(ctx, log, record, by_iccid[iccid], operation_open=record.id in busy)
+            if after.sim != record.sim:
+                moved.append((record, after))
+        await log.write(work)
+        await follow_holds(ctx, work, moved, reason="LC-14")
+        await work.commit()
+    return len(moved)

@@ -1,0 +1,87 @@
+"""What people do to operations: read them, cancel them before they are sent, complete what no API can."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from app.db.access import AuditRow
+from app.db.mapping import OperationRecord
+from app.db.uow import UnitOfWork
+from app.domain.operation import may_cancel
+from app.domain.vocabulary import Channel, OperationStatus
+from app.usecases.changes import ChangeLog
+from app.usecases.context import Context
+from app.usecases.errors import Conflict, NotFound
+from app.usecases.operations.rows import failed, moved
+from app.usecases.operations.settle import apply, finish
+from app.usecases.operations.views import shown
+
+
+async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
+    """Cancel an operation that was not sent; desk work too, while nobody completed it. Raises `NotFound`, `Conflict`."""
+    operation = await _locked(work, tenant, operation_id)
+    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
+    if not (may_cancel(operation.status, operation.sent_at, operation.step) or (desk and operation.sent_at is None)):
+        raise Conflict("INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value)
+    now = ctx.now()
+    ended = moved(operation, OperationStatus.CANCELLED, now, "cancelled")
+    await finish(ctx, work, ChangeLog(now), [ended], [ended])
+    await work.access.note([_audit(ctx, operation, ended, actor, "cancel")])
+    return ended
+
+
+async def complete(  # noqa: PLR0913 - who, which, how, why
+    ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, succeeded: bool, note: str, actor: str
+) -> OperationRecord:
+    """A person says how desk work, or an operation no carrier's word settles, has ended. Raises `NotFound`, `Conflict`."""
+    operation = await _locked(work, tenant, operation_id)
+    if not _completable(operation):
+        raise Conflict(
+            "INCOMPATIBLE_STATE", "only desk work and verifying operations are completed", status_now=operation.status.value
+        )
+    now = ctx.now()
+    log = ChangeLog(now)
+    ended = _ended(operation, now, note, succeeded=succeeded)
+    if succeeded:
+        record = (await work.sims.by_ids([operation.sim_id], for_update=True)).get(operation.sim_id)
+        if record is not None:
+            apply(ctx, log, ended, record, now)
+    await finish(ctx, work, log, [ended], [ended])
+    await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
+    return ended
+
+
+def _completable(operation: OperationRecord) -> bool:
+    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
+    return desk or operation.status is OperationStatus.VERIFYING
+
+
+def _ended(operation: OperationRecord, now: datetime, note: str, *, succeeded: bool) -> OperationRecord:
+    if succeeded:
+        return moved(operation, OperationStatus.SUCCEEDED, now, note or "completed by a person", error=None)
+    return failed(operation, now, code="DESK_FAILED", detail=note or "a person reports that it failed")
+
+
+async def _locked(work: UnitOfWork, tenant: str, operation_id: UUID) -> OperationRecord:
+    """The operation, its card locked before it: the one order of locks."""
+    seen = await work.operations.get(tenant, operation_id)
+    if seen is None:
+        raise NotFound("operation")
+    await work.sims.by_ids([seen.sim_id], for_update=True)
+    operation = await work.operations.get(tenant, operation_id, for_update=True)
+    if operation is None:
+        raise NotFound("operation")
+    return operation
+
+
+def _audit(ctx: Context, before: OperationRecord, after: OperationRecord, actor: str, action: str) -> AuditRow:
+    return AuditRow(
+        tenant=before.tenant,
+        at=ctx.now(),
+        actor=actor,
+        action=f"operation.{action}",
+        subject=before.iccid,
+        before=shown(before),
+        after=shown(after),
+    )

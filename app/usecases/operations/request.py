@@ -1,0 +1,149 @@
+"""Ask for an operation: checked, accepted as a row, worked later. Accepted is not done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.access import AuditRow
+from app.db.mapping import OperationRecord, SimRecord
+from app.db.uow import UnitOfWork
+from app.domain.decision import Accepted
+from app.domain.refusal import RefusalCode, Refused
+from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.usecases.context import Context
+from app.usecases.errors import NotFound, OperationRefused
+from app.usecases.ids import new_id
+from app.usecases.operations.check import admitted, check
+from app.usecases.operations.views import shown
+
+JUDGED_WHEN_DUE = frozenset(
+    {RefusalCode.INCOMPATIBLE_STATE, RefusalCode.OPERATION_IN_PROGRESS, RefusalCode.RULE_VIOLATION}
+)
+"""What does not keep an operation from being scheduled: it is checked again when its time comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOperation:
+    """A caller's wish for one card. `execute_at`: not before then; `wait`: behind the open operation if there is one."""
+
+    tenant: str
+    iccid: str
+    kind: OperationKind
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    execute_at: datetime | None = None
+    wait: bool = False
+    source: OperationSource = OperationSource.API
+    requested_by: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    bulk_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """What the rules say of a wish, and the card they looked at (locked until the transaction ends)."""
+
+    record: SimRecord
+    answer: Accepted | Refused
+    busy: bool
+
+
+async def consider(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> Considered:
+    """Ask the rules. Raises `NotFound`, and `Malformed` for arguments that make no sense."""
+    record = await work.sims.get(wish.tenant, wish.iccid, for_update=True)
+    if record is None:
+        raise NotFound("sim")
+    busy = record.id in await work.operations.open_of([record.id])
+    answer = await check(ctx, work, record, wish.kind, wish.arguments, open_operation=busy)
+    return Considered(record=record, answer=answer, busy=busy)
+
+
+async def request_operation(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> OperationRecord:
+    """Accept the wish as a row of this transaction. Raises `OperationRefused`, `NotFound`, `Malformed`."""
+    considered = await consider(ctx, work, wish)
+    operation = accept(ctx, wish, considered)
+    await work.operations.add([operation])
+    await work.access.note([_audit(ctx, wish, considered.record, operation)])
+    return operation
+
+
+def accept(ctx: Context, wish: RequestOperation, considered: Considered) -> OperationRecord:
+    """The row of an accepted wish. Raises `OperationRefused`."""
+    now, answer = ctx.now(), considered.answer
+    later = wish.execute_at is not None and wish.execute_at > now
+    behind = wish.wait and considered.busy
+    if isinstance(answer, Refused):
+        if not ((later or behind) and answer.code in JUDGED_WHEN_DUE):
+            raise OperationRefused(answer)
+        return _scheduled(_row(wish, considered.record, now), wish, now, behind=behind and not later)
+    row = replace(
+        _row(wish, considered.record, now),
+        arguments=dict(answer.arguments),
+        channel=answer.channel,
+        due_at=answer.due.due_at,
+        due_rule=answer.due.rule,
+    )
+    return _scheduled(row, wish, now, behind=False) if later else admitted(row, now, channel=answer.channel)
+
+
+def _row(wish: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:
+    return OperationRecord(
+        id=new_id(now),
+        tenant=record.tenant,
+        sim_id=record.id,
+        iccid=record.sim.iccid,
+        carrier=record.sim.carrier,
+        account=record.account,
+        kind=wish.kind,
+        status=OperationStatus.SCHEDULED,
+        channel=Channel.API,
+        source=wish.source,
+        arguments=dict(wish.arguments),
+        run_after=now,
+        created_at=now,
+        execute_at=wish.execute_at,
+        bulk_id=wish.bulk_id,
+        requested_by=wish.requested_by,
+        reason=wish.reason,
+        correlation_id=wish.correlation_id,
+    )
+
+
+def _scheduled(row: OperationRecord, wish: RequestOperation, now: datetime, *, behind: bool) -> OperationRecord:
+    line = {"at": now.isoformat(), "status": "scheduled", "note": "behind the open operation" if behind else ""}
+    return replace(row, run_after=wish.execute_at or now, waits=behind, history=(line,))
+
+
+async def dry_run(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> dict[str, Any]:
+    """What would happen; nothing does."""
+    answer = (await consider(ctx, work, wish)).answer
+    if isinstance(answer, Refused):
+        return {"allowed": False, "refusal": answer, "due_at": None, "cost_fen": None, "consumes": None}
+    due = answer.due
+    return {
+        "allowed": True,
+        "refusal": None,
+        "due_at": due.due_at.isoformat() if due.due_at else None,
+        "cost_fen": answer.cost_fen,
+        "consumes": dict(answer.consumes) if answer.consumes else None,
+        "due_rule": due.rule,
+        "channel": answer.channel.value,
+        "assumed": list(answer.assumed),
+    }
+
+
+def _audit(ctx: Context, wish: RequestOperation, record: SimRecord, operation: OperationRecord) -> AuditRow:
+    return AuditRow(
+        tenant=wish.tenant,
+        at=ctx.now(),
+        actor=wish.requested_by or wish.source.value,
+        action=f"operation.{wish.kind.value}",
+        subject=record.sim.iccid,
+        reason=wish.reason,
+        correlation_id=wish.correlation_id,
+        after=shown(operation),
+    )

@@ -1,0 +1,75 @@
+"""What rules ask of carriers (ST-24): one `suspend` when a rule stops a free card, one `resume` when the stop was ours.
+
+The hold is on at once; this only lets the carrier follow. Nothing is asked where the carrier is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.db.mapping import OperationRecord, SimRecord
+from app.db.uow import UnitOfWork
+from app.domain.holds import is_ours, shown_state
+from app.domain.vocabulary import Channel, HoldSource, OperationKind, OperationSource, OperationStatus, SimState
+from app.usecases.context import Context
+from app.usecases.ids import new_id
+from app.usecases.operations.channels import channel_of
+from app.usecases.operations.check import admitted
+
+STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
+
+
+def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
+    """What the carrier is to be asked after the rules changed a card's holds (ST-24); None: nothing."""
+    was = shown_state(before.sim.underlying, before.sim.holds, before.sim.carrier)
+    now = shown_state(after.sim.underlying, after.sim.holds, after.sim.carrier)
+    if was is SimState.ACTIVE and now in (SimState.SUSPENDED, SimState.EXPIRED):
+        added = [hold for hold in after.sim.holds if hold.code not in {h.code for h in before.sim.holds}]
+        by_rule = any(hold.source is HoldSource.GATEWAY for hold in added)
+        return OperationKind.SUSPEND if by_rule and after.carrier_state not in STOPPED else None
+    if was is SimState.SUSPENDED and now is SimState.ACTIVE:
+        ours = any(is_ours(hold) for hold in before.sim.holds)
+        return OperationKind.RESUME if ours else None
+    return None
+
+
+async def follow_holds(
+    ctx: Context, work: UnitOfWork, changed: Sequence[tuple[SimRecord, SimRecord]], *, reason: str
+) -> int:
+    """Ask the carriers to follow; behind the open operation where a card has one. The cards are locked by the caller."""
+    wanted = [(after, kind) for before, after in changed if (kind := follows(before, after)) is not None]
+    if not wanted:
+        return 0
+    busy = await work.operations.open_of([record.id for record, _ in wanted])
+    now = ctx.now()
+    rows = [_row(ctx, record, kind, now, reason, behind=record.id in busy) for record, kind in wanted]
+    asked = [row for row in rows if row is not None]
+    await work.operations.add(asked)
+    return len(asked)
+
+
+def _row(  # noqa: PLR0913 - one row's facts
+    ctx: Context, record: SimRecord, kind: OperationKind, now: datetime, reason: str, *, behind: bool
+) -> OperationRecord | None:
+    channel = channel_of(ctx, record, kind, {})
+    if channel is None:
+        return None
+    row = OperationRecord(
+        id=new_id(now),
+        tenant=record.tenant,
+        sim_id=record.id,
+        iccid=record.sim.iccid,
+        carrier=record.sim.carrier,
+        account=record.account,
+        kind=kind,
+        status=OperationStatus.SCHEDULED,
+        channel=channel,
+        source=OperationSource.RULE,
+        run_after=now,
+        created_at=now,
+        reason=reason,
+        requested_by=f"rule {reason}",
+        waits=behind,
+    )
+    return row if behind else admitted(row, now, channel=channel or Channel.API)

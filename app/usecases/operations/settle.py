@@ -1,0 +1,150 @@
+"""Write down what came of operations: rows, cards, timeline and events in one transaction per batch.
+
+Locks are taken in one order everywhere: cards by id, then operations by id. A row that another worker claimed in the
+meantime is left to that worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from app.db.mapping import OperationRecord, SimRecord
+from app.db.uow import UnitOfWork
+from app.domain.operation import steps_of
+from app.domain.service_levels import RESET_PAUSE
+from app.domain.settlement import settle as settled_sim
+from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.usecases.carrier_view import with_word
+from app.usecases.changes import Because, ChangeLog
+from app.usecases.context import Context
+from app.usecases.operations.attempt import Came
+from app.usecases.operations.promote import promote_waiting
+from app.usecases.operations.rows import ENDED, EVENT_OF_END, event_of, failed, moved
+
+CAUSE = "operation"
+
+FOLLOWING = frozenset({OperationSource.RULE, OperationSource.JOB})
+"""Operations by which a carrier follows holds that are on or off already: they change no card (ST-24)."""
+
+
+async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
+    """Settle a batch; gives the operations that ended. Guarded by claim: a lost lease settles nothing."""
+    now = ctx.now()
+    async with ctx.work() as work:
+        sims = await work.sims.by_ids([c.operation.sim_id for c in came], for_update=True)
+        held = await work.operations.hold_claimed([c.operation for c in came])
+        log = ChangeLog(now)
+        saved = [
+            _settle_one(ctx, log, held[c.operation.id], c, sims.get(c.operation.sim_id), now)
+            for c in came
+            if c.operation.id in held
+        ]
+        ended = [operation for operation in saved if operation.status in ENDED]
+        await finish(ctx, work, log, saved, ended)
+        await work.commit()
+    count_ended(ctx, ended)
+    return ended
+
+
+async def finish(
+    ctx: Context, work: UnitOfWork, log: ChangeLog, saved: Sequence[OperationRecord], ended: Sequence[OperationRecord]
+) -> None:
+    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn."""
+    await log.write(work)
+    await work.operations.save(saved)
+    await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
+    if ended:
+        await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
+
+
+def count_ended(ctx: Context, ended: Sequence[OperationRecord]) -> None:
+    """Metrics of operations that ended."""
+    for operation in ended:
+        labels = operation.kind.value, operation.carrier.value
+        ctx.telemetry.operations.labels(*labels, operation.status.value).inc()
+        seconds = ((operation.settled_at or operation.created_at) - operation.created_at).total_seconds()
+        ctx.telemetry.operation_seconds.labels(*labels).observe(max(seconds, 0))
+
+
+def _settle_one(
+    ctx: Context, log: ChangeLog, operation: OperationRecord, came: Came, record: SimRecord | None, now: datetime
+) -> OperationRecord:
+    following = came.next
+    columns: dict[str, Any] = {
+        "run_after": now + following.after,
+        "carrier_reference": came.reference or operation.carrier_reference,
+        "result": came.result or operation.result,
+        "error": came.error,
+        "channel": Channel.DESK if following.channel is Channel.DESK else operation.channel,
+        "sent_at": operation.sent_at if following.sent_stands else None,
+        "tries": 0 if following.status is not operation.status else operation.tries + 1,
+    }
+    if following.status is OperationStatus.QUEUED:
+        columns["tries"] = operation.tries + 1
+    if following.status is OperationStatus.SUCCEEDED:
+        return _succeed(ctx, log, replace(operation, **columns), came, record, now)
+    if following.status is OperationStatus.FAILED:
+        error = came.error or {"code": "CARRIER_REJECTED", "detail": following.note, "carrier_code": None}
+        return failed(replace(operation, **columns), now, **error)
+    return moved(operation, following.status, now, following.note, **columns)
+
+
+def _succeed(
+    ctx: Context, log: ChangeLog, operation: OperationRecord, came: Came, record: SimRecord | None, now: datetime
+) -> OperationRecord:
+    """One step is done: go on to the next, or apply the whole to the card."""
+    if operation.step + 1 < len(steps_of(operation.kind)):
+        return _next_step(operation, came, now)
+    done = moved(operation, OperationStatus.SUCCEEDED, now, came.next.note, error=None)
+    if record is None:
+        return done
+    if came.snapshot is not None and operation.kind is OperationKind.REFRESH:
+        log.keep(with_word(ctx, log, record, came.snapshot, operation_open=False))
+        return done
+    apply(ctx, log, done, record, now, activated_on=came.snapshot.activated_on if came.snapshot else None)
+    return done
+
+
+def _next_step(operation: OperationRecord, came: Came, now: datetime) -> OperationRecord:
+    """Between the suspend and the resume of a reset: not before fifteen minutes after it shows suspended (SL-5)."""
+    return moved(
+        operation,
+        OperationStatus.QUEUED,
+        now,
+        f"step {operation.step + 1} done: {came.next.note}",
+        step=operation.step + 1,
+        run_after=now + RESET_PAUSE,
+        sent_at=None,
+        carrier_reference=None,
+        error=None,
+        tries=0,
+    )
+
+
+def apply(
+    ctx: Context,
+    log: ChangeLog,
+    operation: OperationRecord,
+    record: SimRecord,
+    now: datetime,
+    *,
+    activated_on: Any = None,  # noqa: ANN401 - a day or None, as the carrier told it
+) -> SimRecord:
+    """What a succeeded operation does to its card (LC-14, LC-16, ST-24), with timeline and events."""
+    if operation.source in FOLLOWING:
+        return record
+    on = now.astimezone(ctx.zone(record.account)).date()
+    sim, _ = settled_sim(
+        record.sim, operation.kind, operation.arguments, at=now, on=on, carrier_activated_on=activated_on
+    )
+    because = Because(
+        cause=CAUSE,
+        actor=operation.requested_by or operation.source.value,
+        effective_at=now,
+        operation_id=operation.id,
+        correlation_id=operation.correlation_id,
+    )
+    return log.change(record, sim, because)

@@ -1,0 +1,39 @@
+"""How an operation is shown: the fields of `api.md`, Operations, and nothing of how it is worked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app.db.mapping import OperationRecord
+
+
+def shown(operation: OperationRecord) -> dict[str, Any]:
+    """The operation as callers, events and files see it."""
+    return {
+        "id": str(operation.id),
+        "kind": operation.kind.value,
+        "sim": operation.iccid,
+        "status": operation.status.value,
+        "channel": operation.channel.value,
+        "source": operation.source.value,
+        "arguments": operation.arguments,
+        "result": operation.result,
+        "due_at": _text(operation.due_at),
+        "due_rule": operation.due_rule,
+        "overdue": operation.overdue,
+        "attempts": operation.attempts,
+        "sent_at": _text(operation.sent_at),
+        "execute_at": _text(operation.execute_at),
+        "carrier_reference": operation.carrier_reference,
+        "error": operation.error,
+        "bulk_operation": str(operation.bulk_id) if operation.bulk_id else None,
+        "correlation_id": operation.correlation_id,
+        "created_at": _text(operation.created_at),
+        "settled_at": _text(operation.settled_at),
+        "history": list(operation.history),
+    }
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
