@@ -1,0 +1,138 @@
+"""Taking the carrier's word on a card: what moves it, which holds come and go, what is drift (LC-6, LC-14, LC-15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from app.domain.holds import codes, is_ours, shown_state, without_hold
+from app.domain.lifecycle import activated
+from app.domain.settlement import lifted, put_on
+from app.domain.sim import Hold, Sim
+from app.domain.transitions import NOT_YET_ACTIVATED, Cause, Change, move
+from app.domain.vocabulary import HoldCode, HoldSource, RealName, SimState
+
+VIEW_LAG = timedelta(hours=24)
+"""A carrier's view lags up to about so long; disagreement is drift once it outlasts it (LC-6)."""
+
+
+class Drift(StrEnum):
+    """How the carrier's word disagrees with ours."""
+
+    RUNNING_THOUGH_HELD = "running_though_held"
+    STOPPED_THOUGH_FREE = "stopped_though_free"
+    RUNNING_THOUGH_EXPIRED = "running_though_expired"
+    NOT_ACTIVATED_THERE = "not_activated_there"
+    EXPIRED_THERE = "expired_there"
+    ALIVE_THERE = "alive_there"
+    UNKNOWN_CODE = "unknown_code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordTaken:
+    """The card after the carrier's word, every change in order, and the disagreement that is left."""
+
+    sim: Sim
+    changes: tuple[Change, ...]
+    drift: Drift | None
+
+
+CarrierHolds = Sequence[tuple[HoldCode, str]]
+"""Stop reasons as the carrier tells them, translated (LC-15), each with its raw code."""
+
+_TOLD = {SimState.ACTIVE, SimState.SUSPENDED}
+
+
+def take_word(
+    sim: Sim,
+    state: SimState | None,
+    holds: CarrierHolds,
+    *,
+    at: datetime,
+    on: date,
+    operation_open: bool,
+) -> WordTaken:
+    """The card after the carrier's word on it as of `at`, the day `on` in its zone (LC-14, LC-15).
+
+    With an operation open nothing moves and nothing is drift; before activation the terms decide, not the carrier.
+    """
+    if operation_open or sim.underlying is SimState.CANCELLED:
+        return WordTaken(sim=sim, changes=(), drift=None if operation_open else _after_the_end(state))
+    if state is SimState.CANCELLED:
+        moved, record = move(sim, SimState.CANCELLED, Cause.CARRIER_WORD, "LC-14", on)
+        return WordTaken(sim=moved, changes=(record,), drift=None)
+    if state is None:
+        return WordTaken(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
+    if sim.underlying in NOT_YET_ACTIVATED:
+        return _before_activation(sim, state, holds, at=at, on=on)
+    return _once_activated(sim, state, holds, at=at)
+
+
+def _after_the_end(state: SimState | None) -> Drift | None:
+    """A card that we hold for cancelled and the carrier does not (LC-11)."""
+    return Drift.ALIVE_THERE if state in _TOLD else None
+
+
+def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, on: date) -> WordTaken:
+    """LC-14: `active` or `suspended` is the first use; any other word moves nothing and is no drift."""
+    if state not in _TOLD:
+        return WordTaken(sim=sim, changes=(), drift=None)
+    awake, moves = activated(sim, on, Cause.FIRST_USE, "LC-14", at=at, held=False)
+    taken = _once_activated(awake, state, holds or _unverified(sim, state), at=at)
+    return replace(taken, changes=(*moves, *taken.changes))
+
+
+def _unverified(sim: Sim, state: SimState) -> CarrierHolds:
+    """LC-5: a card that needs personal real-name, stopped at its first use for no told reason, is stopped for that."""
+    stopped = state is SimState.SUSPENDED and sim.real_name is RealName.INDIVIDUAL
+    return ((HoldCode.NOT_REAL_NAMED, ""),) if stopped else ()
+
+
+def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime) -> WordTaken:
+    """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
+    told = frozenset(code for code, _ in holds)
+    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in told)
+    changes: list[Change] = [lifted(hold) for hold in gone]
+    for hold in gone:
+        sim = without_hold(sim, hold.code)
+    was_free = not sim.holds
+    if sim.underlying is SimState.ACTIVE:
+        sim, added = _reported(sim, state, holds, at=at, was_free=was_free)
+        changes.extend(added)
+    return WordTaken(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
+
+
+def _reported(
+    sim: Sim,
+    state: SimState,
+    holds: CarrierHolds,
+    *,
+    at: datetime,
+    was_free: bool,
+) -> tuple[Sim, list[Change]]:
+    """LC-14: what the carrier reports goes on a free card; one already held by us gains only reasons of its own."""
+    if state is SimState.SUSPENDED and was_free and not holds:
+        holds = ((HoldCode.MANUAL, ""),)
+    added: list[Change] = []
+    for code, raw in holds:
+        if was_free or code is not HoldCode.MANUAL:
+            hold = Hold(code=code, since=at, source=HoldSource.CARRIER, carrier_code=raw or None)
+            sim, change = put_on(sim, hold)
+            added.extend(change)
+    return sim, added
+
+
+def _drift(sim: Sim, state: SimState) -> Drift | None:
+    """LC-6: how the carrier's word differs from what we show."""
+    if state is SimState.EXPIRED:
+        return Drift.EXPIRED_THERE if sim.underlying is SimState.ACTIVE else None
+    if state in NOT_YET_ACTIVATED:
+        return Drift.NOT_ACTIVATED_THERE
+    if state is SimState.SUSPENDED:
+        return Drift.STOPPED_THOUGH_FREE if not codes(sim.holds) else None
+    if sim.underlying is SimState.EXPIRED:
+        return Drift.RUNNING_THOUGH_EXPIRED
+    shown = shown_state(sim.underlying, sim.holds, sim.carrier)
+    return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
