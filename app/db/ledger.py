@@ -35,6 +35,16 @@ class LedgerRows:
         )
         return taken.first() is not None
 
+    async def extend_slot(self, job: str, slot: datetime, lease: timedelta) -> None:
+        """The runner is alive."""
+        await self._connection.execute(
+            text(
+                "UPDATE job_runs SET lease_until = clock_timestamp() + :lease"
+                " WHERE job = :job AND slot = :slot AND finished_at IS NULL"
+            ),
+            {"job": job, "slot": slot, "lease": lease},
+        )
+
     async def finish_slot(self, job: str, slot: datetime, now: datetime, report: dict[str, Any]) -> None:
         """The slot has been run; `report` is what it did."""
         await self._connection.execute(

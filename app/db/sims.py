@@ -64,6 +64,11 @@ class SimRows:
             statement = statement.where(sims.c.tenant == tenant)
         return {forms[r.sim.iccid]: r for r in await self._all(statement, for_update=for_update)}
 
+    async def by_msisdn(self, account: str, msisdn: str) -> SimRecord | None:
+        """The card of an account with this number."""
+        found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
+        return found[0] if found else None
+
     async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
         """Cards of these accounts the sweep must look at by today, locked; others' locks are passed over."""
         statement = (

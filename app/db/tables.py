@@ -306,8 +306,14 @@ account_states = Table(
     Column("account", Text, primary_key=True),
     Column("paused_at", INSTANT),
     Column("brake_released_at", INSTANT),
-    Column("next_call_at", INSTANT),
     Column("changes_seen_at", INSTANT),
+)
+
+call_budgets = Table(
+    "call_budgets",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("next_call_at", INSTANT, nullable=False),
 )
 
 repeat_windows = Table(

@@ -34,8 +34,12 @@ usage_gateways = Table(
     Column("id", Integer, Identity(), primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("lowest", Text),
+    Column("highest", Text),
     UniqueConstraint("tenant", "name"),
 )
+"""A tenant's gateways. Every report id a gateway ever used lies between `lowest` and `highest`, ordered by length,
+then text; its row is locked by whoever adds reports of it."""
 
 usage_reports = Table(
     "usage_reports",

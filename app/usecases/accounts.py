@@ -5,12 +5,9 @@ from __future__ import annotations
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 
-EVERYONE = "*"
-
-
 def open_to(ctx: Context, tenant: str) -> list[str]:
     """The accounts a tenant may use, in the order of `carriers.toml`."""
-    return [code for code, account in ctx.accounts.items() if EVERYONE in account.tenants or tenant in account.tenants]
+    return [code for code, account in ctx.accounts.items() if account.open_to(tenant)]
 
 
 def account_for(ctx: Context, tenant: str, carrier: Carrier, named: str | None) -> str | None:

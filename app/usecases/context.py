@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app.carriers.accounts import Account
+from app.carriers.account import Account
 from app.carriers.base import CarrierClient
 from app.clock import OffsetClock
 from app.db.uow import Work
-from app.domain.service_levels import WorkdayCalendar
+from app.domain.workday_port import WorkdayCalendar
 from app.telemetry import Telemetry
 
 

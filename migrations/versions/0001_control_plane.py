@@ -24,9 +24,14 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("paused_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("brake_released_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("next_call_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("changes_seen_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account", name=op.f("pk_account_states")),
+    )
+    op.create_table(
+        "call_budgets",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("next_call_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("account", name=op.f("pk_call_budgets")),
     )
     op.create_table(
         "audit",
@@ -435,5 +440,6 @@ def downgrade() -> None:
     op.drop_table("clock_offset")
     op.drop_index("ix_audit_tenant_id", table_name="audit")
     op.drop_table("audit")
+    op.drop_table("call_budgets")
     op.drop_table("account_states")
     # ### end Alembic commands ###

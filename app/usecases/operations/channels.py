@@ -6,22 +6,19 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from app.carriers.accounts import Account, ProtocolAccount
+from app.carriers.account import Account, ProtocolAccount
 from app.db.mapping import SimRecord
 from app.domain.capabilities import channel_for
 from app.domain.operation import Patience
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
-UNLIMITED = "*"
-
-
 def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None:
     """The protocol of the account that is used for this kind and has a way for it; the API before the desk."""
     ways = [
         (p, channel_for(p.protocol, account.carrier, kind))
         for p in account.protocols
-        if UNLIMITED in p.uses or kind.value in p.uses
+        if p.covers(kind.value)
     ]
     for wanted in (Channel.API, Channel.GATEWAY, Channel.DESK):
         for protocol, way in ways:
@@ -50,10 +47,3 @@ def patience_of(ctx: Context, account_code: str, kind: OperationKind) -> Patienc
     return Patience(
         settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
     )
-
-
-def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:
-    """How long the protocol waits between two changes of one card (SL-5)."""
-    account = ctx.accounts.get(account_code)
-    protocol = protocol_of(account, kind) if account else None
-    return timedelta(seconds=protocol.settings.repeat_window_s if protocol else 0)

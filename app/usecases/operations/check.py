@@ -9,11 +9,12 @@ from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.decision import Accepted, Counts, decide
+from app.domain.decision import Accepted, decide
 from app.domain.refusal import Refused
+from app.domain.rule_checks import Counts
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.channels import channel_of, repeat_window_of
+from app.usecases.operations.channels import channel_of
 from app.usecases.operations.rows import moved
 
 COUNTED = frozenset({OperationKind.REBIND, OperationKind.RENEW})
@@ -68,7 +69,6 @@ def decision(  # noqa: PLR0913 - the rules need all of it
         now=ctx.now(),
         zone=ctx.zone(record.account),
         workdays=ctx.workdays,
-        repeat_window=repeat_window_of(ctx, record.account, kind),
     )
 
 

@@ -1,0 +1,107 @@
+"""The wiring: everything a process needs, opened once and closed once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.carriers.account import Account, sandbox_mode
+from app.carriers.account_client import AccountClient
+from app.carriers.registry import build_clients
+from app.clock import OffsetClock
+from app.db.call_budget import SharedBudget, SharedRepeatWindows
+from app.db.engine import create_engine, create_pool
+from app.db.uow import UnitOfWork
+from app.settings import Settings
+from app.telemetry import Telemetry
+from app.usecases.context import Context
+from app.workdays import ChineseWorkdays
+
+CLOCK_PERIOD_S = 0.5
+"""How often another process's moves of the one clock are looked for: seen within a second."""
+
+
+class CarrierMetrics:
+    """`Observer` of the carrier clients: counts and times, by account and operation."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
+        """One call ended."""
+        self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
+        self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
+
+    def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
+        """The breaker of an account opened or closed."""
+        self._telemetry.breaker_open.labels(account).set(1 if opened else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One process's gateway."""
+
+    settings: Settings
+    context: Context
+    engine: AsyncEngine
+    clients: Mapping[str, AccountClient]
+
+    @property
+    def metrics_open(self) -> bool:
+        """Whether `/metrics` needs no key: as set, else in sandbox mode."""
+        chosen = self.settings.metrics_open
+        return self.context.sandbox if chosen is None else chosen
+
+
+@asynccontextmanager
+async def open_container(settings: Settings, url: str, accounts: Sequence[Account]) -> AsyncIterator[Container]:
+    """Open everything on this database; close it in the reverse order."""
+    telemetry, clock = Telemetry(), OffsetClock()
+    engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    clients = build_clients(
+        accounts,
+        sandbox_url=settings.sandbox_url,
+        clock=clock,
+        observer=CarrierMetrics(telemetry),
+        budget=SharedBudget(pool, clock),
+        windows=SharedRepeatWindows(pool, clock),
+    )
+    context = Context(
+        work=lambda: UnitOfWork(engine),
+        pool=pool,
+        clock=clock,
+        accounts={account.code: account for account in accounts},
+        clients=clients,
+        workdays=ChineseWorkdays(),
+        telemetry=telemetry,
+        lease=timedelta(seconds=settings.lease_s),
+        window=timedelta(seconds=settings.verification_window_s),
+        sandbox=sandbox_mode(accounts),
+    )
+    try:
+        yield Container(settings=settings, context=context, engine=engine, clients=clients)
+    finally:
+        await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
+        await pool.close()
+        await engine.dispose()
+
+
+async def follow_clock(context: Context) -> None:
+    """Keep this process on the one clock; in sandbox mode only, for a real carrier's day cannot be moved."""
+    if not context.sandbox:
+        return
+    while True:
+        await adopt_clock(context)
+        await asyncio.sleep(CLOCK_PERIOD_S)
+
+
+async def adopt_clock(context: Context) -> None:
+    """Take the offset as it stands in the database."""
+    async with context.work() as work:
+        context.clock.adopt(await work.ledger.clock_offset())

@@ -1,0 +1,221 @@
+"""The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
+
+All of them run inside one transaction that the use-case opens (`app.usecases.ingest`), in this order: `open_batch`,
+`cards`, `known_reports`, `copy_reports`, `add_to_cycles`. The order is also the order of locks: first the shared lock
+that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two transactions
+never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr/usage-ingest.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from struct import Struct
+
+import asyncpg
+
+Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+CARDS_LOCK = 7_446_291
+"""Advisory lock: shared by ingest, exclusive for whoever takes a card away or moves it to another pool."""
+
+UNKNOWN_LOCK = 7_446_292
+"""Advisory lock: shared by ingest of unknown cards, exclusive for whoever counts the reports kept aside."""
+
+PG_EPOCH_US = 946_684_800_000_000
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_COPY_END = b"\xff\xff"
+_NULL = b"\xff\xff\xff\xff"
+_KNOWN_ROW = Struct(">hiqiqiqiii")
+_NAMED_ROW = Struct(">hiiqiqiii")
+_LENGTH = Struct(">i")
+
+_LOCK_GATEWAYS = """
+SELECT id, lowest, highest, (SELECT epoch FROM usage_epoch) AS epoch
+  FROM usage_gateways WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
+"""
+_WIDEN_GATEWAYS = """
+UPDATE usage_gateways g SET lowest = k.lowest, highest = k.highest
+  FROM unnest($1::int[], $2::text[], $3::text[]) k(id, lowest, highest) WHERE g.id = k.id
+"""
+_NAME_GATEWAYS = """
+WITH added AS (
+    INSERT INTO usage_gateways (tenant, name) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING RETURNING id, name)
+SELECT id, name FROM added
+UNION ALL SELECT id, name FROM usage_gateways WHERE tenant = $1 AND name = ANY($2::text[])
+"""
+_CARDS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
+_KNOWN_REPORTS = """
+SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
+  FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, place)
+  JOIN usage_reports r ON r.gateway = k.gateway AND r.report_id = k.report_id
+"""
+_KEEP_ASIDE = """
+INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
+SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
+"""
+_DELTAS = """unnest($1::bigint[], $2::int[], $3::int[], $4::bigint[], $5::float8[], $6::float8[])
+             WITH ORDINALITY k(sim_id, cycle, day, bytes, first, last, place)"""
+_ADD_TO_CYCLES = f"""
+WITH moved AS (
+    UPDATE usage_cycles c
+       SET reported = c.reported + k.bytes,
+           reported_at = greatest(c.reported_at, to_timestamp(k.last)),
+           reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
+                                 THEN c.reported_since + k.bytes ELSE c.reported_since END,
+           days[k.day] = coalesce(c.days[k.day], 0) + k.bytes
+      FROM {_DELTAS}
+     WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+ RETURNING k.place, c.sim_id, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
+           c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
+           AND (c.patchy OR to_timestamp(k.last) > c.figures_to) AS split),
+pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
+cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= watch)
+SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved
+"""  # noqa: S608 - our own text
+_BEGIN_CYCLES = """
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
+SELECT k.sim_id, k.cycle, p.ref, 0 FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+  JOIN sims s ON s.id = k.sim_id
+  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+ ORDER BY 1, 2 ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayMarks:
+    """The lowest and highest report id a gateway ever used, by length, then text; None: none yet."""
+
+    lowest: str | None
+    highest: str | None
+
+
+@dataclass(slots=True)
+class Delta:
+    """Bytes to add to one card's day: `first` and `last` are the instants (epoch seconds) of its reports."""
+
+    bytes: int
+    first: float
+    last: float
+
+
+async def name_gateways(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, int]:
+    """The row ids of a tenant's gateways, made where new; outside any batch, so that they are committed at once."""
+    found: dict[str, int] = {}
+    while missing := [name for name in names if name not in found]:
+        rows = await connection.fetch(_NAME_GATEWAYS, tenant, missing)
+        found |= {row["name"]: row["id"] for row in rows}
+    return found
+
+
+async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """(id, carrier, account) of the tenant's cards by ICCID."""
+    return {row["iccid"]: row for row in await connection.fetch(_CARDS, tenant, iccids)}
+
+
+async def open_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, GatewayMarks]]:
+    """Take the batch's locks; gives the epoch of the cards and each gateway's marks."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({CARDS_LOCK})")
+    rows = await connection.fetch(_LOCK_GATEWAYS, gateways)
+    marks = {row["id"]: GatewayMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
+    return (rows[0]["epoch"] or 0 if rows else 0), marks
+
+
+async def epoch(connection: Connection) -> int:
+    """The epoch of the cards: a cache filled under it is right as long as it stays."""
+    return await connection.fetchval("SELECT epoch FROM usage_epoch") or 0
+
+
+async def share_unknown(connection: Connection) -> None:
+    """Wait for whoever is counting reports kept aside; what arrives after sees the cards they came for."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({UNKNOWN_LOCK})")
+
+
+async def widen_gateways(connection: Connection, marks: Iterable[tuple[int, str, str]]) -> None:
+    """Move gateways' marks outwards: (id, lowest, highest)."""
+    ids, lowest, highest = zip(*marks, strict=True)
+    await connection.execute(_WIDEN_GATEWAYS, ids, lowest, highest)
+
+
+async def known_reports(
+    connection: Connection, gateways: Sequence[int], report_ids: Sequence[str]
+) -> list[asyncpg.Record]:
+    """The reports already kept under these identities, with the `place` of the identity asked for."""
+    return await connection.fetch(_KNOWN_REPORTS, gateways, report_ids)
+
+
+def known_row(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+    """A report of a known card as a row of binary COPY."""
+    name = report_id.encode()
+    at = round(second * 1_000_000) - PG_EPOCH_US
+    return _KNOWN_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
+
+
+def named_row(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+    """A report of an unknown card as a row of binary COPY: no card, but the ICCID it came with."""
+    name, card = report_id.encode(), iccid.encode()
+    at = round(second * 1_000_000) - PG_EPOCH_US
+    return b"".join(
+        (
+            _NAMED_ROW.pack(6, -1, 8, at, 8, amount, 4, gateway, len(name)),
+            name,
+            _LENGTH.pack(len(card)),
+            card,
+        )
+    )
+
+
+async def _whole(payload: bytes) -> AsyncIterator[bytes]:
+    yield payload
+
+
+async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
+    """Add reports by binary COPY. Raises `CheckViolationError` where a leaf is missing (`app.db.partitions`)."""
+    payload = b"".join((_COPY_HEAD, *rows, _COPY_END))
+    await connection.copy_to_table(
+        "usage_reports",
+        source=_whole(payload),
+        format="binary",
+        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid"),
+    )
+
+
+async def keep_aside(  # noqa: PLR0913 - one list per column
+    connection: Connection,
+    tenants: Sequence[str],
+    iccids: Sequence[str],
+    gateways: Sequence[int],
+    report_ids: Sequence[str],
+    instants: Sequence[datetime],
+    amounts: Sequence[int],
+    now: datetime,
+) -> None:
+    """Remember which reports wait for their card."""
+    await connection.execute(_KEEP_ASIDE, tenants, iccids, gateways, report_ids, instants, amounts, now)
+
+
+async def add_to_cycles(
+    connection: Connection, deltas: Sequence[tuple[int, int, int, Delta]]
+) -> list[tuple[int, int]]:
+    """Add (card, cycle, day, delta) to the counters, at most one per card and cycle, sorted.
+
+    Cards and pools that must be looked at are queued in `usage_checks`. Gives the (card, cycle) whose carrier's figures
+    lie between or around the reports: theirs is to be counted again (`app.db.figures.recount`).
+    """
+    split: list[tuple[int, int]] = []
+    missing = deltas
+    while missing:
+        row = await connection.fetchrow(_ADD_TO_CYCLES, *_columns(missing))
+        split += [missing[place - 1][:2] for place in row["split"] or ()]
+        done = set(row["places"] or ())
+        if len(done) == len(missing):
+            break
+        missing = [delta for place, delta in enumerate(missing, 1) if place not in done]
+        await connection.execute(_BEGIN_CYCLES, [delta[0] for delta in missing], [delta[1] for delta in missing])
+    return split
+
+
+def _columns(deltas: Sequence[tuple[int, int, int, Delta]]) -> tuple[Sequence[int | float], ...]:
+    sims, cycles, days, sums = zip(*deltas, strict=True)
+    return sims, cycles, days, [d.bytes for d in sums], [d.first for d in sums], [d.last for d in sums]

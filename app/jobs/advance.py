@@ -1,0 +1,76 @@
+"""Move the one clock: gateway and sandbox together, from one thing due to the next, each run until quiet (`api.md`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from app.jobs.loops import drain
+from app.jobs.runner import Slots
+from app.usecases.context import Context
+from app.usecases.errors import Conflict
+
+SETTLING_S = 0.005
+
+
+class SandboxClock(Protocol):
+    """The sandbox carriers' own clock, which moves with ours."""
+
+    async def next_due(self) -> datetime | None:
+        """When something falls due there."""
+        ...
+
+    async def move_to(self, instant: datetime) -> None:
+        """Run everything there up to this instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advancer:
+    """Moves the clock of one gateway; one move at a time, and no scheduler tick in between (`busy`)."""
+
+    ctx: Context
+    slots: Slots
+    sandbox: SandboxClock
+    busy: asyncio.Lock
+
+    async def advance_to(self, target: datetime) -> dict[str, Any]:
+        """Move to `target` in order of what falls due. Raises `Conflict` where a real carrier is configured."""
+        if not self.ctx.sandbox:
+            raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
+        runs: Counter[str] = Counter()
+        async with self.busy:
+            while (now := self.ctx.now()) < target:
+                await self._move(min(target, max(now, await self._next_due(target))))
+                for run in await self.slots.run_due(self.ctx):
+                    runs[run["job"]] += 1
+                await self._until_quiet()
+        return {"now": self.ctx.now().isoformat(), "jobs": dict(sorted(runs.items()))}
+
+    async def _next_due(self, target: datetime) -> datetime:
+        async with self.ctx.work() as work:
+            operations = await work.operations.next_due()
+        candidates = (self.slots.next_due(), await self.sandbox.next_due(), operations, target)
+        return min(instant for instant in candidates if instant is not None)
+
+    async def _move(self, instant: datetime) -> None:
+        """The row first, then this process, then the sandbox: who dies in between finds the row."""
+        offset = self.ctx.clock.offset + max(instant - self.ctx.now(), timedelta())
+        async with self.ctx.work() as work:
+            await work.ledger.move_clock(offset)
+            await work.commit()
+        self.ctx.clock.adopt(offset)
+        await self.sandbox.move_to(self.ctx.now())
+
+    async def _until_quiet(self) -> None:
+        """Until nothing is due and no worker of another loop or process has anything in hand."""
+        while True:
+            await drain(self.ctx)
+            async with self.ctx.work() as work:
+                running = await work.operations.count_running()
+            if not running:
+                return
+            await asyncio.sleep(SETTLING_S)

@@ -1,0 +1,86 @@
+"""What a worker does over and over: each loop takes up what is due and says how much it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.telemetry import get_logger
+from app.usecases.context import Context
+from app.usecases.inbox import follow_up
+from app.usecases.operations.promote import start_scheduled
+from app.usecases.operations.work import work_round
+from app.usecases.overdue import mark_overdue
+
+log = get_logger("worker")
+
+Turn = Callable[[Context], Awaitable[int]]
+TROUBLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """One loop: what a turn does, how long to rest when there was nothing, how many run side by side."""
+
+    name: str
+    turn: Turn
+    rest_s: float
+    side_by_side: int = 1
+
+
+LOOPS: tuple[Loop, ...] = (
+    Loop(name="operations", turn=work_round, rest_s=0.1, side_by_side=3),
+    Loop(name="schedule", turn=start_scheduled, rest_s=0.25),
+    Loop(name="inbox", turn=follow_up, rest_s=0.25),
+    Loop(name="overdue", turn=mark_overdue, rest_s=5),
+)
+
+
+async def run_loops(ctx: Context, stop: asyncio.Event) -> None:
+    """Run every loop until told to stop; a turn under way is finished."""
+    async with asyncio.TaskGroup() as group:
+        for loop in LOOPS:
+            for _ in range(loop.side_by_side):
+                group.create_task(_run(ctx, loop, stop))
+
+
+async def _run(ctx: Context, loop: Loop, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        rest = await _turn(ctx, loop)
+        if rest:
+            await _wait(stop, rest)
+
+
+async def _turn(ctx: Context, loop: Loop) -> float:
+    """One turn; gives how long to rest. No fault of a turn ends the loop: it is told, and the turn is tried again."""
+    try:
+        return 0.0 if await loop.turn(ctx) else loop.rest_s
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
+    except Exception:  # noqa: BLE001 - the last line of defence; told with its traceback
+        log.exception("loop.failed", loop=loop.name)
+    return TROUBLE_S
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def drain(ctx: Context) -> int:
+    """Take turns until no loop finds anything due; gives how many turns found something."""
+    busy = 0
+    while True:
+        found = 0
+        for loop in LOOPS:
+            found += await loop.turn(ctx)
+        if not found:
+            return busy
+        busy += 1

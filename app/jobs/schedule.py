@@ -1,0 +1,59 @@
+"""What runs when: every timed job of the gateway, as data. A job body holds no rule; it calls one use-case."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from app.jobs.housekeeping import tidy
+from app.usecases.context import Context
+from app.usecases.sweep import sweep_zone
+
+HOME = ZoneInfo("Asia/Shanghai")
+
+Run = Callable[[Context], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone."""
+
+    name: str
+    trigger: BaseTrigger
+    run: Run
+
+    def next_after(self, instant: datetime) -> datetime:
+        """The first slot after an instant."""
+        found = self.trigger.get_next_fire_time(instant, instant)
+        if found is None:
+            raise ValueError(f"job {self.name} never fires again")
+        return found
+
+    def latest_until(self, after: datetime, until: datetime) -> datetime | None:
+        """The last slot in (after, until], None where there is none."""
+        latest = None
+        while (slot := self.next_after(latest or after)) <= until:
+            latest = slot
+        return latest
+
+
+def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> CronTrigger:
+    """Every day at a time of day in a zone."""
+    return CronTrigger(hour=hour, minute=minute, timezone=zone)
+
+
+def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
+    """Every job; those that follow the carrier's day once per zone of the accounts."""
+    zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
+    sweeps = [
+        JobSpec(name=f"expiry_sweep:{zone}", trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
+        for zone in zones
+    ]
+    return (*sweeps, JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy))

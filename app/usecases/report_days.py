@@ -1,0 +1,66 @@
+"""Which cycle and day an instant lies in, by table: built once a day per calendar, then one bisection per report.
+
+A calendar is a carrier's cycles (BC-1, BC-2) in an account's zone. The table reaches from the first of the six cycles
+that are kept (US-1) to the end of tomorrow.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from app.db.sim_read import cycle_number
+from app.domain.cycles import Cycle, cycle_at, cycle_on, preceding, start_instant
+from app.domain.days import ONE_DAY, local, start_of_day
+from app.domain.vocabulary import Carrier
+
+CYCLES_KEPT = 6
+"""The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
+
+DAY_BITS = 5
+DAY_MASK = (1 << DAY_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTable:
+    """`starts`: epoch seconds at which each day starts; `keys[n]`: cycle and day of an instant with n starts behind it.
+
+    A key is the cycle's number (yyyymm) shifted by `DAY_BITS`, plus the day's place in the cycle, from 1; `keys[0]` is
+    0, too old. `current` is the number of the running cycle.
+    """
+
+    starts: list[float]
+    keys: list[int]
+    current: int
+
+    def key(self, second: float) -> int:
+        """The key of an instant in epoch seconds, 0 where it is too old."""
+        return self.keys[bisect_right(self.starts, second)]
+
+
+def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
+    """The first of the cycles that are kept."""
+    cycle = cycle_at(carrier, now, zone)
+    for _ in range(CYCLES_KEPT - 1):
+        cycle = preceding(carrier, cycle)
+    return cycle
+
+
+def day_table(carrier: Carrier, zone: tzinfo, now: datetime) -> DayTable:
+    """The table of a calendar as it holds on the day of `now`."""
+    starts: list[float] = []
+    keys = [0]
+    day = oldest_cycle(carrier, now, zone).start
+    last = local(now, zone).date() + timedelta(days=1)
+    while day <= last:
+        cycle = cycle_on(carrier, day)
+        starts.append(start_of_day(day, zone).timestamp())
+        keys.append((cycle_number(cycle) << DAY_BITS) + (day - cycle.start).days + 1)
+        day += ONE_DAY
+    return DayTable(starts=starts, keys=keys, current=cycle_number(cycle_at(carrier, now, zone)))
+
+
+def oldest_instant(carrier: Carrier, zone: tzinfo, now: datetime) -> datetime:
+    """The first instant that a report may still be for."""
+    return start_instant(oldest_cycle(carrier, now, zone), zone)
