@@ -77,6 +77,7 @@ class OperationRecord:
     claim: int = 0
     tries: int = 0
     bulk_id: UUID | None = None
+    priority: int = 0
     requested_by: str | None = None
     reason: str | None = None
     correlation_id: str | None = None

@@ -30,7 +30,7 @@ _CLAIM = text(
         SELECT id FROM operations
         WHERE {_WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
           AND NOT account = ANY(:shut)
-        ORDER BY run_after LIMIT :limit FOR UPDATE SKIP LOCKED
+        ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
     ) due
     WHERE o.id = due.id
     RETURNING o.*

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.db import usage_tables
+from app.db import bulk_tables, usage_tables, webhook_tables
 from app.db.tables import metadata
 
-__all__ = ["metadata", "usage_tables"]
+__all__ = ["bulk_tables", "metadata", "usage_tables", "webhook_tables"]

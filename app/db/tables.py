@@ -198,6 +198,7 @@ operations = Table(
     Column("claim", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("bulk_id", Uuid),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     Column("requested_by", Text),
     Column("reason", Text),
     Column("correlation_id", Text),
@@ -247,6 +248,7 @@ events = Table(
     Column("data", JSONB, nullable=False),
     Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
     Index("ix_events_tenant_id", "tenant", "id"),
+    Index("ix_events_tenant_xact", "tenant", "xact"),
 )
 
 audit = Table(
