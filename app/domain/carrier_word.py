@@ -11,6 +11,7 @@ from app.domain.holds import codes, is_ours, shown_state, without_hold
 from app.domain.lifecycle import activated
 from app.domain.settlement import lifted, put_on
 from app.domain.sim import Hold, Sim
+from app.domain.terms.book import terms_in_force
 from app.domain.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.vocabulary import HoldCode, HoldSource, RealName, SimState
 
@@ -22,7 +23,6 @@ class Drift(StrEnum):
     """How the carrier's word disagrees with ours."""
 
     RUNNING_THOUGH_HELD = "running_though_held"
-    STOPPED_THOUGH_FREE = "stopped_though_free"
     RUNNING_THOUGH_EXPIRED = "running_though_expired"
     NOT_ACTIVATED_THERE = "not_activated_there"
     EXPIRED_THERE = "expired_there"
@@ -90,48 +90,60 @@ def _unverified(sim: Sim, state: SimState) -> CarrierHolds:
     return ((HoldCode.NOT_REAL_NAMED, ""),) if stopped else ()
 
 
+def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
+    """The carrier's reasons, made whole (LC-14, LC-15).
+
+    A stop without a told reason keeps the reasons it had, on a free card it is `manual`. Data off at `ctcc` that we
+    cut ourselves is no changed device.
+    """
+    if state is SimState.SUSPENDED and not holds:
+        kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
+        return kept if sim.holds else ((HoldCode.MANUAL, ""),)
+    if state is SimState.ACTIVE and HoldCode.NETWORK_CUT in codes(sim.holds):
+        return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
+    return holds
+
+
 def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime) -> WordTaken:
     """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
-    told = frozenset(code for code, _ in holds)
-    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in told)
+    told = _told(sim, state, holds)
+    there = frozenset(code for code, _ in told)
+    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in there)
     changes: list[Change] = [lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
-    was_free = not sim.holds
     if sim.underlying is SimState.ACTIVE:
-        sim, added = _reported(sim, state, holds, at=at, was_free=was_free)
+        sim, added = _reported(sim, told, at=at)
         changes.extend(added)
     return WordTaken(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
 
 
-def _reported(
-    sim: Sim,
-    state: SimState,
-    holds: CarrierHolds,
-    *,
-    at: datetime,
-    was_free: bool,
-) -> tuple[Sim, list[Change]]:
-    """LC-14: what the carrier reports goes on a free card; one already held by us gains only reasons of its own."""
-    if state is SimState.SUSPENDED and was_free and not holds:
-        holds = ((HoldCode.MANUAL, ""),)
+def _reported(sim: Sim, told: CarrierHolds, *, at: datetime) -> tuple[Sim, list[Change]]:
+    """LC-14: the carrier's reasons go on; under a hold of ours its `manual` is our own stop and adds nothing."""
+    ours = any(map(is_ours, sim.holds))
     added: list[Change] = []
-    for code, raw in holds:
-        if was_free or code is not HoldCode.MANUAL:
+    for code, raw in told:
+        if not ours or code is not HoldCode.MANUAL:
             hold = Hold(code=code, since=at, source=HoldSource.CARRIER, carrier_code=raw or None)
             sim, change = put_on(sim, hold)
             added.extend(change)
     return sim, added
 
 
+def _shows_its_test(sim: Sim, on: date) -> bool:
+    """LC-2: an order with test traffic keeps a card in use as it was before, which is no drift."""
+    policy = terms_in_force(sim.terms, sim.carrier, on)
+    return bool(policy.test_order_shows_unused.value) and sim.plan.test_bytes is not None
+
+
 def _drift(sim: Sim, state: SimState) -> Drift | None:
     """LC-6: how the carrier's word differs from what we show."""
+    if state is SimState.SUSPENDED:
+        return None
     if state is SimState.EXPIRED:
         return Drift.EXPIRED_THERE if sim.underlying is SimState.ACTIVE else None
     if state in NOT_YET_ACTIVATED:
-        return Drift.NOT_ACTIVATED_THERE
-    if state is SimState.SUSPENDED:
-        return Drift.STOPPED_THOUGH_FREE if not codes(sim.holds) else None
+        return None if _shows_its_test(sim, sim.activated_on or date.max) else Drift.NOT_ACTIVATED_THERE
     if sim.underlying is SimState.EXPIRED:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)

@@ -37,6 +37,7 @@ _OVERSEAS = Terms(
     carrier=Carrier.OVERSEAS,
     test_months=Term(value=6, source="GSL 2.3"),
     test_ends_in=Term(value=SimState.ACTIVE, source="GSL 2.3"),
+    test_order_shows_unused=Term(value=True, source="GSL 9.10"),
     forced_day=Term(value=ForcedDay.END_OF_PERIOD, source="GSL 2.1, 2.3"),
     unverified_is_held=Term(value=True, source="GSL 9.11, 9.12"),
     counting=Term(value=Counting.ANNIVERSARY, source="GSL 2.4", assumed=("VD-3",)),

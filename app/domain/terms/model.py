@@ -150,6 +150,7 @@ class Terms:
     test_choice_months: Term[tuple[int, int]] = field(default_factory=unpublished)
     test_choice_bytes: Term[tuple[int, int]] = field(default_factory=unpublished)
     test_ends_in: Term[SimState] = field(default_factory=unpublished)
+    test_order_shows_unused: Term[bool] = field(default_factory=unpublished)
     test_overrun_charged: Term[bool] = field(default_factory=unpublished)
     silent_months: Term[int] = field(default_factory=unpublished)
     forced_day: Term[ForcedDay] = field(default_factory=unpublished)

@@ -1,0 +1,51 @@
+"""Reminders: usage thresholds once a cycle, expiry thresholds once an end date, 0 for off (RM)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from app.domain.units import MB
+from app.domain.vocabulary import SimState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminders:
+    """What a card's owner wants to be told: megabytes used in a cycle, days left; the defaults are FM's (RM-1)."""
+
+    usage_mb: tuple[int, int] = (80, 100)
+    expiry_days: tuple[int, int] = (30, 15)
+
+
+def _shown(state: SimState) -> bool:
+    """Cards in test show none (RM-1, FM 一.3.5.2)."""
+    return state is not SimState.TESTING
+
+
+def usage_due(wanted: Reminders, state: SimState, used: int, spoken: Iterable[int] = ()) -> tuple[int, ...]:
+    """The usage thresholds (MB) that use has reached and that did not fire in this cycle; reached is enough (QT-8)."""
+    told = frozenset(spoken)
+    levels = sorted({level for level in wanted.usage_mb if level > 0} - told)
+    return tuple(level for level in levels if _shown(state) and used >= level * MB)
+
+
+def expiry_due(
+    wanted: Reminders,
+    state: SimState,
+    expires_on: date | None,
+    today: date,
+    spoken: Iterable[int] = (),
+) -> tuple[int, ...]:
+    """The expiry thresholds (days) due today and not yet fired for this end date (RM-1)."""
+    if expires_on is None or not _shown(state):
+        return ()
+    left = (expires_on - today).days
+    levels = sorted({level for level in wanted.expiry_days if level > 0} - frozenset(spoken), reverse=True)
+    return tuple(level for level in levels if left <= level)
+
+
+def pool_due(percents: Iterable[int], remaining: int, total: int, spoken: Iterable[int] = ()) -> tuple[int, ...]:
+    """The same for a pool's remaining allowance: percents left that it has fallen to (RM-2, PL-8)."""
+    levels = sorted({level for level in percents if level > 0} - frozenset(spoken), reverse=True)
+    return tuple(level for level in levels if remaining * 100 <= level * total)
