@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from struct import Struct
+from typing import TypeAlias
 
 import asyncpg
 
-Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 CARDS_LOCK = 7_446_291
 """Advisory lock: shared by ingest, exclusive for whoever takes a card away or moves it to another pool."""
@@ -77,7 +78,7 @@ SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS spli
 _BEGIN_CYCLES = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
 SELECT k.sim_id, k.cycle, p.ref, 0 FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
-  JOIN sims s ON s.id = k.sim_id
+  LEFT JOIN sims s ON s.id = k.sim_id
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
@@ -181,7 +182,7 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
     )
 
 
-async def keep_aside(  # noqa: PLR0913 - one list per column
+async def keep_aside(
     connection: Connection,
     tenants: Sequence[str],
     iccids: Sequence[str],

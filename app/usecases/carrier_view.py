@@ -26,7 +26,7 @@ def with_word(
         return record
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
     holds = [(hold.code, hold.carrier_code) for hold in word.holds]
-    taken = take_word(record.sim, word.state, holds, at=log.now, on=on, operation_open=operation_open)
+    taken = take_word(record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open)
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     seen = replace(
         record,

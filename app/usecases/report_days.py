@@ -19,24 +19,31 @@ CYCLES_KEPT = 6
 """The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
 
 DAY_BITS = 5
-DAY_MASK = (1 << DAY_BITS) - 1
+CYCLE_BITS = 20
+KEY_BITS = DAY_BITS + CYCLE_BITS + 1
+CLOSED = 1 << (DAY_BITS + CYCLE_BITS)
+"""The bit of a key that tells a closed cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayTable:
     """`starts`: epoch seconds at which each day starts; `keys[n]`: cycle and day of an instant with n starts behind it.
 
-    A key is the cycle's number (yyyymm) shifted by `DAY_BITS`, plus the day's place in the cycle, from 1; `keys[0]` is
-    0, too old. `current` is the number of the running cycle.
+    A key is the cycle's number (yyyymm) shifted by `DAY_BITS`, plus the day's place in the cycle, from 1, plus `CLOSED`
+    where the cycle is over; `keys[0]` is 0, too old.
     """
 
     starts: list[float]
     keys: list[int]
-    current: int
 
     def key(self, second: float) -> int:
         """The key of an instant in epoch seconds, 0 where it is too old."""
         return self.keys[bisect_right(self.starts, second)]
+
+
+def parts(key: int) -> tuple[int, int]:
+    """The cycle's number and the day's place in it."""
+    return key >> DAY_BITS & ((1 << CYCLE_BITS) - 1), key & ((1 << DAY_BITS) - 1)
 
 
 def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
@@ -52,13 +59,15 @@ def day_table(carrier: Carrier, zone: tzinfo, now: datetime) -> DayTable:
     starts: list[float] = []
     keys = [0]
     day = oldest_cycle(carrier, now, zone).start
+    current = cycle_at(carrier, now, zone)
     last = local(now, zone).date() + timedelta(days=1)
     while day <= last:
         cycle = cycle_on(carrier, day)
         starts.append(start_of_day(day, zone).timestamp())
-        keys.append((cycle_number(cycle) << DAY_BITS) + (day - cycle.start).days + 1)
+        closed = CLOSED if cycle.start < current.start else 0
+        keys.append(closed + (cycle_number(cycle) << DAY_BITS) + (day - cycle.start).days + 1)
         day += ONE_DAY
-    return DayTable(starts=starts, keys=keys, current=cycle_number(cycle_at(carrier, now, zone)))
+    return DayTable(starts=starts, keys=keys)
 
 
 def oldest_instant(carrier: Carrier, zone: tzinfo, now: datetime) -> datetime:

@@ -9,6 +9,7 @@ from app.db.access import AuditRow
 from app.db.mapping import OperationRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation import may_cancel
+from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationStatus
 from app.usecases.changes import ChangeLog
 from app.usecases.context import Context
@@ -46,10 +47,17 @@ async def complete(  # noqa: PLR0913 - who, which, how, why
     if succeeded:
         record = (await work.sims.by_ids([operation.sim_id], for_update=True)).get(operation.sim_id)
         if record is not None:
-            apply(ctx, log, ended, record, now)
+            plan = await _new_plan(work, operation)
+            apply(ctx, log, ended, record, now, plan=plan)
     await finish(ctx, work, log, [ended], [ended])
     await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
     return ended
+
+
+async def _new_plan(work: UnitOfWork, operation: OperationRecord) -> Plan | None:
+    """The plan that a change of plan names."""
+    named = operation.arguments.get("plan")
+    return (await work.plans.all(operation.tenant)).get(named) if isinstance(named, str) else None
 
 
 def _completable(operation: OperationRecord) -> bool:

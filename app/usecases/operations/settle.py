@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation import steps_of
 from app.domain.service_levels import RESET_PAUSE
+from app.domain.settlement import Settled
 from app.domain.settlement import settle as settled_sim
-from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.domain.sim import Plan
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.carrier_view import with_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
@@ -25,9 +27,6 @@ from app.usecases.operations.promote import promote_waiting
 from app.usecases.operations.rows import ENDED, EVENT_OF_END, event_of, failed, moved
 
 CAUSE = "operation"
-
-FOLLOWING = frozenset({OperationSource.RULE, OperationSource.JOB})
-"""Operations by which a carrier follows holds that are on or off already: they change no card (ST-24)."""
 
 
 async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
@@ -131,15 +130,21 @@ def apply(
     record: SimRecord,
     now: datetime,
     *,
-    activated_on: Any = None,  # noqa: ANN401 - a day or None, as the carrier told it
+    activated_on: date | None = None,
+    plan: Plan | None = None,
 ) -> SimRecord:
     """What a succeeded operation does to its card (LC-14, LC-16, ST-24), with timeline and events."""
-    if operation.source in FOLLOWING:
-        return record
     on = now.astimezone(ctx.zone(record.account)).date()
-    sim, _ = settled_sim(
-        record.sim, operation.kind, operation.arguments, at=now, on=on, carrier_activated_on=activated_on
+    done = Settled(
+        arguments=operation.arguments,
+        at=now,
+        on=on,
+        carrier_activated_on=activated_on,
+        plan=plan,
+        channel=operation.channel,
+        source=operation.source,
     )
+    sim, _ = settled_sim(record.sim, operation.kind, done)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,

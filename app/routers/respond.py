@@ -1,0 +1,22 @@
+"""Answers as bytes: JSON written once, by one encoder, with the headers every answer bears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+_encoder = msgspec.json.Encoder()
+JSON = "application/json"
+
+
+def encoded(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON holds
+    """The JSON text of a value."""
+    return _encoder.encode(value)
+
+
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
+    """An answer with a JSON body."""
+    return Response(_encoder.encode(value), status_code=status, headers=dict(headers or {}), media_type=JSON)

@@ -1,0 +1,149 @@
+"""Tenants and API keys: who calls, and what they may do."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from app.db.access import AuditRow, KeyRecord
+from app.db.uow import UnitOfWork
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument, NotFound
+from app.usecases.ids import new_id
+
+SCOPES = (
+    "sims:read",
+    "sims:write",
+    "operations:write",
+    "pools:write",
+    "orders:write",
+    "usage:write",
+    "webhooks:write",
+    "terms:read",
+    "admin",
+)
+DEFAULT_TENANT = "default"
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAMESPACE = UUID("7d9c2a52-3c1e-5a0e-9b0f-5f1d2a6c0e11")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whoever holds a key: for which tenant it acts now, and what the key may do."""
+
+    key_id: UUID
+    tenant: str
+    scopes: frozenset[str]
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """How the audit trail names the caller: never by the key itself."""
+        return f"key:{self.key_id}"
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the key may do everything, for any tenant."""
+        return "admin" in self.scopes
+
+    def may(self, scope: str) -> bool:
+        """Whether the key has a scope; `admin` implies all."""
+        return self.is_admin or scope in self.scopes
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the key's time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    async def acting_for(self, ctx: Context, tenant: str) -> Caller:
+        """The same key at work for another tenant. Raises `NotFound`."""
+        async with ctx.work() as work:
+            if not await work.access.tenant_exists(tenant):
+                raise NotFound("tenant")
+        return replace(self, tenant=tenant)
+
+
+async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
+    """The caller of the key with this hash."""
+    async with ctx.work() as work:
+        key = await work.access.key(key_hash)
+    if key is None:
+        return None
+    return Caller(
+        key_id=key.id,
+        tenant=key.tenant,
+        scopes=frozenset(key.scopes),
+        networks=key.networks,
+        expires_at=key.expires_at,
+    )
+
+
+async def create_tenant(ctx: Context, work: UnitOfWork, tenant: str, *, actor: str) -> bool:
+    """Add a tenant; False where it was there. Raises `InvalidArgument`."""
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidArgument([Fault(code="TENANT_MALFORMED", detail="a-z 0-9 _ - , at most 63", pointer="/id")])
+    new = await work.access.add_tenant(tenant, ctx.now())
+    if new:
+        await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="tenant.created")])
+    return new
+
+
+async def create_key(  # noqa: PLR0913 - what a key is made of
+    ctx: Context,
+    work: UnitOfWork,
+    *,
+    tenant: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    networks: Sequence[str],
+    actor: str,
+) -> tuple[UUID, str]:
+    """A new key of a tenant and its secret, shown this once. Raises `InvalidArgument`, `NotFound`."""
+    faults = [
+        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ] + [
+        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
+        for index, network in enumerate(networks)
+        if not _is_network(network)
+    ]
+    if not scopes:
+        faults.append(Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes"))
+    if faults:
+        raise InvalidArgument(faults)
+    if not await work.access.tenant_exists(tenant):
+        raise NotFound("tenant")
+    secret = secrets.token_urlsafe(32)
+    key = KeyRecord(
+        id=new_id(ctx.now()), tenant=tenant, scopes=tuple(scopes), networks=tuple(networks), expires_at=expires_at
+    )
+    await work.access.put_key(key, hashlib.sha256(secret.encode()).digest(), ctx.now())
+    await work.access.note(
+        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.created", subject=str(key.id))]
+    )
+    return key.id, secret
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def keep_known_key(ctx: Context, secret: str) -> None:
+    """Make a secret that an operator chose an `admin` key of tenant `default` (bootstrap and demo keys)."""
+    digest = hashlib.sha256(secret.encode()).digest()
+    async with ctx.work() as work:
+        await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
+        key = KeyRecord(id=uuid5(_NAMESPACE, digest.hex()), tenant=DEFAULT_TENANT, scopes=("admin",))
+        await work.access.put_key(key, digest, ctx.now())
+        await work.commit()

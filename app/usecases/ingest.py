@@ -1,0 +1,178 @@
+"""Usage ingest: every report counted once, in the cycle in which its traffic happened, answered after commit (US-3).
+
+Requests that wait together share a transaction: `submit` queues, at most `COMMITTERS` tasks take what waits and commit
+it. When more waits than `MOST_WAITING`, or the database cannot be had, a request is refused whole: nothing is half-kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from app.clock import monotonic
+from app.db import ingest as rows
+from app.db.partitions import make_leaves
+from app.telemetry import get_logger
+from app.usecases.context import Context
+from app.usecases.errors import Unavailable
+from app.usecases.report_batch import Batch, StaleCards
+from app.usecases.report_cards import CardBook
+from app.usecases.reports import Report, Submission, Tally
+
+COMMITTERS = 2
+"""Transactions at once: one decodes and counts while the other waits for the database."""
+
+MOST_RECORDS = 10_000
+"""Records in one shared transaction, unless one request alone has more."""
+
+MOST_WAITING = 60_000
+"""Records that may wait in one process before further requests are told to come back."""
+
+TRIES = 4
+_BUSY_S = 10
+_log = get_logger("ingest")
+
+DATABASE_BEHIND = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+)
+"""What says that the database is away or too slow: the transaction did not commit, or nobody can know that it did.
+
+Either way the same request may be sent again: what was committed comes back as duplicates.
+"""
+
+TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleCards)
+
+
+class Ingest:
+    """The ingest of one process."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._cards = CardBook(ctx)
+        self._queue: deque[Submission] = deque()
+        self._waiting = 0
+        self._committers: set[asyncio.Task[None]] = set()
+
+    async def submit(self, tenant: str, reports: Sequence[Report], *, rejected: int = 0) -> Tally:
+        """Count the reports of one request; gives what became of each, once it is committed.
+
+        `rejected`: how many more the caller has refused already, for the metrics. Raises `Unavailable`.
+        """
+        if self._waiting and self._waiting + len(reports) > MOST_WAITING:
+            raise Unavailable("more reports wait than the database takes", retry_after=1)
+        submission = Submission(tenant=tenant, reports=reports, done=asyncio.get_running_loop().create_future())
+        if reports:
+            self._waiting += len(reports)
+            self._queue.append(submission)
+            self._wake()
+            tally = await submission.done
+        else:
+            tally = Tally()
+        self._count(tally, len(reports), rejected)
+        return tally
+
+    def _wake(self) -> None:
+        if len(self._committers) < COMMITTERS:
+            task = asyncio.create_task(self._drain())
+            self._committers.add(task)
+            task.add_done_callback(self._committers.discard)
+
+    async def _drain(self) -> None:
+        while self._queue:
+            taken = self._take()
+            await self._commit(taken)
+
+    def _take(self) -> list[Submission]:
+        taken = [self._queue.popleft()]
+        records = len(taken[0].reports)
+        while self._queue and records + len(self._queue[0].reports) <= MOST_RECORDS:
+            taken.append(self._queue.popleft())
+            records += len(taken[-1].reports)
+        return taken
+
+    async def _commit(self, taken: list[Submission]) -> None:
+        """Commit the requests together; where that fails for a reason of the data, each for itself."""
+        size = sum(len(submission.reports) for submission in taken)
+        try:
+            tallies = await self._write(taken)
+        except DATABASE_BEHIND as error:
+            _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
+            for submission in taken:
+                submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
+        except Exception as error:
+            if len(taken) > 1:
+                for submission in taken:
+                    self._waiting += len(submission.reports)
+                    await self._commit([submission])
+            else:
+                taken[0].fail(error)
+        else:
+            for submission, tally in zip(taken, tallies, strict=True):
+                submission.succeed(tally)
+        finally:
+            self._waiting -= size
+
+    async def _write(self, taken: Sequence[Submission]) -> list[Tally]:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._write_once(taken)
+            except TRY_AGAIN as error:
+                if attempt == TRIES:
+                    raise Unavailable("the reports could not be brought in, try again", retry_after=1) from error
+                if isinstance(error, StaleCards):
+                    self._cards.forget(error.epoch)
+            except asyncpg.CheckViolationError:
+                if attempt == TRIES:
+                    raise
+                await self._make_leaves()
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
+        now, started = self._ctx.now(), monotonic()
+        async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
+            batch = Batch(connection, self._cards, now)
+            await batch.judge(taken)
+            async with connection.transaction():
+                await batch.write()
+        self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
+        return batch.tallies
+
+    async def _make_leaves(self) -> None:
+        now = self._ctx.now()
+        async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
+            await prepare_leaves(connection, now)
+
+    def _count(self, tally: Tally, size: int, rejected: int) -> None:
+        telemetry = self._ctx.telemetry
+        telemetry.usage_batch_records.observe(size + rejected)
+        counted = {
+            "accepted": tally.accepted,
+            "duplicate": tally.duplicates,
+            "conflict": len(tally.conflicts),
+            "unknown": len(tally.unknown),
+            "rejected": len(tally.rejected) + rejected,
+            "late": tally.late,
+        }
+        for result, count in counted.items():
+            if count:
+                telemetry.usage_reports.labels(result).inc(count)
+
+
+LEAVES_BEFORE = timedelta(days=220)
+LEAVES_AFTER = timedelta(days=40)
+
+
+async def prepare_leaves(connection: rows.Connection, now: datetime) -> list[str]:
+    """Make the leaves that reports accepted from now until the next housekeeping may fall into."""
+    return await make_leaves(connection, now - LEAVES_BEFORE, now + LEAVES_AFTER)
