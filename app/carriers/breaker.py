@@ -1,0 +1,112 @@
+"""The circuit breaker of one protocol of one account: after several failures in a row, nothing is sent for a while.
+
+Failures are timeouts, 5xx, throttling and refused credentials; a carrier that answers with a business error is well.
+After the rest a few probes go through, not every caller that waits; the first that fails opens it again, for longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.carriers.errors import CarrierUnavailable
+from app.clock import Clock
+
+FAILURES = 5
+PROBES = 2
+REST = timedelta(seconds=15)
+LONGEST_REST = timedelta(minutes=4)
+
+
+class Health(StrEnum):
+    """What one call says about the carrier. `SILENT`: nothing (the call was cancelled)."""
+
+    WELL = "well"
+    ILL = "ill"
+    SILENT = "silent"
+
+
+class Breaker:
+    """Closed, open until an instant, or half open with at most `probes` calls under way."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        failures: int = FAILURES,
+        probes: int = PROBES,
+        rest: timedelta = REST,
+        on_change: Callable[[bool], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._limit = failures
+        self._probes = probes
+        self._first_rest = rest
+        self._rest = rest
+        self._on_change = on_change
+        self._failures = 0
+        self._probing = 0
+        self._good_probes = 0
+        self._open_until: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are being held back (also while probing)."""
+        return self._open_until is not None
+
+    def enter(self) -> bool:
+        """Ask to send; says whether the call is a probe, to be given back to `leave`. Raises `CarrierUnavailable`."""
+        if self._open_until is None:
+            return False
+        if self._clock.now() < self._open_until:
+            raise CarrierUnavailable("the breaker is open after repeated failures; nothing was sent")
+        if self._probing >= self._probes:
+            raise CarrierUnavailable("the breaker is letting other probes through; nothing was sent")
+        self._probing += 1
+        return True
+
+    def leave(self, *, probe: bool, health: Health) -> None:
+        """Tell how a call went."""
+        if probe:
+            self._probing -= 1
+        if health is Health.ILL:
+            self._count_failure(probe=probe)
+        elif health is Health.WELL:
+            self._count_success(probe=probe)
+
+    def trip(self) -> None:
+        """Open at once: credentials that were refused are refused for every call."""
+        self._open()
+
+    def _count_failure(self, *, probe: bool) -> None:
+        if self._open_until is None:
+            self._failures += 1
+            if self._failures >= self._limit:
+                self._open()
+        elif probe:
+            self._rest = min(self._rest * 2, LONGEST_REST)
+            self._open()
+
+    def _count_success(self, *, probe: bool) -> None:
+        if self._open_until is None:
+            self._failures = 0
+        elif probe:
+            self._good_probes += 1
+            if self._good_probes >= self._probes:
+                self._close()
+
+    def _open(self) -> None:
+        newly = self._open_until is None
+        self._open_until = self._clock.now() + self._rest
+        self._good_probes = 0
+        if newly and self._on_change:
+            self._on_change(True)
+
+    def _close(self) -> None:
+        self._open_until = None
+        self._failures = 0
+        self._good_probes = 0
+        self._rest = self._first_rest
+        if self._on_change:
+            self._on_change(False)

@@ -1,0 +1,270 @@
+"""China Telecom's legacy CMP (`m2m_ec`): one client per account (`README.md` beside this file has the quirks).
+
+Taken is not done: "成功接收消息" comes at once with a GROUP_TRANSACTIONID, completion is pushed later and can only be
+asked for by the card's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import ClassVar
+
+from app.carriers import reading, telecom
+from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.ctcc_cmp.cipher import StrEnc, sign_text
+from app.carriers.errors import CarrierRejected
+from app.carriers.protocol_client import (
+    ProtocolClient,
+    Setup,
+    argument_text,
+    home_number,
+    if_told,
+    receipt_of,
+    spread,
+)
+from app.carriers.transport import Call, Pairs, Transport
+from app.carriers.verdicts import Codes, NoSuchCard, Verdict
+from app.domain.cycles import Cycle
+from app.domain.units import MB, ceil_div
+from app.domain.vocabulary import OperationKind, ProtocolName, SimState
+
+QUERY = "query.do"
+ACCEPT = "app/serviceAccept.do"
+"""Where orderFlow, unsubScribe, IMEIReRecord and speedLimitAction live [C 2]."""
+
+TOTAL_USAGE = "1"
+ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
+UNLIMITED = "-1"
+THRESHOLD_ATTRIBUTE = "断网阀值"
+CUT_ATTRIBUTE = "是否已达量断网"
+BUSINESS_CHECK = frozenset({"-5", "-9"})
+
+
+class CtccCmpClient(ProtocolClient):
+    """Every call is a GET signed with the DES variant over the values that the documents name."""
+
+    protocol = ProtocolName.CTCC_CMP
+    kinds: ClassVar[frozenset[OperationKind]] = frozenset(
+        {
+            OperationKind.ACTIVATE,
+            OperationKind.SUSPEND,
+            OperationKind.RESUME,
+            OperationKind.REBIND,
+            OperationKind.SET_THRESHOLD,
+            OperationKind.CUT_NETWORK,
+            OperationKind.RESTORE_NETWORK,
+            OperationKind.ORDER_ADDON,
+        }
+    )
+
+    def __init__(self, setup: Setup, transport: Transport) -> None:
+        super().__init__(setup, transport)
+        secret = setup.credentials
+        self._user = secret["user_id"]
+        self._password = secret["password"]
+        self._cipher = StrEnc(secret["key1"], secret["key2"], secret["key3"])
+        self._proof = self._cipher.encrypt(self._password)
+        self._codes: Codes = {**telecom.CODES, **setup.codes}
+
+    @classmethod
+    def open(cls, setup: Setup) -> CtccCmpClient:
+        """A client for this account."""
+        return cls(setup, setup.open_transport())
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change."""
+        self._must_have(kind)
+        if kind is OperationKind.SET_THRESHOLD:
+            return await self._set_threshold(sim, arguments)
+        path, method, signed = _request(kind, arguments)
+        unsigned = _unsigned(kind, arguments)
+        judged = await self._ask(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
+        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """One call per card, one more for the reason where it is stopped; a single card is asked for its cut-off."""
+        full = len(sims) == 1
+        seen = await spread(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
+        return [snapshot for snapshot in seen if snapshot is not None]
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Month to date, or the days of a closed month; one call a card."""
+        if cycle.start > self._today():
+            return []
+        figures = await spread(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle))
+        return [figure for figure in figures if figure is not None]
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """One call for each card and day."""
+        days = reading.days_between(first, min(last, self._today()))
+        asked = [(sim, day) for sim in sims for day in days]
+        figures = await spread(asked, self._transport.in_flight, lambda one: self._day_of(*one))
+        return [figure for figure in figures if figure is not None]
+
+    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+        """realNameQueryIot: 0 = real-named, -5 = not [C 3]."""
+        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+
+    async def session(self, sim: SimRef) -> Session:
+        """Whether the card is online, with address and device."""
+        judged = await self._ask("session", QUERY, "getOnlineStatus", sim)
+        return telecom.session(judged.json, self._zone, self._clock.now())
+
+    async def _try_read(self) -> str:
+        """getSIMList needs no card; a business refusal shows that user, password and signature passed too."""
+        try:
+            await self._ask("other", QUERY, "getSIMList", None, unsigned=(("pageIndex", "1"),))
+        except CarrierRejected as error:
+            return f"getSIMList answered with code {error.carrier_code}; credentials and signature passed"
+        return "getSIMList answered"
+
+    async def _ask(
+        self,
+        operation: str,
+        path: str,
+        method: str,
+        sim: SimRef | None,
+        *,
+        signed: Pairs = (),
+        unsigned: Pairs = (),
+        changes: bool = False,
+    ) -> telecom.Judged:
+        """One call; `signed` are the parameters whose values go into the signature (B1.5)."""
+        card = (_card(sim),) if sim else ()
+        values = [self._user, self._password, method, *(value for _, value in (*card, *signed))]
+        proof = (
+            ("method", method),
+            ("user_id", self._user),
+            ("passWord", self._proof),
+            ("sign", self._cipher.encrypt(sign_text(values))),
+        )
+        call = Call(operation, "GET", path, (*proof, *card, *signed, *unsigned), changes=changes)
+        return await self._transport.send(call, lambda reply: telecom.judge(reply, self._codes, changes=changes))
+
+    async def _set_threshold(self, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Add the quota in MB, rounded up; where one is there already the check refuses that, and it is modified."""
+        size = arguments.get("bytes")
+        if size is None:
+            return await self._quota(sim, CANCEL_QUOTA, UNLIMITED)
+        if not isinstance(size, int) or size < 0:
+            raise CarrierRejected("a threshold is a number of bytes, or null for none")
+        megabytes = str(ceil_div(size, MB))
+        try:
+            return await self._quota(sim, ADD_QUOTA, megabytes)
+        except CarrierRejected as error:
+            if error.carrier_code not in BUSINESS_CHECK:
+                raise
+            return await self._quota(sim, MODIFY_QUOTA, megabytes)
+
+    async def _quota(self, sim: SimRef, action: str, quota: str) -> Receipt:
+        signed = (("action", action), ("quota", quota), ("type", TOTAL_USAGE))
+        judged = await self._ask("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
+        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
+        try:
+            judged = await self._ask("status", QUERY, "queryCardMainStatus", sim)
+        except NoSuchCard:
+            return None
+        code = telecom.main_status(judged.json)
+        state = telecom.STATES.get(code)
+        cut = telecom.network_cut(judged.json)
+        threshold: int | None = None
+        if full and state in (SimState.ACTIVE, SimState.SUSPENDED):
+            threshold, told_cut = await if_told(self._cut_off_of(sim)) or (None, None)
+            cut = told_cut if cut is None else cut
+        return SimSnapshot(
+            iccid=sim.iccid,
+            state=state,
+            code=code,
+            as_of=self._clock.now(),
+            holds=await self._stop_reason_of(sim) if state is SimState.SUSPENDED else (),
+            network_cut=cut,
+            threshold=threshold,
+        )
+
+    async def _stop_reason_of(self, sim: SimRef) -> tuple[CarrierHold, ...]:
+        judged = await self._ask("status", QUERY, "queryCardStatus", sim)
+        return telecom.stop_holds(judged.xml, judged.json)
+
+    async def _cut_off_of(self, sim: SimRef) -> tuple[int | None, bool | None]:
+        """The threshold in bytes and whether the network is cut, from prodInstQuery's attributes [C 2]."""
+        root = (await self._ask("status", QUERY, "prodInstQuery", sim)).xml
+        if root is None:
+            return None, None
+        quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE)
+        cut = telecom.attribute(root, CUT_ATTRIBUTE)
+        threshold = None if quota in (None, UNLIMITED) else reading.amount(quota, MB)
+        return threshold, reading.flag(cut, yes=("是", "1"), no=("否", "0"))
+
+    async def _usage_of(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
+        running = cycle.end > self._today()
+        span = () if running else (_day("startDate", cycle.start), _day("endDate", cycle.last_day))
+        method = "queryTraffic" if running else "queryTrafficByDate"
+        used = await self._traffic(sim, method, span)
+        as_of = self._clock.now() if running else reading.midnight(cycle.end, self._zone)
+        return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
+
+    async def _day_of(self, sim: SimRef, day: date) -> DayUsage | None:
+        used = await self._traffic(sim, "queryTrafficByDate", (_day("startDate", day), _day("endDate", day)))
+        as_of = min(self._clock.now(), reading.midnight(day + timedelta(days=1), self._zone))
+        return None if used is None else DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of)
+
+    async def _traffic(self, sim: SimRef, method: str, span: Pairs) -> int | None:
+        try:
+            judged = await self._ask("usage", QUERY, method, sim, unsigned=(*span, ("needDtl", "0")))
+        except NoSuchCard:
+            return None
+        return telecom.traffic(judged.xml)
+
+    async def _real_name_of(self, sim: SimRef) -> bool | None:
+        try:
+            judged = await self._ask("real_name", QUERY, "realNameQueryIot", sim)
+        except NoSuchCard:
+            return None
+        except CarrierRejected as error:
+            if error.carrier_code == "-5":
+                return False
+            raise
+        return judged.verdict is Verdict.OK
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(self._zone).date()
+
+
+def _request(kind: OperationKind, arguments: Arguments) -> tuple[str, str, Pairs]:
+    """Path, method and signed parameters of a change (B1.5)."""
+    match kind:
+        case OperationKind.ACTIVATE:
+            return QUERY, "requestServActive", ()
+        case OperationKind.SUSPEND:
+            return QUERY, "disabledNumber", (("acctCd", ""), ("orderTypeId", telecom.SUSPEND_TYPE))
+        case OperationKind.RESUME:
+            return QUERY, "disabledNumber", (("acctCd", ""), ("orderTypeId", telecom.RESUME_TYPE))
+        case OperationKind.CUT_NETWORK:
+            return QUERY, "singleCutNet", (("action", "ADD"),)
+        case OperationKind.RESTORE_NETWORK:
+            return QUERY, "singleCutNet", (("action", "DEL"),)
+        case OperationKind.REBIND:
+            return ACCEPT, "IMEIReRecord", (("action", "ADD"),)
+        case _:
+            return ACCEPT, "orderFlow", (("flowValue", argument_text(arguments, "product_code")),)
+
+
+def _unsigned(kind: OperationKind, arguments: Arguments) -> Pairs:
+    """bind_type: empty = whatever device comes next, 2 = the one named [1] S12."""
+    if kind is not OperationKind.REBIND:
+        return ()
+    imei = arguments.get("imei")
+    return (("bind_type", "2"), ("imei", str(imei))) if imei else (("bind_type", ""),)
+
+
+def _card(sim: SimRef) -> tuple[str, str]:
+    """By its number where we know it, else by ICCID; both are taken [C 6]."""
+    return ("access_number", home_number(sim.msisdn)) if sim.msisdn else ("iccid", sim.iccid)
+
+
+def _day(name: str, day: date) -> tuple[str, str]:
+    return name, day.strftime("%Y%m%d")

@@ -1,0 +1,281 @@
+"""China Telecom's CTWing 5G-CMP gateway: one client per account (`README.md` beside this file has the quirks)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from app.carriers import reading, telecom
+from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.ctwing import wire
+from app.carriers.errors import CarrierProtocolError, CarrierRejected
+from app.carriers.protocol_client import (
+    ProtocolClient,
+    Setup,
+    chunks,
+    home_number,
+    if_told,
+    receipt_of,
+    spread,
+)
+from app.carriers.reading import Object
+from app.carriers.telecom import Judged
+from app.carriers.transport import Call, Pairs, Transport
+from app.carriers.verdicts import Codes, NoSuchCard
+from app.domain.cycles import Cycle
+from app.domain.units import MB, ceil_div
+from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
+
+BATCH = 100
+PAGE = 50
+MOST_PAGES = 200
+TOTAL_USAGE = "1"
+ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
+UNLIMITED = "-1"
+BUSINESS_CHECK = frozenset({"-5", "-9"})
+THRESHOLD_ATTRIBUTE = "断网阀值"
+
+Numbered = tuple[str, SimRef]
+
+
+class CtwingClient(ProtocolClient):
+    """Cards go by their number; where the gateway knows only the ICCID, the number is asked for first."""
+
+    protocol = ProtocolName.CTWING
+    kinds: ClassVar[frozenset[OperationKind]] = frozenset({*wire.CHANGE_CALLS, OperationKind.SET_THRESHOLD})
+
+    def __init__(self, setup: Setup, transport: Transport) -> None:
+        super().__init__(setup, transport)
+        self._codes: Codes = {**telecom.CODES, **setup.codes}
+        self._customer = setup.credentials["cust_number"]
+
+    @classmethod
+    def open(cls, setup: Setup) -> CtwingClient:
+        """A client for this account."""
+        secret, key = setup.credentials["app_secret"], setup.credentials["app_key"]
+        # GMT in one source, local time in two [?]: a setting, default China's
+        zone = ZoneInfo(str(setup.options.get("timestamp_zone", "Asia/Shanghai")))
+
+        def sign(call: Call, query: str) -> Mapping[str, str]:
+            timestamp = setup.clock.now().astimezone(zone).strftime("%Y%m%d%H%M%S")
+            proof = wire.sign(secret, timestamp, call.query, call.body)
+            return {"AppKey": key, "Timestamp": timestamp, "Sign": proof, "Content-Type": "application/json"}
+
+        return cls(setup, setup.open_transport(sign=sign))
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change."""
+        self._must_have(kind)
+        number = await self._number(sim)
+        if kind is OperationKind.SET_THRESHOLD:
+            return await self._set_threshold(number, arguments)
+        verb, path, params = wire.CHANGE_CALLS[kind]
+        judged = await self._ask(kind, (verb, path), (("access_number", number), *params), changes=True)
+        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """A single card in full; many by 100 a call, and one by one where that row lacks a state or it is stopped."""
+        if len(sims) == 1:
+            single = await self._snapshot_of(sims[0], full=True)
+            return [single] if single else []
+        numbered = await self._numbered(sims)
+        states = await self._states(numbered)
+        plain = [self._brief(sim, states[number]) for number, sim in numbered if _is_plain(states.get(number))]
+        rest = [sim for number, sim in numbered if not _is_plain(states.get(number))]
+        seen = await spread(rest, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=False))
+        return plain + [snapshot for snapshot in seen if snapshot is not None]
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """The running month of 100 cards a call; a closed one by its days, one card a call."""
+        today = self._clock.now().astimezone(self._zone).date()
+        if cycle.start > today:
+            return []
+        numbered = await self._numbered(sims)
+        if cycle.end <= today:
+            closed = await spread(numbered, self._transport.in_flight, lambda one: self._closed(one, cycle))
+            return [figure for figure in closed if figure is not None]
+        month = cycle.start.strftime("%Y%m")
+        told = await self._flows(wire.FLOW_BY_MONTH, numbered, {})
+        as_of = self._clock.now()
+        return [
+            UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
+            for sim, used, row in told
+            if reading.text(row.get("month")) in ("", month)
+        ]
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """100 cards and one day a call; the day's parameter name is assumed [I]."""
+        now = self._clock.now()
+        numbered = await self._numbered(sims)
+        figures: list[DayUsage] = []
+        for day in reading.days_between(first, min(last, now.astimezone(self._zone).date())):
+            as_of = min(now, reading.midnight(day + timedelta(days=1), self._zone))
+            told = await self._flows(wire.FLOW_BY_DATE, numbered, {"date": day.strftime("%Y%m%d")})
+            figures += [DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of) for sim, used, _ in told]
+        return figures
+
+    async def changed_since(self, since: datetime) -> list[str] | None:
+        """ICCIDs in cradStatus from then on; None where its rows, whose names are not published, have no ICCID."""
+        changed: dict[str, None] = {}
+        for page in range(1, MOST_PAGES):
+            judged = await self._ask("changes", wire.CHANGES, (("page", str(page)), ("size", str(PAGE))))
+            rows = wire.rows(judged.json)
+            if any(not row.get("iccid") for row in rows):
+                return None
+            recent = [row for row in rows if self._is_since(row, since)]
+            changed.update(dict.fromkeys(reading.text(row["iccid"]) for row in recent))
+            if len(rows) < PAGE:
+                break
+        return list(changed)
+
+    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+        """qryRealNameStatus, 100 cards a call: 1 = real-named [C 3]."""
+        found: dict[str, bool] = {}
+        for part in chunks(await self._numbered(sims), BATCH):
+            ours = dict(part)
+            judged = await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})
+            for row in wire.rows(judged.json):
+                sim = ours.get(wire.number_of(row))
+                if sim is not None:
+                    found[sim.iccid] = reading.text(row.get("status")) == "1"
+        return found
+
+    async def session(self, sim: SimRef) -> Session:
+        """Whether the card is online, with address and device."""
+        judged = await self._ask("session", wire.ONLINE, (("access_number", await self._number(sim)),))
+        return telecom.session(judged.json, self._zone, self._clock.now())
+
+    async def _try_read(self) -> str:
+        await self._ask("other", wire.SIM_LIST, (("pageIndex", "1"),))
+        return "getSIMList answered"
+
+    async def _ask(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> Judged:
+        verb, path = call
+        request = Call(operation, verb, path, query, changes=changes)
+        return await self._transport.send(request, lambda reply: telecom.judge(reply, self._codes, changes=changes))
+
+    async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> Judged:
+        verb, path = call
+        request = Call(operation, verb, path, body=json.dumps(content).encode())
+        return await self._transport.send(request, lambda reply: telecom.judge(reply, self._codes, changes=False))
+
+    async def _number(self, sim: SimRef) -> str:
+        """The card's number, asked for by ICCID where the gateway does not know it."""
+        if sim.msisdn:
+            return home_number(sim.msisdn)
+        judged = await self._ask("other", wire.TELEPHONE, (("iccid", sim.iccid),))
+        return reading.needed(judged.json.get("SMSG"), "SMSG")
+
+    async def _numbered(self, sims: Sequence[SimRef]) -> list[Numbered]:
+        """The cards with their numbers; those that have none are left out."""
+        numbers = await spread(sims, self._transport.in_flight, self._number_or_none)
+        return [(number, sim) for number, sim in zip(numbers, sims, strict=True) if number]
+
+    async def _number_or_none(self, sim: SimRef) -> str | None:
+        try:
+            return await self._number(sim)
+        except NoSuchCard:
+            return None
+
+    async def _set_threshold(self, number: str, arguments: Arguments) -> Receipt:
+        """Add the quota in MB, rounded up; where one is there already the check refuses that, and it is modified."""
+        size = arguments.get("bytes")
+        if size is None:
+            return await self._quota(number, CANCEL_QUOTA, UNLIMITED)
+        if not isinstance(size, int) or size < 0:
+            raise CarrierRejected("a threshold is a number of bytes, or null for none")
+        megabytes = str(ceil_div(size, MB))
+        try:
+            return await self._quota(number, ADD_QUOTA, megabytes)
+        except CarrierRejected as error:
+            if error.carrier_code not in BUSINESS_CHECK:
+                raise
+            return await self._quota(number, MODIFY_QUOTA, megabytes)
+
+    async def _quota(self, number: str, action: str, quota: str) -> Receipt:
+        query = (("access_number", number), ("action", action), ("quota", quota), ("type", TOTAL_USAGE))
+        judged = await self._ask("set_threshold", wire.THRESHOLD, query, changes=True)
+        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+
+    async def _states(self, numbered: Sequence[Numbered]) -> dict[str, str]:
+        states: dict[str, str] = {}
+        parts = chunks(numbered, BATCH)
+        for rows in await spread(parts, self._transport.in_flight, self._infos):
+            states.update({wire.number_of(row): wire.state_of(row) for row in rows})
+        return states
+
+    async def _infos(self, part: Sequence[Numbered]) -> list[Object]:
+        content = {"custNumber": self._customer, "accessNumbers": [number for number, _ in part]}
+        return wire.rows((await self._post("status", wire.SIM_INFO, content)).json)
+
+    def _brief(self, sim: SimRef, code: str) -> SimSnapshot:
+        return SimSnapshot(iccid=sim.iccid, state=telecom.STATES.get(code), code=code, as_of=self._clock.now())
+
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
+        try:
+            number = await self._number(sim)
+            json_ = (await self._ask("status", wire.MAIN_STATUS, (("access_number", number),))).json
+        except NoSuchCard:
+            return None
+        code = telecom.main_status(json_)
+        state = telecom.STATES.get(code)
+        wanted = full and state in (SimState.ACTIVE, SimState.SUSPENDED)
+        return SimSnapshot(
+            iccid=sim.iccid,
+            state=state,
+            code=code,
+            as_of=self._clock.now(),
+            holds=await self._holds(number, code) if state is SimState.SUSPENDED else (),
+            real_named=reading.flag(json_.get("authStatus")),
+            network_cut=telecom.network_cut(json_),
+            threshold=await if_told(self._threshold(number)) if wanted else None,
+        )
+
+    async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
+        """queryCardStatus tells the reason on the older host; where this one does not answer it, an own request."""
+        judged = await if_told(self._ask("status", wire.CARD_STATUS, (("access_number", number),)))
+        told = telecom.stop_holds(judged.xml, judged.json) if judged else ()
+        return told or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)
+
+    async def _threshold(self, number: str) -> int | None:
+        root = (await self._ask("status", wire.PRODUCT, (("access_number", number),))).xml
+        quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE) if root is not None else None
+        return None if quota in (None, UNLIMITED) else reading.amount(quota, MB)
+
+    async def _closed(self, one: Numbered, cycle: Cycle) -> UsageFigure | None:
+        number, sim = one
+        span = (("startDate", cycle.start.strftime("%Y%m%d")), ("endDate", cycle.last_day.strftime("%Y%m%d")))
+        query = (("access_number", number), *span, ("needDtl", "0"))
+        used = telecom.traffic((await self._ask("usage", wire.TRAFFIC_BY_DATE, query)).xml)
+        as_of = reading.midnight(cycle.end, self._zone)
+        return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
+
+    async def _flows(
+        self, call: tuple[str, str], numbered: Sequence[Numbered], params: Mapping[str, str]
+    ) -> list[tuple[SimRef, int, Object]]:
+        """(card, bytes, row) of a batch flow call, 100 cards each."""
+
+        async def ask(part: Sequence[Numbered]) -> list[tuple[SimRef, int, Object]]:
+            ours = dict(part)
+            content = {"custNumber": self._customer, "accessNumber": list(ours), **params}
+            rows = wire.rows((await self._post("usage", call, content)).json)
+            told = [(ours.get(wire.number_of(row)), wire.flow(row), row) for row in rows]
+            return [(sim, used, row) for sim, used, row in told if sim is not None and used is not None]
+
+        parts = await spread(chunks(numbered, BATCH), self._transport.in_flight, ask)
+        return [figure for part in parts for figure in part]
+
+    def _is_since(self, row: Object, since: datetime) -> bool:
+        try:
+            moment = reading.instant(wire.time_of(row), self._zone)
+        except CarrierProtocolError:
+            return True
+        return moment is None or moment >= since
+
+
+def _is_plain(code: str | None) -> bool:
+    """Whether a state from a batch row needs no second question."""
+    return telecom.STATES.get(code or "") not in (None, SimState.SUSPENDED)

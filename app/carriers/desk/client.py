@@ -1,0 +1,33 @@
+"""The desk: what no API offers is a person's work, kept as rows elsewhere. This client only says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.carriers.base import Finding, SimRef, SimSnapshot, UsageFigure
+from app.carriers.protocol_client import ProtocolClient, Setup
+from app.domain.cycles import Cycle
+from app.domain.vocabulary import ProtocolName
+
+
+class DeskClient(ProtocolClient):
+    """Refuses every change before anything is sent; knows no card, so its readings are empty."""
+
+    protocol = ProtocolName.DESK
+
+    @classmethod
+    def open(cls, setup: Setup) -> DeskClient:
+        """A client for this account; it never opens a connection."""
+        return cls(setup, setup.open_transport())
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """A desk has no word on any card."""
+        return []
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """A desk has no figures."""
+        return []
+
+    async def check(self) -> list[Finding]:
+        """Nothing to try."""
+        return [Finding(what="desk", ok=True, detail="people do the work; there is nothing to reach")]

@@ -1,0 +1,54 @@
+"""Finer kinds of the error tree, for this package's own eyes: what the wire did, and what we held back ourselves."""
+
+from __future__ import annotations
+
+from app.carriers.errors import (
+    CarrierAuthFailed,
+    CarrierError,
+    CarrierOutcomeUnknown,
+    CarrierProtocolError,
+    CarrierRateLimited,
+    CarrierRejected,
+    CarrierUnavailable,
+    UnsupportedOperation,
+)
+
+
+class WireFault(CarrierError):
+    """Mixed into errors of the wire (time-outs, lost connections, 5xx), to tell them from a business code."""
+
+
+class WireUnavailable(WireFault, CarrierUnavailable):
+    """The connection or the carrier's server failed, and nothing was changed."""
+
+
+class WireOutcomeUnknown(WireFault, CarrierOutcomeUnknown):
+    """A change was sent, and the connection or the carrier's server failed after that."""
+
+
+class HeldBack(CarrierRateLimited):
+    """Not sent by our own decision (budget, pause, repeat window): says nothing about the carrier's health."""
+
+
+OUTCOMES: tuple[tuple[type[CarrierError], str], ...] = (
+    (CarrierRateLimited, "rate_limited"),
+    (CarrierUnavailable, "unavailable"),
+    (CarrierRejected, "rejected"),
+    (CarrierOutcomeUnknown, "outcome_unknown"),
+    (CarrierAuthFailed, "auth_failed"),
+    (CarrierProtocolError, "protocol_error"),
+    (UnsupportedOperation, "unsupported"),
+)
+"""The `outcome` label of a failed request, the first that fits."""
+
+
+def outcome_of(error: CarrierError) -> str:
+    """The metric label of an error."""
+    return next((label for kind, label in OUTCOMES if isinstance(error, kind)), "error")
+
+
+def is_ill(error: CarrierError) -> bool:
+    """Whether an error says that the carrier is unwell: no business code, no answer that we merely cannot read."""
+    if isinstance(error, HeldBack):
+        return False
+    return isinstance(error, WireFault | CarrierRateLimited | CarrierAuthFailed)

@@ -1,0 +1,284 @@
+"""Huawei Cloud GSL: one client per account (`README.md` beside this file has the quirks).
+
+Every command returns a work order at once and is done later: minutes to two workdays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import ClassVar, TypeVar
+
+from app.carriers import reading
+from app.carriers.base import (
+    Arguments,
+    DayUsage,
+    Progress,
+    ProgressState,
+    Receipt,
+    Session,
+    SimRef,
+    SimSnapshot,
+    UsageFigure,
+)
+from app.carriers.errors import CarrierError, CarrierRejected
+from app.carriers.gsl import wire
+from app.carriers.protocol_client import ProtocolClient, Setup, chunks, spread
+from app.carriers.reading import Object
+from app.carriers.transport import Call, Pairs, Reply, Transport
+from app.carriers.verdicts import Codes, NoSuchCard
+from app.domain.cycles import Cycle
+from app.domain.units import MB, ceil_div
+from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
+
+T = TypeVar("T")
+
+MONTH_BATCH = 500
+DAY_BATCH = 100
+PAGE = 500
+MONTHS_KEPT = 6
+ONLINE = "3"
+
+CARD = "v1/sim-cards/0"
+"""A card by its ICCID: 0 means "look at iccid" [2]."""
+
+ANY_DEVICE, THIS_DEVICE = 1, 2
+SET_QUOTA, CANCEL_QUOTA = 1, 2
+UNLIMITED = "-1"
+
+TELECOM_ONLY = frozenset({OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK})
+NO_REBIND = frozenset({Carrier.CUCC, Carrier.OVERSEAS})
+"""RegisterImei is for Telecom and Mobile cards, StartStopNet for Telecom's (B.3.3) [2]."""
+
+
+class GslClient(ProtocolClient):
+    """Signed with SDK-HMAC-SHA256; what a card can do depends on its carrier."""
+
+    protocol = ProtocolName.GSL
+    kinds: ClassVar[frozenset[OperationKind]] = frozenset(
+        {
+            OperationKind.ACTIVATE,
+            OperationKind.SUSPEND,
+            OperationKind.RESUME,
+            OperationKind.REBIND,
+            OperationKind.SET_THRESHOLD,
+            OperationKind.CUT_NETWORK,
+            OperationKind.RESTORE_NETWORK,
+        }
+    )
+
+    def __init__(self, setup: Setup, transport: Transport) -> None:
+        super().__init__(setup, transport)
+        # down_up_switch: 2 is the documents' example for a resume, 1 for a stop is assumed [inf]
+        self._stop = setup.options.get("stop_switch", 1)
+        self._reset = setup.options.get("reset_switch", 2)
+
+    @classmethod
+    def open(cls, setup: Setup) -> GslClient:
+        """A client for this account."""
+        codes: Codes = {**wire.CODES, **setup.codes}
+
+        def sign(call: Call, query: str) -> Mapping[str, str]:
+            return wire.sign(call, query, credentials=setup.credentials, host=setup.host, moment=setup.clock.now())
+
+        def explain(call: Call, reply: Reply) -> CarrierError | None:
+            return wire.explain(call, reply, codes)
+
+        return cls(setup, setup.open_transport(sign=sign, explain=explain))
+
+    def can(self, kind: OperationKind) -> bool:
+        """By the account's carrier."""
+        carrier = self._setup.carrier
+        if kind in TELECOM_ONLY:
+            return carrier is Carrier.CTCC
+        if kind is OperationKind.REBIND:
+            return carrier not in NO_REBIND
+        return kind in self.kinds
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change."""
+        self._must_have(kind)
+        command, body = self._command(kind, arguments)
+        if kind is OperationKind.ACTIVATE:
+            call = Call(kind, "POST", f"{CARD}/{command}", (("iccid", sim.iccid),), changes=True)
+        else:
+            content = json.dumps({**body, "iccid": sim.iccid}).encode()
+            call = Call(kind, "POST", f"{CARD}/{command}", body=content, changes=True)
+        return Receipt(settled=False, reference=await self._transport.send(call, wire.work_order))
+
+    async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
+        """The work order's state, with its details' words where it failed."""
+        query = (("main_search_key", reference), ("limit", "10"), ("offset", "1"))
+        state = await self._get("progress", "v1/work-orders", query, lambda reply: wire.order_state(reply, reference))
+        if state is not ProgressState.FAILED:
+            return Progress(state=state)
+        query = (("main_search_key", sim.iccid), ("limit", "10"), ("offset", "1"))
+        return await self._get("progress", f"v1/work-orders/{reference}/details", query, wire.failure)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """One card a call, or the whole account 500 a page where that takes fewer calls."""
+        if len(sims) > 1:
+            first = await self._page(1)
+            pages = -(-reading.whole(first.get("count"), "count") // PAGE)
+            if pages < len(sims):
+                return await self._from_list(sims, first, pages)
+        seen = await spread(sims, self._transport.in_flight, self._snapshot_of)
+        return [snapshot for snapshot in seen if snapshot is not None]
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Month usage of 500 cards a call, as of yesterday's end [2]."""
+        today = self._today()
+        months = (today.year - cycle.start.year) * 12 + today.month - cycle.start.month
+        if cycle.start > today or months >= MONTHS_KEPT:
+            return []
+        as_of = reading.midnight(min(today, cycle.end), self._zone)
+        parts = chunks(sims, MONTH_BATCH)
+        found = await spread(parts, self._transport.in_flight, lambda part: self._month(part, cycle.id))
+        return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for part in found for iccid, used in part.items()]
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """Day usage of 100 cards a call, a day or a month; kept from the 1st of last month to yesterday [2]."""
+        today = self._today()
+        oldest = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+        days = reading.days_between(max(first, oldest), min(last, today - timedelta(days=1)))
+        spans: dict[str, list[date]] = {}
+        for day in days:
+            spans.setdefault(day.strftime("%Y%m"), []).append(day)
+        asked = [(part, span, wanted) for part in chunks(sims, DAY_BATCH) for span, wanted in spans.items()]
+        parts = await spread(asked, self._transport.in_flight, lambda one: self._days(*one))
+        return [figure for part in parts for figure in part]
+
+    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+        """One card a call, in real time."""
+        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+
+    async def session(self, sim: SimRef) -> Session:
+        """device_status 3 = online; GSL does not tell it of physical cards."""
+        card = await self._card(sim)
+        status = reading.text(card.get("device_status"))
+        if not status:
+            raise CarrierRejected("GSL tells no session of a physical card")
+        imei = reading.text_or_none(card.get("imei"))
+        return Session(online=status == ONLINE, as_of=self._clock.now(), imei=imei)
+
+    async def _try_read(self) -> str:
+        count = reading.whole((await self._page(1, limit=10)).get("count"), "count")
+        return f"the account lists {count} cards"
+
+    def _command(self, kind: OperationKind, arguments: Arguments) -> tuple[str, dict[str, object]]:
+        """The command's path and body (B.3)."""
+        match kind:
+            case OperationKind.ACTIVATE:
+                return "enable", {}
+            case OperationKind.SUSPEND:
+                return "stop", {"down_up_switch": self._stop}
+            case OperationKind.RESUME:
+                return "reset", {"down_up_switch": self._reset}
+            case OperationKind.REBIND:
+                return "bind-device", self._binding(arguments)
+            case OperationKind.SET_THRESHOLD:
+                return "exceed-cut-net", _quota(arguments)
+            case OperationKind.CUT_NETWORK:
+                return "cut-net", {"action": "ADD"}
+            case _:
+                return "cut-net", {"action": "DEL"}
+
+    def _binding(self, arguments: Arguments) -> dict[str, object]:
+        imei = arguments.get("imei")
+        if imei is None:
+            return {"bind_type": ANY_DEVICE}
+        if self._setup.carrier is Carrier.CMCC:
+            raise CarrierRejected("GSL binds a China Mobile card only to whatever device comes next; leave imei out")
+        return {"bind_type": THIS_DEVICE, "imei": imei}
+
+    async def _get(self, operation: str, path: str, query: Pairs, read: Callable[[Reply], T]) -> T:
+        return await self._transport.send(Call(operation, "GET", path, query), read)
+
+    async def _post(self, operation: str, path: str, content: Mapping[str, object], read: Callable[[Reply], T]) -> T:
+        return await self._transport.send(Call(operation, "POST", path, body=json.dumps(content).encode()), read)
+
+    async def _card(self, sim: SimRef) -> Object:
+        return await self._get("status", CARD, (("iccid", sim.iccid),), _object)
+
+    async def _page(self, number: int, limit: int = PAGE) -> Object:
+        return await self._get("status", "v1/sim-cards", (("limit", str(limit)), ("offset", str(number))), _object)
+
+    async def _from_list(self, sims: Sequence[SimRef], first: Object, pages: int) -> list[SimSnapshot]:
+        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        others = await spread(range(2, pages + 1), self._transport.in_flight, self._page)
+        as_of = self._clock.now()
+        cards = [card for page in (first, *others) for card in reading.objects(page.get("sim_cards"))]
+        named = [(ours.get(_iccid(card)), card) for card in cards]
+        return [wire.snapshot(card, iccid, self._zone, as_of) for iccid, card in named if iccid is not None]
+
+    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot | None:
+        try:
+            card = await self._card(sim)
+        except NoSuchCard:
+            return None
+        return wire.snapshot(card, sim.iccid, self._zone, self._clock.now())
+
+    async def _month(self, sims: Sequence[SimRef], cycle: str) -> dict[str, int]:
+        """Bytes of a cycle by ICCID; the request names it with a dash, the answer without [1]."""
+        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        content = {"iccids": [sim.iccid for sim in sims], "billing_cycles": [cycle]}
+        body = await self._post("usage", "v1/sim-cards/month-usages", content, _object)
+        found: dict[str, int] = {}
+        for card in reading.objects(body.get("month_usages")):
+            for row in reading.objects(card.get("flow_usages")):
+                used = reading.amount(row.get("flow_used"), MB)
+                named = reading.text(row.get("billing_cycle")).replace("-", "") == cycle.replace("-", "")
+                if used is not None and named and _iccid(card) in ours:
+                    found[ours[_iccid(card)]] = used
+        return found
+
+    async def _days(self, sims: Sequence[SimRef], month: str, wanted: Sequence[date]) -> list[DayUsage]:
+        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        span = {"month": month} if len(wanted) > 1 else {"date": wanted[0].strftime("%Y%m%d")}
+        content = {"iccids": [sim.iccid for sim in sims], **span}
+        days = await self._post("usage", "v1/sim-cards/batch-daily-flow", content, _list)
+        figures: list[DayUsage] = []
+        for entry in days:
+            day = reading.day(reading.text(entry.get("date")), self._zone)
+            if day not in wanted or day is None:
+                continue
+            as_of = reading.midnight(day + timedelta(days=1), self._zone)
+            for row in reading.objects(entry.get("sim_flow")):
+                used = reading.amount(row.get("flow"), MB)
+                if used is not None and _iccid(row) in ours:
+                    figures.append(DayUsage(iccid=ours[_iccid(row)], day=day, used=used, as_of=as_of))
+        return figures
+
+    async def _real_name_of(self, sim: SimRef) -> bool | None:
+        try:
+            body = await self._get("real_name", f"{CARD}/real-named", (("iccid", sim.iccid),), _object)
+        except NoSuchCard:
+            return None
+        return reading.flag(body.get("real_named"))
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(self._zone).date()
+
+
+def _quota(arguments: Arguments) -> dict[str, object]:
+    """A threshold in whole MB, rounded up; null cancels it."""
+    size = arguments.get("bytes")
+    if size is None:
+        return {"action": CANCEL_QUOTA, "quota": UNLIMITED}
+    if not isinstance(size, int) or size < 0:
+        raise CarrierRejected("a threshold is a number of bytes, or null for none")
+    return {"action": SET_QUOTA, "quota": str(ceil_div(size, MB))}
+
+
+def _iccid(row: Object) -> str:
+    return reading.text(row.get("iccid") or row.get("cid"))
+
+
+def _object(reply: Reply) -> Object:
+    return reading.json_object(reply.body)
+
+
+def _list(reply: Reply) -> list[Object]:
+    return reading.objects(reading.json_value(reply.body))

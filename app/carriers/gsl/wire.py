@@ -1,0 +1,180 @@
+"""Huawei Cloud GSL on the wire: signature, codes, models (`unicom-gsl-camara.md` part B; [N] as there)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from types import MappingProxyType
+from urllib.parse import quote
+
+from app.carriers import reading
+from app.carriers.base import CarrierHold, Progress, ProgressState, SimSnapshot
+from app.carriers.errors import CarrierError, CarrierProtocolError
+from app.carriers.reading import Object
+from app.carriers.transport import Call, Reply
+from app.carriers.verdicts import Codes, Verdict, weigh
+from app.domain.units import MB
+from app.domain.vocabulary import HoldCode, SimState
+
+CODES: Codes = MappingProxyType(
+    {
+        "GSL.00010001": Verdict.AUTH,  # token invalid [1]
+        "GSL.00010003": Verdict.BROKEN,  # 系统繁忙 [3]
+        "GSL.00020003": Verdict.BROKEN,  # 系统繁忙 [1]
+        "GSL.00010004": Verdict.REJECTED,  # 参数错误 [3]
+        "GSL.00011001": Verdict.NO_SUCH_CARD,  # card missing or not yours [2]
+        "GSL.00011010": Verdict.REJECTED,  # too many iccids [2]
+        "GSL.00011011": Verdict.NO_SUCH_CARD,  # iccid does not exist [2]
+        "GSL.00011016": Verdict.REJECTED,
+        "GSL.00011063": Verdict.REJECTED,
+        "GSL.00012002": Verdict.REJECTED,
+        "GSL.00012016": Verdict.REJECTED,
+        "GSL.00013012": Verdict.REJECTED,
+        "GSL.00015028": Verdict.REJECTED,
+        "GSL.00015032": Verdict.REJECTED,
+        "GSL.00015033": Verdict.REJECTED,
+        "GSL.00016010": Verdict.BUSY,  # the card still has an unfinished work order [2]
+    }
+)
+"""The published part of the list [2: G2]; codes for a wrong state, a spent rebind quota are unknown."""
+
+GATEWAY_CODES = "APIGW."
+"""Codes of the gateway before GSL (throttling, signature): the HTTP status decides."""
+
+STATES: Mapping[str, SimState] = MappingProxyType(
+    {
+        "10": SimState.TESTING,
+        "11": SimState.SILENT,
+        "13": SimState.SILENT,
+        "20": SimState.ACTIVE,
+        "14": SimState.SUSPENDED,
+        "30": SimState.CANCELLED,
+    }
+)
+"""sim_status in neutral states (LC-13)."""
+
+NO_REASON = frozenset({"", "-1"})
+STOP_REASONS: Mapping[str, HoldCode] = MappingProxyType(
+    {
+        "1": HoldCode.OVER_QUOTA,
+        "2": HoldCode.OVER_THRESHOLD,
+        "3": HoldCode.POOL_EXHAUSTED,
+        "4": HoldCode.PLAN_EXPIRED,
+        "5": HoldCode.MANUAL,
+        "6": HoldCode.VIOLATION,
+        "7": HoldCode.DEVICE_MISMATCH,
+    }
+)
+"""operator_status (LC-15); any other is carrier_control."""
+
+WORK_ORDERS: Mapping[str, ProgressState] = MappingProxyType(
+    {
+        "1": ProgressState.PENDING,  # 审核中
+        "2": ProgressState.PENDING,  # 已审核
+        "3": ProgressState.PENDING,  # 处理中
+        "4": ProgressState.DONE,  # 已完成
+        "5": ProgressState.FAILED,  # 已取消
+        "6": ProgressState.FAILED,  # 失败
+        "7": ProgressState.FAILED,  # 审核不通过
+    }
+)
+
+
+def sign(call: Call, query: str, *, credentials: Mapping[str, str], host: str, moment: datetime) -> dict[str, str]:
+    """SDK-HMAC-SHA256 over method, path, query, four headers and the body (B.1); `moment` is UTC."""
+    headers = {
+        "content-type": "application/json",
+        "host": host,
+        "x-project-id": credentials["project_id"],
+        "x-sdk-date": f"{moment:%Y%m%dT%H%M%SZ}",
+    }
+    names = ";".join(sorted(headers))
+    path = "/".join(quote(part, safe="~") for part in f"/{call.path}".split("/"))
+    canonical = "\n".join(
+        (
+            call.method,
+            path if path.endswith("/") else path + "/",
+            "&".join(sorted(query.split("&"))),
+            "".join(f"{name}:{headers[name]}\n" for name in sorted(headers)),
+            names,
+            hashlib.sha256(call.body).hexdigest(),
+        )
+    )
+    to_sign = f"SDK-HMAC-SHA256\n{headers['x-sdk-date']}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.new(credentials["sk"].encode(), to_sign.encode(), hashlib.sha256).hexdigest()
+    proof = f"SDK-HMAC-SHA256 Access={credentials['ak']}, SignedHeaders={names}, Signature={signature}"
+    return {**headers, "authorization": proof}
+
+
+def explain(call: Call, reply: Reply, codes: Codes) -> CarrierError | None:
+    """The error of `{"error_code","error_msg"}` (or `code`, `message`); None where the status must decide."""
+    try:
+        body = reading.json_object(reply.body)
+        code = reading.text(body.get("error_code") or body.get("code"))
+        message = reading.text(body.get("error_msg") or body.get("message"))
+    except CarrierProtocolError:
+        return None
+    if not code or code.startswith(GATEWAY_CODES):
+        return None
+    try:
+        weigh(codes, code, message, changes=call.changes)
+    except CarrierError as error:
+        return error
+    return CarrierProtocolError(f"HTTP {reply.status} with a code that means success", carrier_code=code)
+
+
+def work_order(reply: Reply) -> str:
+    """The work order that a card command began."""
+    return str(reading.whole(reading.json_object(reply.body).get("work_order_id"), "work_order_id"))
+
+
+def order_state(reply: Reply, reference: str) -> ProgressState:
+    """The state of one work order in a list of them; one that is not listed yet is pending."""
+    orders = reading.objects(reading.json_object(reply.body).get("work_orders"))
+    for order in orders:
+        if reading.text(order.get("id")) == reference:
+            status = reading.needed(order.get("status"), "status")
+            if status not in WORK_ORDERS:
+                raise CarrierProtocolError("a work order status no table knows", carrier_code=status)
+            return WORK_ORDERS[status]
+    return ProgressState.PENDING
+
+
+def failure(reply: Reply) -> Progress:
+    """Why a work order failed, in its details' words."""
+    details = reading.objects(reading.json_object(reply.body).get("work_order_details"))
+    words = next((reading.text_or_none(detail.get("description")) for detail in details), None)
+    return Progress(state=ProgressState.FAILED, carrier_code="work order failed", detail=words)
+
+
+def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnapshot:
+    """A SimDeviceVO; its flows are as of yesterday, its state is now."""
+    code = reading.needed(card.get("sim_status"), "sim_status")
+    reason = reading.text(card.get("operator_status"))
+    held = STATES.get(code) is SimState.SUSPENDED and reason not in NO_REASON
+    hold = CarrierHold(code=STOP_REASONS.get(reason, HoldCode.CARRIER_CONTROL), carrier_code=reason)
+    ends = reading.instant(card.get("expire_time"), zone)
+    return SimSnapshot(
+        iccid=iccid,
+        state=STATES.get(code),
+        code=code,
+        as_of=as_of,
+        holds=(hold,) if held else (),
+        activated_on=reading.day(card.get("act_date"), zone),
+        # an end at midnight is taken as exclusive [I]: the day before is the last valid one
+        expires_on=None if ends is None else (ends - timedelta(seconds=1)).astimezone(zone).date(),
+        imei=reading.text_or_none(card.get("imei")),
+        real_named=reading.flag(card.get("real_named")),
+        network_cut=reading.flag(card.get("cut_net_flag")),
+        threshold=threshold(card),
+    )
+
+
+def threshold(card: Object) -> int | None:
+    """Bytes of exceed_cut_net_quota (MB), None where there is none."""
+    if reading.flag(card.get("exceed_cut_net_flag")) is False:
+        return None
+    quota = reading.text_or_none(card.get("exceed_cut_net_quota"))
+    return None if quota in (None, "-1") else reading.amount(quota, MB)

@@ -1,0 +1,198 @@
+"""Unicom's Jasper (Cisco IoT Control Center REST v1): one client per account (`README.md` has the quirks)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import ClassVar, TypeVar
+from urllib.parse import quote
+
+from app.carriers import reading
+from app.carriers.base import Arguments, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.errors import CarrierError
+from app.carriers.jasper import wire
+from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, spread
+from app.carriers.reading import Object
+from app.carriers.transport import Call, Pairs, Reply
+from app.carriers.verdicts import Codes, NoSuchCard
+from app.domain.cycles import Cycle
+from app.domain.vocabulary import OperationKind, ProtocolName, SimState
+
+T = TypeVar("T")
+
+PAGE = 50
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+LIST_WORTH = 4
+"""The whole account is listed, 50 cards a call, as long as that takes under a quarter of the calls one by one."""
+
+HEADERS = {"Accept": "application/json"}
+JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
+CYCLES_KEPT = 3
+
+
+class JasperClient(ProtocolClient):
+    """Edits are in force when answered (200); the platform has no rebind, no region, no day usage, no real-name."""
+
+    protocol = ProtocolName.JASPER
+    kinds: ClassVar[frozenset[OperationKind]] = frozenset({*wire.TARGETS, OperationKind.ORDER_ADDON})
+
+    @classmethod
+    def open(cls, setup: Setup) -> JasperClient:
+        """A client for this account."""
+        proof = {"Authorization": basic(setup.credentials["username"], setup.credentials["api_key"])}
+        codes: Codes = {**wire.CODES, **setup.codes}
+
+        def sign(call: Call, query: str) -> Mapping[str, str]:
+            return proof
+
+        def explain(call: Call, reply: Reply) -> CarrierError | None:
+            return wire.explain(call, reply, codes)
+
+        return cls(setup, setup.open_transport(sign=sign, explain=explain))
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change."""
+        self._must_have(kind)
+        if kind is OperationKind.ORDER_ADDON:
+            # the answer of /eventplan is not published: HTTP 2xx is all that is read of it
+            body = {"eventName": argument_text(arguments, "product_code")}
+            settled = await self._put(kind, f"eventplan/{_path(sim)}", body, lambda reply: reply.status != 202)
+        else:
+            settled = await self._put(kind, _device(sim), {"status": wire.TARGETS[kind]}, wire.edited)
+        return Receipt(settled=settled)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """One call per card, or the account's list where many are asked; one more for each stopped card."""
+        listed = await self._listed(sims)
+        rest = [sim for sim in sims if sim.iccid not in listed]
+        seen = await spread(rest, self._transport.in_flight, self._snapshot_of)
+        stopped = [sim for sim in sims if wire.STATES.get(listed.get(sim.iccid, "")) is SimState.SUSPENDED]
+        limits = await spread(stopped, self._transport.in_flight, self._over_limit)
+        over = {sim.iccid: limit for sim, limit in zip(stopped, limits, strict=True)}
+        found = [snapshot for snapshot in seen if snapshot is not None]
+        return found + [self._brief(iccid, code, over.get(iccid)) for iccid, code in listed.items()]
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Bytes of the running cycle, or of the two before it, one call a card."""
+        today = self._clock.now().astimezone(self._zone).date()
+        if cycle.start > today or (today - cycle.start).days > CYCLES_KEPT * 31:
+            return []
+        running = cycle.end > today
+        figures = await spread(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle, running=running))
+        return [figure for figure in figures if figure is not None]
+
+    async def changed_since(self, since: datetime) -> list[str] | None:
+        """ICCIDs modified since then, each in both forms where it has two (19 digits, and with the check digit)."""
+        changed: dict[str, None] = {}
+        number = 1
+        while True:
+            page = await self._page(since, number)
+            for iccid, _ in page.devices:
+                changed.update(dict.fromkeys(reading.iccid_forms(iccid)))
+            if page.last:
+                return list(changed)
+            number += 1
+
+    async def session(self, sim: SimRef) -> Session:
+        """Online ⇔ a session began and has not ended [3]."""
+        body = await self._get("session", f"{_device(sim)}/sessionInfo", _object)
+        device = await self._get("status", _device(sim), wire.device)
+        began = reading.instant(body.get("dateSessionStarted"), self._zone)
+        online = began is not None and not reading.text(body.get("dateSessionEnded"))
+        return Session(
+            online=online,
+            as_of=self._clock.now(),
+            ip=reading.text_or_none(body.get("ipAddress")) if online else None,
+            imei=reading.text_or_none(device.get("imei")),
+            apn=reading.text_or_none(body.get("apn")) if online else None,
+            since=began if online else None,
+        )
+
+    async def _try_read(self) -> str:
+        await self._get("other", "echo/simgate", _object)
+        return "GET /echo answered"
+
+    async def _listed(self, sims: Sequence[SimRef]) -> dict[str, str]:
+        """ICCID → status of those cards that a worthwhile run through the account's list shows."""
+        missing = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        found: dict[str, str] = {}
+        pages = len(sims) // LIST_WORTH if len(sims) > PAGE else 0
+        for number in range(1, pages + 1):
+            page = await self._page(LONG_AGO, number)
+            found.update({missing[iccid]: status for iccid, status in page.devices if iccid in missing})
+            if page.last or len(found) == len(sims):
+                break
+        return found
+
+    async def _page(self, since: datetime, number: int) -> wire.Page:
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        query = (("modifiedSince", moment), ("pageSize", str(PAGE)), ("pageNumber", str(number)))
+        return await self._get("changes", "devices", wire.page, query)
+
+    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot | None:
+        try:
+            device = await self._get("status", _device(sim), wire.device)
+        except NoSuchCard:
+            return None
+        code = reading.text(device.get("status"))
+        stopped = wire.STATES.get(code) is SimState.SUSPENDED
+        return SimSnapshot(
+            iccid=sim.iccid,
+            state=wire.STATES.get(code),
+            code=code,
+            as_of=self._clock.now(),
+            holds=wire.holds(code, over_limit=await self._over_limit(sim) if stopped else None),
+            activated_on=reading.day(device.get("dateActivated"), self._zone),
+            imei=reading.text_or_none(device.get("imei")),
+        )
+
+    def _brief(self, iccid: str, code: str, over_limit: bool | None) -> SimSnapshot:  # noqa: FBT001
+        holds = wire.holds(code, over_limit=over_limit)
+        return SimSnapshot(iccid=iccid, state=wire.STATES.get(code), code=code, as_of=self._clock.now(), holds=holds)
+
+    async def _over_limit(self, sim: SimRef) -> bool | None:
+        body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
+        return reading.flag(body.get("overageLimitReached"))
+
+    async def _usage_of(self, sim: SimRef, cycle: Cycle, *, running: bool) -> UsageFigure | None:
+        try:
+            if running:
+                body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
+                used, as_of = reading.amount(body.get("ctdDataUsage"), 1), self._clock.now()
+            else:
+                body = await self._get("usage", f"{_device(sim)}/usageInZone", _object, _cycle_query(cycle.start))
+                used, as_of = wire.zone_usage(body), reading.midnight(cycle.end, self._zone)
+        except NoSuchCard:
+            return None
+        return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
+
+    async def _get(self, operation: str, path: str, read: Callable[[Reply], T], query: Pairs = ()) -> T:
+        return await self._transport.send(Call(operation, "GET", path, query, headers=HEADERS), read)
+
+    async def _put(self, kind: str, path: str, body: Mapping[str, str], read: Callable[[Reply], bool]) -> bool:
+        content = json.dumps(body).encode()
+        call = Call(kind, "PUT", path, body=content, headers=JSON_HEADERS, changes=True)
+        return await self._transport.send(call, read)
+
+
+def basic(username: str, api_key: str) -> str:
+    """The Authorization header: the API key, not the portal's password [5+]."""
+    return "Basic " + base64.b64encode(f"{username}:{api_key}".encode()).decode()
+
+
+def _path(sim: SimRef) -> str:
+    return quote(sim.iccid, safe="")
+
+
+def _device(sim: SimRef) -> str:
+    return f"devices/{_path(sim)}"
+
+
+def _object(reply: Reply) -> Object:
+    return reading.json_object(reply.body)
+
+
+def _cycle_query(start: date) -> tuple[tuple[str, str], ...]:
+    return (("cycleStartDate", start.strftime("%Y-%m-%dZ")),)

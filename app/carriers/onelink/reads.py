@@ -1,0 +1,226 @@
+"""What OneLink v5 can be asked: state, stop reasons, usage, change list, real-name, session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from app.carriers import reading
+from app.carriers.base import DayUsage, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.onelink import wire
+from app.carriers.onelink.link import Link
+from app.carriers.protocol_client import ProtocolClient, Setup, chunks, if_told, spread
+from app.carriers.reading import Object
+from app.carriers.transport import Transport
+from app.carriers.verdicts import NoSuchCard
+from app.domain.cycles import Cycle
+from app.domain.units import KB
+from app.domain.vocabulary import ProtocolName, SimState
+
+BATCH = 100
+PAGE = 50
+MONTHS_KEPT = 6
+DAYS_KEPT = 7
+MOST_PAGES = 2000
+CHANGEABLE = ("1", "2", "4", "6", "7", "8", "9")
+"""The states asked for in the change list; whether the filter may be left out is not published."""
+
+Identities = Mapping[str, str]
+
+
+class OneLinkReads(ProtocolClient):
+    """The reading half of the client."""
+
+    protocol = ProtocolName.ONELINK
+
+    def __init__(self, setup: Setup, transport: Transport) -> None:
+        super().__init__(setup, transport)
+        self._link = Link(setup, transport)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """One call per card, one more where it is stopped; a single card is also asked for its dates and device."""
+        full = len(sims) == 1
+        seen = await spread(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
+        return [snapshot for snapshot in seen if snapshot is not None]
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Month usage, 100 cards a call, of the current month up to yesterday; a single card up to now."""
+        today = self._today()
+        if cycle.start > today or _months_back(cycle.start, today) >= MONTHS_KEPT:
+            return []
+        if len(sims) == 1 and cycle.start <= today < cycle.end:
+            return await self._usage_now(sims[0])
+        as_of = reading.midnight(min(today, cycle.end), self._zone)
+        params = {"queryDate": cycle.start.strftime("%Y%m")}
+        found = await self._amounts("query/sim-data-usage-monthly/batch", sims, params)
+        return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for iccid, used in found.items()]
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """Day usage, 100 cards a call; kept are the 7 days that end yesterday."""
+        today = self._today()
+        first, last = max(first, today - timedelta(days=DAYS_KEPT)), min(last, today - timedelta(days=1))
+        figures: list[DayUsage] = []
+        for day in reading.days_between(first, last):
+            as_of = reading.midnight(day + timedelta(days=1), self._zone)
+            params = {"queryDate": day.strftime("%Y%m%d")}
+            found = await self._amounts("query/sim-data-usage-daily/batch", sims, params)
+            figures += [DayUsage(iccid=iccid, day=day, used=used, as_of=as_of) for iccid, used in found.items()]
+        return figures
+
+    async def changed_since(self, since: datetime) -> list[str] | None:
+        """ICCIDs in the change lists of every day from then to today."""
+        days = reading.days_between(since.astimezone(self._zone).date(), self._today())
+        asked = [(day, state) for day in days for state in CHANGEABLE]
+        lists = await spread(asked, self._transport.in_flight, lambda one: self._changed_on(*one))
+        return sorted({iccid for found in lists for iccid in found})
+
+    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+        """realNameStatus 1 = registered; no other value is published, so any other reads as not."""
+        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+
+    async def session(self, sim: SimRef) -> Session:
+        """The card's sessions and the device it is in."""
+        judged = await self._link.ask("session", "query/sim-session", {"iccid": sim.iccid})
+        rows = reading.objects(judged.row.get("simSessionList"))
+        online = [row for row in rows if reading.text(row.get("status")) == "01"]
+        imei = await if_told(self._imei_of(sim))
+        row: Object = online[0] if online else {}
+        return Session(
+            online=bool(online),
+            as_of=self._clock.now(),
+            ip=reading.text_or_none(row.get("ip")),
+            rat=wire.RATS.get(reading.text(row.get("rat"))),
+            imei=imei,
+            apn=reading.text_or_none(row.get("apnId")),
+            since=reading.instant(row.get("createDate"), self._zone),
+        )
+
+    async def _try_read(self) -> str:
+        seconds = await self._link.renew()
+        return f"get/token answered; the token has {seconds} s left"
+
+    async def _card_status(self, sim: SimRef) -> str:
+        judged = await self._link.ask("status", "query/sim-status", {"iccid": sim.iccid})
+        return reading.needed(judged.row.get("cardStatus"), "cardStatus")
+
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
+        try:
+            code = await self._card_status(sim)
+        except NoSuchCard:
+            return None
+        state = wire.STATES.get(code)
+        stop = await self._stop_reason_of(sim) if state is SimState.SUSPENDED else ""
+        return SimSnapshot(
+            iccid=sim.iccid,
+            state=state,
+            code=code,
+            as_of=self._clock.now(),
+            holds=wire.holds(stop),
+            activated_on=await if_told(self._activation_day_of(sim)) if full else None,
+            imei=await if_told(self._imei_of(sim)) if full else None,
+        )
+
+    async def _stop_reason_of(self, sim: SimRef) -> str:
+        judged = await self._link.ask("status", "query/sim-stop-reason", {"iccid": sim.iccid})
+        return reading.text(judged.row.get("stopReason"))
+
+    async def _activation_day_of(self, sim: SimRef) -> date | None:
+        row = (await self._link.ask("status", "query/sim-basic-info", {"iccid": sim.iccid})).row
+        return reading.day(row.get("activeDate") or row.get("activateDate"), self._zone)
+
+    async def _imei_of(self, sim: SimRef) -> str | None:
+        row = (await self._link.ask("status", "query/sim-imei", {"iccid": sim.iccid})).row
+        return reading.text_or_none(row.get("imei"))
+
+    async def _usage_now(self, sim: SimRef) -> list[UsageFigure]:
+        """Month to date: CT cards in real time, PB cards up to the last midnight [C 3]."""
+        try:
+            judged = await self._link.ask("usage", "query/sim-data-usage", {"iccid": sim.iccid})
+        except NoSuchCard:
+            return []
+        used = reading.amount(judged.row.get("dataAmount"), KB)
+        if used is None:
+            return []
+        frozen = await self._is_pb(sim)
+        as_of = reading.midnight(self._today(), self._zone) if frozen else self._clock.now()
+        return [UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)]
+
+    async def _is_pb(self, sim: SimRef) -> bool:
+        judged = await self._link.ask("other", "query/sim-platform/batch", {"iccids": sim.iccid})
+        return "CT" not in reading.text(judged.row.get("platformType")).upper()
+
+    async def _amounts(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
+        """KB figures of many cards as bytes by ICCID, 100 a call; an absent list means that none used anything."""
+        parts = await spread(
+            chunks(sims, BATCH), self._transport.in_flight, lambda part: self._amounts_of(path, part, params)
+        )
+        return {iccid: used for part in parts for iccid, used in part.items()}
+
+    async def _amounts_of(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
+        joined = "_".join(sim.iccid for sim in sims)
+        judged = await self._link.ask("usage", path, {"iccids": joined, **params})
+        if judged.row.get("dataAmountList") in (None, "", []):
+            return dict.fromkeys((sim.iccid for sim in sims), 0)
+        names = _by_any_name(sims)
+        found: dict[str, int] = {}
+        for row in reading.objects(judged.row.get("dataAmountList")):
+            iccid = next((names[name] for name in _names(row) if name in names), None)
+            used = reading.amount(row.get("dataAmount"), KB)
+            if iccid is not None and used is not None:
+                found[iccid] = used
+        return found
+
+    async def _changed_on(self, day: date, state: str) -> list[str]:
+        iccids: set[str] = set()
+        numbers: set[str] = set()
+        for page in range(1, MOST_PAGES):
+            params = {"changeDate": day.strftime("%Y%m%d"), "cardStatus": state}
+            params |= {"pageSize": str(PAGE), "startNum": str(page)}
+            judged = await self._link.ask("changes", "query/changeable-sim-date", params)
+            found, nameless = wire.changed_cards(judged.rows)
+            before = len(iccids) + len(numbers)
+            iccids.update(found)
+            numbers.update(nameless)
+            if len(found) + len(nameless) < PAGE or len(iccids) + len(numbers) == before:
+                break
+        return [*iccids, *await self._iccids_of(sorted(numbers))]
+
+    async def _iccids_of(self, numbers: Sequence[str]) -> list[str]:
+        """ICCIDs of numbers, 100 a call; each row has a status of its own."""
+        found: list[str] = []
+        for part in chunks(numbers, BATCH):
+            judged = await self._link.ask("other", "query/sim-card-info/batch", {"msisdns": "_".join(part)})
+            found += [reading.text(row.get("iccid")) for row in judged.rows if reading.text(row.get("status")) == "0"]
+        return [iccid for iccid in found if iccid]
+
+    async def _real_name_of(self, sim: SimRef) -> bool | None:
+        try:
+            judged = await self._link.ask("real_name", "query/sim-real-name-status", {"iccid": sim.iccid})
+        except NoSuchCard:
+            return None
+        return reading.needed(judged.row.get("realNameStatus"), "realNameStatus") == "1"
+
+    async def _real_name_progress(self, sim: SimRef) -> Progress:
+        verified = await self._real_name_of(sim)
+        return Progress(state=ProgressState.DONE if verified else ProgressState.PENDING)
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(self._zone).date()
+
+
+def _names(row: Object) -> list[str]:
+    return [reading.text(row.get(name)) for name in ("iccid", "msisdn", "imsi")]
+
+
+def _by_any_name(sims: Sequence[SimRef]) -> Identities:
+    """ICCID by every identity an answer may name a card with."""
+    names: dict[str, str] = {}
+    for sim in sims:
+        numbers = (sim.msisdn or "", (sim.msisdn or "").removeprefix("86"), sim.imsi or "", sim.iccid)
+        names.update({number: sim.iccid for number in numbers if number})
+    return names
+
+
+def _months_back(month: date, today: date) -> int:
+    return (today.year - month.year) * 12 + today.month - month.month

@@ -1,0 +1,201 @@
+"""China Mobile OneLink v5 on the wire: codes, tables and answers (`mobile-and-telecom.md` part A; [C n] as there)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.carriers import reading
+from app.carriers.base import CarrierHold, Progress, ProgressState
+from app.carriers.errors import CarrierProtocolError
+from app.carriers.reading import Object
+from app.carriers.transport import Reply
+from app.carriers.verdicts import Codes, Verdict, weigh
+from app.domain.vocabulary import HoldCode, OperationKind, SimState
+
+CODES: Codes = MappingProxyType(
+    {
+        "0": Verdict.OK,  # [C 7]
+        "12021": Verdict.TOKEN,  # TOKEN不存在或已过期 [C 5]
+        "11011": Verdict.NO_SUCH_CARD,  # number unknown to the platform [1] S9
+        "12047": Verdict.ALREADY,  # function already on or off [1] S1
+        "12048": Verdict.ALREADY,
+        "12199": Verdict.REJECTED,  # region limit not ordered or lapsed [1] S1
+        # from here on: a OneLink-compatible reseller's list (S21) [1]
+        "11000": Verdict.REJECTED,  # 参数错误
+        "12004": Verdict.AUTH,  # transId/appid/token 鉴权失败
+        "12009": Verdict.NO_SUCH_CARD,  # 卡号不属于此用户
+        "12010": Verdict.NO_SUCH_CARD,  # 卡号不存在本系统
+        "12022": Verdict.AUTH,  # appid 或 password 鉴权不通过
+        "12034": Verdict.REJECTED,  # 群组ID不属于本企业
+        "12089": Verdict.REJECTED,  # 当前状态不可操作
+        "12098": Verdict.REJECTED,  # 停机原因不符合自主复机
+        "12099": Verdict.REJECTED,  # 主套餐过期无法复机
+        "12100": Verdict.REJECTED,  # 套餐已达量
+        "19010": Verdict.BROKEN,  # 其他错误: says nothing about whether it was done
+        "500": Verdict.BROKEN,  # 内部错误
+        # v2 and file service, seen live on the same hosts
+        "10": Verdict.REJECTED,  # 请求参数不正确 [C 2]
+        "14": Verdict.REJECTED,  # 日期参数格式不正确 [1] S24
+        "73": Verdict.BUSY,  # 系统忙，请稍后再试 [1] S24
+        "99": Verdict.BROKEN,  # 其它错误，请联系管理员 [1] S24
+    }
+)
+WRONG_STATE = "12089"
+
+STATES: Mapping[str, SimState] = MappingProxyType(
+    {
+        "1": SimState.SILENT,  # CT platform [C 6]
+        "2": SimState.ACTIVE,
+        "4": SimState.SUSPENDED,
+        "6": SimState.TESTING,
+        "7": SimState.INVENTORY,
+        "8": SimState.EXPIRED,
+        "9": SimState.CANCELLED,
+        "00": SimState.ACTIVE,  # PB platform [C 3]; 05 过户 has no neutral state
+        "01": SimState.SUSPENDED,
+        "02": SimState.SUSPENDED,
+        "03": SimState.EXPIRED,
+        "04": SimState.CANCELLED,
+        "06": SimState.SILENT,
+        "07": SimState.SILENT,
+        "99": SimState.CANCELLED,
+    }
+)
+"""cardStatus in neutral states (LC-13)."""
+
+ACTIVATE_FROM: Mapping[str, str] = MappingProxyType({"7": "2", "1": "6", "6": "5"})
+"""change/sim-status: cardStatus → operType that leads to 已激活 (A5) [C 6]."""
+
+ACTIVATE_MANY_FROM: Mapping[str, str] = MappingProxyType({"6": "3", "7": "5", "1": "7"})
+"""change/sim-status/batch has a numbering of its own (A5) [C 3]."""
+
+OPER_TYPES: Mapping[OperationKind, str] = MappingProxyType({OperationKind.SUSPEND: "0", OperationKind.RESUME: "1"})
+OPER_TYPES_MANY: Mapping[OperationKind, str] = MappingProxyType(
+    {OperationKind.SUSPEND: "9", OperationKind.RESUME: "11"}
+)
+REASON_OWN_REQUEST = "01"
+"""主动停复机; needed with operType 9 and 11 [C 2]."""
+
+TARGET: Mapping[OperationKind, SimState] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: SimState.ACTIVE,
+        OperationKind.SUSPEND: SimState.SUSPENDED,
+        OperationKind.RESUME: SimState.ACTIVE,
+    }
+)
+
+STOP_REASONS: Mapping[int, HoldCode] = MappingProxyType(
+    {
+        0: HoldCode.PLAN_EXPIRED,
+        1: HoldCode.DEVICE_MISMATCH,
+        4: HoldCode.ARREARS,
+        8: HoldCode.MANUAL,
+        9: HoldCode.OUT_OF_REGION,
+    }
+)
+"""Index in the 12 characters of stopReason → hold; any other index is `carrier_control` (LC-15)."""
+
+ORDER_STATES: Mapping[str, ProgressState] = MappingProxyType(
+    {
+        "completed": ProgressState.DONE,
+        "failed": ProgressState.FAILED,
+        "aborted": ProgressState.FAILED,
+        "cancelled": ProgressState.FAILED,
+        **dict.fromkeys(
+            ("acknowledged", "ready", "future", "inProgress", "amending", "suspended", "cancelling"),
+            ProgressState.PENDING,
+        ),
+    }
+)
+"""query/order-info status (A8) [1] S4."""
+
+RATS: Mapping[str, str] = MappingProxyType({"1": "3G", "2": "2G", "6": "4G", "8": "NB"})
+"""query/sim-session rat [C 5]."""
+
+JOB = "job:"
+"""Marks a reference as a jobId, to be asked for with query/sim-batch-result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer that is no failure: what its code means, and its result rows."""
+
+    verdict: Verdict
+    rows: list[Object]
+
+    @property
+    def row(self) -> Object:
+        """The first row; an empty one where the result is empty."""
+        return self.rows[0] if self.rows else {}
+
+
+def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+    """Read the envelope `{"status","message","result"}`. Raises: the tree, by `codes`."""
+    envelope = reading.json_object(reply.body)
+    code = reading.needed(envelope.get("status"), "status")
+    verdict = weigh(codes, code, reading.text(envelope.get("message")), changes=changes)
+    result = envelope.get("result")
+    return Judged(verdict, [reading.an_object(result)] if isinstance(result, dict) else reading.objects(result))
+
+
+def holds(stop_reason: str) -> tuple[CarrierHold, ...]:
+    """The holds of a stopReason: 12 characters of 0 and 2, reasons stack. An unreadable one is `carrier_control`."""
+    if not stop_reason:
+        return ()
+    if len(stop_reason) != 12 or not set(stop_reason) <= {"0", "2"}:
+        return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64]),)
+    places = [place for place, mark in enumerate(stop_reason) if mark == "2"]
+    return tuple(
+        CarrierHold(code=STOP_REASONS.get(place, HoldCode.CARRIER_CONTROL), carrier_code=single(place))
+        for place in places
+    )
+
+
+def single(place: int) -> str:
+    """The stopReason with one reason alone, as the documents name it."""
+    return "0" * place + "2" + "0" * (11 - place)
+
+
+def order_progress(row: Object) -> Progress:
+    """What query/order-info says."""
+    status = reading.needed(row.get("status"), "order status")
+    state = ORDER_STATES.get(status)
+    if state is None:
+        raise CarrierProtocolError("an order status no table knows", carrier_code=status)
+    return Progress(state=state, carrier_code=status if state is ProgressState.FAILED else None)
+
+
+def job_progress(row: Object, identities: frozenset[str]) -> Progress:
+    """What query/sim-batch-result says of a card: jobStatus 0 pending, 1 running, 2 done, 3 with failures, 4 failed."""
+    status = reading.needed(row.get("jobStatus"), "jobStatus")
+    if status in ("0", "1"):
+        return Progress(state=ProgressState.PENDING)
+    if status == "4":
+        return Progress(state=ProgressState.FAILED, carrier_code="jobStatus 4")
+    if status not in ("2", "3"):
+        raise CarrierProtocolError("a jobStatus no table knows", carrier_code=status)
+    for item in reading.objects(row.get("resultList")):
+        if reading.text(item.get("resultId")) in identities:
+            code = reading.needed(item.get("status"), "status")
+            if code == "0":
+                return Progress(state=ProgressState.DONE)
+            return Progress(
+                state=ProgressState.FAILED, carrier_code=code, detail=reading.text_or_none(item.get("message"))
+            )
+    return Progress(state=ProgressState.DONE if status == "2" else ProgressState.UNTOLD)
+
+
+def changed_cards(rows: list[Object]) -> tuple[list[str], list[str]]:
+    """ICCIDs, and the numbers of rows without one, from query/changeable-sim-date (field names not published)."""
+    flat = [item for row in rows for item in _leaves(row)]
+    iccids = [reading.text(item.get("iccid")) for item in flat]
+    numbers = [reading.text(item.get("msisdn")) for item in flat if not item.get("iccid")]
+    return [iccid for iccid in iccids if iccid], [number for number in numbers if number]
+
+
+def _leaves(row: Object) -> list[Object]:
+    """The rows themselves, or those of the lists they hold."""
+    nested = [reading.objects(value) for value in row.values() if isinstance(value, list)]
+    return [item for items in nested for item in items] if nested else [row]

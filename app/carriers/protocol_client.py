@@ -1,0 +1,220 @@
+"""What the clients of all protocols share: what they are opened with, and the answers of one that cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import ClassVar, Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from app.carriers.base import (
+    Arguments,
+    DayUsage,
+    Finding,
+    Outcome,
+    Progress,
+    ProgressState,
+    Receipt,
+    Session,
+    SimRef,
+    SimSnapshot,
+    UsageFigure,
+)
+from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
+from app.carriers.transport import Explain, Sign, Transport
+from app.carriers.verdicts import Codes, Verdict
+from app.clock import Clock
+from app.domain.cycles import Cycle
+from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LARGEST_SKEW_S = 60.0
+
+
+class OpenTransport(Protocol):
+    """Makes the transport of a client: the client adds how it signs and how it reads an error status."""
+
+    def __call__(self, *, sign: Sign | None = None, explain: Explain | None = None) -> Transport:
+        """A transport to the account's base URL, under the account's manners."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A client's frozen slice of its account: no settings object, no database. `host` is the Host header it sends."""
+
+    account: str
+    carrier: Carrier
+    zone: ZoneInfo
+    host: str
+    credentials: Mapping[str, str] = field(repr=False)
+    clock: Clock
+    open_transport: OpenTransport
+    options: Mapping[str, str | int | bool] = MappingProxyType({})
+    codes: Codes = MappingProxyType({})
+
+
+class ProtocolClient:
+    """A client that can do nothing yet: protocols override what they have (`app.carriers.base.CarrierClient`)."""
+
+    protocol: ProtocolName
+    kinds: ClassVar[frozenset[OperationKind]] = frozenset()
+    """The changes this protocol has an API for; of any other, `change` raises before anything is sent."""
+
+    def __init__(self, setup: Setup, transport: Transport) -> None:
+        self._setup = setup
+        self._clock = setup.clock
+        self._zone = setup.zone
+        self._transport = transport
+
+    def can(self, kind: OperationKind) -> bool:
+        """Whether this account's protocol has an API for a change."""
+        return kind in self.kinds
+
+    async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
+        """Ask for one change."""
+        raise UnsupportedOperation(f"{self.protocol} has no API for {kind}")
+
+    def change_batch(self, kind: OperationKind) -> int:
+        """How many cards one call carries."""
+        return 1
+
+    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+        """The same change on many cards, one by one."""
+        self._must_have(kind)
+        return await spread(sims, self._transport.in_flight, lambda sim: self._end_of(kind, sim, arguments))
+
+    async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
+        """This protocol has no word for a change under way."""
+        return Progress(state=ProgressState.UNTOLD)
+
+    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        """The carrier's word on these cards."""
+        raise UnsupportedOperation(f"{self.protocol} cannot tell a card's state")
+
+    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+        """Bytes used in a cycle."""
+        raise UnsupportedOperation(f"{self.protocol} cannot tell usage")
+
+    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        """Bytes per day."""
+        raise UnsupportedOperation(f"{self.protocol} cannot tell usage by day")
+
+    async def changed_since(self, since: datetime) -> list[str] | None:
+        """This protocol has no change list."""
+        return None
+
+    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+        """Whether these cards are real-named, by ICCID; cards without an answer are left out."""
+        raise UnsupportedOperation(f"{self.protocol} cannot tell real-name")
+
+    async def session(self, sim: SimRef) -> Session:
+        """Whether the card is online."""
+        raise UnsupportedOperation(f"{self.protocol} cannot tell sessions")
+
+    async def check(self) -> list[Finding]:
+        """Try the credentials and one read, and compare the clocks. Never raises."""
+        try:
+            seen = await self._try_read()
+        except CarrierError as error:
+            code = f" (code {error.carrier_code})" if error.carrier_code else ""
+            return [Finding(what="credentials", ok=False, detail=f"{type(error).__name__}: {error.detail}{code}")]
+        return [Finding(what="credentials", ok=True, detail=seen), self._clock_finding()]
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._transport.close()
+
+    async def _try_read(self) -> str:
+        """One harmless read; says in words what it showed."""
+        raise UnsupportedOperation(f"{self.protocol} has nothing to try")
+
+    def _clock_finding(self) -> Finding:
+        skew = self._transport.skew_s
+        if skew is None:
+            return Finding(what="clock", ok=True, detail="the carrier told no time")
+        fine = abs(skew) <= LARGEST_SKEW_S
+        words = "agree" if fine else "differ: check NTP here, signatures may be refused"
+        return Finding(what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {words}")
+
+    def _must_have(self, kind: OperationKind) -> None:
+        if not self.can(kind):
+            raise UnsupportedOperation(f"{self.protocol} has no API for {kind}")
+
+    async def _end_of(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Outcome:
+        try:
+            return Outcome(iccid=sim.iccid, receipt=await self.change(kind, sim, arguments))
+        except CarrierError as error:
+            return Outcome(iccid=sim.iccid, error=error)
+
+
+def receipt_of(verdict: Verdict, *, settled: bool, reference: str | None = None) -> Receipt:
+    """The receipt of a change the carrier took, or need not take because the card is so."""
+    if verdict is Verdict.ALREADY:
+        return Receipt(settled=True, already=True)
+    return Receipt(settled=settled and verdict is Verdict.OK, reference=reference)
+
+
+def needed_msisdn(sim: SimRef, protocol: ProtocolName) -> str:
+    """The card's number without its 86. Raises `CarrierRejected` where the gateway does not know it."""
+    if not sim.msisdn:
+        raise CarrierRejected(f"{protocol} knows a card by its number, and this card's is not known here")
+    return home_number(sim.msisdn)
+
+
+def home_number(msisdn: str) -> str:
+    """A number of 11 or 13 digits without +86 or 86 before it."""
+    plain = msisdn.removeprefix("+")
+    return plain[2:] if plain.startswith("86") and len(plain) in (13, 15) else plain
+
+
+def argument_text(arguments: Arguments, name: str) -> str:
+    """A text argument that must be there. Raises `CarrierRejected`."""
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise CarrierRejected(f"the operation lacks {name}, which this protocol needs")
+    return value
+
+
+async def if_told(asking: Awaitable[Result]) -> Result | None:
+    """The answer to a side question, or None where the carrier refuses it or answers what we cannot read.
+
+    Some accounts lack the capability for it, and the main question has been answered.
+    """
+    try:
+        return await asking
+    except (CarrierRejected, CarrierProtocolError):
+        return None
+
+
+def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in runs of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+async def spread(items: Sequence[Item], width: int, work: Callable[[Item], Awaitable[Result]]) -> list[Result]:
+    """The results of `work` for every item, in order, at most `width` at a time; the first error ends it all."""
+    results: dict[int, Result] = {}
+    waiting = iter(enumerate(items))
+
+    async def serve() -> None:
+        for place, item in waiting:
+            results[place] = await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(width, len(items))):
+                group.create_task(serve())
+    except ExceptionGroup as several:
+        raise _first(several) from None
+    return [results[place] for place in range(len(items))]
+
+
+def _first(several: ExceptionGroup[Exception]) -> Exception:
+    ours = (error for error in several.exceptions if isinstance(error, CarrierError))
+    return next(ours, several.exceptions[0])

@@ -1,0 +1,215 @@
+"""Reading what carriers send: every function returns a clean value or raises `CarrierProtocolError`, nothing else.
+
+Carriers mix numbers and strings, send blanks for "none", and now and then a page of HTML. Amounts go through
+`Decimal` once and end as whole bytes, half up; dates without an offset are in the zone given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any, NoReturn
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree as SafeTree  # type: ignore[import-untyped]
+
+from app.carriers.errors import CarrierProtocolError
+from app.domain.identifiers import iccid_twin
+from app.domain.units import UNITS
+
+Object = Mapping[str, Any]
+
+LARGEST = 1 << 62
+_LONGEST_TEXT = 2000
+_AMOUNT = re.compile(r"\s*([+-]?\d{1,18}(?:\.\d{0,18})?)\s*([A-Za-z]*)\s*\Z")
+_YES = frozenset({"1", "true", "True", "TRUE"})
+_NO = frozenset({"0", "false", "False", "FALSE"})
+_BLANKS = frozenset({"", "null", "NULL", "-"})
+
+
+def json_value(body: bytes, charset: str = "utf-8") -> Any:
+    """The JSON of a body; numbers with a point are `Decimal`."""
+    try:
+        return json.loads(body.decode(charset), parse_float=_decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError, LookupError):
+        raise CarrierProtocolError(f"the answer is not JSON ({len(body)} bytes)") from None
+
+
+def json_object(body: bytes, charset: str = "utf-8") -> Object:
+    """The JSON object of a body."""
+    return an_object(json_value(body, charset))
+
+
+def xml_root(body: bytes) -> Element:
+    """The root element of an XML body; no DTD, no entities, no external references."""
+    try:
+        root: Element = SafeTree.fromstring(body, forbid_dtd=True)
+    except (ParseError, ValueError, LookupError, RecursionError):
+        raise CarrierProtocolError(f"the answer is not XML ({len(body)} bytes)") from None
+    return root
+
+
+def an_object(value: object) -> Object:
+    """The value as an object."""
+    if not isinstance(value, dict):
+        raise CarrierProtocolError(f"an object was expected, not {_kind(value)}")
+    return value
+
+
+def objects(value: object) -> list[Object]:
+    """The value as a list of objects; None is the empty list."""
+    if value is None or value == "":
+        return []
+    if not isinstance(value, list):
+        raise CarrierProtocolError(f"a list was expected, not {_kind(value)}")
+    return [an_object(item) for item in value]
+
+
+def text(value: object) -> str:
+    """A string or a number as text, stripped; None and blanks are the empty string."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise CarrierProtocolError(f"a text was expected, not {_kind(value)}")
+    try:
+        plain = str(value).strip()
+        plain.encode()
+    except (ValueError, UnicodeEncodeError):
+        raise CarrierProtocolError("a text that cannot be written down") from None
+    if "\x00" in plain or len(plain) > _LONGEST_TEXT:
+        raise CarrierProtocolError(f"a text of {len(plain)} characters that cannot be kept")
+    return plain
+
+
+def text_or_none(value: object) -> str | None:
+    """As `text`, with None for a blank."""
+    plain = text(value)
+    return None if plain in _BLANKS else plain
+
+
+def needed(value: object, name: str) -> str:
+    """As `text`, but it must be there."""
+    plain = text(value)
+    if not plain:
+        raise CarrierProtocolError(f"{name} is missing")
+    return plain
+
+
+def whole(value: object, name: str) -> int:
+    """A whole number, sent as a number or as text."""
+    plain = needed(value, name)
+    if not re.fullmatch(r"-?[0-9]{1,18}", plain):
+        raise CarrierProtocolError(f"{name} is not a whole number")
+    return int(plain)
+
+
+def amount(value: object, unit: int) -> int | None:
+    """Bytes from a decimal number of `unit` bytes, half up; None for a blank. A negative amount is unreadable."""
+    plain = text_or_none(value)
+    if plain is None:
+        return None
+    match = _AMOUNT.match(plain)
+    if match is None or match[2]:
+        raise CarrierProtocolError("an amount that is no number")
+    return _to_bytes(match[1], unit)
+
+
+def amount_with_unit(value: object) -> int | None:
+    """Bytes from text such as `12.34MB`; None for a blank. Raises: a unit that no table knows."""
+    plain = text_or_none(value)
+    if plain is None:
+        return None
+    match = _AMOUNT.match(plain)
+    unit = UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise CarrierProtocolError("an amount without a known unit")
+    return _to_bytes(match[1], unit)
+
+
+def flag(value: object, *, yes: Collection[str] = _YES, no: Collection[str] = _NO) -> bool | None:
+    """A yes or no that may come as a boolean, number or text; None where it says neither."""
+    if isinstance(value, bool):
+        return value
+    plain = text(value)
+    if plain in yes:
+        return True
+    return False if plain in no else None
+
+
+_INSTANTS = (
+    "%Y-%m-%d %H:%M:%S.%f%z",
+    "%Y-%m-%dT%H:%M:%S.%f%z",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%Y%m%d%H%M%S",
+    "%Y-%m-%d",
+    "%Y%m%d",
+)
+
+
+def instant(value: object, zone: tzinfo) -> datetime | None:
+    """An aware instant in any of the forms seen; None for a blank. Without an offset it is in `zone`."""
+    plain = text_or_none(value)
+    if plain is None:
+        return None
+    for form in _INSTANTS:
+        try:
+            moment = datetime.strptime(plain, form)
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+            return aware.astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue
+    raise CarrierProtocolError("a time in no known form")
+
+
+def day(value: object, zone: tzinfo) -> date | None:
+    """The day in `zone` on which an instant lies; None for a blank or the year 1 (a sentinel for "none")."""
+    moment = instant(value, zone)
+    if moment is None or moment.year < 1990 or moment.year > 2999:
+        return None
+    return moment.astimezone(zone).date()
+
+
+def midnight(on: date, zone: tzinfo) -> datetime:
+    """The instant at which a day begins in a zone."""
+    return datetime(on.year, on.month, on.day, tzinfo=zone).astimezone(UTC)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from first to last, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def iccid_forms(iccid: str) -> tuple[str, ...]:
+    """The forms a carrier may know a card by: as it is, and with or without the check digit where it is one (DV-5)."""
+    twin = iccid_twin(iccid)
+    return (iccid,) if twin is None else (iccid, twin)
+
+
+def _to_bytes(number: str, unit: int) -> int:
+    size = int((Decimal(number) * unit).to_integral_value(ROUND_HALF_UP))
+    if not 0 <= size <= LARGEST:
+        raise CarrierProtocolError("an amount out of all bounds")
+    return size
+
+
+def _decimal(number: str) -> Decimal:
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        raise ValueError(number) from None
+    if value and not -30 < value.adjusted() < 30:
+        raise ValueError(number)
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,247 @@
+"""What China Telecom's two generations share: envelopes, codes and answers (`mobile-and-telecom.md` B1.4, B1.5, B2.2).
+
+There is no common envelope: eleven shapes and plain text. The first character tells JSON, XML or text apart; the code
+is then looked for under the names that the shapes use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from types import MappingProxyType
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from app.carriers import reading
+from app.carriers.base import CarrierHold, Session
+from app.carriers.errors import CarrierProtocolError
+from app.carriers.reading import Object
+from app.carriers.transport import Reply
+from app.carriers.verdicts import Codes, Verdict, weigh
+from app.domain.vocabulary import HoldCode, SimState
+
+CODES: Codes = MappingProxyType(
+    {
+        "0": Verdict.OK,
+        "0000": Verdict.OK,
+        "success": Verdict.OK,  # orderFlow's info
+        "-1": Verdict.AUTH,  # 用户名或者密码错误，无权限 [C 3]
+        "-2": Verdict.REJECTED,  # 必传参数缺失 [C 3]
+        "-3": Verdict.AUTH,  # sign参数值错误 [C 3]
+        "-4": Verdict.NO_SUCH_CARD,  # iccid号码错误或不存在 [C 2]
+        "-5": Verdict.REJECTED,  # business check failed [C 2]
+        "-7": Verdict.BUSY,  # 该号码已有业务正在处理，请稍后下发 [1]
+        "-9": Verdict.REJECTED,  # CRM refused [1]
+        "100008": Verdict.REJECTED,  # business error [C 2]
+        "101004": Verdict.RATE_LIMITED,  # 请求过于频繁 [1]
+        "9000": Verdict.BROKEN,  # upstream failure 接口入参转换异常 [C 2]
+    }
+)
+
+ALREADY = ("已存在相关停机记录", "已存在停机类型为120000的停机记录", "未订购达量断网")
+"""Texts of a refusal that mean: it is so already [1 each]."""
+
+STATES: Mapping[str, SimState] = MappingProxyType(
+    {
+        "1": SimState.SILENT,  # 可激活
+        "2": SimState.TESTING,  # 测试激活
+        "3": SimState.TESTING,  # 测试去激活
+        "4": SimState.ACTIVE,  # 在用
+        "5": SimState.SUSPENDED,  # 停机
+        "6": SimState.SUSPENDED,  # 运营商管理状态
+        "7": SimState.CANCELLED,  # 拆机
+    }
+)
+"""productMainStatusCd in neutral states (LC-13) [C 6]."""
+
+STOP_REASONS: Mapping[str, HoldCode] = MappingProxyType(
+    {
+        "2": HoldCode.MANUAL,  # 用户报停
+        "120000": HoldCode.MANUAL,
+        "5": HoldCode.ARREARS,  # 欠停(双向)
+        "6": HoldCode.ARREARS,  # 欠停(单向)
+        "7": HoldCode.VIOLATION,  # 违章停机
+        "150001": HoldCode.NOT_REAL_NAMED,  # 未实名制违规停机
+    }
+)
+"""queryCardStatus codes that stop a card (LC-15); those of `NO_REASON` stop nothing, any other is carrier_control."""
+
+NO_REASON = frozenset({"1", "3", "19", "100001", "140003", "99999"})
+"""在用, 用户拆机, 活卡待激活, 已激活, 未激活, 销户."""
+
+SUSPEND_TYPE = "19"
+RESUME_TYPE = "20"
+"""orderTypeId 停机保号 and its end [C 6]; 21 and 22 (test period) are not offered."""
+
+MANAGED = "6"
+
+_CODE_NAMES = ("RspCode", "IRESULT", "RESULT", "resultCode", "result", "code", "info")
+_MESSAGE_NAMES = ("RspDesc", "resultMsg", "SMSG", "message", "msg", "checkout", "messg")
+_REFERENCE_NAMES = ("GROUP_TRANSACTIONID", "groupTransactionId")
+_PLAIN_CODE = re.compile(r"-?\d{1,12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer that is no failure: its verdict, the transaction it began, and its body, JSON or XML."""
+
+    verdict: Verdict
+    reference: str | None
+    json: Object
+    xml: Element | None
+
+
+def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+    """Read any of the shapes. Raises: the tree, by `codes`; what is no shape at all is unreadable."""
+    body = reply.body.strip()
+    first = body[:1]
+    if first == b"{":
+        content: Object = reading.json_object(body)
+        fields = _json_fields(content)
+        return _weighed(fields, codes, changes=changes, json=content)
+    if first == b"<":
+        root = reading.xml_root(body)
+        return _weighed(_leaves(root), codes, changes=changes, xml=root)
+    return _plain(body, codes, changes=changes)
+
+
+def leaf(root: Element, name: str) -> str:
+    """The text of the first element of that local name that holds no others; empty where there is none."""
+    return _leaves(root).get(name, "")
+
+
+def main_status(json: Object) -> str:
+    """productMainStatusCd: the first entry that is not 6, which may stand beside the real one [1] S14."""
+    codes = [reading.text(entry.get("productMainStatusCd")) for entry in reading.objects(json.get("productInfo"))]
+    known = [code for code in codes if code]
+    if not known:
+        raise CarrierProtocolError("productMainStatusCd is missing")
+    return next((code for code in known if code != MANAGED), MANAGED)
+
+
+def stop_holds(root: Element | None, json: Object) -> tuple[CarrierHold, ...]:
+    """The hold that queryCardStatus names; the field's own name is not published, its codes are."""
+    texts = _texts(root) if root is not None else _json_texts(json.get("productInfo"))
+    known = [text for text in texts if text in STOP_REASONS or text in NO_REASON]
+    if known and known[0] in NO_REASON:
+        return ()
+    code = known[0] if known else next((text for text in texts if text.isdigit()), "")
+    if not code:
+        return ()
+    return (CarrierHold(code=STOP_REASONS.get(code, HoldCode.CARRIER_CONTROL), carrier_code=code[:64]),)
+
+
+def network_cut(json: Object) -> bool | None:
+    """netBlockStatusName 未断网 or 已断网; None where it is not said."""
+    return reading.flag(json.get("netBlockStatusName"), yes=("已断网",), no=("未断网",))
+
+
+def attribute(root: Element, name: str) -> str | None:
+    """The value beside an element whose text is `name`, as prodInstQuery lists a function's attributes."""
+    for parent in root.iter():
+        children = list(parent)
+        for place, child in enumerate(children):
+            if (child.text or "").strip() == name:
+                value = _value_beside(children, place)
+                return reading.text_or_none(value)
+    return None
+
+
+def traffic(root: Element | None) -> int | None:
+    """Bytes of TOTAL_BYTES_CNT, MB as a text suffix [C 5]; None for a blank."""
+    if root is None:
+        raise CarrierProtocolError("usage was expected as XML")
+    return reading.amount_with_unit(leaf(root, "TOTAL_BYTES_CNT"))
+
+
+def session(json: Object, zone: tzinfo, as_of: datetime) -> Session:
+    """getOnlineStatus: description.result -1 = offline, and the session has not stopped; online 0 is assumed [I]."""
+    told = reading.an_object(json.get("description"))
+    online = reading.text(told.get("result")) != "-1" and reading.text(told.get("acctStatusType")) != "stop"
+    return Session(
+        online=online,
+        as_of=as_of,
+        ip=reading.text_or_none(told.get("framedIpAddress")) if online else None,
+        rat=reading.text_or_none(told.get("rattype")) if online else None,
+        imei=reading.text_or_none(told.get("imei")),
+        apn=reading.text_or_none(told.get("apn")) if online else None,
+        since=reading.instant(told.get("startTime"), zone) if online else None,
+    )
+
+
+def _weighed(
+    fields: Mapping[str, str], codes: Codes, *, changes: bool, json: Object | None = None, xml: Element | None = None
+) -> Judged:
+    code = next((fields[name] for name in _CODE_NAMES if fields.get(name)), "")
+    message = next((fields[name] for name in _MESSAGE_NAMES if fields.get(name)), "")
+    reference = next((fields[name] for name in _REFERENCE_NAMES if fields.get(name)), None)
+    if not code:
+        raise CarrierProtocolError("an answer without any result code")
+    if any(words in message for words in ALREADY):
+        return Judged(Verdict.ALREADY, reference, json or {}, xml)
+    verdict = weigh(codes, code, message, changes=changes)
+    if fields.get("RspType", "0") != "0":
+        raise CarrierProtocolError("RspType and the code disagree", carrier_code=code)
+    return Judged(verdict, reference, json or {}, xml)
+
+
+def _plain(body: bytes, codes: Codes, *, changes: bool) -> Judged:
+    """`-N` or `<code>：<text>` (full-width colon): never a success (B1.4)."""
+    try:
+        plain = reading.text(body.decode())
+    except UnicodeDecodeError:
+        raise CarrierProtocolError(f"an answer in no known encoding ({len(body)} bytes)") from None
+    if any(words in plain for words in ALREADY):
+        return Judged(Verdict.ALREADY, None, {}, None)
+    match = _PLAIN_CODE.match(plain)
+    if match is None:
+        raise CarrierProtocolError(f"an answer that is neither JSON, XML nor a code ({len(body)} bytes)")
+    message = plain[match.end() :].lstrip("：: ") or "refused"
+    weigh(codes, match[0], message, changes=changes)
+    raise CarrierProtocolError("a bare code that means success", carrier_code=match[0])
+
+
+def _json_fields(content: Object) -> Mapping[str, str]:
+    """The scalar fields at the top, and those of `Response`."""
+    response = content.get("Response")
+    both: dict[str, Any] = {**content, **(response if isinstance(response, dict) else {})}
+    return {name: reading.text(value) for name, value in both.items() if not isinstance(value, dict | list | bool)}
+
+
+def _leaves(root: Element) -> Mapping[str, str]:
+    """Local name → text of the first element of that name that holds no others."""
+    found: dict[str, str] = {}
+    for element in root.iter():
+        if len(element) == 0:
+            found.setdefault(element.tag.rpartition("}")[2], reading.text(element.text))
+    return found
+
+
+def _texts(root: Element) -> list[str]:
+    """The texts below productInfo, in order."""
+    return [
+        reading.text(element.text)
+        for info in root.iter()
+        if info.tag.rpartition("}")[2] == "productInfo"
+        for element in info.iter()
+        if (element.text or "").strip()
+    ]
+
+
+def _json_texts(value: object) -> list[str]:
+    return [
+        reading.text(item)
+        for entry in reading.objects(value)
+        for item in entry.values()
+        if not isinstance(item, dict | list | bool)
+    ]
+
+
+def _value_beside(children: list[Element], place: int) -> str | None:
+    """The sibling whose name says value, else the next one."""
+    valued = [child for child in children if child.tag.lower().endswith("value")]
+    if valued:
+        return valued[0].text
+    return children[place + 1].text if place + 1 < len(children) else None

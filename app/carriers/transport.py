@@ -1,0 +1,223 @@
+"""One protocol of one account, as an HTTP peer: the only importer of httpx.
+
+Every call has time-outs, a turn by the account's manners, and exactly one end: a value read from the answer, or one
+error of the tree. Secrets travel in URLs, bodies and headers; none of these is ever logged or put into an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from app.carriers.errors import (
+    CarrierAuthFailed,
+    CarrierError,
+    CarrierProtocolError,
+    CarrierRateLimited,
+)
+from app.carriers.faults import WireOutcomeUnknown, WireUnavailable, outcome_of
+from app.carriers.manners import Manners, Observer
+from app.clock import Clock, monotonic
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it prints whole URLs, tokens included
+
+CONNECT_S = 3.0
+READ_S = 30.0
+MOST_BYTES = 8 * 1024 * 1024
+"""A larger answer is unreadable: the largest honest one (500 cards) is some 200 KB."""
+
+T = TypeVar("T")
+Wire = httpx.AsyncBaseTransport
+Pairs = Sequence[tuple[str, str]]
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: `operation` is a metric label, `changes` says that it asks for a change."""
+
+    operation: str
+    method: str
+    path: str
+    query: Pairs = ()
+    body: bytes = b""
+    headers: Mapping[str, str] | None = None
+    changes: bool = False
+
+    @property
+    def query_text(self) -> str:
+        """The query as it goes over the wire, RFC 3986."""
+        return urlencode(self.query, quote_via=quote) if self.query else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one request; header names are lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Sign = Callable[[Call, str], Mapping[str, str]]
+"""Headers that prove who we are, from the call and its query text."""
+
+Explain = Callable[[Call, Reply], CarrierError | None]
+"""A protocol's own reading of an answer with an error status; None leaves it to the common table."""
+
+
+class Transport:
+    """Sends calls to one base URL. `wire` is for tests that reach an ASGI application."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        base_url: str,
+        manners: Manners,
+        observer: Observer,
+        clock: Clock,
+        read_s: float = READ_S,
+        sign: Sign | None = None,
+        explain: Explain | None = None,
+        wire: Wire | None = None,
+    ) -> None:
+        self.skew_s: float | None = None
+        self._account = account
+        self._base = httpx.URL(base_url)
+        self._manners = manners
+        self._observer = observer
+        self._clock = clock
+        self._sign = sign
+        self._explain = explain
+        self._deadline_s = read_s + CONNECT_S
+        self._http = httpx.AsyncClient(
+            transport=wire,
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
+            limits=httpx.Limits(max_connections=manners.in_flight, max_keepalive_connections=manners.in_flight),
+            headers={"Accept-Encoding": "identity", "User-Agent": "simgate"},
+            trust_env=not _is_loopback(self._base),
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls may be under way at once."""
+        return self._manners.in_flight
+
+    async def send(self, call: Call, read: Callable[[Reply], T]) -> T:
+        """Send one call and read its answer. Raises: the tree; `read` raises the protocol's own findings."""
+        async with self._manners.turn():
+            started = monotonic()
+            outcome = "cancelled"
+            try:
+                answer = read(await self._exchange(call))
+                outcome = "ok"
+            except CarrierError as error:
+                outcome = outcome_of(error)
+                raise
+            finally:
+                self._observer.request(self._account, call.operation, outcome, monotonic() - started)
+            return answer
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._http.aclose()
+
+    async def _exchange(self, call: Call) -> Reply:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                reply = await self._round_trip(call)
+        except _NOT_SENT as error:
+            raise WireUnavailable(f"not sent: {type(error).__name__}") from None
+        except httpx.DecodingError:
+            raise CarrierProtocolError("the answer's compression is broken") from None
+        except (httpx.TransportError, TimeoutError) as error:
+            kind = WireOutcomeUnknown if call.changes else WireUnavailable
+            raise kind(f"no usable answer: {type(error).__name__}") from None
+        except (httpx.InvalidURL, UnicodeError):
+            raise CarrierProtocolError("the request cannot be written as a URL; nothing was sent") from None
+        if reply.status != 200:
+            self._judge_status(call, reply)
+        return reply
+
+    async def _round_trip(self, call: Call) -> Reply:
+        query = call.query_text
+        headers = dict(call.headers) if call.headers else {}
+        if self._sign:
+            headers.update(self._sign(call, query))
+        url = self._base.copy_with(raw_path=self._base.raw_path + _target(call.path, query))
+        request = self._http.build_request(call.method, url, content=call.body or None, headers=headers)
+        response = await self._http.send(request, stream=True)
+        try:
+            body = await _read_body(response)
+        finally:
+            await response.aclose()
+        self._note_skew(response.headers.get("date"))
+        return Reply(response.status_code, body, response.headers)
+
+    def _judge_status(self, call: Call, reply: Reply) -> None:
+        """The error of an answer whose status is not 200; returns for other 2xx."""
+        if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
+            wait = self._retry_after(reply.headers.get("retry-after"))
+            raise CarrierRateLimited(f"HTTP {reply.status}", retry_after=wait)
+        if 200 <= reply.status < 300:
+            return
+        explained = self._explain(call, reply) if self._explain and reply.status >= 400 else None
+        if reply.status >= 500:
+            code = explained.carrier_code if explained else None
+            raise (WireOutcomeUnknown if call.changes else WireUnavailable)(f"HTTP {reply.status}", carrier_code=code)
+        if explained is not None:
+            raise explained
+        if reply.status in (401, 403):
+            raise CarrierAuthFailed(f"HTTP {reply.status}")
+        raise CarrierProtocolError(f"HTTP {reply.status} and no code we can read")
+
+    def _retry_after(self, value: str | None) -> float | None:
+        """Seconds from a Retry-After header, given as seconds or as a date; None where it cannot be read."""
+        if value is None:
+            return None
+        if value.strip().isascii() and value.strip().isdigit():
+            return float(value.strip()[:9])
+        moment = _http_date(value)
+        return None if moment is None else max(0.0, (moment - self._clock.now()).total_seconds())
+
+    def _note_skew(self, date_header: str | None) -> None:
+        moment = _http_date(date_header) if date_header and self.skew_s is None else None
+        if moment is not None:
+            self.skew_s = (moment - self._clock.now()).total_seconds()
+
+
+async def _read_body(response: httpx.Response) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise CarrierProtocolError(f"the answer is larger than {MOST_BYTES} bytes")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _target(path: str, query: str) -> bytes:
+    return (f"{path}?{query}" if query else path).encode("ascii")
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _is_loopback(url: httpx.URL) -> bool:
+    return url.host in ("127.0.0.1", "localhost", "::1")

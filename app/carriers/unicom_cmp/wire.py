@@ -1,0 +1,134 @@
+"""Unicom's capability gateway gwapi (雁飞智连 CMP 5.0) on the wire (`unicom-gsl-camara.md` part A2; [N] as there)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from types import MappingProxyType
+
+from app.carriers import reading
+from app.carriers.base import CarrierHold
+from app.carriers.errors import CarrierProtocolError
+from app.carriers.reading import Object
+from app.carriers.transport import Reply
+from app.carriers.unicom_cmp.sm3 import sm3_hex
+from app.carriers.verdicts import Codes, Verdict, weigh
+from app.domain.units import KB
+from app.domain.vocabulary import HoldCode, OperationKind, SimState
+
+CODES: Codes = MappingProxyType(
+    {
+        "0000": Verdict.OK,  # [6]
+        "1193": Verdict.ALREADY,  # the card is in the requested status [1: U3]
+        "9017": Verdict.ACCEPTED,  # taken as success by U3; "change already in progress" is assumed [inf]
+        "1044": Verdict.ACCEPTED,
+        "1074": Verdict.REJECTED,  # billing month outside the kept range [1: U4]
+        # the SOAP vocabulary that gwapi mirrors [1: J3]; not seen on gwapi itself
+        "100100": Verdict.NO_SUCH_CARD,
+        "100101": Verdict.NO_SUCH_CARD,
+        "400101": Verdict.RATE_LIMITED,
+        "400200": Verdict.AUTH,
+        "400201": Verdict.NO_SUCH_CARD,
+    }
+)
+NOT_KEPT = "1074"
+
+STATES: Mapping[str, SimState] = MappingProxyType(
+    {
+        "0": SimState.TESTING,
+        "1": SimState.SILENT,
+        "2": SimState.ACTIVE,
+        "3": SimState.SUSPENDED,
+        "4": SimState.CANCELLED,
+        "5": SimState.CANCELLED,
+        "6": SimState.CANCELLED,
+        "7": SimState.INVENTORY,
+        "8": SimState.INVENTORY,
+        "9": SimState.CANCELLED,
+    }
+)
+"""simStatus in neutral states (LC-13)."""
+
+STATUS_CHANGE = "3"
+TARGETS: Mapping[OperationKind, str] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: "2",
+        OperationKind.RESUME: "2",
+        OperationKind.SUSPEND: "3",
+        OperationKind.TERMINATE: "4",
+    }
+)
+"""wsEditTerminal, changeType 3: targetValue (A2.7) [4]."""
+
+VERIFIED = frozenset({"2", "3"})
+NOT_VERIFIED = frozenset({"0", "1"})
+"""realNameStatus: 0 and 1 not real-named, 2 and 3 real-named, whether needed or not [4]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer that is no failure: its verdict and business data."""
+
+    verdict: Verdict
+    data: Object
+
+
+def path(api: str) -> str:
+    """`wsEditTerminal` → its path below `/api/` [6]."""
+    return f"{api}/V1/1Main/vV1.1"
+
+
+def token(app_id: str, timestamp: str, trans_id: str, secret: str) -> str:
+    """SM3 over the three named values and the bare secret; the data is not signed (A2.2) [5]."""
+    return sm3_hex(f"app_id{app_id}timestamp{timestamp}trans_id{trans_id}{secret}".encode())
+
+
+def envelope(credentials: Mapping[str, str], moment: datetime, data: Mapping[str, object]) -> bytes:
+    """A signed request; `moment` is Beijing time."""
+    thousandths = f"{moment.microsecond // 1000:03d}"
+    timestamp = f"{moment:%Y-%m-%d %H:%M:%S} {thousandths}"
+    trans_id = f"{moment:%Y%m%d%H%M%S}{thousandths}{secrets.randbelow(1_000_000):06d}"
+    app_id = credentials["app_id"]
+    body = {
+        "app_id": app_id,
+        "timestamp": timestamp,
+        "trans_id": trans_id,
+        "token": token(app_id, timestamp, trans_id, credentials["app_secret"]),
+        "data": {"messageId": "1", "openId": credentials["open_id"], "version": "1.0", **data},
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+    """Both levels: the gateway's status, then the business resultCode (or rspcode)."""
+    outer = reading.json_object(reply.body)
+    weigh(codes, reading.needed(outer.get("status"), "status"), reading.text(outer.get("message")), changes=changes)
+    data = reading.an_object(outer.get("data"))
+    code = reading.text(data.get("resultCode")) or reading.text(data.get("rspcode"))
+    if not code:
+        raise CarrierProtocolError("resultCode is missing")
+    return Judged(weigh(codes, code, reading.text(data.get("resultDesc")), changes=changes), data)
+
+
+def holds(terminal: Object, code: str) -> tuple[CarrierHold, ...]:
+    """A deactivated card is over its quota where overageLimitReached says so, else stopped by request (LC-15)."""
+    if STATES.get(code) is not SimState.SUSPENDED:
+        return ()
+    over = reading.flag(terminal.get("overageLimitReached"), yes=("1", "true", "True", "TRUE", "Y"), no=("0",))
+    return (CarrierHold(code=HoldCode.OVER_QUOTA if over else HoldCode.MANUAL, carrier_code=code),)
+
+
+def real_named(terminal: Object) -> bool | None:
+    """realNameStatus, None where it is not told."""
+    return reading.flag(terminal.get("realNameStatus"), yes=VERIFIED, no=NOT_VERIFIED)
+
+
+def add_sessions(totals: dict[date, int], rows: Iterable[Object], zone: tzinfo) -> None:
+    """Add usageDetails to the days on which the sessions began; dataVolume is KB [1: U3]."""
+    for row in rows:
+        day = reading.day(row.get("sessionStartTime"), zone)
+        if day is not None:
+            totals[day] = totals.get(day, 0) + (reading.amount(row.get("dataVolume"), KB) or 0)

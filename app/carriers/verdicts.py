@@ -1,0 +1,75 @@
+"""What a carrier's own code means for us: one small vocabulary that every protocol's table is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from app.carriers.errors import (
+    CarrierAuthFailed,
+    CarrierError,
+    CarrierOutcomeUnknown,
+    CarrierProtocolError,
+    CarrierRateLimited,
+    CarrierRejected,
+    CarrierUnavailable,
+)
+
+
+class Verdict(StrEnum):
+    """The meaning of a business code. The values are what `settings.codes` of carriers.toml may say."""
+
+    OK = "ok"
+    ALREADY = "already"
+    """Nothing to do: the card is so. A change is then a receipt with `already`."""
+    ACCEPTED = "accepted"
+    """Taken before and still being done."""
+    REJECTED = "rejected"
+    NO_SUCH_CARD = "no_such_card"
+    """Rejected; a reading leaves the card out instead."""
+    BUSY = "busy"
+    """Refused for now, nothing done: ask again later."""
+    RATE_LIMITED = "rate_limited"
+    AUTH = "auth"
+    TOKEN = "token"
+    """The session token has ended: renew it and repeat once."""
+    BROKEN = "broken"
+    """The carrier failed inside: a change may or may not have been applied."""
+
+
+class NoSuchCard(CarrierRejected):
+    """The carrier does not know the card, or it is not ours."""
+
+
+class TokenEnded(CarrierUnavailable):
+    """The session token is not valid any more; nothing was done. Never leaves this package."""
+
+
+Codes = Mapping[str, Verdict]
+
+_ERRORS: Mapping[Verdict, type[CarrierError]] = MappingProxyType(
+    {
+        Verdict.REJECTED: CarrierRejected,
+        Verdict.NO_SUCH_CARD: NoSuchCard,
+        Verdict.BUSY: CarrierUnavailable,
+        Verdict.RATE_LIMITED: CarrierRateLimited,
+        Verdict.AUTH: CarrierAuthFailed,
+        Verdict.TOKEN: TokenEnded,
+    }
+)
+
+
+def weigh(codes: Codes, code: str, message: str, *, changes: bool) -> Verdict:
+    """The verdict on a code where it is no failure (OK, ALREADY, ACCEPTED); raises the tree's error otherwise.
+
+    A code that no table knows is a `CarrierProtocolError` with the raw code kept, never a guess.
+    """
+    verdict = codes.get(code)
+    if verdict is None:
+        raise CarrierProtocolError(f"no table knows this code: {message}", carrier_code=code)
+    if verdict in (Verdict.OK, Verdict.ALREADY, Verdict.ACCEPTED):
+        return verdict
+    if verdict is Verdict.BROKEN:
+        raise (CarrierOutcomeUnknown if changes else CarrierUnavailable)(message, carrier_code=code)
+    raise _ERRORS[verdict](message, carrier_code=code)
