@@ -1,0 +1,134 @@
+"""What survives a kill -9: every change is appended to one file before the answer that tells of it is sent.
+
+A line is a JSON array of `[table, key, value]` (value null = gone), written by one `write()`: a process that dies
+leaves whole lines, at most the last one torn. The file is rewritten, compact, at every start and when it has grown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+Entry = tuple[str, str, Any]
+Tables = dict[str, dict[str, Any]]
+_GROWN = 64 << 20
+
+
+class DataFolderInUse(Exception):
+    """Another sandbox keeps its state in this folder."""
+
+
+class UnreadableJournal(Exception):
+    """The state file is not one of ours."""
+
+
+class Journal(Protocol):
+    """Where state goes."""
+
+    def append(self, entries: list[Entry]) -> None:
+        """Keep these changes, all or none."""
+
+    def due(self) -> bool:
+        """Whether the file has grown enough to be rewritten."""
+
+    def rewrite(self, entries: Iterable[Entry]) -> None:
+        """Begin anew with nothing but these."""
+
+    def close(self) -> None:
+        """Let the folder go."""
+
+
+class NoJournal:
+    """`--memory`: nothing is kept."""
+
+    def append(self, entries: list[Entry]) -> None:
+        """Nothing."""
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def rewrite(self, entries: Iterable[Entry]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class FileJournal:
+    """An append-only file in a folder that it locks."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "journal.ndjson"
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise DataFolderInUse(f"another sandbox uses {folder}") from error
+        self._file: int | None = None
+        self._size = 0
+
+    def read(self) -> Tables:
+        """Everything kept, by table and key. Raises UnreadableJournal."""
+        tables: Tables = {}
+        if not self._path.exists():
+            return tables
+        lines = self._path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                entries = json.loads(line)
+            except ValueError as error:
+                raise UnreadableJournal(f"{self._path} line {number} cannot be read") from error
+            for table, key, value in entries:
+                _put(tables.setdefault(table, {}), key, value)
+        return tables
+
+    def append(self, entries: list[Entry]) -> None:
+        """One line by one write."""
+        line = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        _write(self._file, line)
+        self._size += len(line)
+
+    def due(self) -> bool:
+        """Whether it has grown past 64 MiB since it was rewritten."""
+        return self._size > _GROWN
+
+    def rewrite(self, entries: Iterable[Entry]) -> None:
+        """Write a new file beside the old one and put it in its place."""
+        new = self._path.with_suffix(".new")
+        with new.open("wb") as file:
+            for entry in entries:
+                file.write(json.dumps([entry], ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        os.replace(new, self._path)
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
+        self._size = 0
+
+    def close(self) -> None:
+        """Close the file and let the folder go."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        os.close(self._lock)
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

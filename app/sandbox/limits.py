@@ -1,0 +1,24 @@
+"""Calls a second, counted in the sandbox's clock."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from app.sandbox.time import SECOND
+
+
+class Throttle:
+    """Admits at most so many calls within any span of one second (or of `span_ms`)."""
+
+    def __init__(self, span_ms: int = SECOND) -> None:
+        self._span = span_ms
+        self._admitted: deque[int] = deque()
+
+    def admits(self, now: int, limit: float) -> bool:
+        """Whether a call may go on now; one that may not is not counted."""
+        while self._admitted and self._admitted[0] <= now - self._span:
+            self._admitted.popleft()
+        if len(self._admitted) >= max(1, limit):
+            return False
+        self._admitted.append(now)
+        return True
