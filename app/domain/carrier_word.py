@@ -53,9 +53,11 @@ def take_word(
     at: datetime,
     on: date,
     operation_open: bool,
+    activated_on: date | None = None,
 ) -> WordTaken:
     """The card after the carrier's word on it as of `at`, the day `on` in its zone (LC-14, LC-15).
 
+    `activated_on`: the day of activation by the carrier's own word, else a first use counts from `on` (LC-16).
     With an operation open nothing moves and nothing is drift; before activation the terms decide, not the carrier.
     """
     if operation_open or sim.underlying is SimState.CANCELLED:
@@ -66,7 +68,7 @@ def take_word(
     if state is None:
         return WordTaken(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
     if sim.underlying in NOT_YET_ACTIVATED:
-        return _before_activation(sim, state, holds, at=at, on=on)
+        return _before_activation(sim, state, holds, at=at, on=activated_on or on)
     return _once_activated(sim, state, holds, at=at)
 
 

@@ -39,7 +39,9 @@ def _of_month(carrier: Carrier, month: date) -> Cycle:
     anchor = ANCHOR_DAY[carrier]
     opens = month if anchor == 1 else add_to_month(month, -1)
     closes = add_to_month(opens, 1)
-    return Cycle(id=f"{month.year:04d}-{month.month:02d}", start=opens.replace(day=anchor), end=closes.replace(day=anchor))
+    return Cycle(
+        id=f"{month.year:04d}-{month.month:02d}", start=opens.replace(day=anchor), end=closes.replace(day=anchor)
+    )
 
 
 def cycle_on(carrier: Carrier, day: date) -> Cycle:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from app.domain.holds import codes
 from app.domain.identifiers import parse_imei
 from app.domain.preconditions import state_refusal
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.remedies import Moment
 from app.domain.rule_checks import Argument, Arguments, Asked, Counts, rule_refusal
-from app.domain.service_levels import Due, due
+from app.domain.service_levels import Case, Due, due
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import LevelName
@@ -23,7 +23,7 @@ from app.domain.workday_port import WorkdayCalendar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An operation that may be taken: `arguments` as they are sent, `consumes` budgets, `notes` text keys below `note.`"""
+    """An operation that may be taken: `arguments` as sent, `consumes` budgets, `notes` keys below `note.`"""
 
     channel: Channel
     due: Due
@@ -37,7 +37,7 @@ class Accepted:
 Decision = Accepted | Refused
 
 
-def decide(
+def decide(  # noqa: PLR0913 - the rules need all of it
     sim: Sim,
     kind: OperationKind,
     arguments: Arguments,
@@ -108,7 +108,7 @@ def _due(kind: OperationKind, asked: Asked) -> Due:
         moment.zone,
         moment.workdays,
         moment.rebinds_this_month,
-        first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds),
+        Case(first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds)),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 
 from app.domain.errors import Malformed
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.terms.model import Terms
 from app.domain.units import MB
 from app.domain.vocabulary import Supplier
@@ -59,7 +59,7 @@ def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Ref
 
 
 def deletion_refusal(terms: Terms, state: EntryState, entries: int) -> Refused | None:
-    """Why an entry may not be deleted: one stays at least, and not in every state (DR-2); `flexem`'s list may empty (DR-4)."""
+    """Why an entry may not be deleted: one stays, and not in every state (DR-2); `flexem`'s list may empty (DR-4)."""
     if terms.directed_may_be_empty.value is False and entries <= 1:
         return _refused("DR-2", "last_directed_entry")
     by_state = terms.supplier is Supplier.GSL and state not in DELETABLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Malformed(ValueError):
-    """A text or number that cannot be what it claims to be. `code` is SCREAMING_SNAKE; `detail` never echoes the value."""
+    """A text that cannot be what it claims to be. `code` is SCREAMING_SNAKE; `detail` never echoes the value."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

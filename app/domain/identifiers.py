@@ -6,6 +6,11 @@ import re
 
 from app.domain.errors import Malformed
 
+ICCID_BODY = 19
+"""Digits of an ICCID without the check digit that some print as the 20th (DV-5)."""
+
+_IMEI_LENGTH = 15
+_IMSI_LENGTHS = (14, 15)
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
 _ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
 _DIGITS = re.compile(r"[0-9]+")
@@ -18,7 +23,7 @@ def luhn_digit(digits: str) -> str:
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
+        total += sum(divmod(value, 10))
     return str(-total % 10)
 
 
@@ -47,10 +52,10 @@ def parse_iccid(text: str) -> str:
 
 
 def iccid_twin(iccid: str) -> str | None:
-    """The other form of the same name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
+    """The other form of the name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
     if _DIGITS.fullmatch(iccid) is None:
         return None
-    if len(iccid) == 19:
+    if len(iccid) == ICCID_BODY:
         return iccid + luhn_digit(iccid)
     return iccid[:-1] if luhn_ok(iccid) else None
 
@@ -58,7 +63,7 @@ def iccid_twin(iccid: str) -> str | None:
 def parse_imei(text: str) -> str:
     """A 15-digit IMEI with a valid check digit (DV-5). Raises `Malformed`."""
     imei = _clean(text, "IMEI")
-    if _DIGITS.fullmatch(imei) is None or len(imei) != 15:
+    if _DIGITS.fullmatch(imei) is None or len(imei) != _IMEI_LENGTH:
         raise Malformed("IMEI_MALFORMED", "an IMEI is 15 digits")
     if not luhn_ok(imei):
         raise Malformed("IMEI_CHECK_DIGIT", "the check digit of the IMEI does not fit")
@@ -68,7 +73,7 @@ def parse_imei(text: str) -> str:
 def parse_imsi(text: str) -> str:
     """An IMSI of 14 or 15 digits. Raises `Malformed`."""
     imsi = _clean(text, "IMSI")
-    if _DIGITS.fullmatch(imsi) is None or len(imsi) not in (14, 15):
+    if _DIGITS.fullmatch(imsi) is None or len(imsi) not in _IMSI_LENGTHS:
         raise Malformed("IMSI_MALFORMED", "an IMSI is 14 or 15 digits")
     return imsi
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from app.domain.days import add_months
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.days import ONE_DAY, add_months
+from app.domain.refusal import RefusalCode, Refused
 
 OVER_FEN = 10_000
 """The sum of an invoice lies over this (大于 100 元; IV-1, FM 三.2.5)."""
@@ -31,8 +31,8 @@ class Billable:
 
 
 def last_invoice_day(paid_on: date) -> date:
-    """The last day on which an order may be invoiced: three months by the day rule, that day included (IV-1, D)."""
-    return add_months(paid_on, WITHIN_MONTHS)
+    """The last day on which an order may be invoiced: paid on 08-21, the three months end with 11-20 (IV-1, D)."""
+    return add_months(paid_on, WITHIN_MONTHS) - ONE_DAY
 
 
 def missing(details: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForcedActivation:
-    """When an unused card becomes active by itself. `testing_until`, `silent_until` are last days; None: no such period.
+    """When an unused card becomes active by itself.
 
-    `forced_on` None: the terms name no such day.
+    `testing_until`, `silent_until` are last days, None: no such period; `forced_on` None: the terms name no such day.
     """
 
     testing_until: date | None

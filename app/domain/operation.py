@@ -186,9 +186,13 @@ def after_ask(found: Verdict, *, since_sent: timedelta, tries: int, patience: Pa
     if found is Verdict.APPLIED:
         return Next(status=OperationStatus.SUCCEEDED, note="carrier shows it applied")
     if found is Verdict.NOT_APPLIED and since_sent >= patience.settle_lag:
-        return Next(status=OperationStatus.QUEUED, sent_stands=False, note="carrier shows it not applied; sending again")
+        return Next(
+            status=OperationStatus.QUEUED, sent_stands=False, note="carrier shows it not applied; sending again"
+        )
     if since_sent >= patience.window:
-        return Next(status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="carrier cannot tell; a person must")
+        return Next(
+            status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="carrier cannot tell; a person must"
+        )
     return Next(
         status=OperationStatus.VERIFYING, after=backoff(max(patience.settle_lag, timedelta(seconds=1)), tries), note=""
     )

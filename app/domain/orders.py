@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.units import GB, MB
 from app.domain.vocabulary import Supplier
 

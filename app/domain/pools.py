@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from app.domain.cycles import cycle_on
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import PoolForming

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.domain.holds import codes, resume_lifts, shown_state
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.remedies import Moment, remedies
 from app.domain.sim import Sim
 from app.domain.transitions import NOT_YET_ACTIVATED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import Malformed
-from app.domain.identifiers import luhn_ok, parse_iccid
+from app.domain.identifiers import ICCID_BODY, luhn_ok, parse_iccid
 from app.domain.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import SimState
 
@@ -48,7 +48,7 @@ def _digits(text: str) -> str:
 
 def number_of(iccid: str) -> str:
     """The number by which cards follow each other: without the 20th digit where that is the check digit (AC-2)."""
-    return iccid[:-1] if len(iccid) == 20 and iccid.isdigit() and luhn_ok(iccid) else iccid
+    return iccid[:-1] if len(iccid) > ICCID_BODY and iccid.isdigit() and luhn_ok(iccid) else iccid
 
 
 def typed_list(texts: Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from app.domain.days import local
 from app.domain.holds import HOLDS, Lift, Lifts, codes, is_ours, resume_lifts
 from app.domain.refusal import Remedy
 from app.domain.renewal import renewal
-from app.domain.service_levels import NOT_PUBLISHED, Due, due
+from app.domain.service_levels import NOT_PUBLISHED, Case, Due, due
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import LevelName
@@ -99,7 +99,7 @@ def _time(lift: Lift, sim: Sim, hold: HoldCode, moment: Moment) -> Due:
         moment.zone,
         moment.workdays,
         moment.rebinds_this_month,
-        first_device=hold is HoldCode.DEVICE_MISMATCH,
+        Case(first_device=hold is HoldCode.DEVICE_MISMATCH),
     )
 
 
@@ -139,9 +139,7 @@ def _always(_sim: Sim, _moment: Moment) -> bool:
 
 def remedies_for(sim: Sim, hold: HoldCode, moment: Moment) -> tuple[Remedy, ...]:
     """Every way out of one hold under the card's terms; never that a card is lost on a guess (ST-23)."""
-    return tuple(
-        _remedy(lift, sim, hold, moment) for lift in HOLDS[hold].lifted_by if sim.terms in lift.suppliers
-    )
+    return tuple(_remedy(lift, sim, hold, moment) for lift in HOLDS[hold].lifted_by if sim.terms in lift.suppliers)
 
 
 def remedies(sim: Sim, moment: Moment) -> tuple[Remedy, ...]:

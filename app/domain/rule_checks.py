@@ -10,7 +10,7 @@ from types import MappingProxyType
 from app.domain.cycles import cycle_at, end_instant
 from app.domain.days import ONE_DAY, add_months, add_to_month, start_of_day
 from app.domain.holds import codes
-from app.domain.refusal import Refused, RefusalCode, Remedy
+from app.domain.refusal import RefusalCode, Refused, Remedy
 from app.domain.remedies import Moment, remedies_for
 from app.domain.renewal import renewal
 from app.domain.sim import Sim

@@ -15,8 +15,6 @@ from app.domain.terms.model import (
     DeskLevel,
     Level,
     LevelName,
-    MonthLevel,
-    Term,
     Terms,
     WorkdayLevel,
 )
@@ -45,7 +43,7 @@ class Because:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """By when it is done. `due_on`: the day by whose end (rules in days); `due_at`: the instant; None: not published."""
+    """By when it is done: `due_on` the day by whose end (rules in days), `due_at` the instant; None: not published."""
 
     earliest: datetime | None
     due_on: date | None
@@ -55,6 +53,21 @@ class Due:
     because: tuple[Because, ...]
     assumed: tuple[str, ...]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The circumstances that change a service level.
+
+    `industrial`: industrial-grade cards over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
+    `repeat_window`: how long the protocol waits between two changes of one card (SL-5).
+    """
+
+    industrial: bool = False
+    first_device: bool = False
+    repeat_window: timedelta = timedelta(0)
+
+
+PLAIN = Case()
 
 NOT_PUBLISHED = Due(
     earliest=None,
@@ -201,14 +214,14 @@ def _by_level(level: Level, at: datetime, zone: tzinfo, workdays: WorkdayCalenda
     return _in_days(month_end(at.date()), level.rule, "within_the_month", at, zone, ranged=True)
 
 
-def _level_name(policy: Terms, kind: str, rebinds_this_month: int, *, industrial: bool, first_device: bool) -> str:
+def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Case) -> str:
     """Under which name the terms keep the level for a kind and its circumstances."""
     if kind == OperationKind.REBIND and LevelName.REBIND_OVER_BUDGET in policy.service:
         within = rebinds_this_month < (policy.rebinds_a_month.value or 0)
         return kind if within else LevelName.REBIND_OVER_BUDGET
-    if kind == LevelName.DELIVERY and industrial and LevelName.DELIVERY_INDUSTRIAL in policy.service:
+    if kind == LevelName.DELIVERY and case.industrial and LevelName.DELIVERY_INDUSTRIAL in policy.service:
         return LevelName.DELIVERY_INDUSTRIAL
-    if kind == OperationKind.RESUME and first_device and LevelName.RESUME_IN_FIRST_DEVICE in policy.service:
+    if kind == OperationKind.RESUME and case.first_device and LevelName.RESUME_IN_FIRST_DEVICE in policy.service:
         return LevelName.RESUME_IN_FIRST_DEVICE
     return kind
 
@@ -225,24 +238,16 @@ def due(
     zone: tzinfo,
     workdays: WorkdayCalendar,
     rebinds_this_month: int = 0,
-    *,
-    industrial: bool = False,
-    first_device: bool = False,
-    repeat_window: timedelta = timedelta(0),
+    case: Case = PLAIN,
 ) -> Due:
-    """By when a request handed in at an instant is done, by these terms (SL-1 to SL-8). Raises `Malformed`.
-
-    `industrial`: industrial-grade cards over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
-    `repeat_window`: how long the protocol waits between two changes of one card (SL-5).
-    """
+    """By when a request handed in at an instant is done, by these terms (SL-1 to SL-8). Raises `Malformed`."""
     if kind not in KINDS:
         raise Malformed("KIND_UNKNOWN", "the kind is no operation kind, nor restore nor delivery")
     here = local(at, zone)
     if kind == OperationKind.RESET_NETWORK:
-        return _reset(terms, carrier, here, zone, workdays, repeat_window)
+        return _reset(terms, carrier, here, zone, workdays, case.repeat_window)
     policy = terms_in_force(terms, carrier, here.date())
-    name = _level_name(policy, kind, rebinds_this_month, industrial=industrial, first_device=first_device)
-    level: Term[Level] | None = policy.service.get(name)
+    level = policy.service.get(_level_name(policy, kind, rebinds_this_month, case))
     if level is None or level.value is None:
         return NOT_PUBLISHED
     answer = _by_level(level.value, here, zone, workdays)

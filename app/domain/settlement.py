@@ -188,31 +188,9 @@ EFFECTS: Mapping[OperationKind, Callable[[Sim, Settled], Outcome]] = MappingProx
 """What each kind does to the card (OP-1)."""
 
 
-def settle(
-    sim: Sim,
-    kind: OperationKind,
-    arguments: Arguments,
-    *,
-    at: datetime,
-    on: date,
-    carrier_activated_on: date | None = None,
-    plan: Plan | None = None,
-    channel: Channel | None = None,
-    source: OperationSource = OperationSource.API,
-) -> Outcome:
+def settle(sim: Sim, kind: OperationKind, done: Settled) -> Outcome:
     """The card after an operation succeeded, and every change in order.
 
     A card cancelled meanwhile stays cancelled (LC-11): the operation then changes nothing.
     """
-    if sim.underlying is SimState.CANCELLED:
-        return sim, ()
-    done = Settled(
-        arguments=arguments,
-        at=at,
-        on=on,
-        carrier_activated_on=carrier_activated_on,
-        plan=plan,
-        channel=channel,
-        source=source,
-    )
-    return EFFECTS[kind](sim, done)
+    return (sim, ()) if sim.underlying is SimState.CANCELLED else EFFECTS[kind](sim, done)

@@ -1,4 +1,4 @@
-"""Validity (有效期): from activation, by calendar months or by anniversary (VD), and the cancellation after it (LC-9)."""
+"""Validity (有效期): from activation, by calendar months or by anniversary (VD), and what ends it (LC-9)."""
 
 from __future__ import annotations
 
