@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.db.events import EventRow
 from app.db.ingest import Connection
 from app.db.outbox import put_events
-from app.db.events import EventRow
 from app.usecases.ids import new_id
 
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]

@@ -1,7 +1,7 @@
 """Usage ingest: every report counted once, in the cycle in which its traffic happened, answered after commit (US-3).
 
 Requests that wait together share a transaction: `submit` queues, at most `COMMITTERS` tasks take what waits and commit
-it. When more waits than `MOST_WAITING`, or the database cannot be had, a request is refused whole: nothing is half-kept.
+it. When more waits than `MOST_WAITING`, or the database cannot be had, a request is refused whole, nothing half-kept.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Ingest:
             _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
             for submission in taken:
                 submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, every waiting caller must be answered
             if len(taken) > 1:
                 for submission in taken:
                     self._waiting += len(submission.reports)

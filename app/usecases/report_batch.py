@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     report_id: str
     card: int | None
     second: float
-    bytes: int
+    amount: int
     key: int
     request: int
     index: int
@@ -137,17 +137,9 @@ class Batch:
     async def _new(self, marks: dict[int, rows.GatewayMarks]) -> list[Row]:
         """The reports never seen before; the others are tallied as duplicates or conflicts."""
         first: dict[tuple[int, str], Row] = {}
-        again: list[Row] = []
-        for row in self._rows:
-            if first.setdefault((row.gateway, row.report_id), row) is not row:
-                again.append(row)
-        bounds = {gateway: _bounds(mark) for gateway, mark in marks.items()}
-        doubtful = []
-        for row in first.values():
-            low, high = bounds[row.gateway]
-            if low <= (len(row.report_id), row.report_id) <= high:
-                doubtful.append(row)
-        kept = await self._kept(doubtful)
+        remember = first.setdefault
+        again = [row for row in self._rows if remember((row.gateway, row.report_id), row) is not row]
+        kept = await self._kept(_doubtful(first.values(), marks))
         for identity, content in kept.items():
             self._tally_known(first.pop(identity), content)
         for row in again:
@@ -185,7 +177,7 @@ class Batch:
             place = (len(row.report_id), row.report_id)
             low, high = wider.get(row.gateway) or _bounds(marks[row.gateway])
             if place < low or place > high:
-                wider[row.gateway] = (min(low, place), max(high, place) if high[1] or high[0] > 0 else place)
+                wider[row.gateway] = (min(low, place), max(high, place))
         if wider:
             await rows.widen_gateways(
                 self._connection, [(gateway, low[1], high[1]) for gateway, (low, high) in sorted(wider.items())]
@@ -200,7 +192,7 @@ class Batch:
                 [row.gateway for row in unknown],
                 [row.report_id for row in unknown],
                 [datetime.fromtimestamp(row.second, UTC) for row in unknown],
-                [row.bytes for row in unknown],
+                [row.amount for row in unknown],
                 self._now,
             )
 
@@ -213,10 +205,10 @@ class Batch:
             place = (card >> CALENDAR_BITS) << KEY_BITS | row.key
             delta = sums.get(place)
             if delta is None:
-                sums[place] = rows.Delta(row.bytes, row.second, row.second)
+                sums[place] = rows.Delta(row.amount, row.second, row.second)
                 calendars[card >> CALENDAR_BITS] = card
             else:
-                delta.bytes += row.bytes
+                delta.bytes += row.amount
                 delta.first = min(delta.first, row.second)
                 delta.last = max(delta.last, row.second)
         places = sorted(sums)
@@ -253,7 +245,7 @@ def _out_of_time(index: int, *, too_old: bool) -> Rejected:
 
 def _content(row: Row) -> tuple[object, ...]:
     """What must be the same for the same report: the card (or the name of an unknown one), the instant, the bytes."""
-    return (None if row.card is None else row.card >> CALENDAR_BITS, row.second, row.bytes, row.iccid)
+    return (None if row.card is None else row.card >> CALENDAR_BITS, row.second, row.amount, row.iccid)
 
 
 def _one_form(iccid: str) -> str:
@@ -271,10 +263,21 @@ def _bounds(mark: rows.GatewayMarks) -> tuple[tuple[int, str], tuple[int, str]]:
     return (len(mark.lowest), mark.lowest), (len(mark.highest), mark.highest)
 
 
+def _doubtful(reports: Iterable[Row], marks: dict[int, rows.GatewayMarks]) -> list[Row]:
+    """Those whose id lies between the ids its gateway has used: they may have been seen before, the others not."""
+    bounds = {gateway: _bounds(mark) for gateway, mark in marks.items()}
+    doubtful = []
+    for row in reports:
+        low, high = bounds[row.gateway]
+        if low <= (len(row.report_id), row.report_id) <= high:
+            doubtful.append(row)
+    return doubtful
+
+
 def _binary(row: Row) -> bytes:
     if row.card is None:
-        return rows.named_row(row.iccid or "", row.second, row.bytes, row.gateway, row.report_id)
-    return rows.known_row(row.card >> CALENDAR_BITS, row.second, row.bytes, row.gateway, row.report_id)
+        return rows.named_row(row.iccid or "", row.second, row.amount, row.gateway, row.report_id)
+    return rows.known_row(row.card >> CALENDAR_BITS, row.second, row.amount, row.gateway, row.report_id)
 
 
 def _rounds(places: Sequence[int]) -> Iterator[list[int]]:

@@ -149,6 +149,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("lowest", sa.Text(), nullable=True),
+        sa.Column("highest", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_usage_gateways")),
         sa.UniqueConstraint("tenant", "name", name=op.f("uq_usage_gateways_tenant_name")),
     )

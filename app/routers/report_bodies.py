@@ -1,0 +1,267 @@
+"""The three bodies of `POST /v1/usage/reports`: unpacked within bounds, decoded by type, bad records told apart.
+
+A body that is whole is decoded in one go; only where that fails is each record looked at by itself, so that one bad
+record is rejected and the others are counted.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import msgspec
+
+from app.routers.problems import TooLarge, Unreadable, UnsupportedMediaType
+from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.reports import MOST_BYTES, Rejected, Report, Tally
+
+MOST_UNPACKED = 8 * 1024 * 1024
+MOST_RECORDS = 10_000
+CLOUDEVENT_TYPE = "simgate.usage.report"
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A record within `{"gateway", "reports"}`."""
+
+    id: Name
+    iccid: Name
+    at: Instant
+    bytes: Amount
+
+
+class _Named(msgspec.Struct, gc=False):
+    """A record that names its gateway."""
+
+    gateway: Name
+    id: Name
+    iccid: Name
+    at: Instant
+    bytes: Amount
+
+
+class _Data(msgspec.Struct, gc=False):
+    bytes: Amount
+
+
+class _Event(msgspec.Struct):
+    """A record as a CloudEvent."""
+
+    type: str
+    source: Name
+    id: Name
+    subject: Name
+    time: Instant
+    data: _Data
+
+
+class _Envelope(msgspec.Struct):
+    gateway: Name
+    reports: list[_Plain]
+
+
+class _RawEnvelope(msgspec.Struct):
+    gateway: Name
+    reports: list[msgspec.Raw]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """The records that can be judged, their places in the request where those differ, and the rejected ones."""
+
+    reports: list[Report]
+    places: list[int] | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many records the request had."""
+        return len(self.reports) + len(self.rejected)
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_raw_envelope = msgspec.json.Decoder(_RawEnvelope)
+_named = msgspec.json.Decoder(list[_Named])
+_events = msgspec.json.Decoder(list[_Event])
+_raw = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder()
+_one_plain = msgspec.json.Decoder(_Plain)
+_one_named = msgspec.json.Decoder(_Named)
+_one_event = msgspec.json.Decoder(_Event)
+
+
+def unpacked(body: bytes, encoding: str | None) -> bytes:
+    """The body without its `Content-Encoding` (gzip or none). Raises `TooLarge`, `Unreadable`."""
+    if encoding in (None, "", "identity"):
+        if len(body) > MOST_UNPACKED:
+            raise TooLarge(f"at most {MOST_UNPACKED} bytes")
+        return body
+    if encoding != "gzip":
+        raise Unreadable("the content encoding is none of gzip and identity")
+    whole = zlib.decompressobj(wbits=31)
+    try:
+        plain = whole.decompress(body, MOST_UNPACKED + 1)
+    except zlib.error:
+        raise Unreadable("the body is not gzip") from None
+    if len(plain) > MOST_UNPACKED or whole.unconsumed_tail:
+        raise TooLarge(f"at most {MOST_UNPACKED} bytes unpacked")
+    if not whole.eof:
+        raise Unreadable("the gzip body is cut off")
+    return plain
+
+
+def _of_plain(gateway: str, records: Sequence[_Plain]) -> list[Report]:
+    return [(gateway, r.id, r.iccid, r.at, r.bytes) for r in records]
+
+
+def _of_named(records: Sequence[_Named]) -> list[Report]:
+    return [(r.gateway, r.id, r.iccid, r.at, r.bytes) for r in records]
+
+
+def _of_events(records: Sequence[_Event]) -> list[Report]:
+    return [(r.source, r.id, r.subject, r.time, r.data.bytes) for r in records]
+
+
+def _misshapen(detail: str) -> InvalidArgument:
+    return InvalidArgument([Fault(pointer="", code="BODY_MISSHAPEN", detail=detail)])
+
+
+def _json(body: bytes) -> Decoded:
+    if body.lstrip()[:1] == b"[":
+        return _list(body, lambda: _of_named(_named.decode(body)), lambda raw: _of_named([_one_named.decode(raw)]))
+    if b"\\u0000" not in body:
+        try:
+            envelope = _envelope.decode(body)
+            return Decoded(_of_plain(envelope.gateway, envelope.reports))
+        except msgspec.ValidationError:
+            pass
+        except msgspec.DecodeError:
+            raise Unreadable("the body is not JSON") from None
+    try:
+        loose = _raw_envelope.decode(body)
+    except msgspec.DecodeError:
+        raise _misshapen('the body is neither {"gateway", "reports": […]} nor an array of records') from None
+    return _each(loose.reports, lambda raw: _of_plain(loose.gateway, [_one_plain.decode(raw)]))
+
+
+def _cloudevents(body: bytes) -> Decoded:
+    return _list(body, lambda: _typed(_events.decode(body)), lambda raw: _typed([_one_event.decode(raw)]))
+
+
+def _typed(events: Sequence[_Event]) -> list[Report]:
+    if any(event.type != CLOUDEVENT_TYPE for event in events):
+        raise msgspec.ValidationError(f"type is not {CLOUDEVENT_TYPE}")
+    return _of_events(events)
+
+
+def _list(body: bytes, whole: Callable[[], list[Report]], one: Callable[[msgspec.Raw], list[Report]]) -> Decoded:
+    if b"\\u0000" not in body:
+        try:
+            return Decoded(whole())
+        except msgspec.ValidationError:
+            pass
+        except msgspec.DecodeError:
+            raise Unreadable("the body is not JSON") from None
+    try:
+        records = _raw.decode(body)
+    except msgspec.DecodeError:
+        raise _misshapen("the body is not an array of records") from None
+    return _each(records, one)
+
+
+def _ndjson(body: bytes) -> Decoded:
+    if b"\\u0000" not in body:
+        try:
+            return Decoded(_of_named(_one_named.decode_lines(body)))
+        except msgspec.DecodeError:
+            pass
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    for line in lines:
+        try:
+            _anything.decode(line)
+        except msgspec.DecodeError:
+            raise Unreadable("a line is not JSON") from None
+    return _each([msgspec.Raw(line) for line in lines], lambda raw: _of_named([_one_named.decode(raw)]))
+
+
+def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], list[Report]]) -> Decoded:
+    """Each record by itself: the good ones with their places, the others rejected."""
+    found = Decoded([], [])
+    places: list[int] = []
+    for index, raw in enumerate(records):
+        try:
+            (report,) = decode(raw)
+        except msgspec.DecodeError as error:
+            found.rejected.append(_rejected(index, error))
+            continue
+        if any("\x00" in text for text in report[:3]):
+            found.rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail="a text holds NUL"))
+            continue
+        found.reports.append(report)
+        places.append(index)
+    found.places = places
+    return found
+
+
+_CODES = MappingProxyType({"$.at": "AT_MALFORMED", "$.time": "AT_MALFORMED", "$.bytes": "BYTES_OUT_OF_RANGE"})
+
+
+def _rejected(index: int, error: msgspec.DecodeError) -> Rejected:
+    """Which field of a record is wrong; msgspec's message tells the field and the kind, never the value."""
+    message = str(error)
+    where = message.rpartition("`")[0].rpartition("`")[2]
+    code = _CODES.get(where.replace(".data.", "."), "RECORD_MALFORMED")
+    if code == "AT_MALFORMED" and "timezone" in message:
+        code = "AT_WITHOUT_OFFSET"
+    return Rejected(index=index, code=code, detail=message)
+
+
+READERS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
+    {
+        "application/json": _json,
+        "application/x-ndjson": _ndjson,
+        "application/cloudevents-batch+json": _cloudevents,
+    }
+)
+"""By media type."""
+
+
+def decode(media_type: str, body: bytes) -> Decoded:
+    """The records of a body.
+
+    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`, and `InvalidArgument` for another shape.
+    """
+    reader = READERS.get(media_type)
+    if reader is None:
+        raise UnsupportedMediaType(f"the body is none of {', '.join(READERS)}")
+    try:
+        decoded = reader(body)
+    except UnicodeDecodeError:
+        raise Unreadable("the body is not UTF-8") from None
+    if decoded.size > MOST_RECORDS:
+        raise TooLarge(f"at most {MOST_RECORDS} records")
+    return decoded
+
+
+def answer(decoded: Decoded, tally: Tally) -> dict[str, Any]:
+    """The body of the answer: places of the request, adding up to the records sent."""
+    places = decoded.places
+    place = places.__getitem__ if places is not None else int
+    rejected = [
+        *((place(r.index), r.code, r.detail) for r in tally.rejected),
+        *((r.index, r.code, r.detail) for r in decoded.rejected),
+    ]
+    return {
+        "accepted": tally.accepted,
+        "duplicates": tally.duplicates,
+        "conflicts": [{"index": index} for index in sorted(map(place, tally.conflicts))],
+        "unknown": [{"index": index} for index in sorted(map(place, tally.unknown))],
+        "rejected": [{"index": index, "code": code, "detail": detail} for index, code, detail in sorted(rejected)],
+    }
