@@ -96,8 +96,8 @@ class ProtocolAccount:
     uses: frozenset[str]
     credentials: Mapping[str, str] = field(repr=False)
     settings: ProtocolSettings
-    options: Mapping[str, str | int | bool] = MappingProxyType({})
-    codes: Codes = MappingProxyType({})
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    codes: Codes = field(default_factory=dict)
 
     def covers(self, operation: str) -> bool:
         """Whether this protocol is to be used for an operation."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import ClassVar, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -55,8 +54,8 @@ class Setup:
     credentials: Mapping[str, str] = field(repr=False)
     clock: Clock
     open_transport: OpenTransport
-    options: Mapping[str, str | int | bool] = MappingProxyType({})
-    codes: Codes = MappingProxyType({})
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    codes: Codes = field(default_factory=dict)
 
 
 class ProtocolClient:

@@ -20,7 +20,7 @@ from app.carriers.errors import CarrierProtocolError
 from app.carriers.reading import Object
 from app.carriers.transport import Reply
 from app.carriers.verdicts import Codes, Verdict, weigh
-from app.domain.vocabulary import HoldCode, SimState
+from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
@@ -76,6 +76,11 @@ RESUME_TYPE = "20"
 """orderTypeId 停机保号 and its end [C 6]; 21 and 22 (test period) are not offered."""
 
 MANAGED = "6"
+
+TARGETS: Mapping[OperationKind, str] = MappingProxyType(
+    {OperationKind.ACTIVATE: "4", OperationKind.SUSPEND: "5", OperationKind.RESUME: "4"}
+)
+"""The productMainStatusCd that a change of state leads to."""
 
 _CODE_NAMES = ("RspCode", "IRESULT", "RESULT", "resultCode", "result", "code", "info")
 _MESSAGE_NAMES = ("RspDesc", "resultMsg", "SMSG", "message", "msg", "checkout", "messg")

@@ -35,7 +35,10 @@ START_LIMIT_S = 120
 FAST_SHUTDOWN_S = 30
 RESTARTS_IN_A_ROW = 5
 LIVED_S = 5
-LEFTOVER_WAIT_S = 15
+LEFTOVER_WAIT_S = 3
+"""For a killed keeper's PostgreSQL to begin its shutdown, which the kernel asks it for."""
+RELEASE_WAIT_S = 15
+STATUS_LINE = 7
 STILL_IN_MEMORY = "pre-existing shared memory block"
 
 
@@ -90,7 +93,7 @@ class Keeper:
 
     def _start(self) -> None:
         """Start PostgreSQL, and again while a killed one's last processes are letting go of its memory."""
-        deadline = time.monotonic() + LEFTOVER_WAIT_S
+        deadline = time.monotonic() + RELEASE_WAIT_S
         while True:
             self._clear_leftovers()
             log_end = self._log.stat().st_size
@@ -126,12 +129,15 @@ class Keeper:
         raise CannotStart
 
     def _is_ready(self, pid: int) -> bool:
-        """Whether PostgreSQL wrote so into its pid file (line 8), as `pg_ctl` waits for it."""
+        return first_number(self._pid_file) == pid and self._status() == "ready"
+
+    def _status(self) -> str | None:
+        """What PostgreSQL says of itself on line 8 of its pid file (`pg_ctl` waits for the same word)."""
         try:
             lines = self._pid_file.read_text().splitlines()
         except (OSError, UnicodeDecodeError):
-            return False
-        return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+            return None
+        return lines[STATUS_LINE].strip() if len(lines) > STATUS_LINE else None
 
     def _die_with_the_keeper(self) -> None:
         if self._prctl is None:
@@ -146,9 +152,10 @@ class Keeper:
         A number in a file proves nothing: it may be a zombie's or, after a reboot, another program's, and PostgreSQL
         would refuse to start for either. One that lives has its data folder as working folder.
         """
-        deadline = time.monotonic() + LEFTOVER_WAIT_S
+        began = time.monotonic()
         while (pid := first_number(self._pid_file)) is not None and works_in(pid, self._pid_file.parent):
-            if time.monotonic() > deadline:
+            going = self._status() == "stopping"
+            if time.monotonic() - began > (START_LIMIT_S if going else LEFTOVER_WAIT_S):
                 raise InUse(f"PostgreSQL process {pid}, not started by SimGate, uses {self._pid_file.parent}. Stop it.")
             time.sleep(0.02)
         if Path("/proc/self").exists():

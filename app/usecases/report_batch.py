@@ -42,7 +42,7 @@ class Row(NamedTuple):
     amount: int
     key: int
     request: int
-    index: int
+    place: int
     iccid: str | None
 
 
@@ -148,7 +148,7 @@ class Batch:
         for row in first.values():
             tally = self.tallies[row.request]
             if row.card is None:
-                tally.unknown.append(row.index)
+                tally.unknown.append(row.place)
             else:
                 tally.accepted += 1
                 tally.late += row.second < self._latest - A_DAY
@@ -169,7 +169,7 @@ class Batch:
         if _content(row) == content:
             tally.duplicates += 1
         else:
-            tally.conflicts.append(row.index)
+            tally.conflicts.append(row.place)
 
     async def _widen(self, new: Sequence[Row], marks: dict[int, rows.GatewayMarks]) -> None:
         wider: dict[int, tuple[tuple[int, str], tuple[int, str]]] = {}

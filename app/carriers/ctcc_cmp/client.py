@@ -37,7 +37,6 @@ TOTAL_USAGE = "1"
 ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
 UNLIMITED = "-1"
 THRESHOLD_ATTRIBUTE = "断网阀值"
-CUT_ATTRIBUTE = "是否已达量断网"
 BUSINESS_CHECK = frozenset({"-5", "-9"})
 
 
@@ -79,7 +78,12 @@ class CtccCmpClient(ProtocolClient):
             return await self._set_threshold(sim, arguments)
         path, method, signed = _request(kind, arguments)
         unsigned = _unsigned(kind, arguments)
-        judged = await self._ask(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
+        try:
+            judged = await self._ask(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
+        except CarrierRejected:
+            if kind in telecom.TARGETS and await self._is_so(kind, sim):
+                return Receipt(settled=True, already=True)
+            raise
         return receipt_of(judged.verdict, settled=False, reference=judged.reference)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
@@ -163,6 +167,11 @@ class CtccCmpClient(ProtocolClient):
         judged = await self._ask("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
         return receipt_of(judged.verdict, settled=False, reference=judged.reference)
 
+    async def _is_so(self, kind: OperationKind, sim: SimRef) -> bool:
+        """Whether a card that refused a change of state has that state already."""
+        judged = await if_told(self._ask("status", QUERY, "queryCardMainStatus", sim))
+        return judged is not None and telecom.main_status(judged.json) == telecom.TARGETS[kind]
+
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
         try:
             judged = await self._ask("status", QUERY, "queryCardMainStatus", sim)
@@ -190,14 +199,13 @@ class CtccCmpClient(ProtocolClient):
         return telecom.stop_holds(judged.xml, judged.json)
 
     async def _cut_off_of(self, sim: SimRef) -> tuple[int | None, bool | None]:
-        """The threshold in bytes and whether the network is cut, from prodInstQuery's attributes [C 2]."""
+        """The threshold in bytes, and stopFlag as the sign of a single cut [I], from prodInstQuery [C 2]."""
         root = (await self._ask("status", QUERY, "prodInstQuery", sim)).xml
         if root is None:
             return None, None
         quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE)
-        cut = telecom.attribute(root, CUT_ATTRIBUTE)
         threshold = None if quota in (None, UNLIMITED) else reading.amount(quota, MB)
-        return threshold, reading.flag(cut, yes=("是", "1"), no=("否", "0"))
+        return threshold, reading.flag(telecom.leaf(root, "stopFlag"))
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
         running = cycle.end > self._today()

@@ -73,7 +73,12 @@ class CtwingClient(ProtocolClient):
         if kind is OperationKind.SET_THRESHOLD:
             return await self._set_threshold(number, arguments)
         verb, path, params = wire.CHANGE_CALLS[kind]
-        judged = await self._ask(kind, (verb, path), (("access_number", number), *params), changes=True)
+        try:
+            judged = await self._ask(kind, (verb, path), (("access_number", number), *params), changes=True)
+        except CarrierRejected:
+            if kind in telecom.TARGETS and await self._is_so(kind, number):
+                return Receipt(settled=True, already=True)
+            raise
         return receipt_of(judged.verdict, settled=False, reference=judged.reference)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
@@ -213,6 +218,11 @@ class CtwingClient(ProtocolClient):
 
     def _brief(self, sim: SimRef, code: str) -> SimSnapshot:
         return SimSnapshot(iccid=sim.iccid, state=telecom.STATES.get(code), code=code, as_of=self._clock.now())
+
+    async def _is_so(self, kind: OperationKind, number: str) -> bool:
+        """Whether a card that refused a change of state has that state already."""
+        judged = await if_told(self._ask("status", wire.MAIN_STATUS, (("access_number", number),)))
+        return judged is not None and telecom.main_status(judged.json) == telecom.TARGETS[kind]
 
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
         try:
