@@ -81,4 +81,4 @@ async def _major_version(url: URL) -> int:
     try:
         return int(connection.get_server_version().major)
     finally:
-        await connection.close()
+        await connection.close(timeout=CONNECT_LIMIT_S)

@@ -236,6 +236,7 @@ def main() -> None:
         answer(error=str(error), in_use=True)
     except OSError as error:
         answer(error=str(error))
+    os._exit(0)  # at once: somebody is waiting for this
 
 
 if __name__ == "__main__":

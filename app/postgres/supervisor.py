@@ -204,9 +204,10 @@ class Use:
             time.sleep(REVIVAL_PAUSE_S)
 
     def _wait_for_the_keepers_end(self) -> None:
-        with FileLock(self._locks / "keeper.lock") as keeper:
-            deadline = time.monotonic() + WAIT_S
-            while not keeper.try_exclusive() and time.monotonic() < deadline:
+        """PostgreSQL has stopped once keeper.lock is free, and the keeper itself is gone once users.lock is."""
+        deadline = time.monotonic() + WAIT_S
+        with FileLock(self._locks / "keeper.lock") as keeper, FileLock(self._locks / "users.lock") as users:
+            while not (keeper.try_exclusive() and users.try_shared()) and time.monotonic() < deadline:
                 time.sleep(POLL_S)
 
 
