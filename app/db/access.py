@@ -90,3 +90,10 @@ class AccessRows:
             await self._connection.execute(
                 audit.insert(), [{name: getattr(row, name) for name in AuditRow.__dataclass_fields__} for row in rows]
             )
+
+    async def trail(self, tenant: str, *, before: int | None, limit: int) -> list[dict[str, object]]:
+        """The audit trail of a tenant, newest first, from before an id."""
+        statement = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(audit.c.id < before)
+        return [dict(row) for row in (await self._connection.execute(statement)).mappings()]

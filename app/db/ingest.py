@@ -76,8 +76,8 @@ cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used 
 SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved
 """  # noqa: S608 - our own text
 _BEGIN_CYCLES = """
-INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
-SELECT k.sim_id, k.cycle, p.ref, 0 FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, days)
+SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31]) FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
   LEFT JOIN sims s ON s.id = k.sim_id
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
@@ -123,11 +123,6 @@ async def open_batch(connection: Connection, gateways: Sequence[int]) -> tuple[i
     return (rows[0]["epoch"] or 0 if rows else 0), marks
 
 
-async def epoch(connection: Connection) -> int:
-    """The epoch of the cards: a cache filled under it is right as long as it stays."""
-    return await connection.fetchval("SELECT epoch FROM usage_epoch") or 0
-
-
 async def share_unknown(connection: Connection) -> None:
     """Wait for whoever is counting reports kept aside; what arrives after sees the cards they came for."""
     await connection.execute(f"SELECT pg_advisory_xact_lock_shared({UNKNOWN_LOCK})")
@@ -143,7 +138,8 @@ async def known_reports(
     connection: Connection, gateways: Sequence[int], report_ids: Sequence[str]
 ) -> list[asyncpg.Record]:
     """The reports already kept under these identities, with the `place` of the identity asked for."""
-    return await connection.fetch(_KNOWN_REPORTS, gateways, report_ids)
+    found: list[asyncpg.Record] = await connection.fetch(_KNOWN_REPORTS, gateways, report_ids)
+    return found
 
 
 def known_row(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
@@ -196,9 +192,7 @@ async def keep_aside(
     await connection.execute(_KEEP_ASIDE, tenants, iccids, gateways, report_ids, instants, amounts, now)
 
 
-async def add_to_cycles(
-    connection: Connection, deltas: Sequence[tuple[int, int, int, Delta]]
-) -> list[tuple[int, int]]:
+async def add_to_cycles(connection: Connection, deltas: Sequence[tuple[int, int, int, Delta]]) -> list[tuple[int, int]]:
     """Add (card, cycle, day, delta) to the counters, at most one per card and cycle, sorted.
 
     Cards and pools that must be looked at are queued in `usage_checks`. Gives the (card, cycle) whose carrier's figures

@@ -10,6 +10,8 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRows
+from app.db.bulk import BulkRows
+from app.db.event_feed import EventFeed
 from app.db.events import EventRows
 from app.db.idempotency import IdempotencyRows
 from app.db.inbox import InboxRows
@@ -17,6 +19,7 @@ from app.db.ledger import LedgerRows
 from app.db.operations import OperationRows
 from app.db.plans import PlanRows
 from app.db.sims import SimRows
+from app.db.webhooks import WebhookRows
 
 
 class UnitOfWork:
@@ -24,13 +27,16 @@ class UnitOfWork:
 
     connection: AsyncConnection
     access: AccessRows
+    bulk: BulkRows
     events: EventRows
+    feed: EventFeed
     idempotency: IdempotencyRows
     inbox: InboxRows
     ledger: LedgerRows
     operations: OperationRows
     plans: PlanRows
     sims: SimRows
+    webhooks: WebhookRows
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -39,13 +45,16 @@ class UnitOfWork:
     async def __aenter__(self) -> Self:
         self.connection = await self._stack.enter_async_context(self._engine.connect())
         self.access = AccessRows(self.connection)
+        self.bulk = BulkRows(self.connection)
         self.events = EventRows(self.connection)
+        self.feed = EventFeed(self.connection)
         self.idempotency = IdempotencyRows(self.connection)
         self.inbox = InboxRows(self.connection)
         self.ledger = LedgerRows(self.connection)
         self.operations = OperationRows(self.connection)
         self.plans = PlanRows(self.connection)
         self.sims = SimRows(self.connection)
+        self.webhooks = WebhookRows(self.connection)
         return self
 
     async def __aexit__(

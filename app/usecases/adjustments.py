@@ -7,15 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from app.db.events import EventRow
-from app.db.ingest import Connection
-from app.db.outbox import put_events
 from app.usecases.ids import new_id
 
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
-async def tell_adjusted(connection: Connection, before: Counters, after: Counters, now: datetime, *, cause: str) -> int:
-    """Tell every closed cycle whose used is another than before; gives how many."""
+def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) -> list[EventRow]:
+    """An event for every closed cycle whose used is another than before."""
     events = []
     for pair, row in after.items():
         was = before[pair]["used"] if pair in before else 0
@@ -41,5 +39,4 @@ async def tell_adjusted(connection: Connection, before: Counters, after: Counter
                 },
             )
         )
-    await put_events(connection, events)
-    return len(events)
+    return events

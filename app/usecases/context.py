@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,9 +11,11 @@ import asyncpg
 
 from app.carriers.account import Account
 from app.carriers.base import CarrierClient
+from app.carriers.inbound import Push, Received
 from app.clock import OffsetClock
 from app.db.uow import Work
 from app.domain.workday_port import WorkdayCalendar
+from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
 
 
@@ -28,6 +30,7 @@ class Context:
     clients: Mapping[str, CarrierClient]
     workdays: WorkdayCalendar
     telemetry: Telemetry
+    webhooks: WebhookSender
     lease: timedelta
     window: timedelta
     sandbox: bool

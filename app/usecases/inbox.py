@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from app.carriers.base import SimRef
 from app.carriers.errors import CarrierError
+from app.carriers.inbound import Push, Received
 from app.db.inbox import InboxRow
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
@@ -16,12 +18,25 @@ from app.usecases.context import Context
 CHUNK = 100
 
 
-async def store_notice(ctx: Context, row: InboxRow) -> bool:
-    """Keep a notice; True where it is new."""
+async def store_push(ctx: Context, account: str, push: Push) -> Received:
+    """Keep a carrier's push; what to answer it with. Raises `NotAuthentic`, `CarrierProtocolError`."""
+    received = ctx.receive(account, push)
+    notice = received.notice
+    row = InboxRow(
+        account=account,
+        external_id=notice.external_id,
+        protocol=ctx.accounts[account].protocols[0].protocol.value,
+        kind=notice.kind.value,
+        payload=json.dumps(dict(notice.payload)),
+        received_at=ctx.now(),
+        iccid=notice.iccid,
+        msisdn=notice.msisdn,
+        reference=notice.reference,
+    )
     async with ctx.work() as work:
-        new = await work.inbox.put(row)
+        await work.inbox.put(row)
         await work.commit()
-    return new
+    return received
 
 
 async def follow_up(ctx: Context) -> int:

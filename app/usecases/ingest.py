@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 
 from app.clock import monotonic
 from app.db import ingest as rows
+from app.db import unknown_reports as aside
+from app.db.mapping import SimRecord
 from app.db.partitions import make_leaves
+from app.db.uow import UnitOfWork
+from app.domain.identifiers import iccid_twin
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
 from app.usecases.report_batch import Batch, StaleCards
-from app.usecases.report_cards import CardBook
+from app.usecases.report_cards import CALENDAR_MASK, CardBook
+from app.usecases.report_counting import Counted, count
 from app.usecases.reports import Report, Submission, Tally
 
 COMMITTERS = 2
@@ -164,9 +169,9 @@ class Ingest:
             "rejected": len(tally.rejected) + rejected,
             "late": tally.late,
         }
-        for result, count in counted.items():
-            if count:
-                telemetry.usage_reports.labels(result).inc(count)
+        for result, number in counted.items():
+            if number:
+                telemetry.usage_reports.labels(result).inc(number)
 
 
 LEAVES_BEFORE = timedelta(days=220)
@@ -176,3 +181,35 @@ LEAVES_AFTER = timedelta(days=40)
 async def prepare_leaves(connection: rows.Connection, now: datetime) -> list[str]:
     """Make the leaves that reports accepted from now until the next housekeeping may fall into."""
     return await make_leaves(connection, now - LEAVES_BEFORE, now + LEAVES_AFTER)
+
+
+async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mapping[str, int]) -> int:
+    """Count the reports kept aside for cards that arrive with this transaction (ids by ICCID); gives how many.
+
+    Call it last: until the commit, ingest of unknown cards waits.
+    """
+    forms = {form: sim_id for iccid, sim_id in ids.items() for form in (iccid, iccid_twin(iccid)) if form is not None}
+    if not forms:
+        return 0
+    connection = await aside.driver(work)
+    reports = await aside.waiting(connection, tenant, forms)
+    if not reports:
+        return 0
+    await aside.name_cards(connection, reports)
+    book, iccid_of = CardBook(ctx), {sim_id: iccid for iccid, sim_id in ids.items()}
+    await book.learn(connection, tenant, sorted({iccid_of[row["sim_id"]] for row in reports}))
+    known, tables = book.of(tenant), book.tables(ctx.now())
+    counted = []
+    for row in reports:
+        card, second = known[iccid_of[row["sim_id"]]], row["at"].timestamp()
+        key = tables[card & CALENDAR_MASK].key(second)
+        if key:
+            counted.append(Counted(card, key, second, row["bytes"]))
+    await work.events.add(await count(connection, book, counted, ctx.now()))
+    return len(reports)
+
+
+async def release_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
+    """A mistaken card leaves with this transaction: what was reported for it waits for it to come back."""
+    connection = await aside.driver(work)
+    await aside.release(connection, record.tenant, record.id, record.sim.iccid, ctx.now())

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from app.db import figures
 from app.db import ingest as rows
-from app.domain.cycles import cycle_named, end_instant, start_instant
+from app.db.outbox import put_events
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin, parse_iccid
 from app.domain.vocabulary import Carrier
-from app.usecases.adjustments import tell_adjusted
 from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook
-from app.usecases.report_days import CLOSED, DAY_BITS, KEY_BITS, parts
+from app.usecases.report_counting import Counted, count
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 HOME = "Asia/Shanghai"
@@ -114,7 +112,8 @@ class Batch:
         await rows.copy_reports(self._connection, [_binary(row) for row in new])
         await self._widen(new, marks)
         await self._keep_aside([row for row in new if row.card is None])
-        await self._count([row for row in new if row.card is not None])
+        counted = [Counted(row.card, row.key, row.second, row.amount) for row in new if row.card is not None]
+        await put_events(self._connection, await count(self._connection, self._cards, counted, self._now))
 
     async def _ask_again(self) -> None:
         """Look the unknown cards up once more, now that none can arrive before this batch is committed."""
@@ -196,46 +195,6 @@ class Batch:
                 self._now,
             )
 
-    async def _count(self, new: Sequence[Row]) -> None:
-        """Add to the counters: closed cycles first, then the running ones, each sorted by card and cycle."""
-        sums: dict[int, rows.Delta] = {}
-        calendars: dict[int, int] = {}
-        for row in new:
-            card = row.card or 0
-            place = (card >> CALENDAR_BITS) << KEY_BITS | row.key
-            delta = sums.get(place)
-            if delta is None:
-                sums[place] = rows.Delta(row.amount, row.second, row.second)
-                calendars[card >> CALENDAR_BITS] = card
-            else:
-                delta.bytes += row.amount
-                delta.first = min(delta.first, row.second)
-                delta.last = max(delta.last, row.second)
-        places = sorted(sums)
-        closed = [place for place in places if place & CLOSED]
-        if closed:
-            pairs = sorted({(place >> KEY_BITS, parts(place)[0]) for place in closed})
-            before = await figures.used_in(self._connection, pairs)
-            await self._add(closed, sums, calendars)
-            after = await figures.used_in(self._connection, pairs)
-            await tell_adjusted(self._connection, before, after, self._now, cause="late_report")
-        await self._add([place for place in places if not place & CLOSED], sums, calendars)
-
-    async def _add(self, places: Sequence[int], sums: dict[int, rows.Delta], calendars: dict[int, int]) -> None:
-        split: set[tuple[int, int]] = set()
-        for chosen in _rounds(places):
-            deltas = [(place >> KEY_BITS, *parts(place), sums[place]) for place in chosen]
-            split.update(await rows.add_to_cycles(self._connection, deltas))
-        spans = [self._span(sim_id, cycle, calendars[sim_id]) for sim_id, cycle in sorted(split)]
-        await figures.recount(self._connection, spans)
-
-    def _span(self, sim_id: int, number: int, card: int) -> figures.Span:
-        carrier, zone = self._cards.calendar(card)
-        cycle = cycle_named(carrier, f"{number // 100:04d}-{number % 100:02d}")
-        return figures.Span(
-            sim_id=sim_id, cycle=number, opens=start_instant(cycle, zone), closes=end_instant(cycle, zone)
-        )
-
 
 def _out_of_time(index: int, *, too_old: bool) -> Rejected:
     if too_old:
@@ -278,15 +237,3 @@ def _binary(row: Row) -> bytes:
     if row.card is None:
         return rows.named_row(row.iccid or "", row.second, row.amount, row.gateway, row.report_id)
     return rows.known_row(row.card >> CALENDAR_BITS, row.second, row.amount, row.gateway, row.report_id)
-
-
-def _rounds(places: Sequence[int]) -> Iterator[list[int]]:
-    """The places in rounds, none of which has two days of one card's cycle; all stay sorted."""
-    while places:
-        chosen: list[int] = []
-        later: list[int] = []
-        for place in places:
-            same = bool(chosen) and chosen[-1] >> DAY_BITS == place >> DAY_BITS
-            (later if same else chosen).append(place)
-        yield chosen
-        places = later

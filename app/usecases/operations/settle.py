@@ -15,6 +15,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation import steps_of
 from app.domain.service_levels import RESET_PAUSE
+from app.domain.settlement import Settled
 from app.domain.settlement import settle as settled_sim
 from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
@@ -134,10 +135,8 @@ def apply(
 ) -> SimRecord:
     """What a succeeded operation does to its card (LC-14, LC-16, ST-24), with timeline and events."""
     on = now.astimezone(ctx.zone(record.account)).date()
-    sim, _ = settled_sim(
-        record.sim,
-        operation.kind,
-        operation.arguments,
+    done = Settled(
+        arguments=operation.arguments,
         at=now,
         on=on,
         carrier_activated_on=activated_on,
@@ -145,6 +144,7 @@ def apply(
         channel=operation.channel,
         source=operation.source,
     )
+    sim, _ = settled_sim(record.sim, operation.kind, done)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,

@@ -1,0 +1,133 @@
+"""Lists and counts of cards: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import asyncpg
+
+SUMMARIES: Mapping[str, str] = {
+    "carrier": "s.carrier",
+    "state": "s.state",
+    "plan": "s.plan",
+    "pool": "s.pool",
+    "hold": "h.hold",
+}
+"""What `summary?by=` may count by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimFilter:
+    """The filters of the list of cards; None = not asked. `cycles` is the current cycle (yyyymm) of each carrier."""
+
+    state: str | None = None
+    carrier: str | None = None
+    account: str | None = None
+    pool: str | None = None
+    plan: str | None = None
+    order: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    hold: str | None = None
+    expires_before: date | None = None
+    usage_pct_gte: int | None = None
+    q: str | None = None
+    msisdn: str | None = None
+    imsi: str | None = None
+    device_serial: str | None = None
+    cycles: Mapping[str, int] = field(default_factory=dict)
+
+
+_EQUALS = ("state", "carrier", "account", "pool", "plan", "msisdn", "imsi", "device_serial")
+
+
+class _Clauses:
+    """Collects conditions and their arguments; every value travels as an argument."""
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - whatever PostgreSQL takes
+        self.arguments = list(arguments)
+        self.conditions = ["s.tenant = $1"]
+
+    def add(self, condition: str, value: Any) -> None:  # noqa: ANN401 - whatever PostgreSQL takes
+        self.arguments.append(value)
+        self.conditions.append(condition.replace("?", f"${len(self.arguments)}"))
+
+    @property
+    def where(self) -> str:
+        return " AND ".join(self.conditions)
+
+
+def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
+    """The WHERE of a filter over `sims s`, and its arguments from `$1` on."""
+    clauses = _Clauses(tenant)
+    for name in _EQUALS:
+        value = getattr(wanted, name)
+        if value is not None:
+            clauses.add(f"s.{name} = ?", value)
+    if wanted.order is not None:
+        clauses.add("s.order_id = ?", wanted.order)
+    if wanted.tags:
+        clauses.add("s.tags @> ?::jsonb", dict(wanted.tags))
+    if wanted.hold is not None:
+        clauses.add("s.holds @> ?::jsonb", [{"code": wanted.hold}])
+    if wanted.expires_before is not None:
+        clauses.add("s.expires_on < ?", wanted.expires_before)
+    if wanted.q is not None:
+        escaped = wanted.q.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        clauses.add("(s.iccid LIKE ? OR s.msisdn LIKE ? OR s.imsi LIKE ? OR s.device_serial LIKE ?)", escaped)
+    if wanted.usage_pct_gte is not None:
+        clauses.add("s.id IN (" + _used_share(wanted.cycles) + ")", wanted.usage_pct_gte)
+    return clauses.where, clauses.arguments
+
+
+def _used_share(cycles: Mapping[str, int]) -> str:
+    current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
+    return (
+        "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
+        " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
+        f" WHERE u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
+        " AND (coalesce(c.figures, 0) + c.reported_since) * 100 >= ? * (p.allowance + c.addons)"
+    )
+
+
+async def page_ids(
+    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
+) -> list[int]:
+    """Row ids of a page of cards, after an id: a keyset that is stable while rows change."""
+    where, arguments = where_of(tenant, wanted)
+    place = len(arguments) + 1
+    rows = await pool.fetch(
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${place} ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
+        *arguments,
+        after,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter) -> int:
+    """How many cards a filter finds."""
+    where, arguments = where_of(tenant, wanted)
+    return int(await pool.fetchval(f"SELECT count(*) FROM sims s WHERE {where}", *arguments))  # noqa: S608 - ours
+
+
+async def summary(
+    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, by: list[str]
+) -> list[dict[str, Any]]:
+    """Counts of cards by the columns asked for; by hold, a card counts under each of its holds."""
+    where, arguments = where_of(tenant, wanted)
+    columns = ", ".join(f"{SUMMARIES[name]} AS {name}" for name in by)
+    holds = (
+        " LEFT JOIN LATERAL (SELECT e ->> 'code' AS hold FROM jsonb_array_elements(s.holds) e) h ON true"
+        if "hold" in by
+        else ""
+    )
+    places = ", ".join(str(index + 1) for index in range(len(by)))
+    rows = await pool.fetch(
+        f"SELECT {columns}, count(*) AS count FROM sims s{holds} WHERE {where}"  # noqa: S608 - names are ours
+        f" GROUP BY {places} ORDER BY {places}",
+        *arguments,
+    )
+    return [dict(row) for row in rows]

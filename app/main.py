@@ -1,0 +1,71 @@
+"""`create_app`: routes, problem handlers and the two things that surround every request. Nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.container import Container
+from app.routers import (
+    actions,
+    admin,
+    bulk,
+    calendar,
+    callbacks,
+    health,
+    imports,
+    operations,
+    pools,
+    sims,
+    usage,
+    webhooks,
+)
+from app.routers.around import AroundRequests
+from app.routers.deps import KeyRing
+from app.routers.problems import add_problem_handlers
+
+DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
+
+Accepted is not done: an action answers 202 with an operation, which is polled, or told of by webhook.
+Every refusal names its rule and what can be done about it."""
+
+ROUTERS = (
+    health.router,
+    imports.router,
+    sims.router,
+    usage.router,
+    operations.router,
+    bulk.router,
+    pools.router,
+    calendar.router,
+    webhooks.router,
+    callbacks.router,
+    admin.router,
+    actions.router,
+)
+"""In order of matching: what names a path exactly comes before what takes any word."""
+
+Advance = Callable[[datetime], Awaitable[dict[str, Any]]]
+
+
+def create_app(
+    container: Container, *, advance: Advance | None = None, sandbox_answers: Callable[[], Awaitable[bool]] | None = None
+) -> FastAPI:
+    """The API over an open container. `advance` moves the one clock, where this process can."""
+    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, redoc_url=None)
+    app.state.container = container
+    app.state.keys = KeyRing()
+    app.state.advance = advance
+    app.state.sandbox_answers = sandbox_answers or _nobody_asked
+    for router in ROUTERS:
+        app.include_router(router)
+    add_problem_handlers(app)
+    app.add_middleware(AroundRequests, telemetry=container.context.telemetry)
+    return app
+
+
+async def _nobody_asked() -> bool:
+    return True

@@ -1,0 +1,145 @@
+"""For those who run the gateway: tenants, keys, accounts, jobs, the audit trail, the one clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.db.uow import UnitOfWork
+from app.domain.errors import Malformed
+from app.usecases.access import create_key, create_tenant
+from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
+from app.usecases.durations import parse_duration
+from app.usecases.errors import Conflict, Fault, InvalidArgument
+from app.usecases.once import Answer, once
+
+from .actions import answered, instant_of
+from .deps import Admin, Ctx, Paged, json_object, once_key, trail_of
+from .respond import encoded, json_response
+
+router = APIRouter(prefix="/v1/admin", tags=["admin"])
+
+
+@router.get("/tenants")
+async def tenants(ctx: Ctx, caller: Admin) -> Response:
+    """Every tenant."""
+    async with ctx.work() as work:
+        known = await work.access.tenants()
+    return json_response({"items": [{"id": tenant} for tenant in known], "next_cursor": None})
+
+
+@router.post("/tenants", status_code=201)
+async def tenants_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
+    """Add a tenant."""
+    body, given = await json_object(request)
+    tenant = _text(given, "id")
+
+    async def act(work: UnitOfWork) -> Answer:
+        if not await create_tenant(ctx, work, tenant, actor=caller.name):
+            raise Conflict("ALREADY_EXISTS", "there is such a tenant")
+        return Answer(status=201, body=encoded({"id": tenant}), headers={})
+
+    return answered(await once(ctx, once_key(request, caller, body), act))
+
+
+@router.post("/keys", status_code=201)
+async def keys_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
+    """Add a key of a tenant; its secret is shown this once."""
+    _, given = await json_object(request)
+    scopes, networks = _texts(given, "scopes"), _texts(given, "networks")
+    async with ctx.work() as work:
+        key_id, secret = await create_key(
+            ctx,
+            work,
+            tenant=_text(given, "tenant") if "tenant" in given else caller.tenant,
+            scopes=scopes,
+            expires_at=instant_of(given.get("expires_at"), "/expires_at"),
+            networks=networks,
+            actor=caller.name,
+        )
+        await work.commit()
+    return json_response({"id": str(key_id), "key": secret}, status=201, headers={"Cache-Control": "no-store"})
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument([Fault(code="REQUIRED", detail="a text", pointer=f"/{name}")])
+    return value
+
+
+def _texts(given: dict[str, Any], name: str) -> list[str]:
+    value = given.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidArgument([Fault(code="WRONG_TYPE", detail="a list of texts", pointer=f"/{name}")])
+    return value
+
+
+@router.get("/accounts")
+async def accounts(ctx: Ctx, caller: Admin) -> Response:
+    """Every carrier account and how it stands."""
+    return json_response({"items": await accounts_shown(ctx), "next_cursor": None})
+
+
+@router.post("/accounts/{account}/{act}")
+async def account_act(request: Request, account: str, act: str, ctx: Ctx, caller: Admin) -> Response:
+    """Pause or resume an account, or release its brake (ST-25)."""
+    acts = {"pause": pause_account, "resume": resume_account, "release-brake": release_brake}
+    if act not in acts:
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=f"one of {', '.join(acts)}", pointer="path:act")])
+    trail = trail_of(request, caller)
+    shown = await acts[act](ctx, account, actor=trail.actor, reason=trail.reason)
+    return json_response(shown)
+
+
+@router.get("/jobs")
+async def jobs(ctx: Ctx, caller: Admin, page: Paged) -> Response:
+    """The latest runs of every job."""
+    return json_response({"items": await runs_shown(ctx, page.limit), "next_cursor": None})
+
+
+@router.get("/audit")
+async def audit(ctx: Ctx, caller: Admin, page: Paged) -> Response:
+    """Who changed what, newest first, of the tenant acted for."""
+    before = int(page.after) if page.after is not None else None
+    items = await audit_shown(ctx, caller.tenant, before=before, limit=page.limit)
+    cursor = page.next_cursor(items[-1]["id"] if len(items) == page.limit else None)
+    return json_response({"items": items, "next_cursor": cursor})
+
+
+@router.get("/clock")
+async def clock(ctx: Ctx, caller: Admin) -> Response:
+    """What time it is for the gateway."""
+    return json_response({"now": ctx.now().isoformat(), "sandbox": ctx.sandbox})
+
+
+@router.post("/clock")
+async def clock_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
+    """Move gateway and sandbox together, forwards; everything that falls due in between is done in order."""
+    _, given = await json_object(request)
+    if not ctx.sandbox:
+        raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
+    target = _target(given, ctx.now())
+    if target < ctx.now():
+        raise InvalidArgument([Fault(code="BACKWARDS", detail="the clock only moves forwards", pointer="/now")])
+    advance = request.app.state.advance
+    if advance is None:
+        raise Conflict("NOT_HERE", "this process has no scheduler; ask one started by simgate run")
+    return json_response(await advance(target))
+
+
+def _target(given: dict[str, Any], now: datetime) -> datetime:
+    if isinstance(given.get("advance"), str) and set(given) == {"advance"}:
+        try:
+            return now + parse_duration(given["advance"])
+        except Malformed as wrong:
+            raise InvalidArgument([Fault(code=wrong.code, detail=wrong.detail, pointer="/advance")]) from None
+        except OverflowError:
+            raise InvalidArgument([Fault(code="TOO_FAR", detail="beyond the calendar", pointer="/advance")]) from None
+    target = instant_of(given.get("now"), "/now")
+    if target is None or set(given) != {"now"}:
+        raise InvalidArgument([Fault(code="REQUIRED", detail='{"advance": "P31D"} or {"now": …}', pointer="/")])
+    return target

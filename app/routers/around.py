@@ -1,0 +1,74 @@
+"""What surrounds every request: a correlation id in and out, and one count and one time per route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.clock import monotonic
+from app.telemetry import Telemetry, correlation_id
+
+_ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+UNMATCHED = "unmatched"
+
+
+class AroundRequests:
+    """Plain ASGI middleware; a label is a route's path with its parameters' names, never their values."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._known: dict[tuple[str, str, int], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = _correlation(scope)
+        token = correlation_id.set(given.decode())
+        begun = monotonic()
+        status = 500
+
+        async def told(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", given)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            correlation_id.reset(token)
+            self._count(scope, status, monotonic() - begun)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = _route(scope)
+        key = (scope["method"], route, status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (
+                self._telemetry.http_requests.labels(scope["method"], route, str(status)),
+                self._telemetry.http_request_seconds.labels(route),
+            )
+        known[0].inc()
+        known[1].observe(seconds)
+
+
+def _correlation(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-correlation-id" and _ACCEPTED.fullmatch(value):
+            return bytes(value)
+    return uuid4().hex.encode()
+
+
+def _route(scope: MutableMapping[str, Any]) -> str:
+    """The whole path pattern of the route that answered; FastAPI keeps it beside the route since routers nest."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else UNMATCHED

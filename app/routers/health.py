@@ -1,0 +1,38 @@
+"""Whether the process lives, whether it is ready, and what it counts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from app.usecases.readiness import readiness
+
+from .deps import authorize, container_of, context_of
+from .respond import json_response
+
+router = APIRouter(tags=["operating"])
+VERSION = "0.1.0"
+
+
+@router.get("/livez")
+async def livez(request: Request) -> Response:
+    """The process lives; no I/O."""
+    return json_response({"status": "ok", "version": VERSION, "commit": container_of(request).settings.commit})
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Ready: migrations are current, the sandbox (if ours) answers, the first import is done."""
+    checks = await readiness(context_of(request), request.app.state.sandbox_answers)
+    ready = all(check == "ok" for check in checks.values())
+    return json_response({"status": "ready" if ready else "not_ready", "checks": checks}, status=200 if ready else 503)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Prometheus' exposition text."""
+    container = container_of(request)
+    if not container.metrics_open:
+        await authorize(request, "admin")
+    return Response(container.context.telemetry.render(), media_type=CONTENT_TYPE_LATEST)

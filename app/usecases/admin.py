@@ -1,0 +1,81 @@
+"""How the gateway stands, for those who run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.db.access import AuditRow
+from app.usecases.access import DEFAULT_TENANT
+from app.usecases.context import Context
+from app.usecases.errors import NotFound
+
+
+async def accounts_shown(ctx: Context) -> list[dict[str, Any]]:
+    """Every configured account: carrier, zone, protocols, paused or not, brake released when."""
+    async with ctx.work() as work:
+        states = await work.ledger.account_states()
+    return [_shown(ctx, code, states.get(code)) for code in ctx.accounts]
+
+
+def _shown(ctx: Context, code: str, state: dict[str, Any] | None) -> dict[str, Any]:
+    account = ctx.accounts[code]
+    paused = state["paused_at"] if state else None
+    released = state["brake_released_at"] if state else None
+    return {
+        "account": code,
+        "carrier": account.carrier.value,
+        "zone": account.zone,
+        "sandbox": account.is_sandbox,
+        "tenants": list(account.tenants),
+        "protocols": [protocol.protocol.value for protocol in account.protocols],
+        "paused_at": paused.isoformat() if paused else None,
+        "brake_released_at": released.isoformat() if released else None,
+    }
+
+
+async def pause_account(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
+    """Nothing more is sent for this account until it is resumed; what was accepted waits. Raises `NotFound`."""
+    return await _set(ctx, account, actor, reason, "account.paused", paused_at=ctx.now())
+
+
+async def resume_account(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
+    """The account is worked again. Raises `NotFound`."""
+    return await _set(ctx, account, actor, reason, "account.resumed", paused_at=None)
+
+
+async def release_brake(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
+    """A person lets the stops that wait behind the brake go on (ST-25). Raises `NotFound`."""
+    return await _set(ctx, account, actor, reason, "account.brake_released", brake_released_at=ctx.now())
+
+
+async def _set(  # noqa: PLR0913 - one change with its audit
+    ctx: Context, account: str, actor: str, reason: str | None, action: str, **columns: Any  # noqa: ANN401
+) -> dict[str, Any]:
+    if account not in ctx.accounts:
+        raise NotFound("account")
+    async with ctx.work() as work:
+        await work.ledger.set_account(account, **columns)
+        row = AuditRow(
+            tenant=DEFAULT_TENANT, at=ctx.now(), actor=actor, action=action, subject=account, reason=reason
+        )
+        await work.access.note([row])
+        states = await work.ledger.account_states()
+        await work.commit()
+    return _shown(ctx, account, states.get(account))
+
+
+async def runs_shown(ctx: Context, limit: int) -> list[dict[str, Any]]:
+    """The latest job runs with their reports."""
+    async with ctx.work() as work:
+        runs = await work.ledger.runs(limit)
+    return [
+        run | {name: run[name].isoformat() if run[name] else None for name in ("slot", "started_at", "finished_at")}
+        for run in runs
+    ]
+
+
+async def audit_shown(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """The audit trail of a tenant, newest first."""
+    async with ctx.work() as work:
+        rows = await work.access.trail(tenant, before=before, limit=limit)
+    return [row | {"at": row["at"].isoformat()} for row in rows]

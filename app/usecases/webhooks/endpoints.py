@@ -1,0 +1,193 @@
+"""Receivers of a tenant: add, change, rotate the secret, test. A secret is told once, when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.access import AuditRow
+from app.db.events import EventRow
+from app.db.uow import UnitOfWork
+from app.db.webhooks import EndpointRow
+from app.domain.notices import OLD_SECRET_LIVES
+from app.outbound.guard import TargetRefused
+from app.outbound.signature import new_secret
+from app.usecases.context import Context
+from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.ids import new_id
+
+TEST_TYPE = "webhook.test"
+MOST_TYPES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedEndpoint:
+    """What a caller asks for. `types` empty: all; an entry may end in `.*`."""
+
+    url: str
+    types: tuple[str, ...] = ()
+    description: str | None = None
+
+
+def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
+    """An endpoint as callers see it; the secret only where it has just been made."""
+    seen: dict[str, Any] = {
+        "id": str(endpoint.id),
+        "url": endpoint.url,
+        "types": list(endpoint.types),
+        "description": endpoint.description,
+        "enabled": endpoint.enabled,
+        "disabled_because": endpoint.disabled_because,
+        "old_secret_until": endpoint.old_secret_until.isoformat() if endpoint.old_secret_until else None,
+        "created_at": endpoint.created_at.isoformat(),
+    }
+    return seen | {"secret": secret} if secret is not None else seen
+
+
+async def permit(ctx: Context, wanted: WantedEndpoint) -> None:
+    """Judge the target and the types before a transaction is open. Raises `InvalidArgument`."""
+    faults = [*await _url_faults(ctx, wanted.url), *_type_faults(wanted.types)]
+    if faults:
+        raise InvalidArgument(faults)
+
+
+async def _url_faults(ctx: Context, url: str) -> list[Fault]:
+    try:
+        await ctx.webhooks.permit(url)
+    except TargetRefused as refused:
+        return [Fault(pointer="/url", code="TARGET_REFUSED", detail=str(refused))]
+    return []
+
+
+def _type_faults(types: Sequence[str]) -> list[Fault]:
+    if len(types) > MOST_TYPES:
+        return [Fault(pointer="/types", code="TOO_MANY", detail=f"at most {MOST_TYPES} types")]
+    return [
+        Fault(pointer=f"/types/{index}", code="TYPE_MALFORMED", detail="a type is noun.participle, or noun.*")
+        for index, name in enumerate(types)
+        if not _is_type(name)
+    ]
+
+
+def _is_type(name: str) -> bool:
+    noun, _, rest = name.partition(".")
+    words = (noun, rest) if rest != "*" else (noun,)
+    return all(word and word.replace("_", "a").isalpha() and word.islower() and word.isascii() for word in words)
+
+
+async def create(
+    ctx: Context, work: UnitOfWork, tenant: str, wanted: WantedEndpoint, *, actor: str
+) -> tuple[EndpointRow, str]:
+    """Add a permitted endpoint; gives it with its secret, told this once."""
+    now = ctx.now()
+    secret = new_secret()
+    endpoint = EndpointRow(
+        id=new_id(now),
+        tenant=tenant,
+        url=wanted.url,
+        types=tuple(dict.fromkeys(wanted.types)),
+        description=wanted.description,
+        secret=secret,
+        old_secret=None,
+        old_secret_until=None,
+        enabled=True,
+        disabled_because=None,
+        created_at=now,
+    )
+    await work.webhooks.add_endpoint(endpoint)
+    await work.access.note([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    return endpoint, secret
+
+
+async def find(work: UnitOfWork, tenant: str, endpoint_id: UUID, *, for_update: bool = False) -> EndpointRow:
+    """One endpoint. Raises `NotFound`."""
+    endpoint = await work.webhooks.endpoint(tenant, endpoint_id, for_update=for_update)
+    if endpoint is None:
+        raise NotFound("webhook")
+    return endpoint
+
+
+async def change(
+    ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str
+) -> EndpointRow:
+    """Change `url`, `types`, `description` or `enabled`. Enabled again, it is told what happens from then on."""
+    before = await find(work, tenant, endpoint_id, for_update=True)
+    if columns.get("enabled") is True and not before.enabled:
+        columns = columns | {"disabled_because": None}
+        await work.webhooks.skip_to_now(endpoint_id)
+    if columns.get("enabled") is False and before.enabled:
+        columns = columns | {"disabled_because": "by a caller"}
+    if columns:
+        stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
+        await work.webhooks.change_endpoint(endpoint_id, **stored)
+    after = replace(before, **columns)
+    await work.access.note([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    return after
+
+
+async def delete(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str) -> None:
+    """Forget an endpoint and its deliveries. Raises `NotFound`."""
+    endpoint = await find(work, tenant, endpoint_id, for_update=True)
+    await work.webhooks.delete_endpoint(endpoint_id)
+    await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+
+
+async def rotate(
+    ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str
+) -> tuple[EndpointRow, str]:
+    """A new secret; the old one signs beside it for a day. Raises `NotFound`, `Conflict` while two are live already."""
+    before = await find(work, tenant, endpoint_id, for_update=True)
+    now = ctx.now()
+    if before.old_secret_until is not None and before.old_secret_until > now:
+        raise Conflict(
+            "ROTATION_IN_PROGRESS",
+            "two secrets are live already; the older one would stop signing before its time",
+            earliest_retry_at=before.old_secret_until.isoformat(),
+        )
+    secret = new_secret()
+    until: datetime = now + OLD_SECRET_LIVES
+    columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
+    await work.webhooks.change_endpoint(endpoint_id, **columns)
+    after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
+    await work.access.note([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    return after, secret
+
+
+async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -> int:
+    """Put a test event in line for this endpoint alone; gives the delivery's id. Raises `NotFound`."""
+    await find(work, tenant, endpoint_id)
+    now = ctx.now()
+    event = EventRow(
+        event_id=new_id(now),
+        tenant=tenant,
+        type=TEST_TYPE,
+        source=f"/v1/webhooks/{endpoint_id}",
+        took_effect_at=now,
+        known_at=now,
+        data={"known_at": now.isoformat(), "webhook": str(endpoint_id)},
+    )
+    await work.events.add([event])
+    return await work.webhooks.deliver_event(endpoint_id, event.event_id, now)
+
+
+def _audit(
+    ctx: Context,
+    endpoint: EndpointRow,
+    actor: str,
+    action: str,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> AuditRow:
+    return AuditRow(
+        tenant=endpoint.tenant,
+        at=ctx.now(),
+        actor=actor,
+        action=f"webhook.{action}",
+        subject=str(endpoint.id),
+        before=before,
+        after=after,
+    )

@@ -1,0 +1,63 @@
+"""The delivery log of an endpoint: read it, send one event again, send a period again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.uow import UnitOfWork
+from app.usecases.context import Context
+from app.usecases.errors import NotFound
+from app.usecases.webhooks.endpoints import find
+
+STATUSES = ("pending", "delivered", "failed")
+_INSTANTS = ("next_attempt_at", "created_at", "attempted_at", "settled_at")
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One delivery as callers see it; `next_attempt_at` only where there will be one."""
+    instants = {name: row[name].isoformat() if row[name] else None for name in _INSTANTS}
+    if row["status"] != "pending":
+        instants["next_attempt_at"] = None
+    return {
+        "id": str(row["id"]),
+        "event": {
+            "id": str(row["event_id"]) if row["event_id"] else None,
+            "type": row["type"],
+            "subject": row["subject"],
+        },
+        "origin": row["origin"],
+        "status": row["status"],
+        "attempts": row["attempts"],
+        "response_status": row["response_status"],
+        "error": row["error"],
+        **instants,
+    }
+
+
+async def deliveries(
+    ctx: Context, tenant: str, endpoint_id: UUID, *, status: str | None, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """A page of the log, newest first. Raises `NotFound`."""
+    async with ctx.work() as work:
+        await find(work, tenant, endpoint_id)
+        return await work.webhooks.deliveries(endpoint_id, status=status, before=before, limit=limit)
+
+
+async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, delivery_id: int) -> int:
+    """Send the event of one delivery again, behind what waits for its card; gives the new one. Raises `NotFound`."""
+    await find(work, tenant, endpoint_id)
+    made = await work.webhooks.redeliver(endpoint_id, delivery_id, ctx.now())
+    if made is None:
+        raise NotFound("delivery")
+    return made
+
+
+async def replay(
+    ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime
+) -> int:
+    """Send every event learned of in [start, end) again, as far as the endpoint wants it; gives how many."""
+    await find(work, tenant, endpoint_id)
+    return await work.webhooks.replay(endpoint_id, start, end, ctx.now())
