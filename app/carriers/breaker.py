@@ -6,9 +6,9 @@ After the rest a few probes go through, not every caller that waits; the first t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from app.carriers.errors import CarrierUnavailable
 from app.clock import Clock
@@ -17,6 +17,14 @@ FAILURES = 5
 PROBES = 2
 REST = timedelta(seconds=15)
 LONGEST_REST = timedelta(minutes=4)
+
+
+class OnChange(Protocol):
+    """Who wants to know when the breaker opens or closes."""
+
+    def __call__(self, *, opened: bool) -> None:
+        """It opened, or it closed."""
+        ...
 
 
 class Health(StrEnum):
@@ -37,7 +45,7 @@ class Breaker:
         failures: int = FAILURES,
         probes: int = PROBES,
         rest: timedelta = REST,
-        on_change: Callable[[bool], None] | None = None,
+        on_change: OnChange | None = None,
     ) -> None:
         self._clock = clock
         self._limit = failures
@@ -101,7 +109,7 @@ class Breaker:
         self._open_until = self._clock.now() + self._rest
         self._good_probes = 0
         if newly and self._on_change:
-            self._on_change(True)
+            self._on_change(opened=True)
 
     def _close(self) -> None:
         self._open_until = None
@@ -109,4 +117,4 @@ class Breaker:
         self._good_probes = 0
         self._rest = self._first_rest
         if self._on_change:
-            self._on_change(False)
+            self._on_change(opened=False)

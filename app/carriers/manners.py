@@ -53,7 +53,7 @@ class Observer(Protocol):
         """One call ended."""
         ...
 
-    def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 (a port: the caller names nothing)
+    def breaker(self, account: str, *, opened: bool) -> None:
         """The breaker of an account opened or closed."""
         ...
 
@@ -64,7 +64,7 @@ class Unobserved:
     def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
         """Nothing is kept."""
 
-    def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001
+    def breaker(self, account: str, *, opened: bool) -> None:
         """Nothing is kept."""
 
 

@@ -1,5 +1,7 @@
 """What the clients of all protocols share: what they are opened with, and the answers of one that cannot."""
 
+# ruff: noqa: ARG002 (an interface is met; not every protocol needs all of it)
+
 from __future__ import annotations
 
 import asyncio
@@ -23,7 +25,7 @@ from app.carriers.base import (
     UsageFigure,
 )
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
-from app.carriers.transport import Explain, Sign, Transport
+from app.carriers.transport import PLAIN, Dialect, Transport
 from app.carriers.verdicts import Codes, Verdict
 from app.clock import Clock
 from app.domain.cycles import Cycle
@@ -38,7 +40,7 @@ LARGEST_SKEW_S = 60.0
 class OpenTransport(Protocol):
     """Makes the transport of a client: the client adds how it signs and how it reads an error status."""
 
-    def __call__(self, *, sign: Sign | None = None, explain: Explain | None = None) -> Transport:
+    def __call__(self, dialect: Dialect = PLAIN) -> Transport:
         """A transport to the account's base URL, under the account's manners."""
         ...
 

@@ -158,7 +158,7 @@ def instant(value: object, zone: tzinfo) -> datetime | None:
         return None
     for form in _INSTANTS:
         try:
-            moment = datetime.strptime(plain, form)
+            moment = datetime.strptime(plain, form)  # noqa: DTZ007 (the zone is added below)
             aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
             return aware.astimezone(UTC)
         except (ValueError, OverflowError):

@@ -7,13 +7,17 @@ from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from app.carriers import telecom_push
 from app.carriers.account import Account, ProtocolAccount, base_url
 from app.carriers.account_client import AccountClient
 from app.carriers.breaker import Breaker
 from app.carriers.ctcc_cmp.client import CtccCmpClient
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.desk.client import DeskClient
+from app.carriers.errors import CarrierProtocolError
 from app.carriers.gsl.client import GslClient
+from app.carriers.inbound import Push, Received, Receiver, bounded
+from app.carriers.jasper import inbound as jasper_inbound
 from app.carriers.jasper.client import JasperClient
 from app.carriers.manners import (
     CallBudget,
@@ -26,7 +30,8 @@ from app.carriers.manners import (
 )
 from app.carriers.onelink.client import OneLinkClient
 from app.carriers.protocol_client import ProtocolClient, Setup
-from app.carriers.transport import Explain, Sign, Transport, Wire
+from app.carriers.transport import PLAIN, Dialect, Transport, Wire
+from app.carriers.unicom_cmp import inbound as unicom_inbound
 from app.carriers.unicom_cmp.client import UnicomCmpClient
 from app.clock import Clock
 from app.domain.vocabulary import ProtocolName
@@ -42,6 +47,15 @@ FACTORIES: Mapping[ProtocolName, Factory] = {
     ProtocolName.GSL: GslClient.open,
     ProtocolName.DESK: DeskClient.open,
 }
+
+
+RECEIVERS: Mapping[ProtocolName, Receiver] = {
+    ProtocolName.JASPER: jasper_inbound.receive,
+    ProtocolName.UNICOM_CMP: unicom_inbound.receive,
+    ProtocolName.CTCC_CMP: telecom_push.receive,
+    ProtocolName.CTWING: telecom_push.receive,
+}
+"""The protocols that push; OneLink, GSL and the desk do not."""
 
 
 class ProtocolWithoutClient(Exception):
@@ -76,6 +90,17 @@ def build_clients(
     }
 
 
+def receive(account: Account, push: Push) -> Received:
+    """Verify and read what an account's carrier sent us. Raises: `NotAuthentic`, `CarrierProtocolError`."""
+    bounded(push)
+    for entry in account.protocols:
+        reader = RECEIVERS.get(entry.protocol)
+        received = reader(push, entry.credentials) if reader else None
+        if received is not None:
+            return received
+    raise CarrierProtocolError("a push of no shape that this account's protocols have")
+
+
 def _client(
     account: Account,
     entry: ProtocolAccount,
@@ -96,7 +121,7 @@ def _client(
         per_second=entry.settings.per_second,
     )
 
-    def open_transport(*, sign: Sign | None = None, explain: Explain | None = None) -> Transport:
+    def open_transport(dialect: Dialect = PLAIN) -> Transport:
         return Transport(
             account=account.code,
             base_url=base_url(entry, sandbox_url),
@@ -104,8 +129,7 @@ def _client(
             observer=observer,
             clock=clock,
             read_s=entry.settings.read_s,
-            sign=sign,
-            explain=explain,
+            dialect=dialect,
             wire=wire,
         )
 

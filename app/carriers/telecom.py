@@ -139,7 +139,7 @@ def stop_holds(root: Element | None, json: Object) -> tuple[CarrierHold, ...]:
 
 
 def network_cut(json: Object) -> bool | None:
-    """netBlockStatusName 未断网 or 已断网; None where it is not said."""
+    """`netBlockStatusName` 未断网 or 已断网; None where it is not said."""
     return reading.flag(json.get("netBlockStatusName"), yes=("已断网",), no=("未断网",))
 
 

@@ -75,6 +75,17 @@ Explain = Callable[[Call, Reply], CarrierError | None]
 """A protocol's own reading of an answer with an error status; None leaves it to the common table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a protocol adds to plain HTTP: how it signs, and how it reads an error status."""
+
+    sign: Sign | None = None
+    explain: Explain | None = None
+
+
+PLAIN = Dialect()
+
+
 class Transport:
     """Sends calls to one base URL. `wire` is for tests that reach an ASGI application."""
 
@@ -87,8 +98,7 @@ class Transport:
         observer: Observer,
         clock: Clock,
         read_s: float = READ_S,
-        sign: Sign | None = None,
-        explain: Explain | None = None,
+        dialect: Dialect,
         wire: Wire | None = None,
     ) -> None:
         self.skew_s: float | None = None
@@ -97,8 +107,8 @@ class Transport:
         self._manners = manners
         self._observer = observer
         self._clock = clock
-        self._sign = sign
-        self._explain = explain
+        self._sign = dialect.sign
+        self._explain = dialect.explain
         self._deadline_s = read_s + CONNECT_S
         self._http = httpx.AsyncClient(
             transport=wire,

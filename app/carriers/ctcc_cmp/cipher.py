@@ -52,7 +52,7 @@ def _blocks(text: str) -> list[bytes]:
 
 def _des(key: bytes) -> Cipher[modes.ECB]:
     moved = _equivalent_key(key)
-    return Cipher(TripleDES(moved * 3), modes.ECB())  # noqa: S305 (their format; three equal keys are single DES)
+    return Cipher(TripleDES(moved * 3), modes.ECB())  # three equal keys are single DES
 
 
 def _equivalent_key(key: bytes) -> bytes:

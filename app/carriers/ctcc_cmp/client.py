@@ -117,7 +117,7 @@ class CtccCmpClient(ProtocolClient):
         return telecom.session(judged.json, self._zone, self._clock.now())
 
     async def _try_read(self) -> str:
-        """getSIMList needs no card; a business refusal shows that user, password and signature passed too."""
+        """`getSIMList` needs no card; a business refusal shows that user, password and signature passed too."""
         try:
             await self._ask("other", QUERY, "getSIMList", None, unsigned=(("pageIndex", "1"),))
         except CarrierRejected as error:

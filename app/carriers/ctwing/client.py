@@ -23,7 +23,7 @@ from app.carriers.protocol_client import (
 )
 from app.carriers.reading import Object
 from app.carriers.telecom import Judged
-from app.carriers.transport import Call, Pairs, Transport
+from app.carriers.transport import Call, Dialect, Pairs, Transport
 from app.carriers.verdicts import Codes, NoSuchCard
 from app.domain.cycles import Cycle
 from app.domain.units import MB, ceil_div
@@ -59,12 +59,12 @@ class CtwingClient(ProtocolClient):
         # GMT in one source, local time in two [?]: a setting, default China's
         zone = ZoneInfo(str(setup.options.get("timestamp_zone", "Asia/Shanghai")))
 
-        def sign(call: Call, query: str) -> Mapping[str, str]:
+        def sign(call: Call, _query: str) -> Mapping[str, str]:
             timestamp = setup.clock.now().astimezone(zone).strftime("%Y%m%d%H%M%S")
             proof = wire.sign(secret, timestamp, call.query, call.body)
             return {"AppKey": key, "Timestamp": timestamp, "Sign": proof, "Content-Type": "application/json"}
 
-        return cls(setup, setup.open_transport(sign=sign))
+        return cls(setup, setup.open_transport(Dialect(sign)))
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
@@ -245,7 +245,7 @@ class CtwingClient(ProtocolClient):
         )
 
     async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
-        """queryCardStatus tells the reason on the older host; where this one does not answer it, an own request."""
+        """`queryCardStatus` tells the reason on the older host; where this one does not answer it, an own request."""
         judged = await if_told(self._ask("status", wire.CARD_STATUS, (("access_number", number),)))
         told = telecom.stop_holds(judged.xml, judged.json) if judged else ()
         return told or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)

@@ -3,6 +3,8 @@
 Every command returns a work order at once and is done later: minutes to two workdays.
 """
 
+# ruff: noqa: ARG002 (an interface is met; not every protocol needs all of it)
+
 from __future__ import annotations
 
 import json
@@ -26,7 +28,7 @@ from app.carriers.errors import CarrierError, CarrierRejected
 from app.carriers.gsl import wire
 from app.carriers.protocol_client import ProtocolClient, Setup, chunks, spread
 from app.carriers.reading import Object
-from app.carriers.transport import Call, Pairs, Reply, Transport
+from app.carriers.transport import Call, Dialect, Pairs, Reply, Transport
 from app.carriers.verdicts import Codes, NoSuchCard
 from app.domain.cycles import Cycle
 from app.domain.units import MB, ceil_div
@@ -85,7 +87,7 @@ class GslClient(ProtocolClient):
         def explain(call: Call, reply: Reply) -> CarrierError | None:
             return wire.explain(call, reply, codes)
 
-        return cls(setup, setup.open_transport(sign=sign, explain=explain))
+        return cls(setup, setup.open_transport(Dialect(sign, explain)))
 
     def can(self, kind: OperationKind) -> bool:
         """By the account's carrier."""

@@ -15,7 +15,7 @@ from app.carriers.errors import CarrierError
 from app.carriers.jasper import wire
 from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, spread
 from app.carriers.reading import Object
-from app.carriers.transport import Call, Pairs, Reply
+from app.carriers.transport import Call, Dialect, Pairs, Reply
 from app.carriers.verdicts import Codes, NoSuchCard
 from app.domain.cycles import Cycle
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -44,13 +44,13 @@ class JasperClient(ProtocolClient):
         proof = {"Authorization": basic(setup.credentials["username"], setup.credentials["api_key"])}
         codes: Codes = {**wire.CODES, **setup.codes}
 
-        def sign(call: Call, query: str) -> Mapping[str, str]:
+        def sign(_call: Call, _query: str) -> Mapping[str, str]:
             return proof
 
         def explain(call: Call, reply: Reply) -> CarrierError | None:
             return wire.explain(call, reply, codes)
 
-        return cls(setup, setup.open_transport(sign=sign, explain=explain))
+        return cls(setup, setup.open_transport(Dialect(sign, explain)))
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""

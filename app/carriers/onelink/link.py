@@ -32,7 +32,7 @@ class Link:
         self._tokens = TokenKeeper(setup.clock, self._fetch_token)
 
     def transid(self) -> str:
-        """appid + yyyyMMddHHmmss + 8 digits, at most 48 characters [C 4]."""
+        """`appid` + yyyyMMddHHmmss + 8 digits, at most 48 characters [C 4]."""
         moment = self._clock.now().astimezone(self._zone).strftime("%Y%m%d%H%M%S")
         return f"{self._appid}{moment}{next(self._sequence) % SEQUENCE:08d}"
 

@@ -75,7 +75,7 @@ class OneLinkReads(ProtocolClient):
         return sorted({iccid for found in lists for iccid in found})
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
-        """realNameStatus 1 = registered; no other value is published, so any other reads as not."""
+        """`realNameStatus` 1 = registered; no other value is published, so any other reads as not."""
         answers = await spread(sims, self._transport.in_flight, self._real_name_of)
         return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
 

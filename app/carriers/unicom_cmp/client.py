@@ -1,5 +1,7 @@
 """Unicom's capability gateway gwapi: one client per account (`README.md` beside this file has the quirks)."""
 
+# ruff: noqa: ARG002 (an interface is met; not every protocol needs all of it)
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -80,7 +82,7 @@ class UnicomCmpClient(ProtocolClient):
         return [figure for figures in days for figure in figures]
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
-        """realNameStatus of 50 cards a call."""
+        """`realNameStatus` of 50 cards a call."""
         terminals = await self._terminals("real_name", sims)
         told = {iccid: wire.real_named(terminal) for iccid, terminal in terminals.items()}
         return {iccid: answer for iccid, answer in told.items() if answer is not None}
@@ -142,7 +144,7 @@ class UnicomCmpClient(ProtocolClient):
         )
 
     async def _closed_usage(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
-        """totalDataVolume of a closed cycle; MB is assumed [inf]. 1074: a month that is not kept, so no figure."""
+        """`totalDataVolume` of a closed cycle; MB is assumed [inf]. 1074: a month that is not kept, so no figure."""
         data = {"iccid": sim.iccid, "billingCycle": cycle.id.replace("-", "")}
         try:
             judged = await self._ask("usage", "wsGetTerminalUsage", data)
