@@ -17,6 +17,8 @@ from app.clock import OffsetClock
 from app.db.call_budget import SharedBudget, SharedRepeatWindows
 from app.db.engine import create_engine, create_pool
 from app.db.uow import UnitOfWork
+from app.outbound.guard import networks
+from app.outbound.sender import WebhookSender
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.usecases.context import Context
@@ -72,6 +74,8 @@ async def open_container(settings: Settings, url: str, accounts: Sequence[Accoun
         budget=SharedBudget(pool, clock),
         windows=SharedRepeatWindows(pool, clock),
     )
+    sandbox = sandbox_mode(accounts)
+    webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))
     context = Context(
         work=lambda: UnitOfWork(engine),
         pool=pool,
@@ -80,14 +84,16 @@ async def open_container(settings: Settings, url: str, accounts: Sequence[Accoun
         clients=clients,
         workdays=ChineseWorkdays(),
         telemetry=telemetry,
+        webhooks=webhooks,
         lease=timedelta(seconds=settings.lease_s),
         window=timedelta(seconds=settings.verification_window_s),
-        sandbox=sandbox_mode(accounts),
+        sandbox=sandbox,
     )
     try:
         yield Container(settings=settings, context=context, engine=engine, clients=clients)
     finally:
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
+        await webhooks.close()
         await pool.close()
         await engine.dispose()
 

@@ -44,9 +44,12 @@ class EventFeed:
 
     async def ended(self) -> int:
         """Every transaction before this one has ended."""
-        return int((await self._connection.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))).scalar_one())
+        found = await self._connection.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
+        return int(found.scalar_one())
 
-    async def read(self, tenant: str, place: Place, end: int, *, types: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
+    async def read(
+        self, tenant: str, place: Place, end: int, *, types: tuple[str, ...], limit: int
+    ) -> list[dict[str, Any]]:
         """The next events of a window, in the order of their ids."""
         seen = place.seen or (0, 0)
         rows = await self._connection.execute(

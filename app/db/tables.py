@@ -215,6 +215,11 @@ operations = Table(
     Index("ix_operations_unsettled_due_at", "due_at", postgresql_where=text("settled_at IS NULL AND NOT overdue")),
     Index("ix_operations_sim_id", "sim_id", "id"),
     Index("ix_operations_tenant_id", "tenant", "id"),
+    Index(
+        "ix_operations_bulk_backlog",
+        "account",
+        postgresql_where=text("bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"),
+    ),
     Index("ix_operations_bulk_id", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
     Index("ix_operations_reference", "account", "carrier_reference", postgresql_where=text("status = 'waiting_carrier'")),
 )
@@ -249,6 +254,7 @@ events = Table(
     Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
     Index("ix_events_tenant_id", "tenant", "id"),
     Index("ix_events_tenant_xact", "tenant", "xact"),
+    Index("ix_events_event_id", "event_id"),
 )
 
 audit = Table(

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRows
 from app.db.bulk import BulkRows
+from app.db.bulk_items import BulkItemRows
 from app.db.event_feed import EventFeed
 from app.db.events import EventRows
 from app.db.idempotency import IdempotencyRows
@@ -28,6 +29,7 @@ class UnitOfWork:
     connection: AsyncConnection
     access: AccessRows
     bulk: BulkRows
+    bulk_items: BulkItemRows
     events: EventRows
     feed: EventFeed
     idempotency: IdempotencyRows
@@ -46,6 +48,7 @@ class UnitOfWork:
         self.connection = await self._stack.enter_async_context(self._engine.connect())
         self.access = AccessRows(self.connection)
         self.bulk = BulkRows(self.connection)
+        self.bulk_items = BulkItemRows(self.connection)
         self.events = EventRows(self.connection)
         self.feed = EventFeed(self.connection)
         self.idempotency = IdempotencyRows(self.connection)

@@ -164,7 +164,7 @@ class WebhookRows:
         return [(row.id, row.fresh) for row in rows]
 
     async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
-        """Turn the next events into deliveries of one endpoint; True while there may be more. Others wait their turn."""
+        """Turn the next events into deliveries of one endpoint; True while there may be more."""
         found = await self._connection.execute(
             text(
                 f"SELECT tenant, window_from, window_to, window_after, {_XMIN} AS ended FROM webhook_endpoints"  # noqa: S608
@@ -231,11 +231,12 @@ class WebhookRows:
         """When the earliest pending delivery of an enabled endpoint is due, in the gateway's clock."""
         found = await self._connection.execute(
             text(
-                "SELECT min(d.next_attempt_at) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id"
-                " WHERE d.status = 'pending' AND e.enabled"
+                "SELECT min(d.next_attempt_at) FROM webhook_deliveries d"
+                " JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.status = 'pending' AND e.enabled"
             )
         )
-        return found.scalar_one()
+        due: datetime | None = found.scalar_one()
+        return due
 
     async def deliveries(
         self, endpoint_id: UUID, *, status: str | None, before: int | None, limit: int

@@ -170,6 +170,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'pending'"),
     )
+    op.create_index("ix_events_event_id", "events", ["event_id"], unique=False)
+    op.create_index(
+        "ix_operations_bulk_backlog",
+        "operations",
+        ["account"],
+        unique=False,
+        postgresql_where=sa.text("bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"),
+    )
     op.create_index("ix_events_tenant_xact", "events", ["tenant", "xact"], unique=False)
     op.add_column("operations", sa.Column("priority", sa.SmallInteger(), server_default=sa.text("0"), nullable=False))
 
@@ -177,6 +185,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.drop_column("operations", "priority")
+    op.drop_index("ix_operations_bulk_backlog", table_name="operations")
+    op.drop_index("ix_events_event_id", table_name="events")
     op.drop_index("ix_events_tenant_xact", table_name="events")
     op.drop_index(
         "ix_webhook_deliveries_lane", table_name="webhook_deliveries", postgresql_where=sa.text("status = 'pending'")

@@ -32,6 +32,7 @@ ROUND_S = 5.0
 """A round begins nothing new after so long, so that a worker can stop."""
 
 LOOK_AGAIN_S = 0.1
+GONE = "the receiver said 410 Gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[Came]) -> None
     settled = [_settled(one, now) for one in came]
     async with ctx.work() as work:
         if any(one.sent.gone for one in came):
-            await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because="the receiver said 410 Gone")
+            await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
         await work.webhooks.settle(settled, now)
         await work.commit()
     for one in settled:

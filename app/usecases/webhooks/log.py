@@ -55,9 +55,7 @@ async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UU
     return made
 
 
-async def replay(
-    ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime
-) -> int:
+async def replay(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime) -> int:
     """Send every event learned of in [start, end) again, as far as the endpoint wants it; gives how many."""
     await find(work, tenant, endpoint_id)
     return await work.webhooks.replay(endpoint_id, start, end, ctx.now())
