@@ -35,7 +35,7 @@ START_LIMIT_S = 120
 FAST_SHUTDOWN_S = 30
 RESTARTS_IN_A_ROW = 5
 LIVED_S = 5
-LEFTOVER_WAIT_S = 3
+LEFTOVER_WAIT_S = 2
 """For a killed keeper's PostgreSQL to begin its shutdown, which the kernel asks it for."""
 RELEASE_WAIT_S = 15
 STATUS_LINE = 7

@@ -1,0 +1,96 @@
+"""What import contracts cannot say, as functions from a module's syntax tree to the lines that break it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+Breach = tuple[int, str]
+Rule = Callable[[ast.Module], Iterator[Breach]]
+
+CLOCK_READS = {"now", "utcnow", "today"}
+CLOCKS = {"datetime", "date", "dt"}
+PURE = {
+    "__future__", "bisect", "calendar", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions",
+    "functools", "ipaddress", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
+}  # fmt: skip
+CARRIERS = {"CMCC", "CUCC", "CTCC", "OVERSEAS"}
+SQL_CALLS = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"}
+SQLALCHEMY_FOR_ALL = {"sqlalchemy.exc", "sqlalchemy.ext.asyncio"}
+"""Errors to be mapped, and the engine's type to be handed on; no statement can be built from these."""
+
+
+def reads_of_the_time(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) if any(name.name == "time" for name in names):
+                yield node.lineno, "imports time"
+            case ast.ImportFrom(module="time"):
+                yield node.lineno, "imports time"
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=read):
+                if name in CLOCKS and read in CLOCK_READS:
+                    yield node.lineno, f"{name}.{read}"
+
+
+def commits(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
+            yield node.lineno, "commits"
+
+
+def sql(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] == "sqlalchemy":
+                if module not in SQLALCHEMY_FOR_ALL:
+                    yield node.lineno, f"imports {module}"
+            case ast.Import(names=names) if any(name.name.split(".")[0] == "sqlalchemy" for name in names):
+                yield node.lineno, "imports sqlalchemy"
+            case ast.Call(func=ast.Attribute(attr=call)) if call in SQL_CALLS:
+                yield node.lineno, f"calls {call}"
+
+
+def inexact_numbers(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=float()):
+                yield node.lineno, "a float"
+            case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
+                yield node.lineno, "divides with /"
+            case ast.Name(id="float"):
+                yield node.lineno, "float"
+
+
+def impurities(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, name.name) for name in names if name.name.split(".")[0] not in PURE)
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] not in PURE:
+                if not module.startswith("app.domain"):
+                    yield node.lineno, module
+            case ast.AsyncFunctionDef() | ast.Await():
+                yield node.lineno, "is asynchronous"
+            case ast.Call(func=ast.Name(id="open" | "print" | "input" as call)):
+                yield node.lineno, call
+
+
+def carriers_by_name(tree: ast.Module) -> Iterator[Breach]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="Carrier"), attr=member) if member in CARRIERS:
+                yield node.lineno, f"Carrier.{member}"
+
+
+def doubles(tree: ast.Module) -> Iterator[Breach]:
+    """Stand-ins for our own code, in a test."""
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.ImportFrom(module="unittest.mock" | "unittest")
+                | ast.Import(names=[ast.alias(name="unittest.mock")])
+            ):
+                yield node.lineno, "imports unittest.mock"
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str(target)), *_]):
+                if target.startswith("app."):
+                    yield node.lineno, f"replaces {target}"
