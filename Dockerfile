@@ -1,0 +1,31 @@
+# One image, three commands: api, worker, scheduler (and migrate, key-create). It brings no database: set DATABASE_URL.
+#   docker build -t simgate --build-arg COMMIT=$(git rev-parse --short HEAD) .
+#   docker run -e DATABASE_URL=postgres://… -e SIMGATE_CARRIERS=/etc/simgate/carriers.toml -v …:/etc/simgate:ro simgate api
+
+FROM python:3.11-slim AS packages
+# A mirror, where there is one: --build-arg PIP_INDEX_URL=https://…/simple
+ARG PIP_INDEX_URL
+COPY requirements/service.lock /
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+       -r /service.lock
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/simgate --create-home simgate
+COPY --from=packages /venv /venv
+WORKDIR /srv/simgate
+COPY alembic.ini ./
+COPY migrations migrations
+COPY app app
+ARG COMMIT=unknown
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SIMGATE_HOST=0.0.0.0 \
+    SIMGATE_DATA_DIR=/var/lib/simgate \
+    SIMGATE_COMMIT=$COMMIT
+USER 10001
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["python", "-m", "app.cli"]
+CMD ["api"]
