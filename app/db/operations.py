@@ -225,6 +225,13 @@ class OperationRows:
         )
         return int(found.scalar_one())
 
+    async def open_counts(self) -> dict[str, int]:
+        """How many operations are in each open status, over all tenants, for the gauge; 0 where there are none."""
+        rows = await self._connection.execute(
+            text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
+        )
+        return {status.value: 0 for status in OPEN_STATUSES} | {status: count for status, count in rows}
+
     async def list(
         self, wanted: OperationFilter, *, before: UUID | None, limit: int
     ) -> list[OperationRecord]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.domain.vocabulary import Carrier, Supplier
-from app.texts.catalogue import language_of, text
+from app.texts.catalogue import language_of, text, texts
 from app.usecases.calendar import (
     cycle_answer,
     due_answer,
@@ -21,7 +21,7 @@ from app.usecases.calendar import (
     workdays_answer,
 )
 from app.usecases.carriers import capabilities_shown, carriers_shown
-from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.errors import Fault, InvalidArgument, NotFound
 
 from .actions import instant_of
 from .deps import Ctx, TermsReader
@@ -118,11 +118,9 @@ async def high_risk(carrier: Carrier, caller: TermsReader) -> Response:
 
 
 @router.get("/rules/{rule_id}")
-async def rule(request: Request, rule_id: str, caller: TermsReader) -> Response:
+async def rule(rule_id: str, caller: TermsReader) -> Response:
     """One rule of the catalogue, in both languages."""
-    from app.usecases.errors import NotFound
-
-    both = {language: text(f"rule.{rule_id}", language) for language in ("zh", "en")}
-    if not any(both.values()):
+    known = texts().get(f"rule.{rule_id}")
+    if known is None:
         raise NotFound("rule")
-    return json_response({"id": rule_id, "text": both})
+    return json_response({"id": rule_id, "text": dict(known)})

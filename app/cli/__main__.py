@@ -1,0 +1,125 @@
+"""`simgate …`: every command, its help, and what its exit code means."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.carriers.accounts import AccountsInvalid
+from app.cli import database, talk
+from app.cli.exits import Exit, Stop
+from app.cli.play import play_carriers
+from app.cli.run import serve_roles
+from app.postgres.errors import DatabaseUnusable, DataDirInUse
+from app.settings import Settings
+
+EPILOG = """exit codes: 0 as asked, 1 anything else, 2 wrong use, 3 port or data folder in use, 4 database unusable,
+5 carriers.toml wrong; the last line says what to do. Settings are environment variables: see README.md."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="simgate", description="A carrier gateway for IoT SIM cards.", epilog=EPILOG)
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in {
+        "run": "everything in one process: API, worker, scheduler, and in sandbox mode the carriers",
+        "api": "the API alone; run as many as you like",
+        "worker": "the worker alone: operations, webhooks, bulk; run as many as you like",
+        "scheduler": "the scheduler alone; a second one is harmless",
+    }.items():
+        commands.add_parser(name, help=text, description=text)
+    commands.add_parser("migrate", help="bring the database to the newest schema")
+    _sandbox(commands.add_parser("sandbox", help="only the carriers, to test any client against"))
+    _import(commands.add_parser("import", help="import cards (and plans) from a file, over HTTP"))
+    _key(commands.add_parser("key-create", help="create an API key, straight in the database"))
+    _advance(commands.add_parser("advance", help="move the one clock forwards (sandbox mode only), over HTTP"))
+    rule = commands.add_parser("rule", help="what a rule of the catalogue says, in Chinese and English")
+    rule.add_argument("id", help="for example RN-2")
+    carriers = commands.add_parser("carriers", help="about the carrier accounts of carriers.toml")
+    check = carriers.add_subparsers(dest="carriers_command", required=True, metavar="command")
+    checked = check.add_parser("check", help="try credentials, one read and the clock, and say what is wrong")
+    checked.add_argument("account", nargs="?", help="one account; all of them if left out")
+    return top
+
+
+def _sandbox(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, help="default: SIMGATE_SANDBOX_PORT (8090)")
+    command.add_argument("--protocols", help="comma separated; default: all six")
+    command.add_argument("--fleet", type=Path, help="NDJSON or CSV with the import's columns")
+    command.add_argument("--memory", action="store_true", help="keep nothing on disk")
+    command.add_argument("--seed", type=int, default=1, help="of the generated traffic; runs with one seed repeat")
+    command.add_argument("--latency-ms", type=float, default=0.0, help="wait so long before each answer")
+
+
+def _import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="CSV with a header, or NDJSON")
+    command.add_argument("--plans", action="store_true", help="the file holds plans, not cards")
+    command.add_argument("--partial", action="store_true", help="take the good rows of a file with bad ones")
+
+
+def _key(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--tenant", default="default", help="created where there is none; default: default")
+    command.add_argument("--scopes", required=True, help="comma separated, e.g. sims:read,operations:write")
+    command.add_argument("--expires-at", help="RFC 3339 with offset; never if left out")
+    command.add_argument("--network", action="append", default=[], help="a CIDR it may be used from; repeatable")
+
+
+def _advance(command: argparse.ArgumentParser) -> None:
+    command.add_argument("duration", help="31d, 12h, or ISO 8601 (P31D)")
+
+
+def dispatch(given: argparse.Namespace, settings: Settings) -> None:
+    """Do what the command says. Raises `Stop` with the exit code and what to do."""
+    match given.command:
+        case "run" | "api" | "worker" | "scheduler":
+            serve_roles(settings, given.command)
+        case "migrate":
+            database.migrate_command(settings)
+        case "key-create":
+            database.key_create(settings, given)
+        case "sandbox":
+            play_carriers(settings, given)
+        case "import":
+            talk.import_file(settings, given.file, plans=given.plans, partial=given.partial)
+        case "advance":
+            talk.advance(settings, given.duration)
+        case "rule":
+            talk.rule(given.id)
+        case "carriers":
+            talk.check_carriers(settings, given.account)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code. What went wrong is told in the last line, and what to do."""
+    given = parser().parse_args(arguments)
+    try:
+        dispatch(given, Settings())
+    except ValidationError as wrong:
+        return _say(Exit.USE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors()))
+    except Stop as stop:
+        return _say(stop.code, str(stop))
+    except AccountsInvalid as wrong:
+        for message in wrong.messages:
+            print(message, file=sys.stderr)
+        return _say(Exit.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)")
+    except DataDirInUse as wrong:
+        return _say(Exit.IN_USE, str(wrong))
+    except DatabaseUnusable as wrong:
+        return _say(Exit.DATABASE, str(wrong))
+    except KeyboardInterrupt:
+        return Exit.OK
+    return Exit.OK
+
+
+def _say(code: Exit, message: str) -> int:
+    print(f"simgate: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

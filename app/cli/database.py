@@ -1,0 +1,83 @@
+"""Commands that speak to the database: which one it is, its schema, its keys."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from alembic import command
+from alembic.config import Config
+
+from app.cli.exits import Exit, Stop
+from app.container import open_container
+from app.carriers.accounts import read_accounts
+from app.postgres.external import check_external
+from app.postgres.supervisor import embedded
+from app.settings import PROJECT, Settings
+from app.usecases.access import create_key, create_tenant
+from app.usecases.errors import InvalidArgument, UseCaseError
+
+CLI = "simgate key-create"
+
+
+@contextmanager
+def database(settings: Settings, *, single_gateway: bool = False) -> Iterator[str]:
+    """The URL of the database, embedded unless `DATABASE_URL` is set. Raises `DatabaseUnusable`, `DataDirInUse`."""
+    if settings.database_url is not None:
+        yield check_external(settings.database_url.get_secret_value())
+        return
+    with embedded(settings.data_dir, single_gateway=single_gateway) as server:
+        yield server.url
+
+
+def migrate(url: str) -> None:
+    """Bring the schema to the newest revision; whoever comes second waits and finds nothing to do."""
+    config = Config(str(PROJECT / "alembic.ini"))
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
+
+
+def migrate_command(settings: Settings) -> None:
+    """`simgate migrate`."""
+    with database(settings) as url:
+        migrate(url)
+    print("The database is at the newest schema.")
+
+
+def key_create(settings: Settings, given: argparse.Namespace) -> None:
+    """`simgate key-create`: prints the key, this once."""
+    try:
+        expires_at = datetime.fromisoformat(given.expires_at) if given.expires_at else None
+    except ValueError:
+        raise Stop(Exit.USE, "--expires-at is RFC 3339 with offset, e.g. 2027-01-01T00:00:00+08:00") from None
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise Stop(Exit.USE, "--expires-at needs an offset, e.g. +08:00")
+    with database(settings) as url:
+        migrate(url)
+        print(asyncio.run(_create(settings, url, given, expires_at)))
+
+
+async def _create(settings: Settings, url: str, given: argparse.Namespace, expires_at: datetime | None) -> str:
+    async with open_container(settings, url, read_accounts(settings.carriers)) as container:
+        ctx = container.context
+        async with ctx.work() as work:
+            try:
+                await create_tenant(ctx, work, given.tenant, actor=CLI)
+                _, secret = await create_key(
+                    ctx,
+                    work,
+                    tenant=given.tenant,
+                    scopes=[scope.strip() for scope in given.scopes.split(",") if scope.strip()],
+                    expires_at=expires_at,
+                    networks=given.network,
+                    actor=CLI,
+                )
+            except InvalidArgument as wrong:
+                raise Stop(Exit.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
+            except UseCaseError as wrong:
+                raise Stop(Exit.USE, wrong.detail) from None
+            await work.commit()
+    return secret

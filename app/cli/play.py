@@ -1,0 +1,76 @@
+"""The sandbox carriers: as part of the gateway's process, or as a process of their own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+
+from app.carriers.account import Account
+from app.cli.exits import Exit, Stop
+from app.sandbox.options import FAITHFUL, PROTOCOLS, ProtocolSettings, SandboxOptions
+from app.sandbox.serve import Sandbox, serve
+from app.settings import Settings
+
+PUSHING = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
+"""Protocols whose carrier calls the gateway back."""
+
+
+def options_for(settings: Settings, accounts: Sequence[Account]) -> SandboxOptions:
+    """The sandbox that belongs to these accounts: the same limits, calling back to this gateway."""
+    manners: dict[str, ProtocolSettings] = {}
+    callbacks: dict[str, str] = {}
+    for account in accounts:
+        for protocol in account.protocols:
+            name = protocol.protocol.value
+            if name not in PROTOCOLS:
+                continue
+            manners[name] = ProtocolSettings(
+                repeat_window_s=protocol.settings.repeat_window_s,
+                per_second=protocol.settings.per_second,
+                completion_s=protocol.settings.completion_s,
+                rebinds_per_month=FAITHFUL[name].rebinds_per_month,
+            )
+            if name in PUSHING:
+                callbacks[name] = f"{settings.base_url}/v1/callbacks/{account.code}"
+    return SandboxOptions(
+        data_dir=settings.data_dir / "sandbox",
+        settings=manners,
+        callbacks=callbacks,
+        zones={account.carrier.value: account.zone for account in accounts},
+    )
+
+
+def play_carriers(settings: Settings, given: argparse.Namespace) -> None:
+    """`simgate sandbox`: until it is told to stop."""
+    protocols = tuple(given.protocols.split(",")) if given.protocols else PROTOCOLS
+    port = given.port or settings.sandbox_port
+    try:
+        options = SandboxOptions(
+            protocols=protocols,
+            fleet=given.fleet,
+            data_dir=None if given.memory else settings.data_dir / "sandbox",
+            seed=given.seed,
+            latency_ms=given.latency_ms,
+        )
+    except ValueError as wrong:
+        raise Stop(Exit.USE, str(wrong)) from None
+    try:
+        asyncio.run(_until_told(options, given.host, port))
+    except OSError as wrong:
+        raise Stop(Exit.IN_USE, f"cannot open {given.host}:{port} or read the fleet: {wrong.strerror}") from None
+
+
+async def _until_told(options: SandboxOptions, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+
+    def ready(sandbox: Sandbox) -> None:
+        print(f"Sandbox carriers on http://{host}:{port}: {', '.join(sandbox.options.protocols)}", flush=True)
+
+    await serve(options, host, port, ready=ready, stop=stop)

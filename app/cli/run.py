@@ -1,0 +1,211 @@
+"""`simgate run`, `api`, `worker`, `scheduler`: which parts of the gateway a process plays, and in what order they start.
+
+Everything that can refuse does so before anything is started: settings, accounts, ports, data folder, database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass
+
+import uvicorn
+import uvloop
+
+from app.carriers.account import Account, sandbox_mode
+from app.carriers.accounts import read_accounts
+from app.cli.banner import banner
+from app.cli.database import database, migrate
+from app.cli.exits import Exit, Stop
+from app.cli.play import options_for
+from app.container import Container, adopt_clock, follow_clock, open_container
+from app.jobs.advance import Advancer
+from app.jobs.first_start import first_start
+from app.jobs.gauges import keep_gauges
+from app.jobs.loops import run_loops
+from app.jobs.runner import open_slots
+from app.jobs.schedule import jobs_for
+from app.jobs.scheduler import run_scheduler
+from app.main import create_app
+from app.outbound.sandbox_control import SandboxControl
+from app.sandbox.serve import serve as serve_sandbox
+from app.settings import PROJECT, Settings
+from app.telemetry import configure_logging
+from app.usecases.access import keep_known_key
+
+GRACE_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Which parts this process plays."""
+
+    api: bool
+    worker: bool
+    scheduler: bool
+    carriers: bool
+
+
+ROLES = {
+    "run": Roles(api=True, worker=True, scheduler=True, carriers=True),
+    "api": Roles(api=True, worker=False, scheduler=False, carriers=False),
+    "worker": Roles(api=False, worker=True, scheduler=False, carriers=False),
+    "scheduler": Roles(api=False, worker=False, scheduler=True, carriers=False),
+}
+
+
+def serve_roles(settings: Settings, command: str) -> None:
+    """Play the parts of a command until told to stop. Raises `Stop` and whatever the parts refuse with."""
+    roles = ROLES[command]
+    configure_logging()
+    accounts = read_accounts(settings.carriers)
+    bound = _bind(settings.host, settings.port) if roles.api else None
+    if roles.carriers and sandbox_mode(accounts):
+        _bind("127.0.0.1", settings.sandbox_port).close()
+    with bound or nullcontext(), database(settings, single_gateway=command == "run") as url:
+        migrate(url)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, roles, accounts, url, bound))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(1024)
+    except OSError as wrong:
+        message = f"{host}:{port} cannot be opened ({wrong.strerror}): stop what uses it, or set another port"
+        raise Stop(Exit.IN_USE, message) from None
+    return bound
+
+
+async def _serve(
+    settings: Settings, roles: Roles, accounts: Sequence[Account], url: str, bound: socket.socket | None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        container = await stack.enter_async_context(open_container(settings, url, accounts))
+        control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
+        await adopt_clock(container.context)
+        await _serve_parts(_Parts(container, roles, accounts, control, stop), bound)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    container: Container
+    roles: Roles
+    accounts: Sequence[Account]
+    control: SandboxControl
+    stop: asyncio.Event
+
+    @property
+    def plays_carriers(self) -> bool:
+        return self.roles.carriers and self.container.context.sandbox
+
+
+async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
+    """Start the parts in order, and stop them together; a part that fails ends the process."""
+    ctx, settings = parts.container.context, parts.container.settings
+    key = await _known_keys(parts)
+    slots = await open_slots(ctx, jobs_for(ctx))
+    advancer = Advancer(ctx=ctx, slots=slots, sandbox=parts.control, busy=asyncio.Lock())
+    async with asyncio.TaskGroup() as group:
+        clock = group.create_task(follow_clock(ctx))
+        gauges = group.create_task(keep_gauges(ctx))
+        if parts.plays_carriers:
+            await _start_carriers(parts, group)
+        if bound is not None:
+            app = create_app(parts.container, advance=advancer.advance_to, sandbox_answers=parts.control.answers)
+            await _start_api(group, app, bound, parts.stop)
+        if parts.plays_carriers:
+            await first_start(ctx, parts.control, PROJECT / "demo")
+        if parts.roles.worker:
+            group.create_task(run_loops(ctx, parts.stop))
+        if parts.roles.scheduler:
+            group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
+        if parts.roles.api:
+            print(banner(settings, key, sandbox=ctx.sandbox), flush=True)
+        await parts.stop.wait()
+        clock.cancel()
+        gauges.cancel()
+
+
+async def _known_keys(parts: _Parts) -> str | None:
+    """Keep the bootstrap key, and in sandbox mode the demo key, which is given to be shown."""
+    ctx, settings = parts.container.context, parts.container.settings
+    if settings.bootstrap_key is not None:
+        await keep_known_key(ctx, settings.bootstrap_key.get_secret_value())
+    if not ctx.sandbox or not parts.roles.api:
+        return None
+    key = _demo_key(settings)
+    await keep_known_key(ctx, key)
+    return key
+
+
+def _demo_key(settings: Settings) -> str:
+    """The demo key in its file (0600), made at the first start."""
+    path = settings.demo_key_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text(encoding="ascii").strip()
+
+
+async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
+    """The sandbox on its own port, in this process; ready before anything asks it."""
+    started = asyncio.Event()
+    options = options_for(parts.container.settings, parts.accounts)
+    port = parts.container.settings.sandbox_port
+    task = group.create_task(serve_sandbox(options, "127.0.0.1", port, ready=lambda _: started.set(), stop=parts.stop))
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+        raise Stop(Exit.OTHER, "the sandbox carriers did not start")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+async def _start_api(group: asyncio.TaskGroup, app: object, bound: socket.socket, stop: asyncio.Event) -> None:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+
+    async def serve() -> None:
+        await server.serve(sockets=[bound])
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    group.create_task(serve())
+    group.create_task(end())
+    while not server.started:
+        await asyncio.sleep(0.005)

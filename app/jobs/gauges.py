@@ -1,0 +1,35 @@
+"""Gauges that are counted, not kept: cards by state, open operations by status."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.telemetry import get_logger
+from app.usecases.context import Context
+
+PERIOD_S = 15.0
+log = get_logger("gauges")
+
+
+async def keep_gauges(ctx: Context) -> None:
+    """Count again every quarter of a minute."""
+    while True:
+        try:
+            await count(ctx)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("gauges.database_trouble", error=type(error).__name__)
+        await asyncio.sleep(PERIOD_S)
+
+
+async def count(ctx: Context) -> None:
+    """Set the gauges from the rows."""
+    async with ctx.work() as work:
+        cards = await work.sims.counts()
+        operations = await work.operations.open_counts()
+    ctx.telemetry.sims.clear()
+    for carrier, state, how_many in cards:
+        ctx.telemetry.sims.labels(carrier, state).set(how_many)
+    for status, how_many in operations.items():
+        ctx.telemetry.operations_open.labels(status).set(how_many)
