@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from app.carriers.manners import MOST_IN_FLIGHT
 from app.carriers.verdicts import Codes
+from app.domain.capabilities import CAPABILITIES
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
 
 SANDBOX = "sandbox"
@@ -46,32 +48,26 @@ class ProtocolSettings:
     """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
 
     per_second: int | None = None
-    in_flight: int = 20
+    in_flight: int = MOST_IN_FLIGHT
     repeat_window_s: int = 0
     settle_lag_s: int = 60
     completion_s: int = 0
     read_s: int = 30
 
 
-REAL_DEFAULTS: Mapping[ProtocolName, ProtocolSettings] = MappingProxyType(
-    {
-        # repeat window by edition 30, 10 or 3 min; no call limit is published: start low (A9, D 2)
-        ProtocolName.ONELINK: ProtocolSettings(per_second=5, repeat_window_s=1800, settle_lag_s=60),
-        # ≤ 5 calls a second per API user, one active call at a time (A1.7) [2]
-        ProtocolName.JASPER: ProtocolSettings(per_second=5, in_flight=1, settle_lag_s=60),
-        # nothing published
-        ProtocolName.UNICOM_CMP: ProtocolSettings(per_second=5, settle_lag_s=60),
-        # 500 calls a minute for queryTraffic (B1.7) [1]
-        ProtocolName.CTCC_CMP: ProtocolSettings(per_second=8, settle_lag_s=120),
-        ProtocolName.CTWING: ProtocolSettings(per_second=8, settle_lag_s=120),
-        # "retry allowed after 30 min" (B.2) [2]
-        ProtocolName.GSL: ProtocolSettings(per_second=5, repeat_window_s=1800, settle_lag_s=600),
-        ProtocolName.DESK: ProtocolSettings(),
-    }
-)
-"""Where carriers.toml says nothing about a real account; the sandbox starts without limits."""
+def documented(protocol: ProtocolName) -> ProtocolSettings:
+    """What holds for a real account where carriers.toml is silent: published figures, else careful ones (CP-1)."""
+    known = CAPABILITIES[protocol]
+    return ProtocolSettings(
+        per_second=known.per_second.value,
+        in_flight=known.in_flight.value or MOST_IN_FLIGHT,
+        repeat_window_s=known.repeat_window_s.value or 0,
+        settle_lag_s=known.settle_lag_s.value or 0,
+    )
+
 
 SANDBOX_DEFAULTS = ProtocolSettings(settle_lag_s=2, completion_s=1)
+"""The sandbox starts without limits."""
 
 SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
     {

@@ -18,15 +18,16 @@ from app.carriers.account import (
     OPERATIONS,
     OPTIONAL_CREDENTIALS,
     OPTIONS,
-    REAL_DEFAULTS,
     SANDBOX,
     SANDBOX_DEFAULTS,
     Account,
     ProtocolAccount,
     ProtocolSettings,
     base_url,
+    documented,
     sandbox_mode,
 )
+from app.carriers.manners import MOST_IN_FLIGHT
 from app.carriers.verdicts import Codes, Verdict
 from app.domain.vocabulary import Carrier, ProtocolName
 
@@ -182,7 +183,7 @@ class _Reader:
     def _settings(
         self, where: str, protocol: ProtocolName, base: str, value: object
     ) -> tuple[ProtocolSettings, Mapping[str, str | int | bool], Codes]:
-        defaults = SANDBOX_DEFAULTS if base == SANDBOX else REAL_DEFAULTS[protocol]
+        defaults = SANDBOX_DEFAULTS if base == SANDBOX else documented(protocol)
         if not isinstance(value, dict):
             self.faults.append(f"{where}.settings is not a table")
             return defaults, {}, {}
@@ -195,8 +196,8 @@ class _Reader:
                 self.faults.append(f"{where}.settings.{name} must be {extra[name].__name__}")
         kept: dict[str, Any] = {name: getattr(defaults, name) for name in manners} | numbers
         kept["per_second"] = kept["per_second"] or None
-        if not 1 <= kept["in_flight"] <= 20:
-            self.faults.append(f"{where}.settings.in_flight must be 1 to 20")
+        if not 1 <= kept["in_flight"] <= MOST_IN_FLIGHT:
+            self.faults.append(f"{where}.settings.in_flight must be 1 to {MOST_IN_FLIGHT}")
         codes = self._codes(f"{where}.settings.codes", value.get("codes", {}))
         return ProtocolSettings(**kept), MappingProxyType(options), codes
 

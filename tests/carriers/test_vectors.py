@@ -63,7 +63,7 @@ def test_ordinary_des_gives_the_documents_wrong_answer_and_ours_does_not() -> No
     data = "test".encode("utf-16-be")
     for key in ("abc", "def", "ghi"):
         block = key.encode("utf-16-be").ljust(8, b"\0")
-        data = Cipher(TripleDES(block * 3), modes.ECB()).encryptor().update(data)
+        data = Cipher(TripleDES(block * 3), modes.ECB()).encryptor().update(data)  # noqa: S305
     assert data.hex().upper() == "9052C39139CED426"
     assert StrEnc("abc", "def", "ghi").encrypt("test") != "9052C39139CED426"
 
