@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.carriers.account import Account, sandbox_mode
 from app.carriers.account_client import AccountClient
-from app.carriers.registry import build_clients
+from app.carriers.inbound import Push, Received
+from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
 from app.db.call_budget import SharedBudget, SharedRepeatWindows
 from app.db.engine import create_engine, create_pool
@@ -76,11 +77,16 @@ async def open_container(settings: Settings, url: str, accounts: Sequence[Accoun
     )
     sandbox = sandbox_mode(accounts)
     webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))
+    known = {account.code: account for account in accounts}
+
+    def read_push(account: str, push: Push) -> Received:
+        return receive(known[account], push)
+
     context = Context(
         work=lambda: UnitOfWork(engine),
         pool=pool,
         clock=clock,
-        accounts={account.code: account for account in accounts},
+        accounts=known,
         clients=clients,
         workdays=ChineseWorkdays(),
         telemetry=telemetry,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -91,7 +92,7 @@ class AccessRows:
                 audit.insert(), [{name: getattr(row, name) for name in AuditRow.__dataclass_fields__} for row in rows]
             )
 
-    async def trail(self, tenant: str, *, before: int | None, limit: int) -> list[dict[str, object]]:
+    async def trail(self, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
         """The audit trail of a tenant, newest first, from before an id."""
         statement = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.id.desc()).limit(limit)
         if before is not None:

@@ -25,7 +25,8 @@ from app.domain.vocabulary import (
     Supplier,
 )
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
+"""A row by its column names, as SQLAlchemy gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

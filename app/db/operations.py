@@ -214,7 +214,8 @@ class OperationRows:
                 " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
             )
         )
-        return found.scalar_one()
+        due: datetime | None = found.scalar_one()
+        return due
 
     async def count_running(self) -> int:
         """How many are in a worker's hands now."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, select, text, update
+from sqlalchemy import Select, and_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -133,7 +133,7 @@ class SimRows:
         """Forget a mistaken import; its history stays."""
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
-    async def owners(self, iccids: Iterable[str]) -> dict[str, Row[Any]]:
+    async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
         """(id, tenant, iccid, account, carrier, version) of the cards known under any form of these ICCIDs."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(

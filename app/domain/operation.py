@@ -219,7 +219,9 @@ def after_progress(
 
 def backoff(first: timedelta, tries: int) -> timedelta:
     """The wait before the next try: half as long again each time, at most ten minutes."""
-    return min(first * (3 ** min(tries, 16)) // (2 ** min(tries, 16)), LONGEST_WAIT)
+    growth: int = 3 ** min(tries, 16)
+    halvings: int = 2 ** min(tries, 16)
+    return min(first * growth // halvings, LONGEST_WAIT)
 
 
 def may_cancel(status: OperationStatus, sent_at: datetime | None, step: int) -> bool:

@@ -31,7 +31,7 @@ class JobSpec:
 
     def next_after(self, instant: datetime) -> datetime:
         """The first slot after an instant."""
-        found = self.trigger.get_next_fire_time(instant, instant)
+        found: datetime | None = self.trigger.get_next_fire_time(instant, instant)
         if found is None:
             raise ValueError(f"job {self.name} never fires again")
         return found

@@ -70,7 +70,8 @@ async def authorize(request: Request, scope: str) -> Caller:
     if scheme.lower() != "bearer" or not key:
         raise Unauthorized("an API key is needed: Authorization: Bearer …")
     ctx = context_of(request)
-    caller = await request.app.state.keys.find(ctx, key.strip())
+    ring: KeyRing = request.app.state.keys
+    caller = await ring.find(ctx, key.strip())
     if caller is None or caller.expired(ctx.now()) or not _from_allowed_network(request, caller):
         raise Unauthorized("this key is not accepted")
     if not caller.may(scope):

@@ -117,9 +117,9 @@ def terms_answer(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, An
     """The terms in force on a day, every value with its source (TM-3)."""
     values = [
         {"name": line.name, "value": line.value, "source": line.source, "assumed": list(line.assumed)}
-        for line in describe(supplier, carrier, on)
+        for line in (lines := describe(supplier, carrier, on))
     ]
-    assumed = sorted({rule for value in values for rule in value["assumed"]})
+    assumed = sorted({rule for line in lines for rule in line.assumed})
     return {
         "supplier": supplier.value,
         "carrier": carrier.value,

@@ -31,6 +31,7 @@ class Context:
     workdays: WorkdayCalendar
     telemetry: Telemetry
     webhooks: WebhookSender
+    receive: Callable[[str, Push], Received]
     lease: timedelta
     window: timedelta
     sandbox: bool

@@ -31,8 +31,8 @@ def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
     faults: list[Fault] = []
 
     def wrong(name: str, code: str, detail: str) -> None:
-        place = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
-        faults.append(Fault(code=code, detail=detail, **place))  # type: ignore[arg-type]
+        place: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
+        faults.append(Fault(code=code, detail=detail, **place))
 
     for name in given:
         if name not in COLUMNS:
@@ -69,7 +69,8 @@ def _wrong(name: str, value: Any) -> str | None:  # noqa: ANN401 - whatever JSON
 def plans_from_csv(text: str) -> list[Plan]:
     """Plans from a CSV with these columns. Raises `InvalidArgument` with line and column."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    plans, faults = [], []
+    plans: list[Plan] = []
+    faults: list[Fault] = []
     for row in reader:
         cells = {name: _typed(name, cell) for name, cell in row.items() if name is not None and cell not in (None, "")}
         try:

@@ -142,8 +142,8 @@ async def _send(
         if outcome is not None and outcome.receipt is not None:
             came.append(_received(operation, outcome.receipt, patience))
         else:
-            error = outcome.error if outcome is not None else lost
-            came.append(_failed_send(operation, error if isinstance(error, CarrierError) else lost, patience))
+            told = outcome.error if outcome is not None else lost
+            came.append(_failed_send(operation, told if isinstance(told, CarrierError) else lost, patience))
     return came
 
 

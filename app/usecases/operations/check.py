@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -45,8 +44,9 @@ async def counts_of(
     month = datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
     since = month if kind is OperationKind.REBIND else datetime.min.replace(tzinfo=today.tzinfo) + timedelta(days=1)
     done = await work.operations.succeeded_since(counts, kind, since)
-    field = "rebinds_this_month" if kind is OperationKind.REBIND else "renewals"
-    return {sim_id: replace(count, **{field: done.get(sim_id, 0)}) for sim_id, count in counts.items()}
+    if kind is OperationKind.REBIND:
+        return {sim_id: Counts(rebinds_this_month=done.get(sim_id, 0)) for sim_id in counts}
+    return {sim_id: Counts(renewals=done.get(sim_id, 0)) for sim_id in counts}
 
 
 def decision(  # noqa: PLR0913 - the rules need all of it
