@@ -91,6 +91,7 @@ async def open_container(settings: Settings, url: str, accounts: Sequence[Accoun
         workdays=ChineseWorkdays(),
         telemetry=telemetry,
         webhooks=webhooks,
+        receive=read_push,
         lease=timedelta(seconds=settings.lease_s),
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
