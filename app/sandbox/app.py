@@ -67,7 +67,7 @@ class Sandbox:
         self.control = Control(self)
         self.pusher = Pusher(self.store, self.wires)
         self._throttles = {name: Throttle() for name in self.wires}
-        self._date: tuple[int, bytes] = (0, b"")
+        self._dated: tuple[int, bytes] = (0, b"")
         if not kept:
             self._first_start()
         journal.rewrite(self.store.entries())
@@ -92,7 +92,7 @@ class Sandbox:
         if answer is None:
             await cut(scope, receive)
             return
-        await send_answer(send, answer, self._date_now())
+        await send_answer(send, answer, self._date(answer.skew_ms))
 
     async def _answer(self, request: Request) -> Answer | None:
         """The answer; None = cut the connection."""
@@ -129,6 +129,8 @@ class Sandbox:
         wait = self.options.latency_ms / 1000 + (0 if early else seconds)
         if wait:
             await asyncio.sleep(wait)
+        if answer is not None:
+            answer.skew_ms = call.skew_ms()
         return None if "drop_after" in call.struck else answer
 
     def _carry_out(self, wire: Wire, call: Call) -> Answer:
@@ -200,11 +202,11 @@ class Sandbox:
         self.store.flush()
         self.store.journal.close()
 
-    def _date_now(self) -> bytes:
-        second = self.world.now() // 1000
-        if self._date[0] != second:
-            self._date = (second, formatdate(second, usegmt=True).encode())
-        return self._date[1]
+    def _date(self, skew_ms: int) -> bytes:
+        second = (self.world.now() + skew_ms) // 1000
+        if self._dated[0] != second:
+            self._dated = (second, formatdate(second, usegmt=True).encode())
+        return self._dated[1]
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -37,6 +37,7 @@ class Answer:
     kind: str = JSON
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    skew_ms: int = 0
 
 
 def json_answer(value: Any, status: int = 200, kind: str = JSON, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
