@@ -194,6 +194,8 @@ class Use:
         while not self._ended:
             with FileLock(self._locks / "keeper.lock") as keeper:
                 keeper.shared()  # until the keeper's end
+            if self._ended:  # then the folder is not ours to touch any more
+                return
             with self._starting():
                 if self._ended:
                     return
