@@ -1,9 +1,9 @@
 """The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
 
 All of them run inside one transaction that the use-case opens (`app.usecases.ingest`), in this order: `open_batch`,
-`cards`, `known_reports`, `copy_reports`, `add_to_cycles`. The order is also the order of locks: first the shared lock
-that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two transactions
-never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr/usage-ingest.md).
+`cards`, `known_reports`, `copy_reports`, `stage`, `add_round`. The order is also the order of locks: first the shared
+lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
+transactions never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr/usage-ingest.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from struct import Struct
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -30,6 +30,7 @@ _COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _KNOWN_ROW = Struct(">hiqiqiqiii")
 _NAMED_ROW = Struct(">hiiqiqiii")
+_DELTA_ROW = Struct(">hiiiiiqiiiiiqidid")
 _LENGTH = Struct(">i")
 
 _LOCK_GATEWAYS = """
@@ -56,9 +57,15 @@ _KEEP_ASIDE = """
 INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
 """
-_DELTAS = """unnest($1::bigint[], $2::int[], $3::int[], $4::bigint[], $5::float8[], $6::float8[])
-             WITH ORDINALITY k(sim_id, cycle, day, bytes, first, last, place)"""
-_ADD_TO_CYCLES = f"""
+_OPEN = f"""
+SELECT pg_advisory_xact_lock_shared({CARDS_LOCK});
+CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
+    round int, place int, sim_id bigint, cycle int, day int, bytes bigint,
+    first float8, last float8) ON COMMIT DELETE ROWS;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+"""
+_ADD_ROUND = """
 WITH moved AS (
     UPDATE usage_cycles c
        SET reported = c.reported + k.bytes,
@@ -66,21 +73,23 @@ WITH moved AS (
            reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END,
            days[k.day] = coalesce(c.days[k.day], 0) + k.bytes
-      FROM {_DELTAS}
-     WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+      FROM usage_deltas k
+     WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
  RETURNING k.place, c.sim_id, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
            c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
            AND (c.patchy OR to_timestamp(k.last) > c.figures_to) AS split),
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= watch)
 SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved
-"""  # noqa: S608 - our own text
+"""
+_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
 _BEGIN_CYCLES = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, days)
-SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31]) FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31])
+  FROM usage_deltas k
   LEFT JOIN sims s ON s.id = k.sim_id
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
- ORDER BY 1, 2 ON CONFLICT DO NOTHING
+ WHERE k.round = $1 ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 
 
@@ -92,15 +101,6 @@ class GatewayMarks:
     highest: str | None
 
 
-@dataclass(slots=True)
-class Delta:
-    """Bytes to add to one card's day: `first` and `last` are the instants (epoch seconds) of its reports."""
-
-    bytes: int
-    first: float
-    last: float
-
-
 async def name_gateways(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, int]:
     """The row ids of a tenant's gateways, made where new; outside any batch, so that they are committed at once."""
     found: dict[str, int] = {}
@@ -110,17 +110,23 @@ async def name_gateways(connection: Connection, tenant: str, names: Sequence[str
     return found
 
 
-async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> dict[str, asyncpg.Record]:
-    """(id, carrier, account) of the tenant's cards by ICCID."""
-    return {row["iccid"]: row for row in await connection.fetch(_CARDS, tenant, iccids)}
+async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> list[asyncpg.Record]:
+    """(iccid, id, carrier, account) of the tenant's cards with these ICCIDs."""
+    found: list[asyncpg.Record] = await connection.fetch(_CARDS, tenant, iccids)
+    return found
 
 
 async def open_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, GatewayMarks]]:
     """Take the batch's locks; gives the epoch of the cards and each gateway's marks."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({CARDS_LOCK})")
+    await begin_counting(connection)
     rows = await connection.fetch(_LOCK_GATEWAYS, gateways)
     marks = {row["id"]: GatewayMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
     return (rows[0]["epoch"] or 0 if rows else 0), marks
+
+
+async def begin_counting(connection: Connection) -> None:
+    """Keep cards from leaving until the commit, and make room for the deltas."""
+    await connection.execute(_OPEN)
 
 
 async def share_unknown(connection: Connection) -> None:
@@ -134,16 +140,15 @@ async def widen_gateways(connection: Connection, marks: Iterable[tuple[int, str,
     await connection.execute(_WIDEN_GATEWAYS, ids, lowest, highest)
 
 
-async def known_reports(
-    connection: Connection, gateways: Sequence[int], report_ids: Sequence[str]
-) -> list[asyncpg.Record]:
-    """The reports already kept under these identities, with the `place` of the identity asked for."""
+async def known_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
+    """The reports already kept under these (gateway, id), each with the `place` of its identity among them."""
+    gateways, report_ids = zip(*identities, strict=True)
     found: list[asyncpg.Record] = await connection.fetch(_KNOWN_REPORTS, gateways, report_ids)
     return found
 
 
 def known_row(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
-    """A report of a known card as a row of binary COPY."""
+    """A report of a known card as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
     return _KNOWN_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
@@ -192,25 +197,46 @@ async def keep_aside(
     await connection.execute(_KEEP_ASIDE, tenants, iccids, gateways, report_ids, instants, amounts, now)
 
 
-async def add_to_cycles(connection: Connection, deltas: Sequence[tuple[int, int, int, Delta]]) -> list[tuple[int, int]]:
-    """Add (card, cycle, day, delta) to the counters, at most one per card and cycle, sorted.
+class Delta(NamedTuple):
+    """Bytes to add to a card's day of a cycle: `first` and `last` are the instants (epoch seconds) of its reports.
 
-    Cards and pools that must be looked at are queued in `usage_checks`. Gives the (card, cycle) whose carrier's figures
-    lie between or around the reports: theirs is to be counted again (`app.db.figures.recount`).
+    No two deltas of one `round` are of the same card and cycle; rounds are added one after the other.
     """
-    split: list[tuple[int, int]] = []
-    missing = deltas
-    while missing:
-        row = await connection.fetchrow(_ADD_TO_CYCLES, *_columns(missing))
-        split += [missing[place - 1][:2] for place in row["split"] or ()]
-        done = set(row["places"] or ())
-        if len(done) == len(missing):
-            break
-        missing = [delta for place, delta in enumerate(missing, 1) if place not in done]
-        await connection.execute(_BEGIN_CYCLES, [delta[0] for delta in missing], [delta[1] for delta in missing])
+
+    round: int
+    place: int
+    sim_id: int
+    cycle: int
+    day: int
+    bytes: int
+    first: float
+    last: float
+
+
+def delta_row(delta: Delta) -> bytes:
+    """A delta as a row of binary COPY."""
+    r, place, sim_id, cycle, day, amount, first, last = delta
+    return _DELTA_ROW.pack(8, 4, r, 4, place, 8, sim_id, 4, cycle, 4, day, 8, amount, 8, first, 8, last)
+
+
+async def stage(connection: Connection, deltas: Sequence[Delta]) -> None:
+    """Bring the deltas of this transaction, sorted by card and cycle within each round."""
+    payload = b"".join((_COPY_HEAD, *map(delta_row, deltas), _COPY_END))
+    await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
+
+
+async def add_round(connection: Connection, number: int, places: set[int], spare: int) -> list[int]:
+    """Add the staged deltas of a round to the counters; `places` are theirs, `spare` a round number nobody has.
+
+    Cards and pools that must be looked at are queued in `usage_checks`. Gives the places of deltas that a carrier's
+    figures lie around or between: their cards' cycles are to be counted again (`app.db.figures.recount`).
+    """
+    row = await connection.fetchrow(_ADD_ROUND, number)
+    split: list[int] = row["split"] or []
+    missing = places.difference(row["places"] or ())
+    if missing:
+        await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing))
+        await connection.execute(_BEGIN_CYCLES, spare)
+        again = await connection.fetchrow(_ADD_ROUND, spare)
+        split = split + (again["split"] or [])
     return split
-
-
-def _columns(deltas: Sequence[tuple[int, int, int, Delta]]) -> tuple[Sequence[int | float], ...]:
-    sims, cycles, days, sums = zip(*deltas, strict=True)
-    return sims, cycles, days, [d.bytes for d in sums], [d.first for d in sums], [d.last for d in sums]

@@ -17,7 +17,7 @@ import msgspec
 
 from app.routers.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.reports import MOST_BYTES, Rejected, Report, Tally
+from app.usecases.reports import MOST_BYTES, Rejected, Reports, Tally
 
 MOST_UNPACKED = 8 * 1024 * 1024
 MOST_RECORDS = 10_000
@@ -76,7 +76,7 @@ class _RawEnvelope(msgspec.Struct):
 class Decoded:
     """The records that can be judged, their places in the request where those differ, and the rejected ones."""
 
-    reports: list[Report]
+    reports: Reports
     places: list[int] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -117,16 +117,34 @@ def unpacked(body: bytes, encoding: str | None) -> bytes:
     return plain
 
 
-def _of_plain(gateway: str, records: Sequence[_Plain]) -> list[Report]:
-    return [(gateway, r.id, r.iccid, r.at, r.bytes) for r in records]
+def _of_plain(gateway: str, records: Sequence[_Plain]) -> Reports:
+    return Reports(
+        [gateway] * len(records),
+        [r.id for r in records],
+        [r.iccid for r in records],
+        [r.at for r in records],
+        [r.bytes for r in records],
+    )
 
 
-def _of_named(records: Sequence[_Named]) -> list[Report]:
-    return [(r.gateway, r.id, r.iccid, r.at, r.bytes) for r in records]
+def _of_named(records: Sequence[_Named]) -> Reports:
+    return Reports(
+        [r.gateway for r in records],
+        [r.id for r in records],
+        [r.iccid for r in records],
+        [r.at for r in records],
+        [r.bytes for r in records],
+    )
 
 
-def _of_events(records: Sequence[_Event]) -> list[Report]:
-    return [(r.source, r.id, r.subject, r.time, r.data.bytes) for r in records]
+def _of_events(records: Sequence[_Event]) -> Reports:
+    return Reports(
+        [r.source for r in records],
+        [r.id for r in records],
+        [r.subject for r in records],
+        [r.time for r in records],
+        [r.data.bytes for r in records],
+    )
 
 
 def _misshapen(detail: str) -> InvalidArgument:
@@ -155,13 +173,13 @@ def _cloudevents(body: bytes) -> Decoded:
     return _list(body, lambda: _typed(_events.decode(body)), lambda raw: _typed([_one_event.decode(raw)]))
 
 
-def _typed(events: Sequence[_Event]) -> list[Report]:
+def _typed(events: Sequence[_Event]) -> Reports:
     if any(event.type != CLOUDEVENT_TYPE for event in events):
         raise msgspec.ValidationError(f"type is not {CLOUDEVENT_TYPE}")
     return _of_events(events)
 
 
-def _list(body: bytes, whole: Callable[[], list[Report]], one: Callable[[msgspec.Raw], list[Report]]) -> Decoded:
+def _list(body: bytes, whole: Callable[[], Reports], one: Callable[[msgspec.Raw], Reports]) -> Decoded:
     if b"\\u0000" not in body:
         try:
             return Decoded(whole())
@@ -191,23 +209,23 @@ def _ndjson(body: bytes) -> Decoded:
     return _each([msgspec.Raw(line) for line in lines], lambda raw: _of_named([_one_named.decode(raw)]))
 
 
-def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], list[Report]]) -> Decoded:
+def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
     """Each record by itself: the good ones with their places, the others rejected."""
-    found = Decoded([], [])
     places: list[int] = []
+    rejected: list[Rejected] = []
+    whole = Reports([], [], [], [], [])
     for index, raw in enumerate(records):
         try:
-            (report,) = decode(raw)
+            one = decode(raw)
         except msgspec.DecodeError as error:
-            found.rejected.append(_rejected(index, error))
+            rejected.append(_rejected(index, error))
             continue
-        if any("\x00" in text for text in report[:3]):
-            found.rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail="a text holds NUL"))
+        if any("\x00" in text for text in (*one.gateways, *one.ids, *one.iccids)):
+            rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail="a text holds NUL"))
             continue
-        found.reports.append(report)
+        whole.add(one)
         places.append(index)
-    found.places = places
-    return found
+    return Decoded(whole, places, rejected)
 
 
 _CODES = MappingProxyType({"$.at": "AT_MALFORMED", "$.time": "AT_MALFORMED", "$.bytes": "BYTES_OUT_OF_RANGE"})

@@ -25,8 +25,8 @@ from app.usecases.context import Context
 from app.usecases.errors import Unavailable
 from app.usecases.report_batch import Batch, StaleCards
 from app.usecases.report_cards import CALENDAR_MASK, CardBook
-from app.usecases.report_counting import Counted, count
-from app.usecases.reports import Report, Submission, Tally
+from app.usecases.report_counting import Countable, count
+from app.usecases.reports import Reports, Submission, Tally
 
 COMMITTERS = 2
 """Transactions at once: one decodes and counts while the other waits for the database."""
@@ -69,7 +69,7 @@ class Ingest:
         self._waiting = 0
         self._committers: set[asyncio.Task[None]] = set()
 
-    async def submit(self, tenant: str, reports: Sequence[Report], *, rejected: int = 0) -> Tally:
+    async def submit(self, tenant: str, reports: Reports, *, rejected: int = 0) -> Tally:
         """Count the reports of one request; gives what became of each, once it is committed.
 
         `rejected`: how many more the caller has refused already, for the metrics. Raises `Unavailable`.
@@ -77,7 +77,7 @@ class Ingest:
         if self._waiting and self._waiting + len(reports) > MOST_WAITING:
             raise Unavailable("more reports wait than the database takes", retry_after=1)
         submission = Submission(tenant=tenant, reports=reports, done=asyncio.get_running_loop().create_future())
-        if reports:
+        if len(reports):
             self._waiting += len(reports)
             self._queue.append(submission)
             self._wake()
@@ -202,10 +202,12 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
     counted = []
     for row in reports:
         card, second = known[iccid_of[row["sim_id"]]], row["at"].timestamp()
-        key = tables[card & CALENDAR_MASK].key(second)
-        if key:
-            counted.append(Counted(card, key, second, row["bytes"]))
-    await work.events.add(await count(connection, book, counted, ctx.now()))
+        if key := tables[card & CALENDAR_MASK].key(second):
+            counted.append((card, key, second, row["bytes"]))
+    if counted:
+        await rows.begin_counting(connection)
+        columns = Countable(*(list(column) for column in zip(*counted, strict=True)))
+        await work.events.add(await count(connection, book, columns, ctx.now()))
     return len(reports)
 
 

@@ -1,13 +1,16 @@
 """One transaction of usage ingest: what is new among the reports of some requests, kept and counted.
 
 `judge` sorts out what cannot be counted, before the transaction; `write` does the rest in it, and fills the tallies.
+Everything is by column: a list per property of a report, all of one length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import cast
 
 from app.db import ingest as rows
 from app.db.outbox import put_events
@@ -15,11 +18,19 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin, parse_iccid
 from app.domain.vocabulary import Carrier
 from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook
-from app.usecases.report_counting import Counted, count
+from app.usecases.report_counting import Countable, count
+from app.usecases.report_days import DayTable
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 HOME = "Asia/Shanghai"
 A_DAY = 86_400.0
+REQUEST_SHIFT = 20
+PLACE_MASK = (1 << REQUEST_SHIFT) - 1
+UNKNOWN = -1
+
+Identity = tuple[int, str]
+Content = tuple[int | None, float, int, str | None]
+"""(card, instant, bytes, ICCID of an unknown card): what must be the same for the same report."""
 
 
 class StaleCards(Exception):
@@ -30,18 +41,21 @@ class StaleCards(Exception):
         self.epoch = epoch
 
 
-class Row(NamedTuple):
-    """A report that may be counted. `card`: as `CardBook` remembers it, None: unknown, then `iccid` is told."""
+@dataclass(slots=True)
+class _Columns:
+    """Reports that may be counted. `cards`: as `CardBook` remembers them, or `UNKNOWN`; then `names` tells the ICCID.
 
-    gateway: int
-    report_id: str
-    card: int | None
-    second: float
-    amount: int
-    key: int
-    request: int
-    place: int
-    iccid: str | None
+    `origins`: the request's place in the batch `<< REQUEST_SHIFT |` the report's place in the request.
+    """
+
+    gateways: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    cards: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    amounts: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
 
 
 class Batch:
@@ -53,8 +67,7 @@ class Batch:
         self._now = now
         self._latest = (now + MOST_AHEAD).timestamp()
         self._requests: Sequence[Submission] = ()
-        self._rows: list[Row] = []
-        self._unknown: list[Row] = []
+        self._all = _Columns()
         self.tallies: list[Tally] = []
 
     async def judge(self, requests: Sequence[Submission]) -> None:
@@ -62,149 +75,227 @@ class Batch:
         self._requests = requests
         self.tallies = [Tally() for _ in requests]
         for place, request in enumerate(requests):
-            names = {report[0] for report in request.reports}
-            gateways = await self._cards.gateways(self._connection, request.tenant, names)
-            known = self._cards.of(request.tenant)
-            if missing := {report[2] for report in request.reports} - known.keys():
-                await self._cards.learn(self._connection, request.tenant, sorted(missing))
-            self._judge(place, request, gateways)
+            self._cards.make_room()
+            reports, tenant = request.reports, request.tenant
+            named = await self._cards.gateways(self._connection, tenant, set(reports.gateways))
+            known = self._cards.of(tenant)
+            cards = list(map(known.get, reports.iccids))
+            if None in cards:
+                missing = {iccid for iccid, card in zip(reports.iccids, cards, strict=True) if card is None}
+                await self._cards.learn(self._connection, tenant, sorted(missing))
+                cards = list(map(self._cards.of(tenant).get, reports.iccids))
+            self._judge(place, request, [named[name] for name in reports.gateways], cards)
 
-    def _judge(self, place: int, request: Submission, gateways: dict[str, int]) -> None:
-        known, tables, latest = self._cards.of(request.tenant), self._cards.tables(self._now), self._latest
-        keep, rejected = self._rows.append, self.tallies[place].rejected
-        for index, (gateway, report_id, iccid, at, amount) in enumerate(request.reports):
-            card = known.get(iccid)
-            if card is None:
-                self._judge_unknown(place, index, gateways[gateway])
-                continue
-            second = at.timestamp()
-            key = tables[card & CALENDAR_MASK].key(second)
-            if key and second <= latest:
-                keep(Row(gateways[gateway], report_id, card, second, amount, key, place, index, None))
-            else:
-                rejected.append(_out_of_time(index, too_old=not key))
-
-    def _judge_unknown(self, place: int, index: int, gateway: int) -> None:
-        _, report_id, iccid, at, amount = self._requests[place].reports[index]
-        second = at.timestamp()
-        try:
-            name = parse_iccid(iccid)
-        except Malformed as error:
-            self.tallies[place].rejected.append(Rejected(index=index, code=error.code, detail=error.detail))
+    def _judge(self, place: int, request: Submission, gateways: list[int], cards: list[int | None]) -> None:
+        reports, base = request.reports, place << REQUEST_SHIFT
+        seconds = [at.timestamp() for at in reports.instants]
+        if None in cards:
+            self._judge_each(place, request, gateways, cards, seconds)
             return
-        key = self._cards.table(Carrier.CMCC, HOME, self._now).key(second)
-        if not key or second > self._latest:
-            self.tallies[place].rejected.append(_out_of_time(index, too_old=not key))
-        else:
-            self._unknown.append(Row(gateway, report_id, None, second, amount, key, place, index, name))
+        whole = cast("list[int]", cards)
+        keys = _keys(self._cards.tables(self._now), whole, seconds)
+        if 0 in keys or max(seconds, default=0.0) > self._latest:
+            self._judge_each(place, request, gateways, cards, seconds)
+            return
+        found = self._all
+        found.gateways += gateways
+        found.ids += reports.ids
+        found.cards += whole
+        found.seconds += seconds
+        found.amounts += reports.amounts
+        found.keys += keys
+        found.origins += range(base, base + len(reports))
+
+    def _judge_each(
+        self, place: int, request: Submission, gateways: list[int], cards: list[int | None], seconds: list[float]
+    ) -> None:
+        """The same where not every report is of a known card and in time."""
+        reports, found, rejected = request.reports, self._all, self.tallies[place].rejected
+        tables, home = self._cards.tables(self._now), self._cards.table(Carrier.CMCC, HOME, self._now)
+        for index, (card, second) in enumerate(zip(cards, seconds, strict=True)):
+            try:
+                name = parse_iccid(reports.iccids[index]) if card is None else None
+            except Malformed as error:
+                rejected.append(Rejected(index=index, code=error.code, detail=error.detail))
+                continue
+            key = (home if card is None else tables[card & CALENDAR_MASK]).key(second)
+            if not key or second > self._latest:
+                rejected.append(_out_of_time(index, too_old=not key))
+                continue
+            if name is not None:
+                found.names[len(found.ids)] = name
+            found.gateways.append(gateways[index])
+            found.ids.append(reports.ids[index])
+            found.cards.append(UNKNOWN if card is None else card)
+            found.seconds.append(second)
+            found.amounts.append(reports.amounts[index])
+            found.keys.append(key)
+            found.origins.append(place << REQUEST_SHIFT | index)
 
     async def write(self) -> None:
         """Find what is new, keep it, count it. Raises `StaleCards`."""
-        gateways = sorted({row.gateway for row in self._rows} | {row.gateway for row in self._unknown})
-        epoch, marks = await rows.open_batch(self._connection, gateways)
+        found = self._all
+        if not found.ids:
+            return
+        epoch, marks = await rows.open_batch(self._connection, sorted(set(found.gateways)))
         if epoch != self._cards.epoch:
             raise StaleCards(epoch)
-        if self._unknown:
+        if found.names:
             await self._ask_again()
         new = await self._new(marks)
         if not new:
             return
-        await rows.copy_reports(self._connection, [_binary(row) for row in new])
+        await rows.copy_reports(self._connection, self._binary(new))
         await self._widen(new, marks)
-        await self._keep_aside([row for row in new if row.card is None])
-        counted = [Counted(row.card, row.key, row.second, row.amount) for row in new if row.card is not None]
-        await put_events(self._connection, await count(self._connection, self._cards, counted, self._now))
+        await self._keep_aside([index for index in new if found.cards[index] == UNKNOWN])
+        events = await count(self._connection, self._cards, self._countable(new), self._now)
+        await put_events(self._connection, events)
 
     async def _ask_again(self) -> None:
         """Look the unknown cards up once more, now that none can arrive before this batch is committed."""
         await rows.share_unknown(self._connection)
-        again, self._unknown = self._unknown, []
+        found = self._all
         for place, request in enumerate(self._requests):
-            asked = sorted({row.iccid for row in again if row.request == place and row.iccid is not None})
-            if not asked:
+            mine = [index for index in found.names if found.origins[index] >> REQUEST_SHIFT == place]
+            if not mine:
                 continue
-            await self._cards.learn(self._connection, request.tenant, asked)
+            await self._cards.learn(self._connection, request.tenant, sorted({found.names[index] for index in mine}))
             known, tables = self._cards.of(request.tenant), self._cards.tables(self._now)
-            for row in (row for row in again if row.request == place):
-                card = known.get(row.iccid or "")
+            for index in mine:
+                card = known.get(found.names[index])
                 if card is None:
-                    self._rows.append(row._replace(iccid=_one_form(row.iccid or "")))
+                    found.names[index] = _one_form(found.names[index])
                 else:
-                    key = tables[card & CALENDAR_MASK].key(row.second) or row.key
-                    self._rows.append(row._replace(card=card, key=key, iccid=None))
+                    del found.names[index]
+                    found.cards[index] = card
+                    found.keys[index] = tables[card & CALENDAR_MASK].key(found.seconds[index]) or found.keys[index]
 
-    async def _new(self, marks: dict[int, rows.GatewayMarks]) -> list[Row]:
-        """The reports never seen before; the others are tallied as duplicates or conflicts."""
-        first: dict[tuple[int, str], Row] = {}
-        remember = first.setdefault
-        again = [row for row in self._rows if remember((row.gateway, row.report_id), row) is not row]
-        kept = await self._kept(_doubtful(first.values(), marks))
-        for identity, content in kept.items():
-            self._tally_known(first.pop(identity), content)
-        for row in again:
-            identity = (row.gateway, row.report_id)
-            self._tally_known(row, kept[identity] if identity in kept else _content(first[identity]))
-        for row in first.values():
-            tally = self.tallies[row.request]
-            if row.card is None:
-                tally.unknown.append(row.place)
+    async def _new(self, marks: Mapping[int, rows.GatewayMarks]) -> Sequence[int]:
+        """The indexes of reports never seen before; the others are tallied as duplicates or conflicts."""
+        found = self._all
+        identities = list(zip(found.gateways, found.ids, strict=True))
+        kept = await self._kept(_doubtful(identities, marks))
+        new: Sequence[int] = range(len(identities))
+        if kept or len(set(identities)) < len(identities):
+            new = self._first_of(identities, kept)
+        self._tally_new(new)
+        return new
+
+    def _first_of(self, identities: Sequence[Identity], kept: Mapping[Identity, Content]) -> list[int]:
+        """The first index of each identity that is not kept yet; the others tallied."""
+        first: dict[Identity, int] = {}
+        new = []
+        for index, identity in enumerate(identities):
+            content = kept.get(identity)
+            if content is None:
+                earlier = first.setdefault(identity, index)
+                if earlier == index:
+                    new.append(index)
+                    continue
+                content = self._content(earlier)
+            tally, place = self._tally_of(index)
+            if content == self._content(index):
+                tally.duplicates += 1
             else:
-                tally.accepted += 1
-                tally.late += row.second < self._latest - A_DAY
-        return list(first.values())
+                tally.conflicts.append(place)
+        return new
 
-    async def _kept(self, doubtful: Sequence[Row]) -> dict[tuple[int, str], tuple[object, ...]]:
+    async def _kept(self, doubtful: Sequence[Identity]) -> dict[Identity, Content]:
         if not doubtful:
             return {}
-        gateways, report_ids = [row.gateway for row in doubtful], [row.report_id for row in doubtful]
-        found = await rows.known_reports(self._connection, gateways, report_ids)
-        return {
-            (gateways[place], report_ids[place]): (sim_id, at.timestamp(), amount, iccid)
-            for place, sim_id, at, amount, iccid in found
-        }
+        found = await rows.known_reports(self._connection, doubtful)
+        return {doubtful[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
 
-    def _tally_known(self, row: Row, content: tuple[object, ...]) -> None:
-        tally = self.tallies[row.request]
-        if _content(row) == content:
-            tally.duplicates += 1
-        else:
-            tally.conflicts.append(row.place)
+    def _content(self, index: int) -> Content:
+        found = self._all
+        card = found.cards[index]
+        sim_id = None if card == UNKNOWN else card >> CALENDAR_BITS
+        return sim_id, found.seconds[index], found.amounts[index], found.names.get(index)
 
-    async def _widen(self, new: Sequence[Row], marks: dict[int, rows.GatewayMarks]) -> None:
-        wider: dict[int, tuple[tuple[int, str], tuple[int, str]]] = {}
-        for row in new:
-            place = (len(row.report_id), row.report_id)
-            low, high = wider.get(row.gateway) or _bounds(marks[row.gateway])
-            if place < low or place > high:
-                wider[row.gateway] = (min(low, place), max(high, place))
+    def _tally_of(self, index: int) -> tuple[Tally, int]:
+        origin = self._all.origins[index]
+        return self.tallies[origin >> REQUEST_SHIFT], origin & PLACE_MASK
+
+    def _tally_new(self, new: Sequence[int]) -> None:
+        origins, seconds, cards = self._all.origins, self._all.seconds, self._all.cards
+        a_day_ago = self._latest - A_DAY
+        by_request = [0] * len(self.tallies)
+        for index in new:
+            by_request[origins[index] >> REQUEST_SHIFT] += 1
+        for tally, accepted in zip(self.tallies, by_request, strict=True):
+            tally.accepted = accepted
+        for index in (index for index in new if seconds[index] < a_day_ago and cards[index] != UNKNOWN):
+            self._tally_of(index)[0].late += 1
+        for index in set(self._all.names).intersection(new):
+            tally, place = self._tally_of(index)
+            tally.accepted -= 1
+            tally.unknown.append(place)
+
+    async def _widen(self, new: Sequence[int], marks: Mapping[int, rows.GatewayMarks]) -> None:
+        ids: dict[int, list[tuple[int, str]]] = {}
+        gateways, names = self._all.gateways, self._all.ids
+        for index in new:
+            ids.setdefault(gateways[index], []).append((len(names[index]), names[index]))
+        wider = []
+        for gateway, used in sorted(ids.items()):
+            low, high = _bounds(marks[gateway])
+            lowest, highest = min(low, *used), max(high, *used)
+            if (lowest, highest) != (low, high):
+                wider.append((gateway, lowest[1], highest[1]))
         if wider:
-            await rows.widen_gateways(
-                self._connection, [(gateway, low[1], high[1]) for gateway, (low, high) in sorted(wider.items())]
-            )
+            await rows.widen_gateways(self._connection, wider)
 
-    async def _keep_aside(self, unknown: Sequence[Row]) -> None:
+    async def _keep_aside(self, unknown: Sequence[int]) -> None:
+        found = self._all
         if unknown:
             await rows.keep_aside(
                 self._connection,
-                [self._requests[row.request].tenant for row in unknown],
-                [row.iccid or "" for row in unknown],
-                [row.gateway for row in unknown],
-                [row.report_id for row in unknown],
-                [datetime.fromtimestamp(row.second, UTC) for row in unknown],
-                [row.amount for row in unknown],
+                [self._requests[found.origins[index] >> REQUEST_SHIFT].tenant for index in unknown],
+                [found.names[index] for index in unknown],
+                [found.gateways[index] for index in unknown],
+                [found.ids[index] for index in unknown],
+                [datetime.fromtimestamp(found.seconds[index], UTC) for index in unknown],
+                [found.amounts[index] for index in unknown],
                 self._now,
             )
+
+    def _binary(self, new: Sequence[int]) -> list[bytes]:
+        found, pack = self._all, rows.known_row
+        cards, seconds, amounts, gateways, ids = found.cards, found.seconds, found.amounts, found.gateways, found.ids
+        if not found.names:
+            return [pack(cards[i] >> CALENDAR_BITS, seconds[i], amounts[i], gateways[i], ids[i]) for i in new]
+        return [
+            pack(cards[i] >> CALENDAR_BITS, seconds[i], amounts[i], gateways[i], ids[i])
+            if cards[i] != UNKNOWN
+            else rows.named_row(found.names[i], seconds[i], amounts[i], gateways[i], ids[i])
+            for i in new
+        ]
+
+    def _countable(self, new: Sequence[int]) -> Countable:
+        found = self._all
+        if len(new) == len(found.ids) and not found.names:
+            return Countable(found.cards, found.keys, found.seconds, found.amounts)
+        known = [index for index in new if found.cards[index] != UNKNOWN]
+        return Countable(
+            [found.cards[index] for index in known],
+            [found.keys[index] for index in known],
+            [found.seconds[index] for index in known],
+            [found.amounts[index] for index in known],
+        )
+
+
+def _keys(tables: Sequence[DayTable], cards: Sequence[int], seconds: Sequence[float]) -> list[int]:
+    """The key of each report in its card's calendar."""
+    if len(tables) == 1:
+        keys, starts = tables[0].keys, tables[0].starts
+        return [keys[bisect_right(starts, second)] for second in seconds]
+    return [tables[card & CALENDAR_MASK].key(second) for card, second in zip(cards, seconds, strict=True)]
 
 
 def _out_of_time(index: int, *, too_old: bool) -> Rejected:
     if too_old:
         return Rejected(index=index, code="AT_TOO_OLD", detail="at lies before the six cycles that are kept")
     return Rejected(index=index, code="AT_TOO_FAR_AHEAD", detail="at lies more than 10 minutes ahead")
-
-
-def _content(row: Row) -> tuple[object, ...]:
-    """What must be the same for the same report: the card (or the name of an unknown one), the instant, the bytes."""
-    return (None if row.card is None else row.card >> CALENDAR_BITS, row.second, row.amount, row.iccid)
 
 
 def _one_form(iccid: str) -> str:
@@ -222,18 +313,13 @@ def _bounds(mark: rows.GatewayMarks) -> tuple[tuple[int, str], tuple[int, str]]:
     return (len(mark.lowest), mark.lowest), (len(mark.highest), mark.highest)
 
 
-def _doubtful(reports: Iterable[Row], marks: dict[int, rows.GatewayMarks]) -> list[Row]:
+def _doubtful(identities: Iterable[Identity], marks: Mapping[int, rows.GatewayMarks]) -> list[Identity]:
     """Those whose id lies between the ids its gateway has used: they may have been seen before, the others not."""
     bounds = {gateway: _bounds(mark) for gateway, mark in marks.items()}
     doubtful = []
-    for row in reports:
-        low, high = bounds[row.gateway]
-        if low <= (len(row.report_id), row.report_id) <= high:
-            doubtful.append(row)
+    for identity in identities:
+        gateway, report_id = identity
+        low, high = bounds[gateway]
+        if low <= (len(report_id), report_id) <= high:
+            doubtful.append(identity)
     return doubtful
-
-
-def _binary(row: Row) -> bytes:
-    if row.card is None:
-        return rows.named_row(row.iccid or "", row.second, row.amount, row.gateway, row.report_id)
-    return rows.known_row(row.card >> CALENDAR_BITS, row.second, row.amount, row.gateway, row.report_id)

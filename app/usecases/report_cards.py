@@ -7,8 +7,9 @@ there are never remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.db import ingest as rows
@@ -34,6 +35,7 @@ class CardBook:
         self._size = 0
         self._gateways: dict[tuple[str, str], int] = {}
         self._calendars: dict[tuple[Carrier, str], int] = {}
+        self._calendar_of: dict[tuple[str, str], int] = {}
         self._tables: dict[tuple[Carrier, str], tuple[date, DayTable]] = {}
 
     def forget(self, epoch: int) -> None:
@@ -57,23 +59,33 @@ class CardBook:
             found |= named
         return {name: gateway for name, gateway in found.items() if gateway is not None}
 
-    async def learn(self, connection: rows.Connection, tenant: str, iccids: Sequence[str]) -> None:
-        """Look these up, either form (DV-5), and remember those that are there."""
-        twins = {iccid: iccid_twin(iccid) for iccid in iccids}
-        forms = [form for pair in twins.items() for form in pair if form is not None]
-        found = await rows.cards(connection, tenant, forms)
+    def make_room(self) -> None:
+        """Forget everything where too much is remembered: between requests, never within one."""
         if self._size > MOST_REMEMBERED:
             self.forget(self.epoch)
-        known = self.of(tenant)
-        for iccid, twin in twins.items():
-            row = found.get(iccid) or (found.get(twin) if twin else None)
-            if row is not None:
-                known[iccid] = row["id"] << CALENDAR_BITS | self._calendar(Carrier(row["carrier"]), row["account"])
-                self._size += 1
 
-    def _calendar(self, carrier: Carrier, account: str) -> int:
+    async def learn(self, connection: rows.Connection, tenant: str, iccids: Sequence[str]) -> None:
+        """Look these up, either form (DV-5), and remember those that are there."""
+        self._keep(tenant, {row["iccid"]: row for row in await rows.cards(connection, tenant, iccids)})
+        known = self.of(tenant)
+        twins = {twin: iccid for iccid in iccids if iccid not in known and (twin := iccid_twin(iccid)) is not None}
+        if twins:
+            found = await rows.cards(connection, tenant, list(twins))
+            self._keep(tenant, {twins[row["iccid"]]: row for row in found})
+
+    def _keep(self, tenant: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+        known, calendars = self.of(tenant), self._calendar_of
+        for iccid, row in found.items():
+            place = (row["carrier"], row["account"])
+            calendar = calendars[place] if place in calendars else self._calendar(*place)
+            known[iccid] = row["id"] << CALENDAR_BITS | calendar
+        self._size += len(found)
+
+    def _calendar(self, carrier: str, account: str) -> int:
         zone = str(self._ctx.zone(account))
-        return self._calendars.setdefault((carrier, zone), len(self._calendars))
+        number = self._calendars.setdefault((Carrier(carrier), zone), len(self._calendars))
+        self._calendar_of[carrier, account] = number
+        return number
 
     def tables(self, now: datetime) -> list[DayTable]:
         """The day table of each calendar, by its number, as it holds now."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from app.db import figures
 from app.db import ingest as rows
@@ -15,75 +15,95 @@ from app.usecases.report_cards import CALENDAR_BITS, CardBook
 from app.usecases.report_days import CLOSED, DAY_BITS, KEY_BITS, parts
 
 
-class Counted(NamedTuple):
-    """A report of a known card: `card` as `CardBook` remembers it, `key` as its day table tells."""
+@dataclass(frozen=True, slots=True)
+class Countable:
+    """Reports of known cards by column: cards as `CardBook` remembers them, keys as its day tables tell."""
 
-    card: int
-    key: int
-    second: float
-    amount: int
-
-
-async def count(
-    connection: rows.Connection, book: CardBook, reports: Iterable[Counted], now: datetime
-) -> list[EventRow]:
-    """Add the reports to their cards' cycles and days; gives the events of closed cycles that moved (US-5)."""
-    sums, cards = _summed(reports)
-    places = sorted(sums)
-    events: list[EventRow] = []
-    if closed := [place for place in places if place & CLOSED]:
-        pairs = sorted({(place >> KEY_BITS, parts(place)[0]) for place in closed})
-        before = await figures.used_in(connection, pairs)
-        await _add(connection, book, closed, sums, cards)
-        events = adjusted(before, await figures.used_in(connection, pairs), now, cause="late_report")
-        places = [place for place in places if not place & CLOSED]
-    await _add(connection, book, places, sums, cards)
-    return events
+    cards: Sequence[int]
+    keys: Sequence[int]
+    seconds: Sequence[float]
+    amounts: Sequence[int]
 
 
-def _summed(reports: Iterable[Counted]) -> tuple[dict[int, rows.Delta], dict[int, int]]:
-    """The sums by `id << KEY_BITS | key`, and the cards by id."""
-    sums: dict[int, rows.Delta] = {}
-    cards: dict[int, int] = {}
-    for card, key, second, amount in reports:
-        sim_id = card >> CALENDAR_BITS
-        place = sim_id << KEY_BITS | key
-        delta = sums.get(place)
-        if delta is None:
-            sums[place] = rows.Delta(amount, second, second)
-            cards[sim_id] = card
-        else:
-            delta.bytes += amount
-            delta.first = min(delta.first, second)
-            delta.last = max(delta.last, second)
-    return sums, cards
+async def count(connection: rows.Connection, book: CardBook, reports: Countable, now: datetime) -> list[EventRow]:
+    """Add the reports to their cards' cycles and days; gives the events of closed cycles that moved (US-5).
+
+    `rows.begin_counting` comes first.
+    """
+    deltas, closed_rounds = _deltas(reports)
+    if not deltas:
+        return []
+    await rows.stage(connection, deltas)
+    rounds: dict[int, set[int]] = {}
+    for delta in deltas:
+        rounds.setdefault(delta.round, set()).add(delta.place)
+    closed = sorted({(delta.sim_id, delta.cycle) for delta in deltas if delta.round < closed_rounds})
+    before = await figures.used_in(connection, closed) if closed else {}
+    split = []
+    spare = len(rounds)
+    for number in sorted(rounds):
+        split += await rows.add_round(connection, number, rounds[number], spare + number)
+    if split:
+        cards = {card >> CALENDAR_BITS: card for card in reports.cards}
+        spans = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in split})
+        await figures.recount(connection, [span(book, cards[sim_id], cycle) for sim_id, cycle in spans])
+    if not closed:
+        return []
+    return adjusted(before, await figures.used_in(connection, closed), now, cause="late_report")
 
 
-async def _add(
-    connection: rows.Connection,
-    book: CardBook,
-    places: Sequence[int],
-    sums: dict[int, rows.Delta],
-    cards: dict[int, int],
-) -> None:
-    split: set[tuple[int, int]] = set()
-    for chosen in _rounds(places):
-        deltas = [(place >> KEY_BITS, *parts(place), sums[place]) for place in chosen]
-        split.update(await rows.add_to_cycles(connection, deltas))
-    spans = [span(book, cards[sim_id], cycle) for sim_id, cycle in sorted(split)]
-    await figures.recount(connection, spans)
+def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:
+    """One delta per card, cycle and day, sorted by round, card, cycle; and how many rounds are of closed cycles."""
+    where = [card >> CALENDAR_BITS << KEY_BITS | key for card, key in zip(reports.cards, reports.keys, strict=True)]
+    first: dict[int, int] = {}
+    remember = first.setdefault
+    amounts, lasts, firsts = list(reports.amounts), list(reports.seconds), reports.seconds
+    if len(set(where)) < len(where):
+        firsts = list(reports.seconds)
+        for index, place in enumerate(where):
+            earlier = remember(place, index)
+            if earlier != index:
+                amounts[earlier] += amounts[index]
+                firsts[earlier] = min(firsts[earlier], firsts[index])
+                lasts[earlier] = max(lasts[earlier], lasts[index])
+    else:
+        first = dict(zip(where, range(len(where)), strict=True))
+    closed = sorted(place for place in first if place & CLOSED)
+    running = sorted(place for place in first if not place & CLOSED) if closed else sorted(first)
+    deltas: list[rows.Delta] = []
+    rounds = _add_rounds(deltas, closed, 0, first, amounts, firsts, lasts)
+    _add_rounds(deltas, running, rounds, first, amounts, firsts, lasts)
+    return deltas, rounds
 
 
-def _rounds(places: Sequence[int]) -> Iterator[list[int]]:
-    """The places in rounds, none of which has two days of one card's cycle; all stay sorted."""
+def _add_rounds(
+    deltas: list[rows.Delta],
+    places: list[int],
+    number: int,
+    index_of: dict[int, int],
+    amounts: Sequence[int],
+    firsts: Sequence[float],
+    lasts: Sequence[float],
+) -> int:
+    """Add deltas in rounds, none of which has two days of one card's cycle; gives the next round's number."""
     while places:
-        chosen: list[int] = []
         later: list[int] = []
+        previous = -1
         for place in places:
-            same = bool(chosen) and chosen[-1] >> DAY_BITS == place >> DAY_BITS
-            (later if same else chosen).append(place)
-        yield chosen
+            if place >> DAY_BITS == previous:
+                later.append(place)
+                continue
+            previous = place >> DAY_BITS
+            index = index_of[place]
+            cycle, day = parts(place)
+            deltas.append(
+                rows.Delta(
+                    number, len(deltas), place >> KEY_BITS, cycle, day, amounts[index], firsts[index], lasts[index]
+                )
+            )
         places = later
+        number += 1
+    return number
 
 
 def span(book: CardBook, card: int, number: int) -> figures.Span:

@@ -1,19 +1,40 @@
-"""A usage report and what may become of it: the values between the router, the ingest and its batches."""
+"""Usage reports and what may become of them: the values between the router, the ingest and its batches."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-Report = tuple[str, str, str, datetime, int]
-"""(gateway, id, iccid, at, bytes), already of the right kinds: `at` is aware, the texts hold no NUL."""
 
 MOST_AHEAD = timedelta(minutes=10)
 """How far ahead of the clock `at` may lie."""
 
 MOST_BYTES = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Reports by column, all of one length and of the right kinds: instants are aware, texts hold no NUL.
+
+    Columns and not records, because a batch is worked column by column.
+    """
+
+    gateways: list[str]
+    ids: list[str]
+    iccids: list[str]
+    instants: list[datetime]
+    amounts: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, more: Reports) -> None:
+        """Put more reports behind these."""
+        self.gateways.extend(more.gateways)
+        self.ids.extend(more.ids)
+        self.iccids.extend(more.iccids)
+        self.instants.extend(more.instants)
+        self.amounts.extend(more.amounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +63,7 @@ class Submission:
     """One request on its way: answered when `done` is."""
 
     tenant: str
-    reports: Sequence[Report]
+    reports: Reports
     done: asyncio.Future[Tally]
 
     def succeed(self, tally: Tally) -> None:
