@@ -18,6 +18,7 @@ from app.domain.refusal import Refused, Remedy
 from app.telemetry import correlation_id, get_logger
 from app.texts.catalogue import language_of, text
 from app.usecases.errors import (
+    CarrierTrouble,
     Conflict,
     Fault,
     IdempotencyMismatch,
@@ -82,6 +83,14 @@ STATUSES: Mapping[type[UseCaseError], int] = {
     Unavailable: 503,
 }
 """What was raised -> status. `OperationRefused` goes by the refusal's code, below."""
+
+CARRIER_STATUS: Mapping[str, int] = {
+    "CARRIER_REJECTED": 409,
+    "NOT_SUPPORTED_BY_CARRIER": 422,
+    "CARRIER_QUOTA_EXCEEDED": 429,
+    "UNAVAILABLE": 503,
+}
+"""What a carrier asked at once may come back with -> status."""
 
 REFUSAL_STATUS: Mapping[str, int] = {
     "INCOMPATIBLE_STATE": 409,
@@ -178,8 +187,11 @@ async def _use_case_error(request: Request, error: Exception) -> Response:
         detail = facts.pop("detail")
         code = facts.pop("code")
         return problem(request, REFUSAL_STATUS[code], code, detail, facts=facts)
-    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     facts = dict(error.facts)
+    if isinstance(error, CarrierTrouble):
+        again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return problem(request, CARRIER_STATUS[error.code], error.code, error.detail, facts=facts, headers=again)
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(error, InvalidArgument):
         facts["errors"] = [fault.as_json() for fault in error.faults]
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}

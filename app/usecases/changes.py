@@ -5,26 +5,19 @@ A use-case hands in the card as it was and as the rules made it; what happened i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from app.db.events import EventRow, HistoryRow
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
+from app.domain.events import state_event
 from app.domain.holds import HOLDS, shown_state
 from app.domain.sim import Hold, Sim
-from app.domain.vocabulary import HoldCode, SimState
+from app.domain.vocabulary import HoldCode
 from app.usecases.ids import new_id
-
-EVENT_OF_STATE: Mapping[SimState, str] = MappingProxyType(
-    {SimState.EXPIRED: "sim.expired", SimState.CANCELLED: "sim.cancelled"}
-)
-_BEFORE_ACTIVATION = frozenset({SimState.INVENTORY, SimState.TESTING, SimState.SILENT})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Because:
@@ -91,11 +84,10 @@ class ChangeLog:
         await work.events.add(self.events)
 
     def _tell_state(self, record: SimRecord, before: Sim, after: Sim, because: Because) -> None:
-        shown = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
-        was, now = shown
-        told = _event_for(before, after, was, now)
+        was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
+        told = state_event(before, after)
         if told is not None:
-            self.tell(record, told, because, {"before": {"state": was.value}, "after": {"state": now.value}})
+            self.tell(record, told.value, because, {"before": {"state": was.value}, "after": {"state": now.value}})
 
     def _tell_holds(
         self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], because: Because
@@ -128,15 +120,3 @@ class ChangeLog:
                 operation_id=because.operation_id,
             )
         )
-
-
-def _event_for(before: Sim, after: Sim, was: SimState, now: SimState) -> str | None:
-    if before.underlying in _BEFORE_ACTIVATION and after.underlying is SimState.ACTIVE:
-        return "sim.activated"
-    if before.underlying is not after.underlying and after.underlying in EVENT_OF_STATE:
-        return EVENT_OF_STATE[after.underlying]
-    if was is not now and now is SimState.SUSPENDED:
-        return "sim.suspended"
-    if was in (SimState.SUSPENDED, SimState.EXPIRED) and now is SimState.ACTIVE:
-        return "sim.resumed"
-    return None

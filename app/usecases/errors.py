@@ -11,6 +11,7 @@
     ├── VersionConflict      If-Match names another version
     ├── NotAllowed           the key lacks a scope, or the call's network
     ├── Conflict             what is asked does not fit what there is
+    ├── CarrierTrouble       the carrier was asked at once and gave no answer
     ├── NotYet               a part of the contract that is not built
     └── Unavailable          try again later
 """
@@ -119,6 +120,15 @@ class NotYet(UseCaseError):
     """A part of the contract that is not built."""
 
     code = "NOT_YET"
+
+
+class CarrierTrouble(UseCaseError):
+    """The carrier was asked while the caller waits, and gave no answer; `retry_after` in seconds where it is known."""
+
+    def __init__(self, code: str, detail: str, *, retry_after: int | None = None, carrier_code: str | None = None) -> None:
+        super().__init__(detail, carrier_code=carrier_code)
+        self.code = code
+        self.retry_after = retry_after
 
 
 class Unavailable(UseCaseError):
