@@ -107,7 +107,7 @@ class FileJournal:
         with new.open("wb") as file:
             for entry in entries:
                 file.write(json.dumps([entry], ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-        os.replace(new, self._path)
+        new.replace(self._path)
         if self._file is not None:
             os.close(self._file)
         self._file = None

@@ -60,6 +60,10 @@ class Pusher:
         self.store.touch("pushes", number)
         self.store.flush()
 
+    def use(self, client: httpx.AsyncClient) -> None:
+        """Send by this client from now on (the caller's to configure; closed with the sandbox)."""
+        self._client = client
+
     async def close(self) -> None:
         """Stop, and close the connections."""
         if self._task is not None:

@@ -33,7 +33,16 @@ class CuttingProtocol(HttpToolsProtocol):
 
 
 class SandboxServer(uvicorn.Server):
-    """A server that leaves signals to whoever owns the process."""
+    """A server that leaves signals to whoever owns the process, and says when its port is open."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, then say so."""
+        await super().startup(sockets)
+        self.up.set()
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         """Nothing is captured."""
@@ -74,8 +83,9 @@ async def serve(
     server = server_for(sandbox, host, port)
     main = asyncio.create_task(_serve_on(server, host, port))
     try:
-        while not server.started and not main.done():
-            await asyncio.sleep(0.005)
+        up = asyncio.create_task(server.up.wait())
+        await asyncio.wait([main, up], return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
         if server.started and ready is not None:
             ready(sandbox)
         while not main.done() and not (stop is not None and stop.is_set()):

@@ -110,7 +110,7 @@ def real_names(asked: Asked) -> Answer:
 
 
 def flow_by_month(asked: Asked) -> Answer:
-    """batchQryFlowByMonth: this month, or the one named."""
+    """`batchQryFlowByMonth`: this month, or the one named."""
     cycle = cycle_of("ctcc", BEIJING.day(asked.now))
     month = asked.text("month").replace("-", "") or cycle.id.replace("-", "")
     try:
@@ -155,7 +155,7 @@ def _flows(asked: Asked, first: int, end: int, when: dict[str, str]) -> Answer:
 
 
 def status_changes(asked: Asked) -> Answer:
-    """cradStatus (sic): the cards whose status changed, the newest first."""
+    """`cradStatus` (sic): the cards whose status changed, the newest first."""
     changed = sorted((card for card in _mine(asked) if card.history), key=lambda card: -card.modified)
     page, size = asked.text("page") or "1", asked.text("size") or "50"
     if not page.isdigit() or not size.isdigit():
@@ -170,20 +170,20 @@ def status_changes(asked: Asked) -> Answer:
 
 
 def apns(asked: Asked) -> Answer:
-    """queryUsingAPN."""
+    """`queryUsingAPN`."""
     off = bool(asked.one.extra.get("apn_off"))
     return json_answer({"code": "0", "message": "成功", "data": [{"apn": "ctnet", "status": "0" if off else "1"}]})
 
 
 def apn_switch(asked: Asked) -> Answer:
-    """apnNetStatusAction: ADD cuts one APN, DEL gives it back."""
+    """`apnNetStatusAction`: ADD cuts one APN, DEL gives it back."""
     asked.world.asked(asked.one)
     number = asked.change("apn_switch", "other", {"function": "apn", "off": asked.text("action") == "ADD"})
     return json_answer({"code": "0", "message": r.TAKEN, "data": {"GROUP_TRANSACTIONID": number}})
 
 
 def apn_speed(asked: Asked) -> Answer:
-    """apnMoudleSpeedLimitAction (sic)."""
+    """`apnMoudleSpeedLimitAction` (sic)."""
     asked.world.asked(asked.one)
     number = asked.change("attributes", "other", {"set": {"apn_speed": asked.text("speedValue")}})
     return json_answer({"code": "0", "message": r.TAKEN, "data": {"GROUP_TRANSACTIONID": number}})

@@ -130,7 +130,7 @@ class CtWing:
         return json_answer({"code": UNAUTHORISED[0], "message": UNAUTHORISED[1]}, 401)
 
     def native(self, card: Card) -> str:
-        """productMainStatusCd."""
+        """`productMainStatusCd`."""
         return main_status(card, card.shown())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:

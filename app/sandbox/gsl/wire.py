@@ -129,10 +129,9 @@ class Gsl:
         """No token here: this one call meets a key that does not count."""
         return failed(t.SIGNATURE, "0" * 32)
 
-    def native(self, card: Card) -> dict[str, int]:
-        """sim_status and operator_status."""
-        reason = t.operator_status(card.holds, expired=card.state == "expired")
-        return {"sim_status": t.SIM_STATUS[card.shown()], "operator_status": reason}
+    def native(self, card: Card) -> int:
+        """The sim_status, a number on the wire too."""
+        return t.SIM_STATUS[card.shown()]
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """GSL pushes nothing; work orders are asked for."""

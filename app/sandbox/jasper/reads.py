@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from app.sandbox.card import Card, allowance_of
@@ -102,7 +102,7 @@ def _custom_fits(call: Call, card: Card) -> bool:
 def _instant(text: str) -> int:
     """An ISO instant; a `+` that came unencoded has turned into a space."""
     try:
-        instant = datetime.fromisoformat(text.replace(" ", "+").replace("Z", "+00:00"))
+        instant = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
         raise Refusal(t.BAD_DATE) from error
     if instant.tzinfo is None:
@@ -181,7 +181,7 @@ def _zone_cycle(wire: Jasper, card: Card, text: str) -> Cycle:
         return current
     day = re.match(r"(\d{4})-(\d\d)-(\d\d)", text)
     try:
-        ordinal = datetime(*(int(part) for part in day.groups())).toordinal() if day else None  # type: ignore[arg-type]
+        ordinal = date(int(day[1]), int(day[2]), int(day[3])).toordinal() if day else None
     except ValueError as error:
         raise Refusal(t.BAD_DATE) from error
     if ordinal is None:

@@ -14,7 +14,7 @@ Step = tuple[str, str, dict[str, Any]]
 
 
 def edit(wire: UnicomCmp, call: Call) -> Data:
-    """wsEditTerminal: one attribute of one card; numbers come as numbers or as text."""
+    """`wsEditTerminal`: one attribute of one card; numbers come as numbers or as text."""
     card = wire.card(call)
     wire.world.asked(card)
     change, target = call.text("changeType"), call.text("targetValue")
@@ -90,7 +90,7 @@ def _done(wire: UnicomCmp, card: Card) -> Data:
 
 
 def network_config(wire: UnicomCmp, call: Call) -> Data:
-    """wsEditNetworkAccessConfig: another communication plan by its number."""
+    """`wsEditNetworkAccessConfig`: another communication plan by its number."""
     card = wire.card(call)
     wire.world.asked(card)
     number = call.text("nacId")

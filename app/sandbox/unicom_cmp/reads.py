@@ -28,7 +28,7 @@ def mb(used: int) -> str:
 
 
 def details(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalDetails: at most 50 cards."""
+    """`wsGetTerminalDetails`: at most 50 cards."""
     return {"terminals": [terminal(wire, card) for card in wire.cards(call)]}
 
 
@@ -88,7 +88,7 @@ def _named(card: Card, text: str) -> Cycle:
 
 
 def closed_cycle(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalUsage: only a cycle that has closed, within six; otherwise 1074."""
+    """`wsGetTerminalUsage`: only a cycle that has closed, within six; otherwise 1074."""
     card, world = wire.card(call), wire.world
     if not re.fullmatch(r"\d{6}", call.text("billingCycle")):
         raise Refusal(t.BAD_VALUE)
@@ -102,7 +102,7 @@ def closed_cycle(wire: UnicomCmp, call: Call) -> Data:
 
 
 def usage_details(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalUsageDataDetails: one session a day here, whole KB; the cycle is the one named by the month."""
+    """`wsGetTerminalUsageDataDetails`: one session a day here, whole KB; the cycle is the one named by the month."""
     card, world = wire.card(call), wire.world
     text = call.text("cycleStartDate")
     try:
@@ -134,7 +134,7 @@ def usage_details(wire: UnicomCmp, call: Call) -> Data:
 
 
 def network_config(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetNetworkAccessconfig."""
+    """`wsGetNetworkAccessconfig`."""
     cards = wire.cards(call)
     return {
         "networkAccessConfigs": [{"iccid": card.iccid, "nacId": str(card.extra.get("nacId", "1"))} for card in cards]
@@ -142,7 +142,7 @@ def network_config(wire: UnicomCmp, call: Call) -> Data:
 
 
 def provisioning(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetProvisioningStatus (or wsStatus): the last change of an attribute; the answer's shape is our guess."""
+    """`wsGetProvisioningStatus` (or wsStatus): the last change of an attribute; the answer's shape is our guess."""
     card = wire.card(call)
     order = wire.world.store.orders.get(f"unicom-{card.iccid}-{call.text('changeType') or '3'}")
     status = "None" if order is None else "Pending" if order["done"] is None else "Completed"
@@ -164,13 +164,13 @@ def _session(wire: UnicomCmp, card: Card) -> dict[str, Any]:
 
 
 def sessions(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetSessionInfo: fields as in the SOAP twin."""
+    """`wsGetSessionInfo`: fields as in the SOAP twin."""
     cards = wire.cards(call) if call.params.get("iccids") else [wire.card(call)]
     return {"sessionInfo": [_session(wire, card) for card in cards]}
 
 
 def events(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalEvents."""
+    """`wsGetTerminalEvents`."""
     return {
         "events": [
             {"eventName": name, "startTime": stamp(at)} for name, at in wire.card(call).extra.get("products", [])
@@ -179,18 +179,18 @@ def events(wire: UnicomCmp, call: Call) -> Data:
 
 
 def available_events(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetAvailableEvents."""
+    """`wsGetAvailableEvents`."""
     return {"iccid": wire.card(call).iccid, "events": []}
 
 
 def rating(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalRating."""
+    """`wsGetTerminalRating`."""
     card = wire.card(call)
     return {"iccid": card.iccid, "terminalRatings": [{"ratePlanName": card.plan, "status": "Current"}]}
 
 
 def audit(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalAuditTrail."""
+    """`wsGetTerminalAuditTrail`."""
     card = wire.card(call)
     changes = [
         {
@@ -205,7 +205,7 @@ def audit(wire: UnicomCmp, call: Call) -> Data:
 
 
 def modified(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetModifiedTerminals: the cards modified since."""
+    """`wsGetModifiedTerminals`: the cards modified since."""
     text = call.text("since") or call.text("modifiedSince")
     try:
         since = BEIJING.parse(text[:19].replace("T", " "), _STAMP)
@@ -226,12 +226,12 @@ def _by(wire: UnicomCmp, call: Call, name: str) -> Data:
 
 
 def by_imsi(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalsByImsi."""
+    """`wsGetTerminalsByImsi`."""
     return _by(wire, call, "imsi")
 
 
 def by_msisdn(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetTerminalsByMsisdn."""
+    """`wsGetTerminalsByMsisdn`."""
     return _by(wire, call, "msisdn")
 
 
@@ -247,7 +247,7 @@ def location(wire: UnicomCmp, call: Call) -> Data:
 
 
 def accounts(wire: UnicomCmp, call: Call) -> Data:
-    """wsQueryAcctTable, GetAccountIdByAcctName."""
+    """`wsQueryAcctTable`, GetAccountIdByAcctName."""
     return {
         "accountId": "100020620",
         "accounts": [{"accountId": "100020620", "accountName": "sandbox"}],
@@ -256,15 +256,15 @@ def accounts(wire: UnicomCmp, call: Call) -> Data:
 
 
 def apn(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetPollApn."""
+    """`wsGetPollApn`."""
     return {"apns": [{"apn": "scuiot"}]}
 
 
 def sms(wire: UnicomCmp, call: Call) -> Data:
-    """wsQuerySMS, wsQuerySMSDetail: none."""
+    """`wsQuerySMS`, wsQuerySMSDetail: none."""
     return {"smsMessages": [], "totalPages": 0}
 
 
 def nothing(wire: UnicomCmp, call: Call) -> Data:
-    """wsGetInvoice: none."""
+    """`wsGetInvoice`: none."""
     return {}

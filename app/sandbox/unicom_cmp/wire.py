@@ -150,7 +150,7 @@ class UnicomCmp:
         return failed(t.BAD_TOKEN)
 
     def native(self, card: Card) -> str:
-        """simStatus."""
+        """`simStatus`."""
         return status_of(card, card.shown())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
@@ -169,5 +169,5 @@ def failed(error: tuple[str, str], status: int = 200) -> Answer:
 
 
 def status_of(card: Card, shown: str) -> str:
-    """simStatus of a neutral state."""
+    """`simStatus` of a neutral state."""
     return "5" if shown == "cancelled" and card.extra.get("final") == "PURGED" else t.STATUS[shown]
