@@ -14,6 +14,7 @@ from app.carriers.account import Account, sandbox_mode
 from app.carriers.account_client import AccountClient
 from app.carriers.inbound import Push, Received
 from app.carriers.registry import build_clients, receive
+from app.carriers.transport import Wire
 from app.clock import OffsetClock
 from app.db.call_budget import SharedBudget, SharedRepeatWindows
 from app.db.engine import create_engine, create_pool
@@ -62,8 +63,10 @@ class Container:
 
 
 @asynccontextmanager
-async def open_container(settings: Settings, url: str, accounts: Sequence[Account]) -> AsyncIterator[Container]:
-    """Open everything on this database; close it in the reverse order."""
+async def open_container(
+    settings: Settings, url: str, accounts: Sequence[Account], *, wire: Wire | None = None
+) -> AsyncIterator[Container]:
+    """Open everything on this database; close it in the reverse order. `wire` stands in for the network in tests."""
     telemetry, clock = Telemetry(), OffsetClock()
     engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
@@ -74,6 +77,7 @@ async def open_container(settings: Settings, url: str, accounts: Sequence[Accoun
         observer=CarrierMetrics(telemetry),
         budget=SharedBudget(pool, clock),
         windows=SharedRepeatWindows(pool, clock),
+        wire=wire,
     )
     sandbox = sandbox_mode(accounts)
     webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))

@@ -143,6 +143,17 @@ class SimRows:
         )
         return {forms[row.iccid]: row for row in rows}
 
+    async def ever_used(self, sim_id: int) -> bool:
+        """Whether a card is known to have carried any traffic, by a gateway's report or a carrier's figure."""
+        found = await self._connection.execute(
+            text(
+                "SELECT EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
+                " AND (reported > 0 OR coalesce(figures, 0) > 0))"
+            ),
+            {"sim_id": sim_id},
+        )
+        return bool(found.scalar_one())
+
     async def counts(self) -> list[tuple[str, str, int]]:
         """(carrier, state, how many) over all tenants, for the gauge."""
         rows = await self._connection.execute(text("SELECT carrier, state, count(*) FROM sims GROUP BY 1, 2"))

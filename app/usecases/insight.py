@@ -141,7 +141,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
         counts = await counts_of(ctx, work, [record], OperationKind.REBIND)
-        reported = await work.usage.ever_used(record.id)
+        reported = await work.sims.ever_used(record.id)
     moment = Moment(
         now=ctx.now(),
         zone=ctx.zone(record.account),
