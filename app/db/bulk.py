@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,16 @@ _BACKLOG = "bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')
 
 STATUSES = ("scheduled", "running", "stopping", "cancelling", "completed", "stopped", "cancelled")
 """`stopping` after too many failures, `cancelling` on request: until what was sent has ended."""
+
+RECHECK = timedelta(seconds=1)
+"""How often one that is being ended is looked at for operations that came back unsent."""
+
+_PENDING = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'pending')"
+_OPEN = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'open')"
+_DUE = (
+    "((status IN ('stopping', 'cancelling') AND (fed_at IS NULL OR fed_at < :lately)) OR"
+    f" ((execute_at IS NULL OR execute_at <= :now) AND ({_PENDING} OR NOT {_OPEN})))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +113,7 @@ class BulkRows:
         c = bulk_operations.c
         statement = (
             select(bulk_operations)
-            .where(c.finished_at.is_(None), text("(execute_at IS NULL OR execute_at <= :now)").bindparams(now=now))
+            .where(c.finished_at.is_(None), text(_DUE).bindparams(now=now, lately=now - RECHECK))
             .order_by(c.fed_at.nulls_first(), c.id)
             .limit(1)
             .with_for_update(skip_locked=True)

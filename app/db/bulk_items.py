@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from app.db.bulk import BulkRecord
 _UNKNOWN = '{"code": "NOT_FOUND", "detail": "no such sim", "carrier_code": null}'
 _FILL_NAMED = """
     INSERT INTO bulk_items (bulk_id, position, sim_id, iccid, account, status, error)
-    SELECT :bulk_id, row_number() OVER (ORDER BY w.place), s.id, coalesce(s.iccid, w.iccid), s.account,
+    SELECT :bulk_id, :first + row_number() OVER (ORDER BY w.place), s.id, coalesce(s.iccid, w.iccid), s.account,
         CASE WHEN s.id IS NULL THEN CASE WHEN :dry_run THEN 'refused' ELSE 'failed' END ELSE 'pending' END,
         CASE WHEN s.id IS NULL THEN CAST(:unknown AS jsonb) END
     FROM ({wanted}) AS w(place, iccid, twin)
@@ -32,28 +33,50 @@ class BulkItemRows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def fill_listed(self, bulk: BulkRecord, iccids: Sequence[str], twins: Sequence[str | None]) -> None:
-        """Items for cards by name, in order; a name nobody of the tenant's bears is an item that failed."""
+    async def fill_listed(
+        self, bulk: BulkRecord, first: int, iccids: Sequence[str], twins: Sequence[str | None]
+    ) -> None:
+        """Items for cards by name, in order, behind the `first` ones; one the tenant does not have has failed."""
         await self._connection.execute(
             text(_FILL_NAMED.format(wanted=_LISTED)),
-            self._fill(bulk) | {"places": list(range(len(iccids))), "iccids": list(iccids), "twins": list(twins)},
+            self._fill(bulk, first)
+            | {"places": list(range(len(iccids))), "iccids": list(iccids), "twins": list(twins)},
         )
 
     async def fill_filed(self, bulk: BulkRecord, file_id: UUID) -> None:
         """Items for the cards of an uploaded file, in order, each once."""
         await self._connection.execute(text(_FILL_NAMED.format(wanted=_FILED)), self._fill(bulk) | {"file_id": file_id})
 
-    async def fill_found(self, bulk: BulkRecord, where: str, arguments: Sequence[Any]) -> None:
-        """Items for the cards a filter finds (`app.db.queries.where_of`), by row id."""
+    async def fill_found(
+        self, bulk: BulkRecord, where: str, arguments: Sequence[Any], *, underlying: Sequence[str] | None = None
+    ) -> None:
+        """Items for the cards a filter finds (`app.db.queries.where_of`), by row id; of these states alone if told."""
         place = len(arguments) + 1
-        raw = (await self._connection.get_raw_connection()).driver_connection
-        await raw.execute(  # type: ignore[union-attr]
+        plain = [json.dumps(value) if isinstance(value, dict | list) else value for value in arguments]
+        asyncpg = (await self._connection.get_raw_connection()).driver_connection
+        if asyncpg is None:
+            raise RuntimeError("a connection without its driver")
+        await asyncpg.execute(
             "INSERT INTO bulk_items (bulk_id, position, sim_id, iccid, account, status)"  # noqa: S608 - ours
             f" SELECT ${place}, row_number() OVER (ORDER BY s.id), s.id, s.iccid, s.account, 'pending'"
-            f" FROM sims s WHERE {where}",
-            *arguments,
+            f" FROM sims s WHERE {where}"
+            f" AND (${place + 1}::text[] IS NULL OR s.underlying = ANY(${place + 1}::text[]))",
+            *plain,
             bulk.id,
+            list(underlying) if underlying is not None else None,
         )
+
+    async def states_between(self, tenant: str, pool: str | None, first: str, last: str) -> dict[str, str]:
+        """Underlying state by ICCID of a tenant's cards whose names lie between two numbers, check digits aside."""
+        rows = await self._connection.execute(
+            text(
+                "SELECT iccid, underlying FROM sims WHERE tenant = :tenant"
+                " AND (CAST(:pool AS text) IS NULL OR pool = :pool)"
+                " AND iccid ~>=~ :first AND iccid ~<=~ :last"
+            ),
+            {"tenant": tenant, "pool": pool, "first": first, "last": last + "~"},
+        )
+        return {row.iccid: row.underlying for row in rows}
 
     async def fill_failed(self, bulk: BulkRecord, earlier: UUID) -> None:
         """Items for what failed in an earlier bulk operation of the tenant, in its order."""
@@ -90,8 +113,8 @@ class BulkItemRows:
         return int(row[0]), sorted(row[1] or [])
 
     @staticmethod
-    def _fill(bulk: BulkRecord) -> dict[str, Any]:
-        return {"bulk_id": bulk.id, "tenant": bulk.tenant, "dry_run": bulk.dry_run, "unknown": _UNKNOWN}
+    def _fill(bulk: BulkRecord, first: int = 0) -> dict[str, Any]:
+        return {"bulk_id": bulk.id, "first": first, "tenant": bulk.tenant, "dry_run": bulk.dry_run, "unknown": _UNKNOWN}
 
     async def add_file(self, file_id: UUID, tenant: str, now: datetime) -> None:
         """A file whose rows come next."""

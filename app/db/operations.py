@@ -154,6 +154,20 @@ class OperationRows:
             statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
         )
 
+    async def lock_unsent(self, ids: Sequence[UUID]) -> list[OperationRecord]:
+        """Lock those that may still be cancelled; what another transaction holds is passed over."""
+        statement = (
+            select(operations)
+            .where(
+                operations.c.id.in_(list(ids)),
+                operations.c.sent_at.is_(None),
+                text("(status = 'queued' OR (status = 'waiting_carrier' AND channel = 'desk'))"),
+            )
+            .order_by(operations.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
+
     async def due_scheduled(self, now: datetime, limit: int) -> list[OperationRecord]:
         """Scheduled operations whose time has come and which wait behind no other, locked."""
         statement = (

@@ -10,11 +10,13 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.telemetry import get_logger
+from app.usecases.bulk.feed import feed_bulk
 from app.usecases.context import Context
 from app.usecases.inbox import follow_up
 from app.usecases.operations.promote import start_scheduled
 from app.usecases.operations.work import work_round
 from app.usecases.overdue import mark_overdue
+from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")
 
@@ -36,6 +38,8 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="operations", turn=work_round, rest_s=0.1, side_by_side=3),
     Loop(name="schedule", turn=start_scheduled, rest_s=0.25),
     Loop(name="inbox", turn=follow_up, rest_s=0.25),
+    Loop(name="bulk", turn=feed_bulk, rest_s=0.25),
+    Loop(name="webhooks", turn=deliver_round, rest_s=0.25, side_by_side=2),
     Loop(name="overdue", turn=mark_overdue, rest_s=5),
 )
 

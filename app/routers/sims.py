@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from app.db.access import AuditRow
@@ -85,7 +86,8 @@ async def sims(
     include: str | None = None,
 ) -> Response:
     """A page of cards; `text/csv` where asked for."""
-    wanted = _filter_from(request)
+    refuse_as_of(request)
+    wanted = filter_from(request.query_params)
     items, last, total = await list_sims(
         ctx, caller.tenant, wanted, after=int(page.after or 0), limit=page.limit, total=include == "total"
     )
@@ -96,12 +98,13 @@ async def sims(
     return json_response(body | ({"total": total} if total is not None else {}))
 
 
-def _filter_from(request: Request) -> SimFilter:
-    """The filter of a request's query, each value checked as the list's parameters are."""
-    given = request.query_params
-    refuse_as_of(request)
-    names = SimFilter.__dataclass_fields__
-    plain = {name: given[name] for name in names if name in given and name not in ("expires_before", "usage_pct_gte")}
+PLAIN_FILTERS = "state carrier account pool plan order hold q msisdn imsi device_serial".split()
+FILTERS = (*PLAIN_FILTERS, "tag", "expires_before", "usage_pct_gte")
+
+
+def filter_from(given: QueryParams) -> SimFilter:
+    """The filter of a query, each value checked as the list's parameters are."""
+    plain = {name: given[name] for name in PLAIN_FILTERS if name in given}
     return filter_of(
         **plain,
         tag=given.getlist("tag"),
@@ -148,7 +151,7 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - a cell
 @router.get("/summary")
 async def sims_summary(request: Request, ctx: Ctx, caller: SimsReader, by: str) -> Response:
     """Counts of cards by carrier, state, hold, plan or pool."""
-    counts = await summarize(ctx, caller.tenant, _filter_from(request), [name.strip() for name in by.split(",")])
+    counts = await summarize(ctx, caller.tenant, filter_from(request.query_params), [name.strip() for name in by.split(",")])
     return json_response({"items": counts})
 
 

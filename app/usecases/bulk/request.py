@@ -1,0 +1,140 @@
+"""Ask for one operation on many cards: the request is one row, its items are fixed now, worked later (AC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.access import AuditRow
+from app.db.bulk import BulkRecord
+from app.db.uow import UnitOfWork
+from app.domain.identifiers import parse_imei
+from app.domain.vocabulary import OperationKind
+from app.usecases.bulk.selectors import FailedOf, Selector, fill, shown
+from app.usecases.context import Context
+from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.ids import new_id
+
+MOST_ITEMS = 1_000_000
+ENDED = frozenset({"completed", "stopped", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBulk:
+    """A caller's wish. `max_failures`: it stops when more items than that have failed.
+
+    `max_items`: it is refused where more cards than that are selected.
+    """
+
+    tenant: str
+    kind: OperationKind
+    selector: Selector
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    max_failures: int | None = None
+    max_items: int = MOST_ITEMS
+    execute_at: datetime | None = None
+    retry_of: UUID | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+
+
+async def request_bulk(ctx: Context, work: UnitOfWork, wish: RequestBulk) -> BulkRecord:
+    """Accept the wish with its items as rows of this transaction. Raises `InvalidArgument`, `Malformed`."""
+    if wish.kind is OperationKind.REBIND and wish.arguments.get("imei") is not None:
+        parse_imei(str(wish.arguments["imei"]))
+    bulk = _record(ctx, wish)
+    await work.bulk.add(bulk)
+    await fill(ctx, work, bulk, wish.selector)
+    total, accounts = await work.bulk_items.summed(bulk.id)
+    _judge(wish, total)
+    await work.bulk.change(bulk.id, total=total, accounts=accounts)
+    await work.access.note([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
+    return replace(bulk, total=total, accounts=tuple(accounts))
+
+
+def _judge(wish: RequestBulk, total: int) -> None:
+    if total == 0:
+        raise InvalidArgument([Fault(pointer="/selector", code="EMPTY_SELECTION", detail="no card is selected")])
+    if total > wish.max_items:
+        detail = f"{total} cards are selected, {wish.max_items} are allowed"
+        raise InvalidArgument([Fault(pointer="/selector", code="TOO_MANY_ITEMS", detail=detail)])
+    if wish.kind is OperationKind.TERMINATE and wish.retry_of is None and wish.arguments.get("confirm") != str(total):
+        detail = "the number of cards that are selected, as text"
+        raise InvalidArgument([Fault(pointer="/arguments/confirm", code="NOT_CONFIRMED", detail=detail)])
+
+
+def _record(ctx: Context, wish: RequestBulk) -> BulkRecord:
+    now = ctx.now()
+    later = wish.execute_at is not None and wish.execute_at > now
+    return BulkRecord(
+        id=new_id(now),
+        tenant=wish.tenant,
+        kind=wish.kind.value,
+        status="scheduled" if later else "running",
+        selector=shown(wish.selector),
+        arguments=dict(wish.arguments),
+        dry_run=wish.dry_run,
+        max_failures=wish.max_failures,
+        execute_at=wish.execute_at if later else None,
+        retry_of=wish.retry_of,
+        requested_by=wish.requested_by,
+        reason=wish.reason,
+        correlation_id=wish.correlation_id,
+        created_at=now,
+        started_at=None if later else now,
+    )
+
+
+async def find(work: UnitOfWork, tenant: str, bulk_id: UUID, *, for_update: bool = False) -> BulkRecord:
+    """One bulk operation. Raises `NotFound`."""
+    bulk = await work.bulk.get(tenant, bulk_id, for_update=for_update)
+    if bulk is None:
+        raise NotFound("bulk operation")
+    return bulk
+
+
+async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, actor: str) -> BulkRecord:
+    """Stop here: what was not sent is cancelled by the worker, what was sent ends as it ends. Raises `Conflict`."""
+    bulk = await find(work, tenant, bulk_id, for_update=True)
+    if bulk.status in ENDED:
+        raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
+    if bulk.status != "cancelling":
+        await work.bulk.change(bulk_id, status="cancelling", fed_at=None)
+        await work.access.note([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
+    return replace(bulk, status="cancelling")
+
+
+async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, wish: RequestBulk) -> BulkRecord:
+    """Ask again for what failed, as a bulk operation of its own. Raises `Conflict` while the first one runs."""
+    bulk = await find(work, tenant, bulk_id)
+    if bulk.status not in ENDED:
+        raise Conflict("INCOMPATIBLE_STATE", "it has not ended yet", status_now=bulk.status)
+    if bulk.dry_run:
+        raise Conflict("INCOMPATIBLE_STATE", "a dry run has nothing to retry")
+    again = replace(
+        wish,
+        kind=OperationKind(bulk.kind),
+        arguments=bulk.arguments,
+        selector=FailedOf(bulk_id=bulk_id),
+        max_failures=bulk.max_failures,
+        retry_of=bulk_id,
+    )
+    return await request_bulk(ctx, work, again)
+
+
+def _audit(ctx: Context, bulk: BulkRecord, action: str, *, after: dict[str, Any]) -> AuditRow:
+    return AuditRow(
+        tenant=bulk.tenant,
+        at=ctx.now(),
+        actor=bulk.requested_by or "api",
+        action=f"bulk_operation.{action}",
+        subject=str(bulk.id),
+        reason=bulk.reason,
+        correlation_id=bulk.correlation_id,
+        after={"kind": bulk.kind, "arguments": bulk.arguments} | after,
+    )

@@ -1,0 +1,159 @@
+"""Which cards a bulk operation is for (AC-1 to AC-3): a typed list, a number range, a pool, a filter, a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from app.db.bulk import BulkRecord
+from app.db.queries import SimFilter, where_of
+from app.db.uow import UnitOfWork
+from app.domain.errors import Malformed
+from app.domain.identifiers import iccid_twin
+from app.domain.ranges import RangeRefused, choose_range, number_of, typed_list
+from app.domain.transitions import NOT_YET_ACTIVATED
+from app.domain.vocabulary import OperationKind, SimState
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.sims import current_cycles
+
+CHUNK = 5_000
+
+
+class RangeInTheWay(InvalidArgument):
+    """A range is taken whole or refused whole (AC-2); says which cards are in the way."""
+
+    code = "RULE_VIOLATION"
+
+    def __init__(self, refused: RangeRefused) -> None:
+        faults = [
+            Fault(pointer="/selector/range", code=f"CARD_{why.upper()}", detail=iccid)
+            for iccid, why in refused.obstacles
+        ]
+        super().__init__(faults, "cards of the range are in the way")
+        self.facts = {"rule": refused.rule, "count": refused.count}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Cards typed one by one, digits only."""
+
+    iccids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Cards by number, both ends included; within a pool where one is named."""
+
+    start: str
+    end: str
+    pool: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Every card of a pool; to activate, those not yet active."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """The cards that the list of cards would show; `query` is the filter as it was asked."""
+
+    wanted: SimFilter
+    query: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """The cards named in an uploaded file."""
+
+    file_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedOf:
+    """What failed in an earlier bulk operation of the same tenant."""
+
+    bulk_id: UUID
+
+
+Selector = Listed | Range | Pool | Filtered | Filed | FailedOf
+
+
+def shown(selector: Selector) -> dict[str, Any]:
+    """The selector as callers see it again; a typed list as how many it named."""
+    match selector:
+        case Listed():
+            return {"iccids": len(selector.iccids)}
+        case Range():
+            return {"range": {"start": selector.start, "end": selector.end, "pool": selector.pool}}
+        case Pool():
+            return {"pool": selector.pool}
+        case Filtered():
+            return {"filter": selector.query}
+        case Filed():
+            return {"file_id": str(selector.file_id)}
+        case FailedOf():
+            return {"failed_of": str(selector.bulk_id)}
+
+
+async def fill(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: Selector) -> None:
+    """Make the items of a bulk operation. Raises `InvalidArgument`, `RangeInTheWay`."""
+    match selector:
+        case Listed():
+            await _fill_named(work, bulk, _typed(selector.iccids))
+        case Range():
+            await _fill_named(work, bulk, await _ranged(work, bulk, selector))
+        case Pool():
+            states = sorted(NOT_YET_ACTIVATED) if bulk.kind == OperationKind.ACTIVATE else None
+            where, arguments = where_of(bulk.tenant, SimFilter(pool=selector.pool))
+            await work.bulk_items.fill_found(bulk, where, arguments, underlying=states)
+        case Filtered():
+            where, arguments = where_of(bulk.tenant, replace(selector.wanted, cycles=current_cycles(ctx)))
+            await work.bulk_items.fill_found(bulk, where, arguments)
+        case Filed():
+            if await work.bulk_items.file_size(bulk.tenant, selector.file_id) is None:
+                raise InvalidArgument([Fault(pointer="/selector/file_id", code="UNKNOWN_FILE", detail="no such file")])
+            await work.bulk_items.fill_filed(bulk, selector.file_id)
+        case FailedOf():
+            await work.bulk_items.fill_failed(bulk, selector.bulk_id)
+
+
+def _typed(iccids: Sequence[str]) -> tuple[str, ...]:
+    """The list, each card once; every entry that cannot be one is told (AC-2)."""
+    try:
+        return typed_list(iccids)
+    except Malformed:
+        faults = [fault for index, text in enumerate(iccids) if (fault := _fault(index, text)) is not None]
+        raise InvalidArgument(faults[:1_000]) from None
+
+
+def _fault(index: int, text: str) -> Fault | None:
+    try:
+        typed_list([text])
+    except Malformed as wrong:
+        return Fault(pointer=f"/selector/iccids/{index}", code=wrong.code, detail=wrong.detail)
+    return None
+
+
+async def _ranged(work: UnitOfWork, bulk: BulkRecord, wanted: Range) -> tuple[str, ...]:
+    """AC-2. That the cards must not be active is asked where they are to be activated."""
+    typed = typed_list([wanted.start, wanted.end])
+    first, last = number_of(typed[0]), number_of(typed[-1])
+    found = await work.bulk_items.states_between(bulk.tenant, wanted.pool, first, last)
+    activates = bulk.kind == OperationKind.ACTIVATE
+    members = {iccid: SimState(state) if activates else SimState.INVENTORY for iccid, state in found.items()}
+    taken = choose_range(wanted.start, wanted.end, members)
+    if isinstance(taken, RangeRefused):
+        raise RangeInTheWay(taken)
+    return taken.iccids
+
+
+async def _fill_named(work: UnitOfWork, bulk: BulkRecord, iccids: Sequence[str]) -> None:
+    for start in range(0, len(iccids), CHUNK):
+        part = iccids[start : start + CHUNK]
+        await work.bulk_items.fill_listed(bulk, start, part, [iccid_twin(iccid) for iccid in part])
