@@ -75,7 +75,7 @@ def text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise CarrierProtocolError(f"a text was expected, not {_kind(value)}")
     try:
-        plain = str(value).strip()
+        plain = (f"{value:f}" if isinstance(value, Decimal) else str(value)).strip()
         plain.encode()
     except (ValueError, UnicodeEncodeError):
         raise CarrierProtocolError("a text that cannot be written down") from None

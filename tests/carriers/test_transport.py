@@ -159,7 +159,9 @@ async def test_an_endless_answer_is_cut_off() -> None:
 
 
 async def test_broken_compression_cannot_be_read() -> None:
-    it = stand("jasper", lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no")))
+    it = stand(
+        "jasper", lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no"))
+    )
     assert kinds_of(await error_of(it.client.snapshot([SIM]))) == [CarrierProtocolError]
 
 

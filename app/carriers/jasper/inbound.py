@@ -66,7 +66,7 @@ def _verify(push: Push, fields: Mapping[str, str], secret: str | None) -> None:
     if not right or not all(right):
         raise NotAuthentic("the signature of the timestamp is wrong or missing")
     try:
-        moment = reading.instant(timestamp.replace("Z", "+0000"), UTC)
+        moment = reading.instant(timestamp, UTC)
     except CarrierProtocolError:
         moment = None
     if moment is None or abs(push.at - moment) > OLDEST:
