@@ -202,7 +202,7 @@ class Use:
                 try:
                     self._ensure_running()
                 except (DatabaseUnusable, DataDirInUse, OSError) as error:
-                    log.error("postgres.not_revived", extra={"error": str(error)})  # noqa: TRY400 (no traceback)
+                    log.error("postgres.not_revived: %s", error)  # noqa: TRY400 (tried again in a second)
             time.sleep(REVIVAL_PAUSE_S)
 
     def _wait_for_the_keepers_end(self) -> None:

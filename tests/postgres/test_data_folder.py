@@ -199,3 +199,32 @@ def test_an_ordinary_user_needs_no_root_and_no_copy(fresh_dir: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["True", str(home / "data" / "postgres" / "run")]
     assert processes(home / "data") == {}
+
+
+@as_root
+def test_programs_out_of_reach_are_copied_once_with_their_libraries(fresh_dir: Path) -> None:
+    """A wheel in a home that only root enters: the layout its programs need to find their libraries is kept."""
+    private = fresh_dir / "private"
+    installed = private / binaries.WHEEL / "pginstall99"
+    for name in ("bin/postgres", "lib/plain.so", "lib/static.a", "include/header.h"):
+        (installed / name).parent.mkdir(parents=True, exist_ok=True)
+        (installed / name).write_text(name)
+    (installed / "bin" / "postgres").chmod(0o700)
+    libraries = private / f"{binaries.WHEEL}.libs"
+    libraries.mkdir()
+    (libraries / "libpq.so").write_text("libpq")
+    private.chmod(0o700)
+    wheel = binaries.Binaries(folder=installed / "bin", major=99, wheel=private / binaries.WHEEL)
+
+    reached = binaries.within_reach(wheel, unprivileged(), fresh_dir / "shared")
+
+    assert unprivileged().can_enter(reached.postgres)
+    root = reached.folder.parents[2]
+    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {
+        f"{binaries.WHEEL}/pginstall99/bin/postgres",
+        f"{binaries.WHEEL}/pginstall99/lib/plain.so",
+        f"{binaries.WHEEL}.libs/libpq.so",
+    }
+    shutil.rmtree(private / binaries.WHEEL / "pginstall99")
+    private.joinpath(binaries.WHEEL, "pginstall99", "bin").mkdir(parents=True)
+    assert binaries.within_reach(wheel, unprivileged(), fresh_dir / "shared") == reached
