@@ -15,6 +15,7 @@ import pytest
 
 from app.postgres.supervisor import Server, embedded
 from tests import databases
+from tests.gateway import Gateway, open_gateway
 
 RUN_FOLDER = "SIMGATE_TEST_RUN"
 """Set by the first process of a run, and inherited by xdist's workers."""
@@ -69,3 +70,10 @@ async def clean_database(database_url: str, database_dsn: str) -> AsyncIterator[
     await databases.empty(database_dsn)
     yield database_url
     await databases.empty(database_dsn)
+
+
+@pytest.fixture
+async def gateway(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A whole gateway over the sandbox carriers of `demo/carriers.toml`; see `tests.gateway`."""
+    async with open_gateway(clean_database, tmp_path) as opened:
+        yield opened

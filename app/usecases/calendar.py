@@ -115,9 +115,10 @@ def workdays_answer(ctx: Context, first: date, last: date) -> dict[str, Any]:
 
 def terms_answer(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
     """The terms in force on a day, every value with its source (TM-3)."""
+    lines = describe(supplier, carrier, on)
     values = [
         {"name": line.name, "value": line.value, "source": line.source, "assumed": list(line.assumed)}
-        for line in (lines := describe(supplier, carrier, on))
+        for line in lines
     ]
     assumed = sorted({rule for line in lines for rule in line.assumed})
     return {

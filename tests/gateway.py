@@ -1,0 +1,161 @@
+"""A whole gateway inside one test: real PostgreSQL, the real API and worker, the sandbox carriers over ASGI.
+
+Time is the gateway's one clock; `advance` moves it for both sides, without any waiting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.carriers.accounts import read_accounts
+from app.cli.play import options_for
+from app.container import Container, open_container
+from app.domain.identifiers import luhn_digit
+from app.jobs.loops import drain
+from app.main import create_app
+from app.sandbox.app import Sandbox
+from app.sandbox.http import ConnectionCut
+from app.settings import PROJECT, Settings
+from app.usecases.access import keep_known_key
+from app.usecases.context import Context
+
+KEY = "test-key-0123456789-0123456789-0123456789"
+
+
+class SandboxWire(httpx.AsyncBaseTransport):
+    """The carriers' network: a cut connection is a read error, as it is over TCP."""
+
+    def __init__(self, sandbox: Any) -> None:
+        self._inner = httpx.ASGITransport(sandbox)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._inner.handle_async_request(request)
+        except ConnectionCut:
+            raise httpx.ReadError("the carrier cut the connection", request=request) from None
+
+
+@dataclass
+class Gateway:
+    """What a test holds: the API as a caller with an admin key, the carriers' control, the clock, the worker."""
+
+    container: Container
+    api: httpx.AsyncClient
+    control: httpx.AsyncClient
+    sandbox: Sandbox
+
+    @property
+    def ctx(self) -> Context:
+        return self.container.context
+
+    async def advance(self, **step: float) -> None:
+        """Move the one clock and do whatever is due then, once."""
+        self.ctx.clock.adopt(self.ctx.clock.offset + timedelta(**step))
+        await self.sandbox.tick()
+        await drain(self.ctx)
+
+    async def settle(self, *, rounds: int = 40) -> None:
+        """Let seconds pass until no operation is open."""
+        for _ in range(rounds):
+            await drain(self.ctx)
+            async with self.ctx.work() as work:
+                if not sum((await work.operations.open_counts()).values()):
+                    return
+            await self.advance(seconds=1)
+
+    async def operation(self, answer: httpx.Response) -> dict[str, Any]:
+        """The operation that an action began, once everything has settled."""
+        assert answer.status_code == 202, answer.text
+        await self.settle()
+        return (await self.api.get(answer.headers["location"])).json()
+
+    async def carrier(self, iccid: str) -> dict[str, Any]:
+        """What the carrier knows of a card, and what really happened to it."""
+        return (await self.control.get(f"/_control/sims/{iccid}")).json()
+
+    async def fault(self, kind: str, *, operation: str = "*", count: int | None = 1, **params: Any) -> None:
+        """Let the carriers misbehave."""
+        body = {"protocol": "*", "operation": operation, "kind": kind, "count": count, "params": params}
+        assert (await self.control.post("/_control/faults", json=body)).is_success
+
+    async def fleet(self, *rows: dict[str, Any]) -> list[str]:
+        """Import cards, known to the carriers too; gives their ICCIDs. A row needs only what the test is about."""
+        whole = [card(index, **row) for index, row in enumerate(rows)]
+        for carrier in {row["carrier"] for row in whole}:
+            for size, name in ((30, "30m"), (100, "100m"), (1024, "1g")):
+                plan = {"id": f"{carrier}-{name}", "carrier": carrier, "allowance": size << 20, "months": 12}
+                assert (await self.api.post("/v1/plans", json=plan)).is_success
+        lines = "\n".join(json.dumps(row) for row in whole)
+        headers = {"Content-Type": "application/x-ndjson"}
+        told = await self.control.post("/_control/sims", content=lines, headers=headers)
+        assert told.is_success, told.text
+        done = await self.api.post("/v1/sims/import", content=lines, headers=headers)
+        assert done.status_code == 200, done.text
+        return [row["iccid"] for row in whole]
+
+
+def iccid(number: int, prefix: str = "898600") -> str:
+    """A valid 20-digit ICCID."""
+    plain = f"{prefix}{number:013d}"
+    return plain + luhn_digit(plain)
+
+
+def card(index: int, **given: Any) -> dict[str, Any]:
+    """One row of an import: complete and valid, with what the test is about put in."""
+    carrier = given.get("carrier", "cmcc")
+    row = {
+        "iccid": iccid(index + 1_000_000),
+        "msisdn": f"144{index:010d}",
+        "imsi": f"46004{index:010d}",
+        "carrier": carrier,
+        "terms": "flexem",
+        "plan": f"{carrier}-100m",
+        "state": "active",
+        "opened_on": "2026-05-01",
+    }
+    if given.get("state", "active") in ("active", "suspended"):
+        row |= {"activated_on": "2026-06-10"}
+    return row | given
+
+
+@asynccontextmanager
+async def open_gateway(
+    url: str, folder: Path, *, carriers: str = "carriers.toml", accounts_path: Path | None = None
+) -> AsyncIterator[Gateway]:
+    """A gateway on this database, with the sandbox in memory."""
+    path = accounts_path or PROJECT / "demo" / carriers
+    settings = Settings(SIMGATE_DATA_DIR=folder, SIMGATE_CARRIERS=path, SIMGATE_SANDBOX_PORT=1)
+    accounts = read_accounts(path)
+    holder: list[Sandbox] = []
+
+    async def carriers_app(scope: Any, receive: Any, send: Any) -> None:
+        await holder[0](scope, receive, send)
+
+    wire = SandboxWire(carriers_app)
+    async with open_container(settings, url, accounts, wire=wire) as container:
+        holder.append(_sandbox(settings, accounts, container))
+        await keep_known_key(container.context, KEY)
+        app = create_app(container)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as api,
+            httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1") as control,
+        ):
+            yield Gateway(container=container, api=api, control=control, sandbox=holder[0])
+        await holder[0].close()
+
+
+def _sandbox(settings: Settings, accounts: Sequence[Any], container: Container) -> Sandbox:
+    from dataclasses import replace
+
+    options = replace(options_for(settings, accounts), data_dir=None, callbacks={}, seed=None)
+    return Sandbox(options, clock=container.context.clock)
