@@ -52,7 +52,7 @@ def shown_state(underlying: SimState, holds: Iterable[Hold], carrier: Carrier) -
     return SimState.SUSPENDED if stopped else underlying
 
 
-def network_allowed(underlying: SimState, holds: Iterable[Hold], carrier: Carrier) -> bool:  # noqa: ARG001
+def network_allowed(underlying: SimState, holds: Iterable[Hold]) -> bool:
     """Whether data may flow: with any hold on it is off (ST), also where the state goes on showing (ST-16, ST-22)."""
     return underlying in (SimState.TESTING, SimState.SILENT, SimState.ACTIVE) and not codes(holds)
 

@@ -1,0 +1,157 @@
+"""Identifiers and amounts (DV-5)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import imei as stdnum_imei
+from stdnum import luhn as stdnum_luhn
+
+from app.domain.errors import Malformed
+from app.domain.identifiers import (
+    iccid_twin,
+    luhn_digit,
+    luhn_ok,
+    mask,
+    parse_iccid,
+    parse_imei,
+    parse_imsi,
+    parse_msisdn,
+)
+from app.domain.units import GB, KB, MB, UNITS, ceil_div, parse_amount
+
+DIGITS = st.text("0123456789", min_size=1, max_size=24)
+
+
+@given(DIGITS)
+def test_the_check_digit_is_luhns(digits: str) -> None:
+    """DV-5: python-stdnum is the oracle."""
+    assert luhn_digit(digits) == stdnum_luhn.calc_check_digit(digits)
+    assert luhn_ok(digits) == (len(digits) > 1 and stdnum_luhn.is_valid(digits))
+
+
+@given(st.text("0123456789", min_size=14, max_size=16))
+def test_an_imei_is_what_stdnum_says(digits: str) -> None:
+    """DV-5."""
+    if len(digits) == 15 and stdnum_imei.is_valid(digits):
+        assert parse_imei(f" {digits}\n") == digits
+    else:
+        with pytest.raises(Malformed):
+            parse_imei(digits)
+
+
+@pytest.mark.parametrize(
+    "text", ["8986001234567890123", "89860012345678901239", "898600D2345678901239", "89860012345678901230", "898600ABCDEFGHIJKLMN"]
+)
+def test_an_iccid_is_taken_as_written_even_with_a_failed_check_digit(text: str) -> None:
+    """DV-5."""
+    assert parse_iccid(f" {text} ") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8986", "88860012345678901239", "8986001234567890123９", "89860a12345678901239", "898600d2345678901239", "8" * 21]
+)
+def test_what_is_no_iccid_is_malformed(text: str) -> None:
+    """DV-5: the value is never echoed."""
+    with pytest.raises(Malformed) as wrong:
+        parse_iccid(text)
+    assert wrong.value.code == "ICCID_MALFORMED"
+    assert not text or text not in wrong.value.detail
+
+
+@pytest.mark.parametrize("text", ["8.98604E+19", "8.98604e19", "9E+19", " 8.98604E19 "])
+def test_a_spreadsheets_exponent_says_so(text: str) -> None:
+    for parse in (parse_iccid, parse_imei, parse_imsi, parse_msisdn):
+        with pytest.raises(Malformed) as wrong:
+            parse(text)
+        assert wrong.value.code == "EXPONENT"
+
+
+def test_both_forms_name_one_card_only_where_the_twentieth_is_the_check_digit() -> None:
+    """DV-5."""
+    body = "8986001234567890123"
+    full = body + luhn_digit(body)
+    other = body + str((int(luhn_digit(body)) + 1) % 10)
+    assert (iccid_twin(body), iccid_twin(full), iccid_twin(other)) == (full, body, None)
+    assert iccid_twin("898600A2345678901239") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("13800138000", "13800138000"),
+        ("+8613800138000", "13800138000"),
+        ("8613800138000", "13800138000"),
+        ("1440112345678", "1440112345678"),
+        ("861440112345678", "1440112345678"),
+        (" 1064912345678 ", "1064912345678"),
+    ],
+)
+def test_a_number_loses_its_86(text: str, number: str) -> None:
+    assert parse_msisdn(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "23800138000", "138001380001", "86", "+49151123456", "138-0013-8000"])
+def test_what_is_no_number_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed) as wrong:
+        parse_msisdn(text)
+    assert wrong.value.code == "MSISDN_MALFORMED"
+
+
+def test_a_number_abroad_is_taken_as_it_is() -> None:
+    assert parse_msisdn("+882351697004975", abroad=True) == "882351697004975"
+    with pytest.raises(Malformed):
+        parse_msisdn("0049", abroad=True)
+
+
+def test_an_imsi_is_fourteen_or_fifteen_digits() -> None:
+    assert parse_imsi("460001234567890") == "460001234567890"
+    for text in ("4600012345678", "4600012345678901", "46000123456789x"):
+        with pytest.raises(Malformed):
+            parse_imsi(text)
+
+
+def test_a_mask_shows_the_last_four() -> None:
+    assert mask("89860012345678901239") == "****1239"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "amount"),
+    [
+        ("0", "KB", 0),
+        ("12.34", "MB", 12939428),
+        ("0.0005", "KB", 1),
+        ("0.00048828124", "KB", 0),
+        ("30", "mb", 31457280),
+        ("1.5", "GB", 3 * GB // 2),
+        (" 7 ", "B", 7),
+    ],
+)
+def test_amounts_go_through_decimal_half_up(text: str, unit: str, amount: int) -> None:
+    """QT-1: 30 MB means exactly 31457280."""
+    assert parse_amount(text, unit) == amount
+
+
+@pytest.mark.parametrize("text", ["", " ", "-1", "1e5", "NaN", "1,5", "1.", ".5", "１"])
+def test_what_is_no_amount_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed) as wrong:
+        parse_amount(text, "KB")
+    assert wrong.value.code == "AMOUNT_MALFORMED"
+    with pytest.raises(Malformed):
+        parse_amount("1", "TB")
+
+
+@given(st.integers(0, 10**12), st.sampled_from(sorted(UNITS)))
+def test_whole_amounts_are_exact(amount: int, unit: str) -> None:
+    assert parse_amount(str(amount), unit) == amount * UNITS[unit]
+    assert parse_amount(f"{Decimal(amount) / 4}", "KB") == amount * KB // 4
+
+
+@given(st.integers(0, 10**12), st.integers(1, GB))
+def test_rounding_up_never_loses_a_byte(amount: int, unit: int) -> None:
+    units = ceil_div(amount, unit)
+    assert (units - 1) * unit < amount <= units * unit
+    assert MB == 1024 * KB
