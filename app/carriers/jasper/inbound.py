@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from app.carriers import reading
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.inbound import NotAuthentic, Notice, NoticeKind, Push, Received
+from app.carriers.reading import Object
 
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 50
@@ -33,11 +34,11 @@ KINDS: Mapping[str, NoticeKind] = MappingProxyType(
 
 def receive(push: Push, credentials: Mapping[str, str]) -> Received | None:
     """Verify and read one event; None where there is no eventType. Raises: `NotAuthentic`, `CarrierProtocolError`."""
-    fields = _fields(push)
+    fields, inner = _fields(push)
     if not fields.get("eventType"):
         return None
     _verify(push, fields, credentials.get("push_secret"))
-    data = _data(fields.get("data", ""))
+    data = inner or _data(fields.get("data", ""))
     notice = Notice(
         external_id=reading.needed(fields.get("eventId"), "eventId"),
         kind=KINDS.get(fields["eventType"], NoticeKind.OTHER),
@@ -73,20 +74,21 @@ def _verify(push: Push, fields: Mapping[str, str], secret: str | None) -> None:
         raise NotAuthentic("the signed timestamp is not of today")
 
 
-def _fields(push: Push) -> dict[str, str]:
+def _fields(push: Push) -> tuple[dict[str, str], dict[str, str]]:
+    """The push's own fields, and those of its `data`: XML in a form, XML or an object in JSON."""
     if push.content_type.partition(";")[0].strip().lower() == FORM:
         try:
             pairs = parse_qsl(push.body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
         except ValueError:
             raise CarrierProtocolError("a form that cannot be read") from None
-        return dict(pairs)
+        return dict(pairs), {}
     body = reading.json_object(push.body)
     data = body.get("data")
-    flat = {name: reading.text(value) for name, value in body.items() if not isinstance(value, dict | list | bool)}
-    if isinstance(data, dict):
-        inner = {name: reading.text(value) for name, value in data.items() if not isinstance(value, dict | list | bool)}
-        return {**inner, **flat}
-    return flat
+    return _scalars(body), _scalars(data) if isinstance(data, dict) else {}
+
+
+def _scalars(row: Object) -> dict[str, str]:
+    return {name: reading.text(value) for name, value in row.items() if not isinstance(value, dict | list | bool)}
 
 
 def _data(document: str) -> dict[str, str]:
