@@ -102,7 +102,7 @@ def sim_status(asked: Asked) -> Answer:
 def real_names(asked: Asked) -> Answer:
     """BQ019: 1 = real-named."""
     listed = [
-        {"accessNumber": number, "status": "1" if card.verified else "0"}
+        {"accessNumber": number, "status": 1 if card.verified else 0}
         for number, card in _batch(asked)
         if card is not None
     ]

@@ -59,7 +59,7 @@ def terminal(wire: UnicomCmp, card: Card) -> Data:
         "testableDataUsage": "0.000",
         "ctdSessionCount": 1 if used != "0.000" else 0,
         "totalTimeValue": "0",
-        "overageLimitReached": "true" if "over_quota" in card.holds else "false",
+        "overageLimitReached": "1" if "over_quota" in card.holds else "0",
         "overageLimitOverride": str(extra.get("overageLimitOverride", "DEFAULT")),
         "dateActivated": stamp(card.activated_at),
         "dateAdded": stamp(card.opened_at),
