@@ -1,0 +1,137 @@
+"""The first start: once, whole, restartable, and with both sides of one mind."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from app.carriers.base import SimRef
+from app.db.mapping import SimRecord
+from app.domain.carrier_word import take_word
+from app.domain.cycles import cycle_on
+from app.domain.holds import shown_state
+from app.jobs.first_start import first_start
+from app.usecases.access import DEFAULT_TENANT
+from app.usecases.context import Context
+from app.usecases.errors import InvalidArgument
+from app.usecases.readiness import FIRST_IMPORT
+
+from .conftest import DEMO, House
+
+HUNDREDTH = 10_486
+"""Carriers tell use in megabytes with two decimals."""
+
+
+async def cards_of(ctx: Context) -> dict[str, SimRecord]:
+    async with ctx.work() as work:
+        pages = [await work.sims.of_account(account, after=0, limit=1_000) for account in ctx.accounts]
+    return {record.sim.iccid: record for page in pages for record in page}
+
+
+def traffic() -> dict[str, int]:
+    with (DEMO / "traffic.csv").open(encoding="utf-8", newline="") as file:
+        return {row["iccid"]: int(row["bytes"]) for row in csv.DictReader(file)}
+
+
+def lines(name: str) -> int:
+    return len((DEMO / name).read_text(encoding="utf-8").splitlines()) - 1
+
+
+async def test_the_fleet_is_imported_whole_and_once(house: House) -> None:
+    began = perf_counter()
+    assert await first_start(house.ctx, house.control, DEMO)
+    assert perf_counter() - began < 5
+    assert not await first_start(house.ctx, house.control, DEMO)
+    assert len(await cards_of(house.ctx)) == lines("fleet.csv")
+    async with house.ctx.work() as work:
+        assert len(await work.plans.all(DEFAULT_TENANT)) == lines("plans.csv")
+        assert await work.ledger.marked(FIRST_IMPORT)
+
+
+async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House) -> None:
+    await first_start(house.ctx, house.control, DEMO)
+    ours = {
+        iccid: shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
+        for iccid, record in (await cards_of(house.ctx)).items()
+    }
+    assert {iccid: card.shown() for iccid, card in house.sandbox.store.cards.items()} == ours
+
+
+async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(house: House) -> None:
+    await first_start(house.ctx, house.control, DEMO)
+    cards = await cards_of(house.ctx)
+    words = 0
+    for account, client in house.ctx.clients.items():
+        refs = [SimRef(iccid=c.sim.iccid, msisdn=c.msisdn, imsi=c.imsi) for c in cards.values() if c.account == account]
+        for word in await client.snapshot(refs):
+            sim = cards[word.iccid].sim
+            taken = take_word(
+                sim,
+                word.state,
+                [(hold.code, hold.carrier_code) for hold in word.holds],
+                at=word.as_of,
+                on=word.as_of.date(),
+                operation_open=False,
+            )
+            assert (taken.sim, taken.drift) == (sim, None), (sim.iccid, word)
+            words += 1
+    assert words == len(cards)
+
+
+async def test_the_carriers_have_counted_the_traffic_of_the_file(house: House) -> None:
+    await first_start(house.ctx, house.control, DEMO)
+    found = {}
+    for iccid, card in house.sandbox.store.cards.items():
+        world = house.sandbox.world
+        used = world.usage(card, world.cycle(card, world.now()), world.now())
+        if used:
+            found[iccid] = used
+    assert found == traffic()
+
+
+async def test_usage_as_the_clients_read_it_a_day_later_is_the_traffic_of_the_file(house: House) -> None:
+    await first_start(house.ctx, house.control, DEMO)
+    cards, told, now = await cards_of(house.ctx), traffic(), house.ctx.now()
+    house.ctx.clock.adopt(timedelta(days=1))
+    await house.control.move_to(house.ctx.now())
+    for account, client in house.ctx.clients.items():
+        mine = [c for c in cards.values() if c.account == account and c.sim.iccid in told][:5]
+        refs = [SimRef(iccid=c.sim.iccid, msisdn=c.msisdn, imsi=c.imsi) for c in mine]
+        cycle = cycle_on(mine[0].sim.carrier, now.astimezone(house.ctx.zone(account)).date())
+        figures = await client.usage(refs, cycle)
+        assert len(figures) == len(mine)
+        assert {f.iccid: f.used - told[f.iccid] for f in figures if abs(f.used - told[f.iccid]) > HUNDREDTH} == {}
+
+
+async def test_a_start_that_ended_before_its_commit_is_done_again_and_counts_nothing_twice(
+    house: House, tmp_path: Path
+) -> None:
+    for file in DEMO.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    rows = (DEMO / "fleet.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "fleet.csv").write_text("".join([*rows, rows[-1]]), encoding="utf-8")
+    with pytest.raises(InvalidArgument):
+        await first_start(house.ctx, house.control, tmp_path)
+    assert len(house.sandbox.store.cards) == len(rows) - 1
+    assert await cards_of(house.ctx) == {}
+    assert await first_start(house.ctx, house.control, DEMO)
+    used = {iccid: sum(card.days.values()) for iccid, card in house.sandbox.store.cards.items() if card.days}
+    assert used == traffic()
+
+
+async def test_a_file_the_import_would_refuse_changes_nothing_and_says_where(house: House, tmp_path: Path) -> None:
+    for file in DEMO.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    fleet = tmp_path / "fleet.csv"
+    fleet.write_text(fleet.read_text(encoding="utf-8").replace("D-55", "D-", 1), encoding="utf-8")
+    with pytest.raises(InvalidArgument) as refusal:
+        await first_start(house.ctx, house.control, tmp_path)
+    assert [(fault.line, fault.column) for fault in refusal.value.faults] == [(2, "opened_on")]
+    assert await cards_of(house.ctx) == {}
+    async with house.ctx.work() as work:
+        assert not await work.ledger.marked(FIRST_IMPORT)
