@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.usecases.context import Context
-from tests.gateways import gateway
+from tests.gateway import Gateway
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.receiver import receiver as open_receiver
 
 
 @pytest.fixture
-async def ctx(clean_database: str) -> AsyncIterator[Context]:
-    async with gateway(clean_database) as container:
-        yield container.context
+def ctx(gateway: Gateway) -> Context:
+    return gateway.ctx
 
 
 @pytest.fixture

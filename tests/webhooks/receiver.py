@@ -26,7 +26,7 @@ class Receiver:
 
     url: str = ""
     secrets: list[str] = field(default_factory=list)
-    answer: Answer = always(204)
+    answer: Answer = field(default_factory=lambda: always(204))
     taken: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[int] = field(default_factory=list)

@@ -13,8 +13,9 @@ from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.webhooks import endpoints, log
 from app.usecases.webhooks.deliver import deliver_round
-from tests.gateways import TENANT
 from tests.webhooks.receiver import Receiver, always
+
+TENANT = "default"
 
 
 async def subscribe(ctx: Context, receiver: Receiver, *types: str) -> EndpointRow:
