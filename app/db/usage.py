@@ -1,0 +1,239 @@
+"""Usage as it is read and as carriers tell it: counters by cycle and day, figures, what must be looked at.
+
+Set-based statements on the unit of work's own connection, by plain asyncpg (`app.db.unknown_reports.driver`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import asyncpg
+
+from app.db.ingest import Connection
+
+Rows = list[asyncpg.Record]
+
+_BEGIN = """
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, days)
+SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31])
+  FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+  JOIN sims s ON s.id = k.sim_id
+  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+ ORDER BY 1, 2 ON CONFLICT DO NOTHING
+"""
+_TELL_CYCLES = """
+UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
+  FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
+   AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
+RETURNING c.sim_id
+"""
+_TELL_DAYS = """
+INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
+SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
+ WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
+RETURNING sim_id
+"""
+_QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
+_QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
+_TAKE_CHECKS = """
+DELETE FROM usage_checks WHERE id IN (SELECT id FROM usage_checks ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING sim_id, pool_ref
+"""
+_CYCLES = """
+SELECT cycle, figures, reported, reported_since, reported_at, addons, carrier_bytes, carrier_as_of AS figure_as_of
+  FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
+"""
+_DAYS = """
+SELECT cycle, days, carrier_as_of FROM usage_cycles WHERE sim_id = $1 AND cycle = ANY($2::int[])
+"""
+_TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
+_REPORTS = """
+SELECT g.name AS gateway, r.report_id, r.at, r.bytes
+  FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
+ WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 ORDER BY r.at, r.gateway, r.report_id LIMIT $4
+"""
+_RECONCILE = """
+SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
+       CASE WHEN c.patchy THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
+                                 WHERE r.sim_id = s.id AND r.at >= $5 AND r.at < $6 AND r.at <= c.carrier_as_of)
+            ELSE c.reported - c.reported_since END AS ours
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+ WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
+   AND s.account = ANY($8::text[])
+ ORDER BY s.id LIMIT $7
+"""
+_COUNTERS = """
+SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
+  FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+    ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
+"""
+_SET_WATCH = """
+UPDATE usage_cycles c SET watch = k.watch FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, watch)
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+"""
+_MARK = """
+INSERT INTO usage_marks (sim_id, cycle, mark, at)
+SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
+"""
+_TEST_BYTES = """
+SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
+  FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) GROUP BY sim_id
+"""
+_ADD_PACK = """
+INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
+"""
+_RAISE_ADDONS = "UPDATE usage_cycles SET addons = addons + $3 WHERE sim_id = $1 AND cycle = $2"
+_OLDEST_FIGURES = """
+SELECT s.account, min(c.carrier_as_of) AS oldest
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+ WHERE c.cycle = ANY($1::int[]) AND c.carrier_as_of IS NOT NULL AND s.underlying = 'active' GROUP BY s.account
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleFigure:
+    """A carrier's word on a card's cycle: bytes, and the end of what they cover."""
+
+    sim_id: int
+    cycle: int
+    bytes: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFigure:
+    """A carrier's word on a card's day, which starts at `starts_at`."""
+
+    sim_id: int
+    day: date
+    bytes: int
+    starts_at: datetime
+    as_of: datetime
+
+
+async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
+    """Make the counters of these (card, cycle) that are not there yet."""
+    await connection.execute(_BEGIN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+
+
+async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[int]:
+    """Keep figures of cycles unless a later one is held (US-5); gives the cards whose figure changed."""
+    rows = await connection.fetch(
+        _TELL_CYCLES,
+        [figure.sim_id for figure in told],
+        [figure.cycle for figure in told],
+        [figure.bytes for figure in told],
+        [figure.as_of for figure in told],
+    )
+    return {row["sim_id"] for row in rows}
+
+
+async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[int]:
+    """Keep figures of days unless a later one is held; gives the cards whose figures changed."""
+    rows = await connection.fetch(
+        _TELL_DAYS,
+        [figure.sim_id for figure in told],
+        [figure.day for figure in told],
+        [figure.bytes for figure in told],
+        [figure.starts_at for figure in told],
+        [figure.as_of for figure in told],
+    )
+    return {row["sim_id"] for row in rows}
+
+
+async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:
+    """Have the limits of these cards and pools looked at."""
+    if cards := sorted(set(sim_ids)):
+        await connection.execute(_QUEUE_SIMS, cards)
+    if pools := sorted(set(pool_refs)):
+        await connection.execute(_QUEUE_POOLS, pools)
+
+
+async def take_checks(connection: Connection, limit: int) -> tuple[set[int], set[int]]:
+    """Take what is to be looked at: card ids and pool refs. Rolled back, it is there again."""
+    rows = await connection.fetch(_TAKE_CHECKS, limit)
+    cards = {row["sim_id"] for row in rows if row["sim_id"] is not None}
+    return cards, {row["pool_ref"] for row in rows if row["pool_ref"] is not None}
+
+
+async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
+    """The counters of each card's cycle by card id, locked."""
+    rows = await connection.fetch(_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    return {row["sim_id"]: row for row in rows}
+
+
+async def set_watches(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:
+    """At how many bytes somebody must look again: (card, cycle, bytes)."""
+    sims, cycles, amounts = zip(*watches, strict=True)
+    await connection.execute(_SET_WATCH, sims, cycles, amounts)
+
+
+async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], now: datetime) -> set[tuple[int, str]]:
+    """Remember what is said of cards in a cycle (card, cycle, mark); gives the (card, mark) said for the first time."""
+    sims, cycles, names = zip(*marks, strict=True)
+    rows = await connection.fetch(_MARK, sims, cycles, names, now)
+    return {(row["sim_id"], row["mark"]) for row in rows}
+
+
+async def bytes_ever(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
+    """All bytes known of these cards, over their cycles."""
+    return {row["sim_id"]: int(row["bytes"]) for row in await connection.fetch(_TEST_BYTES, sim_ids)}
+
+
+async def add_pack(connection: Connection, sim_id: int, cycle: int, amount: int, at: datetime) -> None:
+    """An add-on pack of a card's cycle is in force (QT-7)."""
+    await begin_cycles(connection, [(sim_id, cycle)])
+    await connection.execute(_ADD_PACK, sim_id, cycle, amount, at)
+    await connection.execute(_RAISE_ADDONS, sim_id, cycle, amount)
+
+
+async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) -> Rows:
+    """A card's counters by cycle."""
+    found: Rows = await connection.fetch(_CYCLES, sim_id, first, last)
+    return found
+
+
+async def days_of(connection: Connection, sim_id: int, cycles: Sequence[int]) -> dict[int, list[int | None]]:
+    """The reported bytes of each day of some cycles, by cycle."""
+    return {row["cycle"]: row["days"] for row in await connection.fetch(_DAYS, sim_id, cycles)}
+
+
+async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
+    """The carrier's figures for days."""
+    return {row["day"]: row for row in await connection.fetch(_TOLD_DAYS, sim_id, first, last)}
+
+
+async def reports_of(connection: Connection, sim_id: int, first: datetime, until: datetime, limit: int) -> Rows:
+    """A card's distinct reports of a time, by instant."""
+    found: Rows = await connection.fetch(_REPORTS, sim_id, first, until, limit)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """Which cards to reconcile: a tenant's of some accounts of a carrier, in the cycle between two instants."""
+
+    tenant: str
+    carrier: str
+    accounts: Sequence[str]
+    cycle: int
+    opens: datetime
+    closes: datetime
+
+
+async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
+    """Our sum against the carrier's up to its figure's end, by card."""
+    w = wanted
+    found: Rows = await connection.fetch(
+        _RECONCILE, w.tenant, w.carrier, w.cycle, after, w.opens, w.closes, limit, list(w.accounts)
+    )
+    return found
+
+
+async def oldest_figures(connection: Connection, cycles: Sequence[int]) -> dict[str, datetime]:
+    """Per account, the end of the oldest carrier figure in use."""
+    return {row["account"]: row["oldest"] for row in await connection.fetch(_OLDEST_FIGURES, cycles)}
