@@ -1,18 +1,34 @@
-"""`/v1/usage`: what gateways and carriers say was used."""
+"""Usage: what gateways report, what carriers correct, and how it reads by card."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.domain.errors import Malformed
+from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
-from app.routers.deps import UsageWriter, body_of, container_of
+from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of
+from app.routers.problems import TooLarge, Unreadable
 from app.routers.respond import json_response
+from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ingest import Ingest
+from app.usecases.usage import (
+    MOST_CORRECTIONS,
+    MOST_USED,
+    Correction,
+    card_usage,
+    correct,
+    reconciliation,
+    unknown_reports,
+)
 
-router = APIRouter(prefix="/v1/usage", tags=["usage"])
+router = APIRouter(prefix="/v1", tags=["usage"])
 
 
 def ingest_of(request: Request) -> Ingest:
@@ -24,7 +40,7 @@ def ingest_of(request: Request) -> Ingest:
     return ingest
 
 
-@router.post("/reports")
+@router.post("/usage/reports")
 async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest, Depends(ingest_of)]) -> Response:
     """Count usage reports, each once; answered after they are committed (US-3)."""
     headers = request.headers
@@ -34,3 +50,74 @@ async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest
     decoded = report_bodies.decode(media_type, plain)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
     return json_response(report_bodies.answer(decoded, tally))
+
+
+@router.post("/usage/corrections")
+async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Response:
+    """Carriers' figures for days or cycles of cards: they replace, unless a later one is held (US-3, US-5)."""
+    body = await body_of(request, most=report_bodies.MOST_UNPACKED)
+    try:
+        given = json.loads(body or b"[]")
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+    records = given.get("corrections") if isinstance(given, dict) else given
+    if not isinstance(records, list):
+        raise InvalidArgument([Fault(code="BODY_MISSHAPEN", detail="an array of corrections", pointer="/corrections")])
+    if len(records) > MOST_CORRECTIONS:
+        raise TooLarge(f"at most {MOST_CORRECTIONS} records")
+    wanted: list[Correction] = []
+    faults: list[Fault] = []
+    for index, record in enumerate(records):
+        try:
+            wanted.append(_correction(index, record))
+        except (ValueError, Malformed) as wrong:
+            code = wrong.code if isinstance(wrong, Malformed) else "CORRECTION_MALFORMED"
+            detail = (
+                wrong.detail if isinstance(wrong, Malformed) else "iccid, bytes, one of day and cycle, as_of or none"
+            )
+            faults.append(Fault(code=code, detail=detail, pointer=f"/corrections/{index}"))
+    if faults:
+        raise InvalidArgument(faults)
+    return json_response(await correct(ctx, caller.tenant, wanted))
+
+
+FIELDS = frozenset({"iccid", "bytes", "day", "cycle", "as_of"})
+
+
+def _correction(index: int, record: Any) -> Correction:
+    """One correction. Raises `ValueError`, `Malformed`."""
+    if not isinstance(record, Mapping) or set(record) - FIELDS or ("day" in record) == ("cycle" in record):
+        raise ValueError
+    used, as_of = record.get("bytes"), record.get("as_of")
+    if not isinstance(used, int) or isinstance(used, bool) or not 0 <= used <= MOST_USED:
+        raise ValueError
+    if not all(isinstance(record[name], str) for name in FIELDS - {"bytes"} if record.get(name) is not None):
+        raise ValueError
+    instant = datetime.fromisoformat(as_of) if as_of is not None else None
+    if instant is not None and instant.tzinfo is None:
+        raise ValueError
+    day = date.fromisoformat(record["day"]) if record.get("day") else None
+    iccid = parse_iccid(str(record.get("iccid", "")))
+    return Correction(index=index, iccid=iccid, used=used, day=day, cycle=record.get("cycle"), as_of=instant)
+
+
+@router.get("/usage/reconciliation")
+async def reconcile(ctx: Ctx, caller: SimsReader, page: Paged, carrier: str, cycle: str | None = None) -> Response:
+    """Our sum against the carrier's, per card, with the drift."""
+    shown, last = await reconciliation(ctx, caller.tenant, carrier, cycle, after=int(page.after or 0), limit=page.limit)
+    return json_response(shown | {"next_cursor": page.next_cursor(last)})
+
+
+@router.get("/usage/unknown")
+async def unknown(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
+    """Reports kept aside, 90 days, for cards the tenant does not have."""
+    items, last = await unknown_reports(ctx, caller.tenant, after=int(page.after or 0), limit=page.limit)
+    return json_response({"items": items, "next_cursor": page.next_cursor(last)})
+
+
+@router.get("/sims/{iccid}/usage")
+async def sim_usage(request: Request, iccid: str, ctx: Ctx, caller: SimsReader, granularity: str = "day") -> Response:
+    """A card's usage by day, cycle or report; `from` and `to` included (US-1)."""
+    query = request.query_params
+    name = parse_iccid(iccid)
+    return json_response(await card_usage(ctx, caller.tenant, name, granularity, query.get("from"), query.get("to")))

@@ -1,0 +1,254 @@
+"""Usage read and corrected: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.db import unknown_reports as aside
+from app.db import usage as rows
+from app.db.mapping import SimRecord
+from app.db.sim_read import SHOWS_USED, cycle_number, usage_shown
+from app.domain.cycles import Cycle, cycle_named, cycle_on, end_instant, following, start_instant
+from app.domain.days import ONE_DAY, local, start_of_day
+from app.domain.errors import Malformed
+from app.domain.vocabulary import Carrier
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument, NotFound
+from app.usecases.figures import Told, running, take_figures
+from app.usecases.report_days import oldest_cycle
+
+GRANULARITIES = ("day", "cycle", "report")
+MOST_DAYS = 190
+MOST_REPORTS = 1_000
+MOST_CORRECTIONS = 10_000
+MOST_USED = 1 << 60
+
+
+async def card_usage(
+    ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
+) -> dict[str, Any]:
+    """A card's usage by day (this and the last cycle by default), cycle (six) or report (one day).
+
+    Raises `NotFound`, `InvalidArgument`, `Malformed`.
+    """
+    if granularity not in GRANULARITIES:
+        detail = f"one of {', '.join(GRANULARITIES)}"
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:granularity")])
+    async with ctx.work() as work:
+        record = await work.sims.get(tenant, iccid)
+    if record is None:
+        raise NotFound("sim")
+    show = {"day": _days, "cycle": _cycles, "report": _reports}[granularity]
+    items = await show(ctx, record, first, last)
+    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+
+
+async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    carrier, now = record.sim.carrier, running(ctx, record)
+    oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
+    start = _cycle_of(carrier, first, oldest, "from")
+    end = _cycle_of(carrier, last, now, "to")
+    async with ctx.pool.acquire() as connection:
+        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
+    kept = {row["cycle"]: row for row in found}
+    card = {"underlying": record.sim.underlying.value, "allowance": record.sim.plan.allowance}
+    items = []
+    cycle = max(start, oldest, key=lambda c: c.start)
+    while cycle.start <= min(end, now, key=lambda c: c.start).start:
+        shown = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
+        items.append(usage_shown(kept.get(cycle_number(cycle)), card, shown) | {"closed": cycle.start < now.start})
+        cycle = following(carrier, cycle)
+    return items
+
+
+def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:
+    """A cycle named YYYY-MM, or the one a day lies in."""
+    if given is None:
+        return default
+    try:
+        return cycle_named(carrier, given) if len(given) == len("YYYY-MM") else cycle_on(carrier, _day(given, name))
+    except Malformed:
+        raise _wrong(name, "YYYY-MM or YYYY-MM-DD") from None
+
+
+def _day(given: str, name: str) -> date:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise _wrong(name, "YYYY-MM-DD") from None
+
+
+def _wrong(name: str, detail: str) -> InvalidArgument:
+    return InvalidArgument([Fault(code="DAY_MALFORMED", detail=detail, pointer=f"query:{name}")])
+
+
+async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    zone, carrier = ctx.zone(record.account), record.sim.carrier
+    today = local(ctx.now(), zone).date()
+    now = running(ctx, record)
+    start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
+    end = min(_day(last, "to") if last else today, today)
+    start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MOST_DAYS))
+    wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+    cycles = {day: cycle_on(carrier, day) for day in wanted}
+    numbers = sorted({cycle_number(cycle) for cycle in cycles.values()})
+    async with ctx.pool.acquire() as connection:
+        reported = await rows.days_of(connection, record.id, numbers)
+        told = await rows.told_days(connection, record.id, start, end)
+    shows = record.sim.underlying.value in SHOWS_USED
+    items = []
+    for day, cycle in cycles.items():
+        sums = reported.get(cycle_number(cycle), [])
+        place = (day - cycle.start).days
+        ours = (sums[place] or 0) if place < len(sums) else 0
+        items.append(_day_shown(day, ours, told.get(day), cycle, shows=shows))
+    return items
+
+
+def _day_shown(
+    day: date, reported: int, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
+) -> dict[str, Any]:
+    """US-5: a day's used is the carrier's figure for it, else the sum of its reports."""
+    return {
+        "day": day.isoformat(),
+        "cycle": cycle.id,
+        "used": (told["bytes"] if told else reported) if shows else None,
+        "source": "carrier" if told else "gateway_report",
+        "as_of": told["as_of"].isoformat() if told else None,
+        "carrier": {"bytes": told["bytes"], "as_of": told["as_of"].isoformat()} if told else None,
+        "reported": reported,
+    }
+
+
+async def _reports(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    """US-1: the details of a day: its distinct reports."""
+    zone = ctx.zone(record.account)
+    today = local(ctx.now(), zone).date()
+    start = _day(first, "from") if first else today
+    end = _day(last, "to") if last else start
+    opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
+    async with ctx.pool.acquire() as connection:
+        found = await rows.reports_of(connection, record.id, opens, closes, MOST_REPORTS)
+    return [
+        {"gateway": row["gateway"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
+        for row in found
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A carrier's figure handed in: for a day or a cycle (one of the two), its `as_of` where known (US-3)."""
+
+    index: int
+    iccid: str
+    used: int
+    day: date | None = None
+    cycle: str | None = None
+    as_of: datetime | None = None
+
+
+async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction]) -> dict[str, Any]:
+    """Take corrections: they replace, unless a later figure is held. One transaction."""
+    told, rejected, unknown = Told(), [], []
+    places: dict[int, list[int]] = {}
+    async with ctx.work() as work:
+        cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
+        for one in corrections:
+            record = cards.get(one.iccid)
+            if record is None:
+                unknown.append({"index": one.index})
+                continue
+            fault = _take(ctx, told, record, one)
+            if fault:
+                rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
+            else:
+                places.setdefault(record.id, []).append(one.index)
+        changed = await take_figures(ctx, work, told, cause="correction")
+        await work.commit()
+    applied = sum(len(indexes) for sim_id, indexes in places.items() if sim_id in changed)
+    unchanged = sum(len(indexes) for sim_id, indexes in places.items() if sim_id not in changed)
+    return {"applied": applied, "unchanged": unchanged, "unknown": unknown, "rejected": rejected}
+
+
+def _take(ctx: Context, told: Told, record: SimRecord, one: Correction) -> str | None:
+    """Put a correction among what is told; a code where it is out of time."""
+    zone, now, carrier = ctx.zone(record.account), ctx.now(), record.sim.carrier
+    try:
+        cycle = cycle_on(carrier, one.day) if one.day else cycle_named(carrier, one.cycle or "")
+    except Malformed:
+        return "CYCLE_MALFORMED"
+    starts = start_of_day(one.day, zone) if one.day else start_instant(cycle, zone)
+    if cycle.start < oldest_cycle(carrier, now, zone).start:
+        return "TOO_OLD"
+    if starts >= now or (one.as_of is not None and not starts < one.as_of <= now):
+        return "AS_OF_OUT_OF_TIME"
+    ends = start_of_day(one.day + ONE_DAY, zone) if one.day else end_instant(cycle, zone)
+    as_of = min(one.as_of or now, ends)
+    if one.day:
+        told.add_day(record, one.day, one.used, as_of, zone)
+    else:
+        told.add_cycle(record, cycle, one.used, as_of, zone)
+    return None
+
+
+async def reconciliation(
+    ctx: Context, tenant: str, carrier: str, cycle_id: str | None, *, after: int, limit: int
+) -> tuple[dict[str, Any], int | None]:
+    """Our sum against the carrier's figure, per card, over what the figure covers; drift = ours - theirs.
+
+    Raises `InvalidArgument`, `Malformed`.
+    """
+    if carrier not in set(Carrier):
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
+    known = Carrier(carrier)
+    zones = {str(ctx.zone(code)): ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
+    zone = next(iter(zones.values()), ZoneInfo("Asia/Shanghai"))
+    today = local(ctx.now(), zone).date()
+    cycle = cycle_named(known, cycle_id) if cycle_id else cycle_on(known, today)
+    accounts = [code for code, account in ctx.accounts.items() if account.carrier is known]
+    wanted = rows.Reconciled(
+        tenant=tenant,
+        carrier=carrier,
+        accounts=accounts,
+        cycle=cycle_number(cycle),
+        opens=start_instant(cycle, zone),
+        closes=end_instant(cycle, zone),
+    )
+    async with ctx.pool.acquire() as connection:
+        found = await rows.reconcile(connection, wanted, after, limit + 1)
+    items = [
+        {
+            "iccid": row["iccid"],
+            "ours": int(row["ours"]),
+            "carrier": {"bytes": row["carrier_bytes"], "as_of": row["carrier_as_of"].isoformat()},
+            "drift": int(row["ours"]) - row["carrier_bytes"],
+            "reported": row["reported"],
+        }
+        for row in found[:limit]
+    ]
+    shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
+    return shown, found[limit - 1]["id"] if len(found) > limit else None
+
+
+async def unknown_reports(
+    ctx: Context, tenant: str, *, after: int, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Reports kept aside for cards the tenant does not have."""
+    async with ctx.pool.acquire() as connection:
+        found = await aside.page(connection, tenant, after, limit + 1)
+    items = [
+        {
+            "iccid": row["iccid"],
+            "gateway": row["gateway"],
+            "id": row["report_id"],
+            "at": row["at"].isoformat(),
+            "bytes": row["bytes"],
+            "received_at": row["received_at"].isoformat(),
+        }
+        for row in found[:limit]
+    ]
+    return items, found[limit - 1]["id"] if len(found) > limit else None
