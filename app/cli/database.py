@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 from alembic import command
 from alembic.config import Config
 
+from app.carriers.accounts import read_accounts
 from app.cli.exits import Exit, Stop
 from app.container import open_container
-from app.carriers.accounts import read_accounts
 from app.postgres.external import check_external
+from app.postgres.locks import sole_gateway
 from app.postgres.supervisor import embedded
 from app.settings import PROJECT, Settings
-from app.usecases.access import create_key, create_tenant
+from app.usecases.access import issue_key
 from app.usecases.errors import InvalidArgument, UseCaseError
 
 CLI = "simgate key-create"
@@ -27,7 +28,8 @@ CLI = "simgate key-create"
 def database(settings: Settings, *, single_gateway: bool = False) -> Iterator[str]:
     """The URL of the database, embedded unless `DATABASE_URL` is set. Raises `DatabaseUnusable`, `DataDirInUse`."""
     if settings.database_url is not None:
-        yield check_external(settings.database_url.get_secret_value())
+        with sole_gateway(settings.data_dir) if single_gateway else nullcontext():
+            yield check_external(settings.database_url.get_secret_value())
         return
     with embedded(settings.data_dir, single_gateway=single_gateway) as server:
         yield server.url
@@ -62,22 +64,18 @@ def key_create(settings: Settings, given: argparse.Namespace) -> None:
 
 async def _create(settings: Settings, url: str, given: argparse.Namespace, expires_at: datetime | None) -> str:
     async with open_container(settings, url, read_accounts(settings.carriers)) as container:
-        ctx = container.context
-        async with ctx.work() as work:
-            try:
-                await create_tenant(ctx, work, given.tenant, actor=CLI)
-                _, secret = await create_key(
-                    ctx,
-                    work,
-                    tenant=given.tenant,
-                    scopes=[scope.strip() for scope in given.scopes.split(",") if scope.strip()],
-                    expires_at=expires_at,
-                    networks=given.network,
-                    actor=CLI,
-                )
-            except InvalidArgument as wrong:
-                raise Stop(Exit.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
-            except UseCaseError as wrong:
-                raise Stop(Exit.USE, wrong.detail) from None
-            await work.commit()
+        try:
+            _, secret = await issue_key(
+                container.context,
+                tenant=given.tenant,
+                scopes=[scope.strip() for scope in given.scopes.split(",") if scope.strip()],
+                expires_at=expires_at,
+                networks=given.network,
+                actor=CLI,
+                new_tenant=True,
+            )
+        except InvalidArgument as wrong:
+            raise Stop(Exit.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
+        except UseCaseError as wrong:
+            raise Stop(Exit.USE, wrong.detail) from None
     return secret

@@ -15,11 +15,12 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.carriers.accounts import read_accounts
+from app.carriers.accounts import Account, read_accounts, sandbox_mode
 from app.carriers.registry import build_clients
 from app.cli.exits import Exit, Stop
-from app.clock import SystemClock
+from app.clock import OffsetClock
 from app.domain.errors import Malformed
+from app.outbound.sandbox_control import SandboxControl
 from app.settings import Settings
 from app.texts.catalogue import texts
 from app.usecases.durations import parse_duration
@@ -151,8 +152,13 @@ def check_carriers(settings: Settings, account: str | None) -> None:
         raise Stop(Exit.OTHER, "some checks failed; see above")
 
 
-async def _check(settings: Settings, accounts: list[Any]) -> bool:
-    clients = build_clients(accounts, sandbox_url=settings.sandbox_url, clock=SystemClock())
+async def _check(settings: Settings, accounts: list[Account]) -> bool:
+    clock = OffsetClock()
+    if sandbox_mode(accounts):
+        async with SandboxControl(settings.sandbox_url) as control:
+            there = await control.now()
+        clock.adopt(there - clock.now() if there else clock.offset)
+    clients = build_clients(accounts, sandbox_url=settings.sandbox_url, clock=clock)
     well = True
     for code, client in clients.items():
         for finding in await client.check():

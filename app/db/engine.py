@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 STATEMENT_TIMEOUT_MS = "30000"
@@ -45,11 +45,13 @@ async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncpg.Pool[asyncpg.Record]:
     """A plain asyncpg pool on the same database, for reads and batches that cannot afford a layer."""
-    options: Mapping[str, Any] = (
+    options: dict[str, Any] = (
         {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
     )
+    target = make_url(url)
     return await asyncpg.create_pool(
-        url.replace("postgresql+asyncpg://", "postgresql://", 1),
+        **dict(target.query),
+        **target.translate_connect_args(username="user"),
         min_size=1,
         max_size=size,
         init=_decode_json,

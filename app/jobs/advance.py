@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from app.jobs.loops import drain
 from app.jobs.runner import Slots
+from app.usecases.clock import move_clock
 from app.usecases.context import Context
 from app.usecases.errors import Conflict
 
@@ -57,12 +58,8 @@ class Advancer:
         return min(instant for instant in candidates if instant is not None)
 
     async def _move(self, instant: datetime) -> None:
-        """The row first, then this process, then the sandbox: who dies in between finds the row."""
-        offset = self.ctx.clock.offset + max(instant - self.ctx.now(), timedelta())
-        async with self.ctx.work() as work:
-            await work.ledger.move_clock(offset)
-            await work.commit()
-        self.ctx.clock.adopt(offset)
+        """Our side first, then the sandbox: it never runs ahead of the row."""
+        await move_clock(self.ctx, instant)
         await self.sandbox.move_to(self.ctx.now())
 
     async def _until_quiet(self) -> None:

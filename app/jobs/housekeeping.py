@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from app.usecases.context import Context
+from app.usecases.housekeeping import forget_answers
 
 
 async def tidy(ctx: Context) -> dict[str, Any]:
     """Forget expired idempotency keys."""
-    async with ctx.work() as work:
-        forgotten = await work.idempotency.forget_expired(ctx.now())
-        await work.commit()
-    return {"idempotency_keys": forgotten}
+    return {"idempotency_keys": await forget_answers(ctx)}

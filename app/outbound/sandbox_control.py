@@ -37,6 +37,13 @@ class SandboxControl:
         except httpx.HTTPError:
             return False
 
+    async def now(self) -> datetime | None:
+        """What time it is there; None where nothing answers."""
+        try:
+            return datetime.fromisoformat((await self._client.get("/_control/clock", timeout=2)).json()["now"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return None
+
     async def next_due(self) -> datetime | None:
         """When something falls due there, by its clock."""
         found = (await self._client.get("/_control/clock")).raise_for_status().json()["next"]

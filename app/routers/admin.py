@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.usecases.access import create_key, create_tenant
+from app.usecases.access import create_tenant, issue_key
 from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
 from app.usecases.durations import parse_duration
 from app.usecases.errors import Conflict, Fault, InvalidArgument
@@ -50,17 +50,14 @@ async def keys_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
     """Add a key of a tenant; its secret is shown this once."""
     _, given = await json_object(request)
     scopes, networks = _texts(given, "scopes"), _texts(given, "networks")
-    async with ctx.work() as work:
-        key_id, secret = await create_key(
-            ctx,
-            work,
-            tenant=_text(given, "tenant") if "tenant" in given else caller.tenant,
-            scopes=scopes,
-            expires_at=instant_of(given.get("expires_at"), "/expires_at"),
-            networks=networks,
-            actor=caller.name,
-        )
-        await work.commit()
+    key_id, secret = await issue_key(
+        ctx,
+        tenant=_text(given, "tenant") if "tenant" in given else caller.tenant,
+        scopes=scopes,
+        expires_at=instant_of(given.get("expires_at"), "/expires_at"),
+        networks=networks,
+        actor=caller.name,
+    )
     return json_response({"id": str(key_id), "key": secret}, status=201, headers={"Cache-Control": "no-store"})
 
 

@@ -169,12 +169,7 @@ async def sim_patch(request: Request, iccid: str, ctx: Ctx, caller: SimsWriter) 
     """Change tags, device serial, alias, remark, reminders."""
     _, changes = await json_object(request)
     actor = _actor(request, caller, ctx.now())
-    async with ctx.work() as work:
-        await patch_sim(
-            ctx, work, caller.tenant, parse_iccid(iccid), changes, version=_if_match(request), actor=actor
-        )
-        await work.commit()
-    found = await get_sim(ctx, caller.tenant, parse_iccid(iccid))
+    found = await patch_sim(ctx, parse_iccid(iccid), changes, version=_if_match(request), actor=actor)
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 
@@ -196,9 +191,7 @@ def _actor(request: Request, caller: Caller, at: datetime) -> AuditRow:
 @router.delete("/{iccid}", status_code=204)
 async def sim_delete(request: Request, iccid: str, ctx: Ctx, caller: SimsWriter) -> Response:
     """Forget a mistaken import; refused with an open operation; history is kept."""
-    async with ctx.work() as work:
-        await delete_sim(ctx, work, caller.tenant, parse_iccid(iccid), actor=_actor(request, caller, ctx.now()))
-        await work.commit()
+    await delete_sim(ctx, parse_iccid(iccid), actor=_actor(request, caller, ctx.now()))
     return Response(status_code=204)
 
 

@@ -131,6 +131,27 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     return key.id, secret
 
 
+async def issue_key(  # noqa: PLR0913 - what a key is made of
+    ctx: Context,
+    *,
+    tenant: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    networks: Sequence[str],
+    actor: str,
+    new_tenant: bool = False,
+) -> tuple[UUID, str]:
+    """`create_key` as a transaction of its own; `new_tenant`: make the tenant where there is none."""
+    async with ctx.work() as work:
+        if new_tenant:
+            await create_tenant(ctx, work, tenant, actor=actor)
+        issued = await create_key(
+            ctx, work, tenant=tenant, scopes=scopes, expires_at=expires_at, networks=networks, actor=actor
+        )
+        await work.commit()
+    return issued
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text)

@@ -15,6 +15,7 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
 from app.domain.lifecycle import as_dates_say
 from app.domain.sim import Hold, Plan, Sim
+from app.domain.terms.book import terms_in_force
 from app.domain.validity import validity
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from app.usecases.errors import Fault
@@ -132,6 +133,7 @@ def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
     """The card a new row makes; what is not told follows from its dates. Raises `Malformed`."""
+    policy = terms_in_force(values["terms"], values["carrier"], today)
     sim = Sim(
         iccid=values["iccid"],
         carrier=values["carrier"],
@@ -147,7 +149,7 @@ def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime)
         real_name=values.get("real_name", RealName.NONE),
         imei=values.get("imei"),
         province=values.get("province"),
-        region_limited=values["carrier"] is Carrier.CMCC and values["terms"] is Supplier.FLEXEM and "province" in values,
+        region_limited="province" in values and bool(policy.region_limited.value),
         pool=values.get("pool"),
     )
     sim = _dated(sim)

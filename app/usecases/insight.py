@@ -153,7 +153,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
     return {
         "record": record,
         "state": shown_state(sim.underlying, sim.holds, sim.carrier),
-        "network_allowed": network_allowed(sim.underlying, sim.holds, sim.carrier),
+        "network_allowed": network_allowed(sim.underlying, sim.holds),
         "holds": explain_holds(sim, moment),
         "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
         "forced": unused_yet_running_out(sim, moment.today, ever_used=reported),

@@ -62,17 +62,19 @@ async def summarize(ctx: Context, tenant: str, wanted: SimFilter, by: list[str])
     return await summary(ctx.pool, tenant, replace(wanted, cycles=current_cycles(ctx)), by)
 
 
-async def patch_sim(  # noqa: PLR0913 - who, what, on which version
-    ctx: Context, work: UnitOfWork, tenant: str, iccid: str, changes: Mapping[str, Any], *, version: int | None, actor: AuditRow
-) -> int:
-    """Change what callers may change; gives the new version. Raises `NotFound`, `VersionConflict`, `InvalidArgument`."""
+async def patch_sim(
+    ctx: Context, iccid: str, changes: Mapping[str, Any], *, version: int | None, actor: AuditRow
+) -> dict[str, Any]:
+    """Change what callers may change; the card after it. Raises `NotFound`, `VersionConflict`, `InvalidArgument`."""
     columns = _patch_columns(changes)
-    record = await _locked(work, tenant, iccid)
-    if version is not None and version != record.version:
-        raise VersionConflict("the card has changed since", version=record.version)
-    await work.sims.patch(record.id, columns, ctx.now())
-    await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
-    return record.version + 1
+    async with ctx.work() as work:
+        record = await _locked(work, actor.tenant, iccid)
+        if version is not None and version != record.version:
+            raise VersionConflict("the card has changed since", version=record.version)
+        await work.sims.patch(record.id, columns, ctx.now())
+        await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
+        await work.commit()
+    return await get_sim(ctx, actor.tenant, iccid)
 
 
 def _patch_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,13 +107,15 @@ def _reminders(value: Any) -> dict[str, list[int]]:  # noqa: ANN401 - checked he
     return value
 
 
-async def delete_sim(ctx: Context, work: UnitOfWork, tenant: str, iccid: str, *, actor: AuditRow) -> None:
+async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
     """Forget a mistaken import; its history stays. Raises `NotFound`, `Conflict` with an open operation."""
-    record = await _locked(work, tenant, iccid)
-    if await work.operations.open_of([record.id]):
-        raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
-    await work.sims.delete(record.id)
-    await work.access.note([replace(actor, at=ctx.now(), action="sim.deleted", subject=record.sim.iccid)])
+    async with ctx.work() as work:
+        record = await _locked(work, actor.tenant, iccid)
+        if await work.operations.open_of([record.id]):
+            raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
+        await work.sims.delete(record.id)
+        await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
+        await work.commit()
 
 
 async def timeline(ctx: Context, tenant: str, iccid: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:

@@ -1,0 +1,16 @@
+"""The one clock's row: moved forwards by one, seen by all (`api.md`, One clock)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from app.usecases.context import Context
+
+
+async def move_clock(ctx: Context, instant: datetime) -> None:
+    """Move the clock to an instant: the row first, then this process; who dies in between finds the row."""
+    offset = ctx.clock.offset + max(instant - ctx.now(), timedelta())
+    async with ctx.work() as work:
+        await work.ledger.move_clock(offset)
+        await work.commit()
+    ctx.clock.adopt(offset)
