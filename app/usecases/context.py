@@ -35,6 +35,8 @@ class Context:
     lease: timedelta
     window: timedelta
     sandbox: bool
+    brake_per_hour: int | None = None
+    """Cards a rule may stop in an hour on one account; None: as ST-25 says."""
 
     def now(self) -> datetime:
         """The instant now, by the one clock."""
