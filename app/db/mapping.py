@@ -42,6 +42,8 @@ class SimRecord:
     carrier_state: SimState | None = None
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
+    carrier_changed_at: datetime | None = None
+    """When a change of ours last took effect at the carrier: an older word of it says nothing about the card now."""
     disagrees_since: datetime | None = None
     version: int = 1
 
@@ -158,6 +160,7 @@ def sim_from(row: Row) -> SimRecord:
         carrier_state=SimState(row["carrier_state"]) if row["carrier_state"] else None,
         carrier_code=row["carrier_code"],
         carrier_as_of=row["carrier_as_of"],
+        carrier_changed_at=row["carrier_changed_at"],
         disagrees_since=row["disagrees_since"],
         version=row["version"],
     )

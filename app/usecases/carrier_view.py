@@ -20,10 +20,15 @@ def with_word(
 ) -> SimRecord:
     """The card after the carrier's word: its view moves on, and by LC-14 and LC-15 perhaps its state and holds.
 
-    A word older than the one held changes nothing. A disagreement is dated from when it was first seen.
+    A word older than the one held changes nothing; one older than our last change there is only kept. A disagreement is
+    dated from when it was first seen.
     """
     if record.carrier_as_of is not None and word.as_of < record.carrier_as_of:
         return record
+    if record.carrier_changed_at is not None and word.as_of < record.carrier_changed_at:
+        seen = replace(record, carrier_state=word.state, carrier_code=word.code, carrier_as_of=word.as_of)
+        log.keep(seen)
+        return seen
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
     holds = [(hold.code, hold.carrier_code) for hold in word.holds]
     taken = take_word(record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open)

@@ -312,6 +312,7 @@ def upgrade() -> None:
         sa.Column("carrier_state", sa.Text(), nullable=True),
         sa.Column("carrier_code", sa.Text(), nullable=True),
         sa.Column("carrier_as_of", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("carrier_changed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("disagrees_since", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),

@@ -20,6 +20,13 @@ from app.usecases.operations.check import admitted
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
 
 
+def stopped_there(record: SimRecord) -> bool:
+    """Whether the carrier's word, if it is newer than our last change there, has the card stopped."""
+    told, changed = record.carrier_as_of, record.carrier_changed_at
+    current = told is not None and (changed is None or told > changed)
+    return current and record.carrier_state in STOPPED
+
+
 def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
     """What the carrier is to be asked after the rules changed a card's holds (ST-24); None: nothing."""
     was = shown_state(before.sim.underlying, before.sim.holds, before.sim.carrier)
@@ -27,7 +34,7 @@ def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
     if was is SimState.ACTIVE and now in (SimState.SUSPENDED, SimState.EXPIRED):
         added = [hold for hold in after.sim.holds if hold.code not in {h.code for h in before.sim.holds}]
         by_rule = any(hold.source is HoldSource.GATEWAY for hold in added)
-        return OperationKind.SUSPEND if by_rule and after.carrier_state not in STOPPED else None
+        return OperationKind.SUSPEND if by_rule and not stopped_there(after) else None
     if was is SimState.SUSPENDED and now is SimState.ACTIVE:
         ours = any(is_ours(hold) for hold in before.sim.holds)
         return OperationKind.RESUME if ours else None

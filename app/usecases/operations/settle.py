@@ -28,6 +28,19 @@ from app.usecases.operations.rows import ENDED, EVENT_OF_END, event_of, failed, 
 
 CAUSE = "operation"
 
+CHANGES_STATE = frozenset(
+    {
+        OperationKind.ACTIVATE,
+        OperationKind.SUSPEND,
+        OperationKind.RESUME,
+        OperationKind.RESET_NETWORK,
+        OperationKind.CUT_NETWORK,
+        OperationKind.RESTORE_NETWORK,
+        OperationKind.TERMINATE,
+    }
+)
+"""Kinds after which an older word of the carrier says nothing about the card's state."""
+
 
 async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
     """Settle a batch; gives the operations that ended. Guarded by claim: a lost lease settles nothing."""
@@ -146,6 +159,9 @@ def apply(
         source=operation.source,
     )
     sim, _ = settled_sim(record.sim, operation.kind, done)
+    if operation.channel is Channel.API and operation.kind in CHANGES_STATE:
+        record = replace(record, carrier_changed_at=now)
+        log.keep(record)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,
