@@ -135,6 +135,12 @@ def allowed_test_bytes(sim: Sim) -> int | None:
     return sim.plan.test_bytes if by_terms is None and sim.terms is not Supplier.FLEXEM else by_terms
 
 
+def uses_up_its_test(sim: Sim, reported: int) -> bool:
+    """Whether so many bytes reported use up the test of a testing card; carriers do not display them (LC-1, LC-7)."""
+    allowed = allowed_test_bytes(sim)
+    return sim.underlying is SimState.TESTING and allowed is not None and reported >= allowed
+
+
 def _next_step(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
     """The next move that the dates of a card bring, whatever the day: when, where to, why, by which rule."""
     if sim.underlying in NOT_YET_ACTIVATED:

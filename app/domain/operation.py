@@ -26,10 +26,6 @@ STEPS: Mapping[OperationKind, tuple[OperationKind, ...]] = MappingProxyType(
 )
 """Composite operations: one row, several changes in order (SL-5)."""
 
-UNSHOWABLE = frozenset({OperationKind.ORDER_ADDON, OperationKind.VERIFY_REAL_NAME})
-"""Kinds whose effect no carrier's word shows; sent once, then a person's (OP-3). A rebind to "whatever device comes
-next" (no IMEI) is one too, see `verdict`."""
-
 
 class Sent(StrEnum):
     """What came of sending a change."""

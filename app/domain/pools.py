@@ -90,7 +90,7 @@ def crossed(levels: Sequence[int], used: int, total: int | None, spoken: frozens
     """The levels (percent of the total) that use has reached and that were not spoken of in this cycle (PL-8)."""
     if not total:
         return ()
-    return tuple(level for level in sorted(levels) if level not in spoken and used * 100 >= level * total)
+    return tuple(level for level in sorted(set(levels) - spoken) if used * 100 >= level * total)
 
 
 def backward_state(*, arrears: bool, retention_over: bool, over_threshold: bool) -> PoolState:

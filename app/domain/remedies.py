@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from app.domain.cycles import cycle_at, end_instant
 from app.domain.days import local
-from app.domain.holds import HOLDS, Lift, Lifts, codes, is_ours, resume_lifts
+from app.domain.holds import HOLDS, Lift, Lifts, codes, resume_lifts
 from app.domain.refusal import Remedy
 from app.domain.renewal import renewal
 from app.domain.service_levels import NOT_PUBLISHED, Case, Due, due
@@ -145,8 +145,3 @@ def remedies_for(sim: Sim, hold: HoldCode, moment: Moment) -> tuple[Remedy, ...]
 def remedies(sim: Sim, moment: Moment) -> tuple[Remedy, ...]:
     """Every way out of every hold on the card, in the order in which the holds came."""
     return tuple(remedy for hold in sim.holds for remedy in remedies_for(sim, hold.code, moment))
-
-
-def awaits_the_carrier(sim: Sim) -> bool:
-    """Whether a hold on the card leaves only with the carrier's word (ST-24, LC-15)."""
-    return any(not is_ours(hold) for hold in sim.holds)

@@ -13,7 +13,7 @@ import pytest
 
 from app.domain.decision import Accepted, Decision, decide
 from app.domain.errors import Malformed
-from app.domain.refusal import Refused, RefusalCode
+from app.domain.refusal import RefusalCode, Refused
 from app.domain.rule_checks import Counts
 from app.domain.sim import Sim
 from app.domain.units import MB
@@ -84,7 +84,11 @@ def _state_allows(terms: Supplier, carrier: Carrier, state: SimState, held: set[
     """OP-5 and OP-6 written down a second time, as sentences rather than as a table."""
     active = _reads_active(carrier, state, held)
     living = state not in (S.EXPIRED, S.CANCELLED)
-    resumable = {FLEXEM: {H.MANUAL, H.DEVICE_MISMATCH}, GSL: {H.MANUAL}, STANDARD: {H.MANUAL, H.OVER_THRESHOLD, H.ARREARS}}
+    resumable = {
+        FLEXEM: {H.MANUAL, H.DEVICE_MISMATCH},
+        GSL: {H.MANUAL},
+        STANDARD: {H.MANUAL, H.OVER_THRESHOLD, H.ARREARS},
+    }
     silent_holds = {H.NETWORK_CUT} | ({H.DEVICE_MISMATCH} if carrier is Carrier.CTCC else set())
     if state is S.CANCELLED:
         return False
@@ -113,11 +117,11 @@ def test_the_full_product_of_states_kinds_holds_and_terms() -> None:
     """OP-2, OP-5, OP-6, ST-20, LC-11: the state decides as written, and every refusal names a rule and its holds."""
     rule = re.compile(r"[A-Z]{2}-\d+")
     for terms, carrier, state, held in (
-        (terms, carrier, state, held)
-        for terms in Supplier
-        for carrier in Carrier
-        for state in UNDERLYING
-        for held in _hold_sets(carrier)
+        (supplier, network, underlying, holds)
+        for supplier in Supplier
+        for network in Carrier
+        for underlying in UNDERLYING
+        for holds in _hold_sets(network)
     ):
         card = a_sim(terms, carrier, state, *held)
         codes = {hold.code for hold in card.holds}

@@ -44,7 +44,14 @@ def test_an_imei_is_what_stdnum_says(digits: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["8986001234567890123", "89860012345678901239", "898600D2345678901239", "89860012345678901230", "898600ABCDEFGHIJKLMN"]
+    "text",
+    [
+        "8986001234567890123",
+        "89860012345678901239",
+        "898600D2345678901239",
+        "89860012345678901230",
+        "898600ABCDEFGHIJKLMN",
+    ],
 )
 def test_an_iccid_is_taken_as_written_even_with_a_failed_check_digit(text: str) -> None:
     """DV-5."""
@@ -52,7 +59,16 @@ def test_an_iccid_is_taken_as_written_even_with_a_failed_check_digit(text: str) 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8986", "88860012345678901239", "8986001234567890123９", "89860a12345678901239", "898600d2345678901239", "8" * 21]
+    "text",
+    [
+        "",
+        "8986",
+        "88860012345678901239",
+        "8986001234567890123９",
+        "89860a12345678901239",
+        "898600d2345678901239",
+        "8" * 21,
+    ],
 )
 def test_what_is_no_iccid_is_malformed(text: str) -> None:
     """DV-5: the value is never echoed."""

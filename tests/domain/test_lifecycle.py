@@ -20,6 +20,7 @@ from app.domain.lifecycle import (
     initial_state,
     next_due_on,
     sweep,
+    uses_up_its_test,
 )
 from app.domain.sim import Sim
 from app.domain.transitions import TRANSITIONS, Cause, move
@@ -144,6 +145,14 @@ def test_a_used_up_test_activates_or_silences() -> None:
     standard, _ = end_test_early(a_sim(STANDARD, state=SimState.TESTING, test_months=3), date(2024, 6, 12), at=NOON)
     assert (standard.underlying, standard.silent_since) == (SimState.SILENT, date(2024, 6, 12))
     assert next_due_on(standard) == date(2025, 1, 1)
+
+
+def test_a_test_is_used_up_by_what_was_reported() -> None:
+    """LC-1, LC-7: 30 MB reached is used up; a card without test traffic has nothing to use up."""
+    card = a_sim(state=SimState.TESTING)
+    assert [uses_up_its_test(card, used) for used in (31457279, 31457280)] == [False, True]
+    assert not uses_up_its_test(a_sim(), 31457280)
+    assert not uses_up_its_test(replace(card, purchased_on=date(2022, 2, 6)), 31457280)
 
 
 def test_forced_activation_without_real_name_activates_and_holds() -> None:

@@ -46,7 +46,9 @@ def gsl(carrier: Carrier, kind: str, text: str, **case: bool) -> Due:
         ("2024-09-30T10:00", "2024-10-08", ()),
     ],
 )
-def test_the_desk_is_done_by_the_end_of_the_next_desk_day(handed_in: str, due_on: str, assumed: tuple[str, ...]) -> None:
+def test_the_desk_is_done_by_the_end_of_the_next_desk_day(
+    handed_in: str, due_on: str, assumed: tuple[str, ...]
+) -> None:
     """SL-1: Fri 10:00 → Mon; Fri 15:00 → Tue; Sat → Tue; 14:30:00 is still in time; 06-10 and 10-01..07 are holidays."""
     answer = desk(handed_in)
     assert answer.due_on == date.fromisoformat(due_on)
@@ -162,7 +164,9 @@ def test_the_day_is_that_of_the_carriers_zone() -> None:
     """SL-1: 06:29 UTC is 14:29 in Shanghai."""
     instant = datetime(2024, 6, 12, 6, 30, tzinfo=UTC)
     assert due(FLEXEM, Carrier.CMCC, "rebind", instant, SHANGHAI, WORKDAYS).due_on == date(2024, 6, 13)
-    abroad = due(GSL, Carrier.OVERSEAS, "delivery", datetime(2024, 6, 12, 23, 0, tzinfo=UTC), ZoneInfo("Asia/Tokyo"), WORKDAYS)
+    abroad = due(
+        GSL, Carrier.OVERSEAS, "delivery", datetime(2024, 6, 12, 23, 0, tzinfo=UTC), ZoneInfo("Asia/Tokyo"), WORKDAYS
+    )
     assert abroad.due_on == date(2024, 6, 27)
 
 

@@ -68,7 +68,9 @@ def test_gsl_names_no_day_of_cancellation() -> None:
 
 
 @given(SUPPLIERS, CARRIERS, DAYS, st.integers(1, 120), st.integers(0, 60))
-def test_expiry_is_monotone_in_activation(terms: Supplier, carrier: Carrier, day: date, months: int, later: int) -> None:
+def test_expiry_is_monotone_in_activation(
+    terms: Supplier, carrier: Carrier, day: date, months: int, later: int
+) -> None:
     """VD-2, VD-3."""
     first = validity(terms, carrier, day, months).last_valid_day
     assert validity(terms, carrier, day + timedelta(days=later), months).last_valid_day >= first

@@ -40,7 +40,9 @@ def test_every_given_validity_is_found() -> None:
     """VD-2, VD-3, LC-9."""
     for case in VECTORS["expiry"]:
         answer = validity(*_who(case), date.fromisoformat(case["activated_on"]), case["months"])
-        assert (answer.last_valid_day, answer.cancels_on) == (_day(case["last_valid_day"]), _day(case["cancels_on"])), case
+        assert (answer.last_valid_day, answer.cancels_on) == (_day(case["last_valid_day"]), _day(case["cancels_on"])), (
+            case
+        )
 
 
 def test_every_given_renewal_is_found() -> None:

@@ -1,0 +1,85 @@
+"""To which rules of the catalogue each value of the terms belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from app.domain.vocabulary import Supplier
+
+Rules = tuple[str, ...]
+
+_PERIODS: Mapping[Supplier, Rules] = MappingProxyType(
+    {Supplier.FLEXEM: ("LC-1",), Supplier.GSL: ("LC-2",), Supplier.STANDARD: ("LC-3",)},
+)
+_COUNTING: Mapping[Supplier, Rules] = MappingProxyType(
+    {Supplier.FLEXEM: ("VD-2",), Supplier.GSL: ("VD-3",), Supplier.STANDARD: ("VD-3",)},
+)
+_STOPS: Mapping[Supplier, Rules] = MappingProxyType(
+    {Supplier.FLEXEM: ("QT-1",), Supplier.GSL: ("QT-2", "QT-8"), Supplier.STANDARD: ("QT-3", "QT-8")},
+)
+
+RULES_OF_FIELD: Mapping[str, Rules | Mapping[Supplier, Rules]] = MappingProxyType(
+    {
+        "test_months": _PERIODS,
+        "test_bytes": _PERIODS,
+        "test_choice_months": _PERIODS,
+        "test_choice_bytes": _PERIODS,
+        "test_ends_in": _PERIODS,
+        "test_order_shows_unused": _PERIODS,
+        "test_overrun_charged": _PERIODS,
+        "silent_months": _PERIODS,
+        "forced_day": _PERIODS,
+        "unverified_is_held": ("LC-5", "ST-10"),
+        "counting": _COUNTING,
+        "cancels_on_day": ("LC-9", "RN-1"),
+        "cancels_after_days": ("LC-9",),
+        "retention_months": ("LC-10",),
+        "retention_fee_fen": ("LC-10",),
+        "retention_offered": ("LC-10",),
+        "renewable_until_day": ("RN-1",),
+        "renewable_after_days": ("RN-3",),
+        "renewal_pause_from_day": ("RN-2",),
+        "renewal_last_safe_day": ("RN-1",),
+        "renewal_reminder_months": ("RN-3",),
+        "plan_change": ("RN-4", "OR-2"),
+        "allowance_stop": _STOPS,
+        "allowance_edge": _STOPS,
+        "cutoffs": ("QT-1",),
+        "threshold_right": ("QT-4",),
+        "threshold_cap": ("QT-6",),
+        "threshold_edge": ("QT-8",),
+        "addons": ("QT-7",),
+        "resume_lifts": ("ST-20",),
+        "binds_at": ("DV-1",),
+        "bound_digits": ("DV-2",),
+        "bound_devices": ("DV-2",),
+        "rebind_by": ("DV-3",),
+        "rebinds_a_month": ("DV-3",),
+        "rebind_refused_beyond": ("DV-3",),
+        "region_limited": ("RG-1", "RG-2"),
+        "networks": ("CP-1",),
+        "card_type": ("CP-1", "DR-4"),
+        "directed_by": ("DR-1",),
+        "directed_protocols": ("DR-1",),
+        "directed_may_be_empty": ("DR-2", "DR-4"),
+        "pool_forming": ("PL-5",),
+        "pool_retention_days": ("PL-4",),
+    },
+)
+"""By the value's name; by supplier where each has a rule of its own."""
+
+RULES_OF_LEVEL: Mapping[str, Rules] = MappingProxyType(
+    {
+        "rebind": ("DV-3",),
+        "rebind_over_budget": ("DV-3",),
+        "resume_in_first_device": ("DV-4",),
+        "activate": ("SL-3",),
+        "suspend": ("SL-3",),
+        "resume": ("SL-3",),
+        "change_region": ("RG-3",),
+        "set_threshold": ("RG-3", "QT-6"),
+        "verify_real_name": ("RG-3",),
+    },
+)
+"""By the service level's name, beside the rule that the level itself names."""

@@ -1,0 +1,186 @@
+"""Taking the carrier's word (LC-6, LC-14, LC-15)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.carrier_word import Drift, WordTaken, take_word
+from app.domain.holds import codes
+from app.domain.sim import Sim
+from app.domain.transitions import Cause, HoldChange, Transition
+from app.domain.units import MB
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from tests.domain.cards import NOON, a_hold, a_plan, a_sim
+
+S, H = SimState, HoldCode
+GSL, STANDARD = Supplier.GSL, Supplier.STANDARD
+TODAY = date(2024, 6, 12)
+
+
+def word(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str], **facts: Any) -> WordTaken:
+    told: dict[str, Any] = {"at": NOON, "on": TODAY, "operation_open": False}
+    return take_word(sim, state, holds, **(told | facts))
+
+
+def theirs(code: HoldCode, raw: str | None = "4") -> Sim:
+    return replace(a_sim(), holds=(a_hold(code, HoldSource.CARRIER, raw),))
+
+
+@pytest.mark.parametrize("state", [S.INVENTORY, S.TESTING, S.SILENT])
+def test_before_activation_the_terms_decide_and_the_carriers_word_moves_nothing(state: SimState) -> None:
+    """LC-14, LC-1: shown as 库存, 可测试 or 测试中, none of it drift."""
+    card = a_sim(state=state)
+    for told in (S.INVENTORY, S.TESTING, S.SILENT, S.EXPIRED):
+        assert word(card, told) == WordTaken(sim=card, changes=(), drift=None)
+
+
+def test_active_on_a_card_not_yet_activated_is_its_first_use() -> None:
+    """LC-4, LC-14, LC-16: from the carrier's own day where it tells one."""
+    taken = word(a_sim(state=S.TESTING), S.ACTIVE)
+    assert (taken.sim.underlying, taken.sim.activated_on) == (S.ACTIVE, TODAY)
+    assert isinstance(taken.changes[0], Transition)
+    assert taken.changes[0].cause is Cause.FIRST_USE
+    told = word(a_sim(state=S.SILENT), S.ACTIVE, activated_on=date(2024, 6, 10))
+    assert told.sim.activated_on == date(2024, 6, 10)
+    unverified = word(a_sim(STANDARD, state=S.SILENT, real_name=RealName.INDIVIDUAL), S.ACTIVE)
+    assert unverified.sim.holds == ()
+
+
+def test_suspended_on_a_card_not_yet_activated_activates_it_held() -> None:
+    """LC-5, LC-14: powered on before real-name it is `not_real_named`, and its validity runs."""
+    card = a_sim(GSL, Carrier.CMCC, S.SILENT, real_name=RealName.INDIVIDUAL)
+    taken = word(card, S.SUSPENDED)
+    assert (taken.sim.underlying, codes(taken.sim.holds)) == (S.ACTIVE, {H.NOT_REAL_NAMED})
+    assert taken.sim.expires_on == date(2025, 6, 11)
+    assert taken.sim.holds[0].source is HoldSource.CARRIER
+    other = word(replace(card, real_name=RealName.ENTERPRISE), S.SUSPENDED, (H.VIOLATION, "6"))
+    assert codes(other.sim.holds) == {H.VIOLATION}
+
+
+def test_suspended_on_a_free_card_adds_the_carriers_reasons() -> None:
+    """LC-14, LC-15: with the raw code kept; without a told reason `manual`."""
+    taken = word(a_sim(), S.SUSPENDED, (H.OUT_OF_REGION, "000000000200"), (H.ARREARS, "000020000000"))
+    assert [(hold.code, hold.source, hold.carrier_code) for hold in taken.sim.holds] == [
+        (H.OUT_OF_REGION, HoldSource.CARRIER, "000000000200"),
+        (H.ARREARS, HoldSource.CARRIER, "000020000000"),
+    ]
+    assert taken.drift is None
+    plain = word(a_sim(), S.SUSPENDED)
+    assert [(hold.code, hold.carrier_code) for hold in plain.sim.holds] == [(H.MANUAL, None)]
+
+
+def test_hearing_the_same_word_again_changes_nothing() -> None:
+    """LC-15: a hold keeps its since."""
+    for told in ((), ((H.MANUAL, "x"),), ((H.OUT_OF_REGION, "y"),)):
+        first = word(a_sim(), S.SUSPENDED, *told)
+        again = word(first.sim, S.SUSPENDED, *told)
+        assert (again.sim, again.changes) == (first.sim, ())
+
+
+def test_a_carriers_own_hold_leaves_when_its_word_no_longer_has_it() -> None:
+    """LC-15."""
+    taken = word(theirs(H.OUT_OF_REGION), S.ACTIVE)
+    assert (taken.sim.holds, taken.drift) == ((), None)
+    assert taken.changes == (HoldChange(code=H.OUT_OF_REGION, on=False, rule="ST-9", source=HoldSource.CARRIER),)
+    swapped = word(theirs(H.OUT_OF_REGION), S.SUSPENDED, (H.VIOLATION, "7"))
+    assert codes(swapped.sim.holds) == {H.VIOLATION}
+    kept = word(theirs(H.OUT_OF_REGION), S.SUSPENDED)
+    assert kept.sim == theirs(H.OUT_OF_REGION)
+
+
+def test_active_on_a_card_we_hold_is_drift_and_never_a_release() -> None:
+    """LC-14, LC-6."""
+    card = a_sim(Supplier.FLEXEM, Carrier.CMCC, S.ACTIVE, H.POLICY_CUTOFF)
+    assert word(card, S.ACTIVE) == WordTaken(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_HELD)
+
+
+def test_our_own_stop_seen_at_the_carrier_adds_no_second_manual() -> None:
+    """LC-14, ST-24: but a reason of the carrier's own does."""
+    card = a_sim(Supplier.FLEXEM, Carrier.CMCC, S.ACTIVE, H.POLICY_CUTOFF)
+    assert word(card, S.SUSPENDED, (H.MANUAL, "8")) == WordTaken(sim=card, changes=(), drift=None)
+    assert word(card, S.SUSPENDED).sim == card
+    more = word(card, S.SUSPENDED, (H.MANUAL, "8"), (H.ARREARS, "4"))
+    assert codes(more.sim.holds) == {H.POLICY_CUTOFF, H.ARREARS}
+
+
+def test_telecom_data_off_is_a_changed_device_unless_we_cut_it() -> None:
+    """LC-15, ST-16, ST-22."""
+    free = a_sim(GSL, Carrier.CTCC)
+    assert codes(word(free, S.ACTIVE, (H.DEVICE_MISMATCH, "已断网")).sim.holds) == {H.DEVICE_MISMATCH}
+    cut = a_sim(GSL, Carrier.CTCC, S.ACTIVE, H.NETWORK_CUT)
+    taken = word(cut, S.ACTIVE, (H.DEVICE_MISMATCH, "已断网"))
+    assert taken == WordTaken(sim=cut, changes=(), drift=None)
+
+
+def test_cancelled_cancels_from_any_state() -> None:
+    """LC-14, LC-9."""
+    for state in (S.INVENTORY, S.TESTING, S.SILENT, S.ACTIVE, S.EXPIRED):
+        taken = word(a_sim(state=state), S.CANCELLED)
+        assert (taken.sim.underlying, taken.drift) == (S.CANCELLED, None)
+
+
+def test_an_expired_card_still_running_is_drift() -> None:
+    """LC-6, LC-8: and one that only the carrier calls expired."""
+    expired = a_sim(state=S.EXPIRED)
+    assert word(expired, S.ACTIVE) == WordTaken(sim=expired, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
+    for told in (S.EXPIRED, S.SUSPENDED):
+        assert word(expired, told) == WordTaken(sim=expired, changes=(), drift=None)
+    assert word(a_sim(), S.EXPIRED).drift is Drift.EXPIRED_THERE
+
+
+def test_a_card_in_use_shown_as_unused_is_drift_save_for_a_test_order() -> None:
+    """LC-2, LC-6."""
+    assert word(a_sim(), S.SILENT).drift is Drift.NOT_ACTIVATED_THERE
+    order = a_sim(GSL, plan=a_plan(test_bytes=10 * MB))
+    assert word(order, S.TESTING).drift is None
+    assert word(a_sim(GSL), S.TESTING).drift is Drift.NOT_ACTIVATED_THERE
+
+
+def test_nothing_moves_while_an_operation_is_open_nor_after_the_end() -> None:
+    """LC-14, LC-11."""
+    assert word(a_sim(), S.CANCELLED, operation_open=True) == WordTaken(sim=a_sim(), changes=(), drift=None)
+    dead = a_sim(state=S.CANCELLED)
+    assert word(dead, S.ACTIVE) == WordTaken(sim=dead, changes=(), drift=Drift.ALIVE_THERE)
+    assert word(dead, S.CANCELLED).drift is None
+
+
+def test_a_code_that_no_table_knows_is_told_and_moves_nothing() -> None:
+    """LC-13."""
+    assert word(a_sim(), None) == WordTaken(sim=a_sim(), changes=(), drift=Drift.UNKNOWN_CODE)
+
+
+REASONS = st.lists(
+    st.tuples(st.sampled_from(HoldCode), st.text(max_size=3)), max_size=4, unique_by=lambda pair: pair[0]
+)
+
+
+@given(
+    st.sampled_from([None, *SimState]),
+    REASONS,
+    st.sampled_from([state for state in SimState if state is not S.SUSPENDED]),
+    st.sets(st.sampled_from(HoldCode), max_size=3),
+    st.sampled_from(Carrier),
+    st.sampled_from(Supplier),
+)
+def test_no_word_of_a_carrier_releases_what_we_hold_or_revives_the_dead(
+    state: SimState | None,
+    reasons: list[tuple[HoldCode, str]],
+    underlying: SimState,
+    ours: set[HoldCode],
+    carrier: Carrier,
+    terms: Supplier,
+) -> None:
+    """LC-11, LC-14, LC-15."""
+    card = a_sim(terms, carrier, underlying, *sorted(ours - {H.PLAN_EXPIRED}))
+    taken = word(card, state, *reasons)
+    assert codes(card.holds) <= codes(taken.sim.holds)
+    if underlying is S.CANCELLED:
+        assert taken.sim == card
+    again = word(taken.sim, state, *reasons)
+    assert again.sim == taken.sim

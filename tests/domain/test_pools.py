@@ -1,0 +1,196 @@
+"""Pools, regions and device binding (PL, RG, DV)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.binding import DeviceAnswer, rebinds_left, seen_in
+from app.domain.pools import (
+    Batch,
+    PoolState,
+    backward_state,
+    crossed,
+    forming_refusal,
+    holds_by_pool,
+    joined_by,
+    member_ceiling,
+    pool_use,
+)
+from app.domain.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
+from app.domain.regions import Risk, border_risk, high_risk, region_table
+from app.domain.units import MB
+from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplier
+from tests.domain.cards import a_sim
+
+S = SimState
+FLEXEM, GSL, STANDARD = Supplier.FLEXEM, Supplier.GSL, Supplier.STANDARD
+TODAY = date(2024, 6, 12)
+FORWARD, BACKWARD = PlanKind.POOL_FORWARD, PlanKind.POOL_BACKWARD
+
+
+def test_a_forward_pool_holds_what_its_active_members_bring() -> None:
+    """PL-1, PL-2, BC-3: whole allowance each, no pro rata; expired, cancelled and not activated bring nothing."""
+    members = [S.ACTIVE, S.ACTIVE, S.SILENT, S.TESTING, S.EXPIRED, S.CANCELLED]
+    use = pool_use(FORWARD, 100 * MB, members, used=30 * MB, addons=10 * MB)
+    assert (use.cards, use.effective_cards, use.total, use.remaining) == (6, 2, 210 * MB, 180 * MB)
+
+
+def test_a_forward_pool_is_exhausted_at_remaining_zero() -> None:
+    """PL-1, ST-4, QT-8: every activated member is held, the others are not."""
+    brim = pool_use(FORWARD, MB, [S.ACTIVE], used=MB)
+    almost = pool_use(FORWARD, MB, [S.ACTIVE], used=MB - 1)
+    assert (brim.exhausted, almost.exhausted) == (True, False)
+    assert holds_by_pool(a_sim(GSL), brim) == {HoldCode.POOL_EXHAUSTED}
+    assert holds_by_pool(a_sim(GSL), almost) == frozenset()
+    assert holds_by_pool(a_sim(GSL, state=S.SILENT), brim) == frozenset()
+    assert not pool_use(FORWARD, MB, [S.SILENT], used=0).exhausted
+
+
+def test_a_backward_pool_has_no_ceiling_but_its_rules_threshold() -> None:
+    """PL-4, ST-13, QT-8: reached is enough."""
+    use = pool_use(BACKWARD, MB, [S.ACTIVE], used=500)
+    assert (use.total, use.remaining, use.exhausted) == (None, None, False)
+    assert holds_by_pool(a_sim(GSL), use, 500) == {HoldCode.POOL_THRESHOLD}
+    assert holds_by_pool(a_sim(GSL), use, 501) == frozenset()
+    assert holds_by_pool(a_sim(GSL), use) == frozenset()
+
+
+def test_a_members_ceiling_is_the_pool_or_its_own_threshold() -> None:
+    """PL-3."""
+    use = pool_use(FORWARD, 100, [S.ACTIVE, S.ACTIVE], used=0)
+    assert member_ceiling(a_sim(GSL), use) == 200
+    assert member_ceiling(a_sim(GSL, threshold=70), use) == 70
+
+
+@given(st.lists(st.integers(1, 150), max_size=4), st.lists(st.integers(0, 3000), min_size=1, max_size=6))
+def test_each_threshold_speaks_once_a_cycle_whatever_corrections_do(levels: list[int], figures: list[int]) -> None:
+    """PL-8."""
+    spoken: frozenset[int] = frozenset()
+    told: list[int] = []
+    for used in figures:
+        now = crossed(levels, used, 1000, spoken)
+        told.extend(now)
+        spoken |= set(now)
+    assert sorted(told) == sorted({level for level in levels if level * 10 <= max(figures)})
+    assert crossed(levels, 5000, None, frozenset()) == ()
+
+
+def test_a_backward_pools_states() -> None:
+    """PL-4."""
+    for arrears, over, threshold, state in (
+        (False, False, False, PoolState.IN_USE),
+        (True, False, False, PoolState.STOPPED),
+        (False, False, True, PoolState.STOPPED),
+        (True, True, False, PoolState.RELEASED),
+    ):
+        assert backward_state(arrears=arrears, retention_over=over, over_threshold=threshold) is state
+
+
+def test_which_orders_may_form_a_pool() -> None:
+    """PL-5."""
+    telecom = Batch(carrier=Carrier.CTCC, plan="p", terms=GSL, at_purchase=False)
+
+    def detail(kind: PlanKind, *batches: Batch) -> str | None:
+        refused = forming_refusal(kind, batches, TODAY)
+        assert refused is None or refused.rule == "PL-5"
+        return None if refused is None else refused.detail
+
+    assert detail(FORWARD, telecom, telecom) is None
+    assert detail(FORWARD, telecom, replace(telecom, plan="q")) == "pool_one_carrier_one_plan"
+    assert detail(FORWARD, replace(telecom, test_cards=True)) == "pool_no_test_cards"
+    assert detail(FORWARD, replace(telecom, whole=False)) == "pool_whole_orders"
+    assert detail(FORWARD, replace(telecom, shipped=True)) == "pool_before_shipping_only"
+    assert detail(FORWARD, replace(telecom, carrier=Carrier.CMCC)) == "pool_at_purchase_only"
+    assert detail(FORWARD, replace(telecom, carrier=Carrier.CMCC, at_purchase=True)) is None
+    assert detail(BACKWARD, telecom) == "pool_at_purchase_only"
+    assert detail(BACKWARD, replace(telecom, terms=STANDARD)) is None
+
+
+def test_joining_is_in_effect_by_the_next_cycle() -> None:
+    """PL-6."""
+    assert joined_by(Carrier.CUCC, date(2024, 6, 26)) == date(2024, 6, 27)
+    assert joined_by(Carrier.CMCC, date(2024, 6, 26)) == date(2024, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("carrier", "province", "city", "risk"),
+    [
+        (Carrier.CMCC, "内蒙古自治区", None, Risk.YES),
+        (Carrier.CTCC, "西藏", "拉萨", Risk.YES),
+        (Carrier.CMCC, "云南省", "临沧市", Risk.YES),
+        (Carrier.CUCC, "云南", "沧临", Risk.YES),
+        (Carrier.CUCC, "云南", "红河", Risk.NO),
+        (Carrier.CMCC, "云南", "红河哈尼族彝族自治州", Risk.YES),
+        (Carrier.CTCC, "云南", "普洱", Risk.NO),
+        (Carrier.CMCC, "河北", "丰宁满族自治县", Risk.YES),
+        (Carrier.CMCC, "河北", "承德市", Risk.UNKNOWN),
+        (Carrier.CMCC, "河北", "石家庄", Risk.NO),
+        (Carrier.CMCC, "河北", None, Risk.UNKNOWN),
+        (Carrier.CTCC, "河北", "丰宁", Risk.NO),
+        (Carrier.CUCC, "湖北", "新洲", Risk.YES),
+        (Carrier.CUCC, "湖北", "武汉", Risk.UNKNOWN),
+        (Carrier.CMCC, "湖北", "武汉", Risk.NO),
+        (Carrier.CMCC, "福建", "长汀", Risk.UNKNOWN),
+        (Carrier.CUCC, "广东", "茂名市", Risk.YES),
+        (Carrier.CMCC, "上海", None, Risk.NO),
+        (Carrier.CMCC, "黑龙江", "哈尔滨", Risk.NO),
+        (Carrier.CUCC, "黑龙江", "哈尔滨", Risk.YES),
+        (Carrier.OVERSEAS, "西藏", None, Risk.UNKNOWN),
+    ],
+)
+def test_high_risk_regions_are_as_printed(carrier: Carrier, province: str, city: str | None, risk: Risk) -> None:
+    """RG-4: a prefecture with a listed county, or a county of which we cannot tell the prefecture, is unknown."""
+    assert high_risk(carrier, province, city) is risk
+
+
+def test_a_local_card_passes() -> None:
+    """RG-4, RG-5."""
+    assert high_risk(Carrier.CMCC, "新疆", None, "新疆维吾尔自治区") is Risk.NO
+    assert (border_risk("广西"), border_risk("广西", "广西壮族自治区"), border_risk("湖北")) == (
+        Risk.UNKNOWN,
+        Risk.NO,
+        Risk.NO,
+    )
+
+
+def test_the_tables_of_high_risk_regions_are_complete() -> None:
+    """RG-4: counted in the source; every listed county's prefecture is known."""
+    counted = {carrier: sum(map(len, table.values())) for carrier, table in HIGH_RISK.items()}
+    assert counted == {Carrier.CMCC: 26, Carrier.CUCC: 27, Carrier.CTCC: 20}
+    assert region_table(Carrier.CMCC)["云南"] == ("普洱", "西双版纳", "沧临", "德宏", "红河", "文山")
+    assert region_table(Carrier.OVERSEAS) == {}
+    for table in HIGH_RISK.values():
+        for province, places in table.items():
+            known = PREFECTURES.get(province, ())
+            for place in places if places != ("all",) else ():
+                assert place in known or PREFECTURE_OF.get(place) in known or place == "沧临", place
+
+
+def test_flexem_binds_the_type_and_lets_ten_devices_of_it_pass() -> None:
+    """DV-1, DV-2: the first included."""
+    card = a_sim(imei="490154203237518")
+    assert seen_in(a_sim(), "490154203237518", TODAY) is DeviceAnswer.BINDS
+    assert seen_in(card, "490154203237518", TODAY) is DeviceAnswer.PASSES
+    assert seen_in(card, "490154209999999", TODAY, 9) is DeviceAnswer.PASSES
+    assert seen_in(card, "490154209999999", TODAY, 10) is DeviceAnswer.LOCKS
+    assert seen_in(card, "490155203237518", TODAY) is DeviceAnswer.LOCKS
+    assert seen_in(card, "490155203237518", TODAY, first_device=True) is DeviceAnswer.PASSES
+
+
+def test_gsl_binds_one_device_and_standard_only_cards_sold_so() -> None:
+    """DV-1."""
+    assert seen_in(a_sim(GSL, imei="490154203237518"), "490154209999999", TODAY) is DeviceAnswer.LOCKS
+    assert seen_in(a_sim(GSL), "490154209999999", TODAY) is DeviceAnswer.BINDS
+    assert seen_in(a_sim(STANDARD), "490154209999999", TODAY) is DeviceAnswer.PASSES
+
+
+def test_rebinds_left_are_counted_by_the_month() -> None:
+    """DV-3."""
+    assert rebinds_left(a_sim(GSL, Carrier.CTCC), TODAY, 1) == 1
+    assert rebinds_left(a_sim(FLEXEM, Carrier.CTCC), TODAY, 5) == 0
+    assert rebinds_left(a_sim(FLEXEM, Carrier.CMCC), TODAY, 5) is None
