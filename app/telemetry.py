@@ -21,6 +21,9 @@ from prometheus_client.process_collector import ProcessCollector
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 """The id that joins a request, its operation, its events and its log lines."""
 
+reason: ContextVar[str | None] = ContextVar("reason", default=None)
+"""Why a caller says it writes (`X-Reason`): kept in the audit trail."""
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
 _SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import api_keys, audit, tenants
+from app.telemetry import correlation_id, reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,16 @@ class AuditRow:
     correlation_id: str | None = None
     before: dict[str, object] | None = None
     after: dict[str, object] | None = None
+
+
+def _key(row: Mapping[Any, Any]) -> KeyRecord:
+    return KeyRecord(
+        id=row["id"],
+        tenant=row["tenant"],
+        scopes=tuple(row["scopes"]),
+        networks=tuple(row["networks"]),
+        expires_at=row["expires_at"],
+    )
 
 
 class AccessRows:
@@ -75,22 +86,29 @@ class AccessRows:
     async def key(self, key_hash: bytes) -> KeyRecord | None:
         """The key with this hash."""
         row = (await self._connection.execute(select(api_keys).where(api_keys.c.key_hash == key_hash))).mappings().first()
-        if row is None:
-            return None
-        return KeyRecord(
-            id=row["id"],
-            tenant=row["tenant"],
-            scopes=tuple(row["scopes"]),
-            networks=tuple(row["networks"]),
-            expires_at=row["expires_at"],
-        )
+        return _key(row) if row else None
 
     async def note(self, rows: Sequence[AuditRow]) -> None:
-        """Write to the audit trail."""
+        """Write to the audit trail; why, and the id that joins a request's traces, travel with the request."""
         if rows:
+            why = {"reason": reason.get(), "correlation_id": correlation_id.get()}
+            names = AuditRow.__dataclass_fields__
+            told = [{name: getattr(row, name) for name in names} for row in rows]
             await self._connection.execute(
-                audit.insert(), [{name: getattr(row, name) for name in AuditRow.__dataclass_fields__} for row in rows]
+                audit.insert(), [row | {name: row[name] or why[name] for name in why} for row in told]
             )
+
+    async def keys(self, tenant: str) -> list[KeyRecord]:
+        """The keys of a tenant, without their secrets."""
+        rows = await self._connection.execute(
+            select(api_keys).where(api_keys.c.tenant == tenant).order_by(api_keys.c.id)
+        )
+        return [_key(row) for row in rows.mappings()]
+
+    async def revoke(self, tenant: str, key_id: UUID) -> bool:
+        """End a key; False where the tenant has no such key."""
+        statement = api_keys.delete().where(api_keys.c.tenant == tenant, api_keys.c.id == key_id)
+        return (await self._connection.execute(statement)).rowcount > 0
 
     async def trail(self, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
         """The audit trail of a tenant, newest first, from before an id."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.usecases.access import create_tenant, issue_key
+from app.usecases.access import create_tenant, issue_key, revoke_key
 from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
 from app.usecases.durations import parse_duration
 from app.usecases.errors import Conflict, Fault, InvalidArgument
@@ -59,6 +60,31 @@ async def keys_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
         actor=caller.name,
     )
     return json_response({"id": str(key_id), "key": secret}, status=201, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/keys")
+async def keys(ctx: Ctx, caller: Admin) -> Response:
+    """The keys of the tenant acted for; a secret is never shown again."""
+    async with ctx.work() as work:
+        known = await work.access.keys(caller.tenant)
+    items = [
+        {
+            "id": str(key.id),
+            "tenant": key.tenant,
+            "scopes": list(key.scopes),
+            "networks": list(key.networks),
+            "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        }
+        for key in known
+    ]
+    return json_response({"items": items, "next_cursor": None})
+
+
+@router.delete("/keys/{key_id}", status_code=204)
+async def key_revoke(key_id: UUID, ctx: Ctx, caller: Admin) -> Response:
+    """End a key; processes that know it forget it within seconds."""
+    await revoke_key(ctx, caller.tenant, key_id, actor=caller.name)
+    return Response(status_code=204)
 
 
 def _text(given: dict[str, Any], name: str) -> str:

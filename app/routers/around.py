@@ -10,10 +10,11 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
-from app.telemetry import Telemetry, correlation_id
+from app.telemetry import Telemetry, correlation_id, reason
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
+LONGEST_REASON = 500
 
 
 class AroundRequests:
@@ -30,7 +31,7 @@ class AroundRequests:
             await self._app(scope, receive, send)
             return
         given = _correlation(scope)
-        token = correlation_id.set(given.decode())
+        tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
         begun = monotonic()
         status = 500
 
@@ -44,7 +45,8 @@ class AroundRequests:
         try:
             await self._app(scope, receive, told)
         finally:
-            correlation_id.reset(token)
+            correlation_id.reset(tokens[0])
+            reason.reset(tokens[1])
             self._count(scope, status, monotonic() - begun)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
@@ -65,6 +67,11 @@ def _correlation(scope: Scope) -> bytes:
         if name == b"x-correlation-id" and _ACCEPTED.fullmatch(value):
             return bytes(value)
     return uuid4().hex.encode()
+
+
+def _reason(scope: Scope) -> str | None:
+    given = next((value for name, value in scope["headers"] if name == b"x-reason"), b"")
+    return given.decode("utf-8", "replace")[:LONGEST_REASON] or None
 
 
 def _route(scope: MutableMapping[str, Any]) -> str:

@@ -152,6 +152,16 @@ async def issue_key(  # noqa: PLR0913 - what a key is made of
     return issued
 
 
+async def revoke_key(ctx: Context, tenant: str, key_id: UUID, *, actor: str) -> None:
+    """End a key of a tenant; processes that know it forget it within seconds. Raises `NotFound`."""
+    async with ctx.work() as work:
+        if not await work.access.revoke(tenant, key_id):
+            raise NotFound("key")
+        row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.revoked", subject=str(key_id))
+        await work.access.note([row])
+        await work.commit()
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text)
