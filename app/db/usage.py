@@ -5,9 +5,11 @@ Set-based statements on the unit of work's own connection, by plain asyncpg (`ap
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import asyncpg
 
@@ -83,6 +85,7 @@ _TEST_BYTES = """
 SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
   FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) GROUP BY sim_id
 """
+_REMINDERS = "SELECT id, reminders::text AS reminders FROM sims WHERE id = ANY($1::bigint[]) AND reminders <> '{}'"
 _ADD_PACK = """
 INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
 """
@@ -177,6 +180,12 @@ async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], no
     sims, cycles, names = zip(*marks, strict=True)
     rows = await connection.fetch(_MARK, sims, cycles, names, now)
     return {(row["sim_id"], row["mark"]) for row in rows}
+
+
+async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the owners of these cards asked to be told."""
+    rows = await connection.fetch(_REMINDERS, sim_ids)
+    return {row["id"]: json.loads(row["reminders"]) for row in rows}
 
 
 async def bytes_ever(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:

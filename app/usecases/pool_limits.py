@@ -1,0 +1,194 @@
+"""What a pool's use does to its members (PL-1, PL-4, PL-8, ST-4, ST-13): chunk by chunk, restartable, under the brake.
+
+A pool is judged in one transaction, which notes what its members are to bear (`pool_cycles.stopping`); the members are
+then worked through by card id, each chunk its own transaction, each judged by the pool as it is then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.db import pools as rows
+from app.db.events import EventRow
+from app.db.ingest import Connection
+from app.db.mapping import SimRecord
+from app.db.sim_read import cycle_number
+from app.db.unknown_reports import driver
+from app.db.uow import UnitOfWork
+from app.domain.events import EventType
+from app.domain.holds import HOLDS, codes, is_ours, with_hold, without_hold
+from app.domain.pools import PoolState, PoolUse, backward_state, crossed, holds_by_pool
+from app.domain.sim import Hold, Sim
+from app.domain.vocabulary import HoldCode, HoldSource
+from app.usecases.brake import open_brake
+from app.usecases.changes import Because, ChangeLog
+from app.usecases.context import Context
+from app.usecases.ids import new_id
+from app.usecases.operations.rule_stops import follow_holds
+from app.usecases.pools import running_cycle, use_of
+
+CHUNK = 500
+ACTOR = "limits"
+POOL_HOLDS = (HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD)
+EXHAUSTED = "exhausted"
+STOPPED = "stopped"
+"""The mark of a cycle whose members have been, or are being, stopped; freeing them takes it away."""
+
+FREE = "free"
+
+PoolRow = Mapping[str, Any]
+
+
+async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, refs: Iterable[int]) -> None:
+    """Look at these pools: speak of what they crossed, once a cycle, and have their members stopped or freed."""
+    for ref in sorted(refs):
+        pool = await rows.by_ref(connection, ref)
+        if pool is not None:
+            await _work_pool(ctx, work, connection, pool)
+
+
+async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:
+    cycle = running_cycle(ctx, pool)
+    kept = await rows.cycle_of(connection, pool["ref"], cycle_number(cycle), lock=True)
+    use, _ = await use_of(ctx, connection, pool, cycle)
+    before = tuple(kept["marks"]) if kept else ()
+    marks, events = _spoken(ctx, pool, cycle.id, use, before)
+    wanted = _wanted(pool, use)
+    stopping, through = (kept["stopping"], kept["stopped_through"]) if kept else (None, 0)
+    if wanted is not None and STOPPED not in marks:
+        marks, stopping, through = (*marks, STOPPED), wanted.value, 0
+    elif wanted is None and STOPPED in marks:
+        marks, stopping, through = tuple(mark for mark in marks if mark != STOPPED), FREE, 0
+    await rows.save_cycle(connection, pool["ref"], cycle_number(cycle), marks, stopping, through)
+    if pool["kind"] == "backward":
+        state = backward_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
+        if pool["state"] != PoolState.RELEASED:
+            await rows.set_state(connection, pool["ref"], state.value)
+    await work.events.add(events)
+
+
+def _wanted(pool: PoolRow, use: PoolUse) -> HoldCode | None:
+    """The hold that the pool's use puts on its active members now."""
+    if use.total is not None:
+        return HoldCode.POOL_EXHAUSTED if use.exhausted else None
+    stop_at = pool["rules"].get("stop_at")
+    return HoldCode.POOL_THRESHOLD if stop_at is not None and use.used >= stop_at else None
+
+
+def _spoken(
+    ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, marks: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[EventRow]]:
+    """What the pool's use says for the first time in this cycle (PL-8, RM-2)."""
+    rules = pool["rules"]
+    spoken_pct = frozenset(int(mark[4:]) for mark in marks if mark.startswith("pct:"))
+    percents = crossed([n for n in rules.get("levels_pct", []) if n > 0], use.used, use.total, spoken_pct)
+    used = sorted(n for n in rules.get("levels", []) if 0 < n <= use.used)
+    left = [n for n in rules.get("remaining", []) if use.remaining is not None and use.remaining <= n]
+    said: list[tuple[str, EventType, dict[str, Any]]] = [
+        *((f"pct:{n}", EventType.POOL_THRESHOLD_CROSSED, {"threshold_pct": n}) for n in percents),
+        *((f"used:{n}", EventType.POOL_THRESHOLD_CROSSED, {"threshold_bytes": n}) for n in used),
+        *((f"left:{n}", EventType.REMINDER_DUE, {"remaining_bytes": n}) for n in left if use.effective_cards),
+    ]
+    wanted = _wanted(pool, use)
+    if wanted is HoldCode.POOL_EXHAUSTED:
+        said.append((EXHAUSTED, EventType.POOL_EXHAUSTED, {}))
+    elif wanted is HoldCode.POOL_THRESHOLD:
+        said.append(("stop_at", EventType.POOL_THRESHOLD_CROSSED, {"threshold_bytes": rules["stop_at"], "stops": True}))
+    fresh = [(mark, kind, facts) for mark, kind, facts in said if mark not in marks]
+    events = [_event(ctx, pool, cycle, use, kind, facts) for _, kind, facts in fresh]
+    return (*marks, *(mark for mark, _, _ in fresh)), events
+
+
+def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventType, facts: dict[str, Any]) -> EventRow:
+    now = ctx.now()
+    return EventRow(
+        event_id=new_id(now),
+        tenant=pool["tenant"],
+        type=kind.value,
+        source=f"/v1/pools/{pool['id']}",
+        took_effect_at=now,
+        known_at=now,
+        data={
+            "known_at": now.isoformat(),
+            "rule": "PL-8",
+            "pool": pool["id"],
+            "cycle": cycle,
+            **facts,
+            "before": {},
+            "after": {"used": use.used, "total": use.total, "remaining": use.remaining},
+        },
+    )
+
+
+async def work_stopping(ctx: Context) -> int:
+    """One chunk of the members of one pool that is being stopped or freed; gives how many cards were looked at."""
+    async with ctx.work() as work:
+        connection = await driver(work)
+        chosen = await rows.next_stopping(connection)
+        if chosen is None:
+            return 0
+        ref, cycle = chosen
+        pool = await rows.by_ref(connection, ref)
+        kept = await rows.cycle_of(connection, ref, cycle)
+        if pool is None or kept is None or cycle != cycle_number(running_cycle(ctx, pool)):
+            marks = kept["marks"] if kept else ()
+            await rows.save_cycle(connection, ref, cycle, marks, None, 0)
+            await work.commit()
+            return 1
+        ids = await rows.member_ids(connection, pool["tenant"], pool["id"], kept["stopped_through"], CHUNK)
+        await _work_members(ctx, work, connection, pool, cycle, ids)
+        over = len(ids) < CHUNK
+        through = 0 if over else ids[-1]
+        await rows.save_cycle(connection, ref, cycle, kept["marks"], None if over else kept["stopping"], through)
+        await work.commit()
+    return max(len(ids), 1)
+
+
+async def _work_members(
+    ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow, cycle: int, ids: list[int]
+) -> None:
+    records = list((await work.sims.by_ids(ids, for_update=True)).values())
+    if not records:
+        return
+    use, _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
+    log = ChangeLog(ctx.now())
+    judged = [(record, _under_pool(record.sim, pool, use, log)) for record in records]
+    stopping = [record for record, sim in judged if codes(sim.holds) - codes(record.sim.holds)]
+    brake = await open_brake(ctx, connection, stopping) if stopping else None
+    moved = []
+    for record, sim in judged:
+        after = sim
+        for code in sorted(codes(sim.holds) - codes(record.sim.holds)):
+            if brake is not None and not brake.lets(record, cycle, code):
+                after = replace(after, holds=tuple(hold for hold in after.holds if hold.code is not code))
+        if after != record.sim:
+            changed = codes(after.holds) ^ codes(record.sim.holds)
+            rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
+            because = Because(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+            moved.append((record, log.change(record, after, because)))
+    if brake is not None:
+        await work.events.add(await brake.write(connection))
+    await log.write(work)
+    await follow_holds(ctx, work, moved, reason="ST-24")
+
+
+def _under_pool(sim: Sim, pool: PoolRow, use: PoolUse, log: ChangeLog) -> Sim:
+    """The card with exactly the pool holds of ours that the pool's use puts on it."""
+    wanted = holds_by_pool(sim, use, pool["rules"].get("stop_at"))
+    for hold in sim.holds:
+        if hold.code in POOL_HOLDS and hold.code not in wanted and is_ours(hold):
+            sim = without_hold(sim, hold.code)
+    for code in sorted(wanted):
+        sim = with_hold(sim, Hold(code=code, since=log.now, source=HoldSource.GATEWAY))
+    return sim
+
+
+async def pool_holds(ctx: Context, connection: Connection, record: SimRecord, sim: Sim) -> Sim:
+    """The card under its pool as the pool is now."""
+    pool = await rows.get(connection, record.tenant, record.sim.pool or "")
+    if pool is None:
+        return sim
+    use, _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
+    return _under_pool(sim, pool, use, ChangeLog(ctx.now()))
