@@ -1,0 +1,98 @@
+"""What the dates bring: test ends, forced activation, expiry with one suspend, cancellation; each with its rule and day."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from app.usecases.sweep import sweep_zone
+from tests.gateway import Gateway
+
+HOME = ZoneInfo("Asia/Shanghai")
+
+
+async def _sweep(gateway: Gateway) -> dict[str, int]:
+    return await sweep_zone(gateway.ctx, HOME)
+
+
+async def _state(gateway: Gateway, iccid: str) -> str:
+    return str((await gateway.api.get(f"/v1/sims/{iccid}")).json()["state"])
+
+
+async def _timeline(gateway: Gateway, iccid: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    found = (await gateway.api.get(f"/v1/sims/{iccid}/timeline")).json()["items"]
+    return [(line["what"], line["before"], line["after"], line["rule"]) for line in reversed(found)]
+
+
+def _day(gateway: Gateway, days: int) -> str:
+    return (gateway.ctx.now().astimezone(HOME).date() + timedelta(days=days)).isoformat()
+
+
+async def test_an_expired_card_is_held_at_once_and_the_carrier_is_asked_to_suspend_once(gateway: Gateway) -> None:
+    row = {"terms": "gsl", "activated_on": _day(gateway, -30), "expires_on": _day(gateway, -1)}
+    [iccid] = await gateway.fleet(row)
+
+    report = await _sweep(gateway)
+    again = await _sweep(gateway)
+    await gateway.settle()
+
+    sim = (await gateway.api.get(f"/v1/sims/{iccid}")).json()
+    assert (report["changed"], report["asked"], again["seen"]) == (1, 1, 0)
+    assert (sim["state"], [hold["code"] for hold in sim["holds"]]) == ("expired", ["plan_expired"])
+    assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
+    [operation] = (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]
+    assert (operation["source"], operation["status"]) == ("rule", "succeeded")
+
+
+async def test_forced_activation_and_cancellation_send_nothing(gateway: Gateway) -> None:
+    silent = {"terms": "gsl", "carrier": "cucc", "state": "silent", "opened_on": _day(gateway, -200)}
+    ended = {"terms": "standard", "state": "expired", "activated_on": _day(gateway, -500), "expires_on": _day(gateway, -100)}
+    one, two = await gateway.fleet(silent, ended)
+
+    await _sweep(gateway)
+    await gateway.settle()
+
+    assert [await _state(gateway, iccid) for iccid in (one, two)] == ["active", "cancelled"]
+    assert [(await gateway.carrier(iccid))["requests"] for iccid in (one, two)] == [0, 0]
+    assert ("state", "silent", "active", "LC-2") in await _timeline(gateway, one)
+    assert ("state", "expired", "cancelled", "LC-9") in await _timeline(gateway, two)
+
+
+async def test_a_sweep_after_a_long_sleep_tells_every_step_in_order(gateway: Gateway) -> None:
+    [iccid] = await gateway.fleet({"terms": "standard", "state": "silent", "opened_on": _day(gateway, -30)})
+    await gateway.advance(days=365 * 3)
+
+    await _sweep(gateway)
+
+    told = [(before, after, rule) for what, before, after, rule in await _timeline(gateway, iccid) if what == "state"]
+    assert told == [("silent", "active", "LC-3"), ("active", "expired", "LC-8"), ("expired", "cancelled", "LC-9")]
+
+
+async def test_many_due_cards_are_swept_in_chunks_and_two_sweepers_share_them(gateway: Gateway) -> None:
+    rows = [{"terms": "gsl", "activated_on": _day(gateway, -30), "expires_on": _day(gateway, -1)} for _ in range(1_100)]
+    iccids = await gateway.fleet(*rows)
+
+    reports = await asyncio.gather(_sweep(gateway), _sweep(gateway))
+    rest = await _sweep(gateway)
+
+    changed = sum(report["changed"] for report in (*reports, rest))
+    assert changed == len(iccids)
+    counts = (await gateway.api.get("/v1/sims/summary?by=state")).json()["items"]
+    assert counts == [{"state": "expired", "count": len(iccids)}]
+
+
+async def test_a_card_with_an_open_operation_has_its_rule_stop_wait_behind_it(gateway: Gateway) -> None:
+    [iccid] = await gateway.fleet({"terms": "gsl", "activated_on": _day(gateway, -30), "expires_on": _day(gateway, -1)})
+    first = await gateway.api.post(f"/v1/sims/{iccid}/suspend")
+
+    await _sweep(gateway)
+
+    listed = (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]
+    assert sorted(item["status"] for item in listed) == ["queued", "scheduled"]
+    await gateway.settle()
+    await gateway.settle()
+    ends = {item["id"]: item["status"] for item in (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]}
+    assert set(ends.values()) == {"succeeded"}
+    assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
+    assert first.json()["id"] in ends
