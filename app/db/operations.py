@@ -83,6 +83,11 @@ class OperationRows:
         row = found.mappings().first()
         return operation_from(row) if row else None
 
+    async def by_ids(self, ids: Iterable[UUID]) -> dict[UUID, OperationRecord]:
+        """Operations by their ids."""
+        rows = await self._connection.execute(select(operations).where(operations.c.id.in_(list(ids))))
+        return {row["id"]: operation_from(row) for row in rows.mappings()}
+
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
         statement = select(operations).where(

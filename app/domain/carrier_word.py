@@ -13,7 +13,7 @@ from app.domain.settlement import lifted, put_on
 from app.domain.sim import Hold, Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.transitions import NOT_YET_ACTIVATED, Cause, Change, move
-from app.domain.vocabulary import HoldCode, HoldSource, RealName, SimState
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState
 
 VIEW_LAG = timedelta(hours=24)
 """A carrier's view lags up to about so long; disagreement is drift once it outlasts it (LC-6)."""
@@ -150,3 +150,18 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)
     return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
+
+
+QUIET_CODE = "已断网"
+"""The carrier's word for data cut off under an active state (ST-22)."""
+
+
+def quiet_stop(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
+    """What data off under `active` means at `ctcc`: another device (LC-15, ST-22); that we cut it is judged later.
+
+    Where the carrier did not say whether data is off (None), what it said before stands.
+    """
+    if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
+        return ()
+    known = any(hold.code is HoldCode.DEVICE_MISMATCH and not is_ours(hold) for hold in sim.holds)
+    return ((HoldCode.DEVICE_MISMATCH, QUIET_CODE),) if network_cut or known else ()

@@ -20,5 +20,6 @@ def retry_wait(attempts: int, jitter: int) -> timedelta:
     `jitter`, 0 to 1000, moves it between three quarters and five quarters, so that what failed together does not
     come back together.
     """
-    wait = min(FIRST_WAIT * 3 ** min(max(attempts, 1) - 1, 12), LONGEST_WAIT)
+    growth: int = 3 ** min(max(attempts, 1) - 1, 12)
+    wait = min(FIRST_WAIT * growth, LONGEST_WAIT)
     return wait * (1500 + jitter) // 2000

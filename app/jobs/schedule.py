@@ -14,6 +14,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from app.jobs.housekeeping import tidy
 from app.usecases.context import Context
+from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
 
 HOME = ZoneInfo("Asia/Shanghai")
@@ -56,4 +57,8 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=f"expiry_sweep:{zone}", trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
         for zone in zones
     ]
-    return (*sweeps, JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy))
+    return (
+        *sweeps,
+        JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy),
+        JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.carrier_word import take_word
+from app.domain.carrier_word import quiet_stop, take_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
@@ -30,7 +30,8 @@ def with_word(
         log.keep(seen)
         return seen
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
-    holds = [(hold.code, hold.carrier_code) for hold in word.holds]
+    told = [(hold.code, hold.carrier_code) for hold in word.holds]
+    holds = told or quiet_stop(record.sim, word.state, word.network_cut)
     taken = take_word(record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open)
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     seen = replace(
