@@ -15,10 +15,12 @@ from app.routers import (
     bulk,
     calendar,
     callbacks,
+    docs,
     health,
     imports,
     insight,
     operations,
+    pools,
     sims,
     usage,
     webhooks,
@@ -34,12 +36,14 @@ Every refusal names its rule and what can be done about it."""
 
 ROUTERS = (
     health.router,
+    docs.router,
     imports.router,
     sims.router,
     insight.router,
     usage.router,
     operations.router,
     bulk.router,
+    pools.router,
     calendar.router,
     webhooks.router,
     callbacks.router,
@@ -55,7 +59,7 @@ def create_app(
     container: Container, *, advance: Advance | None = None, sandbox_answers: Callable[[], Awaitable[bool]] | None = None
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
-    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, redoc_url=None)
+    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.container = container
     app.state.keys = KeyRing()
     app.state.advance = advance
