@@ -95,11 +95,15 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """What the row becomes: its status, when it is looked at again, whether `sent_at` stands, by what channel."""
+    """What the row becomes: its status, when it is looked at again, whether `sent_at` stands, by what channel.
+
+    `was_sent`: False where the carrier never had it, so that it does not count as an attempt.
+    """
 
     status: OperationStatus
     after: timedelta = timedelta()
     sent_stands: bool = True
+    was_sent: bool = True
     channel: Channel = Channel.API
     note: str = ""
 
@@ -174,7 +178,8 @@ def after_send(sent: Sent, *, tries: int, patience: Patience, retry_after: timed
     if sent is Sent.UNKNOWN:
         return Next(status=OperationStatus.VERIFYING, after=patience.settle_lag, note="answer lost; asking the carrier")
     wait = retry_after if retry_after is not None else backoff(timedelta(seconds=1), tries)
-    return Next(status=OperationStatus.QUEUED, after=wait, sent_stands=False, note="not sent; carrier unavailable")
+    note = "not sent; carrier unavailable"
+    return Next(status=OperationStatus.QUEUED, after=wait, sent_stands=False, was_sent=False, note=note)
 
 
 def after_ask(found: Verdict, *, since_sent: timedelta, tries: int, patience: Patience) -> Next:

@@ -189,3 +189,20 @@ async def test_a_network_reset_suspends_waits_a_quarter_of_an_hour_and_resumes(g
     assert (between["state"], after["state"], operation["status"]) == ("suspended", "active", "succeeded")
     assert after["effects"] == {"suspend": 1, "resume": 1}
     assert (await gateway.api.get(f"/v1/sims/{iccid}")).json()["holds"] == []
+
+
+async def test_what_a_carrier_would_not_take_now_is_queued_and_counts_as_no_attempt(gateway: Gateway) -> None:
+    [iccid] = await gateway.fleet({})
+    await gateway.fault("status_429", operation="suspend", retry_after=30)
+
+    answer = await gateway.api.post(f"/v1/sims/{iccid}/suspend")
+    await gateway.advance(seconds=0)
+    waiting = (await gateway.api.get(answer.headers["location"])).json()
+    await gateway.advance(seconds=31)
+    await gateway.settle()
+    ended = (await gateway.api.get(answer.headers["location"])).json()
+
+    assert (waiting["status"], waiting["attempts"], waiting["sent_at"]) == ("queued", 0, None)
+    assert waiting["error"]["code"] == "CARRIER_QUOTA_EXCEEDED"
+    assert (ended["status"], ended["attempts"], ended["error"]) == ("succeeded", 1, None)
+    assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}

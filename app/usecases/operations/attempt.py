@@ -252,10 +252,10 @@ async def _refresh(
 
 def split(operations: Sequence[OperationRecord]) -> tuple[list[OperationRecord], list[OperationRecord]]:
     """Those whose sending must be committed first, and those that only ask (or never leave the gateway)."""
-    sends = [
-        o
-        for o in operations
-        if o.status is OperationStatus.RUNNING and o.channel is Channel.API and o.kind is not OperationKind.REFRESH
-    ]
-    rest = [o for o in operations if o not in sends]
-    return sends, rest
+    sends: list[OperationRecord] = []
+    asks: list[OperationRecord] = []
+    for operation in operations:
+        running, by_api = operation.status is OperationStatus.RUNNING, operation.channel is Channel.API
+        sent = running and by_api and operation.kind is not OperationKind.REFRESH
+        (sends if sent else asks).append(operation)
+    return sends, asks

@@ -93,6 +93,7 @@ def _settle_one(
         "error": came.error,
         "channel": Channel.DESK if following.channel is Channel.DESK else operation.channel,
         "sent_at": operation.sent_at if following.sent_stands else None,
+        "attempts": operation.attempts if following.was_sent else max(0, operation.attempts - 1),
         "tries": 0 if following.status is not operation.status else operation.tries + 1,
     }
     if following.status is OperationStatus.QUEUED:
