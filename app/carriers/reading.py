@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import ElementTree as SafeTree  # type: ignore[import-untyped]
+from defusedxml import ElementTree as SafeTree
 
 from app.carriers.errors import CarrierProtocolError
 from app.domain.identifiers import iccid_twin

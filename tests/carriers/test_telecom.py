@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 
+import httpx
 import pytest
 
 from app.carriers.base import SimRef
@@ -142,7 +143,7 @@ async def test_the_monthly_rebind_limit_is_a_refusal_with_its_code() -> None:
 @pytest.mark.parametrize("protocol", ["ctcc_cmp", "ctwing"])
 async def test_a_threshold_is_rounded_up_to_mb_and_modified_where_one_exists(protocol: str) -> None:
     replies = iter(["-5：已经订购该产品", SHAPES["SvcCont Response"], SHAPES["SvcCont Response"]])
-    it = stand(protocol, lambda request: always(next(replies))(request))
+    it = stand(protocol, lambda _: httpx.Response(200, content=next(replies)))
     await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": 5 * 1024 * 1024 + 1})
     asked = [(it.carrier.query(n)["action"], it.carrier.query(n)["quota"], it.carrier.query(n)["type"]) for n in (0, 1)]
     assert asked == [("1", "6", "1"), ("2", "6", "1")]

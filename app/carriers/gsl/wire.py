@@ -173,8 +173,6 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
 
 
 def threshold(card: Object) -> int | None:
-    """Bytes of exceed_cut_net_quota (MB), None where there is none."""
-    if reading.flag(card.get("exceed_cut_net_flag")) is False:
-        return None
+    """Bytes of exceed_cut_net_quota (MB), None where there is none; the flag beside it may mean "cut by it" [?]."""
     quota = reading.text_or_none(card.get("exceed_cut_net_quota"))
     return None if quota in (None, "-1") else reading.amount(quota, MB)

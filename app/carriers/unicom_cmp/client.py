@@ -27,6 +27,7 @@ BATCH = 50
 BEIJING = ZoneInfo("Asia/Shanghai")
 HEADERS = {"Content-Type": "application/json;charset=UTF-8", "Accept": "application/json"}
 MOST_PAGES = 200
+NOBODYS_CARD = "89860000000000000000"
 
 
 class UnicomCmpClient(ProtocolClient):
@@ -103,12 +104,9 @@ class UnicomCmpClient(ProtocolClient):
         )
 
     async def _try_read(self) -> str:
-        """Details of no card: the token is checked before the business."""
-        try:
-            await self._ask("other", "wsGetTerminalDetails", {"iccids": []})
-        except CarrierRejected as error:
-            return f"wsGetTerminalDetails answered with code {error.carrier_code}; the token passed"
-        return "wsGetTerminalDetails answered"
+        """Details of a card that nobody has: the gateway checks the token before the platform looks for the card."""
+        terminals = await self._terminals("other", [SimRef(iccid=NOBODYS_CARD)])
+        return f"wsGetTerminalDetails answered, {len(terminals)} cards; the token passed"
 
     async def _ask(self, operation: str, api: str, data: Mapping[str, object], *, changes: bool = False) -> wire.Judged:
         body = wire.envelope(self._setup.credentials, self._clock.now().astimezone(BEIJING), data)
