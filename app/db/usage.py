@@ -90,11 +90,6 @@ _ADD_PACK = """
 INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
 """
 _RAISE_ADDONS = "UPDATE usage_cycles SET addons = addons + $3 WHERE sim_id = $1 AND cycle = $2"
-_OLDEST_FIGURES = """
-SELECT s.account, min(c.carrier_as_of) AS oldest
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
- WHERE c.cycle = ANY($1::int[]) AND c.carrier_as_of IS NOT NULL AND s.underlying = 'active' GROUP BY s.account
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +236,3 @@ async def reconcile(connection: Connection, wanted: Reconciled, after: int, limi
         _RECONCILE, w.tenant, w.carrier, w.cycle, after, w.opens, w.closes, limit, list(w.accounts)
     )
     return found
-
-
-async def oldest_figures(connection: Connection, cycles: Sequence[int]) -> dict[str, datetime]:
-    """Per account, the end of the oldest carrier figure in use."""
-    return {row["account"]: row["oldest"] for row in await connection.fetch(_OLDEST_FIGURES, cycles)}

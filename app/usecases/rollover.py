@@ -1,0 +1,109 @@
+"""The turn of a cycle (BC-4, ST-21): what leaves by itself leaves, pools freeze what they were; nothing else moves.
+
+Runs daily in each zone; an account whose cycle has not turned since the last run costs one row. Chunked by card id and
+restartable: a hold put on in the new cycle stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+from app.db import pools, rule_stops
+from app.db import rollovers as rows
+from app.db.mapping import SimRecord
+from app.db.sim_read import cycle_number
+from app.db.unknown_reports import driver
+from app.domain.cycles import Cycle, cycle_at, preceding, start_instant
+from app.domain.holds import turnover
+from app.domain.sim import Sim
+from app.domain.vocabulary import Carrier
+from app.usecases.changes import Because, ChangeLog
+from app.usecases.context import Context
+from app.usecases.operations.rule_stops import follow_holds
+from app.usecases.pools import use_of
+
+CHUNK = 500
+ACTOR = "cycle_rollover"
+
+
+async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+    """Turn over the accounts of one zone whose cycle has begun since they were last turned."""
+    report = {"accounts": 0, "lifted": 0, "pools": 0}
+    for code, account in ctx.accounts.items():
+        if str(ctx.zone(code)) != str(zone):
+            continue
+        cycle = cycle_at(account.carrier, ctx.now(), zone)
+        async with ctx.pool.acquire() as connection:
+            turned = await rows.turned(connection, code, cycle_number(cycle))
+        if turned:
+            continue
+        report["pools"] += await _close_pools(ctx, account.carrier, cycle)
+        report["lifted"] += await _turn_account(ctx, code, cycle, start_instant(cycle, zone))
+        report["accounts"] += 1
+    return report
+
+
+async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetime) -> int:
+    lifted = 0
+    while True:
+        async with ctx.work() as work:
+            connection = await driver(work)
+            place = await rows.lock(connection, account, cycle_number(cycle))
+            ids = await rows.held_cards(connection, account, place, CHUNK)
+            records = await work.sims.by_ids(ids, for_update=True) if ids else {}
+            log = ChangeLog(ctx.now())
+            moved = [(record, _turn(log, record, opens)) for record in records.values()]
+            await log.write(work)
+            changed = [(before, after) for before, after in moved if before.sim != after.sim]
+            await follow_holds(ctx, work, changed, reason="ST-21")
+            if len(ids) < CHUNK:
+                await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
+                await rows.finish(connection, account, cycle_number(cycle), ctx.now())
+            else:
+                await rows.move_on(connection, account, ids[-1])
+            await work.commit()
+        lifted += len(changed)
+        if len(ids) < CHUNK:
+            return lifted
+
+
+def _turn(log: ChangeLog, record: SimRecord, opens: datetime) -> SimRecord:
+    because = Because(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+    return log.change(record, turned_sim(record.sim, opens), because)
+
+
+def turned_sim(sim: Sim, opens: datetime) -> Sim:
+    """The card at the start of a cycle; holds put on since stay (ST-21)."""
+    old = tuple(hold for hold in sim.holds if hold.since < opens)
+    _, leaving = turnover(replace(sim, holds=old))
+    return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
+
+
+async def _close_pools(ctx: Context, carrier: Carrier, cycle: Cycle) -> int:
+    """Freeze the cards and totals of the cycle before; backward pools are in use again (PL-7, ST-13)."""
+    before = cycle_number(preceding(carrier, cycle))
+    async with ctx.work() as work:
+        connection = await driver(work)
+        await pools.follow_members(connection, [before, cycle_number(cycle)])
+        found = await pools.every(connection, [carrier.value])
+        for pool in found:
+            running, _ = await use_of(ctx, connection, pool, cycle)
+            kept = await pools.cycle_of(connection, pool["ref"], before)
+            base = await pools.cycle_of(connection, pool["ref"], cycle_number(cycle))
+            total = None
+            if running.total is not None:
+                total = running.total - (base["addons"] if base else 0) + (kept["addons"] if kept else 0)
+            await pools.close_cycle(
+                connection,
+                pool["ref"],
+                before,
+                cards=running.cards,
+                effective=running.effective_cards,
+                total=total,
+                at=ctx.now(),
+            )
+            if pool["state"] == "stopped":
+                await pools.set_state(connection, pool["ref"], "in_use")
+        await work.commit()
+    return len(found)

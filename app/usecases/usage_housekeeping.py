@@ -1,0 +1,49 @@
+"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools hourly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from app.db import pools, rule_stops
+from app.db import unknown_reports as aside
+from app.db import usage as rows
+from app.db.partitions import drop_leaves
+from app.domain.vocabulary import Carrier
+from app.usecases.context import Context
+from app.usecases.ingest import prepare_leaves
+from app.usecases.report_days import oldest_instant
+from app.usecases.sims import current_cycles
+
+KEPT_ASIDE = timedelta(days=90)
+STOPS_KEPT = timedelta(days=200)
+EDGE = timedelta(days=32)
+"""A leaf stays a month longer than any report in it could be sent again: zones differ, and clocks are wrong."""
+
+CHUNK = 10_000
+
+
+async def tidy_usage(ctx: Context) -> dict[str, int]:
+    """Make the next leaves, drop the old ones, forget reports that nobody's card came for (90 days)."""
+    now = ctx.now()
+    zones = {str(ctx.zone(code)) for code in ctx.accounts} | {"Asia/Shanghai"}
+    oldest = min(oldest_instant(carrier, ZoneInfo(zone), now) for carrier in Carrier for zone in zones)
+    async with ctx.pool.acquire() as connection:
+        made = await prepare_leaves(connection, now)
+        dropped = await drop_leaves(connection, oldest - EDGE)
+        forgotten = 0
+        while gone := await aside.forget_before(connection, now - KEPT_ASIDE, CHUNK):
+            forgotten += gone
+        stops = await rule_stops.forget_before(connection, now - STOPS_KEPT)
+    return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
+
+
+async def refresh_pools(ctx: Context) -> dict[str, int]:
+    """Hourly (US-2): counters follow their cards into pools joined since, and every pool is looked at."""
+    async with ctx.work() as work:
+        connection = await aside.driver(work)
+        followed = await pools.follow_members(connection, sorted(set(current_cycles(ctx).values())))
+        found = await pools.every(connection, [carrier.value for carrier in Carrier])
+        await rows.queue_checks(connection, pool_refs=[pool["ref"] for pool in found])
+        await work.commit()
+    return {"followed": followed, "pools": len(found)}

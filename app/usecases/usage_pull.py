@@ -1,0 +1,218 @@
+"""Ask the carriers (US-2): usage and state as of yesterday's end, each account within its own call budget.
+
+Cards near a limit come first, then everybody in turn, page by page from where the last run stopped, so that nobody is
+starved. The client keeps the account's rate; when the carrier says it is enough, the run ends there and the next goes
+on. No transaction is open while a carrier is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+
+from app.carriers.base import CarrierClient, SimRef
+from app.carriers.errors import CarrierError, UnsupportedOperation
+from app.db import pulls as rows
+from app.db.mapping import SimRecord
+from app.db.sim_read import cycle_number
+from app.domain.cycles import Cycle, cycle_on, preceding
+from app.domain.days import ONE_DAY, local
+from app.domain.vocabulary import ProtocolName, SimState
+from app.telemetry import get_logger
+from app.usecases.carrier_view import take_words
+from app.usecases.context import Context
+from app.usecases.figures import apply_days, apply_figures
+
+PAGE = 200
+NEAR_LIMIT = 500
+CLOSING_DAYS = 3
+"""Carriers' data lag about so long at a cycle's start (ST-21): the closed cycle is asked for again meanwhile."""
+
+DAYS_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
+"""Where a day of a hundred cards is one call; elsewhere the daily figures would eat the budget."""
+
+CLOSES_BY_LAST_DAY = frozenset({ProtocolName.CTCC_CMP, ProtocolName.CTWING})
+"""Where a closed month is a call for each of its days: its last day alone is asked for, it stands beside the rest."""
+
+CLOSES_ONCE: Mapping[ProtocolName, int] = MappingProxyType(
+    {ProtocolName.JASPER: 1, ProtocolName.UNICOM_CMP: 1, ProtocolName.CTCC_CMP: 1, ProtocolName.CTWING: 1}
+)
+"""One call a card: the closed cycle is asked for on so many days only, the last of the lag."""
+
+USES = frozenset({SimState.TESTING, SimState.ACTIVE})
+_log = get_logger("usage_pull")
+
+
+@dataclass(slots=True)
+class Pulled:
+    """What a run did for one account; `ended` says whether everybody was asked."""
+
+    asked: int = 0
+    figures: int = 0
+    words: int = 0
+    ended: bool = True
+
+
+async def pull_all(ctx: Context) -> dict[str, int]:
+    """Ask every account that is not paused, side by side; gives the totals."""
+    async with ctx.work() as work:
+        states = await work.ledger.account_states()
+    paused = {code for code, state in states.items() if state["paused_at"] is not None}
+    codes = [code for code in ctx.accounts if code not in paused and code in ctx.clients]
+    pulled = await asyncio.gather(*(pull_account(ctx, code) for code in codes))
+    await _tell_lag(ctx)
+    return {
+        "accounts": len(codes),
+        "asked": sum(one.asked for one in pulled),
+        "figures": sum(one.figures for one in pulled),
+        "words": sum(one.words for one in pulled),
+        "unfinished": sum(not one.ended for one in pulled),
+    }
+
+
+async def pull_account(ctx: Context, account: str) -> Pulled:
+    """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more."""
+    done, client = Pulled(), ctx.clients[account]
+    try:
+        changed = await _changes(ctx, account, client)
+        near = await _near(ctx, account)
+        if near:
+            await _page(ctx, account, client, near, changed, done)
+        await _in_turn(ctx, account, client, {record.id for record in near}, changed, done)
+    except CarrierError as error:
+        done.ended = False
+        _log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
+    return done
+
+
+async def _in_turn(
+    ctx: Context, account: str, client: CarrierClient, asked: set[int], changed: set[str] | None, done: Pulled
+) -> None:
+    """Everybody, beginning behind the card at which the last run stopped, around to it."""
+    async with ctx.pool.acquire() as connection:
+        began = place = await rows.cursor(connection, account)
+    wrapped = began == 0
+    while True:
+        async with ctx.work() as work:
+            page = await work.sims.of_account(account, after=place, limit=PAGE)
+        last = not page if wrapped else False
+        if not page and not wrapped:
+            wrapped, place = True, 0
+            continue
+        if wrapped and began:
+            page = [record for record in page if record.id <= began]
+            last = not page
+        if last:
+            break
+        await _page(ctx, account, client, [record for record in page if record.id not in asked], changed, done)
+        place = page[-1].id
+        async with ctx.pool.acquire() as connection:
+            await rows.set_cursor(connection, account, place, ctx.now())
+        if len(page) < PAGE and wrapped:
+            break
+    async with ctx.pool.acquire() as connection:
+        await rows.set_cursor(connection, account, 0, ctx.now())
+
+
+async def _page(
+    ctx: Context,
+    account: str,
+    client: CarrierClient,
+    page: Sequence[SimRecord],
+    changed: set[str] | None,
+    done: Pulled,
+) -> None:
+    """Ask for one page: usage of the cards that may use, the closed cycle while it closes, the state of the changed."""
+    using = [record for record in page if record.sim.underlying in USES]
+    today = local(ctx.now(), ctx.zone(account)).date()
+    if using:
+        refs = [_ref(record) for record in using]
+        cycle = cycle_on(using[0].sim.carrier, today)
+        done.figures += await apply_figures(ctx, account, await client.usage(refs, cycle), cycle)
+        if client.protocol in DAYS_BY_BATCH:
+            done.figures += await _days(ctx, account, client, refs, today - ONE_DAY)
+        closing = [record for record in using if record.sim.activated_on and record.sim.activated_on < cycle.start]
+        if closing and _closes_today(client.protocol, cycle, today):
+            before = preceding(using[0].sim.carrier, cycle)
+            done.figures += await _close(ctx, account, client, [_ref(record) for record in closing], before)
+    words = [record for record in page if changed is None or record.sim.iccid in changed]
+    if words:
+        done.words += await take_words(ctx, await client.snapshot([_ref(record) for record in words]))
+    done.asked += len(page)
+
+
+def _closes_today(protocol: ProtocolName, cycle: Cycle, today: date) -> bool:
+    """Whether the closed cycle is asked for on this day."""
+    into = (today - cycle.start).days + 1
+    first = CLOSING_DAYS - CLOSES_ONCE.get(protocol, CLOSING_DAYS)
+    return first < into <= CLOSING_DAYS
+
+
+async def _close(ctx: Context, account: str, client: CarrierClient, refs: Sequence[SimRef], cycle: Cycle) -> int:
+    if client.protocol in CLOSES_BY_LAST_DAY:
+        return await _days(ctx, account, client, refs, cycle.last_day)
+    return await apply_figures(ctx, account, await client.usage(refs, cycle), cycle)
+
+
+async def _days(ctx: Context, account: str, client: CarrierClient, refs: Sequence[SimRef], day: date) -> int:
+    try:
+        told = await client.usage_days(refs, day, day)
+    except UnsupportedOperation:
+        return 0
+    return await apply_days(ctx, account, told)
+
+
+async def _changes(ctx: Context, account: str, client: CarrierClient) -> set[str] | None:
+    """The cards the carrier says have changed since the last run; None: it has no list, or this is the first run."""
+    async with ctx.work() as work:
+        state = (await work.ledger.account_states()).get(account)
+    seen: datetime | None = state["changes_seen_at"] if state else None
+    now = ctx.now()
+    changed = await client.changed_since(seen - timedelta(minutes=10)) if seen is not None else None
+    async with ctx.work() as work:
+        await work.ledger.set_account(account, changes_seen_at=now)
+        await work.commit()
+    return None if changed is None else set(changed)
+
+
+async def _near(ctx: Context, account: str) -> list[SimRecord]:
+    """The cards nearest to their limits, where the account's budget is counted."""
+    known = ctx.accounts[account]
+    if all(entry.settings.per_second is None for entry in known.protocols):
+        return []
+    number = cycle_number(cycle_on(known.carrier, local(ctx.now(), ctx.zone(account)).date()))
+    async with ctx.pool.acquire() as connection:
+        ids = await rows.near_limits(connection, account, number, NEAR_LIMIT)
+    async with ctx.work() as work:
+        return list((await work.sims.by_ids(ids)).values()) if ids else []
+
+
+async def _tell_lag(ctx: Context) -> None:
+    now = ctx.now()
+    numbers = {
+        cycle_number(cycle_on(account.carrier, local(now, ctx.zone(code)).date()))
+        for code, account in ctx.accounts.items()
+    }
+    async with ctx.pool.acquire() as connection:
+        oldest = await rows.oldest_figures(connection, sorted(numbers))
+    for account, as_of in oldest.items():
+        ctx.telemetry.usage_lag_seconds.labels(account).set(max((now - as_of).total_seconds(), 0))
+
+
+def _ref(record: SimRecord) -> SimRef:
+    return SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
+
+
+async def refresh_usage(ctx: Context, account: str, records: Sequence[SimRecord]) -> int:
+    """Ask for these cards' usage of the running cycle now (US-2, refresh on demand); gives how many figures changed.
+
+    Raises: query errors of the carriers' tree.
+    """
+    if not records:
+        return 0
+    cycle = cycle_on(records[0].sim.carrier, local(ctx.now(), ctx.zone(account)).date())
+    told = await ctx.clients[account].usage([_ref(record) for record in records], cycle)
+    return await apply_figures(ctx, account, told, cycle)
