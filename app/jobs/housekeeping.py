@@ -6,8 +6,9 @@ from typing import Any
 
 from app.usecases.context import Context
 from app.usecases.housekeeping import forget_answers
+from app.usecases.usage_housekeeping import tidy_usage
 
 
 async def tidy(ctx: Context) -> dict[str, Any]:
-    """Forget expired idempotency keys."""
-    return {"idempotency_keys": await forget_answers(ctx)}
+    """Forget expired idempotency keys; make and drop the leaves of reports."""
+    return {"idempotency_keys": await forget_answers(ctx), **await tidy_usage(ctx)}

@@ -13,6 +13,7 @@ from app.telemetry import get_logger
 from app.usecases.bulk.feed import feed_bulk
 from app.usecases.context import Context
 from app.usecases.inbox import follow_up
+from app.usecases.limits import work as work_limits
 from app.usecases.operations.promote import start_scheduled
 from app.usecases.operations.work import work_round
 from app.usecases.overdue import mark_overdue
@@ -40,6 +41,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="inbox", turn=follow_up, rest_s=0.25),
     Loop(name="bulk", turn=feed_bulk, rest_s=0.25),
     Loop(name="webhooks", turn=deliver_round, rest_s=0.25, side_by_side=2),
+    Loop(name="limits", turn=work_limits, rest_s=0.25),
     Loop(name="overdue", turn=mark_overdue, rest_s=5),
 )
 

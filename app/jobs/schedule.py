@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
+from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
+from app.jobs.usage_pull import pull_usage
 from app.usecases.context import Context
 from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
@@ -57,8 +59,14 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=f"expiry_sweep:{zone}", trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
         for zone in zones
     ]
+    turns = [
+        JobSpec(name=f"cycle_rollover:{zone}", trigger=daily(0, 1, zone), run=partial(turn_day, zone=zone))
+        for zone in zones
+    ]
     return (
+        *turns,
         *sweeps,
+        JobSpec(name="usage_pull", trigger=daily(2, 30), run=pull_usage),
         JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

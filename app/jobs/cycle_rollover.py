@@ -1,0 +1,15 @@
+"""The turn of cycles, and what expires soon: daily, just after midnight in each zone."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Any
+
+from app.usecases.context import Context
+from app.usecases.reminders import remind_zone
+from app.usecases.rollover import roll_zone
+
+
+async def turn_day(ctx: Context, zone: tzinfo) -> dict[str, Any]:
+    """Turn over what begins a new cycle today; tell owners of cards that expire soon."""
+    return {**await roll_zone(ctx, zone), **await remind_zone(ctx, zone)}
