@@ -66,6 +66,7 @@ _BASE: Mapping[OperationKind, Channel] = MappingProxyType(
 _CUTS: Mapping[OperationKind, Channel] = MappingProxyType(
     {OperationKind.CUT_NETWORK: _API, OperationKind.RESTORE_NETWORK: _API},
 )
+"""Cutting one card's network exists only at Telecom (QT-5)."""
 
 _BY_HAND: Mapping[OperationKind, Channel] = MappingProxyType(
     {kind: _DESK if channel is _API else channel for kind, channel in _BASE.items()},

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 
+from app.domain.arguments import Argument, Arguments, checked
 from app.domain.holds import codes
-from app.domain.identifiers import parse_imei
 from app.domain.preconditions import state_refusal
 from app.domain.refusal import RefusalCode, Refused
 from app.domain.remedies import Moment
-from app.domain.rule_checks import Argument, Arguments, Asked, Counts, rule_refusal
+from app.domain.rule_checks import Asked, Counts, rule_refusal
 from app.domain.service_levels import Case, Due, due
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
@@ -54,7 +54,7 @@ def decide(  # noqa: PLR0913 - the rules need all of it
     The order is fixed: capability, open operation, state and holds, windows, counts, real-name (OP-5).
     Raises `Malformed` for an argument that is none.
     """
-    wanted = _checked(kind, arguments)
+    wanted = checked(kind, arguments)
     moment = Moment(now=now, zone=zone, workdays=workdays, rebinds_this_month=counts.rebinds_this_month)
     asked = Asked(sim=sim, arguments=wanted, counts=counts, moment=moment)
     if channel is None:
@@ -67,14 +67,6 @@ def decide(  # noqa: PLR0913 - the rules need all of it
 
 def _refused(code: RefusalCode, rule: str, detail: str, kind: OperationKind) -> Refused:
     return Refused(code=code, rule=rule, detail=detail, facts=MappingProxyType({"kind": kind}))
-
-
-def _checked(kind: OperationKind, arguments: Arguments) -> Arguments:
-    """The arguments with identifiers in their plain form. Raises `Malformed`."""
-    imei = arguments.get("imei")
-    if kind is not OperationKind.REBIND or imei is None:
-        return MappingProxyType(dict(arguments))
-    return MappingProxyType({**arguments, "imei": parse_imei(str(imei))})
 
 
 def _channel(kind: OperationKind, channel: Channel, asked: Asked) -> Channel:

@@ -1,4 +1,4 @@
-"""Diagnosis: why a card does not work, as checklists with evidence and a remedy for each (DG-1 to DG-3)."""
+"""Diagnosis: why a card does not work: checklists with evidence and a remedy each, holds explained (DG-1 to DG-3)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,30 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.capabilities import APN
-from app.domain.days import ONE_DAY, add_months
-from app.domain.holds import HOLDS, lagging, shown_state
+from app.domain import checks
+from app.domain.checks import Answer, Facts
+from app.domain.days import ONE_DAY, add_months, local
+from app.domain.holds import HOLDS, lagging
 from app.domain.lifecycle import ForcedActivation, forced_activation
 from app.domain.refusal import Remedy
-from app.domain.regions import Risk, border_risk, high_risk
+from app.domain.regions import Risk, high_risk
 from app.domain.remedies import Moment, remedies_for
-from app.domain.sim import Sim
-from app.domain.terms.book import terms_in_force
-from app.domain.transitions import NOT_YET_ACTIVATED
-from app.domain.vocabulary import HoldCode, HoldSource, RealName, SimState
+from app.domain.sim import Hold, Sim
+from app.domain.vocabulary import HoldCode, HoldSource
+
+__all__ = [
+    "CHECKLISTS",
+    "Answer",
+    "Check",
+    "Facts",
+    "Finding",
+    "HoldExplained",
+    "Symptom",
+    "explain_holds",
+    "named_violation",
+    "run_checklist",
+    "unused_yet_running_out",
+]
 
 
 class Symptom(StrEnum):
@@ -27,37 +40,6 @@ class Symptom(StrEnum):
     NEVER_WORKED = "never_worked"
     STOPPED = "stopped"
     DROPS_OFTEN = "drops_often"
-
-
-class Answer(StrEnum):
-    """What a check finds; `unknown` where nobody told (DG-1)."""
-
-    OK = "ok"
-    FAULT = "fault"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known about a card and its device; None: nobody told."""
-
-    sim: Sim
-    today: date
-    device_network: str | None = None
-    apn: str | None = None
-    profile_name: str | None = None
-    restarted: bool | None = None
-    roaming_on: bool | None = None
-    used_for_people: bool | None = None
-    directed_complete: bool | None = None
-    province: str | None = None
-    city: str | None = None
-    imei_seen: str | None = None
-    carrier_knows_it: bool | None = None
-    module_compatible: bool | None = None
-    signal_strong: bool | None = None
-    works_elsewhere: bool | None = None
-    covered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,84 +53,6 @@ class Finding:
     evidence: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
-Seen = tuple[Answer, Mapping[str, str | None]]
-
-
-def _told(value: bool | None, *, good: bool, **evidence: str | None) -> Seen:  # noqa: FBT001
-    """A yes or no that somebody told."""
-    if value is None:
-        return Answer.UNKNOWN, MappingProxyType(evidence)
-    return Answer.OK if value is good else Answer.FAULT, MappingProxyType(evidence)
-
-
-def _network(facts: Facts) -> Seen:
-    """CP-1: the device speaks a network that the card is sold for."""
-    networks = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).networks.value
-    known = networks is not None and facts.device_network is not None
-    fits = networks is not None and facts.device_network in networks
-    sold = None if networks is None else "/".join(networks)
-    return _told(fits if known else None, good=True, device=facts.device_network, card=sold)
-
-
-def _apn(facts: Facts) -> Seen:
-    """GSL 7.1: name and APN both set to the carrier's, in any case."""
-    wanted = APN[facts.sim.carrier]
-    if wanted is None or facts.apn is None or facts.profile_name is None:
-        return _told(None, good=True, wanted=wanted, apn=facts.apn)
-    both = facts.apn.lower() == wanted and facts.profile_name.lower() == wanted
-    return _told(both, good=True, wanted=wanted, apn=facts.apn)
-
-
-def _activated(facts: Facts) -> Seen:
-    """The card was activated."""
-    state = str(facts.sim.underlying)
-    return _told(facts.sim.underlying in NOT_YET_ACTIVATED, good=False, state=state)
-
-
-def _directed(facts: Facts) -> Seen:
-    """DR-1: a directed card reaches nothing that is not on its list."""
-    sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
-    general = not facts.sim.plan.directed and sold_as != "directed"
-    complete = True if general else facts.directed_complete
-    return _told(complete, good=True, directed=str(not general).lower())
-
-
-def _area(facts: Facts) -> Seen:
-    """RG-4, RG-5: neither a high-risk nor a border area."""
-    if facts.province is None:
-        return Answer.UNKNOWN, MappingProxyType({"province": None})
-    home = facts.sim.province
-    risks = {
-        high_risk(facts.sim.carrier, facts.province, facts.city, home),
-        border_risk(facts.province, home),
-    }
-    found = Answer.FAULT if Risk.YES in risks else Answer.OK
-    found = Answer.UNKNOWN if Risk.YES not in risks and Risk.UNKNOWN in risks else found
-    return found, MappingProxyType({"province": facts.province, "city": facts.city})
-
-
-def _real_name(facts: Facts) -> Seen:
-    """LC-5: verified, where the card needs it."""
-    held = any(hold.code is HoldCode.NOT_REAL_NAMED for hold in facts.sim.holds)
-    missing = held or facts.sim.real_name is RealName.INDIVIDUAL
-    return _told(missing, good=False, real_name=str(facts.sim.real_name))
-
-
-def _holds(facts: Facts) -> Seen:
-    """ST: neither stopped nor expired."""
-    shown = shown_state(facts.sim.underlying, facts.sim.holds, facts.sim.carrier)
-    held = ",".join(hold.code for hold in facts.sim.holds) or None
-    free = shown is SimState.ACTIVE and held is None
-    return _told(free, good=True, state=str(shown), holds=held)
-
-
-def _device(facts: Facts) -> Seen:
-    """ST-6: still in the device it is bound to."""
-    bound, seen = facts.sim.imei, facts.imei_seen
-    same = None if bound is None or seen is None else bound == seen
-    return _told(same, good=True, bound=bound, seen=seen)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One line of a checklist: what to look at, by which rule, and what to do about a fault."""
@@ -156,78 +60,78 @@ class Check:
     name: str
     rule: str
     remedy: str
-    look: Callable[[Facts], Seen]
+    look: Callable[[Facts], checks.Seen]
 
 
 CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
     {
         Symptom.NEVER_WORKED: (
-            Check(name="network", rule="CP-1", remedy="use_fitting_device", look=_network),
-            Check(name="apn", rule="CP-1", remedy="set_apn_and_restart", look=_apn),
+            Check(name="network", rule="CP-1", remedy="use_fitting_device", look=checks.network),
+            Check(name="apn", rule="CP-1", remedy="set_apn_and_restart", look=checks.access_point),
             Check(
                 name="restarted",
                 rule="LC-4",
                 remedy="restart_device",
-                look=lambda facts: _told(facts.restarted, good=True),
+                look=lambda facts: checks.told(facts.restarted, good=True),
             ),
             Check(
                 name="roaming",
                 rule="DG-1",
                 remedy="turn_roaming_on",
-                look=lambda facts: _told(facts.roaming_on, good=True),
+                look=lambda facts: checks.told(facts.roaming_on, good=True),
             ),
-            Check(name="activated", rule="LC-4", remedy="activate", look=_activated),
+            Check(name="activated", rule="LC-4", remedy="activate", look=checks.activated),
             Check(
                 name="people_use",
                 rule="LC-5",
                 remedy="devices_only",
-                look=lambda facts: _told(facts.used_for_people, good=False),
+                look=lambda facts: checks.told(facts.used_for_people, good=False),
             ),
-            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=_directed),
-            Check(name="area", rule="RG-4", remedy="use_local_card", look=_area),
-            Check(name="real_name", rule="LC-5", remedy="verify_real_name", look=_real_name),
+            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=checks.directed),
+            Check(name="area", rule="RG-4", remedy="use_local_card", look=checks.area),
+            Check(name="real_name", rule="LC-5", remedy="verify_real_name", look=checks.real_name),
             Check(
                 name="carrier_data",
                 rule="OR-1",
                 remedy="wait_for_carrier_data",
-                look=lambda facts: _told(facts.carrier_knows_it, good=True),
+                look=lambda facts: checks.told(facts.carrier_knows_it, good=True),
             ),
         ),
         Symptom.STOPPED: (
-            Check(name="holds", rule="DG-2", remedy="lift_holds", look=_holds),
-            Check(name="device_changed", rule="ST-6", remedy="rebind", look=_device),
+            Check(name="holds", rule="DG-2", remedy="lift_holds", look=checks.stopped),
+            Check(name="device_changed", rule="ST-6", remedy="rebind", look=checks.device),
             Check(
                 name="restarted",
                 rule="DG-1",
                 remedy="restart_device",
-                look=lambda facts: _told(facts.restarted, good=True),
+                look=lambda facts: checks.told(facts.restarted, good=True),
             ),
         ),
         Symptom.DROPS_OFTEN: (
-            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=_directed),
+            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=checks.directed),
             Check(
                 name="module",
                 rule="DG-1",
                 remedy="unbind_and_try_module",
-                look=lambda facts: _told(facts.module_compatible, good=True),
+                look=lambda facts: checks.told(facts.module_compatible, good=True),
             ),
             Check(
                 name="signal",
                 rule="DG-1",
                 remedy="look_at_coverage",
-                look=lambda facts: _told(facts.signal_strong, good=True),
+                look=lambda facts: checks.told(facts.signal_strong, good=True),
             ),
             Check(
                 name="other_device",
                 rule="DG-1",
                 remedy="replace_device",
-                look=lambda facts: _told(facts.works_elsewhere, good=False),
+                look=lambda facts: checks.told(facts.works_elsewhere, good=False),
             ),
             Check(
                 name="coverage",
                 rule="DG-1",
                 remedy="use_other_carrier",
-                look=lambda facts: _told(facts.covered, good=True),
+                look=lambda facts: checks.told(facts.covered, good=True),
             ),
         ),
     },
@@ -270,11 +174,17 @@ def explain_holds(sim: Sim, moment: Moment) -> tuple[HoldExplained, ...]:
             since=hold.since,
             source=hold.source,
             carrier_code=hold.carrier_code,
-            lagging=lagging(sim.carrier, hold.code, sim.terms, moment.today),
+            lagging=_lags(sim, hold, moment),
             remedies=remedies_for(sim, hold.code, moment),
         )
         for hold in sim.holds
     )
+
+
+def _lags(sim: Sim, hold: Hold, moment: Moment) -> bool:
+    """Whether a hold is the carrier's lag at a cycle's start (ST-21)."""
+    since = local(hold.since, moment.zone).date()
+    return lagging(sim.carrier, hold.code, sim.terms, moment.today, since)
 
 
 def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:

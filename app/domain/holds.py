@@ -91,11 +91,11 @@ def turnover(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving
 
 
-def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date) -> bool:
+def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
     """Whether a hold still on is the carrier's lag and no fault: within 3 days of the cycle's start (ST-21).
 
-    For `cucc` also within the first 3 days of the month (D).
+    For `cucc` also within the first 3 days of the month (D). A hold known to have come on since then does not lag.
     """
-    since = today - cycle_on(carrier, today).start
-    early = since < LAG or (carrier is Carrier.CUCC and today.day <= LAG.days)
-    return early and leaves_by_next_cycle(code, terms)
+    starts = [cycle_on(carrier, today).start, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
+    late = any(today - start < LAG and (since is None or since < start) for start in starts)
+    return late and leaves_by_next_cycle(code, terms)

@@ -37,7 +37,7 @@ def cutoff_for(terms: Terms, allowance: int) -> int | None:
 
 
 def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
-    """The card's own allowance, where it stops there: never in a pool, always or as chosen (QT-2, QT-3)."""
+    """The card's own allowance, whole in every cycle: never in a pool, always or as chosen (QT-2, QT-3, BC-3)."""
     stop = policy.allowance_stop.value
     chosen = sim.plan.auto_stop if sim.auto_stop is None else sim.auto_stop
     applies = stop is AllowanceStop.ALWAYS or (stop is AllowanceStop.CHOSEN and chosen)
@@ -100,3 +100,9 @@ def weighed(sim: Sim, used: int, addons: int, *, at: datetime, today: date) -> O
 def remaining(sim: Sim, used: int, addons: int) -> int:
     """Allowance + add-ons - used; below zero is the overrun (QT-2)."""
     return sim.plan.allowance + addons - used
+
+
+def holds_by_test_overrun(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
+    """What overrun test traffic puts on a card: `arrears` where the terms charge it at once, off by default (LC-3)."""
+    charged = bool(policy.test_overrun_charged.value) and used > allowed
+    return frozenset({HoldCode.ARREARS}) if charged else frozenset()

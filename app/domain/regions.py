@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, OTHER_NAMES, PREFECTURE_OF, PREFECTURES
+from app.domain.sim import Sim
 from app.domain.vocabulary import Carrier
 
 
@@ -62,6 +63,20 @@ def border_risk(province: str, home_province: str | None = None) -> Risk:
     found = _match(province, BORDER_PROVINCES)
     at_home = home_province is not None and found is not None and home_province.startswith(found)
     return Risk.NO if found is None or at_home else Risk.UNKNOWN
+
+
+def bound_province(test_places: Sequence[str], first_place_after: str | None = None) -> str | None:
+    """The province that a card with a region limit is bound to once it is active (RG-2).
+
+    `test_places`: where test traffic was used, in order, the last counts (D); none: the first place of use after
+    activation; None: not bound yet.
+    """
+    return test_places[-1] if test_places else first_place_after
+
+
+def out_of_region(sim: Sim, province: str) -> bool:
+    """Whether a place lies outside the region that the card is bound to (RG-1, RG-2, ST-9)."""
+    return sim.region_limited and sim.province is not None and sim.province != province
 
 
 def region_table(carrier: Carrier) -> Mapping[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from app.domain.days import ONE_DAY, add_to_month, month_end, plus_days
+from app.domain.days import ONE_DAY, add_months, add_to_month, month_end, plus_days
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.validity import cancellation
@@ -77,3 +77,24 @@ def _next_opening(on: date, last: date) -> date | None:
     """The first day after the pause at this month's end, where a window is still to come (RN-2)."""
     opening = month_end(on) + ONE_DAY
     return opening if opening <= last else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafeDay:
+    """The last day on which a renewal is safe, as reminders and deadlines name it."""
+
+    on: date
+    rule: str
+    assumed: tuple[str, ...]
+
+
+def last_safe_day(terms: Supplier, carrier: Carrier, expires_on: date) -> SafeDay:
+    """The day before the last where the last is disputed (RN-1), a month ahead (RN-3), else the window's last day."""
+    policy = terms_in_force(terms, carrier, expires_on)
+    window = _last_day(policy, expires_on)
+    if policy.renewal_last_safe_day.value is not None:
+        day = window.last.replace(day=policy.renewal_last_safe_day.value)
+        return SafeDay(on=day, rule=window.rule, assumed=policy.renewal_last_safe_day.assumed)
+    ahead = policy.renewal_reminder_months
+    day = window.last if ahead.value is None else add_months(expires_on, -ahead.value)
+    return SafeDay(on=day, rule=window.rule, assumed=tuple(dict.fromkeys(window.assumed + ahead.assumed)))

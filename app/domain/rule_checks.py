@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 
+from app.domain.arguments import Arguments
 from app.domain.cycles import cycle_at, end_instant
 from app.domain.days import ONE_DAY, add_months, add_to_month, start_of_day
 from app.domain.holds import codes
@@ -17,10 +18,6 @@ from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import PoolForming, Terms, ThresholdRight
 from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, PlanKind, RealName, SimState
-
-Argument = str | int | bool | None
-Arguments = Mapping[str, Argument]
-"""An operation's arguments as the API names them: `imei`, `bytes`, `province`, `months`, `product_code` …"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

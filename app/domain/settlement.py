@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 
+from app.domain.arguments import Arguments
 from app.domain.cycles import cycle_on
 from app.domain.holds import HOLDS, codes, resume_lifts, with_hold, without_hold
 from app.domain.lifecycle import activated
-from app.domain.rule_checks import Arguments, retention_end
+from app.domain.rule_checks import retention_end
 from app.domain.sim import Hold, Plan, Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.transitions import NOT_YET_ACTIVATED, Cause, Change, HoldChange, move

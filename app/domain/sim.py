@@ -42,7 +42,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sim:
-    """One card. Days are dates in the carrier's zone; `expires_on` is the last valid day; `threshold` is bytes."""
+    """One card. Days are dates in the carrier's zone; `threshold` is bytes.
+
+    `expires_on` is the last valid day, None before activation, never a sentinel (VD-4).
+    """
 
     iccid: str
     carrier: Carrier

@@ -39,6 +39,7 @@ ARGUMENTS: dict[OperationKind, dict[str, Any]] = {
     K.CHANGE_REGION: {"province": "湖北"},
     K.SET_THRESHOLD: {"bytes": 100 * MB},
     K.RENEW: {"months": 12},
+    K.CHANGE_PLAN: {"plan": "p-1g"},
     K.JOIN_POOL: {"pool": "p"},
 }
 
@@ -69,9 +70,12 @@ def refused(sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = No
 
 
 def _hold_sets(carrier: Carrier) -> Iterator[tuple[HoldCode, ...]]:
-    """None, each, every pair (where the carrier makes a difference to what shows), all."""
-    for size in (0, 1, 2) if carrier in (Carrier.CMCC, Carrier.CTCC) else (0, 1):
+    """None, each, all; every pair once, and at Telecom those with a hold under which the state goes on showing."""
+    for size in (0, 1):
         yield from combinations(HoldCode, size)
+    showing = {H.NETWORK_CUT, H.DEVICE_MISMATCH}
+    pairs = combinations(HoldCode, 2)
+    yield from (pair for pair in pairs if carrier is Carrier.CMCC or (carrier is Carrier.CTCC and showing & set(pair)))
     yield tuple(HoldCode)
 
 
@@ -203,6 +207,29 @@ def test_a_rebind_names_a_valid_imei_or_none() -> None:
     assert taken(a_sim(), K.REBIND, {}).arguments == {}
     with pytest.raises(Malformed):
         ask(a_sim(), K.REBIND, {"imei": "490154203237519"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "code"),
+    [
+        (K.CHANGE_REGION, {}, "PROVINCE_MISSING"),
+        (K.CHANGE_REGION, {"province": ""}, "PROVINCE_MISSING"),
+        (K.RENEW, {"months": True}, "MONTHS_MISSING"),
+        (K.RENEW, {"months": "12"}, "MONTHS_MISSING"),
+        (K.RENEW, {"months": -1}, "MONTHS_OUT_OF_RANGE"),
+        (K.CHANGE_PLAN, {"plan": 7}, "PLAN_MISSING"),
+        (K.JOIN_POOL, {}, "POOL_MISSING"),
+        (K.SET_THRESHOLD, {}, "BYTES_MISSING"),
+        (K.SET_THRESHOLD, {"bytes": -1}, "BYTES_OUT_OF_RANGE"),
+        (K.SET_THRESHOLD, {"bytes": True}, "BYTES_OUT_OF_RANGE"),
+        (K.SET_THRESHOLD, {"bytes": "5"}, "BYTES_OUT_OF_RANGE"),
+    ],
+)
+def test_an_argument_that_is_none_is_malformed(kind: OperationKind, arguments: dict[str, Any], code: str) -> None:
+    """OP-2: malformed input raises, before any rule is asked."""
+    with pytest.raises(Malformed) as wrong:
+        ask(a_sim(state=S.CANCELLED), kind, arguments)
+    assert wrong.value.code == code
 
 
 def test_only_a_card_with_a_region_limit_changes_its_region() -> None:

@@ -112,7 +112,7 @@ def test_every_hold_of_a_stopped_card_is_explained() -> None:
     assert (first.code, first.rule, first.carrier_code, first.lagging) == (HoldCode.OVER_QUOTA, "ST-2", "1", False)
     assert [remedy.action for remedy in first.remedies] == ["order_addon", "next_cycle"]
     assert (second.since, second.source, second.also_called) == (NOON, HoldSource.GATEWAY, ("主动停机", "主动停用"))
-    early = Moment(now=datetime(2024, 6, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    early = Moment(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
     assert explain_holds(card, early)[0].lagging
 
 

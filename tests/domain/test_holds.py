@@ -123,12 +123,14 @@ def test_a_new_cycle_lifts_only_what_is_ours() -> None:
 def test_within_three_days_of_a_cycles_start_a_hold_is_lag_and_no_fault() -> None:
     """ST-21: for `cucc` also in the first three days of the month."""
 
-    def lags(carrier: Carrier, day: int, code: HoldCode = HoldCode.OVER_QUOTA) -> bool:
-        return lagging(carrier, code, GSL, date(2024, 6, day))
+    def lags(carrier: Carrier, day: int, code: HoldCode = HoldCode.OVER_QUOTA, since: date | None = None) -> bool:
+        return lagging(carrier, code, GSL, date(2024, 6, day), since)
 
     assert [day for day in range(1, 31) if lags(Carrier.CMCC, day)] == [1, 2, 3]
     assert [day for day in range(1, 31) if lags(Carrier.CUCC, day)] == [1, 2, 3, 27, 28, 29]
     assert not lags(Carrier.CMCC, 1, HoldCode.MANUAL)
+    assert not lags(Carrier.CMCC, 2, since=date(2024, 6, 1))
+    assert lags(Carrier.CMCC, 2, since=date(2024, 5, 31))
 
 
 def test_what_a_resume_lifts_is_the_terms_to_say() -> None:

@@ -22,7 +22,7 @@ from app.domain.pools import (
     pool_use,
 )
 from app.domain.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
-from app.domain.regions import Risk, border_risk, high_risk, region_table
+from app.domain.regions import Risk, border_risk, bound_province, high_risk, out_of_region, region_table
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplier
 from tests.domain.cards import a_sim
@@ -156,6 +156,17 @@ def test_a_local_card_passes() -> None:
         Risk.NO,
         Risk.NO,
     )
+
+
+def test_a_card_is_bound_where_its_test_traffic_was_used() -> None:
+    """RG-2: 20 MB in A, sent to B half a year later → out of region; none used → the first place after activation."""
+    assert bound_province(["A"]) == "A"
+    assert bound_province(["A", "C"], "B") == "C"
+    assert (bound_province([], "B"), bound_province([])) == ("B", None)
+    card = a_sim(region_limited=True, province="A")
+    assert (out_of_region(card, "B"), out_of_region(card, "A")) == (True, False)
+    assert not out_of_region(replace(card, province=None), "B")
+    assert not out_of_region(replace(card, region_limited=False), "B")
 
 
 def test_the_tables_of_high_risk_regions_are_complete() -> None:

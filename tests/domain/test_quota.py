@@ -11,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.holds import codes
-from app.domain.quota import USE_HOLDS, cutoff_for, holds_by_use, limits, remaining, weighed
+from app.domain.quota import (
+    USE_HOLDS,
+    cutoff_for,
+    holds_by_test_overrun,
+    holds_by_use,
+    limits,
+    remaining,
+    weighed,
+)
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
-from app.domain.terms.model import Edge
+from app.domain.terms.model import Edge, Term
 from app.domain.units import GB, MB
 from app.domain.usage import DayFigure, Figure, UseSource, day_use, merged_use, newer, with_days
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, SimState, Supplier
@@ -92,6 +100,15 @@ def test_a_threshold_put_off_by_resume_counts_again_in_the_next_cycle() -> None:
     card = a_sim(STANDARD, threshold=MB, threshold_off_until=date(2024, 7, 1))
     assert holds_by_use(card, GB, 0, date(2024, 6, 30)) == frozenset()
     assert holds_by_use(card, GB, 0, date(2024, 7, 1)) == {H.OVER_THRESHOLD}
+
+
+def test_overrun_test_traffic_is_charged_only_where_the_terms_say_so() -> None:
+    """LC-3, ST-14: a switch, off by default."""
+    off = terms_in_force(STANDARD, Carrier.CMCC, TODAY)
+    on = replace(off, test_overrun_charged=Term(value=True, source="OVR 2(1)"))
+    assert holds_by_test_overrun(off, 30 * MB, 31 * MB) == frozenset()
+    assert holds_by_test_overrun(on, 30 * MB, 30 * MB) == frozenset()
+    assert holds_by_test_overrun(on, 30 * MB, 30 * MB + 1) == {H.ARREARS}
 
 
 def test_only_an_active_card_is_stopped_by_use() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.days import add_to_month
-from app.domain.renewal import renewal
+from app.domain.renewal import last_safe_day, renewal
 from app.domain.vocabulary import Carrier, Supplier
 
 FLEXEM, GSL, STANDARD = Supplier.FLEXEM, Supplier.GSL, Supplier.STANDARD
@@ -57,6 +57,14 @@ def test_gsl_is_renewable_through_the_last_valid_day() -> None:
     assert renewal(GSL, Carrier.CMCC, date(2024, 1, 31), date(2024, 1, 31)).renewable
     after = renewal(GSL, Carrier.CMCC, date(2024, 1, 31), date(2024, 2, 1))
     assert (after.renewable, after.rule, after.assumed) == (False, "RN-3", ("RN-3",))
+
+
+def test_reminders_and_deadlines_name_the_last_safe_day() -> None:
+    """RN-1: the 21st; RN-3: a month ahead under `gsl`, the last day of the window under `standard`."""
+    assert last_safe_day(FLEXEM, Carrier.CMCC, date(2024, 12, 31)).on == date(2025, 1, 21)
+    gsl = last_safe_day(GSL, Carrier.CMCC, date(2024, 3, 31))
+    assert (gsl.on, gsl.rule, gsl.assumed) == (date(2024, 2, 29), "RN-3", ("RN-3",))
+    assert last_safe_day(STANDARD, Carrier.CMCC, date(2024, 1, 31)).on == date(2024, 4, 30)
 
 
 @given(st.sampled_from(Supplier), st.sampled_from(Carrier), DAYS, st.integers(-200, 200))
