@@ -93,8 +93,7 @@ class Desk:
             json=body,
             params=query or None,
             headers={
-                "authorization": "Basic "
-                + b64encode(b"sandbox-jasper:00000000-1111-2222-3333-444444444444").decode()
+                "authorization": "Basic " + b64encode(b"sandbox-jasper:00000000-1111-2222-3333-444444444444").decode()
             },
         )
 
@@ -118,7 +117,7 @@ class Desk:
         }
 
     # China Telecom
-    async def telecom(self, method: str, card: str, signed: tuple[str, ...] = (), **params: str) -> httpx.Response:
+    async def telecom(self, method: str, card: str, /, signed: tuple[str, ...] = (), **params: str) -> httpx.Response:
         values = sorted(["sandbox-ctcc-password", "sandboxuser", method, card, *signed])
         query = {
             "method": method,

@@ -58,7 +58,9 @@ async def test_an_edit_may_be_accepted_and_done_later(desk: Desk) -> None:
         ("active", "ACTIVATED", 200, None),
     ],
 )
-async def test_moves_are_those_of_the_table(desk: Desk, state: str, target: str, status: int, error: str | None) -> None:
+async def test_moves_are_those_of_the_table(
+    desk: Desk, state: str, target: str, status: int, error: str | None
+) -> None:
     await desk.add(row(CUCC, "cucc", state=state))
     answer = await desk.jasper("PUT", DEVICE, {"status": target})
     assert answer.status_code == status
@@ -94,7 +96,12 @@ async def test_the_search_pages_through_what_was_modified_oldest_first(desk: Des
     since = {"modifiedSince": "2026-11-21T04:00:00+00:00", "accountId": ""}
     first = (await desk.jasper("GET", "/devices", **since)).json()
     second = (await desk.jasper("GET", "/devices", **since, pageNumber="2")).json()
-    assert (len(first["devices"]), first["lastPage"], len(second["devices"]), second["lastPage"]) == (50, False, 11, True)
+    assert (len(first["devices"]), first["lastPage"], len(second["devices"]), second["lastPage"]) == (
+        50,
+        False,
+        11,
+        True,
+    )
     assert second["devices"][-1]["iccid"] == "89860600000000000007"
     later = (await desk.jasper("GET", "/devices", modifiedSince="2026-11-21T04:00:30Z")).json()
     assert [device["status"] for device in later["devices"]] == ["DEACTIVATED"]

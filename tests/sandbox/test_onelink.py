@@ -181,7 +181,9 @@ async def test_daily_usage_is_told_for_the_seven_days_that_end_yesterday(desk: D
 async def test_the_change_list_names_the_cards_of_a_day(desk: Desk) -> None:
     await desk.onelink("change/sim-status", iccid=CMCC, operType="0")
     desk.clock.wait(seconds=2)
-    listed = (await desk.onelink("query/changeable-sim-date", changeDate="20261121", pageSize="50", startNum="1"))["result"]
+    listed = (await desk.onelink("query/changeable-sim-date", changeDate="20261121", pageSize="50", startNum="1"))[
+        "result"
+    ]
     assert [(entry["iccid"], entry["cardStatus"]) for entry in listed] == [(CMCC, "4")]
     assert (await desk.onelink("query/changeable-sim-date", changeDate="20261120"))["result"] == []
 
