@@ -132,7 +132,7 @@ class Desk:
         stamp = (self.clock.instant + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
         text = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
         raw = "" if body is None else json.dumps(body)
-        digest = hashlib.md5(f"{text}{raw}sandbox-ctwing-secret{stamp}".encode()).hexdigest()
+        digest = hashlib.md5(f"{text}{raw}sandbox-ctwing-secret{stamp}".encode(), usedforsecurity=False).hexdigest()
         headers = {"AppKey": "sandbox-ctwing-key", "Timestamp": stamp, "Sign": digest.encode().hex()}
         return await self.http.request(
             method, f"/ctwing{path}", params=query or None, content=raw or None, headers=headers

@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 import hmac
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs
-from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from defusedxml import ElementTree
 
 from tests.sandbox.desk import CTCC, CUCC, Desk, row
 
@@ -33,18 +32,18 @@ class Customer:
 
 
 @pytest.fixture
-async def customer(desk: Desk) -> AsyncIterator[Customer]:
+async def customer(desk: Desk) -> Customer:
     customer = Customer()
     desk.sandbox.pusher.use(customer.client)
     await desk.control("POST", "settings", {"protocol": "*", "callback_url": "http://customer/callback"})
-    yield customer
+    return customer
 
 
 async def completed(desk: Desk) -> str:
     answer = await desk.telecom("disabledNumber", CTCC, **SUSPEND)
     desk.clock.wait(seconds=2)
     await desk.sandbox.tick()
-    number = ET.fromstring(answer.text).findtext("GROUP_TRANSACTIONID")
+    number = ElementTree.fromstring(answer.text).findtext("GROUP_TRANSACTIONID")
     assert number
     return number
 
@@ -52,7 +51,7 @@ async def completed(desk: Desk) -> str:
 async def test_telecom_tells_the_end_of_an_order(desk: Desk, customer: Customer) -> None:
     number = await completed(desk)
     assert len(customer.received) == 1
-    told, documented = ET.fromstring(customer.received[0].content), ET.fromstring(SAMPLE.read_text())
+    told, documented = ElementTree.fromstring(customer.received[0].content), ElementTree.fromstring(SAMPLE.read_text())
     assert [element.tag for element in told] == [element.tag for element in documented]
     assert told.findtext("GROUP_TRANSACTIONID") == number
     assert (told.findtext("STATUSINFO"), told.findtext("ACCEPTTYPE")) == ("竣工", "8")
@@ -97,7 +96,7 @@ async def test_jasper_signs_its_push_and_gwapi_tells_the_card(desk: Desk, custom
     key = b"00000000-1111-2222-3333-444444444444"
     expected = b64encode(hmac.new(key, form["timestamp"].encode(), hashlib.sha256).digest()).decode()
     assert form["signature2"] == expected
-    data = ET.fromstring(form["data"])
+    data = ElementTree.fromstring(form["data"])
     space = {"j": "http://api.jasperwireless.com/ws/schema"}
     assert data.findtext("j:previousImei", namespaces=space) == "868739050000005"
     assert data.findtext("j:currentImei", namespaces=space) == "860000000000001"

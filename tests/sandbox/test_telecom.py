@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from defusedxml import ElementTree
 
 from app.sandbox.telecom.des import encrypt
 from tests.sandbox.desk import CTCC, KEYS, Desk, row
@@ -17,7 +17,7 @@ RESUME = {"signed": ("", "20"), "acctCd": "", "orderTypeId": "20"}
 
 
 def tags(document: str) -> set[str]:
-    return {element.tag for element in ET.fromstring(document).iter()}
+    return {element.tag for element in ElementTree.fromstring(document).iter()}
 
 
 async def main_status(desk: Desk) -> str:
@@ -131,7 +131,7 @@ async def test_usage_is_megabytes_with_a_suffix(desk: Desk) -> None:
 async def test_the_reason_of_a_stop_is_in_the_older_status(desk: Desk, holds: str, main: str, old: str) -> None:
     await desk.add(row(CTCC, "ctcc", state="suspended", holds=holds))
     assert await main_status(desk) == main
-    document = ET.fromstring((await desk.telecom("queryCardStatus", CTCC)).text)
+    document = ElementTree.fromstring((await desk.telecom("queryCardStatus", CTCC)).text)
     assert document.findtext(".//productStatusCd") == old
 
 
