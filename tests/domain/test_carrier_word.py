@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.carrier_word import Drift, WordTaken, take_word
+from app.domain.carrier_word import QUIET_CODE, Drift, WordTaken, quiet_stop, take_word
 from app.domain.holds import codes
 from app.domain.sim import Sim
 from app.domain.transitions import Cause, HoldChange, Transition
@@ -116,6 +116,17 @@ def test_telecom_data_off_is_a_changed_device_unless_we_cut_it() -> None:
     cut = a_sim(GSL, Carrier.CTCC, S.ACTIVE, H.NETWORK_CUT)
     taken = word(cut, S.ACTIVE, (H.DEVICE_MISMATCH, "已断网"))
     assert taken == WordTaken(sim=cut, changes=(), drift=None)
+
+
+def test_data_off_under_active_is_told_only_by_telecom() -> None:
+    """LC-15, ST-22: and where the carrier says nothing of it, what it said before stands."""
+    told = ((H.DEVICE_MISMATCH, QUIET_CODE),)
+    free = a_sim(GSL, Carrier.CTCC)
+    assert [quiet_stop(free, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), ()]
+    known = replace(free, holds=(a_hold(H.DEVICE_MISMATCH, HoldSource.CARRIER, QUIET_CODE),))
+    assert [quiet_stop(known, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), told]
+    assert quiet_stop(free, S.SUSPENDED, network_cut=True) == ()
+    assert quiet_stop(a_sim(GSL, Carrier.CMCC), S.ACTIVE, network_cut=True) == ()
 
 
 def test_cancelled_cancels_from_any_state() -> None:
