@@ -17,6 +17,7 @@ from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
+from app.usecases.ingest import release_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
 
@@ -95,7 +96,7 @@ def _patch_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(changes) | ({"reminders": _reminders(changes["reminders"])} if "reminders" in changes else {})
 
 
-def _reminders(value: Any) -> dict[str, list[int]]:  # noqa: ANN401 - checked here
+def _reminders(value: Any) -> dict[str, list[int]]:
     """RM-1: at most two usage thresholds (MB) and two expiry thresholds (days); 0 is off."""
     known = {"usage_mb", "expiry_days"}
     if not isinstance(value, dict) or not set(value) <= known:
@@ -113,6 +114,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
         record = await _locked(work, actor.tenant, iccid)
         if await work.operations.open_of([record.id]):
             raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
+        await release_reports(ctx, work, record)
         await work.sims.delete(record.id)
         await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
         await work.commit()
