@@ -13,7 +13,10 @@ from app.db.ingest import Connection
 
 Rows = list[asyncpg.Record]
 
-_POOL = "SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at FROM pools"
+_POOL = """
+SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at,
+       (SELECT p.allowance FROM plans p WHERE p.tenant = pools.tenant AND p.id = pools.plan) AS allowance
+  FROM pools"""
 _ADD = """
 INSERT INTO pools (tenant, id, name, kind, carrier, plan, rules, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, '{}', $7) ON CONFLICT DO NOTHING RETURNING ref
@@ -68,6 +71,9 @@ _FOLLOW = """
 UPDATE usage_cycles c SET pool_ref = p.ref
   FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  WHERE c.sim_id = s.id AND c.cycle = ANY($1::int[]) AND c.pool_ref IS DISTINCT FROM p.ref AND s.pool IS NOT NULL
+"""
+_REFS = """
+SELECT DISTINCT p.ref FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool WHERE s.id = ANY($1::bigint[])
 """
 _STOPPING = """
 SELECT p.pool_ref, p.cycle FROM pool_cycles p
@@ -190,6 +196,11 @@ async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -
 async def follow_members(connection: Connection, cycles: Sequence[int]) -> int:
     """Counters follow their cards into pools joined since; gives how many."""
     return int((await connection.execute(_FOLLOW, cycles)).split()[-1])
+
+
+async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
+    """The pools these cards are in."""
+    return [row["ref"] for row in await connection.fetch(_REFS, sim_ids)]
 
 
 async def next_stopping(connection: Connection) -> tuple[int, int] | None:

@@ -234,11 +234,3 @@ async def _speak(connection: Connection, log: ChangeLog, judged: Sequence[Judged
 async def touch(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
     """Have these cards' limits looked at: what they may use has changed (an add-on, a threshold, a plan, a state)."""
     await rows.queue_checks(await driver(work), sim_ids)
-
-
-async def add_pack(ctx: Context, work: UnitOfWork, record: SimRecord, amount: int) -> None:
-    """An add-on pack of the card's running cycle is in force now (QT-7)."""
-    connection = await driver(work)
-    cycle = cycle_number(cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account)))
-    await rows.add_pack(connection, record.id, cycle, amount, ctx.now())
-    await rows.queue_checks(connection, [record.id])

@@ -115,10 +115,7 @@ async def use_of(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cyc
     addons = kept["addons"] if kept else 0
     if cycle == running_cycle(ctx, pool):
         summed = await rows.running(connection, pool["tenant"], pool["id"], number)
-        allowance = await connection.fetchval(
-            "SELECT allowance FROM plans WHERE tenant = $1 AND id = $2", pool["tenant"], pool["plan"]
-        )
-        total = summed["effective_cards"] * (allowance or 0) + addons
+        total = summed["effective_cards"] * (pool["allowance"] or 0) + addons
         cards, effective = summed["cards"], summed["effective_cards"]
     else:
         summed = await rows.closed(connection, pool["ref"], number)

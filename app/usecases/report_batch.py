@@ -16,10 +16,9 @@ from app.db import ingest as rows
 from app.db.outbox import put_events
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin, parse_iccid
-from app.domain.vocabulary import Carrier
 from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import DayTable
+from app.usecases.report_days import MONTHLY, DayTable
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 HOME = "Asia/Shanghai"
@@ -111,7 +110,7 @@ class Batch:
     ) -> None:
         """The same where not every report is of a known card and in time."""
         reports, found, rejected = request.reports, self._all, self.tallies[place].rejected
-        tables, home = self._cards.tables(self._now), self._cards.table(Carrier.CMCC, HOME, self._now)
+        tables, home = self._cards.tables(self._now), self._cards.table(MONTHLY, HOME, self._now)
         for index, (card, second) in enumerate(zip(cards, seconds, strict=True)):
             try:
                 name = parse_iccid(reports.iccids[index]) if card is None else None

@@ -19,6 +19,7 @@ from app.domain.settlement import Settled
 from app.domain.settlement import settle as settled_sim
 from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.allowances import follow_ends
 from app.usecases.carrier_view import with_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
@@ -70,6 +71,7 @@ async def finish(
     await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
     await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
+        await follow_ends(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
 
 

@@ -1,0 +1,42 @@
+"""What ended operations do to what a card may use (QT-4, QT-7): packs in force, and limits to be looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.db import pools
+from app.db import usage as rows
+from app.db.mapping import OperationRecord
+from app.db.sim_read import cycle_number
+from app.db.unknown_reports import driver
+from app.db.uow import UnitOfWork
+from app.domain.cycles import cycle_at
+from app.domain.vocabulary import OperationKind, OperationStatus
+from app.usecases.context import Context
+
+MOVES_LIMITS = frozenset(
+    {
+        OperationKind.ACTIVATE,
+        OperationKind.RESUME,
+        OperationKind.SET_THRESHOLD,
+        OperationKind.ORDER_ADDON,
+        OperationKind.CHANGE_PLAN,
+        OperationKind.JOIN_POOL,
+        OperationKind.RENEW,
+    }
+)
+
+
+async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationRecord]) -> None:
+    """Put packs in force and queue the cards and pools whose limits moved, in the settlement's own transaction."""
+    done = [o for o in ended if o.status is OperationStatus.SUCCEEDED and o.kind in MOVES_LIMITS]
+    if not done:
+        return
+    connection, now = await driver(work), ctx.now()
+    for operation in done:
+        amount = operation.arguments.get("bytes")
+        if operation.kind is OperationKind.ORDER_ADDON and isinstance(amount, int) and amount > 0:
+            cycle = cycle_at(operation.carrier, now, ctx.zone(operation.account))
+            await rows.add_pack(connection, operation.sim_id, cycle_number(cycle), amount, now)
+    sim_ids = [operation.sim_id for operation in done]
+    await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
