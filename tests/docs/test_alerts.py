@@ -1,0 +1,79 @@
+"""The alerts: what they ask for exists, with the labels it has; each has a paragraph that says what to do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from app.carriers.faults import OUTCOMES
+from app.domain.vocabulary import OPEN_STATUSES, OperationStatus
+from app.settings import PROJECT
+from app.telemetry import Telemetry
+
+RULES = PROJECT / "ops" / "prometheus-rules.yml"
+ALERTS: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
+]
+GIVEN_BY_PROMETHEUS = {"exported_job", "job", "instance", "le"}
+VALUES = {
+    ("simgate_carrier_requests_total", "outcome"): {label for _, label in OUTCOMES} | {"ok", "cancelled", "error"},
+    ("simgate_operations_open", "status"): {status.value for status in OPEN_STATUSES},
+    ("simgate_operations_total", "status"): {status.value for status in OperationStatus},
+    ("simgate_usage_reports_total", "result"): {"accepted", "duplicate", "conflict", "unknown", "rejected", "late"},
+    ("simgate_callbacks_total", "result"): {"stored", "not_authentic", "unreadable"},
+    ("simgate_webhook_deliveries_total", "outcome"): {"delivered", "failed", "retried"},
+}
+SELECTOR = re.compile(r"\b(simgate_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'\s*(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"\s*')
+
+
+def series() -> dict[str, set[str]]:
+    """Every series a process can expose → its labels."""
+    found: dict[str, set[str]] = {}
+    for metric in (value for value in vars(Telemetry()).values() if isinstance(value, MetricWrapperBase)):
+        ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}[metric._type]
+        found |= {metric._name + end: set(metric._labelnames) for end in ends}
+    return found
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_an_alert_asks_for_series_that_exist_with_labels_they_have(alert: dict[str, Any]) -> None:
+    known = series()
+    asked = SELECTOR.findall(alert["expr"])
+    assert asked
+    for name, matchers in asked:
+        assert name in known
+        for matcher in filter(None, matchers.split(",")):
+            parts = MATCHER.fullmatch(matcher)
+            assert parts is not None
+            assert parts[1] in known[name]
+            values = VALUES.get((name, parts[1]))
+            assert values is None or parts[3] in values
+    grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", alert["expr"]) for label in group.split(",")}
+    assert grouped <= set().union(*(known[name] for name, _ in asked)) | GIVEN_BY_PROMETHEUS
+    assert alert["expr"].count("(") == alert["expr"].count(")")
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert alert["annotations"]["summary"]
+    page, _, anchor = alert["annotations"]["runbook"].partition("#")
+    assert anchor == alert["alert"].lower()
+    assert f"\n### {alert['alert']}\n" in (PROJECT / page).read_text(encoding="utf-8")
+
+
+def test_alerts_have_names_of_their_own() -> None:
+    names = [alert["alert"] for alert in ALERTS]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here")
+def test_promtool_accepts_the_rules() -> None:
+    subprocess.run(["promtool", "check", "rules", str(RULES)], check=True, timeout=30)
