@@ -109,7 +109,8 @@ def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
 def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime) -> WordTaken:
     """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
     told = _told(sim, state, holds)
-    there = frozenset(code for code, _ in told)
+    dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
+    there = frozenset(code for code, _ in told) | dated
     gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in there)
     changes: list[Change] = [lifted(hold) for hold in gone]
     for hold in gone:

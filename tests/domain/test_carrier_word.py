@@ -145,6 +145,12 @@ def test_an_expired_card_still_running_is_drift() -> None:
     assert word(a_sim(), S.EXPIRED).drift is Drift.EXPIRED_THERE
 
 
+def test_an_expired_card_bears_its_hold_whatever_the_carrier_says() -> None:
+    """ST-5: also where the carrier had told it first."""
+    card = replace(a_sim(state=S.EXPIRED), holds=(a_hold(H.PLAN_EXPIRED, HoldSource.CARRIER, "0"),))
+    assert word(card, S.ACTIVE) == WordTaken(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
+
+
 def test_a_card_in_use_shown_as_unused_is_drift_save_for_a_test_order() -> None:
     """LC-2, LC-6."""
     assert word(a_sim(), S.SILENT).drift is Drift.NOT_ACTIVATED_THERE

@@ -68,6 +68,8 @@ _CUTOFFS = MappingProxyType(
     },
 )
 
+_NETWORKS: Term[tuple[str, ...]] = Term(value=("2G", "3G", "4G"), source="FM 一.1")
+
 _EVERY_CARRIER = Terms(
     supplier=Supplier.FLEXEM,
     carrier=Carrier.OVERSEAS,
@@ -80,7 +82,6 @@ _EVERY_CARRIER = Terms(
     allowance_stop=Term(value=AllowanceStop.NEVER, source="FM 一.3.3"),
     cutoffs=Term(value=_CUTOFFS, source="FM 一.3.3", assumed=("QT-1",)),
     threshold_right=Term(value=ThresholdRight.NONE, source="FM 一.3.2.1"),
-    addons=Term(value=False, source="GSL 5.8, 13.5"),
     resume_lifts=Term(
         value=frozenset({HoldCode.MANUAL, HoldCode.DEVICE_MISMATCH}),
         source="FM FAQ 4, GSL 10.9, SIX 4",
@@ -88,8 +89,6 @@ _EVERY_CARRIER = Terms(
     binds_at=Term(value="first_insertion", source="FM 一.3.1, 一.3.5.2"),
     bound_digits=Term(value=8, source="FM 一.3.1"),
     bound_devices=Term(value=10, source="FM 一.3.1", assumed=("DV-2",)),
-    region_limited=Term(value=False, source="FM 一.2, 一.3.2.1"),
-    networks=Term(value=("2G", "3G", "4G"), source="FM 一.1"),
     directed_by=Term(value=("ip",), source="FM 一.3.4"),
 )
 
@@ -106,6 +105,7 @@ _CMCC = replace(
     threshold_edge=Term(value=Edge.PASSED, source="FM 一.3.2.1"),
     rebind_by=Term(value=Actor.CARRIER, source="FM 一.3.1.2"),
     region_limited=Term(value=True, source="FM 一.2, 一.3.2"),
+    networks=_NETWORKS,
     card_type=Term(value="public", source="FM 一.2"),
     directed_by=Term(value=(), source="FM 一.2"),
     service=MappingProxyType(
@@ -124,6 +124,8 @@ _SILENT_CARD = replace(
     silent_months=Term(value=3, source="FM 一.3.5.1"),
     forced_day=Term(value=ForcedDay.END_OF_PERIOD, source="FM 一.3.5.1"),
     addons=Term(value=True, source="FM 三.2.2"),
+    region_limited=Term(value=False, source="FM 一.2, 一.3.2.1"),
+    networks=_NETWORKS,
     card_type=Term(value="directed", source="FM 一.2, 一.3.4"),
     directed_may_be_empty=Term(value=True, source="FM 一.3.4"),
     cancels_on_day=Term(value=23, source="FM 二.3", assumed=("RN-1",)),

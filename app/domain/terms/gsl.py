@@ -51,7 +51,6 @@ _OVERSEAS = Terms(
     addons=Term(value=False, source="GSL 5.8, 13.5"),
     resume_lifts=Term(value=frozenset({HoldCode.MANUAL}), source="GSL 10.9"),
     binds_at=Term(value="first_activation", source="GSL 9.2"),
-    region_limited=Term(value=False, source="FM 一.2", assumed=()),
     networks=Term(value=("4G",), source="GSL 3.3"),
     directed_by=Term(value=("ip", "domain"), source="GSL 3.4"),
     directed_protocols=Term(value=("http", "https", "tcp", "udp", "mqtt"), source="GSL 4.1"),

@@ -37,7 +37,6 @@ _OVERSEAS = Terms(
     allowance_edge=Term(value=Edge.REACHED, source="SIX 4"),
     threshold_right=Term(value=ThresholdRight.ANY, source="SIX 4", assumed=("QT-4",)),
     threshold_edge=Term(value=Edge.REACHED, source="SIX 4"),
-    addons=Term(value=False, source="GSL 5.8, 13.5"),
     resume_lifts=Term(
         value=frozenset({HoldCode.MANUAL, HoldCode.OVER_THRESHOLD, HoldCode.ARREARS}),
         source="SIX 4, OVR 三",
