@@ -187,7 +187,7 @@ async def _ask(
         for o, progress in zip(group, told, strict=True)
         if progress.state is ProgressState.DONE and change_of(o) is OperationKind.ACTIVATE
     ]
-    words = await _words(client, [refs[o.sim_id] for o in (*unclear, *dated)])
+    words = await _words(client, change_of(group[0]), [refs[o.sim_id] for o in (*unclear, *dated)])
     return [
         _answered(operation, progress, words.get(refs[operation.sim_id].iccid), patience, ctx.now())
         for operation, progress in zip(group, told, strict=True)
@@ -202,10 +202,18 @@ async def _progress(client: CarrierClient, operation: OperationRecord, refs: dic
     return found if found is not None else Progress(state=ProgressState.PENDING)
 
 
-async def _words(client: CarrierClient, refs: list[SimRef]) -> dict[str, SimSnapshot]:
+SHOWN_IN_FULL = frozenset(
+    {OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK, OperationKind.SET_THRESHOLD, OperationKind.REBIND}
+)
+"""Changes that a carrier's list of many cards may leave out: each card is asked for by itself."""
+
+
+async def _words(client: CarrierClient, kind: OperationKind, refs: list[SimRef]) -> dict[str, SimSnapshot]:
     if not refs:
         return {}
-    return {snapshot.iccid: snapshot for snapshot in await _or_none(client.snapshot(refs)) or []}
+    parts = [[ref] for ref in refs] if kind in SHOWN_IN_FULL else [refs]
+    answers = await asyncio.gather(*(_or_none(client.snapshot(part)) for part in parts))
+    return {snapshot.iccid: snapshot for answer in answers for snapshot in answer or []}
 
 
 async def _or_none(question: Awaitable[Found]) -> Found | None:

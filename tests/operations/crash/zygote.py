@@ -1,0 +1,56 @@
+"""Workers on demand: everything is imported once, each worker is a fork of it, so that a kill costs no second of start.
+
+Speaks lines on stdin and stdout: `start` answers a pid. What runs in the fork is the worker as it ships, from opening
+the container to its loops; nothing in it knows that it will be killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import uvloop
+
+from app.carriers.accounts import read_accounts
+from app.container import adopt_clock, follow_clock, open_container
+from app.jobs.loops import run_loops
+from app.settings import Settings
+from app.telemetry import configure_logging
+
+
+async def work(settings: Settings, url: str) -> None:
+    async with open_container(settings, url, read_accounts(settings.carriers)) as container:
+        await adopt_clock(container.context)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow_clock(container.context))
+            group.create_task(run_loops(container.context, asyncio.Event()))
+
+
+def child(settings: Settings, url: str) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    configure_logging()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work(settings, url))
+    finally:
+        os._exit(70)
+
+
+def main() -> None:
+    settings = Settings()
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        assert line.strip() == "start"
+        pid = os.fork()
+        if pid == 0:
+            sys.stdin.close()
+            child(settings, url)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()
