@@ -33,14 +33,15 @@ class DriftRows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def to_look_at(self, account: str, limit: int) -> list[int]:
-        """Row ids of an account's living cards: those that disagree first, then those not looked at for longest."""
+    async def to_look_at(self, account: str, before: datetime, limit: int) -> list[int]:
+        """Row ids of an account's living cards that disagree, then of those whose word is from before an instant."""
         rows = await self._connection.execute(
             text(
                 "SELECT id FROM sims WHERE account = :account AND underlying <> 'cancelled'"
+                " AND (disagrees_since IS NOT NULL OR carrier_as_of IS NULL OR carrier_as_of < :before)"
                 " ORDER BY disagrees_since NULLS LAST, carrier_as_of NULLS FIRST, id LIMIT :limit"
             ),
-            {"account": account, "limit": limit},
+            {"account": account, "before": before, "limit": limit},
         )
         return list(rows.scalars())
 

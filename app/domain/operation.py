@@ -202,12 +202,15 @@ def after_ask(found: Verdict, *, since_sent: timedelta, tries: int, patience: Pa
 def after_progress(
     told: Progressed, found: Verdict | None, *, since_sent: timedelta, tries: int, patience: Patience
 ) -> Next:
-    """What follows a question about a change the carrier accepted. `found` is asked only where `told` is untold.
+    """What follows a question about a change the carrier accepted. `found` tells where `told` does not, or is a failure.
 
-    An accepted change is never sent again: if it neither completes nor fails, a person takes over.
+    A change that failed because the card is so already has what was asked for. An accepted change is never sent again:
+    if it neither completes nor fails, a person takes over.
     """
     if told is Progressed.DONE or (told is Progressed.UNTOLD and found is Verdict.APPLIED):
         return Next(status=OperationStatus.SUCCEEDED, note="carrier completed")
+    if told is Progressed.FAILED and found is Verdict.APPLIED:
+        return Next(status=OperationStatus.SUCCEEDED, note="carrier would not, for it is so already")
     if told is Progressed.FAILED:
         return Next(status=OperationStatus.FAILED, note="carrier reports failure")
     if since_sent >= patience.window and told is Progressed.UNTOLD:

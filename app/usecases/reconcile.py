@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.carriers.base import SimRef
@@ -29,6 +29,9 @@ from app.usecases.operations.check import admitted
 
 CALLS = 60
 """Questions a pass may put to one account, beside those about what its change list names."""
+
+LOOK_AGAIN = timedelta(days=7)
+"""A card in agreement is asked about again once its carrier's word is so old; the daily pull sees changes sooner."""
 
 AT_ONCE = 500
 """Cards whose words are taken in one transaction."""
@@ -69,11 +72,11 @@ async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | Non
 
 
 async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) -> list[SimRef]:
-    """The cards to ask about: those of the change list, those that disagree, those not asked about for longest."""
+    """The cards to ask about: those of the change list, those that disagree, those not asked about for a week."""
     async with ctx.work() as work:
         changed = await work.sims.by_iccids(named[:MOST]) if named else {}
         ids = [record.id for record in changed.values() if record.account == account]
-        chosen = dict.fromkeys([*ids, *await work.drifts.to_look_at(account, limit)])
+        chosen = dict.fromkeys([*ids, *await work.drifts.to_look_at(account, ctx.now() - LOOK_AGAIN, limit)])
         known = await work.sims.identities(list(chosen))
     return [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]
 

@@ -126,7 +126,7 @@ async def _page(
     done: Pulled,
 ) -> None:
     """Ask for one page: usage of the cards that may use, the closed cycle while it closes, the state of the changed."""
-    using = [record for record in page if record.sim.underlying in USES]
+    using = [record for record in page if _may_have_used(record, ctx.now())]
     today = local(ctx.now(), ctx.zone(account)).date()
     if using:
         refs = [_ref(record) for record in using]
@@ -142,6 +142,12 @@ async def _page(
     if words:
         done.words += await take_words(ctx, await client.snapshot([_ref(record) for record in words]))
     done.asked += len(page)
+
+
+def _may_have_used(record: SimRecord, now: datetime) -> bool:
+    """Whether a card can have carried traffic since it was last asked for: not where its data was off all the while."""
+    off_since = min((hold.since for hold in record.sim.holds), default=now)
+    return record.sim.underlying in USES and now - off_since < timedelta(days=CLOSING_DAYS)
 
 
 def _closes_today(protocol: ProtocolName, cycle: Cycle, today: date) -> bool:

@@ -181,7 +181,8 @@ async def _ask(
 ) -> list[Came]:
     """Ask what became of changes sent before: by their reference where there is one, else by the card's state."""
     told = await asyncio.gather(*(_progress(client, operation, refs) for operation in group))
-    unclear = [o for o, progress in zip(group, told, strict=True) if progress.state is ProgressState.UNTOLD]
+    unsure = (ProgressState.UNTOLD, ProgressState.FAILED)
+    unclear = [o for o, progress in zip(group, told, strict=True) if progress.state in unsure]
     dated = [
         o
         for o, progress in zip(group, told, strict=True)
@@ -236,7 +237,7 @@ def _answered(
             Progressed(progress.state.value), found, since_sent=since_sent, tries=operation.tries, patience=patience
         )
     error = operation.error
-    if progress.state is ProgressState.FAILED:
+    if following.status is OperationStatus.FAILED:
         detail = progress.detail or "the carrier reports that it failed"
         error = {"code": "CARRIER_REJECTED", "detail": detail, "carrier_code": progress.carrier_code}
     return Came(operation=operation, next=following, error=error, snapshot=word)
