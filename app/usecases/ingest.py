@@ -24,7 +24,7 @@ from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
 from app.usecases.report_batch import Batch, StaleCards
-from app.usecases.report_cards import CALENDAR_MASK, CardBook
+from app.usecases.report_cards import CALENDAR_MASK, CardBook, one_form
 from app.usecases.report_counting import Countable, count
 from app.usecases.reports import Reports, Submission, Tally
 
@@ -214,4 +214,4 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
 async def release_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
     """A mistaken card leaves with this transaction: what was reported for it waits for it to come back."""
     connection = await aside.driver(work)
-    await aside.release(connection, record.tenant, record.id, record.sim.iccid, ctx.now())
+    await aside.release(connection, record.tenant, record.id, one_form(record.sim.iccid), ctx.now())

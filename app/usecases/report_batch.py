@@ -15,8 +15,8 @@ from typing import cast
 from app.db import ingest as rows
 from app.db.outbox import put_events
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin, parse_iccid
-from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook
+from app.domain.identifiers import parse_iccid
+from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook, one_form
 from app.usecases.report_counting import Countable, count
 from app.usecases.report_days import MONTHLY, DayTable
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
@@ -163,7 +163,7 @@ class Batch:
             for index in mine:
                 card = known.get(found.names[index])
                 if card is None:
-                    found.names[index] = _one_form(found.names[index])
+                    found.names[index] = one_form(found.names[index])
                 else:
                     del found.names[index]
                     found.cards[index] = card
@@ -295,12 +295,6 @@ def _out_of_time(index: int, *, too_old: bool) -> Rejected:
     if too_old:
         return Rejected(index=index, code="AT_TOO_OLD", detail="at lies before the six cycles that are kept")
     return Rejected(index=index, code="AT_TOO_FAR_AHEAD", detail="at lies more than 10 minutes ahead")
-
-
-def _one_form(iccid: str) -> str:
-    """The shorter of the two forms of one name (DV-5)."""
-    twin = iccid_twin(iccid)
-    return iccid if twin is None else min(iccid, twin, key=len)
 
 
 NOTHING_USED = ((1 << 30, ""), (-1, ""))

@@ -103,3 +103,9 @@ class CardBook:
         """The carrier and zone of a remembered card."""
         carrier, zone = list(self._calendars)[card & CALENDAR_MASK]
         return carrier, ZoneInfo(zone)
+
+
+def one_form(iccid: str) -> str:
+    """The shorter of the two forms of one name (DV-5): by it reports of unknown cards are kept and compared."""
+    twin = iccid_twin(iccid)
+    return iccid if twin is None else min(iccid, twin, key=len)
