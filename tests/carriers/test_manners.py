@@ -191,7 +191,7 @@ async def test_no_more_than_the_set_number_are_in_flight() -> None:
             return httpx.Response(200, content=GOOD)
 
     it = stand("jasper", always(GOOD), in_flight=3)
-    it.client._pairs[0][1]._transport._http._transport = Slow()
+    it.client._pairs[0][1]._transport._wire = Slow()
     await asyncio.gather(*[it.client.snapshot([SIM]) for _ in range(40)])
     assert most == 3
 

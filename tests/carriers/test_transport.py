@@ -210,13 +210,13 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
 
     it = stand("jasper", always(b'{"status":"ACTIVATED"}'), in_flight=1)
     transport = it.client._pairs[0][1]._transport
-    living, transport._http._transport = transport._http._transport, Silent()
+    living, transport._wire = transport._wire, Silent()
     call = asyncio.ensure_future(it.client.snapshot([SIM]))
     await started.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    transport._http._transport = living
+    transport._wire = living
     assert len(await it.client.snapshot([SIM])) == 1
 
 

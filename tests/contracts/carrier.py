@@ -255,7 +255,7 @@ class CarrierContract:
         with pytest.raises(asyncio.CancelledError):
             await call
         assert len(await it.client.snapshot([sim])) == 1
-        pool: Any = it.client._pairs[0][1]._transport._http._transport
+        pool: Any = it.client._pairs[0][1]._transport._wire
         assert all(connection.is_idle() for connection in pool._pool.connections)
 
 
