@@ -73,59 +73,57 @@ async def pull_all(ctx: Context) -> dict[str, int]:
     }
 
 
-async def pull_account(ctx: Context, account: str) -> Pulled:
+async def pull_account(ctx: Context, account: str, *, page: int = PAGE) -> Pulled:
     """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more."""
     done, client = Pulled(), ctx.clients[account]
     try:
-        changed = await _changes(ctx, account, client)
+        run = _Run(ctx, account, client, await _changes(ctx, account, client), done)
         near = await _near(ctx, account)
         if near:
-            await _page(ctx, account, client, near, changed, done)
-        await _in_turn(ctx, account, client, {record.id for record in near}, changed, done)
+            await _page(run, near)
+        await _in_turn(run, {record.id for record in near}, page)
     except CarrierError as error:
         done.ended = False
         _log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
     return done
 
 
-async def _in_turn(
-    ctx: Context, account: str, client: CarrierClient, asked: set[int], changed: set[str] | None, done: Pulled
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One account's run; `changed`: the cards whose state is to be asked for, None for all."""
+
+    ctx: Context
+    account: str
+    client: CarrierClient
+    changed: set[str] | None
+    done: Pulled
+
+
+async def _in_turn(run: _Run, asked: set[int], size: int) -> None:
     """Everybody, beginning behind the card at which the last run stopped, around to it."""
+    ctx = run.ctx
     async with ctx.pool.acquire() as connection:
-        began = place = await rows.cursor(connection, account)
-    wrapped = began == 0
-    while True:
-        async with ctx.work() as work:
-            page = await work.sims.of_account(account, after=place, limit=PAGE)
-        last = not page if wrapped else False
-        if not page and not wrapped:
-            wrapped, place = True, 0
-            continue
-        if wrapped and began:
-            page = [record for record in page if record.id <= began]
-            last = not page
-        if last:
-            break
-        await _page(ctx, account, client, [record for record in page if record.id not in asked], changed, done)
-        place = page[-1].id
-        async with ctx.pool.acquire() as connection:
-            await rows.set_cursor(connection, account, place, ctx.now())
-        if len(page) < PAGE and wrapped:
-            break
+        began = await rows.cursor(connection, run.account)
+    for first, last in ((began, None), (0, began)) if began else ((0, None),):
+        place = first
+        while True:
+            async with ctx.work() as work:
+                found = await work.sims.of_account(run.account, after=place, limit=size)
+            page = [record for record in found if last is None or record.id <= last]
+            if page:
+                await _page(run, [record for record in page if record.id not in asked])
+                place = page[-1].id
+                async with ctx.pool.acquire() as connection:
+                    await rows.set_cursor(connection, run.account, place, ctx.now())
+            if len(page) < size:
+                break
     async with ctx.pool.acquire() as connection:
-        await rows.set_cursor(connection, account, 0, ctx.now())
+        await rows.set_cursor(connection, run.account, 0, ctx.now())
 
 
-async def _page(
-    ctx: Context,
-    account: str,
-    client: CarrierClient,
-    page: Sequence[SimRecord],
-    changed: set[str] | None,
-    done: Pulled,
-) -> None:
+async def _page(run: _Run, page: Sequence[SimRecord]) -> None:
     """Ask for one page: usage of the cards that may use, the closed cycle while it closes, the state of the changed."""
+    ctx, account, client, done = run.ctx, run.account, run.client, run.done
     using = [record for record in page if _may_have_used(record, ctx.now())]
     today = local(ctx.now(), ctx.zone(account)).date()
     if using:
@@ -138,7 +136,7 @@ async def _page(
         if closing and _closes_today(client.protocol, cycle, today):
             before = preceding(using[0].sim.carrier, cycle)
             done.figures += await _close(ctx, account, client, [_ref(record) for record in closing], before)
-    words = [record for record in page if changed is None or record.sim.iccid in changed]
+    words = [record for record in page if run.changed is None or record.sim.iccid in run.changed]
     if words:
         done.words += await take_words(ctx, await client.snapshot([_ref(record) for record in words]))
     done.asked += len(page)

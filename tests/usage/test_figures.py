@@ -99,11 +99,15 @@ async def test_a_later_day_stands_beside_an_earlier_cycle_figure(gateway: Gatewa
             report(card, _on(12), 3, number="after both"),
         ],
     )
-    await _correct(gateway, iccid=card, cycle="2026-12", bytes=1000, as_of=datetime(2026, 12, 11, tzinfo=HOME).isoformat())
+    await _correct(
+        gateway, iccid=card, cycle="2026-12", bytes=1000, as_of=datetime(2026, 12, 11, tzinfo=HOME).isoformat()
+    )
     await _correct(gateway, iccid=card, day="2026-12-11", bytes=400)
     used = (await usage(gateway.api, card))["used"]
 
-    await _correct(gateway, iccid=card, cycle="2026-12", bytes=1500, as_of=datetime(2026, 12, 13, tzinfo=HOME).isoformat())
+    await _correct(
+        gateway, iccid=card, cycle="2026-12", bytes=1500, as_of=datetime(2026, 12, 13, tzinfo=HOME).isoformat()
+    )
 
     assert used == 1000 + 400 + 3
     assert (await usage(gateway.api, card))["used"] == 1500

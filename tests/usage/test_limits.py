@@ -140,7 +140,9 @@ async def test_a_unicom_card_turns_over_on_the_27th(gateway: Gateway) -> None:
 
 async def test_a_stop_of_the_new_cycle_survives_the_turn(gateway: Gateway) -> None:
     [card] = await gateway.fleet({"terms": "gsl"})
-    await gateway.advance(seconds=(datetime.fromisoformat("2027-01-01T00:00:30+08:00") - gateway.ctx.now()).total_seconds())
+    await gateway.advance(
+        seconds=(datetime.fromisoformat("2027-01-01T00:00:30+08:00") - gateway.ctx.now()).total_seconds()
+    )
     at = datetime(2027, 1, 1, 0, 0, 10, tzinfo=HOME)
     await send(gateway.api, [report(card, at, 101 * MB, number="at once")])
     await gateway.settle()

@@ -176,9 +176,7 @@ async def test_a_report_raced_with_its_cards_import_is_never_lost(gateway: Gatew
     async def reported(n: int, card: str) -> None:
         await send(gateway.api, [report(card, at, 3, number=f"{card}-{n}")])
 
-    await asyncio.gather(
-        gateway.fleet(*rows), *(reported(n, row["iccid"]) for n in range(3) for row in rows)
-    )
+    await asyncio.gather(gateway.fleet(*rows), *(reported(n, row["iccid"]) for n in range(3) for row in rows))
 
     sums = [(await usage(gateway.api, row["iccid"]))["reported"] for row in rows]
     assert sums == [9] * 20
@@ -212,7 +210,9 @@ async def test_a_late_report_into_a_closed_cycle_is_an_adjustment(gateway: Gatew
         ("cmcc", "2026-11-30T16:00:00Z", "2026-12"),
     ],
 )
-async def test_cycles_turn_at_midnight_in_the_carriers_zone(gateway: Gateway, carrier: str, at: str, cycle: str) -> None:
+async def test_cycles_turn_at_midnight_in_the_carriers_zone(
+    gateway: Gateway, carrier: str, at: str, cycle: str
+) -> None:
     [card] = await gateway.fleet({"carrier": carrier})
     target = datetime.fromisoformat("2026-12-02T12:00:00+08:00")
     gateway.ctx.clock.adopt(gateway.ctx.clock.offset + (target - gateway.ctx.now()))
