@@ -75,8 +75,7 @@ class Sandbox:
 
     def _first_start(self) -> None:
         if self.options.fleet is not None:
-            text = self.options.fleet.read_text(encoding="utf-8-sig")
-            done = fleet.add_rows(self.world, text, seeded=True)
+            done = fleet.add_file(self.world, self.options.fleet)
             for row in done["rejected"]:
                 log.warning("sandbox fleet: line %s: %s", row["line"], row["detail"])
 

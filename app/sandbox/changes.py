@@ -141,6 +141,14 @@ def change_plan(card: Card, args: Args, at: int) -> bool:
     return True
 
 
+def join_pool(card: Card, args: Args, at: int) -> bool:
+    """Into a pool, or out of it."""
+    if card.pool == args["pool"]:
+        return False
+    card.pool = args["pool"]
+    return True
+
+
 def verify_real_name(card: Card, args: Args, at: int) -> bool:
     """A person has shown who they are; a stop for want of it goes (ST-10)."""
     if card.verified:
@@ -182,6 +190,7 @@ CHANGES: Mapping[str, Apply] = MappingProxyType(
         "order_addon": order_addon,
         "cancel_addon": cancel_addon,
         "change_plan": change_plan,
+        "join_pool": join_pool,
         "verify_real_name": verify_real_name,
         "clear_real_name": clear_real_name,
         "attributes": attributes,

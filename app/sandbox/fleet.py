@@ -7,11 +7,13 @@ the carrier, an ordinary stop at the owner's request.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from hashlib import blake2b
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -93,6 +95,19 @@ def add_rows(world: World, text: str, *, seeded: bool) -> dict[str, Any]:
         else:
             added += 1
     return {"rows": added + replaced + len(rejected), "added": added, "replaced": replaced, "rejected": rejected}
+
+
+def add_file(world: World, path: Path) -> dict[str, Any]:
+    """The cards of a file (UTF-8 or GB18030), with generated traffic. Raises OSError."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("gb18030", "replace")
+    try:
+        return add_rows(world, text, seeded=True)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"{path}: {error}") from error
 
 
 def place(world: World, card: Card) -> bool:

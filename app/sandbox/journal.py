@@ -6,6 +6,7 @@ leaves whole lines, at most the last one torn. The file is rewritten, compact, a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,12 +19,12 @@ Tables = dict[str, dict[str, Any]]
 _GROWN = 64 << 20
 
 
-class DataFolderInUse(Exception):
-    """Another sandbox keeps its state in this folder."""
+class DataFolderInUse(OSError):
+    """Another sandbox keeps its state in this folder; `strerror` says so."""
 
 
-class UnreadableJournal(Exception):
-    """The state file is not one of ours."""
+class UnreadableJournal(OSError):
+    """The state file is not one of ours; `strerror` says where."""
 
 
 class Journal(Protocol):
@@ -70,7 +71,7 @@ class FileJournal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise DataFolderInUse(f"another sandbox uses {folder}") from error
+            raise DataFolderInUse(errno.EBUSY, f"another sandbox uses {folder}") from error
         self._file: int | None = None
         self._size = 0
 
@@ -84,7 +85,7 @@ class FileJournal:
             try:
                 entries = json.loads(line)
             except ValueError as error:
-                raise UnreadableJournal(f"{self._path} line {number} cannot be read") from error
+                raise UnreadableJournal(errno.EIO, f"{self._path} line {number} cannot be read") from error
             for table, key, value in entries:
                 _put(tables.setdefault(table, {}), key, value)
         return tables

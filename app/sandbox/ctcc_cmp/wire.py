@@ -14,6 +14,7 @@ from app.sandbox.card import Card
 from app.sandbox.http import Answer, Request, text_answer
 from app.sandbox.limits import Throttle
 from app.sandbox.telecom import changes as c
+from app.sandbox.telecom import pools as p
 from app.sandbox.telecom import reads as q
 from app.sandbox.telecom import replies as r
 from app.sandbox.telecom.core import Asked, push_xml
@@ -66,15 +67,27 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "orderFlow": Method(c.order, "order_addon", ("flowValue",)),
         "unsubScribe": Method(c.cancel_order, "other", ("flowValue",)),
         "queryBalance": Method(q.balance),
-        "getPoolList": Method(q.pools, card=False),
-        "getPoolMemberList": Method(q.pool_members, "other", ("poolNbr", "currentPage"), card=False),
-        "poolQry": Method(q.pool_usage, "usage", ("poolNbr",), card=False),
-        "poolMemQry": Method(q.pool_member_usage, "usage", ("poolNbr", "member_accNbr", "monthSelect")),
-        "forwardFlowPoolMember": Method(q.pool_members, "other", ("pageIndex",), card=False),
-        "forwardPoolQueryIot": Method(q.pool_usage, "usage", ("billingCycleID",), card=False),
+        "queryOwe": Method(q.owe),
+        "queryIMSI": Method(q.telephone_plus, "status", ("imei",)),
+        "queryPakagePlus": Method(q.packages, "usage"),
+        "pay2": Method(c.pay, card=False),
+        "flowPoolPay": Method(c.pay, card=False),
+        "getPoolMember": Method(p.pool_members, "other", ("poolNbr", "member_accNbr"), card=False),
+        "poolMemAdd": Method(c.pool_member, "join_pool", ("poolNbr",)),
+        "poolMemDelete": Method(c.pool_member, "other", ("poolNbr",)),
+        "modifyPoolMember": Method(c.pool_member, "other", ("poolNbr",)),
+        "getForwardGroupNumbers": Method(p.pool_groups, card=False),
+        "getPoolList": Method(p.pools, card=False),
+        "getPoolMemberList": Method(p.pool_members, "other", ("poolNbr", "currentPage"), card=False),
+        "poolQry": Method(p.pool_usage, "usage", ("poolNbr",), card=False),
+        "poolMemQry": Method(p.pool_member_usage, "usage", ("poolNbr", "member_accNbr", "monthSelect")),
+        "forwardFlowPoolMember": Method(p.pool_members, "other", ("pageIndex",), card=False),
+        "forwardPoolQueryIot": Method(p.pool_usage, "usage", ("billingCycleID",), card=False),
     }
 )
 """B1.5. The address a method is served under is not checked: sources differ."""
+_MEMBERS = frozenset({"poolMemQry", "poolMemAdd", "poolMemDelete", "modifyPoolMember"})
+"""Methods whose card is `member_accNbr`."""
 _LIMITED = frozenset({"queryTraffic", "queryPakage"})
 _CHANGES = frozenset(
     {
@@ -190,7 +203,7 @@ class CtccCmp:
 
 def _card_id(params: dict[str, Any], method: str) -> tuple[str, str]:
     """The card's number as it was sent, and by which name."""
-    if method == "poolMemQry":
+    if method in _MEMBERS:
         return str(params.get("member_accNbr") or ""), "msisdn"
     for sent, name in (("access_number", "msisdn"), ("iccid", "iccid"), ("imsi", "imsi")):
         value = str(params.get(sent) or "")

@@ -158,7 +158,7 @@ def status_changes(asked: Asked) -> Answer:
     """`cradStatus` (sic): the cards whose status changed, the newest first."""
     changed = sorted((card for card in _mine(asked) if card.history), key=lambda card: -card.modified)
     page, size = asked.text("page") or "1", asked.text("size") or "50"
-    if not page.isdigit() or not size.isdigit():
+    if not page.isdecimal() or not size.isdecimal():
         raise r.Refusal(r.MISSING)
     first = max(0, int(page) - 1) * int(size)
     form = "%Y-%m-%d %H:%M:%S"

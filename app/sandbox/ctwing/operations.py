@@ -8,6 +8,7 @@ from types import MappingProxyType
 from app.sandbox.ctwing import batches as b
 from app.sandbox.ctwing.batches import Op
 from app.sandbox.telecom import changes as c
+from app.sandbox.telecom import pools as p
 from app.sandbox.telecom import reads as q
 
 _INSTANCE = "/openapi/v1/prodinst"
@@ -39,7 +40,7 @@ OPERATIONS: Mapping[str, Op] = MappingProxyType(
         f"{_APN}/apn": Op(b.apns, shape="code"),
         f"{_APN}/apnNetStatusAction": Op(b.apn_switch, shape="code"),
         f"{_APN}/apnMoudleSpeedLimitAction": Op(b.apn_speed, shape="code"),
-        "/openapi/v1/flowpool/forwardFlowPoolMember": Op(q.pool_members, card=False),
+        "/openapi/v1/flowpool/forwardFlowPoolMember": Op(p.pool_members, card=False),
         "/api/v1/openRisk/diagnosis": Op(b.diagnosis, shape="code"),
         "/openapi/v1/map/qryLocationService": Op(b.location, shape="code"),
         "/openapi/v1/map/qryPositionTrack": Op(b.location, shape="code"),

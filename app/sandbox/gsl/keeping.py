@@ -6,7 +6,7 @@ from typing import Any
 
 from app.sandbox.gsl import tables as t
 from app.sandbox.gsl.reads import page
-from app.sandbox.gsl.wire import Gsl, Refusal, body_of, when
+from app.sandbox.gsl.wire import Gsl, Refusal, body_of, listed, when
 from app.sandbox.wire import Call, find_card
 
 
@@ -54,7 +54,7 @@ def set_tags(wire: Gsl, call: Call) -> bool:
     """POST /v1/sim-tags/batch-set."""
     body = body_of(call)
     known = _kept(wire, "tags")
-    names = [known[str(number)]["tag_name"] for number in body.get("tag_ids") or [] if str(number) in known]
+    names = [known[str(number)]["tag_name"] for number in listed(body, "tag_ids") if str(number) in known]
     for card in wire.cards(body, 500):
         wire.world.asked(card)
         wire.world.request(card, wire.name, "attributes", "other", {"set": {"tag_names": ",".join(names)}}, delay_s=0)
@@ -102,8 +102,10 @@ def disable_attribute(wire: Gsl, call: Call) -> bool:
 
 def set_attributes(wire: Gsl, call: Call) -> bool:
     """POST /v1/sim-cards/attributes/batch-set."""
-    for values in body_of(call).get("attributes") or []:
-        name = str(values.get("iccid") or wire.world.store.by_sid.get(values.get("sim_card_id"), "?"))
+    for values in listed(body_of(call), "attributes"):
+        if not isinstance(values, dict):
+            raise Refusal(t.PARAMETERS)
+        name = str(values.get("iccid") or wire.world.store.by_sid.get(values.get("sim_card_id", -1), "?"))
         card = find_card(wire.world, wire.name, name)
         if card is None:
             raise Refusal(t.NO_ICCID)
@@ -118,7 +120,7 @@ def send_sms(wire: Gsl, call: Call) -> bool:
     body = body_of(call)
     if not body.get("sms_content"):
         raise Refusal(t.PARAMETERS)
-    for iccid in body.get("cids") or []:
+    for iccid in listed(body, "cids"):
         card = find_card(wire.world, wire.name, str(iccid))
         if card is None:
             raise Refusal(t.NO_ICCID)

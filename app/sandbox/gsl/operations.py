@@ -6,6 +6,7 @@ import re
 
 from app.sandbox.gsl import changes as c
 from app.sandbox.gsl import keeping as k
+from app.sandbox.gsl import pools as p
 from app.sandbox.gsl import reads as r
 from app.sandbox.gsl import usage as u
 from app.sandbox.gsl.wire import Op
@@ -35,12 +36,12 @@ OPERATIONS: tuple[Op, ...] = (
     Op("POST", _path(_CARD + "/network-switch-policy/set"), c.switch_policy),
     Op("GET", _path("/work-orders"), r.work_orders, "status"),
     Op("GET", _path("/work-orders/{work_order_id}/details"), r.work_order_details, "status"),
-    Op("GET", _path("/sim-price-plans"), r.card_plans),
-    Op("GET", _path("/price-plans"), r.price_plans),
-    Op("GET", _path("/sim-pools"), r.forward_pools, "usage"),
-    Op("GET", _path("/sim-pools/{pool_id}/members"), r.pool_members, "usage"),
-    Op("GET", _path("/back-pools"), r.backward_pools, "usage"),
-    Op("GET", _path("/back-pools/{pool_id}/members"), r.pool_members, "usage"),
+    Op("GET", _path("/sim-price-plans"), p.card_plans),
+    Op("GET", _path("/price-plans"), p.price_plans),
+    Op("GET", _path("/sim-pools"), p.forward_pools, "usage"),
+    Op("GET", _path("/sim-pools/{pool_id}/members"), p.pool_members, "usage"),
+    Op("GET", _path("/back-pools"), p.backward_pools, "usage"),
+    Op("GET", _path("/back-pools/{pool_id}/members"), p.pool_members, "usage"),
     Op("POST", _path("/sms-send-infos"), k.send_sms),
     Op("GET", _path("/sms-send-infos/details"), k.sms_details),
     Op("POST", _path("/tags"), k.create_tag),

@@ -5,29 +5,28 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from app.sandbox.card import Card, allowance_of
+from app.sandbox.card import Card
 from app.sandbox.gsl import tables as t
 from app.sandbox.gsl.changes import rebinds_left
 from app.sandbox.gsl.usage import total, used
 from app.sandbox.gsl.wire import Gsl, Refusal, mb, when
-from app.sandbox.time import cycle_named
 from app.sandbox.wire import Call
 
-_CARRIERS = {"cmcc": 1, "ctcc": 2, "cucc": 3, "overseas": 201}
-_PHYSICAL = 3
+PHYSICAL = 3
 
 
 def page(call: Call, key: str, entries: list[Any]) -> dict[str, Any]:
     """`offset` is a page number; `limit` 10 to 500 (fewer are taken too)."""
     limit, offset = call.text("limit") or "10", call.text("offset") or "1"
-    if not limit.isdigit() or not 1 <= int(limit) <= 500 or not offset.isdigit() or int(offset) < 1:
+    if not limit.isdecimal() or not 1 <= int(limit) <= 500 or not offset.isdecimal() or int(offset) < 1:
         raise Refusal(t.PARAMETERS)
     first = (int(offset) - 1) * int(limit)
     entries_shown = entries[first : first + int(limit)]
     return {"limit": int(limit), "offset": int(offset), "count": len(entries), key: entries_shown}
 
 
-def _mine(wire: Gsl) -> list[Card]:
+def mine(wire: Gsl) -> list[Card]:
+    """The cards that GSL sold."""
     return [card for card in wire.world.store.cards.values() if card.gsl]
 
 
@@ -51,9 +50,9 @@ def view(wire: Gsl, card: Card) -> dict[str, Any]:
         "iccid": card.iccid,
         "network_type": "1",
         **dict.fromkeys(("dbm", "signal_level")),
-        "sim_type": _PHYSICAL,
+        "sim_type": PHYSICAL,
         "tag_names": card.extra.get("tag_names"),
-        "order_id": int(card.order) if card.order and card.order.isdigit() else None,
+        "order_id": int(card.order) if card.order and card.order.isdecimal() else None,
         "expire_time": when(expires),
         "price_plan_name": card.plan,
         "sim_price_plan_id": card.sid,
@@ -82,7 +81,7 @@ def cards(wire: Gsl, call: Call) -> dict[str, Any]:
     kind, key = call.text("main_search_type"), call.text("main_search_key")
     found = [
         entry
-        for entry in _mine(wire)
+        for entry in mine(wire)
         if _found_by(entry, kind, key)
         and call.text("sim_status") in ("", str(t.SIM_STATUS[wire.world.shown(entry, wire.name)]))
         and call.text("real_named").lower() in ("", str(entry.verified).lower())
@@ -125,7 +124,7 @@ def work_orders(wire: Gsl, call: Call) -> dict[str, Any]:
         listed.append(
             {
                 "id": order["wo"],
-                "sim_type": _PHYSICAL,
+                "sim_type": PHYSICAL,
                 "work_order_type": order["type"],
                 "req_detail": None,
                 "total_count": 1,
@@ -153,7 +152,7 @@ def work_order_details(wire: Gsl, call: Call) -> dict[str, Any]:
     done = order["done"] is not None
     detail = {
         "id": order["wo"] * 10 + 1,
-        "sim_type": _PHYSICAL,
+        "sim_type": PHYSICAL,
         "status": 2 if not done else 1 if order["ok"] else 3,
         "cid": order["iccid"],
         "sim_card_id": order["sid"],
@@ -164,137 +163,11 @@ def work_order_details(wire: Gsl, call: Call) -> dict[str, Any]:
     return page(call, "work_order_details", [detail] if key in ("", order["iccid"]) else [])
 
 
-def card_plans(wire: Gsl, call: Call) -> list[dict[str, Any]]:
-    """GET /v1/sim-price-plans: a bare array."""
-    entry = wire.card(call)
-    return [
-        {
-            "id": entry.sid,
-            "account_id": "sandbox",
-            "sim_card_id": entry.sid,
-            "status": 2 if entry.shown() == "active" else 1 if entry.activated_at is None else 5,
-            "price_plan_id": entry.plan or "plan",
-            "cid": entry.iccid,
-            "order_id": entry.order,
-            "create_time": when(entry.opened_at),
-            "active_time": when(entry.activated_at),
-            "stop_time": None,
-            "flow_total": mb(total(wire, entry)),
-            "flow_used": mb(used(wire, entry)),
-            "flow_left": mb(total(wire, entry) - used(wire, entry)),
-            "using": "1",
-            "price_plan_name": entry.plan,
-            "description": None,
-            "package_type": 0,
-            "effect_type": 1,
-            "silent_period_day": 6,
-            "silent_period_unit": 20,
-            "auto_renew": 0,
-            "location_desc": "CN",
-        }
-    ]
-
-
-def price_plans(wire: Gsl, call: Call) -> dict[str, Any]:
-    """GET /v1/price-plans: the plans that the cards have."""
-    plans = {entry.plan: entry.carrier for entry in _mine(wire) if entry.plan}
-    listed = [
-        {
-            "price_plan_id": name,
-            "price_plan_name": name,
-            "description": None,
-            "flow_total": (allowance_of(name) or 0) >> 20,
-            "package_type": 1,
-            "period": 12,
-            "period_type": 20,
-            "effect_type": 1,
-            "silent_period_day": 6,
-            "silent_period_unit": 20,
-            "auto_renew": False,
-            "location_desc": "CN",
-            "location_type": 1,
-            "sim_type": _PHYSICAL,
-            "carrier_type": _CARRIERS[carrier],
-            "price": 0,
-        }
-        for name, carrier in sorted(plans.items())
-    ]
-    return page(call, "price_plans", listed)
-
-
 def pool_id(name: str) -> int:
     """A number for a pool's name, the same each time."""
-    return int(name) if name.isdigit() else 100_000 + sum(ord(char) * 31**at for at, char in enumerate(name)) % 900_000
-
-
-def _pools(wire: Gsl, call: Call) -> dict[str, list[Card]]:
-    pools: dict[str, list[Card]] = {}
-    for entry in _mine(wire):
-        if entry.pool and call.text("pool_name") in ("", entry.pool):
-            pools.setdefault(entry.pool, []).append(entry)
-    return pools
-
-
-def _pool(wire: Gsl, name: str, members: list[Card]) -> dict[str, Any]:
-    cycle = wire.world.cycle(members[0], wire.world.now())
-    zone = wire.world.zone(members[0])
-    active = [entry for entry in members if entry.shown() in ("active", "suspended")]
-    flow = sum(used(wire, entry) for entry in members)
-    whole = sum(allowance_of(entry.plan) or 0 for entry in active)
-    return {
-        "id": pool_id(name),
-        "pool_name": name,
-        "price_plan_name": members[0].plan,
-        "price_plan_id": members[0].plan,
-        "effective_time": when(zone.start(cycle.first)),
-        "expired_time": when(zone.start(cycle.end)),
-        "billing_cycle": cycle.id,
-        "flow_total": mb(whole),
-        "flow_used": mb(flow),
-        "flow_left": mb(whole - flow),
-        "quantity": len(members),
-        "modify_time": when(wire.world.now()),
-        "order_id": None,
-        "activated_sim_quantity": len(active),
-        "inactive_sim_quantity": sum(entry.activated_at is None for entry in members),
-        "disassembled_sim_quantity": sum(entry.state == "cancelled" for entry in members),
-        "order_ids": None,
-    }
-
-
-def forward_pools(wire: Gsl, call: Call) -> dict[str, Any]:
-    """GET /v1/sim-pools."""
-    return page(call, "pools", [_pool(wire, *item) | {"status": 1} for item in sorted(_pools(wire, call).items())])
-
-
-def backward_pools(wire: Gsl, call: Call) -> dict[str, Any]:
-    """GET /v1/back-pools: no total. The sandbox keeps the same pools under both."""
-    listed = []
-    for item in sorted(_pools(wire, call).items()):
-        pool = _pool(wire, *item)
-        del pool["flow_total"], pool["flow_left"]
-        listed.append(pool | {"pool_status": 2, "status_time": pool["effective_time"]})
-    return page(call, "pools", listed)
-
-
-def pool_members(wire: Gsl, call: Call) -> dict[str, Any]:
-    """GET …/members of a pool in a cycle."""
-    cycle_name = call.text("billing_cycle")
-    if len(cycle_name.replace("-", "")) != 6 or not cycle_name.replace("-", "").isdigit():
-        raise Refusal(t.PARAMETERS)
-    listed = []
-    for name, members in _pools(wire, call).items():
-        if call.text("pool_id") != str(pool_id(name)):
-            continue
-        for entry in members:
-            if call.text("cid") not in ("", entry.iccid):
-                continue
-            cycle = cycle_named(entry.carrier, int(cycle_name[:4]), int(cycle_name[-2:]))
-            flow = mb(used(wire, entry, cycle))
-            status = t.SIM_STATUS[entry.shown()]
-            values = {"id": entry.sid, "cid": entry.iccid, "sim_price_plan_id": entry.sid}
-            listed.append({**values, "flow_used": flow, "sim_status": status})
-    return page(call, "pool_members", listed)
+    return (
+        int(name) if name.isdecimal() else 100_000 + sum(ord(char) * 31**at for at, char in enumerate(name)) % 900_000
+    )
 
 
 def multiply(wire: Gsl, call: Call) -> dict[str, Any]:

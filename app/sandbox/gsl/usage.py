@@ -32,7 +32,7 @@ def month_usages(wire: Gsl, call: Call) -> dict[str, Any]:
     cards, cycles = wire.cards(body, 500), body.get("billing_cycles")
     if not isinstance(cycles, list) or not 1 <= len(cycles) <= 6:
         raise Refusal(t.PARAMETERS)
-    if not all(re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", str(name)) for name in cycles):
+    if not all(re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", str(name)) for name in cycles):
         raise Refusal(t.PARAMETERS)
     usages = []
     for card in cards:

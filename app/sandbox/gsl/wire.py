@@ -96,7 +96,7 @@ class Gsl:
         """The card of a path: by its id, or with id 0 by ICCID in query or body. Raises Refusal."""
         number = call.text("sim_card_id")
         if number != "0":
-            iccid = self.world.store.by_sid.get(int(number)) if number.isdigit() else None
+            iccid = self.world.store.by_sid.get(int(number)) if number.isdecimal() else None
         else:
             body = body_of(call, strict=False)
             iccid = str(call.request.query.get("iccid") or body.get("iccid") or body.get("cid") or "")
@@ -108,8 +108,8 @@ class Gsl:
 
     def cards(self, body: dict[str, Any], most: int) -> list[Card]:
         """The cards of a batch: ids or ICCIDs, not both. Raises Refusal."""
-        ids, iccids = body.get("sim_card_ids") or [], body.get("iccids") or []
-        if bool(ids) == bool(iccids) or not isinstance(ids, list) or not isinstance(iccids, list):
+        ids, iccids = listed(body, "sim_card_ids"), listed(body, "iccids")
+        if bool(ids) == bool(iccids) or not all(isinstance(number, int) for number in ids):
             raise Refusal(t.PARAMETERS)
         if len(ids) + len(iccids) > most:
             raise Refusal(t.TOO_MANY_CARDS)
@@ -157,6 +157,14 @@ def body_of(call: Call, *, strict: bool = True) -> dict[str, Any]:
     if strict:
         raise Refusal(t.PARAMETERS)
     return {}
+
+
+def listed(body: dict[str, Any], name: str) -> list[Any]:
+    """A list of a body; empty where it is absent. Raises Refusal where it is something else."""
+    values = body.get(name) or []
+    if not isinstance(values, list):
+        raise Refusal(t.PARAMETERS)
+    return values
 
 
 def when(instant: int | None) -> str | None:

@@ -163,7 +163,7 @@ def send_sms(wire: Jasper, call: Call) -> dict[str, Any]:
         raise Refusal(t.REQUIRED)
     if body.get("messageEncoding", "LITERAL") not in ("LITERAL", "BASE64"):
         raise Refusal(t.BAD_ENCODING)
-    if coding is not None and (not str(coding).isdigit() or int(coding) not in _LONGEST):
+    if coding is not None and (not str(coding).isdecimal() or int(coding) not in _LONGEST):
         raise Refusal(t.BAD_CODING)
     if len(text) > (320 if coding is None else _LONGEST[int(coding)]):
         raise Refusal(t.TOO_LONG)

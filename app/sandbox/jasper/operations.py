@@ -6,6 +6,7 @@ import re
 
 from app.sandbox.jasper import edits as e
 from app.sandbox.jasper import reads as r
+from app.sandbox.jasper import usage as u
 from app.sandbox.jasper.wire import Op
 
 
@@ -16,16 +17,16 @@ def _path(template: str) -> re.Pattern[str]:
 OPERATIONS: tuple[Op, ...] = (
     Op("GET", _path("/devices/{iccid}"), r.details, "status"),
     Op("PUT", _path("/devices/{iccid}"), e.edit, "edit"),
-    Op("GET", _path("/devices/{iccid}/ctdUsages"), r.cycle_to_date, "usage"),
+    Op("GET", _path("/devices/{iccid}/ctdUsages"), u.cycle_to_date, "usage"),
     Op("GET", _path("/devices"), r.search, "status"),
-    Op("GET", _path("/devices/{iccid}/usageInZone"), r.in_zone, "usage"),
+    Op("GET", _path("/devices/{iccid}/usageInZone"), u.in_zone, "usage"),
     Op("GET", _path("/devices/{iccid}/sessionInfo"), r.session, "status"),
     Op("GET", _path("/devices/{iccid}/auditTrails"), r.audit, "status"),
     Op("GET", _path("/devices/{iccid}/locationHistory"), r.locations, "other"),
     Op("POST", _path("/devices/{iccid}/smsMessages"), e.send_sms, "other"),
     Op("GET", _path("/smsMessages"), r.sms_list, "other"),
     Op("GET", _path("/smsMessages/{sms}"), r.sms_detail, "other"),
-    Op("GET", _path("/usages"), r.plan_usage, "usage"),
+    Op("GET", _path("/usages"), u.plan_usage, "usage"),
     Op("PUT", _path("/eventplan/{iccid}"), e.assign_event, "order_addon"),
     Op("GET", _path("/eventplan/{iccid}"), r.events, "other"),
     Op("PUT", _path("/editeventplan/{iccid}"), e.cancel_event, "other"),

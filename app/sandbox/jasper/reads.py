@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from app.sandbox.card import Card, allowance_of
+from app.sandbox.card import Card
 from app.sandbox.jasper import tables as t
 from app.sandbox.jasper.wire import Jasper, Refusal, status_of
-from app.sandbox.time import DAY, HOUR, UTC_ZONE, Cycle, cycle_of, iso, to_ms
+from app.sandbox.time import DAY, HOUR, UTC_ZONE, iso, to_ms
 from app.sandbox.wire import Call
 
 _ACCOUNT = "100020620"
@@ -22,31 +21,34 @@ def stamp(instant: int | None) -> str | None:
     return f"{UTC_ZONE.text(instant, '%Y-%m-%d %H:%M:%S')}.{instant % 1000:03d}+0000"
 
 
-def _card(call: Call) -> Card:
+def card_of(call: Call) -> Card:
+    """The card of the path. Raises Refusal."""
     if call.card is None:
         raise Refusal(t.UNKNOWN_ICCID)
     return call.card
 
 
-def _status(wire: Jasper, card: Card) -> str:
+def status_shown(wire: Jasper, card: Card) -> str:
+    """The SIM status as it shows."""
     return status_of(card, wire.world.shown(card, wire.name))
 
 
-def _plan(card: Card) -> str:
+def plan_of(card: Card) -> str:
+    """The rate plan's name."""
     return card.plan or "DEFAULT_PLAN"
 
 
 def details(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET /devices/{iccid}."""
-    card = _card(call)
+    card = card_of(call)
     extra = card.extra
     values: dict[str, Any] = {
         "iccid": card.iccid,
         "imsi": card.imsi,
         "msisdn": card.msisdn,
         "imei": card.imei,
-        "status": _status(wire, card),
-        "ratePlan": _plan(card),
+        "status": status_shown(wire, card),
+        "ratePlan": plan_of(card),
         "communicationPlan": extra.get("communicationPlan", "CP_Basic_ON"),
         "customer": extra.get("customer"),
         "endConsumerId": None,
@@ -76,23 +78,28 @@ def search(wire: Jasper, call: Call) -> dict[str, Any]:
     status = call.text("status")
     if status and status not in t.TARGETS:
         raise Refusal(t.BAD_STATUS)
-    size, page = _paging(call)
+    size, page = paging(call)
     found = [
         card
         for card in wire.world.store.cards.values()
         if card.modified >= first
         and card.carrier in ("cucc", "overseas")
         and (last is None or card.modified <= last)
-        and (not status or _status(wire, card) == status)
+        and (not status or status_shown(wire, card) == status)
         and _custom_fits(call, card)
     ]
     found.sort(key=lambda card: (card.modified, card.sid))
-    return _page("devices", [_brief(wire, card) for card in found], size, page)
+    return paged("devices", [_brief(wire, card) for card in found], size, page)
 
 
 def _brief(wire: Jasper, card: Card) -> dict[str, Any]:
     plan = card.extra.get("communicationPlan", "CP_Basic_ON")
-    return {"iccid": card.iccid, "status": _status(wire, card), "ratePlan": _plan(card), "communicationPlan": plan}
+    return {
+        "iccid": card.iccid,
+        "status": status_shown(wire, card),
+        "ratePlan": plan_of(card),
+        "communicationPlan": plan,
+    }
 
 
 def _custom_fits(call: Call, card: Card) -> bool:
@@ -110,93 +117,26 @@ def _instant(text: str) -> int:
     return to_ms(instant)
 
 
-def _paging(call: Call) -> tuple[int, int]:
+def paging(call: Call) -> tuple[int, int]:
+    """Page size and number. Raises Refusal."""
     size, page = call.text("pageSize") or "50", call.text("pageNumber") or "1"
-    if not size.isdigit() or not 1 <= int(size) <= 50:
+    if not size.isdecimal() or not 1 <= int(size) <= 50:
         raise Refusal(t.BAD_SIZE)
-    if not page.isdigit() or int(page) < 1:
+    if not page.isdecimal() or int(page) < 1:
         raise Refusal(t.BAD_PAGE)
     return int(size), int(page)
 
 
-def _page(key: str, entries: list[Any], size: int, page: int, **more: Any) -> dict[str, Any]:
+def paged(key: str, entries: list[Any], size: int, page: int, **more: Any) -> dict[str, Any]:
+    """One page, and whether it is the last."""
     first = (page - 1) * size
     last = first + size >= len(entries)
     return {**more, "pageNumber": page, key: entries[first : first + size], "lastPage": last}
 
 
-def cycle_to_date(wire: Jasper, call: Call) -> dict[str, Any]:
-    """GET …/ctdUsages: bytes, messages, seconds."""
-    card, world = _card(call), wire.world
-    cycle = world.cycle(card, world.now())
-    used = world.usage(card, cycle, world.usage_until(card, wire.name))
-    limit = (allowance_of(card.plan) or 0) + card.addons.get(cycle.id, 0)
-    over = "over_quota" in card.holds or (card.auto_stop and limit and used >= limit)
-    return {
-        "iccid": card.iccid,
-        "imsi": card.imsi,
-        "msisdn": card.msisdn,
-        "imei": card.imei,
-        "status": _status(wire, card),
-        "ratePlan": _plan(card),
-        "communicationPlan": card.extra.get("communicationPlan", "CP_Basic_ON"),
-        "ctdDataUsage": used,
-        "ctdSMSUsage": 0,
-        "ctdVoiceUsage": 0,
-        "ctdSessionCount": 1 if used else 0,
-        "overageLimitReached": bool(over),
-        "overageLimitOverride": card.extra.get("overageLimitOverride", "DEFAULT"),
-    }
-
-
-def in_zone(wire: Jasper, call: Call) -> dict[str, Any]:
-    """GET …/usageInZone: this cycle or one of the two before."""
-    card, world = _card(call), wire.world
-    zone = world.zone(card)
-    cycle = _zone_cycle(wire, card, call.text("cycleStartDate"))
-    used = world.usage(card, cycle, world.usage_until(card, wire.name))
-    entry = {
-        "ratePlan": _plan(card),
-        "ratePlanVersion": "1",
-        "zone": f"{_plan(card)}_zone1",
-        "dataUsage": used,
-        "dataUsageUnit": "bytes",
-        **dict.fromkeys(("voiceMTUsage", "voiceMTUsageUnit", "voiceMOUsage", "voiceMOUsageUnit")),
-        "smsmtusage": None,
-        "smsmousage": None,
-    }
-    return {
-        "iccid": card.iccid,
-        "timeStamp": iso(world.now()),
-        "cycleStartDate": iso(zone.start(cycle.first)),
-        "cycleEndDate": iso(zone.start(cycle.end) - 1000),
-        "deviceCycleUsageInZones": {f"{_plan(card)}, 1": [entry]},
-    }
-
-
-def _zone_cycle(wire: Jasper, card: Card, text: str) -> Cycle:
-    """The cycle that starts on a day (or in which it lies). Raises Refusal."""
-    current = wire.world.cycle(card, wire.world.now())
-    if not text:
-        return current
-    day = re.match(r"(\d{4})-(\d\d)-(\d\d)", text)
-    try:
-        ordinal = date(int(day[1]), int(day[2]), int(day[3])).toordinal() if day else None
-    except ValueError as error:
-        raise Refusal(t.BAD_DATE) from error
-    if ordinal is None:
-        raise Refusal(t.BAD_DATE)
-    before = cycle_of(card.carrier, current.first - 1)
-    kept = (current, before, cycle_of(card.carrier, before.first - 1))
-    for cycle in kept:
-        if cycle.first <= ordinal < cycle.end:
-            return cycle
-    raise Refusal(t.BAD_CYCLE)
-
-
 def session(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET …/sessionInfo: started and not ended = online; both null where there never was one."""
-    card, now = _card(call), wire.world.now()
+    card, now = card_of(call), wire.world.now()
     online = bool(card.imei) and card.data_on()
     ever = card.activated_at is not None and bool(card.imei)
     started = card.extra.get("session_from") or max(card.activated_at or 0, now - 6 * HOUR)
@@ -210,9 +150,9 @@ def session(wire: Jasper, call: Call) -> dict[str, Any]:
 
 def audit(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET …/auditTrails, newest first."""
-    card, now = _card(call), wire.world.now()
+    card, now = card_of(call), wire.world.now()
     days = call.text("daysOfHistory") or "30"
-    if not days.isdigit() or int(days) > 365:
+    if not days.isdecimal() or int(days) > 365:
         raise Refusal(t.TOO_OLD)
     records = [
         {
@@ -228,13 +168,13 @@ def audit(wire: Jasper, call: Call) -> dict[str, Any]:
         for at, field, prior, value, effective in reversed(card.extra.get("audit", []))
         if at >= now - int(days) * DAY
     ]
-    size, page = _paging(call)
-    return _page("deviceAuditTrails", records, size, page, iccid=card.iccid, timestamp=iso(now))
+    size, page = paging(call)
+    return paged("deviceAuditTrails", records, size, page, iccid=card.iccid, timestamp=iso(now))
 
 
 def locations(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET …/locationHistory: the one place the card is in."""
-    card, now = _card(call), wire.world.now()
+    card, now = card_of(call), wire.world.now()
     entry = {
         "iccid": card.iccid,
         "dateReceived": stamp(now),
@@ -249,8 +189,8 @@ def locations(wire: Jasper, call: Call) -> dict[str, Any]:
         "state": card.place or "",
         "country": "CN",
     }
-    size, page = _paging(call)
-    return _page("simlocations", [entry], size, page)
+    size, page = paging(call)
+    return paged("simlocations", [entry], size, page)
 
 
 def sms_list(wire: Jasper, call: Call) -> dict[str, Any]:
@@ -264,8 +204,8 @@ def sms_list(wire: Jasper, call: Call) -> dict[str, Any]:
         for order in wire.world.store.orders.values()
         if "sms" in order and order["at"] >= first and wanted in ("", order["iccid"])
     ]
-    size, page = _paging(call)
-    return _page("smsMsgIds", found, size, page)
+    size, page = paging(call)
+    return paged("smsMsgIds", found, size, page)
 
 
 def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
@@ -289,32 +229,18 @@ def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
     }
 
 
-def plan_usage(wire: Jasper, call: Call) -> dict[str, Any]:
-    """GET /usages: bytes by rate plan; the real answer's shape is unknown."""
-    name, world = call.text("ratePlanName"), wire.world
-    if not name:
-        raise Refusal(t.REQUIRED)
-    now, total = world.now(), 0
-    for card in world.store.cards.values():
-        if card.carrier in ("cucc", "overseas") and _plan(card) == name:
-            total += world.usage(card, world.cycle(card, now), now)
-    size, page = _paging(call)
-    entry = {"ratePlanName": name, "ratePlanVersion": "1", "zoneName": f"{name}_zone1", "dataUsage": total}
-    return _page("usages", [{**entry, "dataUsageUnit": "bytes"}], size, page)
-
-
 def events(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET /eventplan/{iccid}; the real answer's shape is unknown."""
-    card = _card(call)
+    card = card_of(call)
     listed = [{"eventName": name, "effectiveDate": stamp(at)} for name, at in card.extra.get("products", [])]
     return {"iccid": card.iccid, "eventPlans": listed}
 
 
 def rate_plans(wire: Jasper, call: Call) -> dict[str, Any]:
     """GET /rateplans."""
-    names = sorted({_plan(card) for card in wire.world.store.cards.values() if card.carrier in ("cucc", "overseas")})
-    size, page = _paging(call)
-    return _page("ratePlans", [{"name": name, "version": "1"} for name in names], size, page)
+    names = sorted({plan_of(card) for card in wire.world.store.cards.values() if card.carrier in ("cucc", "overseas")})
+    size, page = paging(call)
+    return paged("ratePlans", [{"name": name, "version": "1"} for name in names], size, page)
 
 
 def echo(wire: Jasper, call: Call) -> dict[str, Any]:

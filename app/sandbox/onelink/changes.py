@@ -107,6 +107,31 @@ def reset_sms(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return _order(wire, call, cards[0], ("reset_network", "other", {}))
 
 
+def kept(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+    """A setting that changes no state here (pcc functions, a pool member's limit of unknown unit): it is kept."""
+    wire.world.asked(cards[0])
+    return _order(wire, call, cards[0], _keep(call))
+
+
+def kept_for_many(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+    """The same for many cards (23A03's three alert levels, which cut nothing)."""
+    return _job(wire, call, cards, lambda _: _keep(call))
+
+
+def _keep(call: Call) -> Plan:
+    names = ("operType", "apnName", "limitValue", "actionRule", "offerId", "level1", "level2", "level3")
+    return "attributes", "other", {"set": {f"{call.op} {name}": call.text(name) for name in names if call.text(name)}}
+
+
+def group_member(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+    """23E03: 0 adds a card to a pool, 1 takes it out."""
+    wire.world.asked(cards[0])
+    if call.text("operType") not in ("0", "1") or not call.text("groupId"):
+        raise Refusal(t.PARAMETERS)
+    pool = call.text("groupId") if call.text("operType") == "0" else None
+    return _order(wire, call, cards[0], ("join_pool", "join_pool", {"pool": pool}))
+
+
 def bind_by_web(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     """Network side: 1 bind, 2 unbind, 3 change. Withdrawn from sale 2021-11: refused unless `bind_api` is set."""
     return _order(wire, call, cards[0], _bind(wire, call, cards[0], ("1", "2", "3")))

@@ -6,7 +6,7 @@ import re
 
 from app.sandbox.card import Card
 from app.sandbox.onelink import tables as t
-from app.sandbox.onelink.wire import OneLink, Refusal, Result, stamp, status_code, wanted_cards
+from app.sandbox.onelink.wire import OneLink, Refusal, Result, page, stamp, status_code, wanted_cards
 from app.sandbox.time import BEIJING, HOUR
 from app.sandbox.wire import Call
 
@@ -116,15 +116,7 @@ def changed_on(wire: OneLink, call: Call, cards: list[Card]) -> Result:
             found.append({**names, "cardStatus": status_code(card, after), "changeDate": stamp(at)})
     wanted = call.text("cardStatus")
     found = [entry for entry in found if not wanted or entry["cardStatus"] == wanted]
-    return _page(call, found)
-
-
-def _page(call: Call, entries: Result) -> Result:
-    start, size = call.text("startNum") or "1", call.text("pageSize") or "50"
-    if not start.isdigit() or not size.isdigit() or int(start) < 1 or not 1 <= int(size) <= 50:
-        raise Refusal(t.PARAMETERS)
-    first = (int(start) - 1) * int(size)
-    return entries[first : first + int(size)]
+    return page(call, found)
 
 
 def status_numbers(wire: OneLink, call: Call, cards: list[Card]) -> Result:
@@ -246,70 +238,3 @@ def batch_result(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     ]
     failures = sum(entry["status"] != t.OK for entry in listed)
     return [{"jobStatus": "3" if failures else "2", "resultList": listed}]
-
-
-def position(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """25L00."""
-    return [{"lat": "30.59", "lon": "114.30"}]
-
-
-def positions(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """25L03, at most 20 cards."""
-    return [{"msisdn": card.msisdn, "lat": "30.59", "lon": "114.30"} for card in cards]
-
-
-def last_position(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """25L02."""
-    return [{"lastTime": stamp(wire.world.now()), "lastLat": "30.59", "lastLon": "114.30"}]
-
-
-def district(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """25L01."""
-    return [{"cityCode": t.PROVINCES.get(cards[0].place or "", "")}]
-
-
-def last_district(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """25L04."""
-    place = t.PROVINCES.get(cards[0].place or "", "")
-    return [{"onLineTime": stamp(wire.world.now()), "mobileCountryCode": "460", "cityCode": place}]
-
-
-def ordered_offerings(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23R00, queryType 3 (a card) is what the sandbox knows."""
-    card = wire.find(call.text("iccid"), call.text("msisdn"), call.text("imsi"))
-    if call.text("queryType") == "3" and card is None:
-        raise Refusal(t.UNKNOWN_CARD)
-    names = [card.plan] if card is not None and card.plan else []
-    return [{"offeringInfoList": [{"offeringId": name, "offeringName": name} for name in names]}]
-
-
-def offering_detail(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23R01."""
-    return [{"offeringId": call.text("offeringId"), "offeringName": call.text("offeringId")}]
-
-
-def purchasable(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23R02 and 23R03."""
-    return [{"totalCount": "0", "offeringInfoList": []}]
-
-
-def categories(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23R07."""
-    return [{"catalogList": []}]
-
-
-def balance(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23B01, yuan."""
-    return [{"amount": "-12.50" if "arrears" in cards[0].holds else "100.00"}]
-
-
-def bill(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """23B00."""
-    if not re.fullmatch(r"\d{6}", call.text("queryDate")):
-        raise Refusal(t.BAD_DATE)
-    return [{"queryDate": call.text("queryDate"), "billList": []}]
-
-
-def data_diagnosis(wire: OneLink, call: Call, cards: list[Card]) -> Result:
-    """达量限速 tier."""
-    return [{"serviceUsageState": str(cards[0].extra.get("speed", "1"))}]

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.sandbox.card import Card, allowance_of
 from app.sandbox.onelink import tables as t
-from app.sandbox.onelink.wire import OneLink, Refusal, Result, named_as
+from app.sandbox.onelink.wire import OneLink, Refusal, Result, named_as, page
 from app.sandbox.time import BEIJING, Cycle, cycle_named, cycle_of
 from app.sandbox.wire import Call
 
@@ -76,12 +76,11 @@ def _month(wire: OneLink, call: Call) -> Cycle:
     text = call.text("queryDate")
     if not re.fullmatch(r"\d{6}", text) or not 1 <= int(text[4:]) <= 12:
         raise Refusal(t.BAD_DATE)
-    cycle = cycle_named("cmcc", int(text[:4]), int(text[4:]))
     now = cycle_of("cmcc", BEIJING.day(wire.world.now()))
     age = (int(now.id[:4]) - int(text[:4])) * 12 + int(now.id[5:]) - int(text[4:])
     if not 0 <= age <= 6:
         raise Refusal(t.BAD_DATE)
-    return cycle
+    return cycle_named("cmcc", int(text[:4]), int(text[4:]))
 
 
 def _amounts(call: Call, figures: list[tuple[Card, int]]) -> Result:
@@ -182,9 +181,7 @@ def groups(wire: OneLink, call: Call, cards: list[Card]) -> Result:
 def group_members(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     """23E01."""
     members = _pool(wire, call)
-    start = max(1, int(call.text("startNum") or 1)) - 1
-    size = min(50, int(call.text("pageSize") or 50))
-    listed = [{"msisdn": card.msisdn, "iccid": card.iccid, "imsi": card.imsi} for card in members[start : start + size]]
+    listed = page(call, [{"msisdn": card.msisdn, "iccid": card.iccid, "imsi": card.imsi} for card in members])
     return [{"totalCount": str(len(members)), "memberList": listed}]
 
 

@@ -203,3 +203,12 @@ def named_as(call: Call, card: Card) -> dict[str, str]:
         if call.params.get(name) or call.params.get(name + "s"):
             return {name: getattr(card, name)}
     return {"iccid": card.iccid}
+
+
+def page(call: Call, entries: Result) -> Result:
+    """One page by startNum (from 1) and pageSize (at most 50). Raises Refusal."""
+    start, size = call.text("startNum") or "1", call.text("pageSize") or "50"
+    if not start.isdecimal() or not size.isdecimal() or int(start) < 1 or not 1 <= int(size) <= 50:
+        raise Refusal(t.PARAMETERS)
+    first = (int(start) - 1) * int(size)
+    return entries[first : first + int(size)]

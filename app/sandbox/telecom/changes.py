@@ -90,7 +90,7 @@ def threshold(asked: Asked) -> Answer:
             raise r.Refusal(r.NO_THRESHOLD)
         return r.service_content(asked.change("set_threshold", "set_threshold", {"mb": None}))
     quota, kind = asked.text("quota"), asked.text("type") or "1"
-    if action not in ("1", "2") or not quota.lstrip("-").isdigit() or int(quota) < -1 or kind not in ("1", "2"):
+    if action not in ("1", "2") or not quota.lstrip("-").isdecimal() or int(quota) < -1 or kind not in ("1", "2"):
         raise r.Refusal(r.MISSING)
     if action == "1" and card.threshold is not None:
         raise r.Refusal(r.HAS_PRODUCT)
@@ -159,6 +159,21 @@ def cancel_order(asked: Asked) -> Answer:
     if all(name != product for name, _ in card.extra.get("products", [])):
         raise r.Refusal(r.CHECK)
     return r.info(asked.change("cancel_addon", "other", {"product": product}))
+
+
+def pool_member(asked: Asked) -> Answer:
+    """The methods poolMemAdd, poolMemDelete and modifyPoolMember."""
+    card, pool = asked.one, asked.text("poolNbr")
+    asked.world.asked(card)
+    if not pool:
+        raise r.Refusal(r.MISSING)
+    leaves = asked.call.op == "poolMemDelete"
+    return r.service_content(asked.change("join_pool", "join_pool", {"pool": None if leaves else pool}))
+
+
+def pay(asked: Asked) -> Answer:
+    """The methods pay2 and flowPoolPay: taken, without a consequence here."""
+    return r.result_code({"GROUP_TRANSACTIONID": asked.number()})
 
 
 def clear_real_name(asked: Asked) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from app.sandbox.card import Card, allowance_of
+from app.sandbox.card import allowance_of
 from app.sandbox.http import Answer, json_answer
 from app.sandbox.telecom import replies as r
 from app.sandbox.telecom.core import Asked
@@ -92,7 +92,7 @@ def sim_list(asked: Asked) -> Answer:
             activated = "" if card.activated_at is None else BEIJING.text(card.activated_at, "%Y-%m-%d %H:%M:%S")
             entry = {"accNumber": card.msisdn, "iccid": card.iccid, "imsi": card.imsi, "simStatus": [code]}
             cards.append({**entry, "activationTime": activated})
-    first = (int(index) - 1) * _PAGE if index.isdigit() and int(index) > 0 else 0
+    first = (int(index) - 1) * _PAGE if index.isdecimal() and int(index) > 0 else 0
     page = {"pageIndex": index, "total": str(len(cards)), "simList": cards[first : first + _PAGE]}
     return r.result_code({"groupTransactionId": asked.number(), "description": page})
 
@@ -220,6 +220,12 @@ def balance(asked: Asked) -> Answer:
     return r.web("BALANCE_QRRsp", values)
 
 
+def owe(asked: Asked) -> Answer:
+    """queryOwe."""
+    amount = "12.50" if "arrears" in asked.one.holds else "0.00"
+    return r.web("OWE_QRRsp", {"OWE": amount, "IRESULT": "0"})
+
+
 def bind_detection(asked: Asked) -> Answer:
     """QueryBindDetection."""
     card = asked.one
@@ -236,71 +242,6 @@ def orders(asked: Asked) -> Answer:
         status = "竣工" if order["done"] is not None else "处理中"
         listed.append({"requestId": number, "statusName": status})
     return r.result_code({"orderList": listed, "pageIndex": asked.text("pageIndex") or "1"})
-
-
-def _members(asked: Asked, pool: str) -> list[Card]:
-    cards = asked.world.store.cards.values()
-    return [card for card in cards if card.carrier == "ctcc" and card.pool and pool in ("", card.pool)]
-
-
-def pools(asked: Asked) -> Answer:
-    """GetPoolList."""
-    listed = [
-        {
-            "acc_nbr": name,
-            "pool_info": "505",
-            "pool_infoUnit": "GB",
-            "state": "在用",
-            "create_date": "20240101",
-            "eff_date": "20240101",
-            "exp_date": "20991231",
-        }
-        for name in sorted({str(card.pool) for card in _members(asked, "")})
-    ]
-    return r.xml("poolList", {"pool": listed})
-
-
-def pool_members(asked: Asked) -> Answer:
-    """getPoolMemberList: 50 a page."""
-    members = _members(asked, asked.text("poolNbr"))
-    page = max(1, int(asked.text("currentPage") or asked.text("pageIndex") or 1))
-    listed = [
-        {
-            "acc_nbr": card.msisdn,
-            "eff_date": "20240101",
-            "flow_quota": "-1",
-            "org_id": "",
-            "quota_type": "1",
-            "state": "在用",
-        }
-        for card in members[(page - 1) * _PAGE : page * _PAGE]
-    ]
-    values = {"pageIndex": page, "OutProdInfos": listed, "resultCode": "0", "resultMsg": r.DONE}
-    total = {"totalPage": -(-len(members) // _PAGE), "GROUP_TRANSACTIONID": asked.number()}
-    return r.xml("SvcCont", {**values, **total})
-
-
-def pool_usage(asked: Asked) -> Answer:
-    """PoolQry and forwardPoolQueryIot: KB."""
-    members = _members(asked, asked.text("poolNbr"))
-    if not members:
-        raise r.Refusal(r.CARD)
-    world, now = asked.world, asked.now
-    used = sum(world.usage(card, world.cycle(card, now), now) for card in members)
-    total = sum(allowance_of(card.plan) or 0 for card in members if card.shown() in ("active", "suspended"))
-    amounts = {"pool_already": used >> 10, "pool_left": max(0, total - used) >> 10, "pool_total": total >> 10}
-    return r.xml("SvcCont", {"IRESULT": "0", **amounts, "GROUP_TRANSACTIONID": asked.number()})
-
-
-def pool_member_usage(asked: Asked) -> Answer:
-    """poolMemQry; the real answer's shape is unknown."""
-    world, card = asked.world, asked.one
-    cycle = world.cycle(card, asked.now)
-    if asked.text("monthSelect") == "0":
-        cycle = cycle_of("ctcc", cycle.first - 1)
-    used = asked.usage(cycle.first, cycle.end) >> 10
-    values = {"IRESULT": "0", "acc_nbr": card.msisdn, "flow_used": used, "GROUP_TRANSACTIONID": asked.number()}
-    return r.xml("SvcCont", values)
 
 
 def sms(asked: Asked) -> Answer:

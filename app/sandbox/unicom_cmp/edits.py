@@ -52,7 +52,7 @@ def _status(card: Card, target: str) -> Step:
     if target == now:
         raise Refusal(t.SAME_STATUS)
     if target not in t.MOVES.get(now, frozenset()):
-        raise Refusal(t.BAD_VALUE if not target.isdigit() or int(target) > 8 else t.BAD_MOVE)
+        raise Refusal(t.BAD_VALUE if not target.isdecimal() or int(target) > 8 else t.BAD_MOVE)
     if target == "2" and card.shown() in ("suspended", "expired"):
         free = {"manual", "over_quota", "over_threshold", "pool_exhausted", "network_cut"}
         if set(card.holds) - free:
@@ -106,7 +106,7 @@ def add_rate_plan(wire: UnicomCmp, call: Call) -> Data:
     """addRatePlan: a top-up for every card of an account that has the basic plan."""
     plan, size = call.text("basicPlanName"), allowance_of(call.text("addPlanName"))
     amount = call.text("addQuantity") or "1"
-    if not plan or size is None or not amount.isdigit():
+    if not plan or size is None or not amount.isdecimal():
         raise Refusal(t.BAD_VALUE)
     world = wire.world
     for card in list(world.store.cards.values()):

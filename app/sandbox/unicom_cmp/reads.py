@@ -128,7 +128,7 @@ def usage_details(wire: UnicomCmp, call: Call) -> Data:
                 }
             )
     page = call.text("pageNumber") or "1"
-    first = (int(page) - 1) * _PAGE if page.isdigit() and int(page) > 0 else 0
+    first = (int(page) - 1) * _PAGE if page.isdecimal() and int(page) > 0 else 0
     pages = max(1, -(-len(sessions) // _PAGE))
     return {"usageDetails": sessions[first : first + _PAGE], "totalPages": pages}
 
