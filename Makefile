@@ -103,7 +103,7 @@ bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 # ------------------------------------------------------------------------------------------------------------- maintain
 .PHONY: docs lock clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
-	@$(PY) -m docs.generate
+	@$(PY) -m app.texts.rulebook
 
 # uv only here: users need pip alone. Public PyPI whatever this machine's settings are, as a mirror's address must not
 # get into a lock; hashes of every platform.

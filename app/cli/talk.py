@@ -18,11 +18,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from app.carriers.accounts import Account, read_accounts, sandbox_mode
 from app.carriers.registry import build_clients
 from app.cli.exits import Exit, Stop
-from app.clock import OffsetClock
+from app.clock import OffsetClock, SystemClock
 from app.domain.errors import Malformed
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import Settings
-from app.texts.catalogue import texts
+from app.texts.rulebook import entry
 from app.usecases.durations import parse_duration
 
 CHUNK = 64 << 10
@@ -134,12 +134,17 @@ def _show_clock(client: httpx.Client, begun: datetime, progress: Progress, task:
 
 
 def rule(rule_id: str) -> None:
-    """`simgate rule`: what a rule says, in both languages."""
-    known = texts()
-    found = known.get(f"rule.{rule_id.upper()}")
-    if found is None:
-        raise Stop(Exit.USE, f"no rule {rule_id}: ids look like RN-2, and docs/rules.md lists them all")
-    print(f"{rule_id.upper()}\n\n{found['zh']}\n\n{found['en']}")
+    """`simgate rule`: what a rule says in both languages, its values with their sources, and the tests that prove it."""
+    try:
+        found = entry(rule_id.upper(), SystemClock().now().date())
+    except KeyError:
+        raise Stop(Exit.USE, f"no rule {rule_id}: ids look like RN-2, and docs/rules.md lists them all") from None
+    print(f"{found.id}\n\n{found.chinese}\n\n{found.english}\n")
+    for value in found.values:
+        who = f"{value.supplier.value} {'/'.join(value.carriers)}"
+        print(f"  {who}: {value.name} = {value.value}   ({value.source})")
+    for title, lines in (("sources", found.sources), ("proved by", found.tests)):
+        print(f"{title}: {', '.join(lines) or '-'}")
 
 
 def check_carriers(settings: Settings, account: str | None) -> None:

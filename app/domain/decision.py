@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 from app.domain.arguments import Argument, Arguments, checked
@@ -48,15 +48,18 @@ def decide(  # noqa: PLR0913 - the rules need all of it
     now: datetime,
     zone: tzinfo,
     workdays: WorkdayCalendar,
+    repeat_window: timedelta = timedelta(0),
 ) -> Decision:
     """Accept or refuse an operation (OP-2). `channel` is what `channel_for` gives for the card's protocol.
+
+    `repeat_window`: how long that protocol waits between two changes of one card (SL-5).
 
     The order is fixed: capability, open operation, state and holds, windows, counts, real-name (OP-5).
     Raises `Malformed` for an argument that is none.
     """
     wanted = checked(kind, arguments)
     moment = Moment(now=now, zone=zone, workdays=workdays, rebinds_this_month=counts.rebinds_this_month)
-    asked = Asked(sim=sim, arguments=wanted, counts=counts, moment=moment)
+    asked = Asked(sim=sim, arguments=wanted, counts=counts, moment=moment, repeat_window=repeat_window)
     if channel is None:
         return _refused(RefusalCode.NOT_SUPPORTED_BY_CARRIER, "CP-1", "not_supported", kind)
     if open_operation:
@@ -100,7 +103,7 @@ def _due(kind: OperationKind, asked: Asked) -> Due:
         moment.zone,
         moment.workdays,
         moment.rebinds_this_month,
-        Case(first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds)),
+        Case(first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds), repeat_window=asked.repeat_window),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from app.domain.arguments import Arguments
@@ -39,6 +39,7 @@ class Asked:
     arguments: Arguments
     counts: Counts
     moment: Moment
+    repeat_window: timedelta = timedelta(0)
 
     @property
     def terms(self) -> Terms:

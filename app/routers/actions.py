@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import iccid_twin, parse_iccid
 from app.domain.vocabulary import OperationKind
-from app.texts.catalogue import language_of
+from app.texts.catalogue import language_of, text
 from app.usecases.access import Caller
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
@@ -152,8 +152,9 @@ async def consider(request: Request, iccid: str, kind: OperationKind, ctx: Conte
     wish = wish_of(request, caller, parse_iccid(iccid), kind, given)
     async with ctx.work() as work:
         answer = await dry_run(ctx, work, wish)
+    language = language_of(request.headers.get("accept-language"))
+    answer["notes"] = [text(f"note.{note}", language) for note in answer.get("notes", ())]
     if answer["refusal"] is not None:
-        language = language_of(request.headers.get("accept-language"))
         answer["refusal"] = shown_refusal(answer["refusal"], language)
     return json_response(answer)
 

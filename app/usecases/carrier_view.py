@@ -32,7 +32,9 @@ def with_word(
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
     told = [(hold.code, hold.carrier_code) for hold in word.holds]
     holds = told or quiet_stop(record.sim, word.state, word.network_cut)
-    taken = take_word(record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open)
+    taken = take_word(
+        record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open, activated_on=word.activated_on
+    )
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     seen = replace(
         record,

@@ -26,7 +26,7 @@ from app.domain.diagnosis import (
 )
 from app.domain.holds import network_allowed, shown_state
 from app.domain.lifecycle import ForcedActivation, forced_activation
-from app.domain.renewal import renewal
+from app.domain.renewal import last_safe_day, renewal
 from app.domain.remedies import Moment
 from app.domain.sim import Sim
 from app.domain.transitions import NOT_YET_ACTIVATED
@@ -126,6 +126,8 @@ def _after_activation(sim: Sim, today: date) -> list[Deadline]:
     found: list[Deadline] = [("expiry", sim.expires_on, "LC-8", ())]
     if window.closes_on is not None:
         found.append(("last_renewal_day", window.closes_on, window.rule, window.assumed))
+        safe = last_safe_day(sim.terms, sim.carrier, sim.expires_on)
+        found.append(("last_safe_renewal_day", safe.on, safe.rule, safe.assumed))
     if gone.on is not None:
         found.append(("cancellation", gone.on, "LC-9", ()))
     if sim.retained_until is not None:

@@ -47,3 +47,10 @@ def patience_of(ctx: Context, account_code: str, kind: OperationKind) -> Patienc
     return Patience(
         settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
     )
+
+
+def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:
+    """How long the protocol waits between two changes of one card (SL-5)."""
+    account = ctx.accounts.get(account_code)
+    protocol = protocol_of(account, kind) if account else None
+    return timedelta(seconds=protocol.settings.repeat_window_s if protocol else 0)

@@ -13,7 +13,7 @@ from app.domain.refusal import Refused
 from app.domain.rule_checks import Counts
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.channels import channel_of
+from app.usecases.operations.channels import channel_of, repeat_window_of
 from app.usecases.operations.rows import moved
 
 COUNTED = frozenset({OperationKind.REBIND, OperationKind.RENEW})
@@ -69,6 +69,7 @@ def decision(  # noqa: PLR0913 - the rules need all of it
         now=ctx.now(),
         zone=ctx.zone(record.account),
         workdays=ctx.workdays,
+        repeat_window=repeat_window_of(ctx, record.account, kind),
     )
 
 

@@ -133,6 +133,7 @@ async def dry_run(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> dic
         "due_rule": due.rule,
         "channel": answer.channel.value,
         "assumed": list(answer.assumed),
+        "notes": list(answer.notes),
     }
 
 
