@@ -92,13 +92,16 @@ class Faults:
         return fault
 
     def take(self, protocol: str, operation: str, *, push: bool) -> Struck:
-        """The faults a call meets; each counts down. Push faults wait for a call that is pushed at its end."""
+        """The faults a call meets; each counts down. Push faults wait for a call that is pushed at its end,
+        a revoked token for a call that bears one.
+        """
         if not self.waiting:
             return NONE
         struck = Struck()
         for fault in list(self.waiting):
             fits = fault.protocol in ("*", protocol) and fault.operation in ("*", operation)
-            if not fits or fault.kind in struck or (fault.kind in PUSH_KINDS and not push):
+            idle = (fault.kind in PUSH_KINDS and not push) or (fault.kind == "revoke_token" and operation == "token")
+            if not fits or idle or fault.kind in struck:
                 continue
             struck.kinds[fault.kind] = fault.params
             if fault.count is not None:

@@ -62,12 +62,23 @@ def rows_of(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     stripped = text.lstrip("\ufeff \r\n")
     if stripped[:1] == "[":
         yield from enumerate(json.loads(stripped), start=1)
+    elif stripped[:1] == "{" and (single := _whole(stripped)) is not None:
+        yield 1, single
     elif stripped[:1] == "{":
         for number, line in enumerate(stripped.splitlines(), start=1):
             if line.strip():
                 yield number, _row(number, line)
     else:
         yield from enumerate(csv.DictReader(io.StringIO(stripped)), start=2)
+
+
+def _whole(text: str) -> dict[str, Any] | None:
+    """The row of a text that is one JSON object, on however many lines."""
+    try:
+        row = json.loads(text)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _row(number: int, line: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from app.sandbox.time import SECOND
 
 
 class Throttle:
-    """Admits at most so many calls within any span of one second (or of `span_ms`)."""
+    """Admits at most so many calls within any second (or `span_ms`); less than one a second, one in a longer span."""
 
     def __init__(self, span_ms: int = SECOND) -> None:
         self._span = span_ms
@@ -16,9 +16,10 @@ class Throttle:
 
     def admits(self, now: int, limit: float) -> bool:
         """Whether a call may go on now; one that may not is not counted."""
-        while self._admitted and self._admitted[0] <= now - self._span:
+        span = self._span if limit >= 1 else int(self._span / max(limit, 0.001))
+        while self._admitted and self._admitted[0] <= now - span:
             self._admitted.popleft()
-        if len(self._admitted) >= max(1, limit):
+        if len(self._admitted) >= max(1, int(limit)):
             return False
         self._admitted.append(now)
         return True

@@ -12,7 +12,7 @@ from app.sandbox.card import Card, count, load_card
 from app.sandbox.journal import Entry, Journal, Tables
 from app.sandbox.options import ProtocolSettings
 
-_ORDERS_KEPT = 50_000
+_ORDERS_KEPT = 20_000
 
 
 @dataclass(slots=True)
@@ -52,11 +52,15 @@ class Store:
     meta: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, ProtocolSettings] = field(default_factory=dict)
     stats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    version: int = 0
+    """Grows with every change of a card: what was found among the cards holds while it stays."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
     _dirty: dict[tuple[str, Any], None] = field(default_factory=dict)
 
     def touch(self, table: str, key: Any) -> None:
         """A value changed, came or went."""
+        if table == "cards":
+            self.version += 1
         self._dirty[(table, key)] = None
 
     def flush(self) -> None:
@@ -160,7 +164,7 @@ class Store:
         return pending
 
     def order(self, number: str, values: dict[str, Any]) -> None:
-        """Keep or change the record of an order; the oldest go beyond 50,000."""
+        """Keep or change the record of an order; the oldest go beyond 20,000."""
         self.orders[number] = values
         self.touch("orders", number)
         if len(self.orders) > _ORDERS_KEPT:

@@ -114,7 +114,8 @@ def work_orders(wire: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/work-orders, the newest first; `main_search_key` is an id."""
     key, kind, status = call.text("main_search_key"), call.text("work_order_type"), call.text("status")
     listed = []
-    for order in reversed(list(wire.world.store.orders.values())):
+    orders = wire.world.store.orders
+    for order in [orders[key]] if key in orders else reversed(list(orders.values())):
         if "wo" not in order or key not in ("", str(order["wo"])) or kind not in ("", str(order["type"])):
             continue
         done = order["done"] is not None

@@ -79,16 +79,16 @@ def search(wire: Jasper, call: Call) -> dict[str, Any]:
     if status and status not in t.TARGETS:
         raise Refusal(t.BAD_STATUS)
     size, page = paging(call)
-    found = [
-        card
-        for card in wire.world.store.cards.values()
-        if card.modified >= first
-        and card.carrier in ("cucc", "overseas")
-        and (last is None or card.modified <= last)
-        and (not status or status_shown(wire, card) == status)
-        and _custom_fits(call, card)
-    ]
-    found.sort(key=lambda card: (card.modified, card.sid))
+    found = wire.found(
+        (first, last, status, *(call.text(name) for name in t.CUSTOM)),
+        lambda card: (
+            card.modified >= first
+            and card.carrier in ("cucc", "overseas")
+            and (last is None or card.modified <= last)
+            and (not status or status_shown(wire, card) == status)
+            and _custom_fits(call, card)
+        ),
+    )
     return paged("devices", [_brief(wire, card) for card in found], size, page)
 
 

@@ -55,6 +55,7 @@ class Jasper:
         self._basic = b64encode(pair.encode()).decode()
         self._secret = credentials["api_key"].encode()
         self._user = credentials["username"]
+        self._found: tuple[tuple[Any, ...], list[Card]] | None = None
         self._operations = operations
 
     @property
@@ -107,6 +108,16 @@ class Jasper:
         if isinstance(value, Answer):
             return value
         return json_answer(_sparse(call, value))
+
+    def found(self, key: tuple[Any, ...], fits: Callable[[Card], bool]) -> list[Card]:
+        """The cards that fit, the oldest change first; kept while no card changes, as a search goes page by page."""
+        store = self.world.store
+        whole = (store.version, self.world.now() // 1000 if self.world.settings(self.name).lag else 0, *key)
+        if self._found is None or self._found[0] != whole:
+            cards = [card for card in store.cards.values() if fits(card)]
+            cards.sort(key=lambda card: (card.modified, card.sid))
+            self._found = (whole, cards)
+        return self._found[1]
 
     def _authenticate(self, request: Request) -> None:
         given = request.headers.get("authorization")

@@ -107,7 +107,7 @@ def changed_on(wire: OneLink, call: Call, cards: list[Card]) -> Result:
         raise Refusal(t.BAD_DATE) from error
     found: Result = []
     for card in wire.world.store.cards.values():
-        if card.carrier != "cmcc":
+        if card.carrier != "cmcc" or BEIJING.day(card.modified) < day:
             continue
         that_day = [entry for entry in card.history if BEIJING.day(entry[0]) == day]
         if that_day:
