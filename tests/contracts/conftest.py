@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
-from app.sandbox.options import SandboxOptions
-from app.sandbox.serve import serve
+from tests.contracts.served import serving
 
 
 @pytest.fixture(scope="session")
 async def sandbox_url() -> AsyncIterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    up, stop = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(serve(SandboxOptions(), "127.0.0.1", port, ready=lambda _: up.set(), stop=stop))
-    waiting = asyncio.create_task(up.wait())
-    await asyncio.wait([task, waiting], timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    assert up.is_set()
-    yield f"http://127.0.0.1:{port}"
-    stop.set()
-    await task
+    async with serving() as url:
+        yield url
