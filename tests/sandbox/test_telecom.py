@@ -281,3 +281,16 @@ async def test_a_stale_timestamp_counts_where_it_is_strict(desk: Desk) -> None:
     assert (await desk.ctwing("GET", path, iccid=CTCC)).status_code == 200
     await desk.control("POST", "clock", {"advance": "1h"})
     assert (await desk.ctwing("GET", path, iccid=CTCC)).json()["code"] == "99408"
+
+
+async def test_the_product_names_the_threshold_and_whether_it_cut(desk: Desk) -> None:
+    await desk.telecom("offNetAction", CTCC, signed=("1", "10", "1"), action="1", quota="10", type="1")
+    desk.clock.wait(seconds=2)
+    for used, reached in ((0, "否"), (10 << 20, "是")):
+        await desk.control("POST", "traffic", {"iccid": CTCC, "bytes": used})
+        product = ElementTree.fromstring((await desk.telecom("prodInstQuery", CTCC)).text)
+        found = {
+            entry.findtext("attrName"): entry.findtext("attrValue")
+            for entry in product.iterfind("result/prodInfos/funProdInfos/attrInfos")
+        }
+        assert found == {"是否已达量断网": reached, "断网阀值": "10"}

@@ -62,9 +62,21 @@ def product(asked: Asked) -> Answer:
         "imsi": card.imsi,
         "prodStatusName": MAIN_NAMES[code],
         "prodMainStatusName": MAIN_NAMES[code],
+        "custName": "沙箱客户",
+        "productName": "物联网流量",
+        "commonRegionName": card.place or "",
         "stopFlag": "1" if cut(card) or code == "5" else "0",
-        "prodOfferInfos": {"prodOfferName": card.plan or "物联网套餐"},
-        "funProdInfos": [entry for entry in (function, {"productName": "数据业务"}) if entry],
+        "attrInfos": {"attrName": "机卡绑定", "attrValue": card.bound_imei or ""},
+        "prodOfferInfos": {
+            "prodOfferName": card.plan or "物联网套餐",
+            "startDt": BEIJING.text(card.activated_at or card.opened_at, "%Y-%m-%d"),
+            "endDt": card.expires_on or "",
+        },
+        "funProdInfos": [
+            *([function] if function is not None else []),
+            {"productName": "上网功能"},
+            {"productName": "短信功能"},
+        ],
     }
     return r.xml("SvcCont", {"result": {"prodInfos": info}, "resultCode": "0", "resultMsg": r.DONE})
 
