@@ -1,7 +1,8 @@
-"""The alerts: what they ask for exists, with the labels it has; each has a paragraph that says what to do."""
+"""Alerts and dashboard: what they ask for exists, with the labels it has; each alert has a paragraph on what to do."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,9 @@ from app.telemetry import Telemetry
 RULES = PROJECT / "ops" / "prometheus-rules.yml"
 ALERTS: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
+]
+PANELS: list[dict[str, Any]] = json.loads((PROJECT / "ops" / "grafana" / "simgate.json").read_text(encoding="utf-8"))[
+    "panels"
 ]
 GIVEN_BY_PROMETHEUS = {"exported_job", "job", "instance", "le"}
 VALUES = {
@@ -42,10 +46,9 @@ def series() -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
-def test_an_alert_asks_for_series_that_exist_with_labels_they_have(alert: dict[str, Any]) -> None:
+def check_expression(expression: str) -> None:
     known = series()
-    asked = SELECTOR.findall(alert["expr"])
+    asked = SELECTOR.findall(expression)
     assert asked
     for name, matchers in asked:
         assert name in known
@@ -55,9 +58,20 @@ def test_an_alert_asks_for_series_that_exist_with_labels_they_have(alert: dict[s
             assert parts[1] in known[name]
             values = VALUES.get((name, parts[1]))
             assert values is None or parts[3] in values
-    grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", alert["expr"]) for label in group.split(",")}
+    grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
     assert grouped <= set().union(*(known[name] for name, _ in asked)) | GIVEN_BY_PROMETHEUS
-    assert alert["expr"].count("(") == alert["expr"].count(")")
+    assert expression.count("(") == expression.count(")")
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_an_alert_asks_for_series_that_exist_with_labels_they_have(alert: dict[str, Any]) -> None:
+    check_expression(alert["expr"])
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_of_the_dashboard_asks_for_series_that_exist(panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        check_expression(target["expr"])
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
