@@ -26,7 +26,7 @@ from app.cli.exits import Exit, Stop
 from app.cli.play import options_for
 from app.container import Container, adopt_clock, follow_clock, open_container
 from app.jobs.advance import Advancer
-from app.jobs.first_start import first_start
+from app.usecases.first_start import first_start
 from app.jobs.gauges import keep_gauges
 from app.jobs.loops import run_loops
 from app.jobs.runner import open_slots

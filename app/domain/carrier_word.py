@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from app.domain.holds import codes, is_ours, shown_state, without_hold
 from app.domain.lifecycle import activated
@@ -28,6 +29,26 @@ class Drift(StrEnum):
     EXPIRED_THERE = "expired_there"
     ALIVE_THERE = "alive_there"
     UNKNOWN_CODE = "unknown_code"
+
+
+_TOLD_BY_ALL = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
+TELLS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
+    {
+        Carrier.CMCC: _TOLD_BY_ALL
+        | {HoldCode.DEVICE_MISMATCH, HoldCode.ARREARS, HoldCode.OUT_OF_REGION, HoldCode.CARRIER_CONTROL},
+        Carrier.CUCC: _TOLD_BY_ALL,
+        Carrier.CTCC: _TOLD_BY_ALL
+        | {
+            HoldCode.DEVICE_MISMATCH,
+            HoldCode.ARREARS,
+            HoldCode.VIOLATION,
+            HoldCode.NOT_REAL_NAMED,
+            HoldCode.CARRIER_CONTROL,
+            HoldCode.NETWORK_CUT,
+        },
+    }
+)
+"""The holds a carrier has a word for (LC-15). Any other is the gateway's own, to the carrier a stop on request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

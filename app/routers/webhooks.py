@@ -109,20 +109,14 @@ async def webhook_change(request: Request, webhook_id: str, ctx: Ctx, caller: We
         known = await endpoints.find(work, caller.tenant, _id_of(webhook_id))
     target = endpoints.WantedEndpoint(url=changes.get("url", known.url), types=changes.get("types", ()))
     await endpoints.permit(ctx, target)
-    async with ctx.work() as work:
-        changed = await endpoints.change(
-            ctx, work, caller.tenant, known.id, changes, actor=trail_of(request, caller).actor
-        )
-        await work.commit()
+    changed = await endpoints.change(ctx, caller.tenant, known.id, changes, actor=trail_of(request, caller).actor)
     return json_response(endpoints.shown(changed))
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204)
 async def webhook_delete(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
     """Forget a receiver and its deliveries."""
-    async with ctx.work() as work:
-        await endpoints.delete(ctx, work, caller.tenant, _id_of(webhook_id), actor=trail_of(request, caller).actor)
-        await work.commit()
+    await endpoints.delete(ctx, caller.tenant, _id_of(webhook_id), actor=trail_of(request, caller).actor)
     return Response(status_code=204)
 
 

@@ -15,7 +15,7 @@ from app.db.mapping import SimRecord
 from app.domain.carrier_word import take_word
 from app.domain.cycles import cycle_on
 from app.domain.holds import shown_state
-from app.jobs.first_start import first_start
+from app.usecases.first_start import first_start
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import InvalidArgument

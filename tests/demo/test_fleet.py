@@ -20,7 +20,7 @@ from app.domain.quota import holds_by_use
 from app.domain.sim import Plan, Sim
 from app.domain.validity import validity
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
-from app.jobs.first_start import on_that_day
+from app.usecases.first_start import on_that_day
 from app.usecases.import_rows import new_sim, read_row
 from app.usecases.plans import plans_from_csv
 from demo import make_fleet

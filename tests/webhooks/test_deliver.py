@@ -183,8 +183,7 @@ async def test_gone_disables_the_endpoint_and_enabling_it_begins_anew(ctx: Conte
     assert len(receiver.asked) == 1
     async with ctx.work() as work:
         assert (await endpoints.find(work, TENANT, endpoint.id)).enabled is False
-        await endpoints.change(ctx, work, TENANT, endpoint.id, {"enabled": True}, actor="test")
-        await work.commit()
+    await endpoints.change(ctx, TENANT, endpoint.id, {"enabled": True}, actor="test")
     receiver.answer = always(204)
     await tell(ctx, event(ctx, "card", 3))
     await deliver_all(ctx)

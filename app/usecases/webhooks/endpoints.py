@@ -110,10 +110,17 @@ async def find(work: UnitOfWork, tenant: str, endpoint_id: UUID, *, for_update: 
     return endpoint
 
 
-async def change(
+async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str) -> EndpointRow:
+    """Change `url`, `types`, `description` or `enabled`. Enabled again, it is told what happens from then on."""
+    async with ctx.work() as work:
+        changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
+        await work.commit()
+    return changed
+
+
+async def _change(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str
 ) -> EndpointRow:
-    """Change `url`, `types`, `description` or `enabled`. Enabled again, it is told what happens from then on."""
     before = await find(work, tenant, endpoint_id, for_update=True)
     if columns.get("enabled") is True and not before.enabled:
         columns = columns | {"disabled_because": None}
@@ -128,11 +135,13 @@ async def change(
     return after
 
 
-async def delete(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str) -> None:
+async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) -> None:
     """Forget an endpoint and its deliveries. Raises `NotFound`."""
-    endpoint = await find(work, tenant, endpoint_id, for_update=True)
-    await work.webhooks.delete_endpoint(endpoint_id)
-    await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+    async with ctx.work() as work:
+        endpoint = await find(work, tenant, endpoint_id, for_update=True)
+        await work.webhooks.delete_endpoint(endpoint_id)
+        await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.commit()
 
 
 async def rotate(

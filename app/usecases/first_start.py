@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from app.db.uow import UnitOfWork
+from app.domain.carrier_word import TELLS
 from app.domain.lifecycle import forced_activation
 from app.domain.sim import Plan, Sim
 from app.domain.vocabulary import Carrier, HoldCode
@@ -34,25 +34,6 @@ ACTOR = "first_start"
 WRONG = "the demo fleet is wrong; nothing was imported"
 
 _RELATIVE = re.compile(r"D(?:([+-])([0-9]{1,4}))?")
-
-_ANY_CARRIER = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
-TOLD_BY: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
-    {
-        Carrier.CMCC: _ANY_CARRIER
-        | {HoldCode.DEVICE_MISMATCH, HoldCode.ARREARS, HoldCode.OUT_OF_REGION, HoldCode.CARRIER_CONTROL},
-        Carrier.CUCC: _ANY_CARRIER,
-        Carrier.CTCC: _ANY_CARRIER
-        | {
-            HoldCode.DEVICE_MISMATCH,
-            HoldCode.ARREARS,
-            HoldCode.VIOLATION,
-            HoldCode.NOT_REAL_NAMED,
-            HoldCode.CARRIER_CONTROL,
-            HoldCode.NETWORK_CUT,
-        },
-    }
-)
-"""The holds a carrier has a word for (LC-15). Any other is the gateway's own, to the carrier a stop on request."""
 
 log = get_logger("first_start")
 
@@ -153,7 +134,7 @@ def _at_the_carrier(
     if faults:
         raise InvalidArgument(faults, WRONG)
     sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
-    stops = {hold.code if hold.code in TOLD_BY[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    stops = {hold.code if hold.code in TELLS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
     return row | {
         "state": sim.underlying.value,
         "holds": ";".join(sorted(stops)),
