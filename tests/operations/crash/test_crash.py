@@ -30,7 +30,7 @@ LULL_EVERY = 15
 Disturb = Callable[[Drive], Awaitable[None]]
 
 
-async def run(  # noqa: PLR0913
+async def run(
     url: str, folder: Path, *, workers: int, kills: int, cards: int, seed: int, disturb: Disturb | None = None
 ) -> Drive:
     async with open_stage(url, folder) as stage:
@@ -69,7 +69,14 @@ async def test_a_killed_worker_doubles_nothing_and_loses_nothing(clean_database:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2, 4])
 async def test_workers_killed_again_and_again(clean_database: str, tmp_path: Path, workers: int) -> None:
-    drive = await run(clean_database, tmp_path, workers=workers, kills=160, cards=24, seed=SEED + workers)
+    drive = await run(
+        clean_database,
+        tmp_path,
+        workers=workers,
+        kills=int(os.environ.get("SIMGATE_CRASH_KILLS", "160")),
+        cards=24,
+        seed=SEED + workers,
+    )
     for protocol in PROTOCOLS:
         phases = {phase for name, phase in drive.tally.hits if name == protocol}
         assert {"sent", "asking"} <= phases, drive.tally.shown()
