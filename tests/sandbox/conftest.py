@@ -1,3 +1,5 @@
+"""The sandbox that most of these tests talk to."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""The control API: what a test may ask of the carriers' side."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Faults, limits and lag: each does exactly what it says, as often as it says."""
+
 from __future__ import annotations
 
 import json

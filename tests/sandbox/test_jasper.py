@@ -1,3 +1,5 @@
+"""Jasper REST v1, as the sandbox answers it."""
+
 from __future__ import annotations
 
 import json

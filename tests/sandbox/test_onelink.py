@@ -1,3 +1,5 @@
+"""China Mobile OneLink v5, as the sandbox answers it."""
+
 from __future__ import annotations
 
 import json

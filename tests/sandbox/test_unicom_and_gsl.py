@@ -1,3 +1,5 @@
+"""China Unicom's gwapi and Huawei's GSL, as the sandbox answers them."""
+
 from __future__ import annotations
 
 import json
