@@ -11,11 +11,15 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from app.postgres.supervisor import Server, embedded
 from tests import databases
 from tests.gateway import Gateway, open_gateway
+
+hypothesis.settings.register_profile("simgate", deadline=None)
+hypothesis.settings.load_profile("simgate")
 
 RUN_FOLDER = "SIMGATE_TEST_RUN"
 """Set by the first process of a run, and inherited by xdist's workers."""
