@@ -3,7 +3,7 @@
 All of them run inside one transaction that the use-case opens (`app.usecases.ingest`), in this order: `open_batch`,
 `cards`, `known_reports`, `copy_reports`, `stage`, `add_round`. The order is also the order of locks: first the shared
 lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
-transactions never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr/usage-ingest.md).
+transactions never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr).
 """
 
 from __future__ import annotations

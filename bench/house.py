@@ -1,0 +1,178 @@
+"""What a bench runs against: a database (embedded in a folder of its own, or `DATABASE_URL`), and `simgate api`.
+
+The database has the product's own settings: logged tables, fsync and synchronous_commit on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+from alembic import command
+from alembic.config import Config
+
+from app.postgres.supervisor import embedded
+
+ROOT = Path(__file__).parent.parent
+KEY = "bench-key-0123456789-0123456789-0123456789"
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the bench's own database is: for SQLAlchemy and for asyncpg."""
+
+    url: str
+    dsn: str
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """A migrated database without a row; what was in `DATABASE_URL`'s is gone."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        plain = given.replace("postgresql+asyncpg://", "postgresql://", 1)
+        found = Database(url=plain.replace("postgresql://", "postgresql+asyncpg://", 1), dsn=plain)
+        asyncio.run(_wipe(found.dsn))
+        migrate(found.url)
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="simgate-bench-") as folder:
+        Path(folder).chmod(0o711)
+        with embedded(Path(folder)) as server:
+            migrate(server.url)
+            yield Database(url=server.url, dsn=server.dsn)
+
+
+async def _wipe(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "DROP SCHEMA IF EXISTS usage_parts CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    )
+    await connection.close()
+
+
+def migrate(url: str) -> None:
+    """Bring the database to the newest revision."""
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def api(where: Database) -> Iterator[tuple[str, int]]:
+    """`simgate api` in a process of its own: its address and pid."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="simgate-bench-api-") as folder:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": where.url,
+            "SIMGATE_PORT": str(port),
+            "SIMGATE_DATA_DIR": folder,
+            "SIMGATE_BOOTSTRAP_KEY": KEY,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "api"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/livez", process)
+            yield f"127.0.0.1:{port}", process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            sys.exit("the API did not start")
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    sys.exit("the API does not answer")
+
+
+def cpu_seconds(pid: int | str) -> float:
+    """Processor time a process has used."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def postgres_seconds() -> dict[str, float]:
+    """Processor time of every PostgreSQL process, by pid."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and "postgres" in (entry / "comm").read_text():
+                found[entry.name] = cpu_seconds(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+def resident_mb(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES // (1 << 20)
+
+
+async def seed(dsn: str, sims: int, *, counters: bool) -> None:
+    """A tenant, a plan and so many active cards; with counters of the running cycle where they are to be there."""
+    connection = await asyncpg.connect(dsn)
+    lean = sims > 1_000_000
+    if lean:  # what neither path reads: the unique index and the key stay
+        for row in await connection.fetch(
+            "SELECT indexname FROM pg_indexes WHERE tablename = 'sims' AND indexname LIKE 'ix%'"
+        ):
+            await connection.execute(f"DROP INDEX {row['indexname']}")
+    await connection.execute("INSERT INTO tenants (id, created_at) VALUES ('default', now()) ON CONFLICT DO NOTHING")
+    await connection.execute(
+        "INSERT INTO plans (tenant, id, carrier, allowance, months, kind)"
+        " VALUES ('default', 'cmcc-100m', 'cmcc', 104857600, 12, 'card') ON CONFLICT DO NOTHING"
+    )
+    await connection.execute(
+        "INSERT INTO sims (tenant, iccid, msisdn, imsi, carrier, account, terms, plan, underlying, state, opened_on,"
+        " activated_on, expires_on, imei, created_at, updated_at)"
+        " SELECT 'default', '898600' || lpad(n::text, 13, '0'), '14' || lpad(n::text, 11, '0'),"
+        " '46004' || lpad(n::text, 10, '0'), 'cmcc', 'cmcc-main', 'flexem', 'cmcc-100m', 'active', 'active',"
+        " '2026-01-05', '2026-02-01', '2099-01-31', '861234567890123', now(), now()"
+        " FROM generate_series(1, $1::bigint) n",
+        sims,
+        timeout=7200,
+    )
+    if counters:
+        await connection.execute(
+            "INSERT INTO usage_cycles (sim_id, cycle, days, watch)"
+            " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int,"
+            " array_fill(0::bigint, ARRAY[31]), 3221225472 FROM sims ORDER BY id",
+            timeout=7200,
+        )
+    for table in ("sims", "usage_cycles"):
+        await connection.execute(f"VACUUM ANALYZE {table}", timeout=7200)
+    await connection.execute("CHECKPOINT", timeout=600)
+    await connection.close()
+
+
+def iccid(number: int) -> str:
+    """The ICCID of the nth seeded card."""
+    return f"898600{number:013d}"
