@@ -1,7 +1,7 @@
 """What a carrier client costs over bare httpx, and how many calls a bulk question takes (`make bench-carriers`).
 
-Against the sandbox in a process of its own, answering after 20 ms, without limits: for each protocol the client and bare
-httpx take turns at the same calls (recorded from the client, byte by byte), 20 in flight each. Fails where the client
+Against the sandbox in a process of its own, answering after 20 ms, without limits: for each protocol the client and
+bare httpx take turns at the same calls (recorded from the client, byte by byte), 20 in flight each. Fails where it
 reaches under 0.7 of bare httpx, or a batch protocol needs more than ceil(10,000 / batch) calls for 10,000 cards.
 
     python -m bench.carriers [--calls 2000] [--protocols onelink,jasper]
@@ -34,6 +34,8 @@ from app.carriers.registry import build_clients
 from app.clock import SystemClock
 from app.domain.cycles import cycle_at
 from app.domain.vocabulary import Carrier, OperationKind
+from app.sandbox.options import ProtocolSettings, SandboxOptions
+from app.sandbox.serve import serve
 
 ROOT = Path(__file__).parent.parent
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -72,17 +74,14 @@ class Counted:
 
     calls: int = 0
 
-    def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
+    def request(self, *_: object) -> None:
         self.calls += 1
 
-    def breaker(self, account: str, *, opened: bool) -> None:
-        pass
+    def breaker(self, *_: object, opened: bool) -> None:
+        assert not opened, "the breaker opened during a bench"
 
 
 def serve_sandbox(port: int) -> None:
-    from app.sandbox.options import ProtocolSettings, SandboxOptions
-    from app.sandbox.serve import serve
-
     free = {protocol: ProtocolSettings(repeat_window_s=0, per_second=None, completion_s=1) for protocol in CARRIER_OF}
     uvloop.run(serve(SandboxOptions(settings=free, latency_ms=LATENCY_MS), "127.0.0.1", port))
 
@@ -116,7 +115,9 @@ async def load_fleet(url: str) -> None:
             answer.raise_for_status()
 
 
-def client_of(protocol: str, url: str, observer: Counted, wire: httpx.AsyncBaseTransport | None = None) -> AccountClient:
+def client_of(
+    protocol: str, url: str, observer: Counted, wire: httpx.AsyncBaseTransport | None = None
+) -> AccountClient:
     document = tomllib.loads((ROOT / "demo" / "carriers-all.toml").read_text(encoding="utf-8"))
     entries = [entry for account in document["accounts"].values() for entry in account["protocols"]]
     entry = {**next(one for one in entries if one["protocol"] == protocol), "uses": ["*"], "settings": {}}
@@ -224,16 +225,16 @@ async def run(url: str, protocols: Sequence[str], calls: int) -> bool:
         found = await compare(protocol, url, calls)
         fine = found["ratio"] >= LEAST_RATIO and found["calls"] >= min(calls, 2000) * 0.99
         good &= fine
-        print(
-            f"{protocol:<11} {found['calls']:>6.0f} {found['per_second']:>8.0f} {found['cpu_ms']:>7.2f}   "
-            f"{found['bare_per_second']:>8.0f} {found['bare_cpu_ms']:>7.2f}   {found['ratio']:.2f}{'' if fine else '  TOO LOW'}"
-        )
+        ours = f"{found['calls']:>6.0f} {found['per_second']:>8.0f} {found['cpu_ms']:>7.2f}"
+        bare = f"{found['bare_per_second']:>8.0f} {found['bare_cpu_ms']:>7.2f}"
+        print(f"{protocol:<11} {ours}   {bare}   {found['ratio']:.2f}{'' if fine else '  TOO LOW'}")
     print(f"\ncalls for {FLEET} cards")
     for protocol in protocols:
         for what, told, used, allowed in await count_bulk(protocol, url):
             fine = used <= allowed and told == FLEET
             good &= fine
-            print(f"{protocol:<11} {what:<12} {used:>5} of {allowed:>5} allowed, {told} cards{'' if fine else '  TOO MANY'}")
+            verdict = "" if fine else "  TOO MANY"
+            print(f"{protocol:<11} {what:<12} {used:>5} of {allowed:>5} allowed, {told} cards{verdict}")
     return good
 
 

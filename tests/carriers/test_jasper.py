@@ -196,7 +196,8 @@ async def test_usage_of_a_closed_cycle_is_the_sum_of_its_zones() -> None:
     [figure] = await it.client.usage([CARD], cycle_named(Carrier.CUCC, "2018-09"))
     assert (figure.used, figure.as_of) == (61_489_152, datetime(2018, 9, 26, 16, tzinfo=UTC))
     assert it.carrier.query() == {"cycleStartDate": "2018-08-27Z"}
-    assert await it.client.usage([CARD], cycle_named(Carrier.CUCC, "2018-01")) == []
+    assert await it.client.usage([CARD], cycle_named(Carrier.CUCC, "2018-08")) == []
+    assert len(it.carrier.asked) == 1
 
 
 async def test_usage_in_another_unit_is_unreadable() -> None:

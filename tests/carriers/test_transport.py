@@ -20,7 +20,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
-from app.carriers.transport import MOST_BYTES
+from app.carriers.transport import MOST_BYTES, _wire
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, stand
 
@@ -234,3 +234,17 @@ async def test_the_clients_reach_a_real_url_through_httpx() -> None:
         await client.close()
     assert route.called
     assert findings[0].ok
+
+
+@pytest.mark.parametrize(
+    ("url", "proxied"), [("http://api.carrier.test:9001/m2m_ec/", True), ("http://127.0.0.1:8090/ctcc/m2m_ec/", False)]
+)
+async def test_the_environments_proxy_is_used_except_on_loopback(
+    monkeypatch: pytest.MonkeyPatch, url: str, proxied: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    wire = _wire(url, 5)
+    assert ("Proxy" in type(wire._pool).__name__) == proxied
+    await wire.aclose()

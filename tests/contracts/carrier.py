@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -244,6 +245,18 @@ class CarrierContract:
     async def test_check_finds_the_credentials_good_and_the_clocks_agreeing(self, it: Bench) -> None:
         findings = await it.client.check()
         assert [finding.ok for finding in findings] == [True, True], findings
+
+    async def test_nothing_secret_is_logged_at_any_level(self, it: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        sim = await it.card("active")
+        await it.client.snapshot([sim])
+        await it.client.change(OperationKind.SUSPEND, sim, {})
+        secrets = [value for value in self.credentials.values() if len(value) > 4]
+        assert secrets
+        ours = [record for record in caplog.records if not record.name.startswith(("uvicorn", "app.sandbox"))]
+        lines = [record.getMessage() for record in ours]
+        assert any(record.name.startswith("httpcore") for record in ours), "the wire's own log is among them"
+        assert not [line for line in lines if any(secret in line for secret in secrets)]
 
     async def test_a_cancelled_call_leaves_no_connection_out(self, it: Bench) -> None:
         sim = await it.card("active")

@@ -17,7 +17,7 @@ from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, s
 from app.carriers.reading import Object
 from app.carriers.transport import Call, Dialect, Pairs, Reply
 from app.carriers.verdicts import Codes, NoSuchCard
-from app.domain.cycles import Cycle
+from app.domain.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 T = TypeVar("T")
@@ -29,7 +29,8 @@ LIST_WORTH = 4
 
 HEADERS = {"Accept": "application/json"}
 JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
-CYCLES_KEPT = 3
+CYCLES_BEFORE = 2
+"""usageInZone keeps three cycles with the running one [2]."""
 
 
 class JasperClient(ProtocolClient):
@@ -77,7 +78,7 @@ class JasperClient(ProtocolClient):
     async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
         """Bytes of the running cycle, or of the two before it, one call a card."""
         today = self._clock.now().astimezone(self._zone).date()
-        if cycle.start > today or (today - cycle.start).days > CYCLES_KEPT * 31:
+        if cycle.start > today or cycle.start < self._oldest_cycle(today).start:
             return []
         running = cycle.end > today
         figures = await spread(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle, running=running))
@@ -113,6 +114,13 @@ class JasperClient(ProtocolClient):
     async def _try_read(self) -> str:
         await self._get("other", "echo/simgate", _object)
         return "GET /echo answered"
+
+    def _oldest_cycle(self, today: date) -> Cycle:
+        carrier = self._setup.carrier
+        oldest = cycle_on(carrier, today)
+        for _ in range(CYCLES_BEFORE):
+            oldest = preceding(carrier, oldest)
+        return oldest
 
     async def _listed(self, sims: Sequence[SimRef]) -> dict[str, str]:
         """ICCID → status of those cards that a worthwhile run through the account's list shows."""
