@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from app.carriers.accounts import AccountsInvalid
-from app.cli import database, talk
 from app.cli.exits import Exit, Stop
-from app.cli.play import play_carriers
-from app.cli.run import serve_roles
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings
 
@@ -74,24 +73,29 @@ def _advance(command: argparse.ArgumentParser) -> None:
 
 
 def dispatch(given: argparse.Namespace, settings: Settings) -> None:
-    """Do what the command says. Raises `Stop` with the exit code and what to do."""
+    """Do what the command says, loading only what it needs. Raises `Stop` with the exit code and what to do."""
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
-            serve_roles(settings, given.command)
+            room("run").serve_roles(settings, given.command)
         case "migrate":
-            database.migrate_command(settings)
+            room("database").migrate_command(settings)
         case "key-create":
-            database.key_create(settings, given)
+            room("database").key_create(settings, given)
         case "sandbox":
-            play_carriers(settings, given)
+            room("play").play_carriers(settings, given)
         case "import":
-            talk.import_file(settings, given.file, plans=given.plans, partial=given.partial)
+            room("talk").import_file(settings, given.file, plans=given.plans, partial=given.partial)
         case "advance":
-            talk.advance(settings, given.duration)
+            room("talk").advance(settings, given.duration)
         case "rule":
-            talk.rule(given.id)
+            room("rule").rule(given.id)
         case "carriers":
-            talk.check_carriers(settings, given.account)
+            room("check").check_carriers(settings, given.account)
+
+
+def room(name: str) -> Any:  # noqa: ANN401 - a module, whose functions the cases name
+    """A module of this package, loaded when its command is given: help and small commands answer at once."""
+    return import_module(f"app.cli.{name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

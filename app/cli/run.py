@@ -27,7 +27,6 @@ from app.cli.exits import Exit, Stop
 from app.cli.play import options_for
 from app.container import Container, adopt_clock, follow_clock, open_container
 from app.jobs.advance import Advancer
-from app.usecases.first_start import first_start
 from app.jobs.gauges import keep_gauges
 from app.jobs.loops import run_loops
 from app.jobs.runner import open_slots
@@ -39,6 +38,7 @@ from app.sandbox.serve import serve as serve_sandbox
 from app.settings import PROJECT, Settings
 from app.telemetry import configure_logging
 from app.usecases.access import keep_known_key
+from app.usecases.first_start import first_start
 
 GRACE_S = 10
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,9 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.carriers.accounts import Account, read_accounts, sandbox_mode
-from app.carriers.registry import build_clients
 from app.cli.exits import Exit, Stop
-from app.clock import OffsetClock, SystemClock
 from app.domain.errors import Malformed
-from app.outbound.sandbox_control import SandboxControl
 from app.settings import Settings
-from app.texts.rulebook import entry
 from app.usecases.durations import parse_duration
 
 CHUNK = 64 << 10
@@ -131,43 +125,3 @@ def _show_clock(client: httpx.Client, begun: datetime, progress: Progress, task:
     progress.update(task, completed=(now - begun).total_seconds(), description=f"{now:%Y-%m-%d}")
     progress.refresh()
     Event().wait(0.3)
-
-
-def rule(rule_id: str) -> None:
-    """`simgate rule`: what a rule says in both languages, its values with their sources, and the tests that prove it."""
-    try:
-        found = entry(rule_id.upper(), SystemClock().now().date())
-    except KeyError:
-        raise Stop(Exit.USE, f"no rule {rule_id}: ids look like RN-2, and docs/rules.md lists them all") from None
-    print(f"{found.id}\n\n{found.chinese}\n\n{found.english}\n")
-    for value in found.values:
-        who = f"{value.supplier.value} {'/'.join(value.carriers)}"
-        print(f"  {who}: {value.name} = {value.value}   ({value.source})")
-    for title, lines in (("sources", found.sources), ("proved by", found.tests)):
-        print(f"{title}: {', '.join(lines) or '-'}")
-
-
-def check_carriers(settings: Settings, account: str | None) -> None:
-    """`simgate carriers check`: what is right and wrong with each account, in words."""
-    accounts = read_accounts(settings.carriers)
-    known = [a for a in accounts if account in (None, a.code)]
-    if not known:
-        raise Stop(Exit.USE, f"no account {account}: there are {', '.join(a.code for a in accounts)}")
-    if not asyncio.run(_check(settings, known)):
-        raise Stop(Exit.OTHER, "some checks failed; see above")
-
-
-async def _check(settings: Settings, accounts: list[Account]) -> bool:
-    clock = OffsetClock()
-    if sandbox_mode(accounts):
-        async with SandboxControl(settings.sandbox_url) as control:
-            there = await control.now()
-        clock.adopt(there - clock.now() if there else clock.offset)
-    clients = build_clients(accounts, sandbox_url=settings.sandbox_url, clock=clock)
-    well = True
-    for code, client in clients.items():
-        for finding in await client.check():
-            print(f"{code}: {'ok  ' if finding.ok else 'WRONG'} {finding.what}: {finding.detail}")
-            well = well and finding.ok
-        await client.close()
-    return well
