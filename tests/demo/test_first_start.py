@@ -15,10 +15,10 @@ from app.db.mapping import SimRecord
 from app.domain.carrier_word import take_word
 from app.domain.cycles import cycle_on
 from app.domain.holds import shown_state
-from app.usecases.first_start import first_start
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import InvalidArgument
+from app.usecases.first_start import first_start
 from app.usecases.readiness import FIRST_IMPORT
 
 from .conftest import DEMO, House
