@@ -57,7 +57,7 @@ class SandboxControl:
         """Give cards to the carriers."""
         body = b"\n".join(msgspec.json.encode(row) for row in rows)
         headers = {"Content-Type": "application/x-ndjson"}
-        (await self._client.post("/_control/sims", content=body, headers=headers)).raise_for_status()
+        (await self._client.post("/_control/sims?seeded=true", content=body, headers=headers)).raise_for_status()
 
     async def put_traffic(self, iccid: str, amount: int) -> None:
         """Let a card carry traffic now, in bytes."""
