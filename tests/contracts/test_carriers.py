@@ -9,7 +9,8 @@ from pathlib import Path
 
 from app.carriers.errors import CarrierAuthFailed, CarrierProtocolError
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
-from tests.contracts.carrier import Bench, CarrierContract
+from tests.contracts.carrier import CarrierContract
+from tests.contracts.workbench import Bench
 
 _DOCUMENT = tomllib.loads((Path(__file__).parents[2] / "demo" / "carriers-all.toml").read_text(encoding="utf-8"))
 
