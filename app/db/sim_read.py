@@ -6,11 +6,10 @@ is asked of the domain's functions, remembered where the question repeats.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,13 +41,16 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
               AND r.settled_at >= date_trunc('month', $4::timestamptz, 'Asia/Shanghai')) END AS rebinds
   FROM sims s
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = ANY($3::int[])
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
+       $3::text::jsonb ->> (s.carrier || ':' || s.account), $3::text::jsonb ->> s.carrier)::int
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
  WHERE s.tenant = $1 AND
 """  # noqa: S608 - the statuses are our own enumeration
 
-_READ = f"{_COLUMNS} s.iccid = ANY($2::text[])"  # noqa: S608 - ours
-_READ_MANY = f"{_COLUMNS} s.id = ANY($2::bigint[]) ORDER BY s.id"  # noqa: S608 - ours
+_READ = f"{_COLUMNS} s.iccid = $2"
+"""By equality alone: so every estimate is one row, and PostgreSQL keeps its plan instead of making one per read."""
+
+_READ_MANY = f"{_COLUMNS} s.id = ANY($2::bigint[]) ORDER BY s.id"
 
 
 def cycle_number(cycle: Cycle) -> int:
@@ -81,32 +83,38 @@ async def read_sim(
     pool: asyncpg.Pool[asyncpg.Record], tenant: str, iccid: str, now: datetime, zones: Mapping[str, ZoneInfo]
 ) -> dict[str, Any] | None:
     """The card of a tenant by either form of its ICCID (DV-5), None where there is none; `zones` by account."""
-    twin = iccid_twin(iccid)
-    days, cycles = _days_and_cycles(now, zones)
-    rows = await pool.fetch(_READ, tenant, [iccid] if twin is None else [iccid, twin], cycles, now)
-    return _card(rows, days, zones) if rows else None
+    days = {zone: now.astimezone(zone).date() for zone in {SHANGHAI, *zones.values()}}
+    cycles = _cycles(tuple(zones.items()), tuple(days.items()))
+    row = await pool.fetchrow(_READ, tenant, iccid, cycles, now)
+    if row is None and (twin := iccid_twin(iccid)) is not None:
+        row = await pool.fetchrow(_READ, tenant, twin, cycles, now)
+    return _card(row, days, zones) if row is not None else None
 
 
 async def read_sims(
     pool: asyncpg.Pool[asyncpg.Record], tenant: str, ids: Sequence[int], now: datetime, zones: Mapping[str, ZoneInfo]
 ) -> list[dict[str, Any]]:
     """Cards of a tenant by row id, in that order; as `read_sim` shows them."""
-    days, cycles = _days_and_cycles(now, zones)
-    rows = await pool.fetch(_READ_MANY, tenant, list(ids), cycles, now)
-    return [_card(list(same), days, zones) for _, same in groupby(rows, key=itemgetter("id"))]
-
-
-def _days_and_cycles(now: datetime, zones: Mapping[str, ZoneInfo]) -> tuple[dict[ZoneInfo, date], list[int]]:
     days = {zone: now.astimezone(zone).date() for zone in {SHANGHAI, *zones.values()}}
-    return days, sorted({_cycle(carrier.value, day)[0] for carrier in Carrier for day in days.values()})
+    cycles = _cycles(tuple(zones.items()), tuple(days.items()))
+    rows = await pool.fetch(_READ_MANY, tenant, list(ids), cycles, now)
+    return [_card(row, days, zones) for row in rows]
 
 
-def _card(rows: Sequence[Row], days: Mapping[ZoneInfo, date], zones: Mapping[str, ZoneInfo]) -> dict[str, Any]:
-    first = rows[0]
-    today = days[zones.get(first["account"], SHANGHAI)]
-    number, cycle = _cycle(first["carrier"], today)
-    row = next((row for row in rows if row["cycle"] == number), None)
-    return _shown(row or first, today) | {"usage": usage_shown(row, first, cycle)} | _last(first)
+@lru_cache(maxsize=16)
+def _cycles(zones: tuple[tuple[str, ZoneInfo], ...], days: tuple[tuple[ZoneInfo, date], ...]) -> str:
+    """The number of the running cycle by `carrier:account`, by `carrier` for any other account: a JSON object."""
+    today = dict(days)
+    numbers = {carrier.value: _cycle(carrier.value, today[SHANGHAI])[0] for carrier in Carrier}
+    for account, zone in zones:
+        numbers |= {f"{carrier.value}:{account}": _cycle(carrier.value, today[zone])[0] for carrier in Carrier}
+    return json.dumps(numbers)
+
+
+def _card(row: Row, days: Mapping[ZoneInfo, date], zones: Mapping[str, ZoneInfo]) -> dict[str, Any]:
+    today = days[zones.get(row["account"], SHANGHAI)]
+    counters = row if row["cycle"] is not None else None
+    return _shown(row, today) | {"usage": usage_shown(counters, row, _cycle(row["carrier"], today)[1])} | _last(row)
 
 
 def _shown(row: Row, today: date) -> dict[str, Any]:
