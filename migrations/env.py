@@ -16,17 +16,15 @@ MIGRATION_LOCK = 7_446_283
 
 
 def run(connection: Connection) -> None:
-    """Upgrade on this connection, alone: `pg_advisory_lock` makes the second starter wait, then find nothing to do."""
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-    connection.commit()
-    try:
+    """Upgrade in one transaction, alone: its lock makes a second starter wait, then find nothing to do.
+
+    A lock of the transaction, not of the session, holds through PgBouncer too.
+    """
+    with connection.begin():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
             context.run_migrations()
-    finally:
-        connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
-        connection.commit()
 
 
 async def online() -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ from app.settings import PROJECT, Settings
 from app.telemetry import configure_logging
 from app.usecases.access import keep_known_key
 from app.usecases.first_start import first_start
+from app.usecases.sims import silent_example
 
 GRACE_S = 10
 
@@ -64,7 +67,7 @@ ROLES = {
 def serve_roles(settings: Settings, command: str) -> None:
     """Play the parts of a command until told to stop. Raises `Stop` and whatever the parts refuse with."""
     roles = ROLES[command]
-    configure_logging()
+    configure_logging(logging.WARNING if command == "run" and sys.stderr.isatty() else logging.INFO)
     accounts = read_accounts(settings.carriers)
     bound = _bind(settings.host, settings.port) if roles.api else None
     if roles.carriers and sandbox_mode(accounts):
@@ -78,7 +81,7 @@ def serve_roles(settings: Settings, command: str) -> None:
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that asyncio sets TCP_NODELAY
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(1024)
@@ -98,7 +101,8 @@ async def _serve(
     async with AsyncExitStack() as stack:
         container = await stack.enter_async_context(open_container(settings, url, accounts))
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
-        await adopt_clock(container.context)
+        if container.context.sandbox:
+            await adopt_clock(container.context)
         await _serve_parts(_Parts(container, roles, accounts, control, stop), bound)
 
 
@@ -137,7 +141,8 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
             group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
         spare_the_collector()
         if parts.roles.api:
-            print(banner(settings, key, sandbox=ctx.sandbox), flush=True)
+            example = await silent_example(ctx) if ctx.sandbox else None
+            print(banner(settings, key, example=example, sandbox=ctx.sandbox), flush=True)
         await parts.stop.wait()
         clock.cancel()
         gauges.cancel()

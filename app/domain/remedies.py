@@ -12,7 +12,7 @@ from app.domain.days import local
 from app.domain.holds import HOLDS, Lift, Lifts, codes, resume_lifts
 from app.domain.refusal import Remedy
 from app.domain.renewal import renewal
-from app.domain.service_levels import NOT_PUBLISHED, Case, Due, due
+from app.domain.service_levels import NOT_PUBLISHED, Because, Case, Due, due
 from app.domain.sim import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import LevelName
@@ -113,9 +113,11 @@ def _remedy(lift: Lift, sim: Sim, hold: HoldCode, moment: Moment) -> Remedy:
     actor = _actor(lift, sim, moment)
     by_itself = lift.automatic or (lift.by is Lifts.REBIND and actor is Actor.NOBODY)
     time = _time(lift, sim, hold, moment)
-    earliest, latest = time.earliest, time.due_at
+    earliest, latest, because = time.earliest, time.due_at, time.because
     if lift.by is Lifts.NEXT_CYCLE:
-        earliest = latest = end_instant(cycle_at(sim.carrier, moment.now, moment.zone), moment.zone)
+        cycle = cycle_at(sim.carrier, moment.now, moment.zone)
+        earliest = latest = end_instant(cycle, moment.zone)
+        because = (Because(key="next_cycle_begins", day=cycle.end),)
     allowed = not by_itself and actor is not Actor.NOBODY and _ALLOWED.get(lift.by, _always)(sim, moment)
     return Remedy(
         action=Lifts.WAIT if by_itself and lift.by is Lifts.REBIND else lift.by,
@@ -128,7 +130,7 @@ def _remedy(lift: Lift, sim: Sim, hold: HoldCode, moment: Moment) -> Remedy:
         earliest=earliest,
         latest=latest,
         provisional=time.provisional,
-        because=time.because,
+        because=because,
         assumed=time.assumed,
     )
 

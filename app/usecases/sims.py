@@ -15,6 +15,7 @@ from app.db.uow import UnitOfWork
 from app.domain.cycles import cycle_at
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
+from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.ingest import release_reports
@@ -33,6 +34,12 @@ async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
     if found is None:
         raise NotFound("sim")
     return found
+
+
+async def silent_example(ctx: Context) -> str | None:
+    """The ICCID of some card that may be activated, to show a newcomer."""
+    items, _, _ = await list_sims(ctx, DEFAULT_TENANT, SimFilter(state="silent"), after=0, limit=1, total=False)
+    return str(items[0]["iccid"]) if items else None
 
 
 async def list_sims(

@@ -42,7 +42,7 @@ def free_port() -> int:
 @pytest.fixture
 async def house(clean_database: str) -> AsyncIterator[House]:
     port, stop, up = free_port(), asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(SandboxOptions(), port=port, ready=up.set_result, stop=stop))
+    serving = asyncio.create_task(serve(SandboxOptions(seed=None), port=port, ready=up.set_result, stop=stop))
     sandbox = await up
     settings = Settings(sandbox_port=port, database_pool=4)
     accounts = read_accounts(DEMO / "carriers.toml")
