@@ -99,7 +99,7 @@ class CarrierContract:
         [
             ("drop_before", {}, CarrierUnavailable, CarrierOutcomeUnknown),
             ("drop_after", {}, CarrierUnavailable, CarrierOutcomeUnknown),
-            ("slow", {"seconds": 4}, CarrierUnavailable, CarrierOutcomeUnknown),
+            ("slow", {"seconds": 1}, CarrierUnavailable, CarrierOutcomeUnknown),
             ("garbage", {}, CarrierProtocolError, CarrierProtocolError),
             ("html", {}, CarrierProtocolError, CarrierProtocolError),
             ("wrong_charset", {}, CarrierProtocolError, CarrierProtocolError),
