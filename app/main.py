@@ -71,5 +71,16 @@ def create_app(
     return app
 
 
+def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
+    """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
+    app = FastAPI(title="SimGate", version=health.VERSION, docs_url=None, redoc_url=None)
+    app.state.container = container
+    app.state.keys = KeyRing()
+    app.state.sandbox_answers = sandbox_answers
+    app.include_router(health.router)
+    add_problem_handlers(app)
+    return app
+
+
 async def _nobody_asked() -> bool:
     return True

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = Field(None, alias="SIMGATE_BOOTSTRAP_KEY")
     lease_s: float = Field(10, alias="SIMGATE_LEASE_S", gt=0)
     carriers: Path = Field(PROJECT / "demo" / "carriers.toml", alias="SIMGATE_CARRIERS")
+    metrics_port: int | None = Field(None, alias="SIMGATE_METRICS_PORT", ge=1, le=65535)
     metrics_open: bool | None = Field(None, alias="SIMGATE_METRICS_OPEN")
     webhook_networks: str | None = Field(None, alias="SIMGATE_WEBHOOK_NETWORKS")
     verification_window_s: float = Field(86_400, alias="SIMGATE_VERIFICATION_WINDOW_S", gt=0)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from app.carriers.account import Account, sandbox_mode
 from app.carriers.accounts import read_accounts
@@ -34,7 +35,7 @@ from app.jobs.loops import run_loops
 from app.jobs.runner import open_slots
 from app.jobs.schedule import jobs_for
 from app.jobs.scheduler import run_scheduler
-from app.main import create_app
+from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.sandbox.serve import serve as serve_sandbox
 from app.settings import PROJECT, Settings
@@ -69,7 +70,8 @@ def serve_roles(settings: Settings, command: str) -> None:
     roles = ROLES[command]
     configure_logging(logging.WARNING if command == "run" and sys.stderr.isatty() else logging.INFO)
     accounts = read_accounts(settings.carriers)
-    bound = _bind(settings.host, settings.port) if roles.api else None
+    port = settings.port if roles.api else settings.metrics_port
+    bound = _bind(settings.host, port) if port is not None else None
     if roles.carriers and sandbox_mode(accounts):
         _bind("127.0.0.1", settings.sandbox_port).close()
     with bound or nullcontext(), database(settings, single_gateway=command == "run") as url:
@@ -131,8 +133,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.plays_carriers:
             await _start_carriers(parts, group)
         if bound is not None:
-            app = create_app(parts.container, advance=advancer.advance_to, sandbox_answers=parts.control.answers)
-            await _start_api(group, app, bound, parts.stop)
+            await _start_api(group, _app(parts, advancer), bound, parts.stop)
         if parts.plays_carriers:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:
@@ -156,6 +157,13 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+
+
+def _app(parts: _Parts, advancer: Advancer) -> FastAPI:
+    """The API, or for a worker or scheduler alone what tells how it is."""
+    if parts.roles.api:
+        return create_app(parts.container, advance=advancer.advance_to, sandbox_answers=parts.control.answers)
+    return create_health_app(parts.container, sandbox_answers=parts.control.answers)
 
 
 async def _known_keys(parts: _Parts) -> str | None:
@@ -202,9 +210,9 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def _start_api(group: asyncio.TaskGroup, app: object, bound: socket.socket, stop: asyncio.Event) -> None:
+async def _start_api(group: asyncio.TaskGroup, app: FastAPI, bound: socket.socket, stop: asyncio.Event) -> None:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",

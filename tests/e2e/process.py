@@ -69,6 +69,18 @@ class Run:
             check=False,
         )
 
+    def beside(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Another process of ours beside it, left running."""
+        with (self.folder / "stderr").open("a") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "app.cli", *arguments],
+                cwd=PROJECT,
+                env=self.environment | environment,
+                stdout=errors,
+                stderr=errors,
+                text=True,
+            )
+
     def start(self) -> None:
         """Start and wait until it is ready."""
         with (self.folder / "stderr").open("a") as errors:
