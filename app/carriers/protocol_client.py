@@ -200,6 +200,8 @@ def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 
 async def spread(items: Sequence[Item], width: int, work: Callable[[Item], Awaitable[Result]]) -> list[Result]:
     """The results of `work` for every item, in order, at most `width` at a time; the first error ends it all."""
+    if len(items) == 1:
+        return [await work(items[0])]
     results: dict[int, Result] = {}
     waiting = iter(enumerate(items))
 

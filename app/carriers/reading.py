@@ -139,31 +139,20 @@ def flag(value: object, *, yes: Collection[str] = _YES, no: Collection[str] = _N
     return False if plain in no else None
 
 
-_INSTANTS = (
-    "%Y-%m-%d %H:%M:%S.%f%z",
-    "%Y-%m-%dT%H:%M:%S.%f%z",
-    "%Y-%m-%dT%H:%M:%S%z",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M:%S.%f",
-    "%Y%m%d%H%M%S",
-    "%Y-%m-%d",
-    "%Y%m%d",
-)
+_COMPACT = "%Y%m%d%H%M%S"
 
 
 def instant(value: object, zone: tzinfo) -> datetime | None:
-    """An aware instant in any of the forms seen; None for a blank. Without an offset it is in `zone`."""
+    """An aware instant, ISO 8601 or `yyyyMMddHHmmss`; None for a blank. Without an offset it is in `zone`."""
     plain = text_or_none(value)
     if plain is None:
         return None
-    for form in _INSTANTS:
-        try:
-            moment = datetime.strptime(plain, form)  # noqa: DTZ007 (the zone is added below)
-            aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-            return aware.astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue
-    raise CarrierProtocolError("a time in no known form")
+    try:
+        compact = len(plain) == 14 and plain.isdigit()
+        moment = datetime.strptime(plain, _COMPACT) if compact else datetime.fromisoformat(plain)  # noqa: DTZ007
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise CarrierProtocolError("a time in no known form") from None
 
 
 def day(value: object, zone: tzinfo) -> date | None:
