@@ -1,0 +1,87 @@
+"""An overseas account in its own zone: its days and cycles turn at its midnight, also where clocks change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.gateway import Gateway, open_gateway
+from tests.usage.reporting import cycles, report, send
+
+ACCOUNTS = """
+[accounts.overseas-ny]
+carrier = "overseas"
+zone = "America/New_York"
+[[accounts.overseas-ny.protocols]]
+protocol = "desk"
+base_url = "sandbox"
+
+[accounts.overseas-nz]
+carrier = "overseas"
+zone = "Pacific/Auckland"
+[[accounts.overseas-nz.protocols]]
+protocol = "desk"
+base_url = "sandbox"
+"""
+
+
+@pytest.fixture
+async def abroad(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway with two overseas accounts, on the second of a December."""
+    path = tmp_path / "carriers.toml"
+    path.write_text(ACCOUNTS, encoding="utf-8")
+    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
+        target = datetime.fromisoformat("2026-12-02T12:00:00+00:00")
+        opened.ctx.clock.adopt(opened.ctx.clock.offset + (target - opened.ctx.now()))
+        yield opened
+
+
+async def _card(gateway: Gateway, account: str) -> str:
+    plan = {"id": "world", "carrier": "overseas", "allowance": 1 << 30, "months": 12}
+    assert (await gateway.api.post("/v1/plans", json=plan)).is_success
+    number = len(account) * 0 + sum(map(ord, account))
+    row = f"8985200000{number:09d},overseas,{account},gsl,world,active,2026-05-01,2026-06-10"
+    text = f"iccid,carrier,account,terms,plan,state,opened_on,activated_on\n{row}\n"
+    done = await gateway.api.post("/v1/sims/import", content=text, headers={"Content-Type": "text/csv"})
+    assert done.status_code == 200, done.text
+    return row.split(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("account", "at", "cycle", "day"),
+    [
+        ("overseas-ny", "2026-11-30T23:59:59.999-05:00", "2026-11", "2026-11-30"),
+        ("overseas-ny", "2026-12-01T00:00:00-05:00", "2026-12", "2026-12-01"),
+        ("overseas-ny", "2026-12-01T04:59:59.999Z", "2026-11", "2026-11-30"),
+        ("overseas-ny", "2026-11-01T01:30:00-04:00", "2026-11", "2026-11-01"),
+        ("overseas-ny", "2026-11-01T23:59:59-05:00", "2026-11", "2026-11-01"),
+        ("overseas-nz", "2026-11-30T10:59:59.999Z", "2026-11", "2026-11-30"),
+        ("overseas-nz", "2026-11-30T11:00:00Z", "2026-12", "2026-12-01"),
+    ],
+)
+async def test_an_overseas_card_lives_by_its_accounts_zone(
+    abroad: Gateway, account: str, at: str, cycle: str, day: str
+) -> None:
+    card = await _card(abroad, account)
+
+    await send(abroad.api, [report(card, at, 5, number="edge")])
+
+    kept = await cycles(abroad.api, card)
+    items = (await abroad.api.get(f"/v1/sims/{card}/usage", params={"granularity": "day"})).json()["items"]
+    assert {name: item["reported"] for name, item in kept.items() if item["reported"]} == {cycle: 5}
+    assert {item["day"]: item["reported"] for item in items if item["reported"]} == {day: 5}
+
+
+async def test_a_card_read_at_the_turn_shows_its_own_accounts_cycle(abroad: Gateway) -> None:
+    target = datetime.fromisoformat("2026-12-31T12:00:00+00:00")  # already January in Auckland
+    await abroad.advance(seconds=(target - abroad.ctx.now()).total_seconds())
+    ny, nz = await _card(abroad, "overseas-ny"), await _card(abroad, "overseas-nz")
+    at = abroad.ctx.now() - timedelta(minutes=1)
+
+    await send(abroad.api, [report(ny, at, 1, number="ny"), report(nz, at, 2, number="nz")])
+
+    shown = [(await abroad.api.get(f"/v1/sims/{card}")).json()["usage"] for card in (ny, nz)]
+    assert [(one["cycle"]["id"], one["used"]) for one in shown] == [("2026-12", 1), ("2027-01", 2)]
