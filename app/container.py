@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.carriers.account import Account, sandbox_mode
@@ -22,12 +24,18 @@ from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
-from app.telemetry import Telemetry
+from app.telemetry import Telemetry, get_logger
 from app.usecases.context import Context
 from app.workdays import ChineseWorkdays
 
 CLOCK_PERIOD_S = 0.5
 """How often another process's moves of the one clock are looked for: seen within a second."""
+
+
+DATABASE_TROUBLE = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a database that restarts looks like from here: no reason for a process to end."""
+
+log = get_logger("container")
 
 
 class CarrierMetrics:
@@ -114,7 +122,10 @@ async def follow_clock(context: Context) -> None:
     if not context.sandbox:
         return
     while True:
-        await adopt_clock(context)
+        try:
+            await adopt_clock(context)
+        except DATABASE_TROUBLE as error:
+            log.warning("clock.database_trouble", error=type(error).__name__)
         await asyncio.sleep(CLOCK_PERIOD_S)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from app.container import DATABASE_TROUBLE
 from app.telemetry import get_logger
 from app.usecases.context import Context
 
@@ -18,7 +17,7 @@ async def keep_gauges(ctx: Context) -> None:
     while True:
         try:
             await count(ctx)
-        except (SQLAlchemyError, OSError) as error:
+        except DATABASE_TROUBLE as error:
             log.warning("gauges.database_trouble", error=type(error).__name__)
         await asyncio.sleep(PERIOD_S)
 

@@ -92,7 +92,10 @@ class Workers:
 
     def kill(self, index: int) -> None:
         """kill -9, now."""
-        os.kill(self.alive.pop(index), signal.SIGKILL)
+        try:
+            os.kill(self.alive.pop(index), signal.SIGKILL)
+        except ProcessLookupError:
+            raise AssertionError("a worker ended by itself: processes.log says why") from None
 
     def killall(self) -> None:
         """Every worker of this stage."""

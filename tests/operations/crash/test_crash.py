@@ -95,6 +95,7 @@ async def test_the_database_restarted_under_workers_that_are_killed(tmp_path: Pa
 
     async def restart(drive: Drive) -> None:
         nonlocal restarts
+        await asyncio.sleep(1)  # a worker that is only starting may refuse to: its database is away
         pid = int((cluster.locate(folder).data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGQUIT)
         restarts += 1
