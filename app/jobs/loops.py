@@ -36,7 +36,7 @@ class Loop:
 
 
 LOOPS: tuple[Loop, ...] = (
-    Loop(name="operations", turn=work_round, rest_s=0.1, side_by_side=3),
+    Loop(name="operations", turn=work_round, rest_s=0.2, side_by_side=3),
     Loop(name="schedule", turn=start_scheduled, rest_s=0.25),
     Loop(name="inbox", turn=follow_up, rest_s=0.25),
     Loop(name="bulk", turn=feed_bulk, rest_s=0.25),
