@@ -92,6 +92,10 @@ class AccountClient:
         """How a change goes, by the protocol that took it."""
         return await self._needed_changer(kind)[1].progress(kind, sim, reference)
 
+    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+        """How a change of many cards goes, by the protocol that took it."""
+        return await self._needed_changer(kind)[1].progress_many(kind, sims, reference)
+
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """The carrier's word; real-name is asked of another protocol where the account names one for it."""
         if not sims:

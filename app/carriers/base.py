@@ -161,6 +161,10 @@ class CarrierClient(Protocol):
         """How the change with this reference goes. Raises: query errors of the tree."""
         ...
 
+    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+        """How a change of many cards under one reference goes, by ICCID, in the fewest calls. Raises as `progress`."""
+        ...
+
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """The carrier's word on these cards, in the fewest calls; cards it does not know are left out."""
         ...

@@ -94,6 +94,10 @@ class ProtocolClient:
         """This protocol has no word for a change under way."""
         return Progress(state=ProgressState.UNTOLD)
 
+    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+        """How a change of many cards under one reference goes: card by card, where the protocol has no batch."""
+        return {sim.iccid: await self.progress(kind, sim, reference) for sim in sims}
+
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """The carrier's word on these cards."""
         raise UnsupportedOperation(f"{self.protocol} cannot tell a card's state")

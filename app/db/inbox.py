@@ -26,6 +26,7 @@ class InboxRow:
     iccid: str | None = None
     msisdn: str | None = None
     reference: str | None = None
+    succeeded: bool | None = None
 
 
 class InboxRows:

@@ -73,6 +73,8 @@ class OperationRecord:
     attempts: int = 0
     sent_at: datetime | None = None
     carrier_reference: str | None = None
+    carrier_hint: str | None = None
+    """`done` or `failed`, where the carrier said so unasked: heeded only where it has no answer when asked."""
     error: dict[str, Any] | None = None
     history: tuple[dict[str, Any], ...] = ()
     execute_at: datetime | None = None

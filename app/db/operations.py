@@ -199,15 +199,19 @@ class OperationRows:
         )
         return [operation_from(row) for row in rows.mappings()]
 
-    async def hurry(self, account: str, *, reference: str | None, sim_id: int | None, now: datetime) -> int:
-        """Look now at what a carrier's notice speaks of: a hint, not a result."""
+    async def hurry(
+        self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
+    ) -> int:
+        """Look now at what a carrier's notice speaks of: a hint (`done`, `failed`), not a result."""
         done = await self._connection.execute(
             text(
-                f"UPDATE operations SET run_after = least(run_after, :now), tries = 0"  # noqa: S608 - ours
+                f"UPDATE operations SET run_after = least(run_after, :now), tries = 0,"  # noqa: S608 - ours
+                " carrier_hint = CASE WHEN carrier_reference = :reference THEN coalesce(:hint, carrier_hint)"
+                " ELSE carrier_hint END"
                 f" WHERE account = :account AND {_WORKED} AND status <> 'queued' AND"
                 " (carrier_reference = :reference OR sim_id = :sim_id)"
             ),
-            {"account": account, "reference": reference, "sim_id": sim_id, "now": now},
+            {"account": account, "reference": reference, "hint": hint, "sim_id": sim_id, "now": now},
         )
         return done.rowcount
 

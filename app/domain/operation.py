@@ -199,6 +199,20 @@ def after_ask(found: Verdict, *, since_sent: timedelta, tries: int, patience: Pa
     )
 
 
+HINTED: Mapping[str, Progressed] = MappingProxyType({"done": Progressed.DONE, "failed": Progressed.FAILED})
+"""A carrier's unasked word on a change it accepted, as a last resort."""
+
+
+def heeding(hint: str | None, told: Progressed, found: Verdict | None) -> Progressed:
+    """What is known of an accepted change with the carrier's unasked word beside its answers.
+
+    A push proves nothing by itself: it is heeded only where the carrier, asked, tells neither of the change nor by the
+    card (a rebind to whatever device comes next, an add-on), for which no better word will ever come.
+    """
+    silent = told is Progressed.UNTOLD and found is Verdict.UNTOLD
+    return HINTED.get(hint or "", told) if silent else told
+
+
 def after_progress(
     told: Progressed, found: Verdict | None, *, since_sent: timedelta, tries: int, patience: Patience
 ) -> Next:

@@ -16,6 +16,7 @@ from app.usecases.carrier_view import take_words
 from app.usecases.context import Context
 
 CHUNK = 100
+HINTS = {True: "done", False: "failed"}
 
 
 async def store_push(ctx: Context, account: str, push: Push) -> Received:
@@ -32,6 +33,7 @@ async def store_push(ctx: Context, account: str, push: Push) -> Received:
         iccid=notice.iccid,
         msisdn=notice.msisdn,
         reference=notice.reference,
+        succeeded=notice.succeeded,
     )
     async with ctx.work() as work:
         await work.inbox.put(row)
@@ -47,7 +49,11 @@ async def follow_up(ctx: Context) -> int:
         for notice in notices:
             record = await _card_of(work, notice)
             hurried = await work.operations.hurry(
-                notice["account"], reference=notice["reference"], sim_id=record.id if record else None, now=ctx.now()
+                notice["account"],
+                reference=notice["reference"],
+                hint=HINTS.get(notice["succeeded"]),
+                sim_id=record.id if record else None,
+                now=ctx.now(),
             )
             if not hurried and record is not None:
                 ref = SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)

@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("iccid", sa.Text(), nullable=True),
         sa.Column("msisdn", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
+        sa.Column("succeeded", sa.Boolean(), nullable=True),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("received_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("handled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
@@ -142,6 +143,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("sent_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("carrier_reference", sa.Text(), nullable=True),
+        sa.Column("carrier_hint", sa.Text(), nullable=True),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column(
             "history", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False

@@ -19,6 +19,7 @@ from app.domain.operation import (
     after_progress,
     after_send,
     backoff,
+    heeding,
     may_cancel,
     steps_of,
     verdict,
@@ -146,6 +147,24 @@ def test_what_a_carrier_accepted_is_never_sent_again(
 def test_waits_grow_and_end(first: timedelta, tries: int) -> None:
     assert timedelta() < backoff(first, tries) <= LONGEST_WAIT
     assert backoff(first, tries) <= backoff(first, tries + 1)
+
+
+@pytest.mark.parametrize(
+    ("hint", "told", "found", "expected"),
+    [
+        ("done", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.DONE),
+        ("failed", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.FAILED),
+        (None, Progressed.UNTOLD, Verdict.UNTOLD, Progressed.UNTOLD),
+        ("done", Progressed.UNTOLD, Verdict.NOT_APPLIED, Progressed.UNTOLD),
+        ("done", Progressed.UNTOLD, None, Progressed.UNTOLD),
+        ("done", Progressed.FAILED, Verdict.UNTOLD, Progressed.FAILED),
+        ("failed", Progressed.PENDING, None, Progressed.PENDING),
+    ],
+)
+def test_an_unasked_word_is_heeded_only_where_asking_tells_nothing(
+    hint: str | None, told: Progressed, found: Verdict | None, expected: Progressed
+) -> None:
+    assert heeding(hint, told, found) is expected
 
 
 def test_only_what_was_not_sent_may_be_cancelled() -> None:

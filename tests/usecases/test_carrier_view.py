@@ -119,3 +119,27 @@ async def test_what_is_no_push_or_of_no_account_is_refused(gateway: Gateway) -> 
     assert (nobody.status_code, garbage.status_code, bomb.status_code) == (404, 400, 400)
     async with gateway.ctx.work() as work:
         assert await work.inbox.unhandled(10) == []
+
+
+async def test_a_change_no_question_can_show_ends_by_the_carriers_push(gateway: Gateway) -> None:
+    [iccid] = await gateway.fleet({"carrier": "ctcc", "terms": "gsl", "imei": "867584040006137"})
+    answer = await gateway.api.post(f"/v1/sims/{iccid}/rebind")
+    assert (answer.status_code, answer.json()["channel"]) == (202, "api"), answer.text
+    await gateway.advance(seconds=0)
+    reference = (await gateway.api.get(answer.headers["location"])).json()["carrier_reference"]
+    await gateway.advance(seconds=30)
+    before = (await gateway.api.get(answer.headers["location"])).json()["status"]
+    push = (
+        f"<NotifyContractRoot><TYPE>1</TYPE><GROUP_TRANSACTIONID>{reference}</GROUP_TRANSACTIONID>"
+        "<STATUSINFO>竣工</STATUSINFO><ACCNBR>1440000000000</ACCNBR><SENDDT>20261121101112</SENDDT>"
+        "<ACCEPTTYPE>99</ACCEPTTYPE><ACCEPTMSG/><STATUSDT>20261121101112</STATUSDT><RESULTMSG>成功</RESULTMSG>"
+        "</NotifyContractRoot>"
+    )
+
+    await gateway.api.post("/v1/callbacks/ctcc-main", content=push.encode(), headers={"Content-Type": "text/xml"})
+    await gateway.advance(seconds=1)
+    await gateway.settle(rounds=5)
+
+    assert before == "waiting_carrier"
+    assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "succeeded"
+    assert (await gateway.carrier(iccid))["effects"] == {"rebind": 1}

@@ -79,12 +79,17 @@ class OneLinkClient(OneLinkReads):
         if kind is OperationKind.VERIFY_REAL_NAME:
             return await self._real_name_progress(sim)
         if reference.startswith(wire.JOB):
-            params = {"jobId": reference.removeprefix(wire.JOB)}
-            judged = await self._link.ask("progress", "query/sim-batch-result", params)
-            identities = {sim.iccid, sim.imsi or "", sim.msisdn or "", (sim.msisdn or "").removeprefix("86")}
-            return wire.job_progress(judged.row, frozenset(identities - {""}))
+            return (await self.progress_many(kind, [sim], reference))[sim.iccid]
         judged = await self._link.ask("progress", "query/order-info", {"orderNum": reference})
         return wire.order_progress(judged.row)
+
+    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+        """How the cards of one job go: one call for all of them."""
+        if not reference.startswith(wire.JOB):
+            return await super().progress_many(kind, sims, reference)
+        params = {"jobId": reference.removeprefix(wire.JOB)}
+        judged = await self._link.ask("progress", "query/sim-batch-result", params)
+        return {sim.iccid: wire.job_progress(judged.row, _identities(sim)) for sim in sims}
 
     async def _change_state(self, kind: OperationKind, sim: SimRef) -> Receipt:
         if kind is OperationKind.ACTIVATE:
@@ -180,3 +185,8 @@ def _accepted(judged: wire.Judged) -> Receipt:
     if judged.verdict is Verdict.ALREADY:
         return Receipt(settled=True, already=True)
     return Receipt(settled=False, reference=reading.text_or_none(judged.row.get("orderNum")))
+
+
+def _identities(sim: SimRef) -> frozenset[str]:
+    """What a job's result may name a card by."""
+    return frozenset({sim.iccid, sim.imsi or "", sim.msisdn or "", (sim.msisdn or "").removeprefix("86")} - {""})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -33,6 +33,7 @@ from app.domain.operation import (
     after_ask,
     after_progress,
     after_send,
+    heeding,
     steps_of,
     verdict,
 )
@@ -180,7 +181,7 @@ async def _ask(
     ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
 ) -> list[Came]:
     """Ask what became of changes sent before: by their reference where there is one, else by the card's state."""
-    told = await asyncio.gather(*(_progress(client, operation, refs) for operation in group))
+    told = await _progresses(client, group, refs)
     unsure = (ProgressState.UNTOLD, ProgressState.FAILED)
     unclear = [o for o, progress in zip(group, told, strict=True) if progress.state in unsure]
     dated = [
@@ -195,12 +196,26 @@ async def _ask(
     ]
 
 
-async def _progress(client: CarrierClient, operation: OperationRecord, refs: dict[int, SimRef]) -> Progress:
-    untold = Progress(state=ProgressState.UNTOLD)
+async def _progresses(
+    client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef]
+) -> list[Progress]:
+    """How each goes, one question for all that share a reference; what cannot be asked now counts as pending."""
+    by_reference: dict[str, list[SimRef]] = {}
+    for operation in group:
+        if operation.carrier_reference is not None:
+            by_reference.setdefault(operation.carrier_reference, []).append(refs[operation.sim_id])
+    kind = change_of(group[0])
+    questions = [client.progress_many(kind, sims, reference) for reference, sims in by_reference.items()]
+    answers = dict(zip(by_reference, await asyncio.gather(*map(_or_none, questions)), strict=True))
+    return [_progress_in(answers, operation, refs[operation.sim_id].iccid) for operation in group]
+
+
+def _progress_in(
+    answers: Mapping[str, dict[str, Progress] | None], operation: OperationRecord, iccid: str
+) -> Progress:
     if operation.carrier_reference is None:
-        return untold
-    found = await _or_none(client.progress(change_of(operation), refs[operation.sim_id], operation.carrier_reference))
-    return found if found is not None else Progress(state=ProgressState.PENDING)
+        return Progress(state=ProgressState.UNTOLD)
+    return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
 
 
 SHOWN_IN_FULL = frozenset(
@@ -233,8 +248,9 @@ def _answered(
     if operation.status is OperationStatus.VERIFYING and progress.state in (ProgressState.UNTOLD, ProgressState.PENDING):
         following = after_ask(found, since_sent=since_sent, tries=operation.tries, patience=patience)
     else:
+        told = heeding(operation.carrier_hint, Progressed(progress.state.value), found if word is not None else None)
         following = after_progress(
-            Progressed(progress.state.value), found, since_sent=since_sent, tries=operation.tries, patience=patience
+            told, found, since_sent=since_sent, tries=operation.tries, patience=patience
         )
     error = operation.error
     if following.status is OperationStatus.FAILED:
