@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -51,7 +52,9 @@ class Storm:
         for number in range(self.distinct):
             age = timedelta(seconds=chosen.randrange(86_400 * 40))
             gateway = f"gw-{chosen.randrange(20)}"
-            self.records.append((gateway, f"r{number}", chosen.randrange(self.cards), now - age, chosen.randrange(1 << 20)))
+            self.records.append(
+                (gateway, f"r{number}", chosen.randrange(self.cards), now - age, chosen.randrange(1 << 20))
+            )
         again = chosen.sample(range(self.distinct), self.distinct // 5)
         self.queue = [*range(self.distinct), *again]
         chosen.shuffle(self.queue)
@@ -79,6 +82,7 @@ class Api:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    errors: int | IO[bytes] = subprocess.DEVNULL
 
     async def start(self) -> None:
         environment = {
@@ -90,7 +94,7 @@ class Api:
         }
         command = [sys.executable, "-m", "app.cli", "api"]
         self.process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=self.errors
         )
         async with httpx.AsyncClient() as client:
             for _ in range(600):

@@ -32,7 +32,9 @@ async def test_order_and_batching_do_not_matter(gateway: Gateway, shapes: list[A
     )
     now = gateway.ctx.now().replace(microsecond=0)
     records = [
-        report(cards[card], now - timedelta(hours=age), amount, number=f"{example}-{n}", gateway=f"{gateway_}-{example}")
+        report(
+            cards[card], now - timedelta(hours=age), amount, number=f"{example}-{n}", gateway=f"{gateway_}-{example}"
+        )
         for n, (card, age, amount, gateway_) in enumerate(shapes)
     ]
     sent = data.draw(st.permutations(records + data.draw(st.lists(st.sampled_from(records), max_size=10))))
@@ -41,7 +43,9 @@ async def test_order_and_batching_do_not_matter(gateway: Gateway, shapes: list[A
     kinds = data.draw(st.lists(st.sampled_from([JSON, NDJSON, EVENTS]), min_size=len(batches), max_size=len(batches)))
 
     if data.draw(st.booleans()):
-        told = await asyncio.gather(*(send(gateway.api, batch, kind) for batch, kind in zip(batches, kinds, strict=True)))
+        told = await asyncio.gather(
+            *(send(gateway.api, batch, kind) for batch, kind in zip(batches, kinds, strict=True))
+        )
     else:
         told = [await send(gateway.api, batch, kind) for batch, kind in zip(batches, kinds, strict=True)]
 
