@@ -77,7 +77,7 @@ def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
     if wanted.q is not None:
         escaped = wanted.q.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
         clauses.add("(s.iccid LIKE ? OR s.msisdn LIKE ? OR s.imsi LIKE ? OR s.device_serial LIKE ?)", escaped)
-    if wanted.usage_pct_gte is not None:
+    if wanted.usage_pct_gte:
         clauses.add("s.id IN (" + _used_share(wanted.cycles) + ")", wanted.usage_pct_gte)
     return clauses.where, clauses.arguments
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,17 +12,20 @@ from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.usecases.access import create_tenant, issue_key, revoke_key
+from app.usecases.access import create_key, create_tenant, revoke_key
 from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
+from app.usecases.context import Context
 from app.usecases.durations import parse_duration
 from app.usecases.errors import Conflict, Fault, InvalidArgument
-from app.usecases.once import Answer, once
+from app.usecases.once import Answer, once, once_apart
 
 from .actions import answered, instant_of
 from .deps import Admin, Ctx, Paged, json_object, once_key, trail_of
 from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
+
+Advance = Callable[[datetime], Awaitable[dict[str, Any]]]
 
 
 @router.get("/tenants")
@@ -48,18 +52,21 @@ async def tenants_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
 
 @router.post("/keys", status_code=201)
 async def keys_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
-    """Add a key of a tenant; its secret is shown this once."""
-    _, given = await json_object(request)
+    """Add a key of a tenant; its secret is shown this once, also under an Idempotency-Key."""
+    body, given = await json_object(request)
     scopes, networks = _texts(given, "scopes"), _texts(given, "networks")
-    key_id, secret = await issue_key(
-        ctx,
-        tenant=_text(given, "tenant") if "tenant" in given else caller.tenant,
-        scopes=scopes,
-        expires_at=instant_of(given.get("expires_at"), "/expires_at"),
-        networks=networks,
-        actor=caller.name,
-    )
-    return json_response({"id": str(key_id), "key": secret}, status=201, headers={"Cache-Control": "no-store"})
+    expires_at = instant_of(given.get("expires_at"), "/expires_at")
+    tenant = _text(given, "tenant") if "tenant" in given else caller.tenant
+
+    async def act(work: UnitOfWork) -> Answer:
+        key_id, secret = await create_key(
+            ctx, work, tenant=tenant, scopes=scopes, expires_at=expires_at, networks=networks, actor=caller.name
+        )
+        told = {"id": str(key_id), "key": secret}
+        headers = {"Cache-Control": "no-store"}
+        return Answer(status=201, body=encoded(told), kept=encoded(told | {"key": None}), headers=headers)
+
+    return answered(await once(ctx, once_key(request, caller, body), act))
 
 
 @router.get("/keys")
@@ -113,9 +120,14 @@ async def account_act(request: Request, account: str, act: str, ctx: Ctx, caller
     acts = {"pause": pause_account, "resume": resume_account, "release-brake": release_brake}
     if act not in acts:
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=f"one of {', '.join(acts)}", pointer="path:act")])
+    body, _ = await json_object(request)
     trail = trail_of(request, caller)
-    shown = await acts[act](ctx, account, actor=trail.actor, reason=trail.reason)
-    return json_response(shown)
+
+    async def change() -> Answer:
+        shown = await acts[act](ctx, account, actor=trail.actor, reason=trail.reason)
+        return Answer(status=200, body=encoded(shown), headers={})
+
+    return answered(await once_apart(ctx, once_key(request, caller, body), change))
 
 
 @router.get("/jobs")
@@ -127,8 +139,7 @@ async def jobs(ctx: Ctx, caller: Admin, page: Paged) -> Response:
 @router.get("/audit")
 async def audit(ctx: Ctx, caller: Admin, page: Paged) -> Response:
     """Who changed what, newest first, of the tenant acted for."""
-    before = int(page.after) if page.after is not None else None
-    items = await audit_shown(ctx, caller.tenant, before=before, limit=page.limit)
+    items = await audit_shown(ctx, caller.tenant, before=page.number, limit=page.limit)
     cursor = page.next_cursor(items[-1]["id"] if len(items) == page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -142,16 +153,25 @@ async def clock(ctx: Ctx, caller: Admin) -> Response:
 @router.post("/clock")
 async def clock_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
     """Move gateway and sandbox together, forwards; everything that falls due in between is done in order."""
-    _, given = await json_object(request)
+    body, given = await json_object(request)
     if not ctx.sandbox:
         raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
-    target = _target(given, ctx.now())
-    if target < ctx.now():
+
+    async def move() -> Answer:
+        return Answer(status=200, body=encoded(await _moved(request, ctx, given)), headers={})
+
+    return answered(await once_apart(ctx, once_key(request, caller, body), move))
+
+
+async def _moved(request: Request, ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
+    now = ctx.now()
+    target = _target(given, now)
+    if target < now:
         raise InvalidArgument([Fault(code="BACKWARDS", detail="the clock only moves forwards", pointer="/now")])
-    advance = request.app.state.advance
+    advance: Advance | None = request.app.state.advance
     if advance is None:
         raise Conflict("NOT_HERE", "this process has no scheduler; ask one started by simgate run")
-    return json_response(await advance(target))
+    return await advance(target)
 
 
 def _target(given: dict[str, Any], now: datetime) -> datetime:

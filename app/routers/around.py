@@ -31,6 +31,7 @@ class AroundRequests:
             await self._app(scope, receive, send)
             return
         given = _correlation(scope)
+        scope.setdefault("state", {})["correlation_id"] = given.decode()
         tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
         begun = monotonic()
         status = 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -24,9 +23,9 @@ from app.usecases.imports import decoded
 from app.usecases.once import Answer, once
 
 from .actions import answered, arguments_of, instant_of
-from .deps import Ctx, Operator, Paged, SimsReader, body_of, json_object, once_key, trail_of
+from .deps import Ctx, Operator, Paged, SimsReader, body_of, json_object, once_key, parsed, trail_of
 from .imports import LARGEST_FILE, media_type_of
-from .problems import Unreadable, UnsupportedMediaType
+from .problems import UnsupportedMediaType
 from .respond import encoded, json_response
 from .sims import FILTERS, filter_from
 
@@ -64,11 +63,7 @@ def _object(value: Any, pointer: str, known: tuple[str, ...] | None = None) -> d
 async def _large_object(request: Request) -> tuple[bytes, dict[str, Any]]:
     """The body and the JSON object in it, of up to 32 MiB. Raises `Unreadable`."""
     body = await body_of(request, most=LARGEST_BODY)
-    try:
-        value = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
-    return body, _object(value, "", FIELDS)
+    return body, _object(parsed(body or b"{}"), "", FIELDS)
 
 
 def _kind(value: Any) -> OperationKind:
@@ -173,9 +168,8 @@ async def bulk_request(request: Request, ctx: Ctx, caller: Operator) -> Response
 @router.get("/bulk-operations")
 async def bulk_list(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """Bulk operations, newest first."""
-    before = _id_of(str(page.after)) if page.after is not None else None
     async with ctx.work() as work:
-        found = await work.bulk.page(caller.tenant, before=before, limit=page.limit + 1)
+        found = await work.bulk.page(caller.tenant, before=page.id, limit=page.limit + 1)
         shown = [views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
     cursor = page.next_cursor(shown[-1]["id"] if len(found) > page.limit else None)
     return json_response({"items": shown, "next_cursor": cursor})
@@ -195,11 +189,9 @@ async def bulk_items(bulk_id: str, ctx: Ctx, caller: SimsReader, page: Paged, st
     """The items in order, with what became of each."""
     if status is not None and status not in views.ITEM_STATUSES:
         raise _wrong("query:status", f"one of {', '.join(views.ITEM_STATUSES)}", "UNKNOWN_WORD")
-    if page.after is not None and not isinstance(page.after, int):
-        raise Unreadable("the cursor is none of ours")
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
-        rows = await work.bulk.items(bulk.id, status=status, after=page.after or 0, limit=page.limit + 1)
+        rows = await work.bulk.items(bulk.id, status=status, after=page.number or 0, limit=page.limit + 1)
     items = [views.shown_item(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(items[-1]["position"] if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})

@@ -12,7 +12,9 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
@@ -22,13 +24,14 @@ from app.container import Container
 from app.telemetry import correlation_id
 from app.usecases.access import Caller, find_caller
 from app.usecases.context import Context
-from app.usecases.errors import NotAllowed
+from app.usecases.errors import Fault, InvalidArgument, NotAllowed
 from app.usecases.once import OnceKey
 
 from .problems import TooLarge, Unauthorized, Unreadable
 
 REMEMBERED_S = 3.0
 LONGEST_KEY = 255
+LARGEST_NUMBER = (1 << 63) - 1
 
 bearer = HTTPBearer(auto_error=False, description="An API key: 256 random bits, shown once.")
 
@@ -149,13 +152,30 @@ async def body_of(request: Request, *, most: int = 1 << 20) -> bytes:
 async def json_object(request: Request) -> tuple[bytes, dict[str, Any]]:
     """The body and the JSON object in it; no body counts as `{}`. Raises `Unreadable`."""
     body = await body_of(request)
-    try:
-        value = json.loads(body or b"{}", parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
+    value = parsed(body or b"{}")
     if not isinstance(value, dict):
         raise Unreadable("the body is not a JSON object")
     return body or b"{}", value
+
+
+def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """The JSON value of a body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be kept."""
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+    if b"\\u" in body and not _keepable(value):
+        raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="a text holds NUL or half a character", pointer="")])
+    return value
+
+
+def _keepable(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+    """No text holds NUL, which PostgreSQL does not keep, or a lone surrogate, which is no character."""
+    if isinstance(value, str):
+        return not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, dict):
+        return all(_keepable(name) and _keepable(part) for name, part in value.items())
+    return all(map(_keepable, value)) if isinstance(value, list) else True
 
 
 def _no_constant(_name: str) -> None:
@@ -181,11 +201,34 @@ class Page:
     limit: int
     after: Any
 
+    @property
+    def number(self) -> int | None:
+        """The place in a list kept by number, None at its start. Raises `Unreadable` for another list's cursor."""
+        if self.after is not None and not (isinstance(self.after, int) and 0 <= self.after <= LARGEST_NUMBER):
+            raise Unreadable("the cursor is none of ours")
+        return self.after
+
+    @property
+    def id(self) -> UUID | None:
+        """The place in a list kept by id, None at its start. Raises `Unreadable` for another list's cursor."""
+        try:
+            return UUID(self.after) if self.after is not None else None
+        except (ValueError, AttributeError):
+            raise Unreadable("the cursor is none of ours") from None
+
     def next_cursor(self, last: Any | None) -> str | None:  # noqa: ANN401 - a list's own key
         """The cursor behind a last item; None where nothing follows."""
         if last is None:
             return None
         return base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")
+
+
+def word_of(kind: type[StrEnum], value: str | None, name: str) -> str | None:
+    """A query parameter that takes one of our own words. Raises `InvalidArgument`."""
+    if value is None or value in set(kind):
+        return value
+    fault = Fault(code="UNKNOWN_WORD", detail=f"one of {', '.join(kind)}", pointer=f"query:{name}")
+    raise InvalidArgument([fault])
 
 
 def page_of(limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: str | None = None) -> Page:

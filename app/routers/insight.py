@@ -29,8 +29,9 @@ _FLAGS = {"true": True, "false": False}
 
 
 @router.get("/{iccid}/session")
-async def session(iccid: str, ctx: Ctx, caller: SimsReader) -> Response:
+async def session(request: Request, iccid: str, ctx: Ctx, caller: SimsReader) -> Response:
     """Whether the card is online now; asks the carrier, within its call budget."""
+    refuse_as_of(request)
     return json_response(await session_of(ctx, caller.tenant, parse_iccid(iccid)))
 
 

@@ -14,13 +14,14 @@ from app.db.mapping import OperationRecord
 from app.db.operations import OperationFilter
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import parse_iccid
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.once import Answer, once
 from app.usecases.operations.desk import cancel, complete
 from app.usecases.operations.views import shown
 
 from .actions import answered
-from .deps import Ctx, Operator, Paged, SimsReader, json_object, once_key, trail_of
+from .deps import Ctx, Operator, Paged, SimsReader, json_object, once_key, trail_of, word_of
 from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
@@ -53,15 +54,14 @@ async def operations(  # noqa: PLR0913 - the list's query parameters
     wanted = OperationFilter(
         tenant=caller.tenant,
         iccid=parse_iccid(sim) if sim is not None else None,
-        kind=kind,
-        status=status,
-        channel=channel,
+        kind=word_of(OperationKind, kind, "kind"),
+        status=word_of(OperationStatus, status, "status"),
+        channel=word_of(Channel, channel, "channel"),
         overdue=overdue,
         bulk_id=bulk_operation,
     )
-    before = operation_id_of(str(page.after)) if page.after is not None else None
     async with ctx.work() as work:
-        found = await work.operations.list(wanted, before=before, limit=page.limit + 1)
+        found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
     items = [shown(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):

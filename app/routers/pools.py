@@ -41,7 +41,7 @@ async def _write(request: Request, ctx: Context, caller: Caller, make: Make, *, 
 @router.get("")
 async def pools(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """A page of pools, each with its running cycle."""
-    items, last = await use.list_pools(ctx, caller.tenant, after=int(page.after or 0), limit=page.limit)
+    items, last = await use.list_pools(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
@@ -74,7 +74,7 @@ async def pool_rename(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter
 @router.get("/{pool}/members")
 async def pool_members(pool: str, ctx: Ctx, caller: SimsReader, page: Paged, cycle: str | None = None) -> Response:
     """The members with what each used in a cycle, the running one by default."""
-    items, last = await use.read_members(ctx, caller.tenant, pool, cycle, after=int(page.after or 0), limit=page.limit)
+    items, last = await use.read_members(ctx, caller.tenant, pool, cycle, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 

@@ -115,6 +115,9 @@ TITLES: Mapping[int, str] = {
     503: "Unavailable",
 }
 
+NOT_KEEPABLE = frozenset({"22021", "22P05"})
+"""PostgreSQL's word for a text it does not keep: NUL (character_not_in_repertoire, untranslatable_character)."""
+
 _HTTP_CODES: Mapping[int, str] = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "UNREADABLE"}
 
 
@@ -229,13 +232,20 @@ async def _database(request: Request, error: Exception) -> Response:
     """Contention and an absent database are no faults of the program: come back in a moment."""
     if isinstance(error, IntegrityError) and "uq_operations_open_sim" in str(error.orig):
         return problem(request, 409, "OPERATION_IN_PROGRESS", "another operation on this card is open")
+    cause = getattr(error, "orig", None) or error
+    if getattr(cause, "sqlstate", None) in NOT_KEEPABLE:
+        fault = Fault(code="TEXT_UNUSABLE", detail="a text holds a character that cannot be kept")
+        return problem(request, 422, "INVALID_ARGUMENT", fault.detail, facts={"errors": [fault.as_json()]})
     log.warning("http.database_trouble", error=type(error).__name__, cause=type(getattr(error, "orig", None)).__name__)
     return problem(request, 503, "UNAVAILABLE", "the database is busy or away", headers={"Retry-After": "1"})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("http.unexpected", error=type(error).__name__, exc_info=error)
-    return problem(request, 500, "INTERNAL_ERROR", "something went wrong on our side")
+    given = getattr(request.state, "correlation_id", None)
+    headers = {"X-Correlation-Id": given} if given else {}
+    facts = {"correlation_id": given}
+    return problem(request, 500, "INTERNAL_ERROR", "something went wrong on our side", facts=facts, headers=headers)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -98,23 +98,32 @@ _one_event = msgspec.json.Decoder(_Event)
 
 
 def unpacked(body: bytes, encoding: str | None) -> bytes:
-    """The body without its `Content-Encoding` (gzip or none). Raises `TooLarge`, `Unreadable`."""
-    if encoding in (None, "", "identity"):
+    """The body without its `Content-Encoding`: none, or gzip of one member or more.
+
+    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`.
+    """
+    encoding = (encoding or "identity").strip().lower()
+    if encoding == "identity":
         if len(body) > MOST_UNPACKED:
             raise TooLarge(f"at most {MOST_UNPACKED} bytes")
         return body
     if encoding != "gzip":
-        raise Unreadable("the content encoding is none of gzip and identity")
-    whole = zlib.decompressobj(wbits=31)
-    try:
-        plain = whole.decompress(body, MOST_UNPACKED + 1)
-    except zlib.error:
-        raise Unreadable("the body is not gzip") from None
-    if len(plain) > MOST_UNPACKED or whole.unconsumed_tail:
-        raise TooLarge(f"at most {MOST_UNPACKED} bytes unpacked")
-    if not whole.eof:
-        raise Unreadable("the gzip body is cut off")
-    return plain
+        raise UnsupportedMediaType("the content encoding is none of gzip and identity")
+    parts: list[bytes] = []
+    left = MOST_UNPACKED + 1
+    while body:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(member.decompress(body, left))
+        except zlib.error:
+            raise Unreadable("the body is not gzip") from None
+        left -= len(parts[-1])
+        if left <= 0 or member.unconsumed_tail:
+            raise TooLarge(f"at most {MOST_UNPACKED} bytes unpacked")
+        if not member.eof:
+            raise Unreadable("the gzip body is cut off")
+        body = member.unused_data
+    return b"".join(parts)
 
 
 def _of_plain(gateway: str, records: Sequence[_Plain]) -> Reports:

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from app.db.access import AuditRow
 from app.db.queries import SimFilter
 from app.domain.identifiers import parse_iccid, parse_msisdn
+from app.domain.vocabulary import Carrier, HoldCode, SimState
 from app.usecases.access import Caller
 from app.usecases.errors import Fault, InvalidArgument, NotYet
 from app.usecases.sims import delete_sim, get_sim, list_sims, patch_sim, summarize, timeline
 
-from .deps import Ctx, Paged, SimsReader, SimsWriter, authorize, context_of, json_object, trail_of
+from .deps import Ctx, Paged, SimsReader, SimsWriter, authorize, context_of, json_object, trail_of, word_of
 from .respond import json_response
 
 router = APIRouter(prefix="/v1/sims", tags=["sims"])
@@ -47,14 +48,14 @@ def filter_of(  # noqa: PLR0913 - the list's query parameters
 ) -> SimFilter:
     """The filters of the list, as a value."""
     return SimFilter(
-        state=state,
-        carrier=carrier,
+        state=word_of(SimState, state, "state"),
+        carrier=word_of(Carrier, carrier, "carrier"),
         account=account,
         pool=pool,
         plan=plan,
         order=order,
         tags=_tags(tag or []),
-        hold=hold,
+        hold=word_of(HoldCode, hold, "hold"),
         expires_before=expires_before,
         usage_pct_gte=usage_pct_gte,
         q=q,
@@ -89,7 +90,7 @@ async def sims(
     refuse_as_of(request)
     wanted = filter_from(request.query_params)
     items, last, total = await list_sims(
-        ctx, caller.tenant, wanted, after=int(page.after or 0), limit=page.limit, total=include == "total"
+        ctx, caller.tenant, wanted, after=page.number or 0, limit=page.limit, total=include == "total"
     )
     cursor = page.next_cursor(last)
     if "text/csv" in request.headers.get("accept", ""):
@@ -196,10 +197,10 @@ async def sim_delete(request: Request, iccid: str, ctx: Ctx, caller: SimsWriter)
 
 
 @router.get("/{iccid}/timeline")
-async def sim_timeline(iccid: str, ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
+async def sim_timeline(request: Request, iccid: str, ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """What happened to a card, newest first."""
-    before = int(page.after) if page.after is not None else None
-    found = await timeline(ctx, caller.tenant, parse_iccid(iccid), before=before, limit=page.limit + 1)
+    refuse_as_of(request)
+    found = await timeline(ctx, caller.tenant, parse_iccid(iccid), before=page.number, limit=page.limit + 1)
     items = [
         row | {"took_effect_at": row["took_effect_at"].isoformat(), "known_at": row["known_at"].isoformat()}
         for row in found[: page.limit]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -13,11 +12,14 @@ from starlette.responses import Response
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
-from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of
-from app.routers.problems import TooLarge, Unreadable
-from app.routers.respond import json_response
+from app.routers.actions import answered
+from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of, once_key, parsed
+from app.routers.problems import TooLarge
+from app.routers.respond import encoded, json_response
+from app.routers.sims import refuse_as_of
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ingest import Ingest
+from app.usecases.once import Answer, once_apart
 from app.usecases.usage import (
     MOST_CORRECTIONS,
     MOST_USED,
@@ -56,10 +58,7 @@ async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest
 async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Response:
     """Carriers' figures for days or cycles of cards: they replace, unless a later one is held (US-3, US-5)."""
     body = await body_of(request, most=report_bodies.MOST_UNPACKED)
-    try:
-        given = json.loads(body or b"[]")
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
+    given = parsed(body or b"{}")
     records = given.get("corrections") if isinstance(given, dict) else given
     if not isinstance(records, list):
         raise InvalidArgument([Fault(code="BODY_MISSHAPEN", detail="an array of corrections", pointer="/corrections")])
@@ -78,7 +77,11 @@ async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Respon
             faults.append(Fault(code=code, detail=detail, pointer=f"/corrections/{index}"))
     if faults:
         raise InvalidArgument(faults)
-    return json_response(await correct(ctx, caller.tenant, wanted))
+
+    async def act() -> Answer:
+        return Answer(status=200, body=encoded(await correct(ctx, caller.tenant, wanted)), headers={})
+
+    return answered(await once_apart(ctx, once_key(request, caller, body), act))
 
 
 FIELDS = frozenset({"iccid", "bytes", "day", "cycle", "as_of"})
@@ -104,20 +107,21 @@ def _correction(index: int, record: Any) -> Correction:
 @router.get("/usage/reconciliation")
 async def reconcile(ctx: Ctx, caller: SimsReader, page: Paged, carrier: str, cycle: str | None = None) -> Response:
     """Our sum against the carrier's, per card, with the drift."""
-    shown, last = await reconciliation(ctx, caller.tenant, carrier, cycle, after=int(page.after or 0), limit=page.limit)
+    shown, last = await reconciliation(ctx, caller.tenant, carrier, cycle, after=page.number or 0, limit=page.limit)
     return json_response(shown | {"next_cursor": page.next_cursor(last)})
 
 
 @router.get("/usage/unknown")
 async def unknown(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """Reports kept aside, 90 days, for cards the tenant does not have."""
-    items, last = await unknown_reports(ctx, caller.tenant, after=int(page.after or 0), limit=page.limit)
+    items, last = await unknown_reports(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
 @router.get("/sims/{iccid}/usage")
 async def sim_usage(request: Request, iccid: str, ctx: Ctx, caller: SimsReader, granularity: str = "day") -> Response:
     """A card's usage by day, cycle or report; `from` and `to` included (US-1)."""
+    refuse_as_of(request)
     query = request.query_params
     name = parse_iccid(iccid)
     return json_response(await card_usage(ctx, caller.tenant, name, granularity, query.get("from"), query.get("to")))

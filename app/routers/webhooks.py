@@ -84,9 +84,8 @@ async def webhook_create(request: Request, ctx: Ctx, caller: WebhooksWriter) -> 
 @router.get("/webhooks")
 async def webhook_list(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """The receivers of the tenant."""
-    after = _id_of(str(page.after)) if page.after is not None else None
     async with ctx.work() as work:
-        found = await work.webhooks.endpoints(caller.tenant, after=after, limit=page.limit + 1)
+        found = await work.webhooks.endpoints(caller.tenant, after=page.id, limit=page.limit + 1)
     items = [endpoints.shown(endpoint) for endpoint in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
@@ -154,17 +153,11 @@ async def webhook_deliveries(
         words = ", ".join(log.STATUSES)
         raise InvalidArgument([Fault(pointer="query:status", code="UNKNOWN_WORD", detail=f"one of {words}")])
     rows = await log.deliveries(
-        ctx, caller.tenant, _id_of(webhook_id), status=status, before=_number(page), limit=page.limit + 1
+        ctx, caller.tenant, _id_of(webhook_id), status=status, before=page.number, limit=page.limit + 1
     )
     items = [log.shown(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(int(items[-1]["id"]) if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
-
-
-def _number(page: Page) -> int | None:
-    if page.after is not None and not isinstance(page.after, int):
-        raise Unreadable("the cursor is none of ours")
-    return page.after
 
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)

@@ -14,6 +14,7 @@ from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin
 from app.domain.sim import Plan
+from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
@@ -82,7 +83,9 @@ def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 def _check_header(header: Sequence[str]) -> None:
     unknown = [index + 1 for index, name in enumerate(header) if name not in READERS]
     if unknown:
-        raise Unreadable(f"unknown column at position {', '.join(map(str, unknown))}")
+        faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
+        places = ", ".join(map(str, unknown))
+        raise Unreadable(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
     if len(set(header)) != len(header):
         raise Unreadable("a column appears twice")
     missing = [name for name in REQUIRED if name not in header]
@@ -92,7 +95,7 @@ def _check_header(header: Sequence[str]) -> None:
 
 def ndjson_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, columns) of a file with one JSON object a line."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -196,10 +199,13 @@ def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | N
     if owner is not None and owner.tenant != known.tenant:
         return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
     plan = known.plans.get(values["plan"])
-    if plan is None or plan.carrier is not values["carrier"]:
+    carrier = values["carrier"] if owner is None else Carrier(owner.carrier)
+    if plan is None or plan.carrier is not carrier:
         return Fault(code="UNKNOWN_PLAN", detail="no such plan for this carrier", line=row.line, column="plan")
     if "pool" in values and known.pools.get(values["pool"]) is None:
         return Fault(code="UNKNOWN_POOL", detail="no such pool", line=row.line, column="pool")
+    if "pool" in values and known.pools[values["pool"]] != plan.id:
+        return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
     if account_for(ctx, known.tenant, values["carrier"], values.get("account")) is None:
         return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
     return None

@@ -21,6 +21,8 @@ class Answer:
     headers: Mapping[str, str]
     operation_id: UUID | None = None
     replayed: bool = False
+    kept: bytes | None = None
+    """What is kept in place of the body where that holds a secret, which is shown once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,17 @@ async def once(ctx: Context, key: OnceKey | None, act: Callable[[UnitOfWork], Aw
     return answer
 
 
+async def once_apart(ctx: Context, key: OnceKey | None, act: Callable[[], Awaitable[Answer]]) -> Answer:
+    """`once` for work that commits by itself: the key is held meanwhile, the answer kept right after the work."""
+    if key is None:
+        return await act()
+
+    async def within(_work: UnitOfWork) -> Answer:
+        return await act()
+
+    return await once(ctx, key, within)
+
+
 def _replayed(earlier: StoredAnswer, key: OnceKey) -> Answer:
     if earlier.request_hash != key.request_hash:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request")
@@ -61,6 +74,7 @@ def _replayed(earlier: StoredAnswer, key: OnceKey) -> Answer:
 
 
 def _stored(answer: Answer, key: OnceKey) -> StoredAnswer:
+    kept = answer.body if answer.kept is None else answer.kept
     return StoredAnswer(
-        request_hash=key.request_hash, status=answer.status, headers=dict(answer.headers), body=answer.body
+        request_hash=key.request_hash, status=answer.status, headers=dict(answer.headers), body=kept
     )

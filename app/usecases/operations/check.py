@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.decision import Accepted, decide
+from app.domain.errors import Malformed
 from app.domain.refusal import Refused
 from app.domain.rule_checks import Counts
+from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.channels import channel_of, repeat_window_of
 from app.usecases.operations.rows import moved
 
+NAMING = frozenset({OperationKind.CHANGE_PLAN, OperationKind.JOIN_POOL})
 COUNTED = frozenset({OperationKind.REBIND, OperationKind.RENEW})
 
 
@@ -47,6 +51,34 @@ async def counts_of(
     if kind is OperationKind.REBIND:
         return {sim_id: Counts(rebinds_this_month=done.get(sim_id, 0)) for sim_id in counts}
     return {sim_id: Counts(renewals=done.get(sim_id, 0)) for sim_id in counts}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What arguments may name: the tenant's plans, and its pools with the plan of each."""
+
+    plans: Mapping[str, Plan]
+    pools: Mapping[str, str]
+
+    def wrong(self, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Malformed | None:
+        """What does not fit this card: an unknown plan or pool, or one of another carrier or plan (PL-5)."""
+        if kind is OperationKind.CHANGE_PLAN:
+            plan = self.plans.get(str(arguments.get("plan")))
+            known = plan is not None and plan.carrier is record.sim.carrier
+            return None if known else Malformed("UNKNOWN_PLAN", "no such plan for this carrier")
+        if kind is not OperationKind.JOIN_POOL:
+            return None
+        sold = self.pools.get(str(arguments.get("pool")))
+        if sold is None:
+            return Malformed("UNKNOWN_POOL", "no such pool")
+        return None if sold == record.sim.plan.id else Malformed("POOL_MISMATCH", "the pool is of another plan (PL-5)")
+
+
+async def names_of(work: UnitOfWork, tenant: str, kind: OperationKind) -> Names:
+    """The names a kind's arguments are looked up in; none where it names nothing."""
+    if kind not in NAMING:
+        return Names(plans={}, pools={})
+    return Names(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant))
 
 
 def decision(  # noqa: PLR0913 - the rules need all of it

@@ -15,7 +15,7 @@ from app.domain.refusal import Refused
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.ids import new_id
-from app.usecases.operations.check import admitted, counts_of, decision
+from app.usecases.operations.check import admitted, counts_of, decision, names_of
 
 BEHIND_SINGLE_ONES = 1
 """Priority of bulk operations: a person who waits for one card goes first."""
@@ -44,14 +44,18 @@ async def consider_many(
     """What the rules say of the wish for each card, by row id."""
     busy = await work.operations.open_of([record.id for record in records])
     counts = await counts_of(ctx, work, records, wish.kind)
+    names = await names_of(work, records[0].tenant, wish.kind) if records else None
     answers: dict[int, Answer] = {}
     for record in records:
+        if names is not None and (wrong := names.wrong(record, wish.kind, wish.arguments)):
+            answers[record.id] = wrong
+            continue
         try:
             answers[record.id] = decision(
                 ctx, record, wish.kind, wish.arguments, counts[record.id], open_operation=record.id in busy
             )
-        except Malformed as wrong:
-            answers[record.id] = wrong
+        except Malformed as malformed:
+            answers[record.id] = malformed
     return answers
 
 

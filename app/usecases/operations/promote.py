@@ -10,7 +10,7 @@ from app.db.uow import UnitOfWork
 from app.domain.refusal import Refused
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.check import admitted, check
+from app.usecases.operations.check import admitted, check, names_of
 from app.usecases.operations.rows import EVENT_OF_END, event_of, failed
 
 
@@ -59,6 +59,9 @@ async def _started(
         return failed(operation, now, code="NOT_FOUND", detail="the card is gone")
     if operation.source is OperationSource.RULE:
         return admitted(operation, now, channel=operation.channel)
+    names = await names_of(work, record.tenant, operation.kind)
+    if wrong := names.wrong(record, operation.kind, operation.arguments):
+        return failed(operation, now, code=wrong.code, detail=f"refused when due: {wrong.detail}")
     decision = await check(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
     if isinstance(decision, Refused):
         return failed(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")

@@ -17,7 +17,7 @@ from app.domain.vocabulary import Channel, OperationKind, OperationSource, Opera
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
 from app.usecases.ids import new_id
-from app.usecases.operations.check import admitted, check
+from app.usecases.operations.check import admitted, check, names_of
 from app.usecases.operations.views import shown
 
 JUDGED_WHEN_DUE = frozenset(
@@ -57,6 +57,8 @@ async def consider(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> Co
     record = await work.sims.get(wish.tenant, wish.iccid, for_update=True)
     if record is None:
         raise NotFound("sim")
+    if wrong := (await names_of(work, wish.tenant, wish.kind)).wrong(record, wish.kind, wish.arguments):
+        raise wrong
     busy = record.id in await work.operations.open_of([record.id])
     answer = await check(ctx, work, record, wish.kind, wish.arguments, open_operation=busy)
     return Considered(record=record, answer=answer, busy=busy)

@@ -1,0 +1,179 @@
+"""What a strict caller tries: cursors of other lists, texts nobody can keep, words nobody knows, keys on every POST."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway import Gateway, iccid
+
+LISTS = (
+    "/v1/sims",
+    "/v1/operations",
+    "/v1/bulk-operations",
+    "/v1/pools",
+    "/v1/events",
+    "/v1/webhooks",
+    "/v1/usage/unknown",
+    "/v1/usage/reconciliation?carrier=cmcc",
+    "/v1/admin/audit",
+)
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("place", ["abc", 1.5, True, -1, 1 << 70, None, [1]])
+async def test_a_cursor_of_another_list_is_unreadable(gateway: Gateway, path: str, place: Any) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+    answer = await gateway.api.get(path, params={"cursor": cursor, "carrier": "cmcc"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE")
+
+
+@pytest.mark.parametrize(
+    "query", ["state=asleep", "carrier=xx", "hold=none_such"], ids=["state", "carrier", "hold"]
+)
+async def test_a_filter_takes_known_words_only(gateway: Gateway, query: str) -> None:
+    answer = await gateway.api.get(f"/v1/sims?{query}")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"query:{query.partition('=')[0]}"
+
+
+@pytest.mark.parametrize("query", ["kind=dance", "status=lost", "channel=pigeon"])
+async def test_the_list_of_operations_takes_known_words_only(gateway: Gateway, query: str) -> None:
+    assert (await gateway.api.get(f"/v1/operations?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"], ids=["nul", "half a character"])
+async def test_a_text_that_cannot_be_kept_is_refused(gateway: Gateway, text: str) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+
+    answer = await gateway.api.patch(f"/v1/sims/{iccid(1)}", content=f'{{"alias":"{text}"}}')
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "TEXT_UNUSABLE")
+
+
+async def test_nul_in_a_query_is_refused(gateway: Gateway) -> None:
+    assert (await gateway.api.get("/v1/sims?q=%00")).status_code == 422
+
+
+@pytest.mark.parametrize("part", ["", "/usage", "/timeline", "/deadlines", "/explanation", "/session"])
+async def test_reading_as_of_an_instant_says_not_yet(gateway: Gateway, part: str) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+
+    answer = await gateway.api.get(f"/v1/sims/{iccid(1)}{part}?as_of=2026-01-01T00:00:00Z")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "NOT_YET")
+
+
+async def _twice(gateway: Gateway, path: str, body: Any) -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+    headers = {"Idempotency-Key": "edge"}
+    first = await gateway.api.post(path, json=body, headers=headers)
+    again = await gateway.api.post(path, json=body, headers=headers)
+    return first, again, await gateway.api.post(path, json={"other": True}, headers=headers)
+
+
+async def test_a_correction_is_asked_for_once(gateway: Gateway) -> None:
+    first, again, other = await _twice(gateway, "/v1/usage/corrections", {"corrections": []})
+
+    assert (first.status_code, again.content, again.headers["Idempotency-Replayed"]) == (200, first.content, "true")
+    assert other.status_code == 422
+
+
+async def test_a_key_is_made_once_and_its_secret_not_kept(gateway: Gateway) -> None:
+    first, again, other = await _twice(gateway, "/v1/admin/keys", {"scopes": ["sims:read"]})
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == {"id": first.json()["id"], "key": None}
+    assert other.json()["code"] in ("IDEMPOTENCY_MISMATCH", "INVALID_ARGUMENT")
+    assert len((await gateway.api.get("/v1/admin/keys")).json()["items"]) == 2
+
+
+async def test_pausing_an_account_under_a_key_is_answered_again(gateway: Gateway) -> None:
+    first, again, other = await _twice(gateway, "/v1/admin/accounts/cmcc-main/pause", {})
+
+    assert (first.status_code, again.content) == (200, first.content)
+    assert other.json()["code"] == "IDEMPOTENCY_MISMATCH"
+
+
+async def test_a_gzip_body_of_two_members_is_read_whole(gateway: Gateway) -> None:
+    at = gateway.ctx.now().isoformat()
+    lines = [json.dumps({"gateway": "g", "id": str(n), "iccid": iccid(n), "at": at, "bytes": 1}) for n in (1, 2)]
+    body = b"".join(gzip.compress(f"{line}\n".encode()) for line in lines)
+
+    answer = await gateway.api.post(
+        "/v1/usage/reports", content=body, headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "GZIP"}
+    )
+
+    assert answer.json()["unknown"] == [{"index": 0}, {"index": 1}]
+
+
+PLANS = (
+    {"id": "pool-a", "carrier": "cmcc", "allowance": 1 << 20, "months": 12, "kind": "pool_forward"},
+    {"id": "single", "carrier": "cmcc", "allowance": 1 << 20, "months": 12},
+    {"id": "elsewhere", "carrier": "cucc", "allowance": 1 << 20, "months": 12},
+)
+
+
+async def _plans(gateway: Gateway) -> None:
+    for plan in PLANS:
+        assert (await gateway.api.post("/v1/plans", json=plan)).status_code == 201
+    pool = {"id": "p", "name": "P", "kind": "forward", "carrier": "cmcc", "plan": "pool-a"}
+    assert (await gateway.api.post("/v1/pools", json=pool)).status_code == 201
+
+
+async def _import(gateway: Gateway, columns: str, row: str) -> httpx.Response:
+    body = f"iccid,carrier,terms,plan,{columns}\n{row}\n"
+    return await gateway.api.post("/v1/sims/import", content=body, headers={"Content-Type": "text/csv"})
+
+
+async def test_an_import_keeps_pools_and_carriers_pure(gateway: Gateway) -> None:
+    await _plans(gateway)
+
+    stranger = await _import(gateway, "pool", f"{iccid(1)},cmcc,gsl,single,p")
+    member = await _import(gateway, "pool", f"{iccid(2)},cmcc,gsl,pool-a,p")
+    moved = await _import(gateway, "alias", f"{iccid(2)},cucc,gsl,elsewhere,x")
+
+    assert stranger.json()["errors"][0]["code"] == "POOL_MISMATCH"
+    assert member.status_code == 200
+    assert moved.json()["errors"][0]["code"] == "UNKNOWN_PLAN"
+
+
+async def test_an_ndjson_row_may_hold_a_line_separator(gateway: Gateway) -> None:
+    await _plans(gateway)
+    row = {"iccid": iccid(1), "carrier": "cmcc", "terms": "gsl", "plan": "single", "alias": "a\u2028b"}
+
+    answer = await gateway.api.post(
+        "/v1/sims/import",
+        content=json.dumps(row, ensure_ascii=False),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+
+    assert (answer.status_code, answer.json()["created"]) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "code"),
+    [
+        ("change-plan", {"plan": "no-such"}, "UNKNOWN_PLAN"),
+        ("change-plan", {"plan": "elsewhere"}, "UNKNOWN_PLAN"),
+        ("join-pool", {"pool": "no-such"}, "UNKNOWN_POOL"),
+        ("join-pool", {"pool": "p"}, "POOL_MISMATCH"),
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+async def test_a_plan_or_pool_that_does_not_fit_is_refused_before_it_is_asked_for(
+    gateway: Gateway, action: str, body: dict[str, str], code: str, query: str
+) -> None:
+    await _plans(gateway)
+    await _import(gateway, "state", f"{iccid(1)},cmcc,standard,single,active")
+
+    answer = await gateway.api.post(f"/v1/sims/{iccid(1)}/{action}{query}", json=body)
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, code)
