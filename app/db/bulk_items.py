@@ -20,7 +20,10 @@ _FILL_NAMED = """
         CASE WHEN s.id IS NULL THEN CASE WHEN :dry_run THEN 'refused' ELSE 'failed' END ELSE 'pending' END,
         CASE WHEN s.id IS NULL THEN CAST(:unknown AS jsonb) END
     FROM ({wanted}) AS w(place, iccid, twin)
-    LEFT JOIN sims s ON s.tenant = :tenant AND (s.iccid = w.iccid OR s.iccid = w.twin)
+    LEFT JOIN LATERAL (
+        SELECT id, iccid, account FROM sims
+        WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.twin, w.iccid)]) AND tenant = :tenant LIMIT 1
+    ) s ON true
 """
 
 _LISTED = "SELECT * FROM unnest(CAST(:places AS int[]), CAST(:iccids AS text[]), CAST(:twins AS text[]))"
