@@ -20,7 +20,7 @@ from app.db.mapping import SimRecord
 from app.db.sim_read import cycle_number
 from app.domain.cycles import Cycle, cycle_on, preceding
 from app.domain.days import ONE_DAY, local
-from app.domain.vocabulary import ProtocolName, SimState
+from app.domain.vocabulary import Carrier, ProtocolName, SimState
 from app.telemetry import get_logger
 from app.usecases.carrier_view import take_words
 from app.usecases.context import Context
@@ -210,13 +210,14 @@ def _ref(record: SimRecord) -> SimRef:
     return SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
 
 
-async def refresh_usage(ctx: Context, account: str, records: Sequence[SimRecord]) -> int:
+async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef]) -> int:
     """Ask for these cards' usage of the running cycle now (US-2, refresh on demand); gives how many figures changed.
 
-    Raises: query errors of the carriers' tree.
+    Raises: query errors of the carriers' tree; an account without usage is none.
     """
-    if not records:
+    cycle = cycle_on(carrier, local(ctx.now(), ctx.zone(account)).date())
+    try:
+        told = await ctx.clients[account].usage(refs, cycle)
+    except UnsupportedOperation:
         return 0
-    cycle = cycle_on(records[0].sim.carrier, local(ctx.now(), ctx.zone(account)).date())
-    told = await ctx.clients[account].usage([_ref(record) for record in records], cycle)
     return await apply_figures(ctx, account, told, cycle)

@@ -123,3 +123,12 @@ async def test_every_account_of_the_whole_demo_configuration_answers(clean_datab
         report_ = await pull_usage(whole.ctx)
 
     assert report_["unfinished"] == 0
+
+
+async def test_a_refresh_asks_for_usage_too(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({"carrier": "cucc"})
+    await _traffic(gateway, card, 4 * MB)
+
+    operation = await gateway.operation(await gateway.api.post(f"/v1/sims/{card}/refresh"))
+
+    assert (operation["status"], (await usage(gateway.api, card))["used"]) == ("succeeded", 4 * MB)

@@ -40,6 +40,7 @@ from app.domain.operation import (
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.channels import patience_of
+from app.usecases.usage_pull import refresh_usage
 
 Found = TypeVar("Found")
 
@@ -262,10 +263,12 @@ def _answered(
 async def _refresh(
     ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
 ) -> list[Came]:
-    """Read the carrier's word on demand; nothing is changed there, so nothing needs verifying."""
+    """Read the carrier's word and its usage on demand; nothing is changed there, so nothing needs verifying."""
     try:
         async with asyncio.timeout(ctx.lease.total_seconds() * SAFE_SHARE):
-            words = {s.iccid: s for s in await client.snapshot([refs[o.sim_id] for o in group])}
+            asked = [refs[o.sim_id] for o in group]
+            words = {s.iccid: s for s in await client.snapshot(asked)}
+            await refresh_usage(ctx, group[0].account, group[0].carrier, asked)
     except TimeoutError:
         return [_not_sent(o, "the carrier does not answer", "CARRIER_UNAVAILABLE", None) for o in group]
     except CarrierError as error:
