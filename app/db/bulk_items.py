@@ -96,13 +96,17 @@ class BulkItemRows:
 
     async def summed(self, bulk_id: UUID) -> tuple[int, list[str]]:
         """How many items there are, and of which accounts; two rows of one card count once."""
-        await self._connection.execute(
+        repeated = await self._connection.execute(
             text(
-                "DELETE FROM bulk_items a USING (SELECT min(position) AS first, sim_id FROM bulk_items"
-                " WHERE bulk_id = :id AND sim_id IS NOT NULL GROUP BY sim_id HAVING count(*) > 1) d"
-                " WHERE a.bulk_id = :id AND a.sim_id = d.sim_id AND a.position > d.first"
+                "SELECT position FROM (SELECT position, sim_id,"
+                " row_number() OVER (PARTITION BY sim_id ORDER BY position) AS n FROM bulk_items WHERE bulk_id = :id) i"
+                " WHERE n > 1 AND sim_id IS NOT NULL"
             ),
             {"id": bulk_id},
+        )
+        await self._connection.execute(
+            text("DELETE FROM bulk_items WHERE bulk_id = :id AND position = ANY(:repeated)"),
+            {"id": bulk_id, "repeated": list(repeated.scalars())},
         )
         row = (
             await self._connection.execute(
