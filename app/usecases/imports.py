@@ -143,6 +143,7 @@ async def import_sims(
             await _take_chunk(ctx, work, known, chunk, report)
             chunk = []
     await _take_chunk(ctx, work, known, chunk, report)
+    await adopt_unknown(ctx, work, tenant, known.arrived)
     return report
 
 
@@ -152,6 +153,8 @@ class _Known:
     plans: Mapping[str, Plan]
     pools: Mapping[str, str]
     seen: dict[str, int]
+    arrived: dict[str, int] = field(default_factory=dict)
+    """Ids of the cards this import added: reports kept aside for them are counted last, for ingest waits meanwhile."""
 
 
 def _read(line: int, columns: dict[str, str]) -> ReadRow:
@@ -184,7 +187,7 @@ async def _take_chunk(
     report.created += len(ids)
     for same in changed.values():
         await work.sims.patch_many(same, ctx.now())
-    await adopt_unknown(ctx, work, known.tenant, ids)
+    known.arrived.update(ids)
 
 
 def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | None:  # noqa: ANN401 - a row or None
