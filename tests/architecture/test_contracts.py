@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,17 @@ from importlinter.cli import lint_imports
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture
+def loggers_as_they_were() -> Iterator[None]:
+    """import-linter configures logging for its whole process and so silences every logger there is; not for others."""
+    known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    before = [(logger, logger.disabled) for logger in known]
+    yield
+    for logger, disabled in before:
+        logger.disabled = disabled
+
+
+@pytest.mark.usefixtures("loggers_as_they_were")
 def test_every_import_contract_is_kept(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     failed = lint_imports(config_filename="pyproject.toml", no_cache=True, no_logo=True)
