@@ -18,7 +18,9 @@ from app.db import ingest as rows
 from app.db import unknown_reports as aside
 from app.db.mapping import SimRecord
 from app.db.partitions import make_leaves
+from app.db.pools import refs_of
 from app.db.uow import UnitOfWork
+from app.db.usage import queue_checks
 from app.domain.identifiers import iccid_twin
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -186,12 +188,13 @@ async def prepare_leaves(connection: rows.Connection, now: datetime) -> list[str
 async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mapping[str, int]) -> int:
     """Count the reports kept aside for cards that arrive with this transaction (ids by ICCID); gives how many.
 
-    Call it last: until the commit, ingest of unknown cards waits.
+    The pools they join are looked at (ST-4). Call it last: until the commit, ingest of unknown cards waits.
     """
     forms = {form: sim_id for iccid, sim_id in ids.items() for form in (iccid, iccid_twin(iccid)) if form is not None}
     if not forms:
         return 0
     connection = await aside.driver(work)
+    await queue_checks(connection, pool_refs=await refs_of(connection, list(ids.values())))
     reports = await aside.waiting(connection, tenant, forms)
     if not reports:
         return 0

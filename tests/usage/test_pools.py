@@ -103,6 +103,18 @@ async def test_activating_a_member_frees_the_pool(gateway: Gateway) -> None:
     assert (await _holds(gateway, one), (await _cycle(gateway))["total"]) == ([], 20 * MB)
 
 
+async def test_a_card_added_to_an_exhausted_pool_frees_it(gateway: Gateway) -> None:
+    [one] = await _pool(gateway, "forward", {})
+    await _use(gateway, one, 12 * MB)
+    held = await _holds(gateway, one)
+
+    more = {"iccid": "89860000000000001234", "msisdn": None, "imsi": None}
+    await gateway.fleet({"terms": "gsl", "plan": "cmcc-forward", "pool": "p1", **more})
+    await gateway.settle()
+
+    assert (held, await _holds(gateway, one)) == (["pool_exhausted"], [])
+
+
 async def test_the_next_cycle_frees_the_members_and_keeps_the_past_readable(gateway: Gateway) -> None:
     one, two = await _pool(gateway, "forward", {}, {})
     await _use(gateway, one, 25 * MB)
