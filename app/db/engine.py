@@ -43,11 +43,15 @@ async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+async def _leave_as_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Sessions keep nothing (only transactions set, lock or listen): a reset would be a second round trip a read."""
+    if connection.is_in_transaction():
+        await connection.reset()
+
+
 async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncpg.Pool[asyncpg.Record]:
     """A plain asyncpg pool on the same database, for reads and batches that cannot afford a layer."""
-    options: dict[str, Any] = (
-        {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
-    )
+    options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
     target = make_url(url)
     return await asyncpg.create_pool(
         **dict(target.query),
@@ -55,5 +59,6 @@ async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncp
         min_size=1,
         max_size=size,
         init=_decode_json,
+        reset=_leave_as_is,
         **options,
     )
