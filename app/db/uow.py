@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.db.access import AccessRows
 from app.db.bulk import BulkRows
 from app.db.bulk_items import BulkItemRows
+from app.db.delivery_log import DeliveryLog
 from app.db.drifts import DriftRows
 from app.db.event_feed import EventFeed
 from app.db.events import EventRows
@@ -31,6 +32,7 @@ class UnitOfWork:
     access: AccessRows
     bulk: BulkRows
     bulk_items: BulkItemRows
+    delivery_log: DeliveryLog
     drifts: DriftRows
     events: EventRows
     feed: EventFeed
@@ -51,6 +53,7 @@ class UnitOfWork:
         self.access = AccessRows(self.connection)
         self.bulk = BulkRows(self.connection)
         self.bulk_items = BulkItemRows(self.connection)
+        self.delivery_log = DeliveryLog(self.connection)
         self.drifts = DriftRows(self.connection)
         self.events = EventRows(self.connection)
         self.feed = EventFeed(self.connection)

@@ -21,11 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.webhook_tables import webhook_endpoints
 
 _XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-_WANTED = (
+WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
     " OR (wanted.type LIKE '%.*' AND starts_with(v.type, left(wanted.type, -1)))))"
 )
-_NOT_FOR_ALL = "v.type <> 'webhook.test'"
+NOT_FOR_ALL = "v.type <> 'webhook.test'"
 
 _FAN_OUT = text(
     f"""
@@ -36,7 +36,7 @@ _FAN_OUT = text(
     ), made AS (
         INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)
         SELECT e.id, v.id, v.lane, 'event', :now, :now FROM batch v JOIN webhook_endpoints e ON e.id = :endpoint
-        WHERE {_NOT_FOR_ALL} AND {_WANTED} ORDER BY v.id
+        WHERE {NOT_FOR_ALL} AND {WANTED} ORDER BY v.id
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM batch), (SELECT max(id) FROM batch), (SELECT count(*) FROM made)
@@ -61,12 +61,6 @@ _CLAIM = text(
         e.old_secret_until, v.event_id, v.type, v.source, v.subject, v.took_effect_at, v.data
     """
 ).columns(data=JSONB)
-
-_DELIVERY = (
-    "SELECT d.id, d.origin, d.status, d.attempts, d.next_attempt_at, d.response_status, d.error, d.created_at,"
-    " d.attempted_at, d.settled_at, v.event_id, v.type, v.subject"
-    " FROM webhook_deliveries d LEFT JOIN events v ON v.id = d.event_id"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,53 +231,3 @@ class WebhookRows:
         )
         due: datetime | None = found.scalar_one()
         return due
-
-    async def deliveries(
-        self, endpoint_id: UUID, *, status: str | None, before: int | None, limit: int
-    ) -> list[dict[str, Any]]:
-        """A page of an endpoint's delivery log, newest first."""
-        rows = await self._connection.execute(
-            text(
-                f"{_DELIVERY} WHERE d.endpoint_id = :endpoint AND (CAST(:status AS text) IS NULL OR d.status = :status)"
-                " AND (CAST(:before AS bigint) IS NULL OR d.id < :before) ORDER BY d.id DESC LIMIT :limit"
-            ),
-            {"endpoint": endpoint_id, "status": status, "before": before, "limit": limit},
-        )
-        return [dict(row) for row in rows.mappings()]
-
-    async def redeliver(self, endpoint_id: UUID, delivery_id: int, now: datetime) -> int | None:
-        """Put the event of an earlier delivery in line once more; None where there is no such delivery."""
-        done = await self._connection.execute(
-            text(
-                "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"
-                " SELECT d.endpoint_id, d.event_id, d.lane, 'redelivery', :now, :now FROM webhook_deliveries d"
-                " JOIN events v ON v.id = d.event_id WHERE d.endpoint_id = :endpoint AND d.id = :id RETURNING id"
-            ),
-            {"endpoint": endpoint_id, "id": delivery_id, "now": now},
-        )
-        return done.scalar_one_or_none()
-
-    async def replay(self, endpoint_id: UUID, start: datetime, end: datetime, now: datetime) -> int:
-        """Put every wanted event that was learned of in a period [start, end) in line once more; gives how many."""
-        done = await self._connection.execute(
-            text(
-                "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"  # noqa: S608
-                " SELECT e.id, v.id, coalesce(v.subject, v.source), 'replay', :now, :now FROM webhook_endpoints e"
-                " JOIN events v ON v.tenant = e.tenant WHERE e.id = :endpoint AND v.known_at >= :start"
-                f" AND v.known_at < :end AND {_NOT_FOR_ALL} AND {_WANTED} ORDER BY v.id"
-            ),
-            {"endpoint": endpoint_id, "start": start, "end": end, "now": now},
-        )
-        return done.rowcount
-
-    async def deliver_event(self, endpoint_id: UUID, event_id: UUID, now: datetime) -> int:
-        """Put one event of this transaction in line for one endpoint; gives the delivery's id."""
-        done = await self._connection.execute(
-            text(
-                "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"
-                " SELECT :endpoint, v.id, coalesce(v.subject, v.source), 'test', :now, :now FROM events v"
-                " WHERE v.event_id = :event RETURNING id"
-            ),
-            {"endpoint": endpoint_id, "event": event_id, "now": now},
-        )
-        return int(done.scalar_one())

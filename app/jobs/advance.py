@@ -53,8 +53,8 @@ class Advancer:
 
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
-            operations = await work.operations.next_due()
-        candidates = (self.slots.next_due(), await self.sandbox.next_due(), operations, target)
+            operations, bulk = await work.operations.next_due(), await work.bulk.next_due()
+        candidates = (self.slots.next_due(), await self.sandbox.next_due(), operations, bulk, target)
         return min(instant for instant in candidates if instant is not None)
 
     async def _move(self, instant: datetime) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from app.usecases.bulk import files
 from app.usecases.context import Context
+
+DELIVERIES_KEPT = timedelta(days=30)
+CHUNK = 10_000
 
 
 async def forget_answers(ctx: Context) -> int:
@@ -11,3 +17,23 @@ async def forget_answers(ctx: Context) -> int:
         forgotten = await work.idempotency.forget_expired(ctx.now())
         await work.commit()
     return forgotten
+
+
+async def forget_files(ctx: Context) -> int:
+    """Forget files that named cards for bulk operations; gives how many."""
+    async with ctx.work() as work:
+        forgotten = await work.bulk_items.forget_files(ctx.now() - files.KEPT)
+        await work.commit()
+    return forgotten
+
+
+async def forget_deliveries(ctx: Context) -> int:
+    """Forget webhook deliveries that ended long ago, some at a time; gives how many."""
+    total = 0
+    while True:
+        async with ctx.work() as work:
+            forgotten = await work.delivery_log.forget_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
+            await work.commit()
+        total += forgotten
+        if forgotten < CHUNK:
+            return total

@@ -179,7 +179,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
         data={"known_at": now.isoformat(), "webhook": str(endpoint_id)},
     )
     await work.events.add([event])
-    return await work.webhooks.deliver_event(endpoint_id, event.event_id, now)
+    return await work.delivery_log.deliver_event(endpoint_id, event.event_id, now)
 
 
 def _audit(
