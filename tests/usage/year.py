@@ -124,6 +124,9 @@ class Year:
             await self.move_to(day, 12)
             await self.traffic(day)
             await self.gateway.settle()
+            for account in ctx.accounts:  # whoever waits behind the brake (ST-25) is let go by a person the same day
+                assert (await self.gateway.api.post(f"/v1/admin/accounts/{account}/release-brake")).is_success
+            await self.gateway.settle()
 
     async def traffic(self, day: date) -> None:
         """A seventh of the free cards use something; gateway and carrier both count it."""
