@@ -16,7 +16,7 @@ from starlette.responses import Response
 from app.domain.errors import Malformed
 from app.domain.refusal import Refused, Remedy
 from app.telemetry import correlation_id, get_logger
-from app.texts.catalogue import language_of, text
+from app.texts.catalogue import language_of, problem_detail, problem_title, text
 from app.usecases.errors import (
     CarrierTrouble,
     Conflict,
@@ -129,20 +129,28 @@ def problem(
     *,
     facts: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
+    in_language: bool = False,
 ) -> Response:
-    """A problem document."""
+    """A problem document in the caller's language; `in_language`: the detail is so already."""
+    language = _language(request)
     body = {
         "type": TYPE_BASE + code.lower().replace("_", "-"),
-        "title": TITLES.get(status, "Error"),
+        "title": problem_title(status, language, TITLES.get(status, "Error")),
         "status": status,
-        "detail": detail,
+        "detail": detail if in_language else problem_detail(code, language, detail),
         "instance": request.url.path,
         "code": code,
         "correlation_id": correlation_id.get(),
     }
-    return Response(
-        encoded(body | dict(facts or {})), status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON
-    )
+    told = dict(facts or {})
+    if "errors" in told:
+        told["errors"] = [_fault(fault, language) for fault in told["errors"]]
+    spoken = {"Content-Language": language, **dict(headers or {})}
+    return Response(encoded(body | told), status_code=status, headers=spoken, media_type=PROBLEM_JSON)
+
+
+def _fault(fault: Mapping[str, Any], language: str) -> dict[str, Any]:
+    return {**fault, "detail": problem_detail(fault["code"], language, fault["detail"])}
 
 
 def _language(request: Request) -> str:
@@ -189,7 +197,7 @@ async def _use_case_error(request: Request, error: Exception) -> Response:
         facts = shown_refusal(error.refused, _language(request))
         detail = facts.pop("detail")
         code = facts.pop("code")
-        return problem(request, REFUSAL_STATUS[code], code, detail, facts=facts)
+        return problem(request, REFUSAL_STATUS[code], code, detail, facts=facts, in_language=True)
     facts = dict(error.facts)
     if isinstance(error, CarrierTrouble):
         again = {"Retry-After": str(error.retry_after)} if error.retry_after else {}

@@ -25,6 +25,27 @@ def texts() -> Mapping[str, Mapping[str, str]]:
     )
 
 
+@cache
+def _problems() -> Mapping[str, Mapping[str, str]]:
+    """The Chinese titles by status, and texts by code, of problems; English is written where they are raised."""
+    found: Mapping[str, Mapping[str, str]] = json.loads(
+        files("app.texts").joinpath("problems.json").read_text(encoding="utf-8")
+    )
+    return MappingProxyType({section: MappingProxyType(dict(entries)) for section, entries in found.items()})
+
+
+def problem_title(status: int, language: str, english: str) -> str:
+    """A problem's title in a language."""
+    return english if language == ENGLISH else _problems()["titles"].get(str(status), english)
+
+
+def problem_detail(code: str, language: str, english: str) -> str:
+    """What a problem or one of its errors says in a language, by its code; English where the code has no text."""
+    if language == ENGLISH:
+        return english
+    return _problems()["codes"].get(code, english).replace("{detail}", english)
+
+
 def text(key: str, language: str, **facts: object) -> str:
     """The text of a key in a language, with its facts; a fact that is a word of ours is put into that language.
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,9 +38,7 @@ async def test_a_cursor_of_another_list_is_unreadable(gateway: Gateway, path: st
     assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE")
 
 
-@pytest.mark.parametrize(
-    "query", ["state=asleep", "carrier=xx", "hold=none_such"], ids=["state", "carrier", "hold"]
-)
+@pytest.mark.parametrize("query", ["state=asleep", "carrier=xx", "hold=none_such"], ids=["state", "carrier", "hold"])
 async def test_a_filter_takes_known_words_only(gateway: Gateway, query: str) -> None:
     answer = await gateway.api.get(f"/v1/sims?{query}")
 
@@ -177,3 +178,35 @@ async def test_a_plan_or_pool_that_does_not_fit_is_refused_before_it_is_asked_fo
     answer = await gateway.api.post(f"/v1/sims/{iccid(1)}/{action}{query}", json=body)
 
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/sims/89860000000000000000", {}),
+        ("/v1/sims?limit=0", {}),
+        ("/v1/sims?state=asleep", {}),
+        ("/v1/sims", {"Authorization": "Bearer nobody"}),
+        ("/v1/nothing", {}),
+    ],
+)
+async def test_a_problem_speaks_the_callers_language(gateway: Gateway, path: str, headers: dict[str, str]) -> None:
+    english = await gateway.api.get(path, headers=headers)
+    chinese = await gateway.api.get(path, headers={**headers, "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.1"})
+
+    assert english.headers["Content-Language"] == "en"
+    assert chinese.headers["Content-Language"] == "zh"
+    told = [chinese.json()["title"], chinese.json()["detail"], *(e["detail"] for e in chinese.json().get("errors", ()))]
+    assert all(re.search("[\u4e00-\u9fff]", words) for words in told)
+    assert not re.search("[\u4e00-\u9fff]", english.text)
+    assert chinese.json()["code"] == english.json()["code"]
+
+
+def test_every_code_that_is_raised_has_a_chinese_text() -> None:
+    told = json.loads(files("app.texts").joinpath("problems.json").read_text(encoding="utf-8"))["codes"]
+    rooms = [Path("app") / room for room in ("domain", "usecases", "routers")]
+    source = "".join(file.read_text(encoding="utf-8") for room in rooms for file in sorted(room.rglob("*.py")))
+    raised = set(re.findall(r'(?:Fault\([^)]*?code=|Malformed\(\s*|Conflict\(\s*|\n    code = )"([A-Z][A-Z_]+)"', source))
+
+    assert len(raised) > 50
+    assert raised - set(told) <= {"REFUSED"}
