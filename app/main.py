@@ -56,7 +56,10 @@ Advance = Callable[[datetime], Awaitable[dict[str, Any]]]
 
 
 def create_app(
-    container: Container, *, advance: Advance | None = None, sandbox_answers: Callable[[], Awaitable[bool]] | None = None
+    container: Container,
+    *,
+    advance: Advance | None = None,
+    sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
     app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+KEY_LENGTHS = range(32, 129)
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -44,7 +45,7 @@ class Settings(BaseSettings):
         if self.bootstrap_key is None:
             return self
         key = self.bootstrap_key.get_secret_value()
-        if not 32 <= len(key) <= 128 or not all("!" <= c <= "~" for c in key):
+        if len(key) not in KEY_LENGTHS or not all("!" <= c <= "~" for c in key):
             message = "SIMGATE_BOOTSTRAP_KEY must be 32 to 128 visible ASCII characters"
             raise ValueError(message)
         return self

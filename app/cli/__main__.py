@@ -93,7 +93,7 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             room("check").check_carriers(settings, given.account)
 
 
-def room(name: str) -> Any:  # noqa: ANN401 - a module, whose functions the cases name
+def room(name: str) -> Any:
     """A module of this package, loaded when its command is given: help and small commands answer at once."""
     return import_module(f"app.cli.{name}")
 
@@ -110,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AccountsInvalid as wrong:
         for message in wrong.messages:
             print(message, file=sys.stderr)
-        return _say(Exit.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)")
+        return _say(
+            Exit.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)"
+        )
     except DataDirInUse as wrong:
         return _say(Exit.IN_USE, str(wrong))
     except DatabaseUnusable as wrong:

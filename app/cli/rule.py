@@ -8,7 +8,7 @@ from app.texts.rulebook import entry
 
 
 def rule(rule_id: str) -> None:
-    """`simgate rule`: what a rule says in both languages, its values with their sources, and the tests that prove it."""
+    """`simgate rule`: what a rule says in both languages, its values with their sources, the tests that prove it."""
     try:
         found = entry(rule_id.upper(), SystemClock().now().date())
     except KeyError:

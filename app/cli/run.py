@@ -1,4 +1,4 @@
-"""`simgate run`, `api`, `worker`, `scheduler`: which parts of the gateway a process plays, and in what order they start.
+"""`simgate run`, `api`, `worker`, `scheduler`: which parts of the gateway a process plays, and how they start.
 
 Everything that can refuse does so before anything is started: settings, accounts, ports, data folder, database.
 """
@@ -232,5 +232,5 @@ async def _start_api(group: asyncio.TaskGroup, app: FastAPI, bound: socket.socke
 
     group.create_task(serve())
     group.create_task(end())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells of its start by nothing else
         await asyncio.sleep(0.005)

@@ -83,10 +83,14 @@ def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool) -
     if plans:
         print(f"{len(report.get('items', [report]))} plans")
         return
-    print(f"{report['rows']} rows: {report['created']} created, {report['updated']} updated, "
-          f"{report['rejected_rows']} rejected")
+    print(
+        f"{report['rows']} rows: {report['created']} created, {report['updated']} updated, "
+        f"{report['rejected_rows']} rejected"
+    )
     for fault in report["rejected"][:MOST_FAULTS]:
-        print(f"line {fault.get('line')} {fault.get('column', '')}: {fault['code']}: {fault['detail']}", file=sys.stderr)
+        print(
+            f"line {fault.get('line')} {fault.get('column', '')}: {fault['code']}: {fault['detail']}", file=sys.stderr
+        )
 
 
 def advance(settings: Settings, duration: str) -> None:
@@ -117,7 +121,7 @@ def _advance(client: httpx.Client, begun: datetime, step: timedelta) -> dict[str
         return _told(asked.result())
 
 
-def _show_clock(client: httpx.Client, begun: datetime, progress: Progress, task: Any) -> None:  # noqa: ANN401 - rich's
+def _show_clock(client: httpx.Client, begun: datetime, progress: Progress, task: Any) -> None:
     try:
         now = datetime.fromisoformat(client.get("/v1/admin/clock").json()["now"])
     except (httpx.HTTPError, ValueError, KeyError):

@@ -85,7 +85,9 @@ class AccessRows:
 
     async def key(self, key_hash: bytes) -> KeyRecord | None:
         """The key with this hash."""
-        row = (await self._connection.execute(select(api_keys).where(api_keys.c.key_hash == key_hash))).mappings().first()
+        row = (
+            (await self._connection.execute(select(api_keys).where(api_keys.c.key_hash == key_hash))).mappings().first()
+        )
         return _key(row) if row else None
 
     async def note(self, rows: Sequence[AuditRow]) -> None:

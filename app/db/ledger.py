@@ -60,7 +60,7 @@ class LedgerRows:
         rows = await self._connection.execute(
             text("SELECT job, max(slot) FROM job_runs WHERE finished_at IS NOT NULL GROUP BY job")
         )
-        return {job: slot for job, slot in rows}
+        return {row[0]: row[1] for row in rows}
 
     async def runs(self, limit: int) -> list[dict[str, Any]]:
         """The latest runs, newest first."""

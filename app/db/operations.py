@@ -113,9 +113,7 @@ class OperationRows:
         self, *, now: datetime, lease: timedelta, limit: int, shut: Sequence[str] = ()
     ) -> list[OperationRecord]:
         """Take up to `limit` due operations of accounts that are not shut, for as long as the lease."""
-        rows = await self._connection.execute(
-            _CLAIM, {"now": now, "lease": lease, "limit": limit, "shut": list(shut)}
-        )
+        rows = await self._connection.execute(_CLAIM, {"now": now, "lease": lease, "limit": limit, "shut": list(shut)})
         return [operation_from(row) for row in rows.mappings()]
 
     async def reclaim(self, now: datetime) -> int:
@@ -124,7 +122,7 @@ class OperationRows:
         return done.rowcount
 
     async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
-        """Commit to sending these (OP-3). Gives those still held by the claim that asks; the others must not be sent."""
+        """Commit to sending these (OP-3). Gives those still held by the claim that asks; others must not be sent."""
         rows = await self._connection.execute(
             text(
                 "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
@@ -227,7 +225,7 @@ class OperationRows:
             )
             .group_by(operations.c.sim_id)
         )
-        return {sim_id: count for sim_id, count in rows}
+        return {row[0]: row[1] for row in rows}
 
     async def next_due(self) -> datetime | None:
         """When the worker has something to look at again, in the gateway's clock."""
@@ -254,11 +252,9 @@ class OperationRows:
         rows = await self._connection.execute(
             text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
         )
-        return {status.value: 0 for status in OPEN_STATUSES} | {status: count for status, count in rows}
+        return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}
 
-    async def list(
-        self, wanted: OperationFilter, *, before: UUID | None, limit: int
-    ) -> list[OperationRecord]:
+    async def list(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
         """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
         c = operations.c
         statement = select(operations).where(c.tenant == wanted.tenant)
@@ -284,4 +280,4 @@ class OperationRows:
             .where(operations.c.tenant == wanted.tenant)
             .group_by(operations.c.status)
         )
-        return {status: count for status, count in rows}
+        return {row[0]: row[1] for row in rows}

@@ -30,9 +30,11 @@ class PlanRows:
         for plan in given:
             values = {name: getattr(plan, name) for name in names}
             statement = insert(plans).values(tenant=tenant, id=plan.id, **values)
-            await self._connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=values))
+            await self._connection.execute(
+                statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=values)
+            )
 
     async def pool_ids(self, tenant: str) -> dict[str, str]:
         """The tenant's pools and the plan of each."""
         rows = await self._connection.execute(select(pools.c.id, pools.c.plan).where(pools.c.tenant == tenant))
-        return {pool: plan for pool, plan in rows}
+        return {row[0]: row[1] for row in rows}

@@ -46,11 +46,11 @@ _EQUALS = ("state", "carrier", "account", "pool", "plan", "msisdn", "imsi", "dev
 class _Clauses:
     """Collects conditions and their arguments; every value travels as an argument."""
 
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - whatever PostgreSQL takes
+    def __init__(self, *arguments: Any) -> None:
         self.arguments = list(arguments)
         self.conditions = ["s.tenant = $1"]
 
-    def add(self, condition: str, value: Any) -> None:  # noqa: ANN401 - whatever PostgreSQL takes
+    def add(self, condition: str, value: Any) -> None:
         self.arguments.append(value)
         self.conditions.append(condition.replace("?", f"${len(self.arguments)}"))
 

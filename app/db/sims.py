@@ -72,7 +72,9 @@ class SimRows:
     async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
         """Cards of these accounts the sweep must look at by today, locked; others' locks are passed over."""
         statement = (
-            _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts)).order_by(sims.c.next_due_on).limit(limit)
+            _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts))
+            .order_by(sims.c.next_due_on)
+            .limit(limit)
         )
         rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
         return [sim_from(row) for row in rows.mappings()]
@@ -107,7 +109,7 @@ class SimRows:
             return {}
         statement = insert(sims).on_conflict_do_nothing(index_elements=["iccid"]).returning(sims.c.iccid, sims.c.id)
         done = await self._connection.execute(statement, list(rows))
-        return {iccid: sim_id for iccid, sim_id in done}
+        return {row[0]: row[1] for row in done}
 
     async def patch(self, sim_id: int, columns: dict[str, Any], now: datetime) -> None:
         """Change what callers may change; the version moves on."""

@@ -145,7 +145,9 @@ sims = Table(
     Index("ix_sims_next_due_on", "next_due_on", postgresql_where=text("next_due_on IS NOT NULL")),
     Index("ix_sims_tenant_msisdn", "tenant", "msisdn", postgresql_ops={"msisdn": "text_pattern_ops"}),
     Index("ix_sims_tenant_imsi", "tenant", "imsi", postgresql_ops={"imsi": "text_pattern_ops"}),
-    Index("ix_sims_tenant_device_serial", "tenant", "device_serial", postgresql_ops={"device_serial": "text_pattern_ops"}),
+    Index(
+        "ix_sims_tenant_device_serial", "tenant", "device_serial", postgresql_ops={"device_serial": "text_pattern_ops"}
+    ),
     Index("ix_sims_iccid_prefix", "iccid", postgresql_ops={"iccid": "text_pattern_ops"}),
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", postgresql_where=text("pool IS NOT NULL")),
@@ -223,7 +225,9 @@ operations = Table(
         postgresql_where=text("bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"),
     ),
     Index("ix_operations_bulk_id", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
-    Index("ix_operations_reference", "account", "carrier_reference", postgresql_where=text("status = 'waiting_carrier'")),
+    Index(
+        "ix_operations_reference", "account", "carrier_reference", postgresql_where=text("status = 'waiting_carrier'")
+    ),
 )
 
 idempotency_keys = Table(

@@ -64,12 +64,8 @@ webhook_deliveries = Table(
     Column("settled_at", INSTANT),
     ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),
     Index("ix_webhook_deliveries_endpoint", "endpoint_id", "id"),
-    Index(
-        "ix_webhook_deliveries_lane", "endpoint_id", "lane", "id", postgresql_where=text("status = 'pending'")
-    ),
-    Index(
-        "ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")
-    ),
+    Index("ix_webhook_deliveries_lane", "endpoint_id", "lane", "id", postgresql_where=text("status = 'pending'")),
+    Index("ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
 )
 """`lane`: what order is kept within: the event's SIM, else its source."""
 

@@ -216,7 +216,7 @@ def heeding(hint: str | None, told: Progressed, found: Verdict | None) -> Progre
 def after_progress(
     told: Progressed, found: Verdict | None, *, since_sent: timedelta, tries: int, patience: Patience
 ) -> Next:
-    """What follows a question about a change the carrier accepted. `found` tells where `told` does not, or is a failure.
+    """What follows a question about a change the carrier accepted. `found` tells where `told` does not or has failed.
 
     A change that failed because the card is so already has what was asked for. An accepted change is never sent again:
     if it neither completes nor fails, a person takes over.

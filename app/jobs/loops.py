@@ -67,7 +67,7 @@ async def _turn(ctx: Context, loop: Loop) -> float:
         return 0.0 if await loop.turn(ctx) else loop.rest_s
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
-    except Exception:  # noqa: BLE001 - the last line of defence; told with its traceback
+    except Exception:
         log.exception("loop.failed", loop=loop.name)
     return TROUBLE_S
 

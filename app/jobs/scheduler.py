@@ -24,7 +24,7 @@ async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy
         async with busy:
             try:
                 await slots.run_due(ctx)
-            except Exception:  # noqa: BLE001 - told with its traceback; the slot's lease runs out and it is tried again
+            except Exception:
                 log.exception("job.failed")
                 await asyncio.sleep(TROUBLE_S)
 

@@ -77,7 +77,7 @@ def arguments_of(kind: OperationKind, given: Mapping[str, Any]) -> dict[str, Any
     return dict(given)
 
 
-def _whole(value: Any, low: int, high: int) -> bool:  # noqa: ANN401 - whatever JSON holds
+def _whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
@@ -88,7 +88,9 @@ _FITS = {
 }
 
 
-def wish_of(request: Request, caller: Caller, iccid: str, kind: OperationKind, body: dict[str, Any]) -> RequestOperation:
+def wish_of(
+    request: Request, caller: Caller, iccid: str, kind: OperationKind, body: dict[str, Any]
+) -> RequestOperation:
     """The wish a request states. Raises `InvalidArgument`."""
     given = dict(body)
     execute_at = instant_of(given.pop("execute_at", None), "/execute_at")
@@ -112,7 +114,7 @@ def wish_of(request: Request, caller: Caller, iccid: str, kind: OperationKind, b
     )
 
 
-def instant_of(value: Any, pointer: str) -> datetime | None:  # noqa: ANN401 - whatever JSON holds
+def instant_of(value: Any, pointer: str) -> datetime | None:
     """An RFC 3339 instant with offset, or None. Raises `InvalidArgument`."""
     if value is None:
         return None
@@ -160,13 +162,13 @@ async def consider(request: Request, iccid: str, kind: OperationKind, ctx: Conte
 
 
 @router.post("/{iccid}/{action}", status_code=202)
-async def action(  # noqa: PLR0913 - what a request brings
+async def action(
     request: Request,
     iccid: str,
     action: str,
     ctx: Ctx,
     caller: Operator,
-    dry_run: Annotated[bool, Query()] = False,  # noqa: FBT002 - a query parameter
+    dry_run: Annotated[bool, Query()] = False,
 ) -> Response:
     """Activate, suspend, resume, rebind, … one card. Accepted is not done: poll the operation, or take its webhook."""
     kinds = {kind.value.replace("_", "-"): kind for kind in OperationKind}

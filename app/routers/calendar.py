@@ -56,7 +56,7 @@ async def renewal(
 
 
 @router.get("/calendar/due")
-async def due(  # noqa: PLR0913 - the question's parts
+async def due(
     request: Request, ctx: Ctx, terms: Supplier, carrier: Carrier, kind: str, at: str, caller: TermsReader
 ) -> Response:
     """By when the carrier is done with something handed in at an instant."""
@@ -92,9 +92,7 @@ async def workdays(
 
 
 @router.get("/terms/{supplier}/{carrier}")
-async def terms(
-    ctx: Ctx, supplier: Supplier, carrier: Carrier, caller: TermsReader, on: Day | None = None
-) -> Response:
+async def terms(ctx: Ctx, supplier: Supplier, carrier: Carrier, caller: TermsReader, on: Day | None = None) -> Response:
     """The terms in force, every value with its source."""
     return json_response(terms_answer(supplier, carrier, on or ctx.now().date()))
 

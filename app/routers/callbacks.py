@@ -1,4 +1,4 @@
-"""Carriers call us: authentic as far as their protocol allows, stored, then answered; what it says is asked for later."""
+"""Carriers call us: authentic as far as the protocol allows, stored, then answered; what it says is asked for later."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ async def json_object(request: Request) -> tuple[bytes, dict[str, Any]]:
     return body or b"{}", value
 
 
-def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parsed(body: bytes) -> Any:
     """The JSON value of a body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be kept."""
     try:
         value = json.loads(body, parse_constant=_no_constant)
@@ -169,7 +169,7 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     return value
 
 
-def _keepable(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+def _keepable(value: Any) -> bool:
     """No text holds NUL, which PostgreSQL does not keep, or a lone surrogate, which is no character."""
     if isinstance(value, str):
         return not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
@@ -216,7 +216,7 @@ class Page:
         except (ValueError, AttributeError):
             raise Unreadable("the cursor is none of ours") from None
 
-    def next_cursor(self, last: Any | None) -> str | None:  # noqa: ANN401 - a list's own key
+    def next_cursor(self, last: Any | None) -> str | None:
         """The cursor behind a last item; None where nothing follows."""
         if last is None:
             return None

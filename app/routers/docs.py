@@ -64,8 +64,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
 def _problems() -> Iterator[str]:
     """Every code an error may bear, by status."""
     codes = {kind.code: status for kind, status in STATUSES.items()} | {**CARRIER_STATUS, **REFUSAL_STATUS}
-    yield "<h2>problems</h2><p>Errors are application/problem+json (RFC 9457), in Chinese or English by Accept-Language."
-    yield "</p><table><tr><th>status</th><th>code</th><th></th></tr>"
+    yield "<h2>problems</h2><p>Errors are application/problem+json (RFC 9457), "
+    yield "in Chinese or English by Accept-Language.</p><table><tr><th>status</th><th>code</th><th></th></tr>"
     for code, status in sorted(codes.items(), key=lambda pair: (pair[1], pair[0])):
         yield f"<tr><td>{status}</td><td><code>{escape(code)}</code></td><td>{escape(TITLES[status])}</td></tr>"
     yield "</table></html>"

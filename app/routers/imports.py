@@ -16,7 +16,7 @@ from app.usecases.plans import plans_from_csv, put_plans, read_plan, shown_plan
 
 from .actions import answered
 from .deps import Ctx, SimsReader, SimsWriter, body_of, json_object, once_key, trail_of
-from .problems import UnsupportedMediaType, Unreadable
+from .problems import Unreadable, UnsupportedMediaType
 from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1", tags=["import"])

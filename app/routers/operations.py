@@ -26,7 +26,21 @@ from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
-CSV_COLUMNS = "id kind sim status channel source arguments due_at due_rule overdue attempts created_at settled_at".split()
+CSV_COLUMNS = [
+    "id",
+    "kind",
+    "sim",
+    "status",
+    "channel",
+    "source",
+    "arguments",
+    "due_at",
+    "due_rule",
+    "overdue",
+    "attempts",
+    "created_at",
+    "settled_at",
+]
 
 
 def operation_id_of(text: str) -> UUID:
@@ -38,7 +52,7 @@ def operation_id_of(text: str) -> UUID:
 
 
 @router.get("")
-async def operations(  # noqa: PLR0913 - the list's query parameters
+async def operations(
     request: Request,
     ctx: Ctx,
     caller: SimsReader,

@@ -12,11 +12,11 @@ _encoder = msgspec.json.Encoder()
 JSON = "application/json"
 
 
-def encoded(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON holds
+def encoded(value: Any) -> bytes:
     """The JSON text of a value."""
     return _encoder.encode(value)
 
 
-def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
     return Response(_encoder.encode(value), status_code=status, headers=dict(headers or {}), media_type=JSON)

@@ -94,7 +94,7 @@ async def create_tenant(ctx: Context, work: UnitOfWork, tenant: str, *, actor: s
     return new
 
 
-async def create_key(  # noqa: PLR0913 - what a key is made of
+async def create_key(
     ctx: Context,
     work: UnitOfWork,
     *,
@@ -131,7 +131,7 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     return key.id, secret
 
 
-async def issue_key(  # noqa: PLR0913 - what a key is made of
+async def issue_key(
     ctx: Context,
     *,
     tenant: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 
+
 def open_to(ctx: Context, tenant: str) -> list[str]:
     """The accounts a tenant may use, in the order of `carriers.toml`."""
     return [code for code, account in ctx.accounts.items() if account.open_to(tenant)]

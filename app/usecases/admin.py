@@ -48,16 +48,14 @@ async def release_brake(ctx: Context, account: str, *, actor: str, reason: str |
     return await _set(ctx, account, actor, reason, "account.brake_released", brake_released_at=ctx.now())
 
 
-async def _set(  # noqa: PLR0913 - one change with its audit
-    ctx: Context, account: str, actor: str, reason: str | None, action: str, **columns: Any  # noqa: ANN401
+async def _set(
+    ctx: Context, account: str, actor: str, reason: str | None, action: str, **columns: Any
 ) -> dict[str, Any]:
     if account not in ctx.accounts:
         raise NotFound("account")
     async with ctx.work() as work:
         await work.ledger.set_account(account, **columns)
-        row = AuditRow(
-            tenant=DEFAULT_TENANT, at=ctx.now(), actor=actor, action=action, subject=account, reason=reason
-        )
+        row = AuditRow(tenant=DEFAULT_TENANT, at=ctx.now(), actor=actor, action=action, subject=account, reason=reason)
         await work.access.note([row])
         states = await work.ledger.account_states()
         await work.commit()

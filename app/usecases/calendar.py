@@ -117,8 +117,7 @@ def terms_answer(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, An
     """The terms in force on a day, every value with its source (TM-3)."""
     lines = describe(supplier, carrier, on)
     values = [
-        {"name": line.name, "value": line.value, "source": line.source, "assumed": list(line.assumed)}
-        for line in lines
+        {"name": line.name, "value": line.value, "source": line.source, "assumed": list(line.assumed)} for line in lines
     ]
     assumed = sorted({rule for line in lines for rule in line.assumed})
     return {

@@ -1,4 +1,4 @@
-"""The carrier's word on cards (LC-6, LC-14, LC-15): kept with its time, never shown as ours, heeded where the rules say."""
+"""The carrier's word on cards (LC-6, LC-14, LC-15): kept with its time, never shown as ours, heeded by the rules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from app.usecases.operations.rule_stops import follow_holds
 CAUSE = "carrier_word"
 
 
-def with_word(
-    ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot, *, operation_open: bool
-) -> SimRecord:
+def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot, *, operation_open: bool) -> SimRecord:
     """The card after the carrier's word: its view moves on, and by LC-14 and LC-15 perhaps its state and holds.
 
     A word older than the one held changes nothing; one older than our last change there is only kept. A disagreement is
@@ -33,7 +31,13 @@ def with_word(
     told = [(hold.code, hold.carrier_code) for hold in word.holds]
     holds = told or quiet_stop(record.sim, word.state, word.network_cut)
     taken = take_word(
-        record.sim, word.state, holds, at=word.as_of, on=on, operation_open=operation_open, activated_on=word.activated_on
+        record.sim,
+        word.state,
+        holds,
+        at=word.as_of,
+        on=on,
+        operation_open=operation_open,
+        activated_on=word.activated_on,
     )
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     seen = replace(

@@ -19,6 +19,7 @@ from app.domain.sim import Hold, Sim
 from app.domain.vocabulary import HoldCode
 from app.usecases.ids import new_id
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Because:
     """Why a card changed: a cause in words, the rule, who did it, when it took effect, and by which operation."""
@@ -98,13 +99,24 @@ class ChangeLog:
             added = code in new
             hold = new[code] if added else old[code]
             event = "sim.hold_added" if added else "sim.hold_lifted"
-            self.tell(record, event, because, codes | {"hold": code.value, "hold_rule": HOLDS[code].rule, "source": hold.source.value})
+            self.tell(
+                record,
+                event,
+                because,
+                codes | {"hold": code.value, "hold_rule": HOLDS[code].rule, "source": hold.source.value},
+            )
             self._remember(
                 record, "hold", None if added else code.value, code.value if added else None, because, HOLDS[code].rule
             )
 
-    def _remember(  # noqa: PLR0913 - one column each
-        self, record: SimRecord, what: str, before: str | None, after: str | None, because: Because, rule: str | None = None
+    def _remember(
+        self,
+        record: SimRecord,
+        what: str,
+        before: str | None,
+        after: str | None,
+        because: Because,
+        rule: str | None = None,
     ) -> None:
         self.history.append(
             HistoryRow(

@@ -1,4 +1,4 @@
-"""What every use-case is given: the database, the one clock, the accounts and their clients. Opened by the container."""
+"""What every use-case is given: the database, the one clock, the accounts, their clients. Opened by the container."""
 
 from __future__ import annotations
 

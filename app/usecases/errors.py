@@ -30,7 +30,7 @@ class UseCaseError(Exception):
 
     code = "REFUSED"
 
-    def __init__(self, detail: str, **facts: Any) -> None:  # noqa: ANN401 - facts go to JSON as they are
+    def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.facts = facts
@@ -111,7 +111,7 @@ class NotAllowed(UseCaseError):
 class Conflict(UseCaseError):
     """What is asked does not fit what there is."""
 
-    def __init__(self, code: str, detail: str, **facts: Any) -> None:  # noqa: ANN401
+    def __init__(self, code: str, detail: str, **facts: Any) -> None:
         super().__init__(detail, **facts)
         self.code = code
 
@@ -125,7 +125,9 @@ class NotYet(UseCaseError):
 class CarrierTrouble(UseCaseError):
     """The carrier was asked while the caller waits, and gave no answer; `retry_after` in seconds where it is known."""
 
-    def __init__(self, code: str, detail: str, *, retry_after: int | None = None, carrier_code: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, *, retry_after: int | None = None, carrier_code: str | None = None
+    ) -> None:
         super().__init__(detail, carrier_code=carrier_code)
         self.code = code
         self.retry_after = retry_after

@@ -53,7 +53,7 @@ def _months(value: str) -> int:
 
 
 def _one_of(kind: type[Any]) -> Callable[[str], Any]:
-    def read(value: str) -> Any:  # noqa: ANN401 - a member of the given enumeration
+    def read(value: str) -> Any:
         try:
             return kind(value)
         except ValueError:

@@ -22,9 +22,23 @@ from app.usecases.import_rows import READERS, REQUIRED, ReadRow, new_sim, read_r
 from app.usecases.ingest import adopt_unknown
 
 CHUNK = 1_000
-CHANGEABLE = (
-    "msisdn imsi terms plan imei device_serial alias province real_name pool order remark test_months auto_stop tags"
-).split()
+CHANGEABLE = [
+    "msisdn",
+    "imsi",
+    "terms",
+    "plan",
+    "imei",
+    "device_serial",
+    "alias",
+    "province",
+    "real_name",
+    "pool",
+    "order",
+    "remark",
+    "test_months",
+    "auto_stop",
+    "tags",
+]
 """What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
 
 
@@ -111,7 +125,7 @@ def ndjson_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             yield number, {name: _cell(cell) for name, cell in value.items()}
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -128,9 +142,7 @@ async def import_sims(
 ) -> ImportReport:
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    known = _Known(
-        plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant
-    )
+    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant)
     chunk: list[ReadRow] = []
     for line, columns in rows:
         report.rows += 1
@@ -190,7 +202,7 @@ async def _take_chunk(
     known.arrived.update(ids)
 
 
-def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | None:  # noqa: ANN401 - a row or None
+def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | None:
     values = row.values
     iccid = values["iccid"]
     earlier = known.seen.get(iccid)
@@ -214,9 +226,7 @@ def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | N
     return None
 
 
-def _add_fresh(
-    ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, Any]], report: ImportReport
-) -> None:
+def _add_fresh(ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, Any]], report: ImportReport) -> None:
     values = row.values
     account = account_for(ctx, known.tenant, values["carrier"], values.get("account"))
     now = ctx.now()

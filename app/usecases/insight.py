@@ -17,8 +17,6 @@ from app.db.mapping import SimRecord
 from app.domain.cycles import cycle_at
 from app.domain.diagnosis import (
     Facts,
-    Finding,
-    HoldExplained,
     Symptom,
     explain_holds,
     run_checklist,
@@ -26,8 +24,8 @@ from app.domain.diagnosis import (
 )
 from app.domain.holds import network_allowed, shown_state
 from app.domain.lifecycle import ForcedActivation, forced_activation
-from app.domain.renewal import last_safe_day, renewal
 from app.domain.remedies import Moment
+from app.domain.renewal import last_safe_day, renewal
 from app.domain.sim import Sim
 from app.domain.transitions import NOT_YET_ACTIVATED
 from app.domain.validity import cancellation
@@ -160,5 +158,3 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
         "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
         "forced": unused_yet_running_out(sim, moment.today, ever_used=reported),
     }
-
-

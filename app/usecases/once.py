@@ -75,6 +75,4 @@ def _replayed(earlier: StoredAnswer, key: OnceKey) -> Answer:
 
 def _stored(answer: Answer, key: OnceKey) -> StoredAnswer:
     kept = answer.body if answer.kept is None else answer.kept
-    return StoredAnswer(
-        request_hash=key.request_hash, status=answer.status, headers=dict(answer.headers), body=kept
-    )
+    return StoredAnswer(request_hash=key.request_hash, status=answer.status, headers=dict(answer.headers), body=kept)

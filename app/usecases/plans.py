@@ -51,7 +51,7 @@ def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
     return Plan(**values)
 
 
-def _wrong(name: str, value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
+def _wrong(name: str, value: Any) -> str | None:
     if name in _WHOLE:
         least = 1 if name == "months" else 0
         most = _LARGEST.get(name, 1 << 50)
@@ -82,7 +82,7 @@ def plans_from_csv(text: str) -> list[Plan]:
     return plans
 
 
-def _typed(name: str, cell: str) -> Any:  # noqa: ANN401 - as JSON would have it
+def _typed(name: str, cell: str) -> Any:
     plain = cell.strip()
     if name in _WHOLE and plain.isdecimal() and plain.isascii():
         return int(plain)

@@ -23,9 +23,9 @@ from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.carrier_view import take_words
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
-from app.usecases.ids import new_id
 from app.usecases.operations.channels import channel_of
 from app.usecases.operations.check import admitted
+from app.usecases.operations.rows import new_row
 
 CALLS = 60
 """Questions a pass may put to one account, beside those about what its change list names."""
@@ -162,22 +162,7 @@ def _ask(ctx: Context, record: SimRecord, verdict: Judgement, now: datetime) -> 
     channel = channel_of(ctx, record, verdict.ask, {}) if verdict.ask is not None else None
     if verdict.ask is None or channel is None:
         return None
-    row = OperationRecord(
-        id=new_id(now),
-        tenant=record.tenant,
-        sim_id=record.id,
-        iccid=record.sim.iccid,
-        carrier=record.sim.carrier,
-        account=record.account,
-        kind=verdict.ask,
-        status=OperationStatus.SCHEDULED,
-        channel=channel,
-        source=OperationSource.JOB,
-        run_after=now,
-        created_at=now,
-        reason=RULE,
-        requested_by=ACTOR,
-    )
+    row = new_row(record, verdict.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
     return admitted(row, now, channel=channel)
 
 

@@ -134,7 +134,11 @@ async def test_what_cannot_be_counted_is_rejected_record_by_record(gateway: Gate
         (b'{"reports":[]}', {"Content-Type": JSON}, 422),
         (b"\xff\xfe", {"Content-Type": JSON}, 400),
         (b"x", {"Content-Type": JSON, "Content-Encoding": "gzip"}, 400),
-        (gzip.compress(b"[" + b" " * (9 << 20) + b"]", mtime=0), {"Content-Type": JSON, "Content-Encoding": "gzip"}, 413),
+        (
+            gzip.compress(b"[" + b" " * (9 << 20) + b"]", mtime=0),
+            {"Content-Type": JSON, "Content-Encoding": "gzip"},
+            413,
+        ),
         (gzip.compress(b"[]", mtime=0)[:-4], {"Content-Type": JSON, "Content-Encoding": "gzip"}, 400),
         (b"[" + b",".join([b"{}"] * 10_001) + b"]", {"Content-Type": JSON}, 413),
         (b"[]", {"Content-Type": "text/plain"}, 415),

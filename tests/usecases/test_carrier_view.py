@@ -10,7 +10,9 @@ from app.usecases.carrier_view import take_words
 from tests.gateway import Gateway
 
 
-async def _say(gateway: Gateway, iccid: str, state: SimState | None, *holds: HoldCode, age: timedelta = timedelta()) -> None:
+async def _say(
+    gateway: Gateway, iccid: str, state: SimState | None, *holds: HoldCode, age: timedelta = timedelta()
+) -> None:
     told = tuple(CarrierHold(code=code, carrier_code="9") for code in holds)
     as_of = gateway.ctx.now() - age
     await take_words(gateway.ctx, [SimSnapshot(iccid=iccid, state=state, code="x", as_of=as_of, holds=told)])

@@ -47,7 +47,12 @@ async def test_an_expired_card_is_held_at_once_and_the_carrier_is_asked_to_suspe
 
 async def test_forced_activation_and_cancellation_send_nothing(gateway: Gateway) -> None:
     silent = {"terms": "gsl", "carrier": "cucc", "state": "silent", "opened_on": _day(gateway, -200)}
-    ended = {"terms": "standard", "state": "expired", "activated_on": _day(gateway, -500), "expires_on": _day(gateway, -100)}
+    ended = {
+        "terms": "standard",
+        "state": "expired",
+        "activated_on": _day(gateway, -500),
+        "expires_on": _day(gateway, -100),
+    }
     one, two = await gateway.fleet(silent, ended)
 
     await _sweep(gateway)
@@ -92,7 +97,9 @@ async def test_a_card_with_an_open_operation_has_its_rule_stop_wait_behind_it(ga
     assert sorted(item["status"] for item in listed) == ["queued", "scheduled"]
     await gateway.settle()
     await gateway.settle()
-    ends = {item["id"]: item["status"] for item in (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]}
+    ends = {
+        item["id"]: item["status"] for item in (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]
+    }
     assert set(ends.values()) == {"succeeded"}
     assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
     assert first.json()["id"] in ends

@@ -76,8 +76,10 @@ def change_of(operation: OperationRecord) -> OperationKind:
     return steps_of(operation.kind)[operation.step]
 
 
-def groups(operations: Iterable[OperationRecord], clients: Callable[[str], CarrierClient]) -> list[list[OperationRecord]]:
-    """Operations that one call may carry together: same account, change and arguments, as many as the protocol takes."""
+def groups(
+    operations: Iterable[OperationRecord], clients: Callable[[str], CarrierClient]
+) -> list[list[OperationRecord]]:
+    """Operations that one call may carry together: same account, change, arguments; as many as the protocol takes."""
 
     def key(operation: OperationRecord) -> tuple[str, str, str, str]:
         asked = operation.status.value
@@ -87,7 +89,9 @@ def groups(operations: Iterable[OperationRecord], clients: Callable[[str], Carri
     for _, alike in groupby(sorted(operations, key=key), key=key):
         members = list(alike)
         client = clients(members[0].account)
-        size = client.change_batch(change_of(members[0])) if members[0].status is OperationStatus.RUNNING else len(members)
+        size = (
+            client.change_batch(change_of(members[0])) if members[0].status is OperationStatus.RUNNING else len(members)
+        )
         made.extend(members[i : i + size] for i in range(0, len(members), size))
     return made
 
@@ -211,9 +215,7 @@ async def _progresses(
     return [_progress_in(answers, operation, refs[operation.sim_id].iccid) for operation in group]
 
 
-def _progress_in(
-    answers: Mapping[str, dict[str, Progress] | None], operation: OperationRecord, iccid: str
-) -> Progress:
+def _progress_in(answers: Mapping[str, dict[str, Progress] | None], operation: OperationRecord, iccid: str) -> Progress:
     if operation.carrier_reference is None:
         return Progress(state=ProgressState.UNTOLD)
     return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
@@ -246,13 +248,14 @@ def _answered(
 ) -> Came:
     since_sent = now - (operation.sent_at or now)
     found = verdict(change_of(operation), operation.arguments, word)
-    if operation.status is OperationStatus.VERIFYING and progress.state in (ProgressState.UNTOLD, ProgressState.PENDING):
+    if operation.status is OperationStatus.VERIFYING and progress.state in (
+        ProgressState.UNTOLD,
+        ProgressState.PENDING,
+    ):
         following = after_ask(found, since_sent=since_sent, tries=operation.tries, patience=patience)
     else:
         told = heeding(operation.carrier_hint, Progressed(progress.state.value), found if word is not None else None)
-        following = after_progress(
-            told, found, since_sent=since_sent, tries=operation.tries, patience=patience
-        )
+        following = after_progress(told, found, since_sent=since_sent, tries=operation.tries, patience=patience)
     error = operation.error
     if following.status is OperationStatus.FAILED:
         detail = progress.detail or "the carrier reports that it failed"

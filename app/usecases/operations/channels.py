@@ -13,13 +13,10 @@ from app.domain.operation import Patience
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
+
 def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None:
     """The protocol of the account that is used for this kind and has a way for it; the API before the desk."""
-    ways = [
-        (p, channel_for(p.protocol, account.carrier, kind))
-        for p in account.protocols
-        if p.covers(kind.value)
-    ]
+    ways = [(p, channel_for(p.protocol, account.carrier, kind)) for p in account.protocols if p.covers(kind.value)]
     for wanted in (Channel.API, Channel.GATEWAY, Channel.DESK):
         for protocol, way in ways:
             if way is wanted:
@@ -27,9 +24,7 @@ def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None
     return None
 
 
-def channel_of(
-    ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]
-) -> Channel | None:
+def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Channel | None:
     """API, desk or gateway; None where no protocol of the account can (CP-1)."""
     account = ctx.accounts.get(record.account)
     protocol = protocol_of(account, kind) if account else None
@@ -44,9 +39,7 @@ def patience_of(ctx: Context, account_code: str, kind: OperationKind) -> Patienc
     protocol = protocol_of(account, kind) if account else None
     settle = protocol.settings.settle_lag_s if protocol else 60.0
     completion = protocol.settings.completion_s if protocol else 60.0
-    return Patience(
-        settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
-    )
+    return Patience(settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window)
 
 
 def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:

@@ -23,7 +23,7 @@ NAMING = frozenset({OperationKind.CHANGE_PLAN, OperationKind.JOIN_POOL})
 COUNTED = frozenset({OperationKind.REBIND, OperationKind.RENEW})
 
 
-async def check(  # noqa: PLR0913 - the rules need all of it
+async def check(
     ctx: Context,
     work: UnitOfWork,
     record: SimRecord,
@@ -81,7 +81,7 @@ async def names_of(work: UnitOfWork, tenant: str, kind: OperationKind) -> Names:
     return Names(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant))
 
 
-def decision(  # noqa: PLR0913 - the rules need all of it
+def decision(
     ctx: Context,
     record: SimRecord,
     kind: OperationKind,

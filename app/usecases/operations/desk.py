@@ -20,11 +20,13 @@ from app.usecases.operations.views import shown
 
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
-    """Cancel an operation that was not sent; desk work too, while nobody completed it. Raises `NotFound`, `Conflict`."""
+    """Cancel an operation not sent; desk work too, while nobody completed it. Raises `NotFound`, `Conflict`."""
     operation = await _locked(work, tenant, operation_id)
     desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
     if not (may_cancel(operation.status, operation.sent_at, operation.step) or (desk and operation.sent_at is None)):
-        raise Conflict("INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value)
+        raise Conflict(
+            "INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value
+        )
     now = ctx.now()
     ended = moved(operation, OperationStatus.CANCELLED, now, "cancelled")
     await finish(ctx, work, ChangeLog(now), [ended], [ended])
@@ -32,14 +34,16 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
     return ended
 
 
-async def complete(  # noqa: PLR0913 - who, which, how, why
+async def complete(
     ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, succeeded: bool, note: str, actor: str
 ) -> OperationRecord:
-    """A person says how desk work, or an operation no carrier's word settles, has ended. Raises `NotFound`, `Conflict`."""
+    """A person says how desk work, or what no carrier's word settles, has ended. Raises `NotFound`, `Conflict`."""
     operation = await _locked(work, tenant, operation_id)
     if not _completable(operation):
         raise Conflict(
-            "INCOMPATIBLE_STATE", "only desk work and verifying operations are completed", status_now=operation.status.value
+            "INCOMPATIBLE_STATE",
+            "only desk work and verifying operations are completed",
+            status_now=operation.status.value,
         )
     now = ctx.now()
     log = ChangeLog(now)

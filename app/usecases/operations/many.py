@@ -12,10 +12,10 @@ from app.db.uow import UnitOfWork
 from app.domain.decision import Accepted
 from app.domain.errors import Malformed
 from app.domain.refusal import Refused
-from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
+from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
-from app.usecases.ids import new_id
 from app.usecases.operations.check import admitted, counts_of, decision, names_of
+from app.usecases.operations.rows import new_row
 
 BEHIND_SINGLE_ONES = 1
 """Priority of bulk operations: a person who waits for one card goes first."""
@@ -77,20 +77,12 @@ async def request_many(
 
 def _row(ctx: Context, record: SimRecord, wish: RequestMany, answer: Accepted) -> OperationRecord:
     now = ctx.now()
-    row = OperationRecord(
-        id=new_id(now),
-        tenant=record.tenant,
-        sim_id=record.id,
-        iccid=record.sim.iccid,
-        carrier=record.sim.carrier,
-        account=record.account,
-        kind=wish.kind,
-        status=OperationStatus.SCHEDULED,
-        channel=answer.channel,
+    row = new_row(
+        record,
+        wish.kind,
         source=wish.source,
+        now=now,
         arguments=dict(answer.arguments),
-        run_after=now,
-        created_at=now,
         due_at=answer.due.due_at,
         due_rule=answer.due.rule,
         priority=wish.priority,

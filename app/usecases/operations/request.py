@@ -13,11 +13,11 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.decision import Accepted
 from app.domain.refusal import RefusalCode, Refused
-from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
-from app.usecases.ids import new_id
 from app.usecases.operations.check import admitted, check, names_of
+from app.usecases.operations.rows import new_row
 from app.usecases.operations.views import shown
 
 JUDGED_WHEN_DUE = frozenset(
@@ -28,7 +28,7 @@ JUDGED_WHEN_DUE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOperation:
-    """A caller's wish for one card. `execute_at`: not before then; `wait`: behind the open operation if there is one."""
+    """A caller's wish for one card. `execute_at`: not before then; `wait`: behind the open operation, if any."""
 
     tenant: str
     iccid: str
@@ -93,20 +93,12 @@ def accept(ctx: Context, wish: RequestOperation, considered: Considered) -> Oper
 
 
 def _row(wish: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:
-    return OperationRecord(
-        id=new_id(now),
-        tenant=record.tenant,
-        sim_id=record.id,
-        iccid=record.sim.iccid,
-        carrier=record.sim.carrier,
-        account=record.account,
-        kind=wish.kind,
-        status=OperationStatus.SCHEDULED,
-        channel=Channel.API,
+    return new_row(
+        record,
+        wish.kind,
         source=wish.source,
+        now=now,
         arguments=dict(wish.arguments),
-        run_after=now,
-        created_at=now,
         execute_at=wish.execute_at,
         bulk_id=wish.bulk_id,
         requested_by=wish.requested_by,

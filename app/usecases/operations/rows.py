@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from app.db.events import EventRow
-from app.db.mapping import OperationRecord
-from app.domain.vocabulary import OperationStatus
+from app.db.mapping import OperationRecord, SimRecord
+from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
 from app.usecases.ids import new_id
 from app.usecases.operations.views import shown
 
@@ -17,7 +17,32 @@ ENDED = frozenset({OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationS
 EVENT_OF_END = {OperationStatus.SUCCEEDED: "operation.succeeded", OperationStatus.FAILED: "operation.failed"}
 
 
-def moved(operation: OperationRecord, status: OperationStatus, at: datetime, note: str = "", **columns: Any) -> OperationRecord:  # noqa: ANN401
+def new_row(
+    record: SimRecord, kind: OperationKind, *, source: OperationSource, now: datetime, **facts: Any
+) -> OperationRecord:
+    """The row of a wish for a card, not yet admitted; `facts` are further columns of it."""
+    beginning: dict[str, Any] = {
+        "status": OperationStatus.SCHEDULED,
+        "channel": Channel.API,
+        "run_after": now,
+        "created_at": now,
+    }
+    return OperationRecord(
+        id=new_id(now),
+        tenant=record.tenant,
+        sim_id=record.id,
+        iccid=record.sim.iccid,
+        carrier=record.sim.carrier,
+        account=record.account,
+        kind=kind,
+        source=source,
+        **(beginning | facts),
+    )
+
+
+def moved(
+    operation: OperationRecord, status: OperationStatus, at: datetime, note: str = "", **columns: Any
+) -> OperationRecord:
     """The operation in another status, with a line of history where the status or the note is new."""
     changed = replace(operation, status=status, **columns)
     if status is not operation.status or note:

@@ -11,11 +11,11 @@ from datetime import datetime
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.holds import is_ours, shown_state
-from app.domain.vocabulary import Channel, HoldSource, OperationKind, OperationSource, OperationStatus, SimState
+from app.domain.vocabulary import HoldSource, OperationKind, OperationSource, SimState
 from app.usecases.context import Context
-from app.usecases.ids import new_id
 from app.usecases.operations.channels import channel_of
 from app.usecases.operations.check import admitted
+from app.usecases.operations.rows import new_row
 
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
 
@@ -44,7 +44,7 @@ def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
 async def follow_holds(
     ctx: Context, work: UnitOfWork, changed: Sequence[tuple[SimRecord, SimRecord]], *, reason: str
 ) -> int:
-    """Ask the carriers to follow; behind the open operation where a card has one. The cards are locked by the caller."""
+    """Ask the carriers to follow; behind the open operation where a card has one. The caller holds the cards locked."""
     wanted = [(after, kind) for before, after in changed if (kind := follows(before, after)) is not None]
     if not wanted:
         return 0
@@ -56,27 +56,21 @@ async def follow_holds(
     return len(asked)
 
 
-def _row(  # noqa: PLR0913 - one row's facts
+def _row(
     ctx: Context, record: SimRecord, kind: OperationKind, now: datetime, reason: str, *, behind: bool
 ) -> OperationRecord | None:
     channel = channel_of(ctx, record, kind, {})
     if channel is None:
         return None
-    row = OperationRecord(
-        id=new_id(now),
-        tenant=record.tenant,
-        sim_id=record.id,
-        iccid=record.sim.iccid,
-        carrier=record.sim.carrier,
-        account=record.account,
-        kind=kind,
-        status=OperationStatus.SCHEDULED,
-        channel=channel,
+    asked_by = f"rule {reason}"
+    row = new_row(
+        record,
+        kind,
         source=OperationSource.RULE,
-        run_after=now,
-        created_at=now,
+        now=now,
+        channel=channel,
         reason=reason,
-        requested_by=f"rule {reason}",
+        requested_by=asked_by,
         waits=behind,
     )
-    return row if behind else admitted(row, now, channel=channel or Channel.API)
+    return row if behind else admitted(row, now, channel=channel)
