@@ -52,15 +52,20 @@ def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> CronTrigger:
     return CronTrigger(hour=hour, minute=minute, timezone=zone)
 
 
+def _named(job: str, zone: ZoneInfo) -> str:
+    """A job's name in the ledger and the metrics: bare in the home zone, with its zone elsewhere."""
+    return job if zone.key == HOME.key else f"{job}:{zone.key}"
+
+
 def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
     """Every job; those that follow the carrier's day once per zone of the accounts."""
     zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
     sweeps = [
-        JobSpec(name=f"expiry_sweep:{zone}", trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
+        JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
         for zone in zones
     ]
     turns = [
-        JobSpec(name=f"cycle_rollover:{zone}", trigger=daily(0, 1, zone), run=partial(turn_day, zone=zone))
+        JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_day, zone=zone))
         for zone in zones
     ]
     return (

@@ -119,12 +119,12 @@ def _before_activation(sim: Sim) -> list[Deadline]:
 def _after_activation(sim: Sim, today: date) -> list[Deadline]:
     if sim.expires_on is None:
         return []
-    window = renewal(sim.terms, sim.carrier, sim.expires_on, today)
+    last = renewal(sim.terms, sim.carrier, sim.expires_on, max(today, sim.expires_on))
     gone = cancellation(sim.terms, sim.carrier, sim.expires_on)
     found: list[Deadline] = [("expiry", sim.expires_on, "LC-8", ())]
-    if window.closes_on is not None:
-        found.append(("last_renewal_day", window.closes_on, window.rule, window.assumed))
+    if last.closes_on is not None:
         safe = last_safe_day(sim.terms, sim.carrier, sim.expires_on)
+        found.append(("last_renewal_day", last.closes_on, safe.rule, last.assumed))
         found.append(("last_safe_renewal_day", safe.on, safe.rule, safe.assumed))
     if gone.on is not None:
         found.append(("cancellation", gone.on, "LC-9", ()))

@@ -210,3 +210,14 @@ def test_every_code_that_is_raised_has_a_chinese_text() -> None:
 
     assert len(raised) > 50
     assert raised - set(told) <= {"REFUSED"}
+
+
+async def test_the_last_renewal_day_is_the_last_of_all_windows(gateway: Gateway) -> None:
+    """RN-1, RN-2: a pause at each month's end does not bring the last day forward."""
+    await _plans(gateway)
+    await _import(gateway, "state,activated_on,expires_on", f"{iccid(1)},cmcc,flexem,single,active,2026-10-01,2027-09-30")
+
+    items = (await gateway.api.get(f"/v1/sims/{iccid(1)}/deadlines")).json()["items"]
+
+    last = next(item for item in items if item["kind"] == "last_renewal_day")
+    assert (last["on"], last["rule"]) == ("2027-10-22", "RN-1")
