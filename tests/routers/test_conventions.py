@@ -79,9 +79,7 @@ async def test_requests_racing_under_one_key_begin_one_operation(gateway: Gatewa
     [iccid] = await gateway.fleet({})
     headers = {"Idempotency-Key": "race"}
 
-    answers = await asyncio.gather(
-        *(gateway.api.post(f"/v1/sims/{iccid}/suspend", headers=headers) for _ in range(8))
-    )
+    answers = await asyncio.gather(*(gateway.api.post(f"/v1/sims/{iccid}/suspend", headers=headers) for _ in range(8)))
 
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
@@ -161,7 +159,7 @@ async def test_if_match_guards_a_patch(gateway: Gateway) -> None:
         ("POST", "/v1/sims/import", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
     ],
 )
-async def test_bad_input_gets_a_clear_problem(  # noqa: PLR0913, PLR0917 - a table
+async def test_bad_input_gets_a_clear_problem(
     gateway: Gateway, method: str, path: str, body: bytes, status: int, code: str
 ) -> None:
     [iccid] = await gateway.fleet({})
