@@ -195,6 +195,7 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
         return 0
     connection = await aside.driver(work)
     await queue_checks(connection, pool_refs=await refs_of(connection, list(ids.values())))
+    await rows.begin_counting(connection)  # first, as ingest does: one order of locks
     reports = await aside.waiting(connection, tenant, forms)
     if not reports:
         return 0
@@ -208,7 +209,6 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
         if key := tables[card & CALENDAR_MASK].key(second):
             counted.append((card, key, second, row["bytes"]))
     if counted:
-        await rows.begin_counting(connection)
         columns = Countable(*(list(column) for column in zip(*counted, strict=True)))
         await work.events.add(await count(connection, book, columns, ctx.now()))
     return len(reports)
