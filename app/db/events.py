@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from app.db.tables import events, sim_history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,26 @@ class HistoryRow:
     operation_id: UUID | None = None
 
 
+_ADD = text(
+    "INSERT INTO events (event_id, tenant, type, source, took_effect_at, known_at, subject, data)"
+    " SELECT event_id, tenant, type, source, took_effect_at, known_at, subject, data FROM unnest("
+    "CAST(:event_id AS uuid[]), CAST(:tenant AS text[]), CAST(:type AS text[]), CAST(:source AS text[]),"
+    " CAST(:took_effect_at AS timestamptz[]), CAST(:known_at AS timestamptz[]), CAST(:subject AS text[]), :data)"
+    " WITH ORDINALITY AS e(event_id, tenant, type, source, took_effect_at, known_at, subject, data, place)"
+    " ORDER BY place"
+).bindparams(bindparam("data", type_=ARRAY(JSONB)))
+
+_REMEMBER = text(
+    "INSERT INTO sim_history (sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id)"
+    " SELECT sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id FROM unnest("
+    "CAST(:sim_id AS bigint[]), CAST(:what AS text[]), CAST(:before AS text[]), CAST(:after AS text[]),"
+    " CAST(:cause AS text[]), CAST(:rule AS text[]), CAST(:actor AS text[]), CAST(:took_effect_at AS timestamptz[]),"
+    " CAST(:known_at AS timestamptz[]), CAST(:operation_id AS uuid[])) WITH ORDINALITY"
+    " AS h(sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id, place)"
+    " ORDER BY place"
+)
+
+
 class EventRows:
     """Events and history of one transaction."""
 
@@ -53,14 +72,14 @@ class EventRows:
     async def add(self, rows: Sequence[EventRow]) -> None:
         """Put events into the outbox."""
         if rows:
-            names = EventRow.__dataclass_fields__
-            await self._connection.execute(events.insert(), [{n: getattr(row, n) for n in names} for row in rows])
+            values = {name: [getattr(row, name) for row in rows] for name in EventRow.__dataclass_fields__}
+            await self._connection.execute(_ADD, values)
 
     async def remember(self, rows: Sequence[HistoryRow]) -> None:
         """Add to the cards' timelines."""
         if rows:
-            names = HistoryRow.__dataclass_fields__
-            await self._connection.execute(sim_history.insert(), [{n: getattr(row, n) for n in names} for row in rows])
+            values = {name: [getattr(row, name) for row in rows] for name in HistoryRow.__dataclass_fields__}
+            await self._connection.execute(_REMEMBER, values)
 
     async def timeline(self, sim_id: int, *, before_id: int | None, limit: int) -> list[dict[str, Any]]:
         """A card's history, newest first, from before an id."""
