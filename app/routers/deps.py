@@ -21,7 +21,7 @@ from fastapi.security import HTTPBearer
 
 from app.clock import monotonic
 from app.container import Container
-from app.telemetry import correlation_id
+from app.telemetry import correlation_id, reason
 from app.usecases.access import Caller, find_caller
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotAllowed
@@ -131,7 +131,7 @@ def trail_of(request: Request, caller: Caller) -> Trail:
     """Who, why, and the id that joins everything this request begins."""
     return Trail(
         actor=caller.name,
-        reason=(request.headers.get("x-reason") or "")[:500] or None,
+        reason=reason.get(),
         correlation_id=correlation_id.get(),
     )
 

@@ -221,3 +221,13 @@ async def test_the_last_renewal_day_is_the_last_of_all_windows(gateway: Gateway)
 
     last = next(item for item in items if item["kind"] == "last_renewal_day")
     assert (last["on"], last["rule"]) == ("2027-10-22", "RN-1")
+
+
+async def test_a_reason_is_kept_as_it_was_written(gateway: Gateway) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+
+    headers = {"X-Reason": "过热".encode()}
+    assert (await gateway.api.patch(f"/v1/sims/{iccid(1)}", json={"alias": "x"}, headers=headers)).status_code == 200
+
+    trail = (await gateway.api.get("/v1/admin/audit")).json()["items"]
+    assert next(row["reason"] for row in trail if row["action"] == "sim.patched") == "过热"
