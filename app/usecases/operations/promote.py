@@ -29,13 +29,18 @@ async def start_scheduled(ctx: Context, limit: int = 500) -> int:
 
 
 async def promote_waiting(ctx: Context, work: UnitOfWork, sim_ids: Sequence[int]) -> None:
-    """Let the next operation that waits behind the one just ended have its turn; the cards are locked by the caller."""
+    """Let the next operation that waits behind the one just ended have its turn; the cards are locked by the caller.
+
+    One that is refused when its turn comes gives way to the one behind it: nothing else would.
+    """
     waiting = await work.operations.waiting_of(sim_ids)
-    if waiting:
-        await _start(ctx, work, list(waiting.values()))
+    while waiting:
+        started = await _start(ctx, work, list(waiting.values()))
+        refused = [operation.sim_id for operation in started if operation.status is OperationStatus.FAILED]
+        waiting = await work.operations.waiting_of(refused) if refused else {}
 
 
-async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationRecord]) -> None:
+async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationRecord]) -> list[OperationRecord]:
     sims = await work.sims.by_ids([o.sim_id for o in operations], for_update=True)
     busy = await work.operations.open_of(sims)
     changed = []
@@ -49,6 +54,7 @@ async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationR
         changed.append(started)
     await work.operations.save(changed)
     await work.events.add([event_of(o, EVENT_OF_END[o.status], ctx.now()) for o in changed if o.status in EVENT_OF_END])
+    return changed
 
 
 async def _started(
