@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.usecases.access import create_key, create_tenant, revoke_key
+from app.usecases.access import Caller, create_key, create_tenant, revoke_key
 from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
+from app.usecases.clock import note_move
 from app.usecases.context import Context
 from app.usecases.durations import parse_duration
 from app.usecases.errors import Conflict, Fault, InvalidArgument
@@ -158,12 +159,12 @@ async def clock_post(request: Request, ctx: Ctx, caller: Admin) -> Response:
         raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
 
     async def move() -> Answer:
-        return Answer(status=200, body=encoded(await _moved(request, ctx, given)), headers={})
+        return Answer(status=200, body=encoded(await _moved(request, ctx, caller, given)), headers={})
 
     return answered(await once_apart(ctx, once_key(request, caller, body), move))
 
 
-async def _moved(request: Request, ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
+async def _moved(request: Request, ctx: Context, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:
     now = ctx.now()
     target = _target(given, now)
     if target < now:
@@ -171,6 +172,7 @@ async def _moved(request: Request, ctx: Context, given: dict[str, Any]) -> dict[
     advance: Advance | None = request.app.state.advance
     if advance is None:
         raise Conflict("NOT_HERE", "this process has no scheduler; ask one started by simgate run")
+    await note_move(ctx, caller.tenant, target=target, actor=caller.name)
     return await advance(target)
 
 

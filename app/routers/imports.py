@@ -57,7 +57,7 @@ async def sims_import(request: Request, ctx: Ctx, caller: SimsWriter, mode: str 
     body = await body_of(request, most=LARGEST_FILE)
 
     async def act(work: UnitOfWork) -> Answer:
-        report = await import_sims(ctx, work, caller.tenant, _rows_of(request, body))
+        report = await import_sims(ctx, work, caller.tenant, _rows_of(request, body), actor=caller.name)
         if report.rejected and mode == "whole":
             raise InvalidArgument(report.rejected[:MOST_ERRORS], "bad rows; nothing was changed")
         return Answer(status=200, body=encoded(_shown(report)), headers={})

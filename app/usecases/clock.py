@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from app.db.access import AuditRow
 from app.usecases.context import Context
+
+
+async def note_move(ctx: Context, tenant: str, *, target: datetime, actor: str) -> None:
+    """Keep in the audit trail who moved the clock, and whereto."""
+    row = AuditRow(
+        tenant=tenant,
+        at=ctx.now(),
+        actor=actor,
+        action="clock.moved",
+        before={"now": ctx.now().isoformat()},
+        after={"now": target.isoformat()},
+    )
+    async with ctx.work() as work:
+        await work.access.note([row])
+        await work.commit()
 
 
 async def move_clock(ctx: Context, instant: datetime) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
@@ -138,7 +139,7 @@ def _cell(value: Any) -> str:
 
 
 async def import_sims(
-    ctx: Context, work: UnitOfWork, tenant: str, rows: Iterator[tuple[int, dict[str, str]]]
+    ctx: Context, work: UnitOfWork, tenant: str, rows: Iterator[tuple[int, dict[str, str]]], *, actor: str = "gateway"
 ) -> ImportReport:
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
@@ -156,6 +157,8 @@ async def import_sims(
             chunk = []
     await _take_chunk(ctx, work, known, chunk, report)
     await adopt_unknown(ctx, work, tenant, known.arrived)
+    after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
+    await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
     return report
 
 

@@ -231,3 +231,13 @@ async def test_a_reason_is_kept_as_it_was_written(gateway: Gateway) -> None:
 
     trail = (await gateway.api.get("/v1/admin/audit")).json()["items"]
     assert next(row["reason"] for row in trail if row["action"] == "sim.patched") == "过热"
+
+
+async def test_an_import_is_in_the_audit_trail(gateway: Gateway) -> None:
+    await _plans(gateway)
+    await _import(gateway, "alias", f"{iccid(1)},cmcc,gsl,single,x")
+
+    trail = (await gateway.api.get("/v1/admin/audit")).json()["items"]
+
+    told = next(row["after"] for row in trail if row["action"] == "sims.imported")
+    assert told == {"rows": 1, "created": 1, "updated": 0}
