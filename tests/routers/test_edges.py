@@ -206,7 +206,9 @@ def test_every_code_that_is_raised_has_a_chinese_text() -> None:
     told = json.loads(files("app.texts").joinpath("problems.json").read_text(encoding="utf-8"))["codes"]
     rooms = [Path("app") / room for room in ("domain", "usecases", "routers")]
     source = "".join(file.read_text(encoding="utf-8") for room in rooms for file in sorted(room.rglob("*.py")))
-    raised = set(re.findall(r'(?:Fault\([^)]*?code=|Malformed\(\s*|Conflict\(\s*|\n    code = )"([A-Z][A-Z_]+)"', source))
+    raised = set(
+        re.findall(r'(?:Fault\([^)]*?code=|Malformed\(\s*|Conflict\(\s*|\n    code = )"([A-Z][A-Z_]+)"', source)
+    )
 
     assert len(raised) > 50
     assert raised - set(told) <= {"REFUSED"}
@@ -215,7 +217,9 @@ def test_every_code_that_is_raised_has_a_chinese_text() -> None:
 async def test_the_last_renewal_day_is_the_last_of_all_windows(gateway: Gateway) -> None:
     """RN-1, RN-2: a pause at each month's end does not bring the last day forward."""
     await _plans(gateway)
-    await _import(gateway, "state,activated_on,expires_on", f"{iccid(1)},cmcc,flexem,single,active,2026-10-01,2027-09-30")
+    await _import(
+        gateway, "state,activated_on,expires_on", f"{iccid(1)},cmcc,flexem,single,active,2026-10-01,2027-09-30"
+    )
 
     items = (await gateway.api.get(f"/v1/sims/{iccid(1)}/deadlines")).json()["items"]
 
