@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.db.uow import UnitOfWork
 from app.routers.deps import Ctx, Operator, Paged, PoolsWriter, SimsReader, json_object, once_key, trail_of
 from app.routers.respond import encoded, json_response
+from app.usecases import pool_views as views
 from app.usecases import pools as use
 from app.usecases.access import Caller
 from app.usecases.context import Context
@@ -41,7 +42,7 @@ async def _write(request: Request, ctx: Context, caller: Caller, make: Make, *, 
 @router.get("")
 async def pools(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """A page of pools, each with its running cycle."""
-    items, last = await use.list_pools(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
+    items, last = await views.list_pools(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
@@ -58,7 +59,7 @@ async def pool_make(request: Request, ctx: Ctx, caller: PoolsWriter) -> Response
 @router.get("/{pool}")
 async def pool_read(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
     """One pool with its running cycle."""
-    return json_response(await use.read_pool(ctx, caller.tenant, pool))
+    return json_response(await views.read_pool(ctx, caller.tenant, pool))
 
 
 @router.patch("/{pool}")
@@ -74,14 +75,14 @@ async def pool_rename(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter
 @router.get("/{pool}/members")
 async def pool_members(pool: str, ctx: Ctx, caller: SimsReader, page: Paged, cycle: str | None = None) -> Response:
     """The members with what each used in a cycle, the running one by default."""
-    items, last = await use.read_members(ctx, caller.tenant, pool, cycle, after=page.number or 0, limit=page.limit)
+    items, last = await views.read_members(ctx, caller.tenant, pool, cycle, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
 @router.get("/{pool}/cycles/{cycle}")
 async def pool_cycle(pool: str, cycle: str, ctx: Ctx, caller: SimsReader) -> Response:
     """One cycle of a pool, running or past (PL-7)."""
-    return json_response(await use.read_cycle(ctx, caller.tenant, pool, cycle))
+    return json_response(await views.read_cycle(ctx, caller.tenant, pool, cycle))
 
 
 @router.post("/{pool}/addons", status_code=201)
@@ -97,7 +98,7 @@ async def pool_addon(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter)
 @router.get("/{pool}/rules")
 async def pool_rules(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
     """What happens at which use."""
-    return json_response(await use.read_rules(ctx, caller.tenant, pool))
+    return json_response(await views.read_rules(ctx, caller.tenant, pool))
 
 
 @router.put("/{pool}/rules")
@@ -129,4 +130,4 @@ async def pool_activate(pool: str, request: Request, ctx: Ctx, caller: Operator)
 @router.get("/{pool}/forecast")
 async def pool_forecast(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
     """Where the running cycle ends if days go on as they went."""
-    return json_response(await use.forecast(ctx, caller.tenant, pool))
+    return json_response(await views.forecast(ctx, caller.tenant, pool))

@@ -27,7 +27,7 @@ from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pools import running_cycle, use_of
+from app.usecases.pool_views import running_cycle, use_of
 
 CHUNK = 500
 ACTOR = "limits"

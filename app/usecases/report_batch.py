@@ -6,8 +6,7 @@ Everything is by column: a list per property of a report, all of one length.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -18,7 +17,7 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook, one_form
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import MONTHLY, DayTable
+from app.usecases.report_days import MONTHLY
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 HOME = "Asia/Shanghai"
@@ -27,7 +26,6 @@ REQUEST_SHIFT = 20
 PLACE_MASK = (1 << REQUEST_SHIFT) - 1
 UNKNOWN = -1
 
-Identity = tuple[int, str]
 Content = tuple[int | None, float, int, str | None]
 """(card, instant, bytes, ICCID of an unknown card): what must be the same for the same report."""
 
@@ -92,7 +90,7 @@ class Batch:
             self._judge_each(place, request, gateways, cards, seconds)
             return
         whole = cast("list[int]", cards)
-        keys = _keys(self._cards.tables(self._now), whole, seconds)
+        keys = keys_of(self._cards.tables(self._now), whole, seconds)
         if 0 in keys or max(seconds, default=0.0) > self._latest:
             self._judge_each(place, request, gateways, cards, seconds)
             return
@@ -119,7 +117,7 @@ class Batch:
                 continue
             key = (home if card is None else tables[card & CALENDAR_MASK]).key(second)
             if not key or second > self._latest:
-                rejected.append(_out_of_time(index, too_old=not key))
+                rejected.append(out_of_time(index, too_old=not key))
                 continue
             if name is not None:
                 found.names[len(found.ids)] = name
@@ -173,7 +171,7 @@ class Batch:
         """The indexes of reports never seen before; the others are tallied as duplicates or conflicts."""
         found = self._all
         identities = list(zip(found.gateways, found.ids, strict=True))
-        kept = await self._kept(_doubtful(identities, marks))
+        kept = await self._kept(doubtful(identities, marks))
         new: Sequence[int] = range(len(identities))
         if kept or len(set(identities)) < len(identities):
             new = self._first_of(identities, kept)
@@ -237,7 +235,7 @@ class Batch:
             ids.setdefault(gateways[index], []).append((len(names[index]), names[index]))
         wider = []
         for gateway, used in sorted(ids.items()):
-            low, high = _bounds(marks[gateway])
+            low, high = bounds_of(marks[gateway])
             lowest, highest = min(low, *used), max(high, *used)
             if (lowest, highest) != (low, high):
                 wider.append((gateway, lowest[1], highest[1]))
@@ -281,38 +279,3 @@ class Batch:
             [found.seconds[index] for index in known],
             [found.amounts[index] for index in known],
         )
-
-
-def _keys(tables: Sequence[DayTable], cards: Sequence[int], seconds: Sequence[float]) -> list[int]:
-    """The key of each report in its card's calendar."""
-    if len(tables) == 1:
-        keys, starts = tables[0].keys, tables[0].starts
-        return [keys[bisect_right(starts, second)] for second in seconds]
-    return [tables[card & CALENDAR_MASK].key(second) for card, second in zip(cards, seconds, strict=True)]
-
-
-def _out_of_time(index: int, *, too_old: bool) -> Rejected:
-    if too_old:
-        return Rejected(index=index, code="AT_TOO_OLD", detail="at lies before the six cycles that are kept")
-    return Rejected(index=index, code="AT_TOO_FAR_AHEAD", detail="at lies more than 10 minutes ahead")
-
-
-NOTHING_USED = ((1 << 30, ""), (-1, ""))
-
-
-def _bounds(mark: rows.GatewayMarks) -> tuple[tuple[int, str], tuple[int, str]]:
-    if mark.lowest is None or mark.highest is None:
-        return NOTHING_USED
-    return (len(mark.lowest), mark.lowest), (len(mark.highest), mark.highest)
-
-
-def _doubtful(identities: Iterable[Identity], marks: Mapping[int, rows.GatewayMarks]) -> list[Identity]:
-    """Those whose id lies between the ids its gateway has used: they may have been seen before, the others not."""
-    bounds = {gateway: _bounds(mark) for gateway, mark in marks.items()}
-    doubtful = []
-    for identity in identities:
-        gateway, report_id = identity
-        low, high = bounds[gateway]
-        if low <= (len(report_id), report_id) <= high:
-            doubtful.append(identity)
-    return doubtful

@@ -21,7 +21,7 @@ from app.domain.vocabulary import Carrier
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pools import use_of
+from app.usecases.pool_views import use_of
 
 CHUNK = 500
 ACTOR = "cycle_rollover"

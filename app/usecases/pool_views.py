@@ -1,0 +1,186 @@
+"""Pools as callers see them (PL-7): a cycle's figures, its members, its outlook; summed when read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from app.db import pools as rows
+from app.db.ingest import Connection
+from app.db.sim_read import cycle_number
+from app.domain.cycles import Cycle, cycle_named
+from app.domain.days import local
+from app.domain.pools import PoolUse
+from app.domain.vocabulary import Carrier
+from app.usecases.context import Context
+from app.usecases.errors import NotFound
+from app.usecases.sims import current_cycles
+
+PoolRow = Mapping[str, Any]
+
+
+async def read_pool(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
+    """One pool with its running cycle. Raises `NotFound`."""
+    async with ctx.pool.acquire() as connection:
+        return await show_pool(ctx, connection, await find_pool(connection, tenant, pool))
+
+
+async def list_pools(ctx: Context, tenant: str, *, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+    """A page of pools, and the number of the last where more follow."""
+    async with ctx.pool.acquire() as connection:
+        found = await rows.page(connection, tenant, after, limit + 1)
+        shown = [await show_pool(ctx, connection, pool) for pool in found[:limit]]
+    return shown, found[limit - 1]["ref"] if len(found) > limit else None
+
+
+async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict[str, Any]:
+    """The pool as callers see it (PL-7)."""
+    names = ("id", "name", "kind", "carrier", "plan", "rules")
+    return {
+        **{name: pool[name] for name in names},
+        "state": pool["state"] if pool["kind"] == "backward" else None,
+        "created_at": pool["created_at"].isoformat(),
+        "cycle": await show_cycle(ctx, connection, pool, running_cycle(ctx, pool)),
+    }
+
+
+def running_cycle(ctx: Context, pool: PoolRow) -> Cycle:
+    """The cycle a pool is in (PL-7, BC-4)."""
+    return cycle_named(Carrier(pool["carrier"]), _cycle_id(current_cycles(ctx)[pool["carrier"]]))
+
+
+def _cycle_id(number: int) -> str:
+    return f"{number // 100:04d}-{number % 100:02d}"
+
+
+async def use_of(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> tuple[PoolUse, datetime | None]:
+    """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4)."""
+    number = cycle_number(cycle)
+    kept = await rows.cycle_of(connection, pool["ref"], number)
+    addons = kept["addons"] if kept else 0
+    if cycle == running_cycle(ctx, pool):
+        summed = await rows.running(connection, pool["tenant"], pool["id"], number)
+        total = summed["effective_cards"] * (pool["allowance"] or 0) + addons
+        cards, effective = summed["cards"], summed["effective_cards"]
+    else:
+        summed = await rows.closed(connection, pool["ref"], number)
+        cards = kept["cards"] if kept and kept["cards"] is not None else summed["cards"]
+        effective = kept["effective_cards"] if kept and kept["cards"] is not None else summed["effective_cards"]
+        total = kept["total"] if kept and kept["total"] is not None else 0
+    total = total if pool["kind"] == "forward" else None
+    used = summed["used"]
+    remaining = None if total is None else total - used
+    use = PoolUse(cards=cards, effective_cards=effective, total=total, used=used, remaining=remaining)
+    return use, summed["as_of"]
+
+
+async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
+    """One cycle of a pool as callers see it (`api.md`, Plans, pools, orders)."""
+    use, as_of = await use_of(ctx, connection, pool, cycle)
+    state = pool["state"] if pool["kind"] == "backward" else "exhausted" if use.exhausted else "in_use"
+    return {
+        "pool": pool["id"],
+        "kind": pool["kind"],
+        "cycle": {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()},
+        "cards": use.cards,
+        "effective_cards": use.effective_cards,
+        "total": use.total,
+        "used": use.used,
+        "remaining": use.remaining,
+        "state": state,
+        "as_of": as_of.isoformat() if as_of else None,
+    }
+
+
+async def read_cycle(ctx: Context, tenant: str, pool: str, name: str) -> dict[str, Any]:
+    """A cycle of a pool, running or past. Raises `NotFound`, `Malformed`."""
+    async with ctx.pool.acquire() as connection:
+        found = await find_pool(connection, tenant, pool)
+        cycle = _known_cycle(ctx, found, name)
+        return await show_cycle(ctx, connection, found, cycle)
+
+
+def _known_cycle(ctx: Context, pool: PoolRow, name: str) -> Cycle:
+    cycle, now = cycle_named(Carrier(pool["carrier"]), name), running_cycle(ctx, pool)
+    if cycle.start > now.start:
+        raise NotFound("cycle")
+    return cycle
+
+
+async def read_members(
+    ctx: Context, tenant: str, pool: str, cycle_id: str | None, *, after: int, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Members with what they used in a cycle. Raises `NotFound`, `Malformed`."""
+    async with ctx.pool.acquire() as connection:
+        found = await find_pool(connection, tenant, pool)
+        now = running_cycle(ctx, found)
+        cycle = now if cycle_id is None else _known_cycle(ctx, found, cycle_id)
+        number = cycle_number(cycle)
+        if cycle == now:
+            members = await rows.members(connection, tenant, pool, number, after, limit + 1)
+        else:
+            members = await rows.closed_members(connection, found["ref"], number, after, limit + 1)
+    items = [
+        {
+            "iccid": row["iccid"],
+            "state": row["state"],
+            "activated_on": row["activated_on"].isoformat() if row["activated_on"] else None,
+            "cycle": cycle.id,
+            "used": row["used"],
+            "reported": row["reported"] or 0,
+            "as_of": row["as_of"].isoformat() if row["as_of"] else None,
+        }
+        for row in members[:limit]
+    ]
+    return items, members[limit - 1]["id"] if len(members) > limit else None
+
+
+async def read_rules(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
+    """The rules of a pool. Raises `NotFound`."""
+    async with ctx.pool.acquire() as connection:
+        found = await find_pool(connection, tenant, pool)
+    rules: dict[str, Any] = found["rules"]
+    return rules
+
+
+async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
+    """Where the running cycle ends if days go on as those of it that are over; whole bytes, half a day is none."""
+    async with ctx.pool.acquire() as connection:
+        found = await find_pool(connection, tenant, pool)
+        cycle = running_cycle(ctx, found)
+        use, as_of = await use_of(ctx, connection, found, cycle)
+        daily = await rows.daily(connection, tenant, pool, cycle_number(cycle))
+    today = local(ctx.now(), ctx.zone(_account_of(ctx, found))).date()
+    return {
+        "pool": pool,
+        "cycle": cycle.id,
+        "used": use.used,
+        "total": use.total,
+        "as_of": as_of.isoformat() if as_of else None,
+        **_outlook(use, cycle, today, daily),
+    }
+
+
+def _outlook(use: PoolUse, cycle: Cycle, today: date, daily: Mapping[int, int]) -> dict[str, Any]:
+    over = (today - cycle.start).days
+    left = (cycle.end - today).days
+    per_day = sum(amount for place, amount in daily.items() if place <= over) // over if over else None
+    expected = None if per_day is None else use.used + per_day * left
+    exhausts_on: str | None = None
+    if per_day and use.remaining is not None:
+        days = max(0, use.remaining) // per_day
+        exhausts_on = date.fromordinal(today.toordinal() + days).isoformat() if days < left else None
+    return {"per_day": per_day, "days_left": left, "expected": expected, "exhausts_on": exhausts_on}
+
+
+def _account_of(ctx: Context, pool: PoolRow) -> str:
+    return next((code for code, account in ctx.accounts.items() if account.carrier.value == pool["carrier"]), "")
+
+
+async def find_pool(connection: Connection, tenant: str, pool: str) -> dict[str, Any]:
+    """One pool of a tenant. Raises `NotFound`."""
+    found = await rows.get(connection, tenant, pool)
+    if found is None:
+        raise NotFound("pool")
+    return found
