@@ -117,6 +117,10 @@ class Ingest:
             _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
             for submission in taken:
                 submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
+        except asyncio.CancelledError:
+            for submission in taken:
+                submission.fail(Unavailable("the gateway is stopping", retry_after=1))
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, every waiting caller must be answered
             if len(taken) > 1:
                 for submission in taken:

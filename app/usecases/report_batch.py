@@ -18,6 +18,7 @@ from app.domain.identifiers import parse_iccid
 from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook, one_form
 from app.usecases.report_counting import Countable, count
 from app.usecases.report_days import MONTHLY
+from app.usecases.report_judging import Identity, bounds_of, doubtful, keys_of, out_of_time
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 HOME = "Asia/Shanghai"
@@ -197,11 +198,11 @@ class Batch:
                 tally.conflicts.append(place)
         return new
 
-    async def _kept(self, doubtful: Sequence[Identity]) -> dict[Identity, Content]:
-        if not doubtful:
+    async def _kept(self, asked: Sequence[Identity]) -> dict[Identity, Content]:
+        if not asked:
             return {}
-        found = await rows.known_reports(self._connection, doubtful)
-        return {doubtful[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
+        found = await rows.known_reports(self._connection, asked)
+        return {asked[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
 
     def _content(self, index: int) -> Content:
         found = self._all
