@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from structlog.tracebacks import ExceptionDictTransformer
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 """The id that joins a request, its operation, its events and its log lines."""
@@ -125,7 +126,8 @@ def configure_logging(level: int = logging.INFO) -> None:
             _add_correlation,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Never the frames' locals: they hold keys, bodies and ICCIDs.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             _mask_iccids,
             structlog.processors.JSONRenderer(),
         ],
