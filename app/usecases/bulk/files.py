@@ -17,7 +17,7 @@ from app.usecases.ids import new_id
 from app.usecases.imports import Unreadable
 
 KEPT = timedelta(days=30)
-CHUNK = 5_000
+CHUNK = 2_000
 MOST_FAULTS = 1_000
 COLUMN = "iccid"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims import current_cycles
 
-CHUNK = 5_000
+CHUNK = 2_000
 
 
 class RangeInTheWay(InvalidArgument):
@@ -105,7 +106,7 @@ async def fill(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: Selec
     """Make the items of a bulk operation. Raises `InvalidArgument`, `RangeInTheWay`."""
     match selector:
         case Listed():
-            await _fill_named(work, bulk, _typed(selector.iccids))
+            await _fill_named(work, bulk, await asyncio.to_thread(_typed, selector.iccids))
         case Range():
             await _fill_named(work, bulk, await _ranged(work, bulk, selector))
         case Pool():

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.mapping import SimRecord
 from app.domain.refusal import Refused
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
+from app.usecases.bulk.request import RequestBulk, request_bulk
+from app.usecases.bulk.selectors import Listed
 from app.usecases.imports import import_sims, ndjson_rows
 from app.usecases.operations.many import RequestMany, request_many
 from app.usecases.plans import put_plans, read_plan
@@ -114,6 +117,32 @@ class Drive:
                 self.asked[kind.value] += len(part)
             await work.commit()
         return asked
+
+    async def ask_in_bulk(self) -> UUID:
+        """One bulk operation over every card, to be fed by workers that are killed."""
+        names = tuple(name for cards in self.fleet.values() for name in cards)
+        wish = RequestBulk(tenant=TENANT, kind=OperationKind.SUSPEND, selector=Listed(iccids=names))
+        async with self.ctx.work() as work:
+            bulk = await request_bulk(self.ctx, work, wish)
+            await work.commit()
+        return bulk.id
+
+    async def count_bulk(self, bulk_id: UUID) -> None:
+        """It has ended, every item of it too, and each item says what its operation says. Raises AssertionError."""
+        for _ in range(240):
+            rows = await self._fetch("SELECT status FROM bulk_operations")
+            if rows[0]["status"] == "completed":
+                break
+            await asyncio.sleep(0.25)
+        async with self.ctx.work() as work:
+            counts = await work.bulk.counts(bulk_id)
+        assert set(counts) <= {"succeeded", "failed"}, counts
+        assert sum(counts.values()) == sum(map(len, self.fleet.values()))
+        wrong = await self._fetch(
+            "SELECT i.* FROM bulk_items i FULL JOIN (SELECT * FROM operations WHERE bulk_id IS NOT NULL) o"
+            " ON o.id = i.operation_id WHERE i.operation_id IS DISTINCT FROM o.id OR i.status <> coalesce(o.status, 'failed')"
+        )
+        assert wrong == []
 
     def _next(self, record: SimRecord) -> tuple[OperationKind, dict[str, Any]]:
         codes = {hold.code for hold in record.sim.holds}

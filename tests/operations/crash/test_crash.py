@@ -40,6 +40,7 @@ async def run(
         for _ in range(workers):
             await stage.workers.start()
         began = time.monotonic()
+        bulk_id = await drive.ask_in_bulk()
         async with drive.busy():
             while drive.tally.telling < kills:
                 await drive.kill_one(longest_s=0.4)
@@ -51,6 +52,7 @@ async def run(
                 assert drive.tally.kills < kills * 3, drive.tally.shown()
         await stage.control.delete("/_control/faults")
         await drive.until_quiet()
+        await drive.count_bulk(bulk_id)
         await drive.give_up_verifying()
         summary = await drive.count_effects()
         await drive.count_agreement()
