@@ -1,0 +1,75 @@
+"""The day table tells the same cycle and day as the calendar itself, for every instant, zone and carrier."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.db.ingest import GatewayMarks
+from app.domain.cycles import cycle_at, preceding
+from app.domain.vocabulary import Carrier
+from app.usecases.report_days import CLOSED, CYCLES_KEPT, day_table, oldest_cycle, oldest_instant, parts
+from app.usecases.report_judging import bounds_of, doubtful
+
+ZONES = ["Asia/Shanghai", "America/New_York", "Pacific/Auckland", "America/St_Johns", "UTC"]
+INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+
+
+@given(now=INSTANTS, back=st.integers(0, 190 * 86_400), zone=st.sampled_from(ZONES), carrier=st.sampled_from(Carrier))
+def test_a_key_is_the_cycle_the_day_and_whether_it_is_over(
+    now: datetime, back: int, zone: str, carrier: Carrier
+) -> None:
+    place, at = ZoneInfo(zone), now - timedelta(seconds=back)
+
+    key = day_table(carrier, place, now).key(at.timestamp())
+
+    cycle = cycle_at(carrier, at, place)
+    if at < oldest_instant(carrier, place, now):
+        assert key == 0
+        return
+    number, day = parts(key)
+    assert f"{number // 100:04d}-{number % 100:02d}" == cycle.id
+    assert day == (at.astimezone(place).date() - cycle.start).days + 1
+    assert bool(key & CLOSED) == (cycle != cycle_at(carrier, now, place))
+
+
+@given(now=INSTANTS, carrier=st.sampled_from(Carrier))
+def test_six_cycles_are_kept_the_running_one_included(now: datetime, carrier: Carrier) -> None:
+    place = ZoneInfo("Asia/Shanghai")
+    cycle = cycle_at(carrier, now, place)
+    for _ in range(CYCLES_KEPT - 1):
+        cycle = preceding(carrier, cycle)
+
+    assert oldest_cycle(carrier, now, place) == cycle
+
+
+@pytest.mark.parametrize(
+    ("used", "asked", "expected"),
+    [
+        (["r1", "r9"], ["r0", "r1", "r5", "r9", "r10", "s"], ["r1", "r5", "r9"]),
+        ([], ["a", "b"], []),
+        (["r99"], ["r100", "r99", "r98"], ["r99"]),
+    ],
+)
+def test_only_ids_between_the_marks_may_have_been_used(used: list[str], asked: list[str], expected: list[str]) -> None:
+    order = sorted(used, key=lambda name: (len(name), name))
+    mark = GatewayMarks(lowest=order[0] if order else None, highest=order[-1] if order else None)
+
+    found = doubtful([(1, name) for name in asked], {1: mark})
+
+    assert [name for _, name in found] == expected
+
+
+@given(st.lists(st.text("ab09-", min_size=1, max_size=4), min_size=1), st.text("ab09-", min_size=1, max_size=4))
+def test_every_id_ever_used_lies_between_the_marks(used: list[str], other: str) -> None:
+    order = sorted(used, key=lambda name: (len(name), name))
+    mark = GatewayMarks(lowest=order[0], highest=order[-1])
+    low, high = bounds_of(mark)
+
+    assert all(low <= (len(name), name) <= high for name in used)
+    assert len(doubtful([(1, name) for name in used], {1: mark})) == len(used)
+    assert bool(doubtful([(1, other)], {1: mark})) or other not in used
