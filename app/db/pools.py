@@ -67,6 +67,11 @@ _MEMBER_IDS = "SELECT id FROM sims WHERE tenant = $1 AND pool = $2 AND id > $3 O
 _INACTIVE = """
 SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent') ORDER BY id LIMIT $3
 """
+_FOLLOW_CARDS = """
+UPDATE usage_cycles c SET pool_ref = p.ref
+  FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+ WHERE c.sim_id = s.id AND s.id = ANY($1::bigint[]) AND c.cycle = ANY($2::int[]) AND c.pool_ref IS DISTINCT FROM p.ref
+"""
 _FOLLOW = """
 UPDATE usage_cycles c SET pool_ref = p.ref
   FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
@@ -196,6 +201,11 @@ async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -
 async def follow_members(connection: Connection, cycles: Sequence[int]) -> int:
     """Counters follow their cards into pools joined since; gives how many."""
     return int((await connection.execute(_FOLLOW, cycles)).split()[-1])
+
+
+async def follow_cards(connection: Connection, sim_ids: Sequence[int], cycles: Sequence[int]) -> None:
+    """The counters of these cards follow them into the pools they have joined."""
+    await connection.execute(_FOLLOW_CARDS, sim_ids, cycles)
 
 
 async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:

@@ -39,4 +39,7 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
             cycle = cycle_at(operation.carrier, now, ctx.zone(operation.account))
             await rows.add_pack(connection, operation.sim_id, cycle_number(cycle), amount, now)
     sim_ids = [operation.sim_id for operation in done]
+    if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
+        cycles = {cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))) for o in joined}
+        await pools.follow_cards(connection, [o.sim_id for o in joined], sorted(cycles))
     await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))

@@ -228,3 +228,20 @@ async def test_a_pool_is_renamed_listed_and_forecast(gateway: Gateway) -> None:
     assert ([pool["name"] for pool in listed["items"]], listed["next_cursor"]) == (["Valves"], None)
     assert (outlook["per_day"], outlook["days_left"], outlook["expected"]) == (10_000, 17, 310_000)
     assert outlook["exhausts_on"] is None
+
+
+async def test_a_card_that_joins_brings_its_use_and_its_allowance(gateway: Gateway) -> None:
+    [one] = await _pool(gateway, "forward", {})
+    [other] = await gateway.fleet({"terms": "standard", "plan": "cmcc-forward", "iccid": "89860000000000005555"})
+    await _use(gateway, other, 3 * MB)
+
+    operation = await gateway.operation(await gateway.api.post(f"/v1/sims/{other}/join-pool", json={"pool": "p1"}))
+    done = {"outcome": "succeeded", "note": "joined"}
+    assert (await gateway.api.post(f"/v1/operations/{operation['id']}/complete", json=done)).is_success
+    await gateway.settle()
+    joined = await _cycle(gateway)
+    await gateway.advance(minutes=5)
+    await _use(gateway, other, 17 * MB)
+
+    assert (joined["used"], joined["total"]) == (3 * MB, 20 * MB)
+    assert ((await _cycle(gateway))["used"], await _holds(gateway, one)) == (20 * MB, ["pool_exhausted"])
