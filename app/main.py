@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from app.routers import (
 )
 from app.routers.around import AroundRequests
 from app.routers.deps import KeyRing
+from app.routers.described import document_of
 from app.routers.problems import add_problem_handlers
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
@@ -71,6 +73,7 @@ def create_app(
         app.include_router(router)
     add_problem_handlers(app)
     app.add_middleware(AroundRequests, telemetry=container.context.telemetry)
+    app.openapi = partial(document_of, app, app.openapi)  # type: ignore[method-assign]
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -58,6 +59,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
             needed = "yes" if each.get("required") else ""
             yield f"<tr><td><code>{escape(each['name'])}</code></td><td>{each['in']}</td><td>{needed}</td></tr>"
         yield "</table>"
+    for media_type, shape in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"<p><code>{escape(media_type)}</code></p><pre>{escape(json.dumps(shape['schema'], indent=1))}</pre>"
     yield "</details>"
 
 

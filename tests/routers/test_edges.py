@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.routers.described import BODIES, UNKEYED
+from app.routers.sims import FILTERS
 from tests.gateway import Gateway, iccid
 
 LISTS = (
@@ -245,3 +247,15 @@ async def test_an_import_is_in_the_audit_trail(gateway: Gateway) -> None:
 
     told = next(row["after"] for row in trail if row["action"] == "sims.imported")
     assert told == {"rows": 1, "created": 1, "updated": 0}
+
+
+async def test_the_description_tells_every_body_and_filter(gateway: Gateway) -> None:
+    document = (await gateway.api.get("/openapi.json")).json()
+    paths = document["paths"]
+
+    assert all(paths[path][method]["requestBody"]["content"] for method, path in BODIES)
+    assert {p["name"] for p in paths["/v1/sims"]["get"]["parameters"]} >= {*FILTERS, "limit", "cursor", "include"}
+    assert all("default" in operation["responses"] for methods in paths.values() for operation in methods.values())
+    keyed = {path for path, m in paths.items() for p in m.get("post", {}).get("parameters", ()) if "Idem" in p["name"]}
+    assert {path for path, methods in paths.items() if "post" in methods} - keyed == UNKEYED
+    assert "execute_at" in (await gateway.api.get("/docs")).text
