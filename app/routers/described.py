@@ -192,6 +192,16 @@ QUERIES: Mapping[tuple[str, str], Mapping[str, Schema]] = {
 }
 """(method, path) -> query parameters that the route reads from the request."""
 
+ANSWERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("get", "/metrics"): ("text/plain",),
+    ("get", "/v1/sims"): (JSON, CSV),
+    ("get", "/v1/operations"): (JSON, CSV),
+    ("get", "/v1/bulk-operations/{bulk_id}/results.csv"): (CSV,),
+    ("get", "/v1/bulk-operations/{bulk_id}/results.ndjson"): (NDJSON,),
+    ("post", "/v1/callbacks/{account}"): ("*/*",),
+}
+"""(method, path) -> the media types of a good answer, where it is not JSON alone."""
+
 PROBLEM: Schema = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code"],
@@ -238,5 +248,7 @@ def _describe(method: str, path: str, operation: dict[str, Any]) -> None:
         operation["requestBody"] = {"required": path != "/v1/sims/{iccid}/{action}", "content": content}
     responses = operation["responses"]
     responses.pop("422", None)
+    if (method, path) in ANSWERS:
+        responses["200"]["content"] = {media_type: {"schema": {}} for media_type in ANSWERS[method, path]}
     problem = {"$ref": "#/components/schemas/Problem"}
     responses["default"] = {"description": "A problem (RFC 9457)", "content": {PROBLEM_JSON: {"schema": problem}}}

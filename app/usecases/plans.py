@@ -13,6 +13,7 @@ from app.domain.sim import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.imports import Unreadable
 
 COLUMNS = tuple(Plan.__dataclass_fields__)
 REQUIRED = ("id", "carrier", "allowance", "months")
@@ -60,15 +61,22 @@ def _wrong(name: str, value: Any) -> str | None:
     if name in _FLAGS:
         return None if isinstance(value, bool) else "true or false"
     if name == "carrier":
-        return None if value in set(Carrier) else f"one of {', '.join(Carrier)}"
+        return None if value in tuple(Carrier) else f"one of {', '.join(Carrier)}"
     if name == "kind":
-        return None if value in set(PlanKind) else f"one of {', '.join(PlanKind)}"
+        return None if value in tuple(PlanKind) else f"one of {', '.join(PlanKind)}"
     return None if isinstance(value, str) and 0 < len(value) <= 100 else "a text of at most 100 characters"  # noqa: PLR2004
 
 
 def plans_from_csv(text: str) -> list[Plan]:
-    """Plans from a CSV with these columns. Raises `InvalidArgument` with line and column."""
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    """Plans from a CSV with these columns. Raises `Unreadable`, and `InvalidArgument` with line and column."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return _plans_of(reader)
+    except csv.Error as wrong:
+        raise Unreadable(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+
+
+def _plans_of(reader: csv.DictReader[str]) -> list[Plan]:
     plans: list[Plan] = []
     faults: list[Fault] = []
     for row in reader:

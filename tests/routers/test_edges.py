@@ -259,3 +259,21 @@ async def test_the_description_tells_every_body_and_filter(gateway: Gateway) -> 
     keyed = {path for path, m in paths.items() for p in m.get("post", {}).get("parameters", ()) if "Idem" in p["name"]}
     assert {path for path, methods in paths.items() if "post" in methods} - keyed == UNKEYED
     assert "execute_at" in (await gateway.api.get("/docs")).text
+
+
+@pytest.mark.parametrize("name", ["carrier", "kind", "allowance", "auto_stop", "id", "grade"])
+@pytest.mark.parametrize("value", [{}, [], 1.5, {"a": 1}])
+async def test_a_plan_of_wrong_types_is_refused(gateway: Gateway, name: str, value: Any) -> None:
+    answer = await gateway.api.post("/v1/plans", json=PLANS[1] | {name: value})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{name}")
+
+
+@pytest.mark.parametrize("path", ["/v1/plans", "/v1/sims/import", "/v1/files"])
+@pytest.mark.parametrize("row", ['"' + "x" * 200_000 + '"', '"cut off', '"a"b'], ids=["long", "cut", "quoted"])
+async def test_a_file_that_is_no_csv_is_unreadable(gateway: Gateway, path: str, row: str) -> None:
+    header = {"/v1/plans": "id,carrier,allowance,months", "/v1/files": "iccid"}.get(path, "iccid,carrier,terms,plan")
+
+    answer = await gateway.api.post(path, content=f"{header}\n{row}\n", headers={"Content-Type": "text/csv"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE")
