@@ -27,7 +27,8 @@ class StoredAnswer:
 
 
 _STILL_STANDS = text(
-    "(expires_at >= :now OR EXISTS (SELECT FROM operations o WHERE o.id = operation_id AND o.settled_at IS NULL))"
+    "(expires_at >= :now OR EXISTS (SELECT FROM operations o WHERE o.id = operation_id AND o.settled_at IS NULL)"
+    " OR EXISTS (SELECT FROM bulk_operations b WHERE b.id = operation_id AND b.finished_at IS NULL))"
 )
 
 
@@ -71,7 +72,7 @@ class IdempotencyRows:
         await self._connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "key"], set_=values))
 
     async def forget_expired(self, now: datetime) -> int:
-        """Drop answers past their time whose operation has ended."""
+        """Drop answers past their time, once what they began has ended."""
         done = await self._connection.execute(
             text(f"DELETE FROM idempotency_keys WHERE NOT {_STILL_STANDS.text}"),  # noqa: S608 - ours
             {"now": now},

@@ -150,7 +150,7 @@ def _count(options: Mapping[str, Any], name: str, least: int) -> int | None:
 
 async def _accepted(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> Answer:
     body = encoded(views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now()))
-    return Answer(status=202, body=body, headers={"Location": f"/v1/bulk-operations/{bulk.id}"})
+    return Answer(status=202, body=body, headers={"Location": f"/v1/bulk-operations/{bulk.id}"}, operation_id=bulk.id)
 
 
 @router.post("/bulk-operations", status_code=202)

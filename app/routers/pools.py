@@ -120,7 +120,9 @@ async def pool_activate(pool: str, request: Request, ctx: Ctx, caller: Operator)
     async def act(work: UnitOfWork) -> Answer:
         bulk_id = await use.activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
         location = f"/v1/bulk-operations/{bulk_id}"
-        return Answer(status=202, body=encoded({"id": str(bulk_id)}), headers={"Location": location})
+        return Answer(
+            status=202, body=encoded({"id": str(bulk_id)}), headers={"Location": location}, operation_id=bulk_id
+        )
 
     done = await once(ctx, once_key(request, caller, body), act)
     headers = {**done.headers, **({"Idempotency-Replayed": "true"} if done.replayed else {})}

@@ -20,6 +20,7 @@ class Answer:
     body: bytes
     headers: Mapping[str, str]
     operation_id: UUID | None = None
+    """The operation, or bulk operation, it began."""
     replayed: bool = False
     kept: bytes | None = None
     """What is kept in place of the body where that holds a secret, which is shown once."""

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,16 @@ async def test_a_file_that_is_no_csv_is_unreadable(gateway: Gateway, path: str, 
     answer = await gateway.api.post(path, content=f"{header}\n{row}\n", headers={"Content-Type": "text/csv"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE")
+
+
+async def test_a_key_stands_until_the_bulk_operation_it_began_has_ended(gateway: Gateway) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+    later = (gateway.ctx.now() + timedelta(days=3)).isoformat()
+    wish = {"kind": "suspend", "selector": {"iccids": [iccid(1)]}, "options": {"execute_at": later}}
+    headers = {"Idempotency-Key": "far"}
+
+    first = await gateway.api.post("/v1/bulk-operations", json=wish, headers=headers)
+    await gateway.advance(hours=30)
+    again = await gateway.api.post("/v1/bulk-operations", json=wish, headers=headers)
+
+    assert (again.json()["id"], again.headers["Idempotency-Replayed"]) == (first.json()["id"], "true")
