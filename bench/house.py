@@ -162,9 +162,9 @@ async def seed(dsn: str, sims: int, *, counters: bool) -> None:
     )
     if counters:
         await connection.execute(
-            "INSERT INTO usage_cycles (sim_id, cycle, days, watch)"
+            "INSERT INTO usage_cycles (sim_id, cycle, watch)"
             " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int,"
-            " array_fill(0::bigint, ARRAY[31]), 3221225472 FROM sims ORDER BY id",
+            " 3221225472 FROM sims ORDER BY id",
             timeout=7200,
         )
     for table in ("sims", "usage_cycles"):

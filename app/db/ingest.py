@@ -30,7 +30,7 @@ _COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _KNOWN_ROW = Struct(">hiqiqiqiii")
 _NAMED_ROW = Struct(">hiiqiqiii")
-_DELTA_ROW = Struct(">hiiiiiqiiiiiqidid")
+_DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 
 _LOCK_GATEWAYS = """
@@ -60,7 +60,7 @@ SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::ti
 _OPEN = f"""
 SELECT pg_advisory_xact_lock_shared({CARDS_LOCK});
 CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
-    round int, place int, sim_id bigint, cycle int, day int, bytes bigint,
+    round int, place int, sim_id bigint, cycle int, bytes bigint,
     first float8, last float8) ON COMMIT DELETE ROWS;
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
@@ -71,8 +71,7 @@ WITH moved AS (
        SET reported = c.reported + k.bytes,
            reported_at = greatest(c.reported_at, to_timestamp(k.last)),
            reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
-                                 THEN c.reported_since + k.bytes ELSE c.reported_since END,
-           days[k.day] = coalesce(c.days[k.day], 0) + k.bytes
+                                 THEN c.reported_since + k.bytes ELSE c.reported_since END
       FROM usage_deltas k
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
  RETURNING k.place, c.sim_id, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
@@ -84,8 +83,8 @@ SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS spli
 """
 _MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
 _BEGIN_CYCLES = """
-INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, days)
-SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31])
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
+SELECT k.sim_id, k.cycle, p.ref, 0
   FROM usage_deltas k
   LEFT JOIN sims s ON s.id = k.sim_id
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
@@ -198,16 +197,15 @@ async def keep_aside(
 
 
 class Delta(NamedTuple):
-    """Bytes to add to a card's day of a cycle: `first` and `last` are the instants (epoch seconds) of its reports.
+    """Bytes to add to a card's cycle: `first` and `last` are the instants (epoch seconds) of its reports.
 
-    No two deltas of one `round` are of the same card and cycle; rounds are added one after the other.
+    Rounds are added one after the other.
     """
 
     round: int
     place: int
     sim_id: int
     cycle: int
-    day: int
     bytes: int
     first: float
     last: float
@@ -215,8 +213,8 @@ class Delta(NamedTuple):
 
 def delta_row(delta: Delta) -> bytes:
     """A delta as a row of binary COPY."""
-    r, place, sim_id, cycle, day, amount, first, last = delta
-    return _DELTA_ROW.pack(8, 4, r, 4, place, 8, sim_id, 4, cycle, 4, day, 8, amount, 8, first, 8, last)
+    r, place, sim_id, cycle, amount, first, last = delta
+    return _DELTA_ROW.pack(7, 4, r, 4, place, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
 
 
 async def stage(connection: Connection, deltas: Sequence[Delta]) -> None:

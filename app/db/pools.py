@@ -84,11 +84,6 @@ _STOPPING = """
 SELECT p.pool_ref, p.cycle FROM pool_cycles p
  WHERE p.stopping IS NOT NULL AND p.closed_at IS NULL ORDER BY p.pool_ref LIMIT 1 FOR UPDATE SKIP LOCKED
 """
-_DAILY = """
-SELECT day, sum(bytes)::bigint AS bytes
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id, unnest(c.days) WITH ORDINALITY d(bytes, day)
- WHERE s.tenant = $1 AND s.pool = $2 AND c.cycle = $3 GROUP BY day ORDER BY day
-"""
 
 
 def _with_rules(row: asyncpg.Record) -> dict[str, Any]:
@@ -217,8 +212,3 @@ async def next_stopping(connection: Connection) -> tuple[int, int] | None:
     """A pool whose members are being worked through, locked: (ref, cycle)."""
     row = await connection.fetchrow(_STOPPING)
     return (row["pool_ref"], row["cycle"]) if row else None
-
-
-async def daily(connection: Connection, tenant: str, pool: str, cycle: int) -> dict[int, int]:
-    """Reported bytes of each day of the running cycle, by the day's place in it."""
-    return {row["day"]: row["bytes"] for row in await connection.fetch(_DAILY, tenant, pool, cycle)}

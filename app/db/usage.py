@@ -18,8 +18,8 @@ from app.db.ingest import Connection
 Rows = list[asyncpg.Record]
 
 _BEGIN = """
-INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, days)
-SELECT k.sim_id, k.cycle, p.ref, 0, array_fill(0::bigint, ARRAY[31])
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
+SELECT k.sim_id, k.cycle, p.ref, 0
   FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
   JOIN sims s ON s.id = k.sim_id
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
@@ -50,7 +50,8 @@ SELECT cycle, figures, reported, reported_since, reported_at, addons, carrier_by
   FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
 """
 _DAYS = """
-SELECT cycle, days, carrier_as_of FROM usage_cycles WHERE sim_id = $1 AND cycle = ANY($2::int[])
+SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes
+  FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
 """
 _TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
 _REPORTS = """
@@ -201,9 +202,10 @@ async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) 
     return found
 
 
-async def days_of(connection: Connection, sim_id: int, cycles: Sequence[int]) -> dict[int, list[int | None]]:
-    """The reported bytes of each day of some cycles, by cycle."""
-    return {row["cycle"]: row["days"] for row in await connection.fetch(_DAYS, sim_id, cycles)}
+async def days_of(connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str) -> dict[date, int]:
+    """The reported bytes of each day between two instants, summed from the reports."""
+    rows = await connection.fetch(_DAYS, sim_id, opens, closes, zone)
+    return {row["day"]: row["bytes"] for row in rows}
 
 
 async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:

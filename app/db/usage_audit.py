@@ -18,9 +18,9 @@ SELECT s.tenant, s.pool, sum(c.reported) AS counted, sum({_KEPT}) AS kept
 """  # noqa: S608 - our own text
 _CARDS = f"""
 SELECT c.sim_id FROM (
-    SELECT c.sim_id, c.cycle, c.reported, c.days FROM sims s JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $1
+    SELECT c.sim_id, c.cycle, c.reported FROM sims s JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $1
      WHERE s.account = $4 AND s.id >= $5 ORDER BY s.id LIMIT $6) c
- WHERE c.reported <> {_KEPT} OR c.reported <> (SELECT coalesce(sum(d), 0) FROM unnest(c.days) d)
+ WHERE c.reported <> {_KEPT}
 """  # noqa: S608 - our own text
 
 
@@ -35,7 +35,7 @@ async def wrong_pools(
 async def wrong_cards(
     connection: Connection, account: str, cycle: int, opens: datetime, closes: datetime, *, start: int, size: int
 ) -> list[int]:
-    """Cards of an account, so many from a row id on, whose counters are not their reports, or not their days."""
+    """Cards of an account, so many from a row id on, whose counters are not their reports."""
     rows = await connection.fetch(_CARDS, cycle, opens, closes, account, start, size)
     return [row["sim_id"] for row in rows]
 

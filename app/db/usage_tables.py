@@ -87,15 +87,16 @@ usage_cycles = Table(
     Column("patchy", Boolean, nullable=False, server_default=text("false")),
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
     Column("watch", BigInteger),
-    Column("days", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},
 )
 """A card's counters in one cycle (`cycle` = yyyymm): used = `figures` + `reported_since` (US-5).
 
-`reported` and `days[n]` (the cycle's nth day) sum all distinct reports; `carrier_bytes` is the carrier's word on the
-cycle. `figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
+`reported` sums all distinct reports; `carrier_bytes` is the carrier's word on the cycle. Days are summed from the
+reports when read: a narrow row is what keeps a report cheap on a large fleet (docs/performance.md).
+
+`figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
 `patchy` = there are such days; `reported_since` = reports of traffic that no standing figure covers. `watch` = the used
 bytes at which somebody must look (a limit, a threshold), NULL where none is left."""
 

@@ -145,12 +145,11 @@ async def read_rules(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
 
 
 async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
-    """Where the running cycle ends if days go on as those of it that are over; whole bytes, half a day is none."""
+    """Where the running cycle ends if its days go on as they went, today counted as a whole one; whole bytes."""
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         cycle = running_cycle(ctx, found)
         use, as_of = await use_of(ctx, connection, found, cycle)
-        daily = await rows.daily(connection, tenant, pool, cycle_number(cycle))
     today = local(ctx.now(), ctx.zone(_account_of(ctx, found))).date()
     return {
         "pool": pool,
@@ -158,19 +157,18 @@ async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
         "used": use.used,
         "total": use.total,
         "as_of": as_of.isoformat() if as_of else None,
-        **_outlook(use, cycle, today, daily),
+        **_outlook(use, cycle, today),
     }
 
 
-def _outlook(use: PoolUse, cycle: Cycle, today: date, daily: Mapping[int, int]) -> dict[str, Any]:
-    over = (today - cycle.start).days
-    left = (cycle.end - today).days
-    per_day = sum(amount for place, amount in daily.items() if place <= over) // over if over else None
-    expected = None if per_day is None else use.used + per_day * left
+def _outlook(use: PoolUse, cycle: Cycle, today: date) -> dict[str, Any]:
+    left = (cycle.end - today).days - 1
+    per_day = use.used // ((today - cycle.start).days + 1)
+    expected = use.used + per_day * left
     exhausts_on: str | None = None
     if per_day and use.remaining is not None:
         days = max(0, use.remaining) // per_day
-        exhausts_on = date.fromordinal(today.toordinal() + days).isoformat() if days < left else None
+        exhausts_on = date.fromordinal(today.toordinal() + days).isoformat() if days <= left else None
     return {"per_day": per_day, "days_left": left, "expected": expected, "exhausts_on": exhausts_on}
 
 

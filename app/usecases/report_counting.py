@@ -12,7 +12,7 @@ from app.db.events import EventRow
 from app.domain.cycles import cycle_named, end_instant, start_instant
 from app.usecases.adjustments import adjusted
 from app.usecases.report_cards import CALENDAR_BITS, CardBook
-from app.usecases.report_days import CLOSED, DAY_BITS, KEY_BITS, parts
+from app.usecases.report_days import CLOSED, KEY_BITS, NO_DAY, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Countable:
 
 
 async def count(connection: rows.Connection, book: CardBook, reports: Countable, now: datetime) -> list[EventRow]:
-    """Add the reports to their cards' cycles and days; gives the events of closed cycles that moved (US-5).
+    """Add the reports to their cards' cycles; gives the events of closed cycles that moved (US-5).
 
     `rows.begin_counting` comes first.
     """
@@ -53,8 +53,10 @@ async def count(connection: rows.Connection, book: CardBook, reports: Countable,
 
 
 def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:
-    """One delta per card, cycle and day, sorted by round, card, cycle; and how many rounds are of closed cycles."""
-    where = [card >> CALENDAR_BITS << KEY_BITS | key for card, key in zip(reports.cards, reports.keys, strict=True)]
+    """One delta per card and cycle, sorted by round, card, cycle; and how many rounds are of closed cycles: 0 or 1."""
+    where = [
+        card >> CALENDAR_BITS << KEY_BITS | key & NO_DAY for card, key in zip(reports.cards, reports.keys, strict=True)
+    ]
     first: dict[int, int] = {}
     remember = first.setdefault
     amounts, lasts, firsts = list(reports.amounts), list(reports.seconds), reports.seconds
@@ -71,39 +73,21 @@ def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:
     closed = sorted(place for place in first if place & CLOSED)
     running = sorted(place for place in first if not place & CLOSED) if closed else sorted(first)
     deltas: list[rows.Delta] = []
-    rounds = _add_rounds(deltas, closed, 0, first, amounts, firsts, lasts)
-    _add_rounds(deltas, running, rounds, first, amounts, firsts, lasts)
-    return deltas, rounds
-
-
-def _add_rounds(
-    deltas: list[rows.Delta],
-    places: list[int],
-    number: int,
-    index_of: dict[int, int],
-    amounts: Sequence[int],
-    firsts: Sequence[float],
-    lasts: Sequence[float],
-) -> int:
-    """Add deltas in rounds, none of which has two days of one card's cycle; gives the next round's number."""
-    while places:
-        later: list[int] = []
-        previous = -1
+    for number, places in enumerate([closed, running] if closed else [running]):
         for place in places:
-            if place >> DAY_BITS == previous:
-                later.append(place)
-                continue
-            previous = place >> DAY_BITS
-            index = index_of[place]
-            cycle, day = parts(place)
+            index = first[place]
             deltas.append(
                 rows.Delta(
-                    number, len(deltas), place >> KEY_BITS, cycle, day, amounts[index], firsts[index], lasts[index]
+                    number,
+                    len(deltas),
+                    place >> KEY_BITS,
+                    parts(place)[0],
+                    amounts[index],
+                    firsts[index],
+                    lasts[index],
                 )
             )
-        places = later
-        number += 1
-    return number
+    return deltas, bool(closed)
 
 
 def span(book: CardBook, card: int, number: int) -> figures.Span:

@@ -24,6 +24,9 @@ MONTHLY = next(carrier for carrier, anchor in ANCHOR_DAY.items() if anchor == 1)
 DAY_BITS = 5
 CYCLE_BITS = 20
 KEY_BITS = DAY_BITS + CYCLE_BITS + 1
+NO_DAY = -1 << DAY_BITS
+"""Leaves the day out of a key."""
+
 CLOSED = 1 << (DAY_BITS + CYCLE_BITS)
 """The bit of a key that tells a closed cycle."""
 

@@ -95,18 +95,12 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MOST_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}
-    numbers = sorted({cycle_number(cycle) for cycle in cycles.values()})
+    opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     async with ctx.pool.acquire() as connection:
-        reported = await rows.days_of(connection, record.id, numbers)
+        reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
         told = await rows.told_days(connection, record.id, start, end)
     shows = record.sim.underlying.value in SHOWS_USED
-    items = []
-    for day, cycle in cycles.items():
-        sums = reported.get(cycle_number(cycle), [])
-        place = (day - cycle.start).days
-        ours = (sums[place] or 0) if place < len(sums) else 0
-        items.append(_day_shown(day, ours, told.get(day), cycle, shows=shows))
-    return items
+    return [_day_shown(day, reported.get(day, 0), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
 
 def _day_shown(

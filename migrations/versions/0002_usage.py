@@ -113,7 +113,6 @@ def upgrade() -> None:
         sa.Column("patchy", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("addons", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("watch", sa.BigInteger(), nullable=True),
-        sa.Column("days", postgresql.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'"), nullable=False),
         sa.CheckConstraint(
             "reported >= 0 AND reported_since >= 0 AND addons >= 0", name=op.f("ck_usage_cycles_amounts")
         ),

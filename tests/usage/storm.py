@@ -201,20 +201,19 @@ async def assert_counted(storm: Storm, dsn: str) -> None:
     expected = storm.by_day()
     connection = await asyncpg.connect(dsn)
     rows = await connection.fetch(
-        "SELECT s.iccid, s.pool, c.cycle, c.reported, c.reported_since, d.day, d.bytes"
-        " FROM usage_cycles c JOIN sims s ON s.id = c.sim_id,"
-        " unnest(c.days) WITH ORDINALITY d(bytes, day) WHERE coalesce(d.bytes, 0) > 0"
+        "SELECT s.iccid, s.pool, c.cycle, c.reported, c.reported_since FROM usage_cycles c JOIN sims s ON s.id = c.sim_id"
     )
-    found: dict[tuple[str, str], int] = {}
     cycles: dict[tuple[str, int], int] = {}
     pool: dict[int, int] = defaultdict(int)
     for row in rows:
-        day = datetime(row["cycle"] // 100, row["cycle"] % 100, row["day"], tzinfo=UTC).date().isoformat()
-        found[row["iccid"], day] = row["bytes"]
         assert row["reported"] == row["reported_since"]
-        if (row["iccid"], row["cycle"]) not in cycles and row["pool"]:
-            pool[row["cycle"]] += row["reported"]
         cycles[row["iccid"], row["cycle"]] = row["reported"]
+        pool[row["cycle"]] += row["reported"] if row["pool"] else 0
+    days = await connection.fetch(
+        "SELECT s.iccid, (r.at AT TIME ZONE 'Asia/Shanghai')::date AS day, sum(r.bytes)::bigint AS bytes"
+        " FROM usage_reports r JOIN sims s ON s.id = r.sim_id GROUP BY 1, 2 HAVING sum(r.bytes) > 0"
+    )
+    found = {(row["iccid"], row["day"].isoformat()): row["bytes"] for row in days}
     assert found == expected
     by_cycle: dict[tuple[str, int], int] = defaultdict(int)
     by_pool: dict[int, int] = defaultdict(int)
