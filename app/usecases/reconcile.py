@@ -177,4 +177,5 @@ def _raise_drift(log: ChangeLog, record: SimRecord, drift: Drift, repair: Operat
         "as_of": record.carrier_as_of.isoformat() if record.carrier_as_of else None,
     }
     data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
+    data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
     log.tell(record, "carrier.drift_detected", because, data)

@@ -71,5 +71,14 @@ def event_of(operation: OperationRecord, event_type: str, now: datetime) -> Even
         subject=operation.iccid,
         took_effect_at=now,
         known_at=now,
-        data={"known_at": now.isoformat(), "operation": shown(operation)},
+        data={"known_at": now.isoformat(), "operation": shown(operation)} | _difference(operation, event_type),
     )
+
+
+def _difference(operation: OperationRecord, event_type: str) -> dict[str, Any]:
+    """What the event changed of the operation: its status, or that it is overdue."""
+    status = operation.status.value
+    if event_type == "operation.overdue":
+        return {"before": {"status": status, "overdue": False}, "after": {"status": status, "overdue": True}}
+    earlier = [line["status"] for line in operation.history if line["status"] != status]
+    return {"before": {"status": earlier[-1] if earlier else None}, "after": {"status": status}}
