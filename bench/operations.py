@@ -1,7 +1,7 @@
 """Operations per second of one worker, and the API beside a large bulk operation (`make bench-operations`).
 
 Carriers answer after 20 ms (the sandbox, a process of its own; Jasper: one call a card). Each figure of the worker
-stands beside the same calls made by bare httpx in the same run, before and after. The ratio is what counts: carriers,
+stands beside the same calls made by bare httpx right before and right after it. The ratio is what counts: carriers,
 database and worker share the machine.
 
     python -m bench.operations [--cards 3000] [--bulk 100000] [--watch 40]
@@ -237,21 +237,22 @@ def p99(values: list[float]) -> float:
 async def throughput(stand: Stand, cards: int) -> bool:
     """One worker, singly and in bulk, beside bare httpx."""
     first, second = range(1, cards + 1), range(cards + 1, 2 * cards + 1)
-    before = await bare(stand, second, "DEACTIVATED")
-    await bare(stand, second, "ACTIVATED")
     accepted = await ask_singly(stand, first, "suspend")
+    yards = [await bare(stand, second, "DEACTIVATED")]
     with stand.role("worker"):
         single = await succeeded(stand.where.dsn, "suspend", cards)
-        await ask_in_bulk(stand, first, "resume")
+    yards.append(await bare(stand, second, "ACTIVATED"))
+    await ask_in_bulk(stand, first, "resume")
+    with stand.role("worker"):
         bulk = await succeeded(stand.where.dsn, "resume", cards)
-    after = await bare(stand, second, "DEACTIVATED")
+    yards.append(await bare(stand, second, "DEACTIVATED"))
     await bare(stand, second, "ACTIVATED")
-    yard = (before + after) / 2
-    print(f"bare httpx, {IN_FLIGHT} in flight     {before:8.0f} calls/s before, {after:.0f} after")
+    ratios = 2 * single / (yards[0] + yards[1]), 2 * bulk / (yards[1] + yards[2])
+    print(f"bare httpx, {IN_FLIGHT} in flight  " + ", ".join(f"{yard:.0f}" for yard in yards) + " calls/s in between")
     print(f"accepted by the API        {accepted:8.0f} /s")
-    print(f"single: sent -> succeeded  {single:8.0f} /s   ratio {single / yard:.2f}")
-    print(f"bulk:   sent -> succeeded  {bulk:8.0f} /s   ratio {bulk / yard:.2f}")
-    return min(single, bulk) / yard >= LEAST_RATIO
+    print(f"single: accepted -> succeeded  {single:8.0f} /s   ratio {ratios[0]:.2f}")
+    print(f"bulk:   accepted -> succeeded  {bulk:8.0f} /s   ratio {ratios[1]:.2f}")
+    return min(ratios) >= LEAST_RATIO
 
 
 async def beside_a_bulk_operation(stand: Stand, api_pid: int, items: int, seconds: float) -> bool:

@@ -94,6 +94,10 @@ class BulkItemRows:
             {"bulk_id": bulk.id, "earlier": earlier},
         )
 
+    async def look_over(self) -> None:
+        """Tell the planner what the table now holds: until it knows, it would read all of it for each settlement."""
+        await self._connection.execute(text("ANALYZE bulk_items"))
+
     async def summed(self, bulk_id: UUID) -> tuple[int, list[str]]:
         """How many items there are, and of which accounts; two rows of one card count once."""
         repeated = await self._connection.execute(

@@ -66,12 +66,12 @@ async def _begun(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord
 
 
 async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> int:
-    """Admit the next items of every account that has room."""
+    """Admit the next items of every account that has room for a whole chunk: smaller ones would cost as much each."""
     backlog = await work.bulk.backlog(bulk.accounts)
     admitted = 0
     for account in bulk.accounts:
-        room = min(CHUNK, BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)))
-        items = await work.bulk.pending(bulk.id, account, room) if room > 0 else []
+        room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= CHUNK
+        items = await work.bulk.pending(bulk.id, account, CHUNK) if room else []
         if items:
             sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=not bulk.dry_run)
             ends = await _ends(ctx, work, bulk, items, sims)

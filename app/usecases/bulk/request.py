@@ -19,6 +19,7 @@ from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.ids import new_id
 
 MOST_ITEMS = 1_000_000
+MANY = 1_000
 ENDED = frozenset({"completed", "stopped", "cancelled"})
 
 
@@ -53,6 +54,8 @@ async def request_bulk(ctx: Context, work: UnitOfWork, wish: RequestBulk) -> Bul
     total, accounts = await work.bulk_items.summed(bulk.id)
     _judge(wish, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
+    if total >= MANY:
+        await work.bulk_items.look_over()
     await work.access.note([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
     return replace(bulk, total=total, accounts=tuple(accounts))
 
