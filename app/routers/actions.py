@@ -49,6 +49,8 @@ REQUIRED: Mapping[OperationKind, tuple[str, ...]] = {
 }
 
 LARGEST_AMOUNT = 1 << 50
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+"""Instants outside are slips, and days counted from them leave the calendar."""
 
 
 def arguments_of(kind: OperationKind, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,12 +120,12 @@ def instant_of(value: Any, pointer: str) -> datetime | None:
     """An RFC 3339 instant with offset, or None. Raises `InvalidArgument`."""
     if value is None:
         return None
-    fault = Fault(code="INSTANT_MALFORMED", detail="RFC 3339 with offset", pointer=pointer)
+    fault = Fault(code="INSTANT_MALFORMED", detail="RFC 3339 with offset, 1970 to 2999", pointer=pointer)
     try:
         found = datetime.fromisoformat(value)
     except (ValueError, TypeError):
         raise InvalidArgument([fault]) from None
-    if found.tzinfo is None:
+    if found.tzinfo is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise InvalidArgument([fault])
     return found
 

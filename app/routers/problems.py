@@ -115,8 +115,8 @@ TITLES: Mapping[int, str] = {
     503: "Unavailable",
 }
 
-NOT_KEEPABLE = frozenset({"22021", "22P05"})
-"""PostgreSQL's word for a text it does not keep: NUL (character_not_in_repertoire, untranslatable_character)."""
+NOT_KEEPABLE = frozenset({"22000", "22003", "22008", "22021", "22P05"})
+"""The database's word for a value it does not keep: NUL in a text, a day or a number out of its range."""
 
 _HTTP_CODES: Mapping[int, str] = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "UNREADABLE"}
 
@@ -242,10 +242,18 @@ async def _database(request: Request, error: Exception) -> Response:
         return problem(request, 409, "OPERATION_IN_PROGRESS", "another operation on this card is open")
     cause = getattr(error, "orig", None) or error
     if getattr(cause, "sqlstate", None) in NOT_KEEPABLE:
-        fault = Fault(code="TEXT_UNUSABLE", detail="a text holds a character that cannot be kept")
+        fault = Fault(
+            code="TEXT_UNUSABLE", detail="a value cannot be kept: a text holds NUL, or a day or number is out of range"
+        )
         return problem(request, 422, "INVALID_ARGUMENT", fault.detail, facts={"errors": [fault.as_json()]})
     log.warning("http.database_trouble", error=type(error).__name__, cause=type(getattr(error, "orig", None)).__name__)
     return problem(request, 503, "UNAVAILABLE", "the database is busy or away", headers={"Retry-After": "1"})
+
+
+async def _beyond_the_calendar(request: Request, _error: Exception) -> Response:
+    """Days counted from a date at the calendar's end."""
+    fault = Fault(code="DATE_OUT_OF_RANGE", detail="a date lies beyond the calendar")
+    return problem(request, 422, "INVALID_ARGUMENT", fault.detail, facts={"errors": [fault.as_json()]})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
@@ -260,6 +268,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Every way a request may fail becomes a problem document."""
     app.add_exception_handler(UseCaseError, _use_case_error)
     app.add_exception_handler(Malformed, _malformed)
+    app.add_exception_handler(OverflowError, _beyond_the_calendar)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     for trouble in (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):

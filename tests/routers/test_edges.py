@@ -291,3 +291,20 @@ async def test_a_key_stands_until_the_bulk_operation_it_began_has_ended(gateway:
     again = await gateway.api.post("/v1/bulk-operations", json=wish, headers=headers)
 
     assert (again.json()["id"], again.headers["Idempotency-Replayed"]) == (first.json()["id"], "true")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/calendar/due?terms=gsl&carrier=cmcc&kind=activate&at=9999-12-31T23:59:59Z",
+        "/v1/calendar/due?terms=flexem&carrier=cmcc&kind=rebind&at=0001-01-01T00:00:00Z",
+        "/v1/sims/{iccid}/usage?granularity=report&from=0001-01-01",
+        "/v1/sims/{iccid}/usage?granularity=report&to=9999-12-31",
+    ],
+)
+async def test_a_day_at_the_calendars_end_is_never_a_failure_of_ours(gateway: Gateway, path: str) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+
+    answer = await gateway.api.get(path.format(iccid=iccid(1)))
+
+    assert answer.status_code in (200, 422)
