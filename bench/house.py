@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +40,8 @@ class Database:
 
 
 @contextmanager
-def database() -> Iterator[Database]:
-    """A migrated database without a row; what was in `DATABASE_URL`'s is gone."""
+def database(settings: Mapping[str, str] | None = None) -> Iterator[Database]:
+    """A migrated database without a row, with some settings of its own; what was in `DATABASE_URL`'s is gone."""
     given = os.environ.get("DATABASE_URL")
     if given:
         plain = given.replace("postgresql+asyncpg://", "postgresql://", 1)
@@ -52,7 +52,7 @@ def database() -> Iterator[Database]:
         return
     with tempfile.TemporaryDirectory(prefix="simgate-bench-") as folder:
         Path(folder).chmod(0o711)
-        with embedded(Path(folder)) as server:
+        with embedded(Path(folder), settings=settings) as server:
             migrate(server.url)
             yield Database(url=server.url, dsn=server.dsn)
 
@@ -119,12 +119,22 @@ def cpu_seconds(pid: int | str) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def postgres_seconds() -> dict[str, float]:
-    """Processor time of every PostgreSQL process, by pid."""
+async def postmaster(dsn: str) -> str:
+    """The pid of the database's first process."""
+    connection = await asyncpg.connect(dsn)
+    told: str = await connection.fetchval("SELECT pg_read_file('postmaster.pid')")
+    await connection.close()
+    return told.splitlines()[0]
+
+
+def postgres_seconds(parent: str) -> dict[str, float]:
+    """Processor time of a PostgreSQL's processes, by pid: the first one and its children."""
     found = {}
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and "postgres" in (entry / "comm").read_text():
+            if not entry.name.isdigit():
+                continue
+            if entry.name == parent or (entry / "stat").read_text().rpartition(")")[2].split()[1] == parent:
                 found[entry.name] = cpu_seconds(entry.name)
         except OSError:
             continue
@@ -143,6 +153,7 @@ async def seed(dsn: str, sims: int, *, counters: bool) -> None:
     if lean:  # what neither path reads: the unique index and the key stay
         for row in await connection.fetch(
             "SELECT indexname FROM pg_indexes WHERE tablename = 'sims' AND indexname LIKE 'ix%'"
+            " AND indexname <> 'ix_sims_iccid_prefix'"
         ):
             await connection.execute(f"DROP INDEX {row['indexname']}")
     await connection.execute("INSERT INTO tenants (id, created_at) VALUES ('default', now()) ON CONFLICT DO NOTHING")

@@ -23,7 +23,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from bench.house import KEY, ROOT, api, cpu_seconds, database, iccid, postgres_seconds, resident_mb, seed
+from bench.house import KEY, ROOT, api, cpu_seconds, database, iccid, postgres_seconds, postmaster, resident_mb, seed
 
 LEAST_RATIO = 0.20
 MOST_MB = 200
@@ -93,13 +93,14 @@ def main() -> None:
         asyncio.run(seed(where.dsn, arguments.sims, counters=True))
         asyncio.run(_use(where.dsn))
         with api(where) as (address, pid):
+            server = asyncio.run(postmaster(where.dsn))
             ask(address, arguments, arguments.sims)
             for _ in range(ROUNDS):
                 rounds["empty"].append(ask(address, arguments, 0))
-                before, used = cpu_seconds(pid), postgres_seconds()
+                before, used = cpu_seconds(pid), postgres_seconds(server)
                 rounds["card"].append(ask(address, arguments, arguments.sims))
                 rounds["card"][-1]["api_us"] = (cpu_seconds(pid) - before) / rounds["card"][-1]["count"] * 1e6
-                after = postgres_seconds()
+                after = postgres_seconds(server)
                 database_s = sum(after[one] - used.get(one, 0.0) for one in after)
                 rounds["card"][-1]["database_us"] = database_s / rounds["card"][-1]["count"] * 1e6
             memory = resident_mb(pid)

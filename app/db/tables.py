@@ -148,7 +148,12 @@ sims = Table(
     Index(
         "ix_sims_tenant_device_serial", "tenant", "device_serial", postgresql_ops={"device_serial": "text_pattern_ops"}
     ),
-    Index("ix_sims_iccid_prefix", "iccid", postgresql_ops={"iccid": "text_pattern_ops"}),
+    Index(  # all that usage ingest asks of a card, so that it need not visit the wide row
+        "ix_sims_iccid_prefix",
+        "iccid",
+        postgresql_ops={"iccid": "text_pattern_ops"},
+        postgresql_include=["id", "tenant", "carrier", "account"],
+    ),
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", postgresql_where=text("pool IS NOT NULL")),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),

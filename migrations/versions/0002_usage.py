@@ -188,11 +188,24 @@ def upgrade() -> None:
     op.create_index("ix_usage_unknown_tenant_iccid", "usage_unknown", ["tenant", "iccid"], unique=False)
     op.add_column("pools", sa.Column("ref", sa.Integer(), sa.Identity(always=False), nullable=False))
     op.create_unique_constraint(op.f("uq_pools_ref"), "pools", ["ref"])
+    op.drop_index("ix_sims_iccid_prefix", table_name="sims")
+    op.create_index(
+        "ix_sims_iccid_prefix",
+        "sims",
+        ["iccid"],
+        unique=False,
+        postgresql_ops={"iccid": "text_pattern_ops"},
+        postgresql_include=["id", "tenant", "carrier", "account"],
+    )
     op.execute("INSERT INTO usage_epoch (id) VALUES (1)")
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.drop_index("ix_sims_iccid_prefix", table_name="sims")
+    op.create_index(
+        "ix_sims_iccid_prefix", "sims", ["iccid"], unique=False, postgresql_ops={"iccid": "text_pattern_ops"}
+    )
     op.drop_constraint(op.f("uq_pools_ref"), "pools", type_="unique")
     op.drop_column("pools", "ref")
     op.drop_index("ix_usage_unknown_tenant_iccid", table_name="usage_unknown")
