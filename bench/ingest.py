@@ -7,8 +7,8 @@ one connection, the same batch size, one transaction a batch, before and after: 
     python -m bench.ingest [--sims 100000] [--records 1000000] [--clients 16] [--ids sequence|uuid] [--growth]
 
 `--growth` repeats a smaller sample with 100,000, 1,000,000 and 10,000,000 cards whose counters all exist, reports
-spread over all of them, on a PostgreSQL with memory for ten million (`GROWN`). Fails under a ratio of 0.15, over 200 MB,
-or where a record costs more than 1.3 times.
+spread over all of them, on a PostgreSQL with memory for ten million (`GROWN`). Fails under a ratio of 0.15,
+over 200 MB, or where a record costs more than 1.3 times.
 """
 
 from __future__ import annotations
