@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from app.sandbox.http import ConnectionCut
 from app.settings import PROJECT, Settings
 from app.usecases.access import keep_known_key
 from app.usecases.context import Context
+
+BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+"""When every test begins, whatever the day on which it is run: cards in tests have dates of that autumn."""
 
 KEY = "test-key-0123456789-0123456789-0123456789"
 
@@ -141,6 +144,8 @@ async def open_gateway(
 
     wire = SandboxWire(carriers_app)
     async with open_container(settings, url, accounts, wire=wire) as container:
+        clock = container.context.clock
+        clock.offset += BEGINNING - clock.now()
         holder.append(_sandbox(settings, accounts, container))
         await keep_known_key(container.context, KEY)
         app = create_app(container)
