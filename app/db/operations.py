@@ -5,13 +5,12 @@ Leases count in the database's clock (`clock_timestamp()`), everything else in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
@@ -256,28 +255,29 @@ class OperationRows:
 
     async def list(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
         """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
-        c = operations.c
-        statement = select(operations).where(c.tenant == wanted.tenant)
-        for column, value in (
-            (c.iccid, wanted.iccid),
-            (c.kind, wanted.kind),
-            (c.status, wanted.status),
-            (c.channel, wanted.channel),
-            (c.overdue, wanted.overdue),
-            (c.bulk_id, wanted.bulk_id),
-        ):
-            if value is not None:
-                statement = statement.where(column == value)
+        statement = select(operations).where(*_asked(wanted))
         if before is not None:
-            statement = statement.where(c.id < before)
-        rows = await self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
+            statement = statement.where(operations.c.id < before)
+        rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
         return [operation_from(row) for row in rows.mappings()]
 
-    async def count(self, wanted: OperationFilter) -> dict[str, Any]:
-        """How many operations a tenant has in each status."""
-        rows = await self._connection.execute(
-            select(operations.c.status, func.count())
-            .where(operations.c.tenant == wanted.tenant)
-            .group_by(operations.c.status)
-        )
-        return {row[0]: row[1] for row in rows}
+    async def count(self, wanted: OperationFilter) -> int:
+        """How many operations a filter finds."""
+        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_asked(wanted)))
+        return int(found.scalar_one())
+
+
+def _asked(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
+    """The conditions of a filter."""
+    c = operations.c
+    yield c.tenant == wanted.tenant
+    for column, value in (
+        (c.iccid, wanted.iccid),
+        (c.kind, wanted.kind),
+        (c.status, wanted.status),
+        (c.channel, wanted.channel),
+        (c.overdue, wanted.overdue),
+        (c.bulk_id, wanted.bulk_id),
+    ):
+        if value is not None:
+            yield column == value

@@ -63,6 +63,7 @@ async def operations(
     channel: str | None = None,
     overdue: bool | None = None,
     bulk_operation: UUID | None = None,
+    include: str | None = None,
 ) -> Response:
     """A page of operations, newest first; the desk's work list is `?channel=desk&status=waiting_carrier`."""
     wanted = OperationFilter(
@@ -76,11 +77,12 @@ async def operations(
     )
     async with ctx.work() as work:
         found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
+        total = {"total": await work.operations.count(wanted)} if include == "total" else {}
     items = [shown(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_csv(items), media_type="text/csv; charset=utf-8", headers={"X-Next-Cursor": cursor or ""})
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response({"items": items, "next_cursor": cursor} | total)
 
 
 def _csv(items: list[dict[str, Any]]) -> str:
@@ -88,7 +90,8 @@ def _csv(items: list[dict[str, Any]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for item in items:
-        cells = item | {"arguments": ";".join(f"{k}={v}" for k, v in item["arguments"].items())}
+        arguments = ";".join(f"{k}={v}" for k, v in item["arguments"].items())
+        cells = item | {"arguments": arguments, "overdue": str(item["overdue"]).lower()}
         writer.writerow([cells[name] for name in CSV_COLUMNS])
     return out.getvalue()
 
