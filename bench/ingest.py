@@ -208,7 +208,7 @@ def measure(where: Database, arguments: argparse.Namespace) -> dict[str, Any]:
         command += [f"--{name}", str(getattr(arguments, name))]
     bare = [uvloop.run(bare_copy(where.dsn, arguments))]
     with api(where) as (address, pid):
-        _warm_up(address, arguments.sims)
+        _warm_up(address, arguments)
         with subprocess.Popen(
             [*command, "--address", address], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
@@ -243,10 +243,13 @@ def measure(where: Database, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _warm_up(address: str, sims: int) -> None:
-    """A hundred batches nobody measures: connections, statements, leaves."""
-    fleet = Fleet(sims=sims, ids="sequence", run="0000000000")
-    uvloop.run(generate(address, list(requests(fleet, 50 * BATCH)), 4))
+def _warm_up(address: str, arguments: argparse.Namespace) -> None:
+    """Reports nobody measures: connections, statements, leaves, and the counters' pages in memory."""
+    fleet = Fleet(sims=arguments.sims, ids="sequence", run="0000000000")
+    left = arguments.warm
+    while left > 0:
+        uvloop.run(generate(address, list(requests(fleet, min(left, 50 * BATCH))), 8))
+        left -= 50 * BATCH
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -283,6 +286,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--ids", choices=("sequence", "uuid"), default="sequence")
+    parser.add_argument("--warm", type=int, default=50_000, help="reports before it counts")
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--address", help=argparse.SUPPRESS)
     parser.add_argument("--generate", action="store_true", help=argparse.SUPPRESS)
@@ -290,6 +294,7 @@ def main() -> None:
     if arguments.generate:
         generator(arguments)
         return
+    arguments.warm = max(arguments.warm, 600_000) if arguments.growth else arguments.warm
     sizes = (100_000, 1_000_000, 10_000_000) if arguments.growth else (arguments.sims,)
     rows = []
     for sims in sizes:
