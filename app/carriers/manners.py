@@ -128,9 +128,12 @@ class Manners:
         self._silent_until: datetime | None = None
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One call's turn. Raises `CarrierUnavailable` and its kin where nothing may be sent now."""
-        async with self._slots:
+    async def turn(self, *, hurried: bool = False) -> AsyncIterator[None]:
+        """One call's turn. Raises `CarrierUnavailable` and its kin where nothing may be sent now.
+
+        `hurried`: a change, whose sender holds a lease: it comes back later rather than wait long for a free slot.
+        """
+        async with self._slot(hurried=hurried):
             self._respect_pause()
             probe = self._breaker.enter()
             health = Health.SILENT
@@ -144,6 +147,18 @@ class Manners:
                 raise
             finally:
                 self._breaker.leave(probe=probe, health=health)
+
+    @asynccontextmanager
+    async def _slot(self, *, hurried: bool) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(PATIENCE_S if hurried else None):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise HeldBack("as many calls as may be are under way; nothing was sent", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _respect_pause(self) -> None:
         if self._silent_until is None:

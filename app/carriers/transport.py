@@ -125,7 +125,7 @@ class Transport:
 
     async def send(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send one call and read its answer. Raises: the tree; `read` raises the protocol's own findings."""
-        async with self._manners.turn():
+        async with self._manners.turn(hurried=call.changes):
             started = monotonic()
             outcome = "cancelled"
             try:

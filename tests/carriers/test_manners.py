@@ -11,7 +11,7 @@ import pytest
 from app.carriers.base import SimRef
 from app.carriers.breaker import Breaker, Health
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited, CarrierUnavailable
-from app.carriers.manners import LocalBudget, LocalRepeatWindows
+from app.carriers.manners import LocalBudget, LocalRepeatWindows, Manners
 from app.carriers.tokens import Token, TokenKeeper
 from app.carriers.verdicts import TokenEnded
 from app.domain.vocabulary import OperationKind
@@ -257,3 +257,30 @@ async def test_a_token_near_its_end_is_renewed_before_it_is_used() -> None:
     assert await keeper.use(work) == "t1"
     clock.advance(seconds=1)
     assert await keeper.use(work) == "t2"
+
+
+async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.carriers.manners.PATIENCE_S", 0.05)
+    clock = HandClock()
+    manners = Manners(account="a", clock=clock, budget=LocalBudget(clock), breaker=Breaker(clock), in_flight=1)
+    released = asyncio.Event()
+
+    async def hold() -> None:
+        async with manners.turn():
+            await released.wait()
+
+    async def ask() -> str:
+        async with manners.turn():
+            return "asked"
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    asking = asyncio.create_task(ask())
+    with pytest.raises(CarrierRateLimited) as held:
+        async with manners.turn(hurried=True):
+            raise AssertionError("nothing may be sent")
+    released.set()
+
+    assert held.value.retry_after == 1
+    assert await asking == "asked"
+    await holding

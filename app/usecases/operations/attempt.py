@@ -196,7 +196,14 @@ async def _ask(
     ]
     words = await _words(client, change_of(group[0]), [refs[o.sim_id] for o in (*unclear, *dated)])
     return [
-        _answered(operation, progress, words.get(refs[operation.sim_id].iccid), patience, ctx.now())
+        _answered(
+            operation,
+            progress,
+            words.get(refs[operation.sim_id].iccid),
+            patience,
+            ctx.now(),
+            latest_send=ctx.lease * SAFE_SHARE,
+        )
         for operation, progress in zip(group, told, strict=True)
     ]
 
@@ -244,15 +251,21 @@ async def _or_none(question: Awaitable[Found]) -> Found | None:
 
 
 def _answered(
-    operation: OperationRecord, progress: Progress, word: SimSnapshot | None, patience: Patience, now: datetime
+    operation: OperationRecord,
+    progress: Progress,
+    word: SimSnapshot | None,
+    patience: Patience,
+    now: datetime,
+    latest_send: timedelta,
 ) -> Came:
+    """What the answers mean. `latest_send`: so long after `sent_at` the change may really have left us at the latest."""
     since_sent = now - (operation.sent_at or now)
     found = verdict(change_of(operation), operation.arguments, word)
     if operation.status is OperationStatus.VERIFYING and progress.state in (
         ProgressState.UNTOLD,
         ProgressState.PENDING,
     ):
-        following = after_ask(found, since_sent=since_sent, tries=operation.tries, patience=patience)
+        following = after_ask(found, since_sent=since_sent - latest_send, tries=operation.tries, patience=patience)
     else:
         told = heeding(operation.carrier_hint, Progressed(progress.state.value), found if word is not None else None)
         following = after_progress(told, found, since_sent=since_sent, tries=operation.tries, patience=patience)

@@ -17,6 +17,9 @@ from app.usecases.operations.attempt import Came, groups, split, take_turn
 from app.usecases.operations.promote import start_scheduled
 from app.usecases.operations.settle import settle
 
+GATHER_S = 0.02
+"""How long answers are gathered before they are settled together: a settlement of twenty costs hardly more than one."""
+
 
 async def work_round(ctx: Context, *, limit: int = 100) -> int:
     """One round over at most `limit` due operations; gives how many were taken up. Safe in any number of processes."""
@@ -72,7 +75,9 @@ async def _turns(ctx: Context, operations: Sequence[OperationRecord], refs: dict
     }
     try:
         while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            done, pending = await asyncio.wait(pending, timeout=GATHER_S)
+            if not done:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             await settle(ctx, [came for task in done for came in task.result()])
     finally:
         for task in pending:
