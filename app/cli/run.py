@@ -126,7 +126,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
     ctx, settings = parts.container.context, parts.container.settings
     key = await _known_keys(parts)
     slots = await open_slots(ctx, jobs_for(ctx))
-    advancer = Advancer(ctx=ctx, slots=slots, sandbox=parts.control, busy=asyncio.Lock())
+    advancer = Advancer(ctx=ctx, slots=slots, sandbox=parts.control, busy=asyncio.Lock(), moving=asyncio.Lock())
     async with asyncio.TaskGroup() as group:
         clock = group.create_task(follow_clock(ctx))
         gauges = group.create_task(keep_gauges(ctx))
@@ -137,7 +137,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.plays_carriers:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:
-            group.create_task(run_loops(ctx, parts.stop))
+            group.create_task(run_loops(ctx, parts.stop, moving=advancer.moving))
         if parts.roles.scheduler:
             group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
         spare_the_collector()

@@ -24,6 +24,17 @@ SELECT s.account, min(c.carrier_as_of) AS oldest
 """
 
 
+_KNOWN = """
+SELECT sim_id, carrier_bytes FROM usage_cycles
+ WHERE sim_id = ANY($1::bigint[]) AND cycle = $2 AND carrier_bytes IS NOT NULL
+"""
+
+
+async def known_figures(connection: Connection, sim_ids: Sequence[int], cycle: int) -> dict[int, int]:
+    """The carrier's bytes of a cycle as we have them, by card."""
+    return {row["sim_id"]: row["carrier_bytes"] for row in await connection.fetch(_KNOWN, sim_ids, cycle)}
+
+
 async def cursor(connection: Connection, account: str) -> int:
     """The card (row id) behind which the next run begins, 0 for the beginning."""
     found = await connection.fetchval("SELECT last_sim_id FROM pull_cursors WHERE account = $1", account)

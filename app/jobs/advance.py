@@ -31,19 +31,23 @@ class SandboxClock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advancer:
-    """Moves the clock of one gateway; one move at a time, and no scheduler tick in between (`busy`)."""
+    """Moves the clock of one gateway; one move at a time, and no scheduler tick in between (`busy`).
+
+    Meanwhile (`moving`) this process takes every loop's turns here.
+    """
 
     ctx: Context
     slots: Slots
     sandbox: SandboxClock
     busy: asyncio.Lock
+    moving: asyncio.Lock
 
     async def advance_to(self, target: datetime) -> dict[str, Any]:
         """Move to `target` in order of what falls due. Raises `Conflict` where a real carrier is configured."""
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
         runs: Counter[str] = Counter()
-        async with self.busy:
+        async with self.busy, self.moving:
             while (now := self.ctx.now()) < target:
                 await self._move(min(target, max(now, await self._next_due(target))))
                 for run in await self.slots.run_due(self.ctx):

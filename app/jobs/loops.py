@@ -46,17 +46,20 @@ LOOPS: tuple[Loop, ...] = (
 )
 
 
-async def run_loops(ctx: Context, stop: asyncio.Event) -> None:
-    """Run every loop until told to stop; a turn under way is finished."""
+async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) -> None:
+    """Run every loop until told to stop; a turn under way is finished.
+
+    While `moving` is held the clock is being moved by this process, which then takes every loop's turns itself.
+    """
     async with asyncio.TaskGroup() as group:
         for loop in LOOPS:
             for _ in range(loop.side_by_side):
-                group.create_task(_run(ctx, loop, stop))
+                group.create_task(_run(ctx, loop, stop, moving))
 
 
-async def _run(ctx: Context, loop: Loop, stop: asyncio.Event) -> None:
+async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lock) -> None:
     while not stop.is_set():
-        rest = await _turn(ctx, loop)
+        rest = loop.rest_s if moving.locked() else await _turn(ctx, loop)
         if rest:
             await _wait(stop, rest)
 

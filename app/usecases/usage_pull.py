@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
-from app.carriers.base import CarrierClient, SimRef
+from app.carriers.base import CarrierClient, SimRef, UsageFigure
 from app.carriers.errors import CarrierError, UnsupportedOperation
 from app.db import pulls as rows
 from app.db.mapping import SimRecord
@@ -126,20 +126,33 @@ async def _page(run: _Run, page: Sequence[SimRecord]) -> None:
     ctx, account, client, done = run.ctx, run.account, run.client, run.done
     using = [record for record in page if _may_have_used(record, ctx.now())]
     today = local(ctx.now(), ctx.zone(account)).date()
+    running: set[str] = set()
     if using:
         refs = [_ref(record) for record in using]
         cycle = cycle_on(using[0].sim.carrier, today)
-        done.figures += await apply_figures(ctx, account, await client.usage(refs, cycle), cycle)
+        told = await client.usage(refs, cycle)
+        running = await _running(ctx, using, told, cycle)
+        done.figures += await apply_figures(ctx, account, told, cycle)
         if client.protocol in DAYS_BY_BATCH:
             done.figures += await _days(ctx, account, client, refs, today - ONE_DAY)
         closing = [record for record in using if record.sim.activated_on and record.sim.activated_on < cycle.start]
         if closing and _closes_today(client.protocol, cycle, today):
             before = preceding(using[0].sim.carrier, cycle)
             done.figures += await _close(ctx, account, client, [_ref(record) for record in closing], before)
-    words = [record for record in page if run.changed is None or record.sim.iccid in run.changed]
+    asked = {record.sim.iccid for record in page} - running if run.changed is None else run.changed
+    words = [record for record in page if record.sim.iccid in asked]
     if words:
         done.words += await take_words(ctx, await client.snapshot([_ref(record) for record in words]))
     done.asked += len(page)
+
+
+async def _running(ctx: Context, using: Sequence[SimRecord], told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
+    """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked whether they do."""
+    agreed = [r for r in using if not r.sim.holds and r.carrier_state is SimState.ACTIVE is r.sim.underlying]
+    async with ctx.pool.acquire() as connection:
+        known = await rows.known_figures(connection, [record.id for record in agreed], cycle_number(cycle))
+    used = {figure.iccid: figure.used for figure in told}
+    return {r.sim.iccid for r in agreed if r.id in known and used.get(r.sim.iccid, 0) > known[r.id]}
 
 
 def _may_have_used(record: SimRecord, now: datetime) -> bool:

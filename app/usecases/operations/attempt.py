@@ -258,7 +258,7 @@ def _answered(
     now: datetime,
     latest_send: timedelta,
 ) -> Came:
-    """What the answers mean. `latest_send`: so long after `sent_at` the change may really have left us at the latest."""
+    """What the answers mean. `latest_send`: how long after `sent_at` the change may really have left us."""
     since_sent = now - (operation.sent_at or now)
     found = verdict(change_of(operation), operation.arguments, word)
     if operation.status is OperationStatus.VERIFYING and progress.state in (

@@ -25,7 +25,7 @@ async def work(settings: Settings, url: str) -> None:
         await adopt_clock(container.context)
         async with asyncio.TaskGroup() as group:
             group.create_task(follow_clock(container.context))
-            group.create_task(run_loops(container.context, asyncio.Event()))
+            group.create_task(run_loops(container.context, asyncio.Event(), moving=asyncio.Lock()))
 
 
 def child(settings: Settings, url: str) -> None:
