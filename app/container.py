@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,6 +49,11 @@ class CarrierMetrics:
         self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
 
+    def know(self, accounts: Iterable[str]) -> None:
+        """Every account has its series from the start: a breaker that never opened reads 0."""
+        for account in accounts:
+            self._telemetry.breaker_open.labels(account).set(0)
+
     def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
         """The breaker of an account opened or closed."""
         self._telemetry.breaker_open.labels(account).set(1 if opened else 0)
@@ -78,11 +83,13 @@ async def open_container(
     telemetry, clock = Telemetry(), OffsetClock()
     engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    observer = CarrierMetrics(telemetry)
+    observer.know(account.code for account in accounts)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
         clock=clock,
-        observer=CarrierMetrics(telemetry),
+        observer=observer,
         budget=SharedBudget(pool, clock),
         windows=SharedRepeatWindows(pool, clock),
         wire=wire,

@@ -103,14 +103,19 @@ def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: da
     if state not in _TOLD:
         return WordTaken(sim=sim, changes=(), drift=None)
     awake, moves = activated(sim, on, Cause.FIRST_USE, "LC-14", at=at, held=False)
-    taken = _once_activated(awake, state, holds or _unverified(sim, state), at=at)
+    unverified = state is SimState.SUSPENDED and sim.real_name is RealName.INDIVIDUAL
+    taken = _once_activated(awake, state, holds or (((HoldCode.NOT_REAL_NAMED, ""),) if unverified else ()), at=at)
     return replace(taken, changes=(*moves, *taken.changes))
 
 
-def _unverified(sim: Sim, state: SimState) -> CarrierHolds:
-    """LC-5: a card that needs personal real-name, stopped at its first use for no told reason, is stopped for that."""
-    stopped = state is SimState.SUSPENDED and sim.real_name is RealName.INDIVIDUAL
-    return ((HoldCode.NOT_REAL_NAMED, ""),) if stopped else ()
+def _in_want_of_a_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
+    """LC-5: where a card needs personal real-name and has none, a stop without a kind of its own is for that.
+
+    Some carriers have no word for it (OneLink's reasons), and tell only that they control the card.
+    """
+    if sim.real_name is not RealName.INDIVIDUAL:
+        return holds
+    return tuple((HoldCode.NOT_REAL_NAMED if code is HoldCode.CARRIER_CONTROL else code, raw) for code, raw in holds)
 
 
 def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
@@ -129,7 +134,7 @@ def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
 
 def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime) -> WordTaken:
     """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
-    told = _told(sim, state, holds)
+    told = _in_want_of_a_name(sim, _told(sim, state, holds))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     there = frozenset(code for code, _ in told) | dated
     gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in there)

@@ -147,7 +147,7 @@ async def _page(run: _Run, page: Sequence[SimRecord]) -> None:
 
 
 async def _running(ctx: Context, using: Sequence[SimRecord], told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
-    """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked whether they do."""
+    """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked."""
     agreed = [r for r in using if not r.sim.holds and r.carrier_state is SimState.ACTIVE is r.sim.underlying]
     async with ctx.pool.acquire() as connection:
         known = await rows.known_figures(connection, [record.id for record in agreed], cycle_number(cycle))

@@ -145,3 +145,17 @@ async def test_a_change_no_question_can_show_ends_by_the_carriers_push(gateway: 
     assert before == "waiting_carrier"
     assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "succeeded"
     assert (await gateway.carrier(iccid))["effects"] == {"rebind": 1}
+
+
+async def test_a_stop_without_a_kind_is_for_want_of_a_name_where_a_name_is_needed(gateway: Gateway) -> None:
+    row = {"terms": "gsl", "state": "silent", "opened_on": "2026-11-01", "real_name": "individual"}
+    [iccid] = await gateway.fleet(row)
+
+    await _say(gateway, iccid, SimState.SUSPENDED, HoldCode.CARRIER_CONTROL)
+    first = await _sim(gateway, iccid)
+    await gateway.advance(days=1)
+    await _say(gateway, iccid, SimState.SUSPENDED, HoldCode.CARRIER_CONTROL)
+    later = await _sim(gateway, iccid)
+
+    assert [hold["code"] for hold in first["holds"]] == ["not_real_named"]
+    assert later["holds"] == first["holds"]

@@ -70,14 +70,23 @@ async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> int:
     backlog = await work.bulk.backlog(bulk.accounts)
     admitted = 0
     for account in bulk.accounts:
-        room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= CHUNK
-        items = await work.bulk.pending(bulk.id, account, CHUNK) if room else []
+        size = await _chunk(work, bulk)
+        room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= size
+        items = await work.bulk.pending(bulk.id, account, size) if room else []
         if items:
             sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=not bulk.dry_run)
             ends = await _ends(ctx, work, bulk, items, sims)
             await work.bulk.end_items(bulk.id, ends)
             admitted += len(items)
     return admitted
+
+
+async def _chunk(work: UnitOfWork, bulk: BulkRecord) -> int:
+    """How many items may be admitted at once: no more than could fail before the limit is passed."""
+    if bulk.max_failures is None or bulk.dry_run:
+        return CHUNK
+    left = bulk.max_failures + 1 - await work.bulk.failures(bulk.id, bulk.max_failures + 1)
+    return max(1, min(CHUNK, left))
 
 
 async def _ends(
@@ -153,7 +162,12 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
         source=f"/v1/bulk-operations/{bulk.id}",
         took_effect_at=now,
         known_at=now,
-        data={"known_at": now.isoformat(), "bulk_operation": shown(ended, await work.bulk.counts(bulk.id), now)},
+        data={
+            "known_at": now.isoformat(),
+            "before": {"status": bulk.status},
+            "after": {"status": status},
+            "bulk_operation": shown(ended, await work.bulk.counts(bulk.id), now),
+        },
     )
     await work.events.add([event])
     return True
