@@ -4,7 +4,7 @@
 and database share the machine. In the same run the same rows go by plain binary COPY into a table without an index,
 one connection, the same batch size, one transaction a batch, before and after: the ratio is what counts.
 
-    python -m bench.ingest [--sims 100000] [--records 1000000] [--clients 16] [--ids sequence|uuid] [--growth]
+    python -m bench.ingest [--sims 100000] [--records 1000000] [--clients 32] [--ids sequence|uuid] [--growth]
 
 `--growth` repeats a smaller sample with 100,000, 1,000,000 and 10,000,000 cards whose counters all exist, reports
 spread over all of them, on a PostgreSQL with memory for ten million (`GROWN`). Fails under a ratio of 0.15,
@@ -66,7 +66,7 @@ class Fleet:
     random: random.Random = field(default_factory=lambda: random.Random(7))
     run: str = field(default_factory=lambda: f"{int(time.time()):010d}")
     sequence: list[int] = field(default_factory=lambda: [0] * GATEWAYS)
-    sent: list[Record] = field(default_factory=list)
+    sent: list[list[Record]] = field(default_factory=lambda: [[] for _ in range(GATEWAYS)])
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
 
     def batch(self, number: int) -> list[Record]:
@@ -75,8 +75,8 @@ class Fleet:
 
     def _record(self, gateway: int) -> Record:
         chance = self.random.random()
-        if chance < 0.05 and self.sent:
-            return self.random.choice(self.sent)
+        if chance < 0.05 and self.sent[gateway]:  # a gateway repeats its own
+            return self.random.choice(self.sent[gateway])
         self.sequence[gateway] += 1
         at = self.now - timedelta(seconds=self.random.randrange(600))
         if chance > 0.95:
@@ -87,7 +87,7 @@ class Fleet:
         card = iccid(self.random.randrange(self.sims) + 1)
         record = (f"gw-{gateway:03d}", name, card, at, self.random.randrange(1 << 20))
         if self.random.random() < 0.1:
-            self.sent.append(record)
+            self.sent[gateway].append(record)
         return record
 
 
@@ -284,7 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sims", type=int, default=100_000)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--ids", choices=("sequence", "uuid"), default="sequence")
     parser.add_argument("--warm", type=int, default=50_000, help="reports before it counts")
     parser.add_argument("--growth", action="store_true")
