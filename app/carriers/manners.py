@@ -21,7 +21,8 @@ MOST_IN_FLIGHT = 20
 """httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
 
 PATIENCE_S = 2.0
-"""How long a call waits for its turn in the budget before it is refused with the time to come back."""
+"""How long a call waits for its turn before it is refused with the time to come back: for the budget, and, where it is
+a change, for a free slot."""
 
 LONGEST_PAUSE_S = 3600.0
 
@@ -117,8 +118,10 @@ class Manners:
         breaker: Breaker,
         in_flight: int = MOST_IN_FLIGHT,
         per_second: int | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.in_flight = min(in_flight, MOST_IN_FLIGHT)
+        self._patience_s = patience_s
         self._account = account
         self._clock = clock
         self._budget = budget
@@ -151,7 +154,7 @@ class Manners:
     @asynccontextmanager
     async def _slot(self, *, hurried: bool) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(PATIENCE_S if hurried else None):
+            async with asyncio.timeout(self._patience_s if hurried else None):
                 await self._slots.acquire()
         except TimeoutError:
             raise HeldBack("as many calls as may be are under way; nothing was sent", retry_after=1) from None
@@ -169,8 +172,8 @@ class Manners:
         self._silent_until = None
 
     async def _await_budget(self, per_second: int) -> None:
-        wait = await self._budget.acquire(self._account, per_second, PATIENCE_S)
-        if wait > PATIENCE_S:
+        wait = await self._budget.acquire(self._account, per_second, self._patience_s)
+        if wait > self._patience_s:
             raise HeldBack("the account's call budget is used up; nothing was sent", retry_after=wait)
         if wait > 0:
             await asyncio.sleep(wait)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import MutableMapping
 from typing import Any
 from uuid import uuid4
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
 from app.telemetry import Telemetry, correlation_id, reason
+
+from .problems import unavailable
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
@@ -34,17 +38,21 @@ class AroundRequests:
         scope.setdefault("state", {})["correlation_id"] = given.decode()
         tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
         begun = monotonic()
-        status = 500
+        status, begun_to_answer = 500, False
 
         async def told(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun_to_answer
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun_to_answer = message["status"], True
                 message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", given)]
             await send(message)
 
         try:
             await self._app(scope, receive, told)
+        except asyncio.CancelledError:
+            if begun_to_answer or _told_to_stop():
+                raise
+            await unavailable(Request(scope))(scope, receive, told)
         finally:
             correlation_id.reset(tokens[0])
             reason.reset(tokens[1])
@@ -61,6 +69,12 @@ class AroundRequests:
             )
         known[0].inc()
         known[1].observe(seconds)
+
+
+def _told_to_stop() -> bool:
+    """Whether someone cancelled this request; a lost connection may cancel what waits for it without anyone asking."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _correlation(scope: Scope) -> bytes:

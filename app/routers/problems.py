@@ -247,6 +247,11 @@ async def _database(request: Request, error: Exception) -> Response:
         )
         return problem(request, 422, "INVALID_ARGUMENT", fault.detail, facts={"errors": [fault.as_json()]})
     log.warning("http.database_trouble", error=type(error).__name__, cause=type(getattr(error, "orig", None)).__name__)
+    return unavailable(request)
+
+
+def unavailable(request: Request) -> Response:
+    """The database was busy or away: the same request may be sent again in a moment."""
     return problem(request, 503, "UNAVAILABLE", "the database is busy or away", headers={"Retry-After": "1"})
 
 

@@ -259,10 +259,10 @@ async def test_a_token_near_its_end_is_renewed_before_it_is_used() -> None:
     assert await keeper.use(work) == "t2"
 
 
-async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.carriers.manners.PATIENCE_S", 0.05)
+async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does() -> None:
     clock = HandClock()
-    manners = Manners(account="a", clock=clock, budget=LocalBudget(clock), breaker=Breaker(clock), in_flight=1)
+    breaker, budget = Breaker(clock), LocalBudget(clock)
+    manners = Manners(account="a", clock=clock, budget=budget, breaker=breaker, in_flight=1, patience_s=0.05)
     released = asyncio.Event()
 
     async def hold() -> None:

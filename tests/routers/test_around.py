@@ -1,0 +1,44 @@
+"""What surrounds a request, where the request itself comes to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.routers.around import AroundRequests
+from app.telemetry import Telemetry
+
+
+async def _loses_its_connection(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    lost = asyncio.get_running_loop().create_future()
+    lost.cancel()
+    await lost
+
+
+async def _waits(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    await asyncio.Event().wait()
+
+
+def _caller(served: ASGIApp) -> httpx.AsyncClient:
+    app = AroundRequests(served, telemetry=Telemetry())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+
+
+async def test_a_cancellation_nobody_asked_for_is_an_answer_to_come_back_to() -> None:
+    async with _caller(_loses_its_connection) as caller:
+        answer = await caller.get("/v1/sims", headers={"X-Correlation-Id": "lost"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert (answer.headers["retry-after"], answer.headers["x-correlation-id"]) == ("1", "lost")
+
+
+async def test_a_request_told_to_stop_stops() -> None:
+    async with _caller(_waits) as caller:
+        asking = asyncio.create_task(caller.get("/v1/sims"))
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
