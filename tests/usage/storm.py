@@ -73,6 +73,13 @@ class Storm:
             sums[name_of(card), at.astimezone(HOME).date().isoformat()] += amount
         return {place: amount for place, amount in sums.items() if amount}
 
+    def by_pool(self) -> dict[int, int]:
+        """The independent sum of the one pool, whose members are the even cards, by cycle (202611)."""
+        sums: dict[int, int] = defaultdict(int)
+        for (iccid, day), amount in self.by_day().items():
+            sums[int(day[:4]) * 100 + int(day[5:7])] += amount * (int(iccid[6:]) % 2 == 0)
+        return {cycle: amount for cycle, amount in sums.items() if amount}
+
 
 @dataclass
 class Api:
@@ -216,12 +223,10 @@ async def assert_counted(storm: Storm, dsn: str) -> None:
     found = {(row["iccid"], row["day"].isoformat()): row["bytes"] for row in days}
     assert found == expected
     by_cycle: dict[tuple[str, int], int] = defaultdict(int)
-    by_pool: dict[int, int] = defaultdict(int)
     for (iccid, day), amount in expected.items():
         cycle = int(day[:4]) * 100 + int(day[5:7])
         by_cycle[iccid, cycle] += amount
-        by_pool[cycle] += amount * (int(iccid[6:]) % 2 == 0)
     assert cycles == by_cycle
-    assert dict(pool) == {cycle: amount for cycle, amount in by_pool.items() if amount}
+    assert {cycle: amount for cycle, amount in pool.items() if amount} == storm.by_pool()
     assert await connection.fetchval("SELECT count(*) FROM usage_reports") == storm.distinct
     await connection.close()
