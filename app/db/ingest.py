@@ -48,6 +48,13 @@ SELECT id, name FROM added
 UNION ALL SELECT id, name FROM usage_gateways WHERE tenant = $1 AND name = ANY($2::text[])
 """
 _CARDS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
+_NEIGHBOURS = """
+SELECT h.head, s.carrier, s.account, array_agg(s.id) AS ids,
+       string_agg(substr(s.iccid, length(h.head) + 1), ' ') AS rests
+  FROM unnest($2::text[]) h(head)
+  JOIN sims s ON s.tenant = $1 AND s.iccid ~>=~ h.head AND s.iccid ~<~ (h.head || ':')
+ GROUP BY h.head, s.carrier, s.account
+"""
 _KNOWN_REPORTS = """
 SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
   FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, place)
@@ -112,6 +119,15 @@ async def name_gateways(connection: Connection, tenant: str, names: Sequence[str
 async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> list[asyncpg.Record]:
     """(iccid, id, carrier, account) of the tenant's cards with these ICCIDs."""
     found: list[asyncpg.Record] = await connection.fetch(_CARDS, tenant, iccids)
+    return found
+
+
+async def neighbours(connection: Connection, tenant: str, heads: Sequence[str]) -> list[asyncpg.Record]:
+    """(head, carrier, account, ids, rests) of the tenant's cards whose ICCID goes on by a digit after one of the heads.
+
+    `rests` are what follows the head in their names, in the order of `ids`, a blank between them.
+    """
+    found: list[asyncpg.Record] = await connection.fetch(_NEIGHBOURS, tenant, heads)
     return found
 
 

@@ -157,7 +157,8 @@ class SimRows:
         return bool(found.scalar_one())
 
     async def counts(self) -> list[tuple[str, str, int]]:
-        """(carrier, state, how many) over all tenants, for the gauge."""
+        """(carrier, state, how many) over all tenants, for the gauge; by one process, the others are for callers."""
+        await self._connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
         rows = await self._connection.execute(text("SELECT carrier, state, count(*) FROM sims GROUP BY 1, 2"))
         return [(carrier, state, count) for carrier, state, count in rows]
 

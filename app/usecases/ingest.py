@@ -26,8 +26,9 @@ from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
 from app.usecases.report_batch import Batch, StaleCards
-from app.usecases.report_cards import CALENDAR_MASK, CardBook, one_form
+from app.usecases.report_cards import CardBook, one_form
 from app.usecases.report_counting import Countable, count
+from app.usecases.report_days import CALENDAR_MASK
 from app.usecases.reports import Reports, Submission, Tally
 
 COMMITTERS = 2
@@ -206,11 +207,11 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
     await aside.name_cards(connection, reports)
     book, iccid_of = CardBook(ctx), {sim_id: iccid for iccid, sim_id in ids.items()}
     await book.learn(connection, tenant, sorted({iccid_of[row["sim_id"]] for row in reports}))
-    known, tables = book.of(tenant), book.tables(ctx.now())
+    cards, tables = book.find(tenant, [iccid_of[row["sim_id"]] for row in reports]), book.tables(ctx.now())
     counted = []
-    for row in reports:
-        card, second = known[iccid_of[row["sim_id"]]], row["at"].timestamp()
-        if key := tables[card & CALENDAR_MASK].key(second):
+    for card, row in zip(cards, reports, strict=True):
+        second = row["at"].timestamp()
+        if card is not None and (key := tables[card & CALENDAR_MASK].key(second)):
             counted.append((card, key, second, row["bytes"]))
     if counted:
         columns = Countable(*(list(column) for column in zip(*counted, strict=True)))

@@ -15,9 +15,9 @@ from app.db import ingest as rows
 from app.db.outbox import put_events
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
-from app.usecases.report_cards import CALENDAR_BITS, CALENDAR_MASK, CardBook, one_form
+from app.usecases.report_cards import CardBook, one_form
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import MONTHLY
+from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK, MONTHLY
 from app.usecases.report_judging import Identity, bounds_of, doubtful, keys_of, out_of_time
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
@@ -64,6 +64,7 @@ class Batch:
         self._cards = cards
         self._now = now
         self._latest = (now + MOST_AHEAD).timestamp()
+        self._epoch = cards.epoch
         self._requests: Sequence[Submission] = ()
         self._all = _Columns()
         self.tallies: list[Tally] = []
@@ -72,16 +73,17 @@ class Batch:
         """Name the cards and gateways, reject what is too old, too far ahead, or names no possible card."""
         self._requests = requests
         self.tallies = [Tally() for _ in requests]
+        self._epoch = self._cards.epoch
         for place, request in enumerate(requests):
             self._cards.make_room()
             reports, tenant = request.reports, request.tenant
             named = await self._cards.gateways(self._connection, tenant, set(reports.gateways))
-            known = self._cards.of(tenant)
-            cards = list(map(known.get, reports.iccids))
+            cards = self._cards.find(tenant, reports.iccids)
             if None in cards:
                 missing = {iccid for iccid, card in zip(reports.iccids, cards, strict=True) if card is None}
                 await self._cards.learn(self._connection, tenant, sorted(missing))
-                cards = list(map(self._cards.of(tenant).get, reports.iccids))
+                cards = self._cards.find(tenant, reports.iccids)
+                await self._cards.learn_ranges(self._connection, tenant)
             self._judge(place, request, [named[name] for name in reports.gateways], cards)
 
     def _judge(self, place: int, request: Submission, gateways: list[int], cards: list[int | None]) -> None:
@@ -136,7 +138,7 @@ class Batch:
         if not found.ids:
             return
         epoch, marks = await rows.open_batch(self._connection, sorted(set(found.gateways)))
-        if epoch != self._cards.epoch:
+        if epoch != self._epoch:  # not the book's: another batch may have told it since these cards were judged
             raise StaleCards(epoch)
         if found.names:
             await self._ask_again()
@@ -158,9 +160,9 @@ class Batch:
             if not mine:
                 continue
             await self._cards.learn(self._connection, request.tenant, sorted({found.names[index] for index in mine}))
-            known, tables = self._cards.of(request.tenant), self._cards.tables(self._now)
-            for index in mine:
-                card = known.get(found.names[index])
+            tables = self._cards.tables(self._now)
+            cards = self._cards.find(request.tenant, [found.names[index] for index in mine])
+            for index, card in zip(mine, cards, strict=True):
                 if card is None:
                     found.names[index] = one_form(found.names[index])
                 else:

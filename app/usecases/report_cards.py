@@ -2,7 +2,7 @@
 
 A card's id, carrier and account never change, and a card that leaves raises the epoch under an exclusive lock
 (`app.db.ingest.CARDS_LOCK`), so a remembered card is believed only under the epoch it was read in. Cards that are not
-there are never remembered.
+there are never remembered. Single cards are remembered by name, number ranges whole (`report_ranges`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from app.db import ingest as rows
 from app.domain.identifiers import iccid_twin
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
-from app.usecases.report_days import DayTable, day_table
+from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK, DayTable, day_table
+from app.usecases.report_ranges import Neighbours, Ranges
 
-MOST_REMEMBERED = 150_000
-"""Cards; about 200 bytes each."""
-
-CALENDAR_BITS = 8
-CALENDAR_MASK = (1 << CALENDAR_BITS) - 1
+MOST_REMEMBERED = 50_000
+"""Single cards; about 200 bytes each."""
 
 
 class CardBook:
@@ -31,7 +29,8 @@ class CardBook:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.epoch = -1
-        self.known: dict[str, dict[str, int]] = {}
+        self._known: dict[str, dict[str, int]] = {}
+        self._ranges: dict[str, Ranges] = {}
         self._size = 0
         self._gateways: dict[tuple[str, str], int] = {}
         self._calendars: dict[tuple[Carrier, str], int] = {}
@@ -39,14 +38,18 @@ class CardBook:
         self._tables: dict[tuple[Carrier, str], tuple[date, DayTable]] = {}
 
     def forget(self, epoch: int) -> None:
-        """Believe nothing remembered: a card has left or moved; what is learnt now is of this epoch."""
-        self.known.clear()
+        """Believe nothing remembered: a card has left; what is learnt now is of this epoch."""
+        self._known.clear()
+        self._ranges.clear()
         self._size = 0
         self.epoch = epoch
 
-    def of(self, tenant: str) -> dict[str, int]:
-        """The remembered cards of a tenant by ICCID as it was sent."""
-        return self.known.setdefault(tenant, {})
+    def find(self, tenant: str, names: Sequence[str]) -> list[int | None]:
+        """The remembered card of each ICCID as it was sent, None where none is remembered."""
+        cards: list[int | None] = list(map(self._known.get(tenant, {}).get, names))
+        if None in cards and tenant in self._ranges:
+            self._ranges[tenant].fill(names, cards)
+        return cards
 
     async def gateways(self, connection: rows.Connection, tenant: str, names: Iterable[str]) -> dict[str, int]:
         """The row ids of a tenant's gateways by name."""
@@ -60,31 +63,53 @@ class CardBook:
         return {name: gateway for name, gateway in found.items() if gateway is not None}
 
     def make_room(self) -> None:
-        """Forget everything where too much is remembered: between requests, never within one."""
+        """Forget the single cards where too many are remembered: between requests, never within one."""
         if self._size > MOST_REMEMBERED:
-            self.forget(self.epoch)
+            self._known.clear()
+            self._size = 0
 
     async def learn(self, connection: rows.Connection, tenant: str, iccids: Sequence[str]) -> None:
         """Look these up, either form (DV-5), and remember those that are there."""
-        self._keep(tenant, {row["iccid"]: row for row in await rows.cards(connection, tenant, iccids)})
-        known = self.of(tenant)
-        twins = {twin: iccid for iccid in iccids if iccid not in known and (twin := iccid_twin(iccid)) is not None}
-        if twins:
-            found = await rows.cards(connection, tenant, list(twins))
-            self._keep(tenant, {twins[row["iccid"]]: row for row in found})
-
-    def _keep(self, tenant: str, found: Mapping[str, Mapping[str, Any]]) -> None:
-        known, calendars = self.of(tenant), self._calendar_of
+        epoch, found = self.epoch, await self._look_up(connection, tenant, iccids)
+        while epoch != self.epoch:  # forgotten meanwhile: what was read may be of before
+            epoch, found = self.epoch, await self._look_up(connection, tenant, iccids)
+        known = self._known.setdefault(tenant, {})
         for iccid, row in found.items():
-            place = (row["carrier"], row["account"])
-            calendar = calendars[place] if place in calendars else self._calendar(*place)
-            known[iccid] = row["id"] << CALENDAR_BITS | calendar
+            known[iccid] = row["id"] << CALENDAR_BITS | self._calendar(row["carrier"], row["account"])
         self._size += len(found)
+        self._ranges.setdefault(tenant, Ranges()).count(found)
+
+    async def learn_ranges(self, connection: rows.Connection, tenant: str) -> None:
+        """Read whole ranges around the cards that were looked up alone, a few at a time."""
+        ranges, epoch = self._ranges.get(tenant), self.epoch
+        if ranges is None or not (heads := ranges.due()):
+            return
+        found = await rows.neighbours(connection, tenant, heads)
+        if epoch == self.epoch:
+            ranges.add(heads, map(self._neighbours, found))
+
+    async def _look_up(
+        self, connection: rows.Connection, tenant: str, iccids: Sequence[str]
+    ) -> dict[str, Mapping[str, Any]]:
+        """The rows of those that are there, by the form that was sent."""
+        found: dict[str, Mapping[str, Any]] = {
+            row["iccid"]: row for row in await rows.cards(connection, tenant, iccids)
+        }
+        twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := iccid_twin(iccid)) is not None}
+        if twins:
+            found |= {twins[row["iccid"]]: row for row in await rows.cards(connection, tenant, list(twins))}
+        return found
+
+    def _neighbours(self, row: Mapping[str, Any]) -> Neighbours:
+        calendar = self._calendar(row["carrier"], row["account"])
+        return Neighbours(head=row["head"], calendar=calendar, ids=row["ids"], rests=row["rests"].split())
 
     def _calendar(self, carrier: str, account: str) -> int:
-        zone = str(self._ctx.zone(account))
-        number = self._calendars.setdefault((Carrier(carrier), zone), len(self._calendars))
-        self._calendar_of[carrier, account] = number
+        number = self._calendar_of.get((carrier, account))
+        if number is None:
+            zone = str(self._ctx.zone(account))
+            number = self._calendars.setdefault((Carrier(carrier), zone), len(self._calendars))
+            self._calendar_of[carrier, account] = number
         return number
 
     def tables(self, now: datetime) -> list[DayTable]:

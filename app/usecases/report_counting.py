@@ -11,8 +11,8 @@ from app.db import ingest as rows
 from app.db.events import EventRow
 from app.domain.cycles import cycle_named, end_instant, start_instant
 from app.usecases.adjustments import adjusted
-from app.usecases.report_cards import CALENDAR_BITS, CardBook
-from app.usecases.report_days import CLOSED, KEY_BITS, NO_DAY, parts
+from app.usecases.report_cards import CardBook
+from app.usecases.report_days import CALENDAR_BITS, CLOSED, KEY_BITS, NO_DAY, parts
 
 
 @dataclass(frozen=True, slots=True)

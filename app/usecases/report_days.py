@@ -21,6 +21,10 @@ CYCLES_KEPT = 6
 MONTHLY = next(carrier for carrier, anchor in ANCHOR_DAY.items() if anchor == 1)
 """The calendar by which a card nobody knows is judged: whose it is will show when it arrives."""
 
+CALENDAR_BITS = 8
+CALENDAR_MASK = (1 << CALENDAR_BITS) - 1
+"""A card as ingest remembers it is its row id shifted by `CALENDAR_BITS`, plus the number of its calendar."""
+
 DAY_BITS = 5
 CYCLE_BITS = 20
 KEY_BITS = DAY_BITS + CYCLE_BITS + 1

@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from app.db import ingest as rows
-from app.usecases.report_cards import CALENDAR_MASK
-from app.usecases.report_days import DayTable
+from app.usecases.report_days import CALENDAR_MASK, DayTable
 from app.usecases.reports import Rejected
 
 Identity = tuple[int, str]
