@@ -14,6 +14,7 @@ from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.actions import answered
 from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of, once_key, parsed
+from app.routers.packing import MOST_UNPACKED, unpacked
 from app.routers.problems import TooLarge
 from app.routers.respond import encoded, json_response
 from app.routers.sims import refuse_as_of
@@ -46,8 +47,8 @@ def ingest_of(request: Request) -> Ingest:
 async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest, Depends(ingest_of)]) -> Response:
     """Count usage reports, each once; answered after they are committed (US-3)."""
     headers = request.headers
-    body = await body_of(request, most=report_bodies.MOST_UNPACKED)
-    plain = report_bodies.unpacked(body, headers.get("content-encoding"))
+    body = await body_of(request, most=MOST_UNPACKED)
+    plain = unpacked(body, headers.get("content-encoding"))
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     decoded = report_bodies.decode(media_type, plain)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
@@ -57,7 +58,7 @@ async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest
 @router.post("/usage/corrections")
 async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Response:
     """Carriers' figures for days or cycles of cards: they replace, unless a later one is held (US-3, US-5)."""
-    body = await body_of(request, most=report_bodies.MOST_UNPACKED)
+    body = await body_of(request, most=MOST_UNPACKED)
     given = parsed(body or b"{}")
     records = given.get("corrections") if isinstance(given, dict) else given
     if not isinstance(records, list):

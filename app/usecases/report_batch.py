@@ -6,10 +6,10 @@ Everything is by column: a list per property of a report, all of one length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from app.db import ingest as rows
 from app.db.outbox import put_events
@@ -17,11 +17,10 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.usecases.report_cards import CardBook, one_form
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK, MONTHLY
+from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK
 from app.usecases.report_judging import Identity, bounds_of, doubtful, keys_of, out_of_time
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
-HOME = "Asia/Shanghai"
 A_DAY = 86_400.0
 REQUEST_SHIFT = 20
 PLACE_MASK = (1 << REQUEST_SHIFT) - 1
@@ -54,6 +53,16 @@ class _Columns:
     keys: list[int] = field(default_factory=list)
     origins: list[int] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+
+    def drop(self, indexes: Collection[int]) -> None:
+        """Leave these reports out."""
+        if not indexes:
+            return
+        left = [index for index in range(len(self.ids)) if index not in indexes]
+        columns: list[list[Any]] = [self.gateways, self.ids, self.cards, self.seconds]
+        for column in (*columns, self.amounts, self.keys, self.origins):
+            column[:] = [column[index] for index in left]
+        self.names = {place: self.names[index] for place, index in enumerate(left) if index in self.names}
 
 
 class Batch:
@@ -111,14 +120,15 @@ class Batch:
     ) -> None:
         """The same where not every report is of a known card and in time."""
         reports, found, rejected = request.reports, self._all, self.tallies[place].rejected
-        tables, home = self._cards.tables(self._now), self._cards.table(MONTHLY, HOME, self._now)
+        tables, anybodys = self._cards.tables(self._now), self._cards.every_table(self._now)
         for index, (card, second) in enumerate(zip(cards, seconds, strict=True)):
             try:
                 name = parse_iccid(reports.iccids[index]) if card is None else None
             except Malformed as error:
                 rejected.append(Rejected(index=index, code=error.code, detail=error.detail))
                 continue
-            key = (home if card is None else tables[card & CALENDAR_MASK]).key(second)
+            of = anybodys if card is None else (tables[card & CALENDAR_MASK],)
+            key = max(table.key(second) for table in of)
             if not key or second > self._latest:
                 rejected.append(out_of_time(index, too_old=not key))
                 continue
@@ -162,13 +172,20 @@ class Batch:
             await self._cards.learn(self._connection, request.tenant, sorted({found.names[index] for index in mine}))
             tables = self._cards.tables(self._now)
             cards = self._cards.find(request.tenant, [found.names[index] for index in mine])
+            too_old = set()
             for index, card in zip(mine, cards, strict=True):
                 if card is None:
                     found.names[index] = one_form(found.names[index])
-                else:
-                    del found.names[index]
-                    found.cards[index] = card
-                    found.keys[index] = tables[card & CALENDAR_MASK].key(found.seconds[index]) or found.keys[index]
+                    continue
+                del found.names[index]
+                found.cards[index] = card
+                found.keys[index] = tables[card & CALENDAR_MASK].key(found.seconds[index])
+                if not found.keys[index]:
+                    too_old.add(index)
+            for index in too_old:
+                tally, at = self._tally_of(index)
+                tally.rejected.append(out_of_time(at, too_old=True))
+            found.drop(too_old)
 
     async def _new(self, marks: Mapping[int, rows.GatewayMarks]) -> Sequence[int]:
         """The indexes of reports never seen before; the others are tallied as duplicates or conflicts."""
