@@ -6,25 +6,23 @@ Everything is by column: a list per property of a report, all of one length.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from app.db import ingest as rows
 from app.db.outbox import put_events
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.usecases.report_cards import CardBook, one_form
+from app.usecases.report_columns import REQUEST_SHIFT, UNKNOWN, Columns
 from app.usecases.report_counting import Countable, count
 from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK
 from app.usecases.report_judging import Identity, bounds_of, doubtful, keys_of, out_of_time
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
 A_DAY = 86_400.0
-REQUEST_SHIFT = 20
 PLACE_MASK = (1 << REQUEST_SHIFT) - 1
-UNKNOWN = -1
 
 Content = tuple[int | None, float, int, str | None]
 """(card, instant, bytes, ICCID of an unknown card): what must be the same for the same report."""
@@ -38,33 +36,6 @@ class StaleCards(Exception):
         self.epoch = epoch
 
 
-@dataclass(slots=True)
-class _Columns:
-    """Reports that may be counted. `cards`: as `CardBook` remembers them, or `UNKNOWN`; then `names` tells the ICCID.
-
-    `origins`: the request's place in the batch `<< REQUEST_SHIFT |` the report's place in the request.
-    """
-
-    gateways: list[int] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    cards: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    amounts: list[int] = field(default_factory=list)
-    keys: list[int] = field(default_factory=list)
-    origins: list[int] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-
-    def drop(self, indexes: Collection[int]) -> None:
-        """Leave these reports out."""
-        if not indexes:
-            return
-        left = [index for index in range(len(self.ids)) if index not in indexes]
-        columns: list[list[Any]] = [self.gateways, self.ids, self.cards, self.seconds]
-        for column in (*columns, self.amounts, self.keys, self.origins):
-            column[:] = [column[index] for index in left]
-        self.names = {place: self.names[index] for place, index in enumerate(left) if index in self.names}
-
-
 class Batch:
     """The reports of some requests, on one connection."""
 
@@ -75,7 +46,7 @@ class Batch:
         self._latest = (now + MOST_AHEAD).timestamp()
         self._epoch = cards.epoch
         self._requests: Sequence[Submission] = ()
-        self._all = _Columns()
+        self._all = Columns()
         self.tallies: list[Tally] = []
 
     async def judge(self, requests: Sequence[Submission]) -> None:
