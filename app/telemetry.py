@@ -85,6 +85,7 @@ class Telemetry:
         self.job_last_success = Gauge(
             "simgate_job_last_success_timestamp_seconds", "Slot of a job's last success.", ["job"], registry=registry
         )
+        self.job_failures = Counter("simgate_job_failures", "Runs of a job that failed.", ["job"], registry=registry)
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook deliveries by outcome.", ["outcome"], registry=registry
         )
