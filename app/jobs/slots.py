@@ -32,7 +32,7 @@ class _Place:
 
 
 class Slots:
-    """The jobs' slots by the one clock. A slot is over once finished, here or elsewhere; till then it is tried again."""
+    """The jobs' slots by the one clock. A slot is over once finished, here or elsewhere; else it is tried again."""
 
     def __init__(
         self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime], *, rest_s: float = REST_S
