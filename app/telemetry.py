@@ -74,7 +74,16 @@ class Telemetry:
             "simgate_usage_reports", "Usage reports by what came of them.", ["result"], registry=registry
         )
         self.usage_lag_seconds = Gauge(
-            "simgate_usage_lag_seconds", "Age of the oldest carrier figure of the cards asked for.", ["account"], registry=registry
+            "simgate_usage_lag_seconds",
+            "Age of the oldest carrier figure of the cards asked for.",
+            ["account"],
+            registry=registry,
+        )
+        self.usage_audit_differences = Gauge(
+            "simgate_usage_audit_differences",
+            "Counters that the last audit found to differ from what they were made of.",
+            ["kind"],
+            registry=registry,
         )
         self.usage_batch_records = Histogram(
             "simgate_usage_batch_records", "Records per usage batch.", buckets=_SIZES, registry=registry

@@ -86,6 +86,16 @@ class LedgerRows:
         )
         return {row[0]: row[1] for row in rows}
 
+    async def last_report(self, job: str) -> dict[str, Any]:
+        """What the newest finished run of a job did; empty where there is none."""
+        found = await self._connection.execute(
+            text(
+                "SELECT report FROM job_runs WHERE job = :job AND finished_at IS NOT NULL ORDER BY slot DESC LIMIT 1"
+            ).columns(report=JSONB),
+            {"job": job},
+        )
+        return found.scalar_one_or_none() or {}
+
     async def runs(self, limit: int) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         rows = await self._connection.execute(

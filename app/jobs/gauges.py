@@ -6,9 +6,10 @@ import asyncio
 
 from app.clock import monotonic
 from app.container import DATABASE_TROUBLE
-from app.jobs.schedule import jobs_for
+from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.usage_audit import KINDS, differs
 from app.usecases.usage_lag import usage_lags
 
 PERIOD_S = 15.0
@@ -52,8 +53,12 @@ async def count(ctx: Context) -> None:
 
 
 async def _count_jobs(ctx: Context) -> None:
-    """The last success of each job there is, whoever ran it; the ledger outlives every process."""
+    """Each job's last success, and what the last audit found, whoever ran them: the ledger outlives every process."""
     async with ctx.work() as work:
         last = await work.ledger.last_slots()
+        audited = await work.ledger.last_report(HOUSEKEEPING)
     for name in {job.name for job in jobs_for(ctx)} & last.keys():
         ctx.telemetry.job_last_success.labels(name).set(last[name].timestamp())
+    for kind in KINDS:
+        if (found := audited.get(differs(kind))) is not None:
+            ctx.telemetry.usage_audit_differences.labels(kind).set(found)
