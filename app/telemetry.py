@@ -86,10 +86,13 @@ class Telemetry:
             registry=registry,
         )
         self.usage_batch_records = Histogram(
-            "simgate_usage_batch_records", "Records per usage batch.", buckets=_SIZES, registry=registry
+            "simgate_usage_batch_records", "Records per request of usage reports.", buckets=_SIZES, registry=registry
         )
         self.usage_commit_seconds = Histogram(
-            "simgate_usage_commit_seconds", "Time to make a usage batch durable.", buckets=_SECONDS, registry=registry
+            "simgate_usage_commit_seconds",
+            "A transaction of usage reports, from begin to commit.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.job_last_success = Gauge(
             "simgate_job_last_success_timestamp_seconds", "Slot of a job's last success.", ["job"], registry=registry
