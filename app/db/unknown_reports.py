@@ -87,8 +87,13 @@ async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, 
 
 
 async def forget_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many."""
-    return int((await connection.execute(_FORGET, before, limit)).split()[-1])
+    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many.
+
+    Never those that are being counted for a card that arrives: without their identity they could be counted again.
+    """
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+        return int((await connection.execute(_FORGET, before, limit)).split()[-1])
 
 
 async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:
