@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from app.usecases.reconcile import reconcile
+from app.usecases.sweep import sweep_zone
 from tests.gateway import Gateway, card
-from tests.usage.reporting import report, send
+from tests.usage.reporting import HOME, report, send
 
 MB = 1 << 20
 NOON = "2026-12-15T12:00:00+08:00"
@@ -83,3 +84,79 @@ async def test_a_unicom_hold_of_the_running_cycle_is_not_called_lagging(gateway:
     await to(gateway, "2027-01-02T12:00:00+08:00")
 
     assert (then, await lagging()) == ([False], [False])
+
+
+async def sweep(gateway: Gateway) -> None:
+    await sweep_zone(gateway.ctx, HOME)
+    await gateway.settle()
+
+
+async def asked(gateway: Gateway, name: str) -> list[tuple[str, str, str]]:
+    items = (await gateway.api.get("/v1/operations", params={"sim": name})).json()["items"]
+    return [(item["kind"], item["source"], item["status"]) for item in reversed(items)]
+
+
+UNNAMED = {"terms": "standard", "state": "silent", "opened_on": "2026-06-10", "real_name": "individual"}
+"""Activated by force on the 1st of January, without the name it needs (LC-3, LC-5)."""
+
+
+async def test_a_card_activated_by_force_without_its_name_is_stopped_at_the_carrier(gateway: Gateway) -> None:
+    named, name = await gateway.fleet(UNNAMED | {"real_name": "verified"}, UNNAMED)
+    for index, real_name in enumerate(("verified", "individual")):  # the carrier activates its cards by itself
+        row = UNNAMED | {"real_name": real_name, "forced_on": "2027-01-01", "holds": ""}
+        await at_the_carrier(gateway, index, **row)
+
+    await to(gateway, "2027-01-01T08:00:00+08:00")
+    await sweep(gateway)
+
+    assert await shown(gateway, name) == ("suspended", [("not_real_named", "gateway")])
+    assert await there(gateway, name) == ("suspended", {"suspend": 1})
+    assert (await shown(gateway, named), await asked(gateway, named)) == (("active", []), [])
+
+
+async def test_a_carrier_that_still_shows_the_card_unused_refuses_and_the_repair_stops_it(gateway: Gateway) -> None:
+    (name,) = await gateway.fleet(UNNAMED)
+
+    await to(gateway, "2027-01-01T08:00:00+08:00")
+    await sweep(gateway)
+    first = await asked(gateway, name), await there(gateway, name)
+    await reconcile(gateway.ctx)
+    await gateway.advance(hours=25)
+    await reconcile(gateway.ctx)
+    told = (await gateway.api.get("/v1/events", params={"type": "carrier.drift_detected"})).json()["items"]
+    await at_the_carrier(gateway, 0, **UNNAMED | {"state": "active", "activated_on": "2027-01-02"})
+    await gateway.advance(minutes=1)
+    await reconcile(gateway.ctx)
+    await gateway.settle()
+
+    assert first == ([("suspend", "rule", "failed")], ("silent", {}))
+    assert [event["data"]["drift"] for event in told] == ["not_activated_there"]
+    assert (await asked(gateway, name))[1:] == [("suspend", "job", "succeeded")]
+    assert await there(gateway, name) == ("suspended", {"suspend": 1})
+    assert await shown(gateway, name) == ("suspended", [("not_real_named", "gateway")])
+
+
+async def test_a_card_activated_and_expired_in_one_sweep_is_stopped_once(gateway: Gateway) -> None:
+    silent = {"terms": "standard", "state": "silent", "opened_on": "2026-06-10"}
+    (name,) = await gateway.fleet(silent)
+    await at_the_carrier(gateway, 0, **silent | {"forced_on": "2027-01-01"})
+
+    await to(gateway, "2028-01-15T08:00:00+08:00")
+    await sweep(gateway)
+
+    assert await shown(gateway, name) == ("expired", [("plan_expired", "gateway")])
+    assert await there(gateway, name) == ("suspended", {"suspend": 1})
+
+
+async def test_a_test_used_up_by_a_card_without_its_name_stops_it(gateway: Gateway) -> None:
+    trial = {"id": "trial", "carrier": "cmcc", "allowance": 1 << 30, "months": 12, "test_bytes": 10 * MB}
+    assert (await gateway.api.post("/v1/plans", json=trial)).is_success
+    row = {"terms": "gsl", "plan": "trial", "opened_on": "2026-12-01", "real_name": "individual"}
+    (name,) = await gateway.fleet(row | {"state": "testing"})
+    await at_the_carrier(gateway, 0, **row | {"activated_on": "2026-12-15"})
+
+    await use(gateway, name, 10 * MB)
+    await gateway.settle()
+
+    assert await shown(gateway, name) == ("suspended", [("not_real_named", "gateway")])
+    assert await there(gateway, name) == ("suspended", {"suspend": 1})

@@ -11,6 +11,7 @@ from datetime import datetime
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.holds import is_ours, shown_state
+from app.domain.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import HoldSource, OperationKind, OperationSource, SimState
 from app.usecases.context import Context
 from app.usecases.operations.channels import channel_of
@@ -18,6 +19,9 @@ from app.usecases.operations.check import admitted
 from app.usecases.operations.rows import new_row
 
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
+FREE = NOT_YET_ACTIVATED | {SimState.ACTIVE}
+"""What a card shows that no hold stops. One change may take it from before its activation under a hold (LC-5, LC-8)."""
+ONCE_ACTIVATED = frozenset({SimState.ACTIVE, SimState.EXPIRED})
 
 
 def stopped_there(record: SimRecord) -> bool:
@@ -31,7 +35,7 @@ def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
     """What the carrier is to be asked after the rules changed a card's holds (ST-24); None: nothing."""
     was = shown_state(before.sim.underlying, before.sim.holds, before.sim.carrier)
     now = shown_state(after.sim.underlying, after.sim.holds, after.sim.carrier)
-    if was is SimState.ACTIVE and now in (SimState.SUSPENDED, SimState.EXPIRED):
+    if was in FREE and now in (SimState.SUSPENDED, SimState.EXPIRED) and after.sim.underlying in ONCE_ACTIVATED:
         added = [hold for hold in after.sim.holds if hold.code not in {h.code for h in before.sim.holds}]
         by_rule = any(hold.source is HoldSource.GATEWAY for hold in added)
         return OperationKind.SUSPEND if by_rule and not stopped_there(after) else None
