@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from app.carriers.base import SimRef
+from app.jobs.cycle_rollover import turn_day
+from app.usecases.carrier_view import take_words
 from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
 from tests.gateway import Gateway, card
@@ -160,3 +163,47 @@ async def test_a_test_used_up_by_a_card_without_its_name_stops_it(gateway: Gatew
 
     assert await shown(gateway, name) == ("suspended", [("not_real_named", "gateway")])
     assert await there(gateway, name) == ("suspended", {"suspend": 1})
+
+
+async def hear(gateway: Gateway, name: str) -> None:
+    """The carrier's word on a card, a little later, and all that follows."""
+    await gateway.advance(minutes=1)
+    await take_words(gateway.ctx, await gateway.ctx.clients["cmcc-main"].snapshot([SimRef(iccid=name)]))
+    await gateway.settle()
+
+
+async def stopped_by_both(gateway: Gateway) -> str:
+    """Over its quota by our rule, then locked to another device by the carrier; the new cycle lifts our hold alone."""
+    (name,) = await gateway.fleet({"terms": "standard", "auto_stop": "true"})
+    await use(gateway, name, 100 * MB)
+    await gateway.settle()
+    await at_the_carrier(gateway, 0, state="suspended", holds="manual;device_mismatch")
+    await hear(gateway, name)
+    both = await shown(gateway, name)
+    await to(gateway, "2027-01-01T00:01:00+08:00")
+    await turn_day(gateway.ctx, HOME)
+    await hear(gateway, name)
+    assert both == ("suspended", [("over_quota", "gateway"), ("device_mismatch", "carrier")])
+    return name
+
+
+async def test_our_stop_outlives_our_hold_and_leaves_with_the_carriers(gateway: Gateway) -> None:
+    name = await stopped_by_both(gateway)
+    between = await shown(gateway, name), await there(gateway, name)
+
+    await at_the_carrier(gateway, 0, state="suspended", holds="manual")
+    await hear(gateway, name)
+
+    assert between == (("suspended", [("device_mismatch", "carrier")]), ("suspended", {}))
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {"resume": 1})
+
+
+async def test_a_stop_of_the_carriers_own_beside_ours_awaits_its_word(gateway: Gateway) -> None:
+    name = await stopped_by_both(gateway)
+
+    await at_the_carrier(gateway, 0)
+    await hear(gateway, name)
+
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {})

@@ -40,9 +40,17 @@ def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
         by_rule = any(hold.source is HoldSource.GATEWAY for hold in added)
         return OperationKind.SUSPEND if by_rule and not stopped_there(after) else None
     if was is SimState.SUSPENDED and now is SimState.ACTIVE:
-        ours = any(is_ours(hold) for hold in before.sim.holds)
-        return OperationKind.RESUME if ours else None
+        return OperationKind.RESUME if stop_was_ours(before, after) else None
     return None
+
+
+def stop_was_ours(before: SimRecord, after: SimRecord) -> bool:
+    """Whether the stop that the last hold leaves behind is one that we asked for (ST-24).
+
+    Our suspend may outlive the hold it was for, while the carrier holds the card too. A card that was imported with its
+    holds is known by these.
+    """
+    return after.stopped_by_us or any(is_ours(hold) for hold in before.sim.holds)
 
 
 async def follow_holds(

@@ -15,7 +15,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation import steps_of
 from app.domain.service_levels import RESET_PAUSE
-from app.domain.settlement import Settled
+from app.domain.settlement import LEAVES_STOPPED, Settled
 from app.domain.settlement import settle as settled_sim
 from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
@@ -162,9 +162,7 @@ def apply(
         source=operation.source,
     )
     sim, _ = settled_sim(record.sim, operation.kind, done)
-    if operation.channel is Channel.API and operation.kind in CHANGES_STATE:
-        record = replace(record, carrier_changed_at=now)
-        log.keep(record)
+    record = _changed_there(log, operation, record, now)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,
@@ -173,3 +171,16 @@ def apply(
         correlation_id=operation.correlation_id,
     )
     return log.change(record, sim, because)
+
+
+def _changed_there(log: ChangeLog, operation: OperationRecord, record: SimRecord, now: datetime) -> SimRecord:
+    """What is known of the card at the carrier after the operation: when it was changed, whether we stop it (ST-24)."""
+    by_api = operation.channel is Channel.API and operation.kind in CHANGES_STATE
+    known = replace(
+        record,
+        carrier_changed_at=now if by_api else record.carrier_changed_at,
+        stopped_by_us=LEAVES_STOPPED.get(operation.kind, record.stopped_by_us),
+    )
+    if known != record:
+        log.keep(known)
+    return known
