@@ -207,3 +207,97 @@ async def test_a_stop_of_the_carriers_own_beside_ours_awaits_its_word(gateway: G
 
     assert await shown(gateway, name) == ("active", [])
     assert await there(gateway, name) == ("active", {})
+
+
+async def completed(gateway: Gateway, name: str, action: str, **body: Any) -> dict[str, Any]:
+    """An action done to its end, by a person where it is desk work."""
+    answer = await gateway.api.post(f"/v1/sims/{name}/{action}", json=body)
+    assert answer.status_code == 202, answer.text
+    if answer.json()["channel"] == "desk":
+        done = {"outcome": "succeeded", "note": "done"}
+        ended = await gateway.api.post(f"/v1/operations/{answer.json()['id']}/complete", json=done)
+        assert ended.is_success, ended.text
+    return await gateway.operation(answer)
+
+
+async def test_a_threshold_taken_off_lets_the_card_run_again(gateway: Gateway) -> None:
+    (name,) = await gateway.fleet({"terms": "standard"})
+    await completed(gateway, name, "set-threshold", bytes=30 * MB)
+    await use(gateway, name, 30 * MB)
+    await gateway.settle()
+    held = await shown(gateway, name), await there(gateway, name)
+
+    await completed(gateway, name, "set-threshold", bytes=None)
+    await completed(gateway, name, "refresh")
+
+    assert held == (("suspended", [("over_threshold", "gateway")]), ("suspended", {"suspend": 1}))
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {"suspend": 1, "resume": 1})
+    assert ("resume", "rule", "succeeded") in await asked(gateway, name)
+
+
+ENDED = {"terms": "standard", "activated_on": "2025-12-12", "expires_on": "2026-12-14"}
+
+
+async def test_a_renewed_card_that_we_stopped_runs_again(gateway: Gateway) -> None:
+    (name,) = await gateway.fleet(ENDED)
+    await sweep(gateway)
+    ended = await shown(gateway, name), await there(gateway, name)
+
+    await completed(gateway, name, "renew", months=12)
+    await gateway.advance(hours=25)
+    await completed(gateway, name, "refresh")
+
+    assert ended == (("expired", [("plan_expired", "gateway")]), ("suspended", {"suspend": 1}))
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {"suspend": 1, "resume": 1})
+
+
+@pytest.mark.parametrize("carrier", ["cmcc", "cucc", "ctcc"])
+async def test_a_renewed_card_that_came_back_by_itself_takes_our_resume_without_harm(
+    gateway: Gateway, carrier: str
+) -> None:
+    row = ENDED | {"carrier": carrier}
+    (name,) = await gateway.fleet(row)
+    await sweep(gateway)
+    await at_the_carrier(gateway, 0, **row)
+
+    await completed(gateway, name, "renew", months=12)
+
+    assert (await asked(gateway, name))[-1] == ("resume", "rule", "succeeded")
+    assert (await shown(gateway, name), await there(gateway, name)) == (("active", []), ("active", {}))
+
+
+async def test_a_renewed_card_that_the_carrier_had_ended_awaits_its_word(gateway: Gateway) -> None:
+    (name,) = await gateway.fleet(ENDED)
+    await at_the_carrier(gateway, 0, **ENDED | {"state": "expired"})
+    await hear(gateway, name)
+    await sweep(gateway)
+
+    await completed(gateway, name, "renew", months=12)
+
+    assert await shown(gateway, name) == ("active", [])
+    assert [kind for kind, *_ in await asked(gateway, name)] == ["renew"]
+
+
+async def test_a_card_that_has_its_name_at_last_runs_again(gateway: Gateway) -> None:
+    held = {"terms": "gsl", "carrier": "ctcc", "state": "suspended", "real_name": "individual"}
+    (name,) = await gateway.fleet(held | {"holds": "not_real_named"})
+    await at_the_carrier(gateway, 0, **held | {"holds": "manual"})
+
+    await completed(gateway, name, "verify-real-name")
+    await gateway.settle()
+
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {"resume": 1})
+
+
+async def test_our_stop_leaves_with_the_carriers_hold_also_by_a_rebind(gateway: Gateway) -> None:
+    name = await stopped_by_both(gateway)
+    await at_the_carrier(gateway, 0, state="suspended", holds="manual")
+
+    await completed(gateway, name, "rebind", imei="356938035643809")
+    await completed(gateway, name, "refresh")
+
+    assert await shown(gateway, name) == ("active", [])
+    assert await there(gateway, name) == ("active", {"resume": 1})

@@ -39,25 +39,55 @@ def follows(before: SimRecord, after: SimRecord) -> OperationKind | None:
         added = [hold for hold in after.sim.holds if hold.code not in {h.code for h in before.sim.holds}]
         by_rule = any(hold.source is HoldSource.GATEWAY for hold in added)
         return OperationKind.SUSPEND if by_rule and not stopped_there(after) else None
-    if was is SimState.SUSPENDED and now is SimState.ACTIVE:
+    if was in (SimState.SUSPENDED, SimState.EXPIRED) and now is SimState.ACTIVE:
         return OperationKind.RESUME if stop_was_ours(before, after) else None
     return None
+
+
+ACTS_THERE = frozenset(
+    {
+        OperationKind.SUSPEND,
+        OperationKind.CUT_NETWORK,
+        OperationKind.RESTORE_NETWORK,
+        OperationKind.TERMINATE,
+    }
+)
+"""Kinds that do at the carrier what they do to the card's holds: nothing more is to be asked for."""
+
+
+def after_kind(kind: OperationKind, before: SimRecord, after: SimRecord) -> OperationKind | None:
+    """What the carrier is to be asked after an operation of this kind succeeded (ST-24); None: nothing."""
+    return None if kind in ACTS_THERE or kind is OperationKind.RESUME else follows(before, after)
 
 
 def stop_was_ours(before: SimRecord, after: SimRecord) -> bool:
     """Whether the stop that the last hold leaves behind is one that we asked for (ST-24).
 
     Our suspend may outlive the hold it was for, while the carrier holds the card too. A card that was imported with its
-    holds is known by these.
+    holds is known by these, unless the carrier says that it ended the card by its own dates (LC-8).
     """
-    return after.stopped_by_us or any(is_ours(hold) for hold in before.sim.holds)
+    ended_there = before.carrier_state is SimState.EXPIRED
+    return after.stopped_by_us or (not ended_there and any(is_ours(hold) for hold in before.sim.holds))
 
 
 async def follow_holds(
     ctx: Context, work: UnitOfWork, changed: Sequence[tuple[SimRecord, SimRecord]], *, reason: str
 ) -> int:
     """Ask the carriers to follow; behind the open operation where a card has one. The caller holds the cards locked."""
-    wanted = [(after, kind) for before, after in changed if (kind := follows(before, after)) is not None]
+    return await _ask(ctx, work, [(after, follows(before, after)) for before, after in changed], reason)
+
+
+async def follow_settled(
+    ctx: Context, work: UnitOfWork, done: Sequence[tuple[OperationKind, SimRecord, SimRecord]]
+) -> int:
+    """The same for what operations that succeeded did to their cards: (kind, before, after)."""
+    return await _ask(ctx, work, [(after, after_kind(kind, before, after)) for kind, before, after in done], "ST-24")
+
+
+async def _ask(
+    ctx: Context, work: UnitOfWork, wishes: Sequence[tuple[SimRecord, OperationKind | None]], reason: str
+) -> int:
+    wanted = [(record, kind) for record, kind in wishes if kind is not None]
     if not wanted:
         return 0
     busy = await work.operations.open_of([record.id for record, _ in wanted])

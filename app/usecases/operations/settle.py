@@ -6,7 +6,7 @@ meantime is left to that worker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -26,6 +26,7 @@ from app.usecases.context import Context
 from app.usecases.operations.attempt import Came
 from app.usecases.operations.promote import promote_waiting
 from app.usecases.operations.rows import ENDED, EVENT_OF_END, event_of, failed, moved
+from app.usecases.operations.rule_stops import follow_settled
 
 CAUSE = "operation"
 
@@ -56,16 +57,26 @@ async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
             if c.operation.id in held
         ]
         ended = [operation for operation in saved if operation.status in ENDED]
-        await finish(ctx, work, log, saved, ended)
+        await finish(ctx, work, log, saved, ended, cards=sims)
         await work.commit()
     count_ended(ctx, ended)
     return ended
 
 
 async def finish(
-    ctx: Context, work: UnitOfWork, log: ChangeLog, saved: Sequence[OperationRecord], ended: Sequence[OperationRecord]
+    ctx: Context,
+    work: UnitOfWork,
+    log: ChangeLog,
+    saved: Sequence[OperationRecord],
+    ended: Sequence[OperationRecord],
+    *,
+    cards: Mapping[int, SimRecord] | None = None,
 ) -> None:
-    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn."""
+    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn.
+
+    `cards` are those of the operations as they were before, for what the carrier is to be asked now. That comes last:
+    what waited before has the first turn, and a stop that waits already is not asked for twice.
+    """
     await log.write(work)
     await work.operations.save(saved)
     await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
@@ -73,6 +84,15 @@ async def finish(
     if ended:
         await follow_ends(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
+        await follow_settled(ctx, work, _done(log, ended, cards or {}))
+
+
+def _done(
+    log: ChangeLog, ended: Sequence[OperationRecord], cards: Mapping[int, SimRecord]
+) -> list[tuple[OperationKind, SimRecord, SimRecord]]:
+    """What succeeded on which card, as it was and as it is."""
+    known = [(o.kind, cards[o.sim_id]) for o in ended if o.status is OperationStatus.SUCCEEDED and o.sim_id in cards]
+    return [(kind, before, log.records.get(before.id, before)) for kind, before in known]
 
 
 def count_ended(ctx: Context, ended: Sequence[OperationRecord]) -> None:
