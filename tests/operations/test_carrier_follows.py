@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from app.carriers.base import SimRef
 from app.jobs.cycle_rollover import turn_day
-from app.usecases.carrier_view import take_words
+from app.settings import PROJECT
 from app.usecases.reconcile import reconcile
-from app.usecases.sweep import sweep_zone
-from tests.gateway import Gateway, card
-from tests.usage.reporting import HOME, report, send
+from tests.gateway import Gateway, open_gateway
+from tests.operations.following import MB, asked, at_the_carrier, completed, hear, shown, sweep, there, to, use
+from tests.usage.reporting import HOME
 
-MB = 1 << 20
 NOON = "2026-12-15T12:00:00+08:00"
-
-
-async def to(gateway: Gateway, instant: str) -> None:
-    await gateway.advance(seconds=(datetime.fromisoformat(instant) - gateway.ctx.now()).total_seconds())
 
 
 @pytest.fixture(autouse=True)
 async def at_noon(gateway: Gateway) -> None:
     await to(gateway, NOON)
-
-
-async def use(gateway: Gateway, name: str, amount: int) -> None:
-    """So much traffic, told and weighed; what is asked of the carrier for it is not waited for."""
-    at = gateway.ctx.now() - timedelta(minutes=1)
-    await send(gateway.api, [report(name, at, amount, number=f"{name}-{amount}-{at.isoformat()}")])
-    await gateway.advance(seconds=0)
-
-
-async def at_the_carrier(gateway: Gateway, index: int, **given: Any) -> None:
-    """The carrier has the card anew, behind our back."""
-    row = json.dumps(card(index, **given))
-    answer = await gateway.control.post("/_control/sims", content=row, headers={"Content-Type": "application/x-ndjson"})
-    assert answer.is_success, answer.text
-
-
-async def sim_of(gateway: Gateway, name: str) -> dict[str, Any]:
-    return (await gateway.api.get(f"/v1/sims/{name}")).json()
-
-
-async def shown(gateway: Gateway, name: str) -> tuple[str, list[tuple[str, str]]]:
-    sim = await sim_of(gateway, name)
-    return sim["state"], [(hold["code"], hold["source"]) for hold in sim["holds"]]
-
-
-async def there(gateway: Gateway, name: str) -> tuple[str, dict[str, int]]:
-    """The card's state at the carrier, and what took effect there."""
-    truth = await gateway.carrier(name)
-    return truth["state"], truth["effects"]
 
 
 async def test_a_card_that_runs_though_held_is_repaired_also_in_a_cycles_first_days(gateway: Gateway) -> None:
@@ -87,16 +50,6 @@ async def test_a_unicom_hold_of_the_running_cycle_is_not_called_lagging(gateway:
     await to(gateway, "2027-01-02T12:00:00+08:00")
 
     assert (then, await lagging()) == ([False], [False])
-
-
-async def sweep(gateway: Gateway) -> None:
-    await sweep_zone(gateway.ctx, HOME)
-    await gateway.settle()
-
-
-async def asked(gateway: Gateway, name: str) -> list[tuple[str, str, str]]:
-    items = (await gateway.api.get("/v1/operations", params={"sim": name})).json()["items"]
-    return [(item["kind"], item["source"], item["status"]) for item in reversed(items)]
 
 
 UNNAMED = {"terms": "standard", "state": "silent", "opened_on": "2026-06-10", "real_name": "individual"}
@@ -165,13 +118,6 @@ async def test_a_test_used_up_by_a_card_without_its_name_stops_it(gateway: Gatew
     assert await there(gateway, name) == ("suspended", {"suspend": 1})
 
 
-async def hear(gateway: Gateway, name: str) -> None:
-    """The carrier's word on a card, a little later, and all that follows."""
-    await gateway.advance(minutes=1)
-    await take_words(gateway.ctx, await gateway.ctx.clients["cmcc-main"].snapshot([SimRef(iccid=name)]))
-    await gateway.settle()
-
-
 async def stopped_by_both(gateway: Gateway) -> str:
     """Over its quota by our rule, then locked to another device by the carrier; the new cycle lifts our hold alone."""
     (name,) = await gateway.fleet({"terms": "standard", "auto_stop": "true"})
@@ -207,17 +153,6 @@ async def test_a_stop_of_the_carriers_own_beside_ours_awaits_its_word(gateway: G
 
     assert await shown(gateway, name) == ("active", [])
     assert await there(gateway, name) == ("active", {})
-
-
-async def completed(gateway: Gateway, name: str, action: str, **body: Any) -> dict[str, Any]:
-    """An action done to its end, by a person where it is desk work."""
-    answer = await gateway.api.post(f"/v1/sims/{name}/{action}", json=body)
-    assert answer.status_code == 202, answer.text
-    if answer.json()["channel"] == "desk":
-        done = {"outcome": "succeeded", "note": "done"}
-        ended = await gateway.api.post(f"/v1/operations/{answer.json()['id']}/complete", json=done)
-        assert ended.is_success, ended.text
-    return await gateway.operation(answer)
 
 
 async def test_a_threshold_taken_off_lets_the_card_run_again(gateway: Gateway) -> None:
@@ -301,3 +236,45 @@ async def test_our_stop_leaves_with_the_carriers_hold_also_by_a_rebind(gateway: 
 
     assert await shown(gateway, name) == ("active", [])
     assert await there(gateway, name) == ("active", {"resume": 1})
+
+
+async def test_a_hold_that_a_rule_puts_on_during_a_resume_stops_the_card_again(
+    clean_database: str, tmp_path: Path
+) -> None:
+    slow = (
+        (PROJECT / "demo" / "carriers.toml")
+        .read_text(encoding="utf-8")
+        .replace("completion_s = 1,", "completion_s = 15,")
+    )
+    accounts = tmp_path / "carriers.toml"
+    accounts.write_text(slow, encoding="utf-8")
+    async with open_gateway(clean_database, tmp_path, accounts_path=accounts) as gateway:
+        await to(gateway, NOON)
+        (name,) = await gateway.fleet({"terms": "standard", "plan": "cmcc-30m", "auto_stop": "true"})
+        await completed(gateway, name, "suspend")
+        resuming = await gateway.api.post(f"/v1/sims/{name}/resume")
+        await gateway.advance(seconds=1)
+        await use(gateway, name, 31 * MB)
+        during = await shown(gateway, name)
+        assert (await gateway.operation(resuming))["status"] == "succeeded"
+        await gateway.settle()
+
+        assert during == ("suspended", [("manual", "caller"), ("over_quota", "gateway")])
+        assert await shown(gateway, name) == ("suspended", [("over_quota", "gateway")])
+        assert await there(gateway, name) == ("suspended", {"suspend": 2, "resume": 1})
+        assert (await asked(gateway, name))[-1] == ("suspend", "rule", "succeeded")
+
+
+async def test_a_stop_that_waits_behind_a_reset_is_not_asked_for_twice(gateway: Gateway) -> None:
+    (name,) = await gateway.fleet({"terms": "standard", "plan": "cmcc-30m", "auto_stop": "true"})
+    resetting = await gateway.api.post(f"/v1/sims/{name}/reset-network")
+    await gateway.advance(seconds=1)
+    await use(gateway, name, 31 * MB)
+
+    await gateway.advance(seconds=5)
+    await gateway.advance(minutes=20)
+    assert (await gateway.operation(resetting))["status"] == "succeeded"
+
+    stops = [end for end in await asked(gateway, name) if end[0] == "suspend"]
+    assert stops == [("suspend", "rule", "succeeded")]
+    assert await there(gateway, name) == ("suspended", {"suspend": 2, "resume": 1})

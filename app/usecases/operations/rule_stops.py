@@ -55,9 +55,24 @@ ACTS_THERE = frozenset(
 """Kinds that do at the carrier what they do to the card's holds: nothing more is to be asked for."""
 
 
+RUNS_THEN = frozenset({OperationKind.RESUME, OperationKind.RESET_NETWORK, OperationKind.ACTIVATE, OperationKind.RENEW})
+"""Kinds after which the card runs at the carrier, or soon may: a hold of ours that came on meanwhile stops it again."""
+
+
 def after_kind(kind: OperationKind, before: SimRecord, after: SimRecord) -> OperationKind | None:
     """What the carrier is to be asked after an operation of this kind succeeded (ST-24); None: nothing."""
-    return None if kind in ACTS_THERE or kind is OperationKind.RESUME else follows(before, after)
+    if kind in ACTS_THERE:
+        return None
+    asked = None if kind is OperationKind.RESUME else follows(before, after)
+    return OperationKind.SUSPEND if asked is None and kind in RUNS_THEN and left_running(kind, after) else asked
+
+
+def left_running(kind: OperationKind, after: SimRecord) -> bool:
+    """Whether a card that a hold of ours stops runs at the carrier all the same. A resume makes older words void."""
+    shown = shown_state(after.sim.underlying, after.sim.holds, after.sim.carrier)
+    held = shown in (SimState.SUSPENDED, SimState.EXPIRED) and any(map(is_ours, after.sim.holds))
+    there = kind is not OperationKind.RESUME and stopped_there(after)
+    return held and not after.stopped_by_us and not there
 
 
 def stop_was_ours(before: SimRecord, after: SimRecord) -> bool:
@@ -80,8 +95,14 @@ async def follow_holds(
 async def follow_settled(
     ctx: Context, work: UnitOfWork, done: Sequence[tuple[OperationKind, SimRecord, SimRecord]]
 ) -> int:
-    """The same for what operations that succeeded did to their cards: (kind, before, after)."""
-    return await _ask(ctx, work, [(after, after_kind(kind, before, after)) for kind, before, after in done], "ST-24")
+    """The same for what operations that succeeded did to their cards: (kind, before, after).
+
+    A suspend that is under way or waits its turn already is not asked for again.
+    """
+    wishes = [(after, after_kind(kind, before, after)) for kind, before, after in done]
+    stops = [record.id for record, kind in wishes if kind is OperationKind.SUSPEND]
+    coming = await work.operations.awaited(stops, OperationKind.SUSPEND) if stops else set()
+    return await _ask(ctx, work, [(r, k) for r, k in wishes if r.id not in coming], "ST-24")
 
 
 async def _ask(
