@@ -44,6 +44,8 @@ class SimRecord:
     carrier_as_of: datetime | None = None
     carrier_changed_at: datetime | None = None
     """When a change of ours last took effect at the carrier: an older word of it says nothing about the card now."""
+    stopped_by_us: bool = False
+    """Whether a suspend of ours is in force at the carrier (ST-24); its `manual` is then our own stop."""
     disagrees_since: datetime | None = None
     version: int = 1
 
@@ -163,6 +165,7 @@ def sim_from(row: Row) -> SimRecord:
         carrier_code=row["carrier_code"],
         carrier_as_of=row["carrier_as_of"],
         carrier_changed_at=row["carrier_changed_at"],
+        stopped_by_us=row["stopped_by_us"],
         disagrees_since=row["disagrees_since"],
         version=row["version"],
     )

@@ -169,5 +169,6 @@ def _columns(record: SimRecord) -> dict[str, Any]:
         "carrier_code": record.carrier_code,
         "carrier_as_of": record.carrier_as_of,
         "carrier_changed_at": record.carrier_changed_at,
+        "stopped_by_us": record.stopped_by_us,
         "disagrees_since": record.disagrees_since,
     }

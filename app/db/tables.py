@@ -136,6 +136,7 @@ sims = Table(
     Column("carrier_code", Text),
     Column("carrier_as_of", INSTANT),
     Column("carrier_changed_at", INSTANT),
+    Column("stopped_by_us", Boolean, nullable=False, server_default=text("false")),
     Column("disagrees_since", INSTANT),
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", INSTANT, nullable=False),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.carrier_word import quiet_stop, take_word
+from app.domain.carrier_word import quiet_stop, stop_stands, take_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
@@ -38,6 +38,7 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         on=on,
         operation_open=operation_open,
         activated_on=word.activated_on,
+        stopped_by_us=record.stopped_by_us,
     )
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     seen = replace(
@@ -45,6 +46,7 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         carrier_state=word.state,
         carrier_code=word.code,
         carrier_as_of=word.as_of,
+        stopped_by_us=stop_stands(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
         disagrees_since=(record.disagrees_since or log.now) if taken.drift else None,
     )
     changed = log.change(seen, taken.sim, because)

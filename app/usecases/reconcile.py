@@ -120,8 +120,8 @@ def _judged(
     same = known if known is not None and known.seen_at == since else None
     earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
     drift = _drift_of(ctx, record)
-    today = log.now.astimezone(ctx.zone(record.account)).date()
-    verdict = judge(record.sim, drift, since=since, now=log.now, today=today, repair=_repair_of(earlier))
+    zone = ctx.zone(record.account)
+    verdict = judge(record.sim, drift, since=since, now=log.now, zone=zone, repair=_repair_of(earlier))
     operation = _ask(ctx, record, verdict, log.now)
     if verdict.ask is not None and operation is None:
         verdict = Judgement(explanation=Explanation.DRIFT)
