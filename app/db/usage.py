@@ -30,14 +30,14 @@ UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
    AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
-RETURNING c.sim_id
+RETURNING c.sim_id, c.cycle
 """
 _TELL_DAYS = """
 INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
 SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
 ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
  WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
-RETURNING sim_id
+RETURNING sim_id, day
 """
 _QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
 _QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
@@ -119,8 +119,8 @@ async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]])
     await connection.execute(_BEGIN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
-async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[int]:
-    """Keep figures of cycles unless a later one is held (US-5); gives the cards whose figure changed."""
+async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
+    """Keep figures of cycles unless a later one is held (US-5); gives the (card, cycle) that changed. Each once."""
     rows = await connection.fetch(
         _TELL_CYCLES,
         [figure.sim_id for figure in told],
@@ -128,11 +128,11 @@ async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> se
         [figure.bytes for figure in told],
         [figure.as_of for figure in told],
     )
-    return {row["sim_id"] for row in rows}
+    return {(row["sim_id"], row["cycle"]) for row in rows}
 
 
-async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[int]:
-    """Keep figures of days unless a later one is held; gives the cards whose figures changed."""
+async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
+    """Keep figures of days unless a later one is held; gives the (card, day) that changed. Each once."""
     rows = await connection.fetch(
         _TELL_DAYS,
         [figure.sim_id for figure in told],
@@ -141,7 +141,7 @@ async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[in
         [figure.starts_at for figure in told],
         [figure.as_of for figure in told],
     )
-    return {row["sim_id"] for row in rows}
+    return {(row["sim_id"], row["day"]) for row in rows}
 
 
 async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:

@@ -13,22 +13,15 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.actions import answered
-from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of, once_key, parsed
+from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of, once_key, parsed, trail_of
 from app.routers.problems import TooLarge
 from app.routers.respond import encoded, json_response
 from app.routers.sims import refuse_as_of
+from app.usecases.corrections import MOST_CORRECTIONS, MOST_USED, Correction, correct
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ingest import Ingest
 from app.usecases.once import Answer, once_apart
-from app.usecases.usage import (
-    MOST_CORRECTIONS,
-    MOST_USED,
-    Correction,
-    card_usage,
-    correct,
-    reconciliation,
-    unknown_reports,
-)
+from app.usecases.usage import card_usage, reconciliation, unknown_reports
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 
@@ -79,7 +72,8 @@ async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Respon
         raise InvalidArgument(faults)
 
     async def act() -> Answer:
-        return Answer(status=200, body=encoded(await correct(ctx, caller.tenant, wanted)), headers={})
+        done = await correct(ctx, caller.tenant, wanted, actor=trail_of(request, caller).actor)
+        return Answer(status=200, body=encoded(done), headers={})
 
     return answered(await once_apart(ctx, once_key(request, caller, body), act))
 

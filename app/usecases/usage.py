@@ -1,10 +1,9 @@
-"""Usage read and corrected: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
+"""Usage read: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,14 +17,12 @@ from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.figures import Told, running, take_figures
+from app.usecases.figures import running
 from app.usecases.report_days import oldest_cycle
 
 GRANULARITIES = ("day", "cycle", "report")
 MOST_DAYS = 190
 MOST_REPORTS = 1_000
-MOST_CORRECTIONS = 10_000
-MOST_USED = 1 << 60
 
 
 async def card_usage(
@@ -131,62 +128,6 @@ async def _reports(ctx: Context, record: SimRecord, first: str | None, last: str
         {"gateway": row["gateway"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
         for row in found
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """A carrier's figure handed in: for a day or a cycle (one of the two), its `as_of` where known (US-3)."""
-
-    index: int
-    iccid: str
-    used: int
-    day: date | None = None
-    cycle: str | None = None
-    as_of: datetime | None = None
-
-
-async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction]) -> dict[str, Any]:
-    """Take corrections: they replace, unless a later figure is held. One transaction."""
-    told, rejected, unknown = Told(), [], []
-    places: dict[int, list[int]] = {}
-    async with ctx.work() as work:
-        cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
-        for one in corrections:
-            record = cards.get(one.iccid)
-            if record is None:
-                unknown.append({"index": one.index})
-                continue
-            fault = _take(ctx, told, record, one)
-            if fault:
-                rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
-            else:
-                places.setdefault(record.id, []).append(one.index)
-        changed = await take_figures(ctx, work, told, cause="correction")
-        await work.commit()
-    applied = sum(len(indexes) for sim_id, indexes in places.items() if sim_id in changed)
-    unchanged = sum(len(indexes) for sim_id, indexes in places.items() if sim_id not in changed)
-    return {"applied": applied, "unchanged": unchanged, "unknown": unknown, "rejected": rejected}
-
-
-def _take(ctx: Context, told: Told, record: SimRecord, one: Correction) -> str | None:
-    """Put a correction among what is told; a code where it is out of time."""
-    zone, now, carrier = ctx.zone(record.account), ctx.now(), record.sim.carrier
-    try:
-        cycle = cycle_on(carrier, one.day) if one.day else cycle_named(carrier, one.cycle or "")
-    except Malformed:
-        return "CYCLE_MALFORMED"
-    starts = start_of_day(one.day, zone) if one.day else start_instant(cycle, zone)
-    if cycle.start < oldest_cycle(carrier, now, zone).start:
-        return "TOO_OLD"
-    if starts >= now or (one.as_of is not None and not starts < one.as_of <= now):
-        return "AS_OF_OUT_OF_TIME"
-    ends = start_of_day(one.day + ONE_DAY, zone) if one.day else end_instant(cycle, zone)
-    as_of = min(one.as_of or now, ends)
-    if one.day:
-        told.add_day(record, one.day, one.used, as_of, zone)
-    else:
-        told.add_cycle(record, cycle, one.used, as_of, zone)
-    return None
 
 
 async def reconciliation(
