@@ -46,11 +46,11 @@ DELETE FROM usage_checks WHERE id IN (SELECT id FROM usage_checks ORDER BY id LI
 RETURNING sim_id, pool_ref
 """
 _CYCLES = """
-SELECT cycle, figures, reported, reported_since, reported_at, addons, carrier_bytes, carrier_as_of AS figure_as_of
+SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
   FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
 """
 _DAYS = """
-SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes
+SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes, max(at) AS as_of
   FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
 """
 _TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
@@ -202,10 +202,12 @@ async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) 
     return found
 
 
-async def days_of(connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str) -> dict[date, int]:
-    """The reported bytes of each day between two instants, summed from the reports."""
+async def days_of(
+    connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str
+) -> dict[date, asyncpg.Record]:
+    """The reported bytes of each day between two instants, summed from the reports, `as_of` the last of them."""
     rows = await connection.fetch(_DAYS, sim_id, opens, closes, zone)
-    return {row["day"]: row["bytes"] for row in rows}
+    return {row["day"]: row for row in rows}
 
 
 async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:

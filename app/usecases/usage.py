@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.mapping import SimRecord
-from app.db.sim_read import SHOWS_USED, cycle_number, usage_shown
+from app.db.sim_read import cycle_number, shows_used, usage_shown
 from app.domain.cycles import Cycle, cycle_named, cycle_on, end_instant, following, start_instant
 from app.domain.days import ONE_DAY, local, start_of_day
 from app.domain.errors import Malformed
@@ -52,7 +52,11 @@ async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str 
     async with ctx.pool.acquire() as connection:
         found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
     kept = {row["cycle"]: row for row in found}
-    card = {"underlying": record.sim.underlying.value, "allowance": record.sim.plan.allowance}
+    card = {
+        "underlying": record.sim.underlying.value,
+        "activated_on": record.sim.activated_on,
+        "allowance": record.sim.plan.allowance,
+    }
     items = []
     cycle = max(start, oldest, key=lambda c: c.start)
     while cycle.start <= min(end, now, key=lambda c: c.start).start:
@@ -96,20 +100,22 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     async with ctx.pool.acquire() as connection:
         reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
         told = await rows.told_days(connection, record.id, start, end)
-    shows = record.sim.underlying.value in SHOWS_USED
-    return [_day_shown(day, reported.get(day, 0), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
+    shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
+    return [_day_shown(day, reported.get(day), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
 
 def _day_shown(
-    day: date, reported: int, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
+    day: date, counted: Mapping[str, Any] | None, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
 ) -> dict[str, Any]:
-    """US-5: a day's used is the carrier's figure for it, else the sum of its reports."""
+    """US-5: a day's used is the carrier's figure for it, else the sum of its reports, as of the last of them."""
+    reported = counted["bytes"] if counted else 0
+    stands = told or counted
     return {
         "day": day.isoformat(),
         "cycle": cycle.id,
         "used": (told["bytes"] if told else reported) if shows else None,
         "source": "carrier" if told else "gateway_report",
-        "as_of": told["as_of"].isoformat() if told else None,
+        "as_of": stands["as_of"].isoformat() if stands else None,
         "carrier": {"bytes": told["bytes"], "as_of": told["as_of"].isoformat()} if told else None,
         "reported": reported,
     }
