@@ -6,7 +6,7 @@ Set-based statements on the unit of work's own connection, by plain asyncpg (`ap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -62,12 +62,13 @@ SELECT g.name AS gateway, r.report_id, r.at, r.bytes
 _RECONCILE = """
 SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
        CASE WHEN c.patchy THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
-                                 WHERE r.sim_id = s.id AND r.at >= $5 AND r.at < $6 AND r.at <= c.carrier_as_of)
+                                 WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
+                                   AND r.at <= c.carrier_as_of)
             ELSE c.reported - c.reported_since END AS ours
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+  JOIN unnest($6::text[], $7::timestamptz[], $8::timestamptz[]) a(account, opens, closes) ON a.account = s.account
  WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
-   AND s.account = ANY($8::text[])
- ORDER BY s.id LIMIT $7
+ ORDER BY s.id LIMIT $5
 """
 _COUNTERS = """
 SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
@@ -223,20 +224,23 @@ async def reports_of(connection: Connection, sim_id: int, first: datetime, until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """Which cards to reconcile: a tenant's of some accounts of a carrier, in the cycle between two instants."""
+    """Which cards to reconcile: a tenant's of a carrier in a cycle, which opens and closes by each account's zone."""
 
     tenant: str
     carrier: str
-    accounts: Sequence[str]
     cycle: int
-    opens: datetime
-    closes: datetime
+    spans: Mapping[str, tuple[datetime, datetime]]
+
+
+def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime], list[datetime]]:
+    pairs = list(spans)
+    return [opens for opens, _ in pairs], [closes for _, closes in pairs]
 
 
 async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
     """Our sum against the carrier's up to its figure's end, by card."""
     w = wanted
     found: Rows = await connection.fetch(
-        _RECONCILE, w.tenant, w.carrier, w.cycle, after, w.opens, w.closes, limit, list(w.accounts)
+        _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())
     )
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.mapping import SimRecord
 from app.db.sim_read import cycle_number, shows_used, usage_shown
-from app.domain.cycles import Cycle, cycle_named, cycle_on, end_instant, following, start_instant
+from app.domain.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
 from app.domain.days import ONE_DAY, local, start_of_day
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
@@ -146,19 +146,10 @@ async def reconciliation(
     if carrier not in set(Carrier):
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
     known = Carrier(carrier)
-    zones = {str(ctx.zone(code)): ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
-    zone = next(iter(zones.values()), ZoneInfo("Asia/Shanghai"))
-    today = local(ctx.now(), zone).date()
-    cycle = cycle_named(known, cycle_id) if cycle_id else cycle_on(known, today)
-    accounts = [code for code, account in ctx.accounts.items() if account.carrier is known]
-    wanted = rows.Reconciled(
-        tenant=tenant,
-        carrier=carrier,
-        accounts=accounts,
-        cycle=cycle_number(cycle),
-        opens=start_instant(cycle, zone),
-        closes=end_instant(cycle, zone),
-    )
+    zones = {code: ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
+    cycle = cycle_named(known, cycle_id) if cycle_id else _running_everywhere(ctx, known, zones.values())
+    spans = {code: (start_instant(cycle, zone), end_instant(cycle, zone)) for code, zone in zones.items()}
+    wanted = rows.Reconciled(tenant=tenant, carrier=carrier, cycle=cycle_number(cycle), spans=spans)
     async with ctx.pool.acquire() as connection:
         found = await rows.reconcile(connection, wanted, after, limit + 1)
     items = [
@@ -173,6 +164,12 @@ async def reconciliation(
     ]
     shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
     return shown, found[limit - 1]["id"] if len(found) > limit else None
+
+
+def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
+    """The running cycle; at the turn, while some account's day is still the day before, the one that ends."""
+    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
+    return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
 
 
 async def unknown_reports(
