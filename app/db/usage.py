@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -55,9 +55,10 @@ SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes, max(at) A
 """
 _TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
 _REPORTS = """
-SELECT g.name AS gateway, r.report_id, r.at, r.bytes
+SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
- WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 ORDER BY r.at, r.gateway, r.report_id LIMIT $4
+ WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
+ ORDER BY r.at, r.gateway, r.report_id LIMIT $6
 """
 _RECONCILE = """
 SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
@@ -113,6 +114,14 @@ class DayFigure:
     bytes: int
     starts_at: datetime
     as_of: datetime
+
+
+class ReportPlace(NamedTuple):
+    """A place in a card's reports by instant, the gateway's row id and the report's id; without these, before all."""
+
+    at: datetime
+    gateway: int = -1
+    report_id: str = ""
 
 
 async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
@@ -216,9 +225,9 @@ async def told_days(connection: Connection, sim_id: int, first: date, last: date
     return {row["day"]: row for row in await connection.fetch(_TOLD_DAYS, sim_id, first, last)}
 
 
-async def reports_of(connection: Connection, sim_id: int, first: datetime, until: datetime, limit: int) -> Rows:
-    """A card's distinct reports of a time, by instant."""
-    found: Rows = await connection.fetch(_REPORTS, sim_id, first, until, limit)
+async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
+    """A card's distinct reports behind a place and before an instant, by instant."""
+    found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
     return found
 
 

@@ -22,26 +22,30 @@ from app.usecases.report_days import oldest_cycle
 
 GRANULARITIES = ("day", "cycle", "report")
 MOST_DAYS = 190
-MOST_REPORTS = 1_000
 
 
 async def card_usage(
     ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
 ) -> dict[str, Any]:
-    """A card's usage by day (this and the last cycle by default), cycle (six) or report (one day).
+    """A card's usage by day (this and the last cycle by default) or cycle (six).
 
     Raises `NotFound`, `InvalidArgument`, `Malformed`.
     """
-    if granularity not in GRANULARITIES:
+    show = {"day": _days, "cycle": _cycles}.get(granularity)
+    if show is None:
         detail = f"one of {', '.join(GRANULARITIES)}"
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:granularity")])
+    record = await _card(ctx, tenant, iccid)
+    items = await show(ctx, record, first, last)
+    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+
+
+async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
     if record is None:
         raise NotFound("sim")
-    show = {"day": _days, "cycle": _cycles, "report": _reports}[granularity]
-    items = await show(ctx, record, first, last)
-    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+    return record
 
 
 async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
@@ -121,19 +125,35 @@ def _day_shown(
     }
 
 
-async def _reports(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
-    """US-1: the details of a day: its distinct reports."""
+async def card_reports(
+    ctx: Context,
+    tenant: str,
+    iccid: str,
+    first: str | None,
+    last: str | None,
+    *,
+    after: rows.ReportPlace | None,
+    limit: int,
+) -> tuple[dict[str, Any], rows.ReportPlace | None]:
+    """US-1: a page of the details of a day (by default today), its distinct reports; its end where more follow.
+
+    Raises `NotFound`, `InvalidArgument`.
+    """
+    record = await _card(ctx, tenant, iccid)
     zone = ctx.zone(record.account)
-    today = local(ctx.now(), zone).date()
-    start = _day(first, "from") if first else today
+    start = _day(first, "from") if first else local(ctx.now(), zone).date()
     end = _day(last, "to") if last else start
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
+    place = min(max(after or rows.ReportPlace(opens), rows.ReportPlace(opens)), rows.ReportPlace(closes))
     async with ctx.pool.acquire() as connection:
-        found = await rows.reports_of(connection, record.id, opens, closes, MOST_REPORTS)
-    return [
-        {"gateway": row["gateway"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
-        for row in found
+        found = await rows.reports_of(connection, record.id, place, closes, limit + 1)
+    items = [
+        {"gateway": row["name"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
+        for row in found[:limit]
     ]
+    end_of_page = found[limit - 1] if len(found) > limit else None
+    shown = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
+    return shown, end_of_page and rows.ReportPlace(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
 
 
 async def reconciliation(
