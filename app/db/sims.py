@@ -136,10 +136,10 @@ class SimRows:
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
     async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
-        """(id, tenant, iccid, account, carrier, version) of the cards known under any form of these ICCIDs."""
+        """(id, tenant, iccid, account, carrier, plan) of the cards known under any form of these ICCIDs."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(
-            select(sims.c.id, sims.c.tenant, sims.c.iccid, sims.c.account, sims.c.carrier).where(
+            select(sims.c.id, sims.c.tenant, sims.c.iccid, sims.c.account, sims.c.carrier, sims.c.plan).where(
                 sims.c.iccid.in_(sorted(forms))
             )
         )

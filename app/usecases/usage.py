@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.db import allowances
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.mapping import SimRecord
@@ -53,21 +54,32 @@ async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str 
     oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
     start = _cycle_of(carrier, first, oldest, "from")
     end = _cycle_of(carrier, last, now, "to")
-    async with ctx.pool.acquire() as connection:
-        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
-    kept = {row["cycle"]: row for row in found}
-    card = {
-        "underlying": record.sim.underlying.value,
-        "activated_on": record.sim.activated_on,
-        "allowance": record.sim.plan.allowance,
-    }
-    items = []
+    shown: list[Cycle] = []
     cycle = max(start, oldest, key=lambda c: c.start)
     while cycle.start <= min(end, now, key=lambda c: c.start).start:
-        shown = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
-        items.append(usage_shown(kept.get(cycle_number(cycle)), card, shown) | {"closed": cycle.start < now.start})
+        shown.append(cycle)
         cycle = following(carrier, cycle)
-    return items
+    zone = ctx.zone(record.account)
+    async with ctx.pool.acquire() as connection:
+        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
+        ends = {cycle_number(cycle): end_instant(cycle, zone) for cycle in shown}
+        allowed = await allowances.held_in(connection, record.id, ends)
+    kept = {row["cycle"]: row for row in found}
+    return [
+        _cycle_shown(record, cycle, kept.get(cycle_number(cycle)), allowed.get(cycle_number(cycle)))
+        | {"closed": cycle.start < now.start}
+        for cycle in shown
+    ]
+
+
+def _cycle_shown(
+    record: SimRecord, cycle: Cycle, counters: Mapping[str, Any] | None, allowance: int | None
+) -> dict[str, Any]:
+    """A cycle with the allowance that held in it, whatever the plan is now."""
+    sim = record.sim
+    card = {"underlying": sim.underlying.value, "activated_on": sim.activated_on, "allowance": allowance}
+    named = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
+    return usage_shown(counters, card, named)
 
 
 def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:
