@@ -32,7 +32,8 @@ _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
 
 _COLUMNS = f"""
 SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s.state, s.underlying, s.holds,
-       s.carrier_state, s.carrier_code, s.carrier_as_of, s.opened_on, s.activated_on, s.expires_on, s.imei,
+       s.carrier_state, s.carrier_code, s.carrier_as_of, s.carrier_expires_on, s.carrier_expires_as_of,
+       s.opened_on, s.activated_on, s.expires_on, s.imei,
        s.province, s.region_limited, s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version,
        p.allowance, c.cycle, c.figures, c.figures_to, c.reported, c.reported_since, c.reported_at, c.addons,
        o.id AS operation_id,
@@ -163,7 +164,13 @@ def _hold(hold: Row) -> dict[str, Any]:
 def _carrier_view(row: Row) -> dict[str, Any] | None:
     if row["carrier_as_of"] is None:
         return None
-    return {"state": row["carrier_state"], "code": row["carrier_code"], "as_of": _text(row["carrier_as_of"])}
+    return {
+        "state": row["carrier_state"],
+        "code": row["carrier_code"],
+        "as_of": _text(row["carrier_as_of"]),
+        "expires_on": _text(row["carrier_expires_on"]),
+        "expires_as_of": _text(row["carrier_expires_as_of"]),
+    }
 
 
 def _binding(row: Row, today: date) -> dict[str, Any]:

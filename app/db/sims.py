@@ -168,6 +168,8 @@ def _columns(record: SimRecord) -> dict[str, Any]:
         "carrier_state": record.carrier_state.value if record.carrier_state else None,
         "carrier_code": record.carrier_code,
         "carrier_as_of": record.carrier_as_of,
+        "carrier_expires_on": record.carrier_expires_on,
+        "carrier_expires_as_of": record.carrier_expires_as_of,
         "carrier_changed_at": record.carrier_changed_at,
         "disagrees_since": record.disagrees_since,
     }

@@ -135,6 +135,8 @@ sims = Table(
     Column("carrier_state", Text),
     Column("carrier_code", Text),
     Column("carrier_as_of", INSTANT),
+    Column("carrier_expires_on", Date),
+    Column("carrier_expires_as_of", INSTANT),
     Column("carrier_changed_at", INSTANT),
     Column("disagrees_since", INSTANT),
     Column("version", Integer, nullable=False, server_default=text("1")),
