@@ -25,14 +25,14 @@ _RUNNING = """
 SELECT count(*) AS cards, count(*) FILTER (WHERE s.underlying = 'active') AS effective_cards,
        coalesce(sum(coalesce(c.figures, 0) + c.reported_since) FILTER (WHERE s.activated_on IS NOT NULL), 0)::bigint
            AS used,
-       max(greatest(c.reported_at, c.carrier_as_of)) AS as_of
+       max(greatest(c.reported_at, c.figures_to)) AS as_of
   FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
  WHERE s.tenant = $1 AND s.pool = $2
 """
 _CLOSED = """
 SELECT count(*) AS cards, count(*) AS effective_cards,
        coalesce(sum(coalesce(c.figures, 0) + c.reported_since), 0)::bigint AS used,
-       max(greatest(c.reported_at, c.carrier_as_of)) AS as_of
+       max(greatest(c.reported_at, c.figures_to)) AS as_of
   FROM usage_cycles c WHERE c.pool_ref = $1 AND c.cycle = $2
 """
 _CYCLE = "SELECT * FROM pool_cycles WHERE pool_ref = $1 AND cycle = $2"
@@ -53,13 +53,13 @@ ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_ca
 _MEMBERS = """
 SELECT s.id, s.iccid, s.state, s.activated_on, c.reported,
        CASE WHEN s.activated_on IS NOT NULL THEN coalesce(c.figures, 0) + coalesce(c.reported_since, 0) END AS used,
-       greatest(c.reported_at, c.carrier_as_of) AS as_of
+       greatest(c.reported_at, c.figures_to) AS as_of
   FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
  WHERE s.tenant = $1 AND s.pool = $2 AND s.id > $4 ORDER BY s.id LIMIT $5
 """
 _CLOSED_MEMBERS = """
 SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, coalesce(c.figures, 0) + c.reported_since AS used,
-       greatest(c.reported_at, c.carrier_as_of) AS as_of
+       greatest(c.reported_at, c.figures_to) AS as_of
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  WHERE c.pool_ref = $1 AND c.cycle = $2 AND s.id > $3 ORDER BY s.id LIMIT $4
 """

@@ -135,6 +135,8 @@ sims = Table(
     Column("carrier_state", Text),
     Column("carrier_code", Text),
     Column("carrier_as_of", INSTANT),
+    Column("carrier_expires_on", Date),
+    Column("carrier_expires_as_of", INSTANT),
     Column("carrier_changed_at", INSTANT),
     Column("stopped_by_us", Boolean, nullable=False, server_default=text("false")),
     Column("disagrees_since", INSTANT),

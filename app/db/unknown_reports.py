@@ -82,7 +82,7 @@ async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, 
     """A card leaves: its reports are kept aside under its ICCID, its counters go."""
     await move_cards(connection)
     await connection.execute(_RELEASE, sim_id, iccid, tenant, now)
-    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons"):
+    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
 

@@ -151,6 +151,25 @@ usage_addons = Table(
     Index("ix_usage_addons_pool_ref", "pool_ref", postgresql_where=text("pool_ref IS NOT NULL")),
 )
 
+plan_allowances = Table(
+    "plan_allowances",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("plan", Text, primary_key=True),
+    Column("until", INSTANT, primary_key=True),
+    Column("allowance", BigInteger, nullable=False),
+)
+"""What a plan's allowance was until it was replaced: the one that held in the cycles which ended by then."""
+
+sim_plans = Table(
+    "sim_plans",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("until", INSTANT, primary_key=True),
+    Column("plan", Text, nullable=False),
+)
+"""What a card's plan was until it got another; its plan now is the card's own."""
+
 pool_cycles = Table(
     "pool_cycles",
     metadata,

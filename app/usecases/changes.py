@@ -40,6 +40,7 @@ class ChangeLog:
     records: dict[int, SimRecord] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
+    plans_left: dict[int, str] = field(default_factory=dict)
 
     def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
@@ -48,6 +49,8 @@ class ChangeLog:
         if before == after:
             return changed
         self.records[record.id] = changed
+        if before.plan.id != after.plan.id:
+            self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
             self._remember(record, "state", before.underlying.value, after.underlying.value, because)
         self._tell_state(record, before, after, because)
@@ -81,6 +84,7 @@ class ChangeLog:
     async def write(self, work: UnitOfWork) -> None:
         """Put everything down in this transaction."""
         await work.sims.save(list(self.records.values()), self.now)
+        await work.plans.left(self.plans_left, self.now)
         await work.events.remember(self.history)
         await work.events.add(self.events)
 
