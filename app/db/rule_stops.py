@@ -11,6 +11,8 @@ import asyncpg
 from app.db.ingest import Connection
 
 HOUR = timedelta(hours=1)
+REMEDIED_MARK = "remedied:"
+"""Before a hold's code: the mark of a card whose owner did in this cycle what may lift the hold (`usage_marks`)."""
 
 _STOPPED = """
 SELECT r.account, r.hold, count(*) AS stopped
@@ -36,6 +38,11 @@ SELECT r.sim_id, r.cycle, r.hold
   FROM rule_stops r JOIN account_states a ON a.account = r.account
  WHERE r.stopped_at IS NULL AND r.asked_at <= a.brake_released_at
  ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
+"""
+_ANSWERING = """
+WITH k AS (SELECT * FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle))
+SELECT sim_id, hold FROM rule_stops JOIN k USING (sim_id, cycle) WHERE stopped_at IS NOT NULL
+ UNION SELECT sim_id, substr(mark, $4) FROM usage_marks JOIN k USING (sim_id, cycle) WHERE starts_with(mark, $3)
 """
 _DROP_WAITING = "DELETE FROM rule_stops WHERE account = $1 AND cycle < $2 AND stopped_at IS NULL"
 _DROP = """
@@ -87,6 +94,15 @@ async def keep(connection: Connection, stops: Sequence[RuleStop]) -> set[tuple[i
 async def released(connection: Connection, limit: int) -> list[asyncpg.Record]:
     """Stops that waited when a person released the brake: (card, cycle, hold), locked."""
     found: list[asyncpg.Record] = await connection.fetch(_RELEASED, limit)
+    return found
+
+
+async def answering(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, set[str]]:
+    """The holds of each card that its use in this cycle answers for: put on by a rule, or remedied (card, cycle)."""
+    sims, cycles = zip(*pairs, strict=True)
+    found: dict[int, set[str]] = {}
+    for row in await connection.fetch(_ANSWERING, sims, cycles, REMEDIED_MARK, len(REMEDIED_MARK) + 1):
+        found.setdefault(row["sim_id"], set()).add(row["hold"])
     return found
 
 

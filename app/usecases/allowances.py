@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from app.db import pools
 from app.db import usage as rows
+from app.db.ingest import Connection
 from app.db.mapping import OperationRecord
+from app.db.rule_stops import REMEDIED_MARK
 from app.db.sim_read import cycle_number
 from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.domain.cycles import cycle_at
+from app.domain.quota import REMEDIED
 from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.context import Context
 
@@ -38,8 +41,21 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
         if operation.kind is OperationKind.ORDER_ADDON and isinstance(amount, int) and amount > 0:
             cycle = cycle_at(operation.carrier, now, ctx.zone(operation.account))
             await rows.add_pack(connection, operation.sim_id, cycle_number(cycle), amount, now)
+    await _remember_remedies(ctx, connection, done)
     sim_ids = [operation.sim_id for operation in done]
     if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
         cycles = {cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))) for o in joined}
         await pools.follow_cards(connection, [o.sim_id for o in joined], sorted(cycles))
     await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
+
+
+async def _remember_remedies(ctx: Context, connection: Connection, done: Sequence[OperationRecord]) -> None:
+    """What these operations may lift in this cycle, also where it came with the card (ST-2, ST-3, ST-15)."""
+    now = ctx.now()
+    marks = [
+        (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_MARK}{code}")
+        for o in done
+        for code in sorted(REMEDIED.get(o.kind, ()))
+    ]
+    if marks:
+        await rows.mark(connection, marks, now)

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-import asyncpg
-
 from app.db import rule_stops
 from app.db import usage as rows
 from app.db.ingest import Connection
@@ -23,11 +21,12 @@ from app.domain.cycles import cycle_at
 from app.domain.days import local
 from app.domain.events import EventType
 from app.domain.holds import HOLDS, codes
-from app.domain.lifecycle import allowed_test_bytes, end_test_early
-from app.domain.quota import limits, weighed
+from app.domain.lifecycle import allowed_test_bytes, end_test_early, uses_up_its_test
+from app.domain.quota import USE_HOLDS, limits, weighed
 from app.domain.reminders import Reminders, usage_due
 from app.domain.sim import Sim
 from app.domain.terms.model import Edge
+from app.domain.transitions import Transition
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.brake import open_brake
@@ -46,7 +45,7 @@ NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 @dataclass(slots=True)
 class Judged:
-    """A card before and after its use was weighed; `added` are the holds a rule puts on, `test_over` ended its test."""
+    """A card before and after its use was weighed; `added`: the holds a rule puts on, `ended`: its test ended."""
 
     record: SimRecord
     cycle: int
@@ -55,6 +54,8 @@ class Judged:
     today: date
     sim: Sim
     added: frozenset[HoldCode]
+    tested: Sim
+    ended: Transition | None
     watch: int | None = None
     told: tuple[int, ...] = ()
 
@@ -113,7 +114,7 @@ async def judge(
     if released:
         await _add_pool_holds(ctx, connection, judged, released)
     await _apply_brake(ctx, work, connection, judged, released)
-    moved = [(one.record, log.change(one.record, one.sim, _because(one, log.now))) for one in judged]
+    moved = [(one.record, _change(log, one)) for one in judged]
     await _speak(connection, log, judged)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
@@ -129,27 +130,38 @@ async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRec
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.bytes_ever(connection, testing) if testing else {}
     reminders = await _reminders(connection, [record.id for record in records])
+    held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
+    answers = await rule_stops.answering(connection, held) if held else {}
     judged = []
     for record in records:
         counter = counters.get(record.id)
         today = local(log.now, zones[record.account]).date()
-        judged.append(_judge_one(record, cycles[record.id], counter, today, ever.get(record.id, 0), log))
-        _look_again(judged[-1], reminders.get(record.id, NO_REMINDERS), ever.get(record.id, 0))
+        tested, ended = _tested(record.sim, ever.get(record.id, 0), today, log.now)
+        used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
+        answering = frozenset(map(HoldCode, answers.get(record.id, ())))
+        sim, _ = weighed(tested, used, addons, at=log.now, today=today, answers=answering)
+        one = Judged(
+            record=record,
+            cycle=cycles[record.id],
+            used=used,
+            addons=addons,
+            today=today,
+            sim=sim,
+            added=codes(sim.holds) - codes(tested.holds),
+            tested=tested,
+            ended=ended,
+        )
+        _look_again(one, reminders.get(record.id, NO_REMINDERS), ever.get(record.id, 0))
+        judged.append(one)
     return judged
 
 
-def _judge_one(
-    record: SimRecord, cycle: int, counter: asyncpg.Record | None, today: date, ever: int, log: ChangeLog
-) -> Judged:
-    used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
-    sim = record.sim
-    if sim.underlying is SimState.TESTING:
-        allowed = allowed_test_bytes(sim)
-        if allowed is not None and ever >= allowed:
-            sim, _ = end_test_early(sim, today, at=log.now)
-    after, _ = weighed(sim, used, addons, at=log.now, today=today)
-    added = codes(after.holds) - codes(sim.holds)
-    return Judged(record=record, cycle=cycle, used=used, addons=addons, today=today, sim=after, added=frozenset(added))
+def _tested(sim: Sim, ever: int, today: date, now: datetime) -> tuple[Sim, Transition | None]:
+    """A testing card whose test traffic is used up, and its move (LC-1, LC-3); any other as it is."""
+    if not uses_up_its_test(sim, ever):
+        return sim, None
+    tested, [ended] = end_test_early(sim, today, at=now)
+    return tested, ended
 
 
 def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
@@ -210,11 +222,14 @@ async def _apply_brake(
     await work.events.add(await brake.write(connection))
 
 
-def _because(one: Judged, now: datetime) -> Because:
+def _change(log: ChangeLog, one: Judged) -> SimRecord:
+    """The end of a test with its own cause and rule (LC-12), then the holds with theirs."""
+    record = one.record
+    if one.ended is not None:
+        ended = Because(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        record = log.change(record, one.tested, ended)
     rule = next((HOLDS[code].rule for code in sorted(one.added)), "ST-24")
-    if one.record.sim.underlying is not one.sim.underlying:
-        rule = "LC-1"
-    return Because(cause=CAUSE, actor=ACTOR, effective_at=now, rule=rule)
+    return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
 
 
 async def _speak(connection: Connection, log: ChangeLog, judged: Sequence[Judged]) -> None:
