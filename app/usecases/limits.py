@@ -244,8 +244,3 @@ async def _speak(connection: Connection, log: ChangeLog, judged: Sequence[Judged
                 because = Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
                 log.tell(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)
-
-
-async def touch(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
-    """Have these cards' limits looked at: what they may use has changed (an add-on, a threshold, a plan, a state)."""
-    await rows.queue_checks(await driver(work), sim_ids)
