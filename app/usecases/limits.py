@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from app.db import rule_stops
+from app.db import plan_checks, pools, rule_stops
 from app.db import usage as rows
 from app.db.ingest import Connection
 from app.db.mapping import SimRecord
@@ -61,14 +61,24 @@ class Judged:
 
 
 async def work(ctx: Context) -> int:
-    """One turn: a chunk of cards, the pools they moved, a chunk of a pool being stopped, what a person released.
+    """One turn: a chunk of a changed plan, of cards, their pools, of a pool being stopped, what a person released.
 
     Gives how much there was, 0 when all is quiet.
     """
-    done = await _work_checks(ctx)
+    done = await _work_plans(ctx)
+    done += await _work_checks(ctx)
     done += await work_stopping(ctx)
     done += await _work_released(ctx)
     return done
+
+
+async def _work_plans(ctx: Context) -> int:
+    """Queue the next cards of a plan whose limits have changed."""
+    async with ctx.work() as work:
+        seen = await plan_checks.work_chunk(await driver(work), CHUNK)
+        if seen:
+            await work.commit()
+    return seen
 
 
 async def _work_checks(ctx: Context) -> int:
@@ -127,6 +137,8 @@ async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRec
     zones = {record.account: ctx.zone(record.account) for record in records}
     cycles = {r.id: cycle_number(cycle_at(r.sim.carrier, log.now, zones[r.account])) for r in records}
     counters = await rows.counters(connection, sorted(cycles.items()))
+    if pooled := [record.id for record in records if record.sim.pool is not None]:
+        await pools.follow_cards(connection, pooled, sorted(set(cycles.values())))
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.bytes_ever(connection, testing) if testing else {}
     reminders = await _reminders(connection, [record.id for record in records])
