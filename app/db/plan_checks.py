@@ -43,4 +43,4 @@ async def work_chunk(connection: Connection, size: int) -> int:
         await connection.execute(_DONE, row["tenant"], row["plan"])
     else:
         await connection.execute(_MOVE_ON, row["tenant"], row["plan"], chunk["last"])
-    return max(1, chunk["cards"])
+    return max(1, int(chunk["cards"]))
