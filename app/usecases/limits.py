@@ -6,7 +6,7 @@ and writes holds, events and the carriers' operations in one transaction. A cros
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -19,7 +19,6 @@ from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.domain.cycles import cycle_at
 from app.domain.days import local
-from app.domain.events import EventType
 from app.domain.holds import HOLDS, codes
 from app.domain.lifecycle import allowed_test_bytes, end_test_early, uses_up_its_test
 from app.domain.quota import USE_HOLDS, limits, weighed
@@ -29,17 +28,18 @@ from app.domain.terms.model import Edge
 from app.domain.transitions import Transition
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, SimState
+from app.usecases import usage_reminders
 from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
 from app.usecases.pool_limits import pool_holds, work_pools, work_stopping
+from app.usecases.usage_reminders import Reached
 
 CHUNK = 1_000
 RELEASED_CHUNK = 200
 ACTOR = "limits"
 CAUSE = "usage"
-USAGE_MARK = "usage_mb:"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
@@ -120,12 +120,15 @@ async def judge(
     if not records:
         return
     log = ChangeLog(ctx.now())
-    judged = await _judged(ctx, connection, list(records.values()), log)
+    reminders = await usage_reminders.wanted(connection, list(records))
+    missed = await usage_reminders.reached_before_the_turn(ctx, connection, list(records.values()), reminders)
+    judged = await _judged(ctx, connection, list(records.values()), log, reminders)
     if released:
         await _add_pool_holds(ctx, connection, judged, released)
     await _apply_brake(ctx, work, connection, judged, released)
     moved = [(one.record, _change(log, one)) for one in judged]
-    await _speak(connection, log, judged)
+    await usage_reminders.speak(connection, log, [Reached(o.record, o.cycle, o.used, o.told) for o in judged])
+    await usage_reminders.speak(connection, log, missed)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
     await follow_holds(ctx, work, changed, reason="ST-24")
@@ -133,7 +136,13 @@ async def judge(
     await rows.set_watches(connection, watches)
 
 
-async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRecord], log: ChangeLog) -> list[Judged]:
+async def _judged(
+    ctx: Context,
+    connection: Connection,
+    records: Sequence[SimRecord],
+    log: ChangeLog,
+    reminders: Mapping[int, Reminders],
+) -> list[Judged]:
     zones = {record.account: ctx.zone(record.account) for record in records}
     cycles = {r.id: cycle_number(cycle_at(r.sim.carrier, log.now, zones[r.account])) for r in records}
     counters = await rows.counters(connection, sorted(cycles.items()))
@@ -141,7 +150,6 @@ async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRec
         await pools.follow_cards(connection, pooled, sorted(set(cycles.values())))
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.bytes_ever(connection, testing) if testing else {}
-    reminders = await _reminders(connection, [record.id for record in records])
     held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
     answers = await rule_stops.answering(connection, held) if held else {}
     judged = []
@@ -189,20 +197,6 @@ def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
     one.watch = min((point for point in points if point > one.used), default=None)
 
 
-async def _reminders(connection: Connection, sim_ids: Sequence[int]) -> dict[int, Reminders]:
-    """What owners asked to be told (RM-1); nobody is reminded unasked."""
-    asked = await rows.reminders_of(connection, sim_ids)
-    return {
-        sim_id: Reminders(usage_mb=_two(given.get("usage_mb", ())), expiry_days=_two(given.get("expiry_days", ())))
-        for sim_id, given in asked.items()
-    }
-
-
-def _two(levels: Sequence[int]) -> tuple[int, int]:
-    padded = (*levels, 0, 0)
-    return padded[0], padded[1]
-
-
 async def _add_pool_holds(
     ctx: Context, connection: Connection, judged: Sequence[Judged], released: Iterable[tuple[int, HoldCode]]
 ) -> None:
@@ -242,17 +236,3 @@ def _change(log: ChangeLog, one: Judged) -> SimRecord:
         record = log.change(record, one.tested, ended)
     rule = next((HOLDS[code].rule for code in sorted(one.added)), "ST-24")
     return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
-
-
-async def _speak(connection: Connection, log: ChangeLog, judged: Sequence[Judged]) -> None:
-    """`usage.threshold_crossed`, once a cycle for each threshold (RM-1)."""
-    marks = [(one.record.id, one.cycle, f"{USAGE_MARK}{level}") for one in judged for level in one.told]
-    if not marks:
-        return
-    fresh = await rows.mark(connection, marks, log.now)
-    for one in judged:
-        for level in one.told:
-            if (one.record.id, f"{USAGE_MARK}{level}") in fresh:
-                because = Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
-                data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.tell(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)

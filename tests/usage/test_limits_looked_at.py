@@ -161,3 +161,18 @@ async def test_counters_follow_a_card_that_an_import_moves_to_another_pool(gatew
     assert [row["id"] for row in kept] == ["H", "H"]
     assert (full, await holds_of(gateway, rest)) == (["pool_exhausted"], [])
     assert await holds_of(gateway, card) == ["pool_exhausted"]
+
+
+async def test_a_threshold_crossed_just_before_the_turn_is_spoken_of_after_it(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({"plan": "cmcc-1g"})
+    assert (await gateway.api.patch(f"/v1/sims/{card}", json={"reminders": {"usage_mb": [40, 80]}})).is_success
+    await use(gateway, card, 50 * MB)
+    set_clock(gateway, datetime(2026, 12, 31, 23, 59, 59, tzinfo=HOME))
+    await use(gateway, card, 40 * MB, settle=False)
+
+    set_clock(gateway, datetime(2027, 1, 1, 0, 0, 5, tzinfo=HOME))
+    await gateway.settle()
+    await use(gateway, card, 45 * MB, at=datetime(2027, 1, 1, 0, 0, 1, tzinfo=HOME))
+
+    told = [event["data"] for event in await events_of(gateway, "usage.threshold_crossed")]
+    assert [(data["cycle"], data["threshold_mb"]) for data in told] == [(202612, 40), (202612, 80), (202701, 40)]
