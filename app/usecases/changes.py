@@ -5,6 +5,7 @@ A use-case hands in the card as it was and as the rules made it; what happened i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,12 +13,22 @@ from uuid import UUID
 
 from app.db.events import EventRow, HistoryRow
 from app.db.mapping import SimRecord
+from app.db.pools import refs_of
+from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
+from app.db.usage import queue_checks
 from app.domain.events import state_event
 from app.domain.holds import HOLDS, shown_state
 from app.domain.sim import Hold, Sim
-from app.domain.vocabulary import HoldCode
+from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.ids import new_id
+
+
+async def look_again(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
+    """Have the limits of these cards and of their pools looked at: what they may use has changed."""
+    cards = sorted(set(sim_ids))
+    connection = await driver(work)
+    await queue_checks(connection, cards, await refs_of(connection, cards))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,8 @@ class ChangeLog:
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     plans_left: dict[int, str] = field(default_factory=dict)
+    weighed_anew: set[int] = field(default_factory=set)
+    """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
 
     def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
@@ -52,6 +65,8 @@ class ChangeLog:
         if before.plan.id != after.plan.id:
             self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
+            if SimState.ACTIVE in (before.underlying, after.underlying):
+                self.weighed_anew.add(record.id)
             self._remember(record, "state", before.underlying.value, after.underlying.value, because)
         self._tell_state(record, before, after, because)
         self._tell_holds(record, before.holds, after.holds, because)
@@ -82,9 +97,11 @@ class ChangeLog:
         )
 
     async def write(self, work: UnitOfWork) -> None:
-        """Put everything down in this transaction."""
+        """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
         await work.sims.save(list(self.records.values()), self.now)
         await work.plans.left(self.plans_left, self.now)
+        if self.weighed_anew:
+            await look_again(work, self.weighed_anew)
         await work.events.remember(self.history)
         await work.events.add(self.events)
 
