@@ -22,7 +22,8 @@ SELECT * FROM (
       JOIN sims s ON s.id = k.sim_id
       LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
       LEFT JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
-      LEFT JOIN LATERAL ({COUNTED}) f ON true) d
+      LEFT JOIN LATERAL ({COUNTED}) f ON true
+    OFFSET 0) d
  WHERE reported OR figures OR pool
 """  # noqa: S608 - our own text
 _CARDS = "SELECT account, array_agg(id ORDER BY id) AS ids FROM sims WHERE id > $1 AND id <= $2 AND {} GROUP BY account"

@@ -13,7 +13,7 @@ SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_cha
   FROM sims s
   JOIN unnest($3::text[], $4::int[], $5::int[], $6::timestamptz[]) k(account, cycle, before, opens)
     ON k.account = s.account
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle AND c.sim_id > $1 AND c.sim_id <= $2
  WHERE s.id > $1 AND s.id <= $2 AND s.underlying = 'active'
    AND NOT (coalesce(s.carrier_state = ANY($7::text[]), false)
             AND coalesce(s.carrier_as_of > coalesce(s.carrier_changed_at, '-infinity'), false))

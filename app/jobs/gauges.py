@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from app.clock import monotonic
 from app.container import DATABASE_TROUBLE
@@ -14,17 +15,25 @@ from app.usecases.usage_lag import usage_lags
 
 PERIOD_S = 15.0
 REST_FOR_COUNTING = 50
-"""Counting ten million cards reads all of them: it rests so many times as long as it took."""
+"""Counting ten million cards reads all of them, their figures' age takes minutes: it rests so many times as long."""
+
+Counting = Callable[[Context], Awaitable[None]]
 
 log = get_logger("gauges")
 
 
 async def keep_gauges(ctx: Context) -> None:
-    """Count again every quarter of a minute, less often where counting takes long."""
+    """Count each thing again every quarter of a minute, less often what takes long; none waits for another."""
+    async with asyncio.TaskGroup() as group:
+        for counting in COUNTS:
+            group.create_task(_keep(ctx, counting))
+
+
+async def _keep(ctx: Context, counting: Counting) -> None:
     while True:
         began = monotonic()
         try:
-            await count(ctx)
+            await counting(ctx)
         except DATABASE_TROUBLE as error:
             log.warning("gauges.database_trouble", error=type(error).__name__)
         await asyncio.sleep(rest_after(monotonic() - began))
@@ -36,23 +45,12 @@ def rest_after(took: float) -> float:
 
 
 async def count(ctx: Context) -> None:
-    """Set the gauges from the rows, the cheap ones first."""
-    await _count_jobs(ctx)
-    async with ctx.work() as work:
-        operations = await work.operations.open_counts()
-        cards = await work.sims.counts()
-    for status, how_many in operations.items():
-        ctx.telemetry.operations_open.labels(status).set(how_many)
-    ctx.telemetry.sims.clear()
-    for carrier, state, how_many in cards:
-        ctx.telemetry.sims.labels(carrier, state).set(how_many)
-    lags = await usage_lags(ctx)
-    ctx.telemetry.usage_lag_seconds.clear()
-    for account, lag in lags.items():
-        ctx.telemetry.usage_lag_seconds.labels(account).set(lag.total_seconds())
+    """Set every gauge from the rows, once."""
+    for counting in COUNTS:
+        await counting(ctx)
 
 
-async def _count_jobs(ctx: Context) -> None:
+async def _jobs(ctx: Context) -> None:
     """Each job's last success, and what the last audit found, whoever ran them: the ledger outlives every process."""
     async with ctx.work() as work:
         last = await work.ledger.last_slots()
@@ -62,3 +60,28 @@ async def _count_jobs(ctx: Context) -> None:
     for kind in KINDS:
         if (found := audited.get(differs(kind))) is not None:
             ctx.telemetry.usage_audit_differences.labels(kind).set(found)
+
+
+async def _operations(ctx: Context) -> None:
+    async with ctx.work() as work:
+        operations = await work.operations.open_counts()
+    for status, how_many in operations.items():
+        ctx.telemetry.operations_open.labels(status).set(how_many)
+
+
+async def _cards(ctx: Context) -> None:
+    async with ctx.work() as work:
+        cards = await work.sims.counts()
+    ctx.telemetry.sims.clear()
+    for carrier, state, how_many in cards:
+        ctx.telemetry.sims.labels(carrier, state).set(how_many)
+
+
+async def _usage_lag(ctx: Context) -> None:
+    lags = await usage_lags(ctx)
+    ctx.telemetry.usage_lag_seconds.clear()
+    for account, lag in lags.items():
+        ctx.telemetry.usage_lag_seconds.labels(account).set(lag.total_seconds())
+
+
+COUNTS: tuple[Counting, ...] = (_jobs, _operations, _cards, _usage_lag)

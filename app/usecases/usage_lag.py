@@ -11,7 +11,8 @@ from app.domain.cycles import cycle_at, preceding, start_instant
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import STOPPED
 
-RANGE = 100_000
+RANGE = 20_000
+"""Cards in one statement."""
 
 
 async def usage_lags(ctx: Context) -> dict[str, timedelta]:
