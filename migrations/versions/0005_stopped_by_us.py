@@ -22,7 +22,7 @@ UPDATE sims s SET stopped_by_us = true
      ORDER BY sim_id, settled_at DESC
   ) last
  WHERE last.sim_id = s.id AND last.kind = 'suspend' AND s.underlying <> 'cancelled'
-   AND NOT (s.carrier_state = 'active' AND s.carrier_as_of > last.settled_at)
+   AND (s.carrier_state = 'active' AND s.carrier_as_of > last.settled_at) IS NOT TRUE
 """
 
 
