@@ -10,13 +10,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.db import pool_cycles, pools
 from app.db.events import EventRow, HistoryRow
 from app.db.mapping import SimRecord
+from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
+from app.db.usage import queue_checks
 from app.domain.events import state_event
 from app.domain.holds import HOLDS, shown_state
+from app.domain.lifecycle import allowed_test_bytes
 from app.domain.sim import Hold, Sim
-from app.domain.vocabulary import HoldCode
+from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.ids import new_id
 
 
@@ -40,6 +44,8 @@ class ChangeLog:
     records: dict[int, SimRecord] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
+    states: dict[int, tuple[Sim, Sim]] = field(default_factory=dict)
+    """Cards whose underlying state moved, as they were first and as they are last."""
 
     def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
@@ -49,6 +55,8 @@ class ChangeLog:
             return changed
         self.records[record.id] = changed
         if before.underlying is not after.underlying:
+            first, _ = self.states.get(record.id, (before, after))
+            self.states[record.id] = (first, after)
             self._remember(record, "state", before.underlying.value, after.underlying.value, because)
         self._tell_state(record, before, after, because)
         self._tell_holds(record, before.holds, after.holds, because)
@@ -81,8 +89,25 @@ class ChangeLog:
     async def write(self, work: UnitOfWork) -> None:
         """Put everything down in this transaction."""
         await work.sims.save(list(self.records.values()), self.now)
+        if self.states:
+            await self._tell_pools(work)
         await work.events.remember(self.history)
         await work.events.add(self.events)
+
+    async def _tell_pools(self, work: UnitOfWork) -> None:
+        """A member that came or went moves its pool (PL-1, PL-2); what was used in a test is no pool's (PL-5)."""
+        connection = await driver(work)
+        tested = [
+            (sim_id, allowed)
+            for sim_id, (was, _) in sorted(self.states.items())
+            if was.underlying is SimState.TESTING and (allowed := allowed_test_bytes(was)) is not None
+        ]
+        if tested:
+            await pool_cycles.set_tested(connection, tested)
+        members = [sim_id for sim_id, (_, sim) in self.states.items() if sim.pool is not None]
+        if members:
+            refs = await pools.refs_of(connection, members)
+            await queue_checks(connection, await pools.newcomers(connection, members), refs)
 
     def _tell_state(self, record: SimRecord, before: Sim, after: Sim, because: Because) -> None:
         was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import asyncpg
 
-from app.db import rule_stops
+from app.db import pool_cycles, rule_stops
 from app.db import usage as rows
 from app.db.ingest import Connection
 from app.db.mapping import SimRecord
@@ -34,7 +34,8 @@ from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pool_limits import pool_holds, work_pools, work_stopping
+from app.usecases.pool_holds import bring_under
+from app.usecases.pool_limits import work_pools, work_stopping
 
 CHUNK = 1_000
 RELEASED_CHUNK = 200
@@ -110,8 +111,7 @@ async def judge(
         return
     log = ChangeLog(ctx.now())
     judged = await _judged(ctx, connection, list(records.values()), log)
-    if released:
-        await _add_pool_holds(ctx, connection, judged, released)
+    await _add_pool_holds(ctx, connection, judged)
     await _apply_brake(ctx, work, connection, judged, released)
     moved = [(one.record, log.change(one.record, one.sim, _because(one, log.now))) for one in judged]
     await _speak(connection, log, judged)
@@ -120,6 +120,7 @@ async def judge(
     await follow_holds(ctx, work, changed, reason="ST-24")
     watches = [(one.record.id, one.cycle, one.watch) for one in judged]
     await rows.set_watches(connection, watches)
+    await pool_cycles.follow_cards(connection, [(one.record.id, one.cycle) for one in judged if one.sim.pool])
 
 
 async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRecord], log: ChangeLog) -> list[Judged]:
@@ -179,13 +180,11 @@ def _two(levels: Sequence[int]) -> tuple[int, int]:
     return padded[0], padded[1]
 
 
-async def _add_pool_holds(
-    ctx: Context, connection: Connection, judged: Sequence[Judged], released: Iterable[tuple[int, HoldCode]]
-) -> None:
-    """A pool's hold that waited for a person is put on where the pool is still over."""
-    asked = {sim_id for sim_id, code in released if code in (HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD)}
-    for one in (one for one in judged if one.record.id in asked):
-        sim = await pool_holds(ctx, connection, one.record, one.sim)
+async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[Judged]) -> None:
+    """Members of a pool that is stopped come under its hold, also those that came to it since (PL-1, PL-4)."""
+    brought = await bring_under(ctx, connection, [(one.record, one.sim) for one in judged])
+    for one in judged:
+        sim = brought.get(one.record.id, one.sim)
         one.added |= codes(sim.holds) - codes(one.sim.holds)
         one.sim = sim
 
