@@ -103,7 +103,7 @@ async def _world_pool(gateway: Gateway, name: str, *accounts: str) -> tuple[list
         for card, account in zip(cards, accounts, strict=True)
     ]
     text = "\n".join(["iccid,carrier,account,terms,plan,state,opened_on,activated_on,pool", *rows, ""])
-    done = await gateway.api.post("/v1/sims/import?partial=true", content=text, headers={"Content-Type": "text/csv"})
+    done = await gateway.api.post("/v1/sims/import?mode=partial", content=text, headers={"Content-Type": "text/csv"})
     return cards, done.json()
 
 

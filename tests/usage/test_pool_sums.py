@@ -49,6 +49,7 @@ async def test_a_pool_is_the_sum_of_its_members_after_every_step(gateway: Gatewa
             assert all(now[key] == was[key] for key in ("cards", "effective_cards", "total"))
             if step[0] in ("join", "import", "activate", "refresh", "work"):
                 assert now == was
+            closed[name] = now
 
 
 class Life:
