@@ -17,7 +17,7 @@ from app.domain.pools import PoolUse
 Rows = list[asyncpg.Record]
 
 _USED = "greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - coalesce(c.tested, 0), 0)"
-_AS_OF = "greatest(c.reported_at, c.carrier_as_of)"
+_AS_OF = "greatest(c.reported_at, c.figures_to)"
 _ACTIVATED = "(s.activated_on < $3 OR (s.activated_on IS NULL AND s.underlying IN ('active', 'expired')))"
 """Activated before the cycle's end ($3); a card imported as active without a day is taken to have been."""
 
