@@ -74,17 +74,30 @@ class Telemetry:
             "simgate_usage_reports", "Usage reports by what came of them.", ["result"], registry=registry
         )
         self.usage_lag_seconds = Gauge(
-            "simgate_usage_lag_seconds", "Age of the oldest carrier figure in use.", ["account"], registry=registry
+            "simgate_usage_lag_seconds",
+            "Age of the oldest carrier figure of the cards asked for.",
+            ["account"],
+            registry=registry,
+        )
+        self.usage_audit_differences = Gauge(
+            "simgate_usage_audit_differences",
+            "Counters that the last audit found to differ from what they were made of.",
+            ["kind"],
+            registry=registry,
         )
         self.usage_batch_records = Histogram(
-            "simgate_usage_batch_records", "Records per usage batch.", buckets=_SIZES, registry=registry
+            "simgate_usage_batch_records", "Records per request of usage reports.", buckets=_SIZES, registry=registry
         )
         self.usage_commit_seconds = Histogram(
-            "simgate_usage_commit_seconds", "Time to make a usage batch durable.", buckets=_SECONDS, registry=registry
+            "simgate_usage_commit_seconds",
+            "A transaction of usage reports, from begin to commit.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.job_last_success = Gauge(
             "simgate_job_last_success_timestamp_seconds", "Slot of a job's last success.", ["job"], registry=registry
         )
+        self.job_failures = Counter("simgate_job_failures", "Runs of a job that failed.", ["job"], registry=registry)
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook deliveries by outcome.", ["outcome"], registry=registry
         )

@@ -32,9 +32,9 @@ from app.container import Container, adopt_clock, follow_clock, open_container
 from app.jobs.advance import Advancer
 from app.jobs.gauges import keep_gauges
 from app.jobs.loops import run_loops
-from app.jobs.runner import open_slots
 from app.jobs.schedule import jobs_for
 from app.jobs.scheduler import run_scheduler
+from app.jobs.slots import open_slots
 from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.sandbox.serve import serve as serve_sandbox

@@ -108,6 +108,8 @@ def advance(settings: Settings, duration: str) -> None:
     print(f"It is {report['now']} now.")
     for job, times in report["jobs"].items():
         print(f"  {job}: {times}")
+    for job, times in report.get("failed", {}).items():
+        print(f"  {job}: failed {times}")
 
 
 def _advance(client: httpx.Client, begun: datetime, step: timedelta) -> dict[str, Any]:

@@ -10,13 +10,10 @@ import asyncpg
 
 from app.db.ingest import Connection
 
-_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
+SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
+"""The cards' cycles a statement is about (`columns`)."""
 
-_RECOUNT = f"""
-UPDATE usage_cycles c
-   SET figures = f.bytes, figures_to = f.covered_to, patchy = f.patchy, reported_since = coalesce(f.since, 0)
-  FROM {_SPANS}
- CROSS JOIN LATERAL (
+COUNTED = """
     SELECT CASE WHEN b.carrier_bytes IS NULL AND d.count = 0 THEN NULL
                 ELSE greatest(coalesce(b.carrier_bytes, 0) + d.bytes - d.held, 0) END AS bytes,
            greatest(b.carrier_as_of, d.last) AS covered_to, d.count > 0 AS patchy,
@@ -35,7 +32,15 @@ UPDATE usage_cycles c
           FROM usage_days x
          WHERE x.sim_id = k.sim_id AND x.starts_at >= k.opens AND x.starts_at < k.closes
            AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of)) d
-     WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle) f
+     WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle
+"""
+"""What the figures of a card's cycle `k` and the reports beside them come to, counted anew."""
+
+_RECOUNT = f"""
+UPDATE usage_cycles c
+   SET figures = f.bytes, figures_to = f.covered_to, patchy = f.patchy, reported_since = coalesce(f.since, 0)
+  FROM {SPANS}
+ CROSS JOIN LATERAL ({COUNTED}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """  # noqa: S608 - our own text
 
@@ -57,6 +62,16 @@ class Span:
     closes: datetime
 
 
+def columns(spans: Sequence[Span]) -> tuple[list[int], list[int], list[datetime], list[datetime]]:
+    """The spans as the arguments of `SPANS`."""
+    return (
+        [span.sim_id for span in spans],
+        [span.cycle for span in spans],
+        [span.opens for span in spans],
+        [span.closes for span in spans],
+    )
+
+
 async def recount(connection: Connection, spans: Sequence[Span]) -> None:
     """Work out anew, for these cards and cycles, what stands of the carriers' figures and what reports add to it.
 
@@ -64,13 +79,7 @@ async def recount(connection: Connection, spans: Sequence[Span]) -> None:
     figure ends within a day whose own figure is later, the reports up to that end are what it holds of the day.
     """
     if spans:
-        await connection.execute(
-            _RECOUNT,
-            [span.sim_id for span in spans],
-            [span.cycle for span in spans],
-            [span.opens for span in spans],
-            [span.closes for span in spans],
-        )
+        await connection.execute(_RECOUNT, *columns(spans))
 
 
 async def used_in(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:

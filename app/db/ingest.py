@@ -75,7 +75,7 @@ SET LOCAL enable_mergejoin = off;
 _ADD_ROUND = """
 WITH moved AS (
     UPDATE usage_cycles c
-       SET reported = c.reported + k.bytes,
+       SET room = NULL, reported = c.reported + k.bytes,
            reported_at = greatest(c.reported_at, to_timestamp(k.last)),
            reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END

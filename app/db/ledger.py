@@ -18,16 +18,20 @@ class LedgerRows:
         self._connection = connection
 
     async def claim_slot(self, job: str, slot: datetime, now: datetime, lease: timedelta) -> bool:
-        """Take one slot of a job: the first to insert it runs it; one whose runner died is taken over after its lease.
+        """Take one slot of a job: the first to insert it runs it; a failed or dead run is taken over after its lease.
 
+        None is taken while another slot of the job is being run (a `report` beside no `finished_at` is a failure's).
         Leases count in the database's clock, slots in the gateway's.
         """
         taken = await self._connection.execute(
             text(
                 "INSERT INTO job_runs (job, slot, started_at, lease_until)"
-                " VALUES (:job, :slot, :now, clock_timestamp() + :lease)"
+                " SELECT :job, CAST(:slot AS timestamptz), CAST(:now AS timestamptz),"
+                " clock_timestamp() + CAST(:lease AS interval)"
+                " WHERE NOT EXISTS (SELECT FROM job_runs r WHERE r.job = :job AND r.slot <> CAST(:slot AS timestamptz)"
+                " AND r.finished_at IS NULL AND r.report IS NULL AND r.lease_until >= clock_timestamp())"
                 " ON CONFLICT (job, slot) DO UPDATE SET started_at = excluded.started_at,"
-                " lease_until = excluded.lease_until"
+                " lease_until = excluded.lease_until, report = NULL"
                 " WHERE job_runs.finished_at IS NULL AND job_runs.lease_until < clock_timestamp()"
                 " RETURNING slot"
             ),
@@ -35,15 +39,35 @@ class LedgerRows:
         )
         return taken.first() is not None
 
-    async def extend_slot(self, job: str, slot: datetime, lease: timedelta) -> None:
-        """The runner is alive."""
+    async def extend_slot(self, job: str, slot: datetime, started: datetime, lease: timedelta) -> None:
+        """The runner that claimed at `started` is alive."""
         await self._connection.execute(
             text(
                 "UPDATE job_runs SET lease_until = clock_timestamp() + :lease"
-                " WHERE job = :job AND slot = :slot AND finished_at IS NULL"
+                " WHERE job = :job AND slot = :slot AND started_at = :started AND finished_at IS NULL"
             ),
-            {"job": job, "slot": slot, "lease": lease},
+            {"job": job, "slot": slot, "started": started, "lease": lease},
         )
+
+    async def release_slot(
+        self, job: str, slot: datetime, started: datetime, rest: timedelta, report: dict[str, Any]
+    ) -> None:
+        """The run that began at `started` has failed: after `rest` anybody may take its slot over."""
+        await self._connection.execute(
+            text(
+                "UPDATE job_runs SET lease_until = clock_timestamp() + :rest, report = CAST(:report AS jsonb)"
+                " WHERE job = :job AND slot = :slot AND started_at = :started AND finished_at IS NULL"
+            ),
+            {"job": job, "slot": slot, "started": started, "rest": rest, "report": json.dumps(report)},
+        )
+
+    async def finished(self, job: str, slot: datetime) -> bool:
+        """Whether the slot has been run."""
+        done = await self._connection.execute(
+            text("SELECT 1 FROM job_runs WHERE job = :job AND slot = :slot AND finished_at IS NOT NULL"),
+            {"job": job, "slot": slot},
+        )
+        return done.first() is not None
 
     async def finish_slot(self, job: str, slot: datetime, now: datetime, report: dict[str, Any]) -> None:
         """The slot has been run; `report` is what it did."""
@@ -61,6 +85,16 @@ class LedgerRows:
             text("SELECT job, max(slot) FROM job_runs WHERE finished_at IS NOT NULL GROUP BY job")
         )
         return {row[0]: row[1] for row in rows}
+
+    async def last_report(self, job: str) -> dict[str, Any]:
+        """What the newest finished run of a job did; empty where there is none."""
+        found = await self._connection.execute(
+            text(
+                "SELECT report FROM job_runs WHERE job = :job AND finished_at IS NOT NULL ORDER BY slot DESC LIMIT 1"
+            ).columns(report=JSONB),
+            {"job": job},
+        )
+        return found.scalar_one_or_none() or {}
 
     async def runs(self, limit: int) -> list[dict[str, Any]]:
         """The latest runs, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,8 +42,13 @@ class SimRecord:
     carrier_state: SimState | None = None
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
+    carrier_expires_on: date | None = None
+    """The last valid day by the carrier's word (US-3), told at `carrier_expires_as_of`; ours is the card's own."""
+    carrier_expires_as_of: datetime | None = None
     carrier_changed_at: datetime | None = None
     """When a change of ours last took effect at the carrier: an older word of it says nothing about the card now."""
+    stopped_by_us: bool = False
+    """Whether a suspend of ours is in force at the carrier (ST-24); its `manual` is then our own stop."""
     disagrees_since: datetime | None = None
     version: int = 1
 
@@ -162,7 +167,10 @@ def sim_from(row: Row) -> SimRecord:
         carrier_state=SimState(row["carrier_state"]) if row["carrier_state"] else None,
         carrier_code=row["carrier_code"],
         carrier_as_of=row["carrier_as_of"],
+        carrier_expires_on=row["carrier_expires_on"],
+        carrier_expires_as_of=row["carrier_expires_as_of"],
         carrier_changed_at=row["carrier_changed_at"],
+        stopped_by_us=row["stopped_by_us"],
         disagrees_since=row["disagrees_since"],
         version=row["version"],
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
@@ -93,6 +93,15 @@ class OperationRows:
             operations.c.sim_id.in_(list(sim_ids)), operations.c.status.in_(sorted(OPEN_STATUSES))
         )
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+
+    async def awaited(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
+        """Which of these SIMs have an operation of this kind open, or waiting behind the open one."""
+        c = operations.c
+        waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
+        statement = select(c.sim_id).where(
+            c.sim_id.in_(list(sim_ids)), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
+        )
+        return set((await self._connection.execute(statement)).scalars())
 
     async def waiting_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The oldest operation that waits behind the open one, of each of these SIMs that has one; locked."""

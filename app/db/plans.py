@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import plan_from
 from app.db.tables import plans, pools, sims
+from app.db.usage_tables import sim_plans
 from app.domain.sim import Plan
+
+_KEEP_ALLOWANCE = text(
+    "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
+    " SELECT tenant, id, :now, allowance FROM plans WHERE tenant = :tenant AND id = :id AND allowance <> :allowance"
+    " FOR UPDATE ON CONFLICT DO NOTHING"
+)
 
 
 class PlanRows:
@@ -24,11 +32,13 @@ class PlanRows:
         rows = await self._connection.execute(select(plans).where(plans.c.tenant == tenant).order_by(plans.c.id))
         return {row["id"]: plan_from(row) for row in rows.mappings()}
 
-    async def put(self, tenant: str, given: Sequence[Plan]) -> None:
-        """Add plans; the same id replaces."""
+    async def put(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
+        """Add plans; the same id replaces. The allowance that held until now is kept (`app.db.allowances`)."""
         names = [name for name in Plan.__dataclass_fields__ if name != "id"]
         for plan in given:
             values = {name: getattr(plan, name) for name in names}
+            kept = {"tenant": tenant, "id": plan.id, "now": now, "allowance": plan.allowance}
+            await self._connection.execute(_KEEP_ALLOWANCE, kept)
             statement = insert(plans).values(tenant=tenant, id=plan.id, **values)
             await self._connection.execute(
                 statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=values)
@@ -41,6 +51,12 @@ class PlanRows:
         account = func.coalesce(pools.c.account, first)
         rows = await self._connection.execute(select(pools.c.id, account).where(pools.c.tenant == tenant))
         return {row[0]: row[1] for row in rows if row[1] is not None}
+
+    async def left(self, plans_left: Mapping[int, str], now: datetime) -> None:
+        """Keep which plan these cards (by row id) had until now."""
+        rows = [{"sim_id": sim_id, "until": now, "plan": plan} for sim_id, plan in plans_left.items()]
+        if rows:
+            await self._connection.execute(insert(sim_plans).on_conflict_do_nothing(), rows)
 
     async def pool_ids(self, tenant: str) -> dict[str, str]:
         """The tenant's pools and the plan of each."""

@@ -1,4 +1,4 @@
-"""How far the pull of each account has come, which cards are near a limit, how old the figures are."""
+"""How far the pull of each account has come, which cards are near a limit."""
 
 from __future__ import annotations
 
@@ -17,13 +17,6 @@ SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
    AND (coalesce(c.figures, 0) + c.reported_since) * 5 >= c.watch * 4
  ORDER BY c.watch - coalesce(c.figures, 0) - c.reported_since, s.id LIMIT $3
 """
-_OLDEST = """
-SELECT s.account, min(c.carrier_as_of) AS oldest
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
- WHERE c.cycle = ANY($1::int[]) AND c.carrier_as_of IS NOT NULL AND s.underlying = 'active' GROUP BY s.account
-"""
-
-
 _KNOWN = """
 SELECT sim_id, carrier_bytes FROM usage_cycles
  WHERE sim_id = ANY($1::bigint[]) AND cycle = $2 AND carrier_bytes IS NOT NULL
@@ -49,8 +42,3 @@ async def set_cursor(connection: Connection, account: str, sim_id: int, at: date
 async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
     """Cards that have used four fifths of what makes somebody look, the nearest first."""
     return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
-
-
-async def oldest_figures(connection: Connection, cycles: Sequence[int]) -> dict[str, datetime]:
-    """Per account, the end of the oldest carrier figure in use."""
-    return {row["account"]: row["oldest"] for row in await connection.fetch(_OLDEST, cycles)}

@@ -24,18 +24,19 @@ from app.domain.vocabulary import OPEN_STATUSES, Carrier, HoldCode, Supplier
 
 Row = Mapping[str, Any]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-SHOWS_USED = frozenset({"active", "expired", "cancelled"})
-"""Underlying states of a card once activated (US-4)."""
+_ONCE_ACTIVATED = frozenset({"active", "expired"})
+"""Underlying states that only activation leads to; a cancelled card may never have been activated."""
 
 _CARRIES_DATA = frozenset({"testing", "silent", "active"})
 _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
 
 _COLUMNS = f"""
 SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s.state, s.underlying, s.holds,
-       s.carrier_state, s.carrier_code, s.carrier_as_of, s.opened_on, s.activated_on, s.expires_on, s.imei,
+       s.carrier_state, s.carrier_code, s.carrier_as_of, s.carrier_expires_on, s.carrier_expires_as_of,
+       s.opened_on, s.activated_on, s.expires_on, s.imei,
        s.province, s.region_limited, s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version,
-       p.allowance, c.cycle, c.figures, c.reported, c.reported_since, c.reported_at, c.addons,
-       c.carrier_bytes, c.carrier_as_of AS figure_as_of, o.id AS operation_id,
+       p.allowance, c.cycle, c.figures, c.figures_to, c.reported, c.reported_since, c.reported_at, c.addons,
+       o.id AS operation_id,
        CASE WHEN s.carrier = 'ctcc' THEN (
            SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
               AND r.settled_at >= date_trunc('month', $4::timestamptz, 'Asia/Shanghai')) END AS rebinds
@@ -163,7 +164,13 @@ def _hold(hold: Row) -> dict[str, Any]:
 def _carrier_view(row: Row) -> dict[str, Any] | None:
     if row["carrier_as_of"] is None:
         return None
-    return {"state": row["carrier_state"], "code": row["carrier_code"], "as_of": _text(row["carrier_as_of"])}
+    return {
+        "state": row["carrier_state"],
+        "code": row["carrier_code"],
+        "as_of": _text(row["carrier_as_of"]),
+        "expires_on": _text(row["carrier_expires_on"]),
+        "expires_as_of": _text(row["carrier_expires_as_of"]),
+    }
 
 
 def _binding(row: Row, today: date) -> dict[str, Any]:
@@ -172,14 +179,22 @@ def _binding(row: Row, today: date) -> dict[str, Any]:
     return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left}
 
 
+def shows_used(underlying: str, activated_on: date | None) -> bool:
+    """US-4: used and remaining show only for cards once activated."""
+    return activated_on is not None or underlying in _ONCE_ACTIVATED
+
+
 def usage_shown(counters: Row | None, card: Row, cycle: Mapping[str, str]) -> dict[str, Any]:
-    """The `usage` object: a cycle's counters (None: none yet) of a card with `underlying` and `allowance` (US-5)."""
+    """The `usage` object: a cycle's counters (None: none yet) of a card (US-5).
+
+    Of the card are needed `underlying`, `activated_on` and `allowance`. `carrier` is what stands of the carrier's
+    figures, those of later days included: with `reported_since` it makes `used`.
+    """
     figures = counters["figures"] if counters else None
     since = counters["reported_since"] if counters else 0
     addons = counters["addons"] if counters else 0
-    used = (figures or 0) + since if card["underlying"] in SHOWS_USED else None
+    used = (figures or 0) + since if shows_used(card["underlying"], card["activated_on"]) else None
     remaining = None if used is None or card["allowance"] is None else card["allowance"] + addons - used
-    told = counters is not None and counters["carrier_bytes"] is not None
     return {
         "cycle": dict(cycle),
         "used": used,
@@ -188,8 +203,8 @@ def usage_shown(counters: Row | None, card: Row, cycle: Mapping[str, str]) -> di
         "addons": addons,
         "remaining": remaining,
         "as_of": _text(_as_of(counters)),
-        "carrier": {"bytes": counters["carrier_bytes"], "as_of": _text(counters["figure_as_of"])}
-        if counters and told
+        "carrier": {"bytes": figures, "as_of": _text(counters["figures_to"])}
+        if counters and figures is not None
         else None,
         "reported_since": since,
         "reported": counters["reported"] if counters else 0,
@@ -199,7 +214,7 @@ def usage_shown(counters: Row | None, card: Row, cycle: Mapping[str, str]) -> di
 def _as_of(counters: Row | None) -> datetime | None:
     if counters is None:
         return None
-    told: datetime | None = counters["figure_as_of"]
+    told: datetime | None = counters["figures_to"]
     reported: datetime | None = counters["reported_at"]
     if told is None or (reported is not None and counters["reported_since"] and reported > told):
         return reported

@@ -136,10 +136,10 @@ class SimRows:
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
     async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
-        """(id, tenant, iccid, account, carrier, version) of the cards known under any form of these ICCIDs."""
+        """(id, tenant, iccid, account, carrier, plan) of the cards known under any form of these ICCIDs."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(
-            select(sims.c.id, sims.c.tenant, sims.c.iccid, sims.c.account, sims.c.carrier).where(
+            select(sims.c.id, sims.c.tenant, sims.c.iccid, sims.c.account, sims.c.carrier, sims.c.plan).where(
                 sims.c.iccid.in_(sorted(forms))
             )
         )
@@ -168,6 +168,9 @@ def _columns(record: SimRecord) -> dict[str, Any]:
         "carrier_state": record.carrier_state.value if record.carrier_state else None,
         "carrier_code": record.carrier_code,
         "carrier_as_of": record.carrier_as_of,
+        "carrier_expires_on": record.carrier_expires_on,
+        "carrier_expires_as_of": record.carrier_expires_as_of,
         "carrier_changed_at": record.carrier_changed_at,
+        "stopped_by_us": record.stopped_by_us,
         "disagrees_since": record.disagrees_since,
     }

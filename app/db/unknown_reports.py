@@ -82,13 +82,18 @@ async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, 
     """A card leaves: its reports are kept aside under its ICCID, its counters go."""
     await move_cards(connection)
     await connection.execute(_RELEASE, sim_id, iccid, tenant, now)
-    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons"):
+    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
 
 async def forget_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many."""
-    return int((await connection.execute(_FORGET, before, limit)).split()[-1])
+    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many.
+
+    Never those that are being counted for a card that arrives: without their identity they could be counted again.
+    """
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+        return int((await connection.execute(_FORGET, before, limit)).split()[-1])
 
 
 async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:

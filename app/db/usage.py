@@ -6,10 +6,10 @@ Set-based statements on the unit of work's own connection, by plain asyncpg (`ap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -30,14 +30,14 @@ UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
    AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
-RETURNING c.sim_id
+RETURNING c.sim_id, c.cycle
 """
 _TELL_DAYS = """
 INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
 SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
 ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
  WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
-RETURNING sim_id
+RETURNING sim_id, day
 """
 _QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
 _QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
@@ -46,28 +46,30 @@ DELETE FROM usage_checks WHERE id IN (SELECT id FROM usage_checks ORDER BY id LI
 RETURNING sim_id, pool_ref
 """
 _CYCLES = """
-SELECT cycle, figures, reported, reported_since, reported_at, addons, carrier_bytes, carrier_as_of AS figure_as_of
+SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
   FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
 """
 _DAYS = """
-SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes
+SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes, max(at) AS as_of
   FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
 """
 _TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
 _REPORTS = """
-SELECT g.name AS gateway, r.report_id, r.at, r.bytes
+SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
- WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 ORDER BY r.at, r.gateway, r.report_id LIMIT $4
+ WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
+ ORDER BY r.at, r.gateway, r.report_id LIMIT $6
 """
 _RECONCILE = """
 SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
        CASE WHEN c.patchy THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
-                                 WHERE r.sim_id = s.id AND r.at >= $5 AND r.at < $6 AND r.at <= c.carrier_as_of)
+                                 WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
+                                   AND r.at <= c.carrier_as_of)
             ELSE c.reported - c.reported_since END AS ours
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+  JOIN unnest($6::text[], $7::timestamptz[], $8::timestamptz[]) a(account, opens, closes) ON a.account = s.account
  WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
-   AND s.account = ANY($8::text[])
- ORDER BY s.id LIMIT $7
+ ORDER BY s.id LIMIT $5
 """
 _COUNTERS = """
 SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
@@ -114,13 +116,21 @@ class DayFigure:
     as_of: datetime
 
 
+class ReportPlace(NamedTuple):
+    """A place in a card's reports by instant, the gateway's row id and the report's id; without these, before all."""
+
+    at: datetime
+    gateway: int = -1
+    report_id: str = ""
+
+
 async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """Make the counters of these (card, cycle) that are not there yet."""
     await connection.execute(_BEGIN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
-async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[int]:
-    """Keep figures of cycles unless a later one is held (US-5); gives the cards whose figure changed."""
+async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
+    """Keep figures of cycles unless a later one is held (US-5); gives the (card, cycle) that changed. Each once."""
     rows = await connection.fetch(
         _TELL_CYCLES,
         [figure.sim_id for figure in told],
@@ -128,11 +138,11 @@ async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> se
         [figure.bytes for figure in told],
         [figure.as_of for figure in told],
     )
-    return {row["sim_id"] for row in rows}
+    return {(row["sim_id"], row["cycle"]) for row in rows}
 
 
-async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[int]:
-    """Keep figures of days unless a later one is held; gives the cards whose figures changed."""
+async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
+    """Keep figures of days unless a later one is held; gives the (card, day) that changed. Each once."""
     rows = await connection.fetch(
         _TELL_DAYS,
         [figure.sim_id for figure in told],
@@ -141,7 +151,7 @@ async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[in
         [figure.starts_at for figure in told],
         [figure.as_of for figure in told],
     )
-    return {row["sim_id"] for row in rows}
+    return {(row["sim_id"], row["day"]) for row in rows}
 
 
 async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:
@@ -202,10 +212,12 @@ async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) 
     return found
 
 
-async def days_of(connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str) -> dict[date, int]:
-    """The reported bytes of each day between two instants, summed from the reports."""
+async def days_of(
+    connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str
+) -> dict[date, asyncpg.Record]:
+    """The reported bytes of each day between two instants, summed from the reports, `as_of` the last of them."""
     rows = await connection.fetch(_DAYS, sim_id, opens, closes, zone)
-    return {row["day"]: row["bytes"] for row in rows}
+    return {row["day"]: row for row in rows}
 
 
 async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
@@ -213,28 +225,31 @@ async def told_days(connection: Connection, sim_id: int, first: date, last: date
     return {row["day"]: row for row in await connection.fetch(_TOLD_DAYS, sim_id, first, last)}
 
 
-async def reports_of(connection: Connection, sim_id: int, first: datetime, until: datetime, limit: int) -> Rows:
-    """A card's distinct reports of a time, by instant."""
-    found: Rows = await connection.fetch(_REPORTS, sim_id, first, until, limit)
+async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
+    """A card's distinct reports behind a place and before an instant, by instant."""
+    found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
     return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """Which cards to reconcile: a tenant's of some accounts of a carrier, in the cycle between two instants."""
+    """Which cards to reconcile: a tenant's of a carrier in a cycle, which opens and closes by each account's zone."""
 
     tenant: str
     carrier: str
-    accounts: Sequence[str]
     cycle: int
-    opens: datetime
-    closes: datetime
+    spans: Mapping[str, tuple[datetime, datetime]]
+
+
+def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime], list[datetime]]:
+    pairs = list(spans)
+    return [opens for opens, _ in pairs], [closes for _, closes in pairs]
 
 
 async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
     """Our sum against the carrier's up to its figure's end, by card."""
     w = wanted
     found: Rows = await connection.fetch(
-        _RECONCILE, w.tenant, w.carrier, w.cycle, after, w.opens, w.closes, limit, list(w.accounts)
+        _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())
     )
     return found

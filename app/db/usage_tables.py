@@ -88,9 +88,10 @@ usage_cycles = Table(
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
     Column("watch", BigInteger),
     Column("tested", BigInteger),
+    Column("room", Text, server_default=text("repeat(' ', 24)")),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
-    postgresql_with={"fillfactor": "80"},
+    postgresql_with={"fillfactor": "90"},
 )
 """A card's counters in one cycle (`cycle` = yyyymm): used = `figures` + `reported_since` (US-5).
 
@@ -100,7 +101,10 @@ reports when read: a narrow row is what keeps a report cheap on a large fleet (d
 `figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
 `patchy` = there are such days; `reported_since` = reports of traffic that no standing figure covers. `watch` = the used
 bytes at which somebody must look (a limit, a threshold), NULL where none is left. `tested` = what of the used bytes was
-test traffic, set when the card's test ends: it is never a pool's (PL-5)."""
+test traffic, set when the card's test ends: it is never a pool's (PL-5).
+
+`room`: blanks a row is born with and loses at its first report, so that a page has a fifth of itself free for new
+versions of its rows. A lower fillfactor would not do: PostgreSQL then clears the page at every visit (ADR 11)."""
 
 usage_days = Table(
     "usage_days",
@@ -148,6 +152,25 @@ usage_addons = Table(
     Index("ix_usage_addons_sim_id", "sim_id", postgresql_where=text("sim_id IS NOT NULL")),
     Index("ix_usage_addons_pool_ref", "pool_ref", postgresql_where=text("pool_ref IS NOT NULL")),
 )
+
+plan_allowances = Table(
+    "plan_allowances",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("plan", Text, primary_key=True),
+    Column("until", INSTANT, primary_key=True),
+    Column("allowance", BigInteger, nullable=False),
+)
+"""What a plan's allowance was until it was replaced: the one that held in the cycles which ended by then."""
+
+sim_plans = Table(
+    "sim_plans",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("until", INSTANT, primary_key=True),
+    Column("plan", Text, nullable=False),
+)
+"""What a card's plan was until it got another; its plan now is the card's own."""
 
 pool_cycles = Table(
     "pool_cycles",

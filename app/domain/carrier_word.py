@@ -28,6 +28,7 @@ class Drift(StrEnum):
     NOT_ACTIVATED_THERE = "not_activated_there"
     EXPIRED_THERE = "expired_there"
     ALIVE_THERE = "alive_there"
+    ENDS_OTHERWISE_THERE = "ends_otherwise_there"
     UNKNOWN_CODE = "unknown_code"
 
 
@@ -75,10 +76,12 @@ def take_word(
     on: date,
     operation_open: bool,
     activated_on: date | None = None,
+    stopped_by_us: bool = False,
 ) -> WordTaken:
     """The card after the carrier's word on it as of `at`, the day `on` in its zone (LC-14, LC-15).
 
     `activated_on`: the day of activation by the carrier's own word, else a first use counts from `on` (LC-16).
+    `stopped_by_us`: a suspend of ours is in force there (ST-24).
     With an operation open nothing moves and nothing is drift; before activation the terms decide, not the carrier.
     """
     if operation_open or sim.underlying is SimState.CANCELLED:
@@ -90,7 +93,7 @@ def take_word(
         return WordTaken(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
     if sim.underlying in NOT_YET_ACTIVATED:
         return _before_activation(sim, state, holds, at=at, on=activated_on or on)
-    return _once_activated(sim, state, holds, at=at)
+    return _once_activated(sim, state, holds, at=at, stopped_by_us=stopped_by_us)
 
 
 def _after_the_end(state: SimState | None) -> Drift | None:
@@ -132,8 +135,11 @@ def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
     return holds
 
 
-def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime) -> WordTaken:
+def _once_activated(
+    sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
+) -> WordTaken:
     """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
+    ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
     told = _in_want_of_a_name(sim, _told(sim, state, holds))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     there = frozenset(code for code, _ in told) | dated
@@ -142,14 +148,17 @@ def _once_activated(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datet
     for hold in gone:
         sim = without_hold(sim, hold.code)
     if sim.underlying is SimState.ACTIVE:
-        sim, added = _reported(sim, told, at=at)
+        sim, added = _reported(sim, told, at=at, ours=ours)
         changes.extend(added)
     return WordTaken(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
 
 
-def _reported(sim: Sim, told: CarrierHolds, *, at: datetime) -> tuple[Sim, list[Change]]:
-    """LC-14: the carrier's reasons go on; under a hold of ours its `manual` is our own stop and adds nothing."""
-    ours = any(map(is_ours, sim.holds))
+def _reported(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
+    """LC-14: the carrier's reasons go on; where the stop is `ours` too, its `manual` is that and adds nothing.
+
+    So under a hold of ours, and while a hold of the carrier outlives it with our suspend in force. On a free card the
+    carrier's `manual` counts as its own: a stop is never hidden.
+    """
     added: list[Change] = []
     for code, raw in told:
         if not ours or code is not HoldCode.MANUAL:
@@ -157,6 +166,19 @@ def _reported(sim: Sim, told: CarrierHolds, *, at: datetime) -> tuple[Sim, list[
             sim, change = put_on(sim, hold)
             added.extend(change)
     return sim, added
+
+
+def stop_stands(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stopped_by_us: bool) -> bool:
+    """Whether a suspend of ours is in force at the carrier after its word (ST-24).
+
+    A card that runs there is not stopped; `manual` under a hold of ours is our own stop (LC-14), unless it was the
+    carrier's before. Any other word tells nothing of it.
+    """
+    if state is SimState.ACTIVE:
+        return False
+    asked = state is SimState.SUSPENDED and any(code is HoldCode.MANUAL for code, _ in holds)
+    theirs = any(hold.code is HoldCode.MANUAL and not is_ours(hold) for hold in sim.holds)
+    return stopped_by_us or (asked and not theirs and any(map(is_ours, sim.holds)))
 
 
 def _shows_its_test(sim: Sim, on: date) -> bool:
@@ -177,6 +199,13 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)
     return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
+
+
+def end_drift(sim: Sim, told: date | None) -> Drift | None:
+    """US-3, LC-6: the carrier's last valid day is another than ours, which does not follow it (RN-8)."""
+    if told is None or sim.expires_on is None or sim.underlying is SimState.CANCELLED:
+        return None
+    return None if told == sim.expires_on else Drift.ENDS_OTHERWISE_THERE
 
 
 QUIET_CODE = "已断网"

@@ -94,8 +94,10 @@ def turnover(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
 def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
     """Whether a hold still on is the carrier's lag and no fault: within 3 days of the cycle's start (ST-21).
 
-    For `cucc` also within the first 3 days of the month (D). A hold known to have come on since then does not lag.
+    For `cucc` also within the first 3 days of the month (D). A hold known to have come on in the running cycle does not
+    lag: nothing had to lift it yet.
     """
-    starts = [cycle_on(carrier, today).start, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
-    late = any(today - start < LAG and (since is None or since < start) for start in starts)
-    return late and leaves_by_next_cycle(code, terms)
+    opened = cycle_on(carrier, today).start
+    starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
+    late = any(today - start < LAG for start in starts)
+    return late and (since is None or since < opened) and leaves_by_next_cycle(code, terms)

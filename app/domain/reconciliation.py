@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.carrier_word import VIEW_LAG, Drift
+from app.domain.days import local
 from app.domain.holds import lagging
 from app.domain.sim import Sim
 from app.domain.vocabulary import OperationKind
@@ -45,14 +46,21 @@ REPAIRS: Mapping[Drift, OperationKind] = MappingProxyType(
 """What brings the carrier to where we are; for the others nothing may be done that nobody asked for."""
 
 
-def judge(sim: Sim, drift: Drift, *, since: datetime, now: datetime, today: date, repair: Repair | None) -> Judgement:
+def _waits_for_the_cycle(sim: Sim, now: datetime, zone: tzinfo) -> bool:
+    """ST-21: whether a hold of the cycle before may still be on at the carrier."""
+    today = local(now, zone).date()
+    return any(lagging(sim.carrier, hold.code, sim.terms, today, local(hold.since, zone).date()) for hold in sim.holds)
+
+
+def judge(sim: Sim, drift: Drift, *, since: datetime, now: datetime, zone: tzinfo, repair: Repair | None) -> Judgement:
     """A disagreement seen since then: explained by lag (LC-6, ST-21), repaired once, or told (ST-24).
 
-    `today` is the day in the card's zone; `repair` what was asked for this disagreement before.
+    `zone` is the card's zone; `repair` what was asked for this disagreement before.
     """
     if now - since < VIEW_LAG:
         return Judgement(explanation=Explanation.LAG)
-    if any(lagging(sim.carrier, hold.code, sim.terms, today) for hold in sim.holds):
+    stopped_there = drift not in REPAIRS
+    if stopped_there and _waits_for_the_cycle(sim, now, zone):
         return Judgement(explanation=Explanation.CYCLE_START)
     if repair is None and drift in REPAIRS:
         return Judgement(explanation=Explanation.REPAIRING, ask=REPAIRS[drift])

@@ -189,6 +189,17 @@ EFFECTS: Mapping[OperationKind, Callable[[Sim, Settled], Outcome]] = MappingProx
 """What each kind does to the card (OP-1)."""
 
 
+LEAVES_STOPPED: Mapping[OperationKind, bool] = MappingProxyType(
+    {
+        OperationKind.SUSPEND: True,
+        OperationKind.RESUME: False,
+        OperationKind.RESET_NETWORK: False,
+        OperationKind.TERMINATE: False,
+    }
+)
+"""Whether a suspend of ours is in force at the carrier once a kind succeeded; other kinds do not change it (ST-24)."""
+
+
 def settle(sim: Sim, kind: OperationKind, done: Settled) -> Outcome:
     """The card after an operation succeeded, and every change in order.
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.jobs.loops import drain
-from app.jobs.runner import Slots
+from app.jobs.runner import Outcome
+from app.jobs.slots import Slots
 from app.usecases.clock import move_clock
 from app.usecases.context import Context
 from app.usecases.errors import Conflict
@@ -43,17 +44,22 @@ class Advancer:
     moving: asyncio.Lock
 
     async def advance_to(self, target: datetime) -> dict[str, Any]:
-        """Move to `target` in order of what falls due. Raises `Conflict` where a real carrier is configured."""
+        """Move to `target` in order of what falls due; tells which jobs ran, and which failed, if any.
+
+        A slot that fails is tried once on the way. Raises `Conflict` where a real carrier is configured.
+        """
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
-        runs: Counter[str] = Counter()
+        tried: Counter[tuple[str, Outcome]] = Counter()
         async with self.busy, self.moving:
+            await self.slots.quiet()
             while (now := self.ctx.now()) < target:
                 await self._move(min(target, max(now, await self._next_due(target))))
-                for run in await self.slots.run_due(self.ctx):
-                    runs[run["job"]] += 1
+                tried.update(await self.slots.run_due(self.ctx))
                 await self._until_quiet()
-        return {"now": self.ctx.now().isoformat(), "jobs": dict(sorted(runs.items()))}
+        failed = _counts(tried, Outcome.FAILED)
+        told = {"now": self.ctx.now().isoformat(), "jobs": _counts(tried, Outcome.RUN)}
+        return told | ({"failed": failed} if failed else {})
 
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
@@ -75,3 +81,8 @@ class Advancer:
             if not running:
                 return
             await asyncio.sleep(SETTLING_S)
+
+
+def _counts(tried: Counter[tuple[str, Outcome]], outcome: Outcome) -> dict[str, int]:
+    """How often each job's slots ended so."""
+    return {job: times for (job, what), times in sorted(tried.items()) if what is outcome}

@@ -1,4 +1,4 @@
-"""Gauges that are counted, not kept: cards by state, open operations by status."""
+"""Gauges that are counted, not kept: jobs' last success, cards by state, open operations, the age of figures."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 
 from app.clock import monotonic
 from app.container import DATABASE_TROUBLE
+from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.usage_audit import KINDS, differs
+from app.usecases.usage_lag import usage_lags
 
 PERIOD_S = 15.0
 REST_FOR_COUNTING = 50
@@ -33,12 +36,29 @@ def rest_after(took: float) -> float:
 
 
 async def count(ctx: Context) -> None:
-    """Set the gauges from the rows."""
+    """Set the gauges from the rows, the cheap ones first."""
+    await _count_jobs(ctx)
     async with ctx.work() as work:
-        cards = await work.sims.counts()
         operations = await work.operations.open_counts()
+        cards = await work.sims.counts()
+    for status, how_many in operations.items():
+        ctx.telemetry.operations_open.labels(status).set(how_many)
     ctx.telemetry.sims.clear()
     for carrier, state, how_many in cards:
         ctx.telemetry.sims.labels(carrier, state).set(how_many)
-    for status, how_many in operations.items():
-        ctx.telemetry.operations_open.labels(status).set(how_many)
+    lags = await usage_lags(ctx)
+    ctx.telemetry.usage_lag_seconds.clear()
+    for account, lag in lags.items():
+        ctx.telemetry.usage_lag_seconds.labels(account).set(lag.total_seconds())
+
+
+async def _count_jobs(ctx: Context) -> None:
+    """Each job's last success, and what the last audit found, whoever ran them: the ledger outlives every process."""
+    async with ctx.work() as work:
+        last = await work.ledger.last_slots()
+        audited = await work.ledger.last_report(HOUSEKEEPING)
+    for name in {job.name for job in jobs_for(ctx)} & last.keys():
+        ctx.telemetry.job_last_success.labels(name).set(last[name].timestamp())
+    for kind in KINDS:
+        if (found := audited.get(differs(kind))) is not None:
+            ctx.telemetry.usage_audit_differences.labels(kind).set(found)

@@ -1,11 +1,13 @@
-"""Run job slots: claimed in the ledger, so that N replicas run each slot once; one line in the log, one metric."""
+"""Run a job's slot: claimed in the ledger, so that N replicas run it once; one line in the log, one metric."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
+from app.container import DATABASE_TROUBLE
 from app.jobs.schedule import JobSpec
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -16,59 +18,80 @@ HEARTBEAT_S = 10.0
 log = get_logger("jobs")
 
 
-class Slots:
-    """Which slot of each job is next, by the one clock."""
+class Outcome(StrEnum):
+    """What came of trying a slot: run here, run by somebody before, in somebody's hands or at rest, failed here."""
 
-    def __init__(self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime]) -> None:
-        self._jobs = tuple(jobs)
-        self._last = {job.name: last.get(job.name, since) for job in self._jobs}
-
-    def next_due(self) -> datetime:
-        """When the next slot of any job comes."""
-        return min(job.next_after(self._last[job.name]) for job in self._jobs)
-
-    async def run_due(self, ctx: Context) -> list[dict[str, str]]:
-        """Run what is due now, in order of time; gives the runs of this process."""
-        now = ctx.now()
-        due = [(slot, job) for job in self._jobs if (slot := job.latest_until(self._last[job.name], now))]
-        runs = []
-        for slot, job in sorted(due, key=lambda pair: pair[0]):
-            if await run_slot(ctx, job, slot):
-                runs.append({"job": job.name, "slot": slot.isoformat()})
-            self._last[job.name] = slot
-        return runs
+    RUN = "run"
+    DONE = "done"
+    HELD = "held"
+    FAILED = "failed"
 
 
-async def open_slots(ctx: Context, jobs: Iterable[JobSpec]) -> Slots:
-    """The slots as the ledger knows them; a job that never ran begins now."""
-    async with ctx.work() as work:
-        last = await work.ledger.last_slots()
-    return Slots(jobs, ctx.now(), last)
+async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelta = LEASE) -> Outcome:
+    """Run one slot unless somebody else has it. A failed run is told, and free to be taken over after `rest`.
 
-
-async def run_slot(ctx: Context, job: JobSpec, slot: datetime) -> bool:
-    """Run one slot if nobody else has it; False where somebody has. A failed run leaves its slot to be taken over."""
-    async with ctx.work() as work:
-        mine = await work.ledger.claim_slot(job.name, slot, ctx.now(), LEASE)
-        await work.commit()
-    if not mine:
-        return False
-    beating = asyncio.create_task(_beat(ctx, job, slot))
+    A runner that dies is taken over after its lease; one that is told to stop frees its slot at once.
+    """
+    started = ctx.now()
     try:
-        report = await job.run(ctx)
+        taken = await _claim(ctx, job, slot, started)
+        if taken is Outcome.RUN:
+            report = await _run(ctx, job, slot, started)
+            await _finish(ctx, job, slot, report)
+        return taken
+    except asyncio.CancelledError:
+        await _release(ctx, job, slot, started, timedelta(), "stopped")
+        raise
+    except Exception as error:
+        ctx.telemetry.job_failures.labels(job.name).inc()
+        log.exception("job.failed", job=job.name, slot=slot.isoformat(), again_in_s=rest.total_seconds())
+        await _release(ctx, job, slot, started, rest, type(error).__name__)
+        return Outcome.FAILED
+
+
+async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> Outcome:
+    async with ctx.work() as work:
+        mine = await work.ledger.claim_slot(job.name, slot, started, LEASE)
+        done = not mine and await work.ledger.finished(job.name, slot)
+        await work.commit()
+    if mine:
+        return Outcome.RUN
+    return Outcome.DONE if done else Outcome.HELD
+
+
+async def _run(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> dict[str, Any]:
+    beating = asyncio.create_task(_beat(ctx, job, slot, started))
+    try:
+        return await job.run(ctx)
     finally:
         beating.cancel()
+
+
+async def _finish(ctx: Context, job: JobSpec, slot: datetime, report: dict[str, Any]) -> None:
     async with ctx.work() as work:
         await work.ledger.finish_slot(job.name, slot, ctx.now(), report)
         await work.commit()
     ctx.telemetry.job_last_success.labels(job.name).set(slot.timestamp())
     log.info("job.done", job=job.name, slot=slot.isoformat(), **report)
-    return True
 
 
-async def _beat(ctx: Context, job: JobSpec, slot: datetime) -> None:
+async def _release(ctx: Context, job: JobSpec, slot: datetime, started: datetime, rest: timedelta, error: str) -> None:
+    """Let go of a slot, if it still is ours; where that cannot be written, its lease runs out."""
+    try:
+        async with ctx.work() as work:
+            await work.ledger.release_slot(job.name, slot, started, rest, {"error": error})
+            await work.commit()
+    except DATABASE_TROUBLE as trouble:
+        log.warning("job.not_released", job=job.name, slot=slot.isoformat(), error=type(trouble).__name__)
+
+
+async def _beat(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> None:
+    """Keep the lease while the run lasts; a database that is away for a while does not end this."""
     while True:
         await asyncio.sleep(HEARTBEAT_S)
-        async with ctx.work() as work:
-            await work.ledger.extend_slot(job.name, slot, LEASE)
-            await work.commit()
+        try:
+            async with ctx.work() as work:
+                await work.ledger.extend_slot(job.name, slot, started, LEASE)
+                await work.commit()
+        except DATABASE_TROUBLE as error:
+            log.warning("job.database_trouble", job=job.name, error=type(error).__name__)

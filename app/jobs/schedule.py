@@ -21,6 +21,9 @@ from app.usecases.sweep import sweep_zone
 
 HOME = ZoneInfo("Asia/Shanghai")
 
+HOUSEKEEPING = "housekeeping"
+"""Among others it audits the counters; what it found is read from its report (`app.jobs.gauges`)."""
+
 Run = Callable[[Context], Awaitable[dict[str, Any]]]
 
 
@@ -72,6 +75,6 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         *turns,
         *sweeps,
         JobSpec(name="usage_pull", trigger=daily(2, 30), run=pull_usage),
-        JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy),
+        JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

@@ -7,26 +7,19 @@ import asyncio
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from app.jobs.loops import TROUBLE_S
-from app.jobs.runner import Slots
-from app.telemetry import get_logger
+from app.jobs.slots import Slots
 from app.usecases.context import Context
 
-log = get_logger("scheduler")
+GRACE_S = 5.0
+"""How long a job under way may take to end when the process is told to stop."""
 
 
 async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy: asyncio.Lock) -> None:
     """Tick until told to stop. `busy` keeps a tick and an advance of the clock apart."""
 
-    async def tick() -> None:
-        if busy.locked():
-            return
-        async with busy:
-            try:
-                await slots.run_due(ctx)
-            except Exception:
-                log.exception("job.failed")
-                await asyncio.sleep(TROUBLE_S)
+    async def tick() -> None:  # a coroutine, or it would run in a thread
+        if not busy.locked():
+            slots.start_due(ctx)
 
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_job(tick, IntervalTrigger(seconds=1), coalesce=True, max_instances=1, misfire_grace_time=None)
@@ -35,3 +28,4 @@ async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy
         await stop.wait()
     finally:
         scheduler.shutdown(wait=False)
+        await slots.stop(GRACE_S)

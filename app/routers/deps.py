@@ -164,18 +164,18 @@ def parsed(body: bytes) -> Any:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
-    if b"\\u" in body and not _keepable(value):
+    if b"\\u" in body and not keepable(value):
         raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="a text holds NUL or half a character", pointer="")])
     return value
 
 
-def _keepable(value: Any) -> bool:
+def keepable(value: Any) -> bool:
     """No text holds NUL, which PostgreSQL does not keep, or a lone surrogate, which is no character."""
     if isinstance(value, str):
         return not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
     if isinstance(value, dict):
-        return all(_keepable(name) and _keepable(part) for name, part in value.items())
-    return all(map(_keepable, value)) if isinstance(value, list) else True
+        return all(keepable(name) and keepable(part) for name, part in value.items())
+    return all(map(keepable, value)) if isinstance(value, list) else True
 
 
 def _no_constant(_name: str) -> None:

@@ -9,28 +9,39 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.db.usage import ReportPlace
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.actions import answered
-from app.routers.deps import Ctx, Paged, SimsReader, UsageWriter, body_of, container_of, once_key, parsed
-from app.routers.problems import TooLarge
+from app.routers.deps import (
+    Ctx,
+    Paged,
+    SimsReader,
+    UsageWriter,
+    body_of,
+    container_of,
+    keepable,
+    once_key,
+    parsed,
+    trail_of,
+)
+from app.routers.packing import MOST_UNPACKED, unpacked
+from app.routers.problems import TooLarge, Unreadable
 from app.routers.respond import encoded, json_response
 from app.routers.sims import refuse_as_of
+from app.usecases.corrections import MOST_CORRECTIONS, MOST_USED, Correction, correct
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ingest import Ingest
 from app.usecases.once import Answer, once_apart
-from app.usecases.usage import (
-    MOST_CORRECTIONS,
-    MOST_USED,
-    Correction,
-    card_usage,
-    correct,
-    reconciliation,
-    unknown_reports,
-)
+from app.usecases.usage import card_reports, card_usage, reconciliation, unknown_reports
 
 router = APIRouter(prefix="/v1", tags=["usage"])
+
+MOST_REPORTS = 1_000
+"""Reports of a day on a page whose size nobody asked for."""
+
+MOST_GATEWAYS = (1 << 31) - 1
 
 
 def ingest_of(request: Request) -> Ingest:
@@ -46,8 +57,8 @@ def ingest_of(request: Request) -> Ingest:
 async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest, Depends(ingest_of)]) -> Response:
     """Count usage reports, each once; answered after they are committed (US-3)."""
     headers = request.headers
-    body = await body_of(request, most=report_bodies.MOST_UNPACKED)
-    plain = report_bodies.unpacked(body, headers.get("content-encoding"))
+    body = await body_of(request, most=MOST_UNPACKED)
+    plain = unpacked(body, headers.get("content-encoding"))
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     decoded = report_bodies.decode(media_type, plain)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
@@ -57,7 +68,7 @@ async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest
 @router.post("/usage/corrections")
 async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Response:
     """Carriers' figures for days or cycles of cards: they replace, unless a later one is held (US-3, US-5)."""
-    body = await body_of(request, most=report_bodies.MOST_UNPACKED)
+    body = await body_of(request, most=MOST_UNPACKED)
     given = parsed(body or b"{}")
     records = given.get("corrections") if isinstance(given, dict) else given
     if not isinstance(records, list):
@@ -79,7 +90,8 @@ async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Respon
         raise InvalidArgument(faults)
 
     async def act() -> Answer:
-        return Answer(status=200, body=encoded(await correct(ctx, caller.tenant, wanted)), headers={})
+        done = await correct(ctx, caller.tenant, wanted, actor=trail_of(request, caller).actor)
+        return Answer(status=200, body=encoded(done), headers={})
 
     return answered(await once_apart(ctx, once_key(request, caller, body), act))
 
@@ -119,9 +131,33 @@ async def unknown(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
 
 
 @router.get("/sims/{iccid}/usage")
-async def sim_usage(request: Request, iccid: str, ctx: Ctx, caller: SimsReader, granularity: str = "day") -> Response:
-    """A card's usage by day, cycle or report; `from` and `to` included (US-1)."""
+async def sim_usage(
+    request: Request, iccid: str, ctx: Ctx, caller: SimsReader, page: Paged, granularity: str = "day"
+) -> Response:
+    """A card's usage by day, cycle or report; `from` and `to` included (US-1).
+
+    Reports come in pages: of `limit`, of 1,000 where none is given.
+    """
     refuse_as_of(request)
     query = request.query_params
-    name = parse_iccid(iccid)
-    return json_response(await card_usage(ctx, caller.tenant, name, granularity, query.get("from"), query.get("to")))
+    name, first, last = parse_iccid(iccid), query.get("from"), query.get("to")
+    if granularity != "report":
+        return json_response(await card_usage(ctx, caller.tenant, name, granularity, first, last))
+    limit, after = page.limit if "limit" in query else MOST_REPORTS, _report_place(page.after)
+    shown, end = await card_reports(ctx, caller.tenant, name, first, last, after=after, limit=limit)
+    place = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
+    return json_response(shown | {"next_cursor": page.next_cursor(place)})
+
+
+def _report_place(cursor: Any) -> ReportPlace | None:
+    """The place a cursor names in a card's reports. Raises `Unreadable` for another list's cursor."""
+    if cursor is None:
+        return None
+    try:
+        at, gateway, report_id = cursor.split(" ", 2)
+        place = ReportPlace(datetime.fromisoformat(at), int(gateway), report_id)
+    except (ValueError, AttributeError):
+        raise Unreadable("the cursor is none of ours") from None
+    if place.at.tzinfo is None or not 0 <= place.gateway <= MOST_GATEWAYS or not keepable(report_id):
+        raise Unreadable("the cursor is none of ours")
+    return place

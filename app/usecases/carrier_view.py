@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.carrier_word import quiet_stop, take_word
+from app.domain.carrier_word import end_drift, quiet_stop, stop_stands, take_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
@@ -23,8 +23,8 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
     """
     if record.carrier_as_of is not None and word.as_of < record.carrier_as_of:
         return record
+    seen = _seen(record, word)
     if record.carrier_changed_at is not None and word.as_of < record.carrier_changed_at:
-        seen = replace(record, carrier_state=word.state, carrier_code=word.code, carrier_as_of=word.as_of)
         log.keep(seen)
         return seen
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
@@ -38,18 +38,26 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         on=on,
         operation_open=operation_open,
         activated_on=word.activated_on,
+        stopped_by_us=record.stopped_by_us,
     )
+    drift = taken.drift or (None if operation_open else end_drift(taken.sim, seen.carrier_expires_on))
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
-    seen = replace(
-        record,
-        carrier_state=word.state,
-        carrier_code=word.code,
-        carrier_as_of=word.as_of,
-        disagrees_since=(record.disagrees_since or log.now) if taken.drift else None,
+    dated = replace(
+        seen,
+        stopped_by_us=stop_stands(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
+        disagrees_since=(record.disagrees_since or log.now) if drift else None,
     )
-    changed = log.change(seen, taken.sim, because)
+    changed = log.change(dated, taken.sim, because)
     log.keep(changed)
     return changed
+
+
+def _seen(record: SimRecord, word: SimSnapshot) -> SimRecord:
+    """The carrier's view as the word leaves it; the end date stands until it is told anew (US-3)."""
+    seen = replace(record, carrier_state=word.state, carrier_code=word.code, carrier_as_of=word.as_of)
+    if word.expires_on is None:
+        return seen
+    return replace(seen, carrier_expires_on=word.expires_on, carrier_expires_as_of=word.as_of)
 
 
 async def take_words(ctx: Context, words: Sequence[SimSnapshot]) -> int:

@@ -44,6 +44,7 @@ class ChangeLog:
     records: dict[int, SimRecord] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
+    plans_left: dict[int, str] = field(default_factory=dict)
     states: dict[int, tuple[Sim, Sim]] = field(default_factory=dict)
     """Cards whose underlying state moved, as they were first and as they are last."""
 
@@ -54,6 +55,8 @@ class ChangeLog:
         if before == after:
             return changed
         self.records[record.id] = changed
+        if before.plan.id != after.plan.id:
+            self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
             first, _ = self.states.get(record.id, (before, after))
             self.states[record.id] = (first, after)
@@ -89,6 +92,7 @@ class ChangeLog:
     async def write(self, work: UnitOfWork) -> None:
         """Put everything down in this transaction."""
         await work.sims.save(list(self.records.values()), self.now)
+        await work.plans.left(self.plans_left, self.now)
         if self.states:
             await self._tell_pools(work)
         await work.events.remember(self.history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeVar
@@ -27,39 +27,49 @@ CHUNK = 1_000
 T = TypeVar("T")
 
 
+Subject = tuple[int, int | date]
+"""What a figure is of: a card's cycle (`yyyymm`) or its day."""
+
+
 @dataclass(slots=True)
 class Told:
-    """What carriers said in one transaction: figures of cycles and days, the cards and cycles they bear on."""
+    """What carriers said in one transaction: figures of cycles and days, the cards and cycles they bear on.
 
-    cycles: list[rows.CycleFigure] = field(default_factory=list)
-    days: list[rows.DayFigure] = field(default_factory=list)
+    Of two for one cycle or day the later `as_of` stands, of equal ones the last said.
+    """
+
+    cycles: dict[tuple[int, int], rows.CycleFigure] = field(default_factory=dict)
+    days: dict[tuple[int, date], rows.DayFigure] = field(default_factory=dict)
     spans: dict[tuple[int, int], held.Span] = field(default_factory=dict)
-    closed: set[tuple[int, int]] = field(default_factory=set)
+    bears_on: dict[Subject, tuple[int, int]] = field(default_factory=dict)
 
     def add_cycle(self, record: SimRecord, cycle: Cycle, used: int, as_of: datetime, zone: ZoneInfo) -> None:
         """Bytes used in a cycle; an `as_of` past its end is its end."""
-        number = cycle_number(cycle)
-        ends = min(as_of, end_instant(cycle, zone))
-        self.cycles.append(rows.CycleFigure(sim_id=record.id, cycle=number, bytes=used, as_of=ends))
-        self._span(record.id, cycle, zone)
+        subject, ends = (record.id, cycle_number(cycle)), min(as_of, end_instant(cycle, zone))
+        earlier = self.cycles.get(subject)
+        if earlier is None or earlier.as_of <= ends:
+            self.cycles[subject] = rows.CycleFigure(sim_id=record.id, cycle=subject[1], bytes=used, as_of=ends)
+            self._span(subject, record.id, cycle, zone)
 
     def add_day(self, record: SimRecord, day: date, used: int, as_of: datetime, zone: ZoneInfo) -> None:
         """Bytes used on a day; an `as_of` past its end is its end, one before its start says nothing."""
-        starts = start_of_day(day, zone)
+        subject, starts = (record.id, day), start_of_day(day, zone)
         ends = min(as_of, start_of_day(day + ONE_DAY, zone))
-        if ends > starts:
-            self.days.append(rows.DayFigure(sim_id=record.id, day=day, bytes=used, starts_at=starts, as_of=ends))
-            self._span(record.id, cycle_on(record.sim.carrier, day), zone)
+        earlier = self.days.get(subject)
+        if ends > starts and (earlier is None or earlier.as_of <= ends):
+            self.days[subject] = rows.DayFigure(sim_id=record.id, day=day, bytes=used, starts_at=starts, as_of=ends)
+            self._span(subject, record.id, cycle_on(record.sim.carrier, day), zone)
 
-    def _span(self, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
+    def _span(self, subject: Subject, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
         number = cycle_number(cycle)
+        self.bears_on[subject] = (sim_id, number)
         self.spans[sim_id, number] = held.Span(
             sim_id=sim_id, cycle=number, opens=start_instant(cycle, zone), closes=end_instant(cycle, zone)
         )
 
 
-async def take_figures(ctx: Context, work: UnitOfWork, told: Told, *, cause: str) -> set[int]:
-    """Keep what is newer than what is held and work the counters out anew; gives the cards whose figures changed.
+async def take_figures(ctx: Context, work: UnitOfWork, told: Told, *, cause: str) -> set[Subject]:
+    """Keep what is newer than what is held and work the counters out anew; gives the cycles and days that changed.
 
     The cards' cycles whose used moved are queued for the limits; closed ones send `usage.adjusted` (US-5).
     """
@@ -69,10 +79,14 @@ async def take_figures(ctx: Context, work: UnitOfWork, told: Told, *, cause: str
     pairs = sorted(told.spans)
     await rows.begin_cycles(connection, pairs)
     before = await held.used_in(connection, pairs)
-    changed = await rows.tell_cycles(connection, told.cycles) if told.cycles else set()
-    changed |= await rows.tell_days(connection, told.days) if told.days else set()
-    await held.recount(connection, [told.spans[pair] for pair in pairs if pair[0] in changed])
-    after = await held.used_in(connection, [pair for pair in pairs if pair[0] in changed])
+    changed: set[Subject] = set()
+    if told.cycles:
+        changed |= await rows.tell_cycles(connection, list(told.cycles.values()))
+    if told.days:
+        changed |= await rows.tell_days(connection, list(told.days.values()))
+    moved = sorted({told.bears_on[subject] for subject in changed})
+    await held.recount(connection, [told.spans[pair] for pair in moved])
+    after = await held.used_in(connection, moved)
     closed = {pair: row for pair, row in after.items() if told.spans[pair].closes <= now}
     await work.events.add(adjusted(before, closed, now, cause=cause))
     await _queue(connection, before, {pair: row for pair, row in after.items() if pair not in closed})
@@ -95,7 +109,7 @@ async def _queue(
 
 
 async def apply_figures(ctx: Context, account: str, told: Sequence[UsageFigure], cycle: Cycle) -> int:
-    """An account's figures of one cycle; gives how many changed. Cards it does not have are passed over."""
+    """An account's figures of one cycle; gives how many cards' changed. Cards it does not have are passed over."""
     zone, changed = ctx.zone(account), 0
     for chunk in chunks(told, CHUNK):
         async with ctx.work() as work:
@@ -105,7 +119,7 @@ async def apply_figures(ctx: Context, account: str, told: Sequence[UsageFigure],
                 record = cards.get(figure.iccid)
                 if record is not None and record.account == account:
                     news.add_cycle(record, cycle, figure.used, figure.as_of, zone)
-            changed += len(await take_figures(ctx, work, news, cause="carrier_figure"))
+            changed += _cards(await take_figures(ctx, work, news, cause="carrier_figure"))
             await work.commit()
     return changed
 
@@ -121,9 +135,13 @@ async def apply_days(ctx: Context, account: str, told: Sequence[DayUsage]) -> in
                 record = cards.get(figure.iccid)
                 if record is not None and record.account == account:
                     news.add_day(record, figure.day, figure.used, figure.as_of, zone)
-            changed += len(await take_figures(ctx, work, news, cause="carrier_figure"))
+            changed += _cards(await take_figures(ctx, work, news, cause="carrier_figure"))
             await work.commit()
     return changed
+
+
+def _cards(changed: Iterable[Subject]) -> int:
+    return len({sim_id for sim_id, _ in changed})
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -190,6 +190,7 @@ async def _take_chunk(
     owners = await work.sims.owners([row.values["iccid"] for row in chunk])
     fresh: list[dict[str, Any]] = []
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    plans_left: dict[int, str] = {}
     for row in chunk:
         fault = _refusal(ctx, known, row, owners.get(row.values["iccid"]))
         if fault is not None:
@@ -201,11 +202,13 @@ async def _take_chunk(
         else:
             columns = _changes(row)
             changed.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
+            plans_left |= {owner.id: owner.plan} if owner.plan != columns["plan"] else {}
             report.updated += 1
     ids = await work.sims.insert(fresh)
     report.created += len(ids)
     for same in changed.values():
         await work.sims.patch_many(same, ctx.now())
+    await work.plans.left(plans_left, ctx.now())
     known.arrived.update(ids)
     await look_at_pools(work, [row["id"] for same in changed.values() for row in same if "pool" in row])
 

@@ -151,13 +151,13 @@ class Ingest:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
-        now, started = self._ctx.now(), monotonic()
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
-            batch = Batch(connection, self._cards, now)
+            batch = Batch(connection, self._cards, self._ctx.now())
             await batch.judge(taken)
+            started = monotonic()
             async with connection.transaction():
                 await batch.write()
-        self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
+            self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
         return batch.tallies
 
     async def _make_leaves(self) -> None:

@@ -101,7 +101,7 @@ def _typed(name: str, cell: str) -> Any:
 
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
     """Keep plans; the same id replaces."""
-    await work.plans.put(tenant, plans)
+    await work.plans.put(tenant, plans, ctx.now())
     await work.access.note(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )

@@ -7,7 +7,6 @@ Everything is by column: a list per property of a report, all of one length.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
@@ -16,16 +15,14 @@ from app.db.outbox import put_events
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.usecases.report_cards import CardBook, one_form
+from app.usecases.report_columns import REQUEST_SHIFT, UNKNOWN, Columns
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK, MONTHLY
+from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK
 from app.usecases.report_judging import Identity, bounds_of, doubtful, keys_of, out_of_time
 from app.usecases.reports import MOST_AHEAD, Rejected, Submission, Tally
 
-HOME = "Asia/Shanghai"
 A_DAY = 86_400.0
-REQUEST_SHIFT = 20
 PLACE_MASK = (1 << REQUEST_SHIFT) - 1
-UNKNOWN = -1
 
 Content = tuple[int | None, float, int, str | None]
 """(card, instant, bytes, ICCID of an unknown card): what must be the same for the same report."""
@@ -39,23 +36,6 @@ class StaleCards(Exception):
         self.epoch = epoch
 
 
-@dataclass(slots=True)
-class _Columns:
-    """Reports that may be counted. `cards`: as `CardBook` remembers them, or `UNKNOWN`; then `names` tells the ICCID.
-
-    `origins`: the request's place in the batch `<< REQUEST_SHIFT |` the report's place in the request.
-    """
-
-    gateways: list[int] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    cards: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    amounts: list[int] = field(default_factory=list)
-    keys: list[int] = field(default_factory=list)
-    origins: list[int] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-
-
 class Batch:
     """The reports of some requests, on one connection."""
 
@@ -66,7 +46,7 @@ class Batch:
         self._latest = (now + MOST_AHEAD).timestamp()
         self._epoch = cards.epoch
         self._requests: Sequence[Submission] = ()
-        self._all = _Columns()
+        self._all = Columns()
         self.tallies: list[Tally] = []
 
     async def judge(self, requests: Sequence[Submission]) -> None:
@@ -111,14 +91,15 @@ class Batch:
     ) -> None:
         """The same where not every report is of a known card and in time."""
         reports, found, rejected = request.reports, self._all, self.tallies[place].rejected
-        tables, home = self._cards.tables(self._now), self._cards.table(MONTHLY, HOME, self._now)
+        tables, anybodys = self._cards.tables(self._now), self._cards.every_table(self._now)
         for index, (card, second) in enumerate(zip(cards, seconds, strict=True)):
             try:
                 name = parse_iccid(reports.iccids[index]) if card is None else None
             except Malformed as error:
                 rejected.append(Rejected(index=index, code=error.code, detail=error.detail))
                 continue
-            key = (home if card is None else tables[card & CALENDAR_MASK]).key(second)
+            of = anybodys if card is None else (tables[card & CALENDAR_MASK],)
+            key = max(table.key(second) for table in of)
             if not key or second > self._latest:
                 rejected.append(out_of_time(index, too_old=not key))
                 continue
@@ -162,13 +143,20 @@ class Batch:
             await self._cards.learn(self._connection, request.tenant, sorted({found.names[index] for index in mine}))
             tables = self._cards.tables(self._now)
             cards = self._cards.find(request.tenant, [found.names[index] for index in mine])
+            too_old = set()
             for index, card in zip(mine, cards, strict=True):
                 if card is None:
                     found.names[index] = one_form(found.names[index])
-                else:
-                    del found.names[index]
-                    found.cards[index] = card
-                    found.keys[index] = tables[card & CALENDAR_MASK].key(found.seconds[index]) or found.keys[index]
+                    continue
+                del found.names[index]
+                found.cards[index] = card
+                found.keys[index] = tables[card & CALENDAR_MASK].key(found.seconds[index])
+                if not found.keys[index]:
+                    too_old.add(index)
+            for index in too_old:
+                tally, at = self._tally_of(index)
+                tally.rejected.append(out_of_time(at, too_old=True))
+            found.drop(too_old)
 
     async def _new(self, marks: Mapping[int, rows.GatewayMarks]) -> Sequence[int]:
         """The indexes of reports never seen before; the others are tallied as duplicates or conflicts."""

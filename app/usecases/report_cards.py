@@ -19,6 +19,8 @@ from app.usecases.context import Context
 from app.usecases.report_days import CALENDAR_BITS, CALENDAR_MASK, DayTable, day_table
 from app.usecases.report_ranges import Neighbours, Ranges
 
+HOME = "Asia/Shanghai"
+
 MOST_REMEMBERED = 50_000
 """Single cards; about 200 bytes each."""
 
@@ -115,6 +117,11 @@ class CardBook:
     def tables(self, now: datetime) -> list[DayTable]:
         """The day table of each calendar, by its number, as it holds now."""
         return [self.table(carrier, zone, now) for carrier, zone in self._calendars]
+
+    def every_table(self, now: datetime) -> list[DayTable]:
+        """The day table of every calendar that a card nobody knows yet may turn out to live by."""
+        zones = {str(self._ctx.zone(code)) for code in self._ctx.accounts} | {HOME}
+        return [self.table(carrier, zone, now) for carrier in Carrier for zone in sorted(zones)]
 
     def table(self, carrier: Carrier, zone: str, now: datetime) -> DayTable:
         """The day table of one calendar as it holds now."""

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from app.db.sim_read import cycle_number
-from app.domain.cycles import ANCHOR_DAY, Cycle, cycle_at, cycle_on, preceding, start_instant
+from app.domain.cycles import Cycle, cycle_at, cycle_on, preceding, start_instant
 from app.domain.days import ONE_DAY, local, start_of_day
 from app.domain.vocabulary import Carrier
 
 CYCLES_KEPT = 6
 """The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
-
-MONTHLY = next(carrier for carrier, anchor in ANCHOR_DAY.items() if anchor == 1)
-"""The calendar by which a card nobody knows is judged: whose it is will show when it arrives."""
 
 CALENDAR_BITS = 8
 CALENDAR_MASK = (1 << CALENDAR_BITS) - 1

@@ -1,50 +1,52 @@
-"""Usage read and corrected: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
+"""Usage read: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.db import allowances
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.mapping import SimRecord
-from app.db.sim_read import SHOWS_USED, cycle_number, usage_shown
-from app.domain.cycles import Cycle, cycle_named, cycle_on, end_instant, following, start_instant
+from app.db.sim_read import cycle_number, shows_used, usage_shown
+from app.domain.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
 from app.domain.days import ONE_DAY, local, start_of_day
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.figures import Told, running, take_figures
+from app.usecases.figures import running
 from app.usecases.report_days import oldest_cycle
 
 GRANULARITIES = ("day", "cycle", "report")
 MOST_DAYS = 190
-MOST_REPORTS = 1_000
-MOST_CORRECTIONS = 10_000
-MOST_USED = 1 << 60
 
 
 async def card_usage(
     ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
 ) -> dict[str, Any]:
-    """A card's usage by day (this and the last cycle by default), cycle (six) or report (one day).
+    """A card's usage by day (this and the last cycle by default) or cycle (six).
 
     Raises `NotFound`, `InvalidArgument`, `Malformed`.
     """
-    if granularity not in GRANULARITIES:
+    show = {"day": _days, "cycle": _cycles}.get(granularity)
+    if show is None:
         detail = f"one of {', '.join(GRANULARITIES)}"
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:granularity")])
+    record = await _card(ctx, tenant, iccid)
+    items = await show(ctx, record, first, last)
+    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+
+
+async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
     if record is None:
         raise NotFound("sim")
-    show = {"day": _days, "cycle": _cycles, "report": _reports}[granularity]
-    items = await show(ctx, record, first, last)
-    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+    return record
 
 
 async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
@@ -52,17 +54,32 @@ async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str 
     oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
     start = _cycle_of(carrier, first, oldest, "from")
     end = _cycle_of(carrier, last, now, "to")
-    async with ctx.pool.acquire() as connection:
-        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
-    kept = {row["cycle"]: row for row in found}
-    card = {"underlying": record.sim.underlying.value, "allowance": record.sim.plan.allowance}
-    items = []
+    shown: list[Cycle] = []
     cycle = max(start, oldest, key=lambda c: c.start)
     while cycle.start <= min(end, now, key=lambda c: c.start).start:
-        shown = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
-        items.append(usage_shown(kept.get(cycle_number(cycle)), card, shown) | {"closed": cycle.start < now.start})
+        shown.append(cycle)
         cycle = following(carrier, cycle)
-    return items
+    zone = ctx.zone(record.account)
+    async with ctx.pool.acquire() as connection:
+        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
+        ends = {cycle_number(cycle): end_instant(cycle, zone) for cycle in shown}
+        allowed = await allowances.held_in(connection, record.id, ends)
+    kept = {row["cycle"]: row for row in found}
+    return [
+        _cycle_shown(record, cycle, kept.get(cycle_number(cycle)), allowed.get(cycle_number(cycle)))
+        | {"closed": cycle.start < now.start}
+        for cycle in shown
+    ]
+
+
+def _cycle_shown(
+    record: SimRecord, cycle: Cycle, counters: Mapping[str, Any] | None, allowance: int | None
+) -> dict[str, Any]:
+    """A cycle with the allowance that held in it, whatever the plan is now."""
+    sim = record.sim
+    card = {"underlying": sim.underlying.value, "activated_on": sim.activated_on, "allowance": allowance}
+    named = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
+    return usage_shown(counters, card, named)
 
 
 def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:
@@ -99,94 +116,56 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     async with ctx.pool.acquire() as connection:
         reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
         told = await rows.told_days(connection, record.id, start, end)
-    shows = record.sim.underlying.value in SHOWS_USED
-    return [_day_shown(day, reported.get(day, 0), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
+    shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
+    return [_day_shown(day, reported.get(day), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
 
 def _day_shown(
-    day: date, reported: int, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
+    day: date, counted: Mapping[str, Any] | None, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
 ) -> dict[str, Any]:
-    """US-5: a day's used is the carrier's figure for it, else the sum of its reports."""
+    """US-5: a day's used is the carrier's figure for it, else the sum of its reports, as of the last of them."""
+    reported = counted["bytes"] if counted else 0
+    stands = told or counted
     return {
         "day": day.isoformat(),
         "cycle": cycle.id,
         "used": (told["bytes"] if told else reported) if shows else None,
         "source": "carrier" if told else "gateway_report",
-        "as_of": told["as_of"].isoformat() if told else None,
+        "as_of": stands["as_of"].isoformat() if stands else None,
         "carrier": {"bytes": told["bytes"], "as_of": told["as_of"].isoformat()} if told else None,
         "reported": reported,
     }
 
 
-async def _reports(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
-    """US-1: the details of a day: its distinct reports."""
+async def card_reports(
+    ctx: Context,
+    tenant: str,
+    iccid: str,
+    first: str | None,
+    last: str | None,
+    *,
+    after: rows.ReportPlace | None,
+    limit: int,
+) -> tuple[dict[str, Any], rows.ReportPlace | None]:
+    """US-1: a page of the details of a day (by default today), its distinct reports; its end where more follow.
+
+    Raises `NotFound`, `InvalidArgument`.
+    """
+    record = await _card(ctx, tenant, iccid)
     zone = ctx.zone(record.account)
-    today = local(ctx.now(), zone).date()
-    start = _day(first, "from") if first else today
+    start = _day(first, "from") if first else local(ctx.now(), zone).date()
     end = _day(last, "to") if last else start
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
+    place = min(max(after or rows.ReportPlace(opens), rows.ReportPlace(opens)), rows.ReportPlace(closes))
     async with ctx.pool.acquire() as connection:
-        found = await rows.reports_of(connection, record.id, opens, closes, MOST_REPORTS)
-    return [
-        {"gateway": row["gateway"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
-        for row in found
+        found = await rows.reports_of(connection, record.id, place, closes, limit + 1)
+    items = [
+        {"gateway": row["name"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
+        for row in found[:limit]
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """A carrier's figure handed in: for a day or a cycle (one of the two), its `as_of` where known (US-3)."""
-
-    index: int
-    iccid: str
-    used: int
-    day: date | None = None
-    cycle: str | None = None
-    as_of: datetime | None = None
-
-
-async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction]) -> dict[str, Any]:
-    """Take corrections: they replace, unless a later figure is held. One transaction."""
-    told, rejected, unknown = Told(), [], []
-    places: dict[int, list[int]] = {}
-    async with ctx.work() as work:
-        cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
-        for one in corrections:
-            record = cards.get(one.iccid)
-            if record is None:
-                unknown.append({"index": one.index})
-                continue
-            fault = _take(ctx, told, record, one)
-            if fault:
-                rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
-            else:
-                places.setdefault(record.id, []).append(one.index)
-        changed = await take_figures(ctx, work, told, cause="correction")
-        await work.commit()
-    applied = sum(len(indexes) for sim_id, indexes in places.items() if sim_id in changed)
-    unchanged = sum(len(indexes) for sim_id, indexes in places.items() if sim_id not in changed)
-    return {"applied": applied, "unchanged": unchanged, "unknown": unknown, "rejected": rejected}
-
-
-def _take(ctx: Context, told: Told, record: SimRecord, one: Correction) -> str | None:
-    """Put a correction among what is told; a code where it is out of time."""
-    zone, now, carrier = ctx.zone(record.account), ctx.now(), record.sim.carrier
-    try:
-        cycle = cycle_on(carrier, one.day) if one.day else cycle_named(carrier, one.cycle or "")
-    except Malformed:
-        return "CYCLE_MALFORMED"
-    starts = start_of_day(one.day, zone) if one.day else start_instant(cycle, zone)
-    if cycle.start < oldest_cycle(carrier, now, zone).start:
-        return "TOO_OLD"
-    if starts >= now or (one.as_of is not None and not starts < one.as_of <= now):
-        return "AS_OF_OUT_OF_TIME"
-    ends = start_of_day(one.day + ONE_DAY, zone) if one.day else end_instant(cycle, zone)
-    as_of = min(one.as_of or now, ends)
-    if one.day:
-        told.add_day(record, one.day, one.used, as_of, zone)
-    else:
-        told.add_cycle(record, cycle, one.used, as_of, zone)
-    return None
+    end_of_page = found[limit - 1] if len(found) > limit else None
+    shown = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
+    return shown, end_of_page and rows.ReportPlace(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
 
 
 async def reconciliation(
@@ -199,19 +178,10 @@ async def reconciliation(
     if carrier not in set(Carrier):
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
     known = Carrier(carrier)
-    zones = {str(ctx.zone(code)): ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
-    zone = next(iter(zones.values()), ZoneInfo("Asia/Shanghai"))
-    today = local(ctx.now(), zone).date()
-    cycle = cycle_named(known, cycle_id) if cycle_id else cycle_on(known, today)
-    accounts = [code for code, account in ctx.accounts.items() if account.carrier is known]
-    wanted = rows.Reconciled(
-        tenant=tenant,
-        carrier=carrier,
-        accounts=accounts,
-        cycle=cycle_number(cycle),
-        opens=start_instant(cycle, zone),
-        closes=end_instant(cycle, zone),
-    )
+    zones = {code: ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
+    cycle = cycle_named(known, cycle_id) if cycle_id else _running_everywhere(ctx, known, zones.values())
+    spans = {code: (start_instant(cycle, zone), end_instant(cycle, zone)) for code, zone in zones.items()}
+    wanted = rows.Reconciled(tenant=tenant, carrier=carrier, cycle=cycle_number(cycle), spans=spans)
     async with ctx.pool.acquire() as connection:
         found = await rows.reconcile(connection, wanted, after, limit + 1)
     items = [
@@ -226,6 +196,12 @@ async def reconciliation(
     ]
     shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
     return shown, found[limit - 1]["id"] if len(found) > limit else None
+
+
+def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
+    """The running cycle; at the turn, while some account's day is still the day before, the one that ends."""
+    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
+    return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
 
 
 async def unknown_reports(

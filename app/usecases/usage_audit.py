@@ -1,34 +1,91 @@
-"""The counters against the reports they were made of, daily: every pool whole, a moving sample of the other cards."""
+"""The counters against the reports and figures they were made of, daily: members of pools all, of other cards a sample.
+
+Each card by itself, so that two errors cannot make a sum that is right; in the running cycle and the one before.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 from app.db import usage_audit as rows
+from app.db.figures import Span
 from app.db.sim_read import cycle_number
-from app.domain.cycles import cycle_at, end_instant, start_instant
+from app.domain.cycles import Cycle, cycle_at, end_instant, preceding, start_instant
 from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.figures import chunks
 
-SAMPLE = 1_000
+KINDS = ("reported", "figures", "pool")
+"""In what a counter may differ: from its reports, from what a recount of its figures gives, from its card's pool."""
+
+SAMPLE = 5_000
+RANGE = 10_000
+CHUNK = 100
+"""Cards in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
+
+SHOWN = 10
 _log = get_logger("usage_audit")
 
 
+def differs(kind: str) -> str:
+    """What a job's report calls the counters that differ so."""
+    return f"{kind}_differs"
+
+
 async def audit_usage(ctx: Context) -> dict[str, int]:
-    """Look for pools and cards whose running cycle is not the sum of its reports; each is told, none is changed."""
-    pools = cards = 0
+    """Compare counters with what they were made of; each difference is told, none is mended."""
+    audited, wrong = 0, Counter[str]()
+    accounts = {code: _cycles(ctx, code) for code in ctx.accounts}
+    async for account, ids in _chosen(ctx):
+        for cycle in accounts.get(account, ()):
+            audited += len(ids)
+            wrong += await _compare(ctx, account, _spans(ctx, account, cycle, ids))
+    return {"counters_audited": audited} | {differs(kind): wrong[kind] for kind in KINDS}
+
+
+def _cycles(ctx: Context, account: str) -> tuple[Cycle, Cycle]:
+    """The running cycle and the last closed one."""
+    carrier = ctx.accounts[account].carrier
+    running = cycle_at(carrier, ctx.now(), ctx.zone(account))
+    return running, preceding(carrier, running)
+
+
+def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list[Span]:
+    zone, number = ctx.zone(account), cycle_number(cycle)
+    opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
+    return [Span(sim_id=sim_id, cycle=number, opens=opens, closes=closes) for sim_id in ids]
+
+
+async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
+    """Chunks of one account's cards each: every member of a pool, and the other cards of a window that moves."""
     async with ctx.pool.acquire() as connection:
-        start = random.randrange(1 + await rows.highest_card(connection))  # noqa: S311 - any place will do
-        for code, account in ctx.accounts.items():
-            zone = ctx.zone(code)
-            cycle = cycle_at(account.carrier, ctx.now(), zone)
-            span = (cycle_number(cycle), start_instant(cycle, zone), end_instant(cycle, zone))
-            for wrong in await rows.wrong_pools(connection, code, *span):
-                pools += 1
-                _log.error(
-                    "usage_audit.pool", pool=wrong["pool"], counted=int(wrong["counted"]), kept=int(wrong["kept"])
-                )
-            for sim_id in await rows.wrong_cards(connection, code, *span, start=start, size=SAMPLE):
-                cards += 1
-                _log.error("usage_audit.card", sim_id=sim_id)
-    return {"pools_wrong": pools, "cards_wrong": cards}
+        highest = await rows.highest_card(connection)
+    members = [(after, after + RANGE) for after in range(0, highest, RANGE)]
+    others = _window(highest, random.randrange(1 + highest))  # noqa: S311 - any place will do
+    for ranges, pooled in ((members, True), (others, False)):
+        for after, through in ranges:
+            async with ctx.pool.acquire() as connection:
+                found = await rows.cards_between(connection, after, through, pooled=pooled)
+            for account, ids in found.items():
+                for chunk in chunks(ids, CHUNK):
+                    yield account, chunk
+
+
+def _window(highest: int, start: int) -> list[tuple[int, int]]:
+    """`SAMPLE` row ids from a place on, around the end to the beginning."""
+    beyond = min(start + SAMPLE - highest, start)
+    return [(start, start + SAMPLE), (0, beyond)] if beyond > 0 else [(start, start + SAMPLE)]
+
+
+async def _compare(ctx: Context, account: str, spans: Sequence[Span]) -> Counter[str]:
+    """How many of these counters differ, by kind; one line in the log for each kind."""
+    async with ctx.pool.acquire() as connection:
+        found = await rows.differences(connection, spans, ctx.now())
+    wrong = {kind: [row["sim_id"] for row in found if row[kind]] for kind in KINDS}
+    for kind, ids in wrong.items():
+        if ids:
+            cycle = spans[0].cycle
+            _log.error("usage_audit.differs", kind=kind, account=account, cycle=cycle, cards=len(ids), ids=ids[:SHOWN])
+    return Counter({kind: len(ids) for kind, ids in wrong.items()})

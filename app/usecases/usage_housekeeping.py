@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from app.db import pool_cycles, pools, rule_stops
+from app.db import allowances, pool_cycles, pools, rule_stops
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.partitions import drop_leaves
@@ -35,6 +35,7 @@ async def tidy_usage(ctx: Context) -> dict[str, int]:
         forgotten = 0
         while gone := await aside.forget_before(connection, now - KEPT_ASIDE, CHUNK):
             forgotten += gone
+        await allowances.forget_before(connection, oldest)
         stops = await rule_stops.forget_before(connection, now - STOPS_KEPT)
     return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
 

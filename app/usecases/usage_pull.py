@@ -63,7 +63,6 @@ async def pull_all(ctx: Context) -> dict[str, int]:
     paused = {code for code, state in states.items() if state["paused_at"] is not None}
     codes = [code for code in ctx.accounts if code not in paused and code in ctx.clients]
     pulled = await asyncio.gather(*(pull_account(ctx, code) for code in codes))
-    await _tell_lag(ctx)
     return {
         "accounts": len(codes),
         "asked": sum(one.asked for one in pulled),
@@ -205,18 +204,6 @@ async def _near(ctx: Context, account: str) -> list[SimRecord]:
         ids = await rows.near_limits(connection, account, number, NEAR_LIMIT)
     async with ctx.work() as work:
         return list((await work.sims.by_ids(ids)).values()) if ids else []
-
-
-async def _tell_lag(ctx: Context) -> None:
-    now = ctx.now()
-    numbers = {
-        cycle_number(cycle_on(account.carrier, local(now, ctx.zone(code)).date()))
-        for code, account in ctx.accounts.items()
-    }
-    async with ctx.pool.acquire() as connection:
-        oldest = await rows.oldest_figures(connection, sorted(numbers))
-    for account, as_of in oldest.items():
-        ctx.telemetry.usage_lag_seconds.labels(account).set(max((now - as_of).total_seconds(), 0))
 
 
 def _ref(record: SimRecord) -> SimRef:

@@ -132,6 +132,22 @@ async def test_a_card_as_the_model_has_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "last_day"),
+    [
+        ("2027-02-01T00:00:00+08:00", date(2027, 1, 31)),
+        ("2027-01-31T23:59:59+08:00", date(2027, 1, 31)),
+        ("", None),
+        ("0001-01-01T00:00:00+00:00", None),
+        ("9999-12-31T23:59:59+08:00", None),
+    ],
+)
+async def test_the_end_of_a_card_is_its_last_valid_day_and_never_a_sentinel(told: str, last_day: date | None) -> None:
+    it = stand("gsl", always(json.dumps({"sim_status": 20, "expire_time": told})))
+    [seen] = await it.client.snapshot([SIM])
+    assert seen.expires_on == last_day
+
+
+@pytest.mark.parametrize(
     ("reason", "hold"),
     [
         (-1, None),

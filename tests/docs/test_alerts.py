@@ -83,6 +83,18 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> No
     assert f"\n### {alert['alert']}\n" in (PROJECT / page).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_a_sum_over_usage_reports_leaves_out_the_late_ones_which_are_accepted_ones(alert: dict[str, Any]) -> None:
+    asked = [matchers for name, matchers in SELECTOR.findall(alert["expr"]) if name == "simgate_usage_reports_total"]
+    assert all(re.search(r'result="|result!="late"', matchers) for matchers in asked)
+
+
+def test_every_metric_of_usage_is_described() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in series() if name.startswith("simgate_usage_")}
+    assert {name for name in names if f"\n| `{name}" not in page} == set()
+
+
 def test_alerts_have_names_of_their_own() -> None:
     names = [alert["alert"] for alert in ALERTS]
     assert len(set(names)) == len(names)

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.carrier_word import QUIET_CODE, Drift, WordTaken, quiet_stop, take_word
+from app.domain.carrier_word import (
+    QUIET_CODE,
+    Drift,
+    WordTaken,
+    end_drift,
+    quiet_stop,
+    stop_stands,
+    take_word,
+)
 from app.domain.holds import codes
 from app.domain.sim import Sim
 from app.domain.transitions import Cause, HoldChange, Transition
@@ -109,6 +117,37 @@ def test_our_own_stop_seen_at_the_carrier_adds_no_second_manual() -> None:
     assert codes(more.sim.holds) == {H.POLICY_CUTOFF, H.ARREARS}
 
 
+def test_our_stop_outlives_our_hold_under_one_of_the_carriers() -> None:
+    """LC-14, ST-24: its `manual` stays our own stop until the last hold leaves; on a free card a stop is told."""
+    both = ((H.MANUAL, "8"), (H.DEVICE_MISMATCH, "1"))
+    card = theirs(H.DEVICE_MISMATCH, "1")
+    assert word(card, S.SUSPENDED, *both, stopped_by_us=True).sim == card
+    assert word(card, S.SUSPENDED, both[0], stopped_by_us=True).sim.holds == ()
+    assert codes(word(card, S.SUSPENDED, *both).sim.holds) == {H.DEVICE_MISMATCH, H.MANUAL}
+    assert codes(word(a_sim(), S.SUSPENDED, both[0], stopped_by_us=True).sim.holds) == {H.MANUAL}
+
+
+def test_the_carriers_word_tells_whether_our_stop_stands() -> None:
+    """ST-24, LC-14: a card that runs is not stopped, `manual` under a hold of ours is our stop, the rest tells nothing."""
+    manual, arrears = ((H.MANUAL, "8"),), ((H.ARREARS, "4"),)
+    ours = a_sim(Supplier.FLEXEM, Carrier.CMCC, S.ACTIVE, H.POLICY_CUTOFF)
+    both = replace(ours, holds=(*ours.holds, *theirs(H.MANUAL).holds))
+
+    def stands(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str]) -> tuple[bool, bool]:
+        return (
+            stop_stands(sim, state, holds, stopped_by_us=False),
+            stop_stands(sim, state, holds, stopped_by_us=True),
+        )
+
+    assert stands(ours, S.ACTIVE, *manual) == (False, False)
+    assert stands(ours, S.SUSPENDED, *manual) == (True, True)
+    as_before = (False, True)
+    assert stands(both, S.SUSPENDED, *manual) == as_before
+    assert stands(a_sim(), S.SUSPENDED, *manual) == as_before
+    assert stands(ours, S.SUSPENDED, *arrears) == as_before
+    assert [stands(ours, state, *manual) for state in (S.EXPIRED, S.SILENT, None)] == [as_before] * 3
+
+
 def test_telecom_data_off_is_a_changed_device_unless_we_cut_it() -> None:
     """LC-15, ST-16, ST-22."""
     free = a_sim(GSL, Carrier.CTCC)
@@ -201,3 +240,12 @@ def test_no_word_of_a_carrier_releases_what_we_hold_or_revives_the_dead(
         assert taken.sim == card
     again = word(taken.sim, state, *reasons)
     assert again.sim == taken.sim
+
+
+def test_another_end_there_is_drift_where_both_are_known() -> None:
+    """US-3, LC-6: a card not yet activated has no end (VD-4), and one that is gone needs none."""
+    card, ours = a_sim(), date(2025, 6, 11)
+    for told, drift in ((None, None), (ours, None), (date(2025, 7, 11), Drift.ENDS_OTHERWISE_THERE)):
+        assert end_drift(replace(card, expires_on=ours), told) is drift
+        assert end_drift(replace(card, expires_on=None), told) is None
+        assert end_drift(replace(card, expires_on=ours, underlying=S.CANCELLED), told) is None

@@ -133,6 +133,16 @@ def test_within_three_days_of_a_cycles_start_a_hold_is_lag_and_no_fault() -> Non
     assert lags(Carrier.CMCC, 2, since=date(2024, 5, 31))
 
 
+def test_a_hold_of_the_running_unicom_cycle_does_not_lag_at_the_months_start() -> None:
+    """ST-21, BC-2: the month's first days excuse what the 27th should have lifted, not what came on after it."""
+
+    def lags(since: date) -> bool:
+        return lagging(Carrier.CUCC, HoldCode.OVER_QUOTA, GSL, date(2024, 6, 2), since)
+
+    assert [lags(date(2024, 5, day)) for day in (26, 27, 31)] == [True, False, False]
+    assert not lags(date(2024, 6, 1))
+
+
 def test_what_a_resume_lifts_is_the_terms_to_say() -> None:
     """ST-20."""
     day = NOON.date()

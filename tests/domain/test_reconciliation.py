@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from app.domain.carrier_word import VIEW_LAG, Drift
 from app.domain.reconciliation import REPAIRS, Explanation, Judgement, Repair, judge
 from app.domain.sim import Sim
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState, Supplier
-from tests.domain.cards import NOON, a_sim
+from tests.domain.cards import NOON, SHANGHAI, a_sim
 
 HELD = a_sim(Supplier.GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.MANUAL)
-SEEN_LONG_AGO = NOON - VIEW_LAG
-MID_CYCLE = date(2024, 6, 12)
+LAST_CYCLE = NOON - timedelta(days=20)
+THIRD_OF_MONTH = NOON.replace(day=3)
 
 
 def judged(
     drift: Drift = Drift.RUNNING_THOUGH_HELD,
     sim: Sim = HELD,
     *,
-    since: datetime = SEEN_LONG_AGO,
-    today: date = MID_CYCLE,
+    now: datetime = NOON,
+    seen: timedelta = VIEW_LAG,
     repair: Repair | None = None,
 ) -> Judgement:
-    return judge(sim, drift, since=since, now=NOON, today=today, repair=repair)
+    return judge(sim, drift, since=now - seen, now=now, zone=SHANGHAI, repair=repair)
+
+
+def over_quota(since: datetime) -> Sim:
+    card = a_sim(Supplier.GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.OVER_QUOTA)
+    return replace(card, holds=tuple(replace(hold, since=since) for hold in card.holds))
 
 
 def test_a_disagreement_is_lag_for_a_day() -> None:
     """LC-6."""
-    assert judged(since=SEEN_LONG_AGO + timedelta(seconds=1)).explanation is Explanation.LAG
+    assert judged(seen=VIEW_LAG - timedelta(seconds=1)).explanation is Explanation.LAG
     assert judged().explanation is not Explanation.LAG
 
 
-def test_at_a_cycles_start_a_hold_of_the_cycle_lags() -> None:
+def test_at_a_cycles_start_a_hold_of_the_cycle_before_lags() -> None:
     """ST-21."""
-    over = a_sim(Supplier.GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.OVER_QUOTA)
-    assert judged(sim=over, today=date(2024, 6, 3)).explanation is Explanation.CYCLE_START
-    assert judged(today=date(2024, 6, 3)).explanation is Explanation.REPAIRING
+    there = Drift.EXPIRED_THERE
+    assert judged(there, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH).explanation is Explanation.CYCLE_START
+    assert judged(there, over_quota(LAST_CYCLE)).explanation is Explanation.DRIFT
+    assert judged(there, now=THIRD_OF_MONTH).explanation is Explanation.DRIFT
+
+
+def test_a_hold_of_the_new_cycle_is_no_lag_of_the_old_one() -> None:
+    """ST-21: by the day in the card's zone."""
+    midnight = THIRD_OF_MONTH.replace(day=1, hour=0)
+    new, old = over_quota(midnight), over_quota(midnight - timedelta(seconds=1))
+    told = [judged(Drift.EXPIRED_THERE, card, now=THIRD_OF_MONTH).explanation for card in (new, old)]
+    assert told == [Explanation.DRIFT, Explanation.CYCLE_START]
+
+
+def test_a_card_that_runs_though_held_is_stopped_also_at_a_cycles_start() -> None:
+    """ST-21 speaks of a card still stopped."""
+    for drift, ask in REPAIRS.items():
+        told = judged(drift, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH)
+        assert told == Judgement(explanation=Explanation.REPAIRING, ask=ask)
 
 
 def test_what_runs_against_our_will_is_stopped_once_and_then_told() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from app.usecases.usage_audit import audit_usage
+from app.db import unknown_reports as aside
+from app.db.unknown_reports import driver
+from app.usecases.report_cards import one_form
 from app.usecases.usage_housekeeping import tidy_usage
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
@@ -63,6 +65,27 @@ async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_a
     assert (early["unknown_forgotten"], late["unknown_forgotten"], len(told["unknown"])) == (0, 1, 1)
 
 
+async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({})
+    one = report(iccid(77), hours_ago(gateway.ctx.now(), 1), 5, number="a")
+    await send(gateway.api, [one])
+    await gateway.advance(days=91)
+
+    async with gateway.ctx.work() as work:  # what an import does once its card is there
+        connection = await driver(work)
+        sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
+        found = await aside.waiting(connection, "default", {one_form(iccid(77)): sim_id})
+        forgetting = asyncio.create_task(tidy_usage(gateway.ctx))
+        await asyncio.sleep(0.3)
+        await aside.name_cards(connection, found)
+        await work.commit()
+    told = await forgetting
+
+    async with gateway.ctx.pool.acquire() as connection:
+        kept = await connection.fetchval("SELECT count(*) FROM usage_reports WHERE sim_id = $1", sim_id)
+    assert (len(found), told["unknown_forgotten"], kept) == (1, 0, 1)
+
+
 async def test_more_than_can_wait_is_refused_whole_and_told_to_come_back(gateway: Gateway) -> None:
     [card] = await gateway.fleet({})
     at = hours_ago(gateway.ctx.now(), 1)
@@ -79,22 +102,3 @@ async def test_more_than_can_wait_is_refused_whole_and_told_to_come_back(gateway
     assert refused[0].json()["code"] == "UNAVAILABLE"
     assert sum(one["accepted"] for one in counted) == 10_000
     assert sum(item["reported"] for item in (await cycles(gateway.api, card)).values()) == 10_000
-
-
-async def test_the_audit_finds_a_counter_that_is_not_its_reports(gateway: Gateway) -> None:
-    plan = {"id": "cmcc-pool", "carrier": "cmcc", "allowance": 1, "months": 12, "kind": "pool_backward"}
-    assert (await gateway.api.post("/v1/plans", json=plan)).is_success
-    pool = {"id": "p1", "name": "x", "kind": "backward", "carrier": "cmcc", "plan": "cmcc-pool"}
-    assert (await gateway.api.post("/v1/pools", json=pool)).is_success
-    alone, member = await gateway.fleet({}, {"plan": "cmcc-pool", "pool": "p1", "terms": "gsl"})
-    at = hours_ago(gateway.ctx.now(), 1)
-    await send(gateway.api, [report(alone, at, 5, number="a"), report(member, at, 6, number="b")])
-    right = await audit_usage(gateway.ctx)
-
-    async with gateway.ctx.pool.acquire() as connection:
-        await connection.execute("UPDATE usage_cycles SET reported = reported + 1")
-    found = [await audit_usage(gateway.ctx) for _ in range(12)]
-
-    assert right == {"pools_wrong": 0, "cards_wrong": 0}
-    assert {one["pools_wrong"] for one in found} == {1}
-    assert max(one["cards_wrong"] for one in found) >= 1

@@ -148,3 +148,34 @@ async def test_a_pools_members_share_one_zone(abroad: Gateway) -> None:
     assert (await cycle_of(abroad, "both"))["cards"] == 1
     assert done.is_success, done.text
     assert (joined.status_code, joined.json()["errors"][0]["code"]) == (422, "POOL_MISMATCH"), joined.text
+
+
+async def test_reconciliation_counts_by_the_zone_of_each_account(abroad: Gateway) -> None:
+    ny, nz = await _card(abroad, "overseas-ny"), await _card(abroad, "overseas-nz")
+    first_hours = {ny: "2026-11-01T01:00:00-04:00", nz: "2026-11-01T01:00:00+13:00"}
+    hours_before = {ny: "2026-10-31T23:00:00-04:00", nz: "2026-10-31T23:00:00+13:00"}
+    for card in (ny, nz):
+        told = [
+            report(card, first_hours[card], 5, number=card),
+            report(card, hours_before[card], 70, number=card + "-"),
+        ]
+        await send(abroad.api, told)
+        figures = [
+            {"iccid": card, "cycle": "2026-11", "bytes": 4, "as_of": "2026-11-20T00:00:00Z"},
+            {"iccid": card, "day": "2026-11-25", "bytes": 1},
+        ]
+        assert (await abroad.api.post("/v1/usage/corrections", json=figures)).json()["applied"] == 2
+
+    params = {"carrier": "overseas", "cycle": "2026-11"}
+    items = (await abroad.api.get("/v1/usage/reconciliation", params=params)).json()["items"]
+
+    assert {item["iccid"]: (item["ours"], item["drift"]) for item in items} == {ny: (5, 1), nz: (5, 1)}
+
+
+async def test_reconciliation_at_the_turn_is_of_the_cycle_that_ends(abroad: Gateway) -> None:
+    target = datetime.fromisoformat("2026-12-31T12:00:00+00:00")  # already January in Auckland
+    await abroad.advance(seconds=(target - abroad.ctx.now()).total_seconds())
+
+    shown = (await abroad.api.get("/v1/usage/reconciliation", params={"carrier": "overseas"})).json()
+
+    assert (shown["cycle"], shown["items"]) == ("2026-12", [])

@@ -140,6 +140,12 @@ async def test_what_cannot_be_counted_is_rejected_record_by_record(gateway: Gate
             413,
         ),
         (gzip.compress(b"[]", mtime=0)[:-4], {"Content-Type": JSON, "Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b"", mtime=0) * 100_000, {"Content-Type": JSON, "Content-Encoding": "gzip"}, 413),
+        (b"[" * 100_000, {"Content-Type": JSON}, 400),
+        (b'[{"x":' + b"[" * 100_000, {"Content-Type": EVENTS}, 400),
+        (b'{"x":' * 100_000, {"Content-Type": NDJSON}, 400),
+        (b'[{"id":1}', {"Content-Type": JSON}, 400),
+        (b'{"gateway":"g","reports":[{"id":1},', {"Content-Type": JSON}, 400),
         (b"[" + b",".join([b"{}"] * 10_001) + b"]", {"Content-Type": JSON}, 413),
         (b"[]", {"Content-Type": "text/plain"}, 415),
         (b"[]", {"Content-Type": JSON}, 200),
@@ -170,6 +176,50 @@ async def test_unknown_cards_are_kept_aside_and_counted_when_they_arrive(gateway
     assert sorted(item["bytes"] for item in listed) == [5, 6]
     assert (await usage(gateway.api, stranger))["reported"] == 11
     assert (after["duplicates"], (await gateway.api.get("/v1/usage/unknown")).json()["items"]) == (1, [])
+
+
+async def test_two_records_on_one_line_are_unreadable(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({})
+    at = hours_ago(gateway.ctx.now(), 2)
+    line = " ".join(json.dumps(report(card, at, 5, number=n)) for n in range(2))
+
+    answer = await gateway.api.post("/v1/usage/reports", content=line, headers={"Content-Type": NDJSON})
+
+    assert answer.status_code == 400, answer.text
+
+
+async def test_a_strangers_report_is_judged_by_the_longest_calendar_and_by_its_own_once_it_is_here(
+    gateway: Gateway,
+) -> None:
+    stranger, blank = iccid(424_242), {"msisdn": "1440000099999", "imsi": "460040000099999"}
+    target = datetime.fromisoformat("2026-12-01T12:00:00+08:00")
+    gateway.ctx.clock.adopt(gateway.ctx.clock.offset + (target - gateway.ctx.now()))
+    sixth = report(stranger, "2026-06-28T10:00:00+08:00", 5, number="unicom's July")
+
+    aside = await send(gateway.api, [sixth])
+    await gateway.fleet({"iccid": stranger, "carrier": "cucc"} | blank)
+
+    assert (len(aside["unknown"]), (await cycles(gateway.api, stranger))["2026-07"]["reported"]) == (1, 5)
+
+
+async def test_a_report_too_old_for_the_card_it_turns_out_to_be_of_is_rejected(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({"carrier": "cmcc"})
+    target = datetime.fromisoformat("2026-12-01T12:00:00+08:00")
+    gateway.ctx.clock.adopt(gateway.ctx.clock.offset + (target - gateway.ctx.now()))
+    spaced = f" {card} "  # looked up again by its clean name, inside the transaction
+
+    told = await send(
+        gateway.api,
+        [
+            report(spaced, "2026-06-28T10:00:00+08:00", 5, number="old"),
+            report(spaced, "2026-11-28T10:00:00+08:00", 7, number="new"),
+            report(iccid(77), "2026-11-28T10:00:00+08:00", 9, number="strange"),
+        ],
+    )
+
+    assert (told["accepted"], told["unknown"]) == (1, [{"index": 2}])
+    assert [(one["index"], one["code"]) for one in told["rejected"]] == [(0, "AT_TOO_OLD")]
+    assert (await cycles(gateway.api, card))["2026-11"]["reported"] == 7
 
 
 async def test_a_report_raced_with_its_cards_import_is_never_lost(gateway: Gateway) -> None:

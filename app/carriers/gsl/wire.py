@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -155,7 +155,6 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
     reason = reading.text(card.get("operator_status"))
     held = STATES.get(code) is SimState.SUSPENDED and reason not in NO_REASON
     hold = CarrierHold(code=STOP_REASONS.get(reason, HoldCode.CARRIER_CONTROL), carrier_code=reason)
-    ends = reading.instant(card.get("expire_time"), zone)
     return SimSnapshot(
         iccid=iccid,
         state=STATES.get(code),
@@ -163,13 +162,20 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
         as_of=as_of,
         holds=(hold,) if held else (),
         activated_on=reading.day(card.get("act_date"), zone),
-        # an end at midnight is taken as exclusive [I]: the day before is the last valid one
-        expires_on=None if ends is None else (ends - timedelta(seconds=1)).astimezone(zone).date(),
+        expires_on=last_day(card, zone),
         imei=reading.text_or_none(card.get("imei")),
         real_named=reading.flag(card.get("real_named")),
         network_cut=reading.flag(card.get("cut_net_flag")),
         threshold=threshold(card),
     )
+
+
+def last_day(card: Object, zone: tzinfo) -> date | None:
+    """The last valid day; an end at midnight is taken as exclusive [I]. None where none is told, never a sentinel."""
+    if reading.day(card.get("expire_time"), zone) is None:
+        return None
+    ends = reading.instant(card.get("expire_time"), zone)
+    return (ends - timedelta(seconds=1)).astimezone(zone).date() if ends else None
 
 
 def threshold(card: Object) -> int | None:

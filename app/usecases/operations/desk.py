@@ -48,12 +48,10 @@ async def complete(
     now = ctx.now()
     log = ChangeLog(now)
     ended = _ended(operation, now, note, succeeded=succeeded)
-    if succeeded:
-        record = (await work.sims.by_ids([operation.sim_id], for_update=True)).get(operation.sim_id)
-        if record is not None:
-            plan = await _new_plan(work, operation)
-            apply(ctx, log, ended, record, now, plan=plan)
-    await finish(ctx, work, log, [ended], [ended])
+    cards = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
+    for record in cards.values():
+        apply(ctx, log, ended, record, now, plan=await _new_plan(work, operation))
+    await finish(ctx, work, log, [ended], [ended], cards=cards)
     await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
     return ended
 

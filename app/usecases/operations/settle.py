@@ -6,7 +6,7 @@ meantime is left to that worker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation import steps_of
 from app.domain.service_levels import RESET_PAUSE
-from app.domain.settlement import Settled
+from app.domain.settlement import LEAVES_STOPPED, Settled
 from app.domain.settlement import settle as settled_sim
 from app.domain.sim import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
@@ -26,6 +26,7 @@ from app.usecases.context import Context
 from app.usecases.operations.attempt import Came
 from app.usecases.operations.promote import promote_waiting
 from app.usecases.operations.rows import ENDED, EVENT_OF_END, event_of, failed, moved
+from app.usecases.operations.rule_stops import follow_settled
 
 CAUSE = "operation"
 
@@ -56,16 +57,26 @@ async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
             if c.operation.id in held
         ]
         ended = [operation for operation in saved if operation.status in ENDED]
-        await finish(ctx, work, log, saved, ended)
+        await finish(ctx, work, log, saved, ended, cards=sims)
         await work.commit()
     count_ended(ctx, ended)
     return ended
 
 
 async def finish(
-    ctx: Context, work: UnitOfWork, log: ChangeLog, saved: Sequence[OperationRecord], ended: Sequence[OperationRecord]
+    ctx: Context,
+    work: UnitOfWork,
+    log: ChangeLog,
+    saved: Sequence[OperationRecord],
+    ended: Sequence[OperationRecord],
+    *,
+    cards: Mapping[int, SimRecord] | None = None,
 ) -> None:
-    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn."""
+    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn.
+
+    `cards` are those of the operations as they were before, for what the carrier is to be asked now. That comes last:
+    what waited before has the first turn, and a stop that waits already is not asked for twice.
+    """
     await log.write(work)
     await work.operations.save(saved)
     await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
@@ -73,6 +84,15 @@ async def finish(
     if ended:
         await follow_ends(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
+        await follow_settled(ctx, work, _done(log, ended, cards or {}))
+
+
+def _done(
+    log: ChangeLog, ended: Sequence[OperationRecord], cards: Mapping[int, SimRecord]
+) -> list[tuple[OperationKind, SimRecord, SimRecord]]:
+    """What succeeded on which card, as it was and as it is."""
+    known = [(o.kind, cards[o.sim_id]) for o in ended if o.status is OperationStatus.SUCCEEDED and o.sim_id in cards]
+    return [(kind, before, log.records.get(before.id, before)) for kind, before in known]
 
 
 def count_ended(ctx: Context, ended: Sequence[OperationRecord]) -> None:
@@ -162,9 +182,7 @@ def apply(
         source=operation.source,
     )
     sim, _ = settled_sim(record.sim, operation.kind, done)
-    if operation.channel is Channel.API and operation.kind in CHANGES_STATE:
-        record = replace(record, carrier_changed_at=now)
-        log.keep(record)
+    record = _changed_there(log, operation, record, now)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,
@@ -173,3 +191,16 @@ def apply(
         correlation_id=operation.correlation_id,
     )
     return log.change(record, sim, because)
+
+
+def _changed_there(log: ChangeLog, operation: OperationRecord, record: SimRecord, now: datetime) -> SimRecord:
+    """What is known of the card at the carrier after the operation: when it was changed, whether we stop it (ST-24)."""
+    by_api = operation.channel is Channel.API and operation.kind in CHANGES_STATE
+    known = replace(
+        record,
+        carrier_changed_at=now if by_api else record.carrier_changed_at,
+        stopped_by_us=LEAVES_STOPPED.get(operation.kind, record.stopped_by_us),
+    )
+    if known != record:
+        log.keep(known)
+    return known

@@ -1,0 +1,159 @@
+"""Job slots: each is run once to its end, whoever fails or dies meanwhile, and no job waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.jobs.advance import Advancer
+from app.jobs.runner import LEASE
+from app.jobs.scheduler import run_scheduler
+from tests.gateway import Gateway
+from tests.jobs.timetable import EVENING, Job, at, leases_run_out, runs, slots, tick
+
+
+@pytest.fixture(autouse=True)
+async def in_the_evening(gateway: Gateway) -> None:
+    """Eight in the evening."""
+    gateway.ctx.clock.adopt(gateway.ctx.clock.offset + (EVENING - gateway.ctx.now()))
+
+
+async def test_a_failed_slot_is_tried_again_until_it_succeeds_and_then_no_more(gateway: Gateway) -> None:
+    job = Job(failures=2)
+    process = slots(at(19, "broken", job))
+
+    for _ in range(5):
+        await tick(gateway, process)
+
+    assert job.runs == 3
+    run = (await runs(gateway))["broken"]
+    assert (run["report"], bool(run["finished_at"])) == ({"runs": 3}, True)
+
+
+async def test_a_failed_slot_rests_before_anybody_tries_it_again(gateway: Gateway) -> None:
+    job = Job(failures=1)
+    spec = at(19, "broken", job)
+    one, two = slots(spec, rest_s=30), slots(spec)
+
+    for _ in range(3):
+        await tick(gateway, one, two)
+    resting = job.runs
+    await leases_run_out(gateway)
+    await tick(gateway, two)
+
+    assert (resting, job.runs) == (1, 2)
+    assert (await runs(gateway))["broken"]["finished_at"]
+
+
+async def test_a_failure_is_seen_in_the_run_and_in_a_metric(gateway: Gateway) -> None:
+    process = slots(at(19, "broken", Job(failures=1)), rest_s=30)
+
+    await tick(gateway, process)
+
+    run = (await runs(gateway))["broken"]
+    failures = gateway.ctx.telemetry.registry.get_sample_value("simgate_job_failures_total", {"job": "broken"})
+    assert (run["finished_at"], run["report"], failures) == (None, {"error": "ValueError"}, 1)
+
+
+async def test_one_job_that_fails_does_not_keep_the_others_of_the_tick(gateway: Gateway) -> None:
+    later = Job()
+
+    await tick(gateway, slots(at(18, "broken", Job(failures=1)), at(19, "later", later), rest_s=30))
+
+    assert later.runs == 1
+
+
+async def test_a_slot_whose_runner_was_killed_is_taken_over_by_another_process(gateway: Gateway) -> None:
+    job = Job()
+    spec = at(19, "pull", job)
+    slot = spec.latest_until(EVENING - timedelta(hours=12), EVENING)
+    assert slot is not None
+    async with gateway.ctx.work() as work:  # what a killed process leaves behind
+        assert await work.ledger.claim_slot("pull", slot, gateway.ctx.now(), LEASE)
+        await work.commit()
+    process = slots(spec)
+
+    await tick(gateway, process)
+    while_alive = job.runs
+    await leases_run_out(gateway)
+    await tick(gateway, process)
+
+    assert (while_alive, job.runs) == (0, 1)
+
+
+async def test_two_processes_run_a_slot_once(gateway: Gateway) -> None:
+    job = Job()
+    spec = at(19, "pull", job)
+    processes = [slots(spec) for _ in range(4)]
+
+    for process in processes:
+        process.start_due(gateway.ctx)
+    await asyncio.gather(*(process.quiet() for process in processes))
+    for _ in range(2):
+        await tick(gateway, *processes)
+
+    assert job.runs == 1
+
+
+async def test_a_long_job_keeps_no_other_waiting_and_is_not_begun_again(gateway: Gateway) -> None:
+    done = asyncio.Event()
+    pull, sweep = Job(until=done), Job()
+    process = slots(at(18, "pull", pull), at(19, "sweep", sweep))
+    elsewhere = slots(at(18, "pull", pull))
+
+    process.start_due(gateway.ctx)
+    while not (await runs(gateway)).get("sweep", {}).get("finished_at"):
+        await asyncio.sleep(0.01)
+    await gateway.advance(days=1)
+    process.start_due(gateway.ctx)
+    await tick(gateway, elsewhere)
+    while_it_runs = pull.runs
+    done.set()
+    await process.quiet()
+    await tick(gateway, process)
+
+    assert while_it_runs == 1
+    assert (pull.runs, sweep.runs) == (2, 2)
+
+
+async def test_told_to_stop_a_job_under_way_frees_its_slot_for_another_process(gateway: Gateway) -> None:
+    held, job = Job(until=asyncio.Event()), Job()
+    process, stop = slots(at(19, "pull", held)), asyncio.Event()
+    scheduler = asyncio.create_task(run_scheduler(gateway.ctx, process, stop, busy=asyncio.Lock()))
+    while not held.runs:
+        await asyncio.sleep(0.01)
+
+    stop.set()
+    await process.stop(0)
+    await scheduler
+    await tick(gateway, slots(at(19, "pull", job)))
+
+    assert (held.runs, job.runs) == (1, 1)
+
+
+class Carriers:
+    """The sandbox of the gateway under test, which is on the same clock."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def next_due(self) -> datetime | None:
+        return None
+
+    async def move_to(self, instant: datetime) -> None:
+        await self._gateway.sandbox.tick()
+
+
+async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway: Gateway) -> None:
+    broken, sweep = Job(failures=100), Job()
+    process = slots(at(18, "broken", broken), at(19, "sweep", sweep), rest_s=30)
+    advancer = Advancer(
+        ctx=gateway.ctx, slots=process, sandbox=Carriers(gateway), busy=asyncio.Lock(), moving=asyncio.Lock()
+    )
+
+    told = await advancer.advance_to(EVENING + timedelta(days=3))
+
+    assert (told["jobs"], told["failed"]) == ({"sweep": 4}, {"broken": 4})
+    assert (broken.runs, sweep.runs) == (4, 4)

@@ -1,0 +1,107 @@
+"""The carrier's end date (US-3): kept with its time beside ours, which does not follow it; a difference is drift."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.carriers.base import SimSnapshot
+from app.domain.vocabulary import SimState
+from app.usecases.carrier_view import take_words
+from app.usecases.reconcile import reconcile
+from tests.gateway import Gateway, card, open_gateway
+
+ACCOUNTS = """
+[accounts.gsl-ctcc]
+carrier = "ctcc"
+zone = "Asia/Shanghai"
+[[accounts.gsl-ctcc.protocols]]
+protocol = "gsl"
+base_url = "sandbox"
+uses = ["*"]
+credentials = { ak = "SANDBOXAK00000000001", sk = "SANDBOXSK000000000000000000000000000000001", project_id = "0123456789abcdef0123456789abcdef" }
+settings = { completion_s = 1, settle_lag_s = 2 }
+"""
+ROW = {"carrier": "ctcc", "terms": "gsl", "expires_on": "2027-06-09"}
+
+
+@pytest.fixture
+async def gsl(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway whose carrier tells end dates."""
+    path = tmp_path / "carriers.toml"
+    path.write_text(ACCOUNTS, encoding="utf-8")
+    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
+        yield opened
+
+
+async def _at_the_carrier(gateway: Gateway, **given: Any) -> None:
+    row = json.dumps(card(0, **ROW | given) | {"gsl": True})
+    answer = await gateway.control.post("/_control/sims", content=row, headers={"Content-Type": "application/x-ndjson"})
+    assert answer.is_success, answer.text
+
+
+async def _sim(gateway: Gateway, name: str) -> dict[str, Any]:
+    return dict((await gateway.api.get(f"/v1/sims/{name}")).json())
+
+
+async def _drifts(gateway: Gateway) -> list[dict[str, Any]]:
+    query = {"type": "carrier.drift_detected", "limit": 500}
+    return list((await gateway.api.get("/v1/events", params=query)).json()["items"])
+
+
+async def test_a_refresh_shows_the_carriers_end_with_its_time(gsl: Gateway) -> None:
+    [name] = await gsl.fleet(ROW)
+    await _at_the_carrier(gsl)
+
+    asked = gsl.ctx.now()
+    assert (await gsl.operation(await gsl.api.post(f"/v1/sims/{name}/refresh")))["status"] == "succeeded"
+
+    view = (await _sim(gsl, name))["carrier_view"]
+    assert view["expires_on"] == "2027-06-09"
+    assert datetime.fromisoformat(view["expires_as_of"]) >= asked
+
+
+async def test_another_end_at_the_carrier_is_told_once_after_the_lag_and_moves_nothing(gsl: Gateway) -> None:
+    [name] = await gsl.fleet(ROW)
+    await _at_the_carrier(gsl, expires_on="2027-12-09")
+
+    assert (await reconcile(gsl.ctx))["lag"] == 1
+    await gsl.advance(hours=25)
+    for _ in range(3):
+        assert (await reconcile(gsl.ctx))["drift"] == 1
+
+    sim, [event] = await _sim(gsl, name), await _drifts(gsl)
+    assert (sim["expires_on"], sim["carrier_view"]["expires_on"], sim["state"]) == (
+        "2027-06-09",
+        "2027-12-09",
+        "active",
+    )
+    assert (event["subject"], event["data"]["drift"]) == (name, "ends_otherwise_there")
+    assert event["data"]["before"] == {"state": "active", "expires_on": "2027-06-09"}
+    assert event["data"]["after"]["expires_on"] == "2027-12-09"
+    assert (await gsl.api.get("/v1/operations", params={"sim": name})).json()["items"] == []
+
+    await _at_the_carrier(gsl)
+    await gsl.advance(hours=25)
+    assert (await reconcile(gsl.ctx))["drift"] == 0
+
+
+async def test_an_end_stands_until_it_is_told_anew(gateway: Gateway) -> None:
+    [name] = await gateway.fleet({"terms": "gsl"})
+    ours = (await _sim(gateway, name))["expires_on"]
+    assert (await _sim(gateway, name))["carrier_view"] is None
+
+    first = gateway.ctx.now()
+    for ends in (datetime.fromisoformat(ours).date(), None):
+        word = SimSnapshot(iccid=name, state=SimState.ACTIVE, code="2", as_of=gateway.ctx.now(), expires_on=ends)
+        await take_words(gateway.ctx, [word])
+        await gateway.advance(hours=1)
+
+    view = (await _sim(gateway, name))["carrier_view"]
+    assert (view["expires_on"], datetime.fromisoformat(view["expires_as_of"]).hour) == (ours, first.hour)
+    assert datetime.fromisoformat(view["as_of"]) > datetime.fromisoformat(view["expires_as_of"])
