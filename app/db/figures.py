@@ -45,7 +45,8 @@ UPDATE usage_cycles c
 """  # noqa: S608 - our own text
 
 _USED = """
-SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used
+SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
+       s.underlying
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
   JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
  ORDER BY c.sim_id, c.cycle FOR UPDATE OF c
@@ -83,6 +84,6 @@ async def recount(connection: Connection, spans: Sequence[Span]) -> None:
 
 
 async def used_in(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
-    """The counters of (card, cycle) with tenant and ICCID, locked; those that are not there yet are left out."""
+    """The counters of (card, cycle) with tenant, ICCID and state, locked; those that are not there yet are left out."""
     rows = await connection.fetch(_USED, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {(row["sim_id"], row["cycle"]): row for row in rows}

@@ -72,7 +72,7 @@ CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 """
-_ADD_ROUND = """
+_MOVED = """
 WITH moved AS (
     UPDATE usage_cycles c
        SET room = NULL, reported = c.reported + k.bytes,
@@ -83,11 +83,14 @@ WITH moved AS (
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
  RETURNING k.place, c.sim_id, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
            c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.patchy OR to_timestamp(k.last) > c.figures_to) AS split),
+           AND (c.patchy OR to_timestamp(k.last) > c.figures_to) AS split)"""
+_PLACES = "SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved"
+_ADD_CLOSED_ROUND = f"{_MOVED}\n{_PLACES}"
+_ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= watch)
-SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved
-"""
+{_PLACES}
+"""  # noqa: S608 - our own text
 _MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
 _BEGIN_CYCLES = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
@@ -239,18 +242,22 @@ async def stage(connection: Connection, deltas: Sequence[Delta]) -> None:
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
 
-async def add_round(connection: Connection, number: int, places: set[int], spare: int) -> list[int]:
+async def add_round(
+    connection: Connection, number: int, places: set[int], spare: int, *, closed: bool = False
+) -> list[int]:
     """Add the staged deltas of a round to the counters; `places` are theirs, `spare` a round number nobody has.
 
-    Cards and pools that must be looked at are queued in `usage_checks`. Gives the places of deltas that a carrier's
-    figures lie around or between: their cards' cycles are to be counted again (`app.db.figures.recount`).
+    Cards and pools that must be looked at are queued in `usage_checks`, by a round of closed cycles none: these neither
+    set nor lift (US-5). Gives the places of deltas that a carrier's figures lie around or between: their cards' cycles
+    are to be counted again (`app.db.figures.recount`).
     """
-    row = await connection.fetchrow(_ADD_ROUND, number)
+    statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
+    row = await connection.fetchrow(statement, number)
     split: list[int] = row["split"] or []
     missing = places.difference(row["places"] or ())
     if missing:
         await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing))
         await connection.execute(_BEGIN_CYCLES, spare)
-        again = await connection.fetchrow(_ADD_ROUND, spare)
+        again = await connection.fetchrow(statement, spare)
         split = split + (again["split"] or [])
     return split

@@ -19,6 +19,10 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 )
 
 
+LIMITING = ("terms", "plan", "auto_stop", "pool")
+"""The columns of a card that decide when its use stops it."""
+
+
 def _forms(iccid: str) -> list[str]:
     twin = iccid_twin(iccid)
     return [iccid] if twin is None else [iccid, twin]
@@ -136,12 +140,13 @@ class SimRows:
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
     async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
-        """(id, tenant, iccid, account, carrier, plan) of the cards known under any form of these ICCIDs."""
+        """Whose cards these ICCIDs name in any form, and what an import may change of their limits."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(
-            select(sims.c.id, sims.c.tenant, sims.c.iccid, sims.c.account, sims.c.carrier, sims.c.plan).where(
-                sims.c.iccid.in_(sorted(forms))
-            )
+            select(
+                *(sims.c[name] for name in ("id", "tenant", "iccid", "account", "carrier")),
+                *(sims.c[name] for name in LIMITING),
+            ).where(sims.c.iccid.in_(sorted(forms)))
         )
         return {forms[row.iccid]: row for row in rows}
 

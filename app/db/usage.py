@@ -76,6 +76,11 @@ SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) 
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
 """
+_UNSEEN = """
+SELECT c.sim_id, coalesce(c.figures, 0) + c.reported_since AS used
+  FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
+ WHERE coalesce(c.figures, 0) + c.reported_since >= c.watch
+"""
 _SET_WATCH = """
 UPDATE usage_cycles c SET watch = k.watch FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, watch)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
@@ -173,6 +178,12 @@ async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> 
     """The counters of each card's cycle by card id, locked."""
     rows = await connection.fetch(_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row for row in rows}
+
+
+async def unseen(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Of these (card, cycle) what was used where the watch was reached and nobody has looked since."""
+    rows = await connection.fetch(_UNSEEN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    return {row["sim_id"]: row["used"] for row in rows}
 
 
 async def set_watches(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:

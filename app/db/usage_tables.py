@@ -138,6 +138,15 @@ usage_checks = Table(
 )
 """Cards and pools whose limits must be looked at: written with what moved them, worked by `limits.work`."""
 
+plan_checks = Table(
+    "plan_checks",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("plan", Text, primary_key=True),
+    Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
+)
+"""Plans replaced with other limits; the tenant's cards up to `last_sim_id` have been queued in `usage_checks`."""
+
 usage_addons = Table(
     "usage_addons",
     metadata,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 
 from app.domain.holds import codes, is_ours, without_hold
 from app.domain.settlement import Outcome, lifted, put_on
@@ -11,7 +13,7 @@ from app.domain.sim import Hold, Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import AllowanceStop, Edge, Terms
 from app.domain.transitions import Change
-from app.domain.vocabulary import HoldCode, HoldSource, PlanKind, SimState
+from app.domain.vocabulary import HoldCode, HoldSource, OperationKind, PlanKind, SimState
 
 USE_HOLDS = frozenset({HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF})
 """The holds that a card's own use puts on."""
@@ -80,15 +82,40 @@ def holds_by_use(sim: Sim, used: int, addons: int, today: date) -> frozenset[Hol
     return frozenset(limit.code for limit in limits(sim, addons, today) if limit.stops(used))
 
 
-def weighed(sim: Sim, used: int, addons: int, *, at: datetime, today: date) -> Outcome:
-    """The card with exactly the holds of ours that its use puts on, and the changes (ST-24).
+REMEDIED: Mapping[OperationKind, frozenset[HoldCode]] = MappingProxyType(
+    {
+        OperationKind.ORDER_ADDON: frozenset({HoldCode.OVER_QUOTA, HoldCode.POLICY_CUTOFF}),
+        OperationKind.SET_THRESHOLD: frozenset({HoldCode.OVER_THRESHOLD}),
+        OperationKind.CHANGE_PLAN: frozenset({HoldCode.POLICY_CUTOFF}),
+    }
+)
+"""Operations after which use is weighed anew also for a hold that use did not put on (ST-2, ST-3, ST-15)."""
 
-    A carrier's own hold leaves with its word alone (LC-15); under `flexem` so does `over_quota` (QT-1).
+
+def _liftable(policy: Terms) -> frozenset[HoldCode]:
+    """The holds that less use or a higher limit may lift within the cycle.
+
+    Not `over_quota` where the allowance never stops, that is the carrier's word (ST-2, QT-1); not the cap's hold, which
+    only the next cycle lifts (QT-6).
+    """
+    never = {HoldCode.OVER_QUOTA} if policy.allowance_stop.value is AllowanceStop.NEVER else set()
+    capped = {HoldCode.OVER_THRESHOLD} if policy.threshold_cap.value is not None else set()
+    return USE_HOLDS - never - capped
+
+
+def weighed(
+    sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USE_HOLDS
+) -> Outcome:
+    """The card with the holds that its use puts on, without those of ours that it does not, and the changes (ST-24).
+
+    `answers`: the holds that use may lift, put on by use in this cycle or remedied since; one that came with the card
+    otherwise waits for its remedy or the next cycle. A carrier's own hold leaves with its word alone (LC-15).
     """
     wanted = holds_by_use(sim, used, addons, today)
+    leaving = answers & _liftable(terms_in_force(sim.terms, sim.carrier, today)) - wanted
     changes: list[Change] = []
     for hold in sim.holds:
-        if hold.code in USE_HOLDS - wanted and is_ours(hold):
+        if hold.code in leaving and is_ours(hold):
             sim = without_hold(sim, hold.code)
             changes.append(lifted(hold))
     for code in sorted(wanted - codes(sim.holds)):

@@ -79,14 +79,14 @@ def arguments_of(kind: OperationKind, given: Mapping[str, Any]) -> dict[str, Any
     return dict(given)
 
 
-def _whole(value: Any, low: int, high: int) -> bool:
+def whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 _FITS = {
     TEXT: lambda value: isinstance(value, str) and 0 < len(value) <= 200,  # noqa: PLR2004
-    COUNT: lambda value: _whole(value, 1, 120),
-    AMOUNT: lambda value: _whole(value, 0, LARGEST_AMOUNT),
+    COUNT: lambda value: whole(value, 1, 120),
+    AMOUNT: lambda value: whole(value, 0, LARGEST_AMOUNT),
 }
 
 

@@ -135,7 +135,7 @@ BODIES: Mapping[tuple[str, str], Mapping[str, Schema]] = {
     },
     ("post", "/v1/usage/corrections"): {JSON: fields("corrections", corrections=listed(CORRECTION))},
     ("post", "/v1/operations/{operation_id}/complete"): {
-        JSON: fields("outcome", outcome=words(("succeeded", "failed")), note=TEXT)
+        JSON: fields("outcome", outcome=words(("succeeded", "failed")), note=TEXT, bytes=COUNT)
     },
     ("post", "/v1/bulk-operations"): {JSON: BULK},
     ("post", "/v1/bulk-operations/{bulk_id}/retry"): {JSON: fields(only=words(("failed",)))},

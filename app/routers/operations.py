@@ -20,7 +20,7 @@ from app.usecases.once import Answer, once
 from app.usecases.operations.desk import cancel, complete
 from app.usecases.operations.views import shown
 
-from .actions import answered
+from .actions import LARGEST_AMOUNT, answered, whole
 from .deps import Ctx, Operator, Paged, SimsReader, json_object, once_key, trail_of, word_of
 from .respond import encoded, json_response
 
@@ -120,13 +120,15 @@ async def operation_cancel(request: Request, operation_id: str, ctx: Ctx, caller
 
 @router.post("/{operation_id}/complete")
 async def operation_complete(request: Request, operation_id: str, ctx: Ctx, caller: Operator) -> Response:
-    """Say how desk work, or an operation that no carrier's word settles, has ended."""
+    """Say how desk work, or an operation that no carrier's word settles, has ended; `bytes`: what an add-on brings."""
     body, given = await json_object(request)
-    outcome, note = given.get("outcome"), given.get("note", "")
+    outcome, note, pack = given.get("outcome"), given.get("note", ""), given.get("bytes")
     if outcome not in ("succeeded", "failed"):
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="succeeded or failed", pointer="/outcome")])
     if not isinstance(note, str) or len(note) > 2000:  # noqa: PLR2004
         raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="at most 2000 characters", pointer="/note")])
+    if pack is not None and not whole(pack, 1, LARGEST_AMOUNT):
+        raise InvalidArgument([Fault(code="WRONG_TYPE", detail="the bytes of an add-on pack", pointer="/bytes")])
     actor = trail_of(request, caller).actor
 
     async def act(work: UnitOfWork) -> Answer:
@@ -138,6 +140,7 @@ async def operation_complete(request: Request, operation_id: str, ctx: Ctx, call
             succeeded=outcome == "succeeded",
             note=note,
             actor=actor,
+            pack=pack,
         )
         return _told(ended)
 

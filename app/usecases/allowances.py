@@ -6,13 +6,20 @@ from collections.abc import Sequence
 
 from app.db import pool_cycles, pools
 from app.db import usage as rows
+from app.db.ingest import Connection
 from app.db.mapping import OperationRecord
+from app.db.rule_stops import REMEDIED_MARK
 from app.db.sim_read import cycle_number
 from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
+from app.domain.addons import pack_bytes
 from app.domain.cycles import cycle_at
+from app.domain.quota import REMEDIED
 from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.context import Context
+
+PACK = "bytes"
+"""Where an add-on's `result` keeps the size that a person told when completing it."""
 
 MOVES_LIMITS = frozenset(
     {
@@ -34,12 +41,33 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
         return
     connection, now = await driver(work), ctx.now()
     for operation in done:
-        amount = operation.arguments.get("bytes")
-        if operation.kind is OperationKind.ORDER_ADDON and isinstance(amount, int) and amount > 0:
+        amount = _pack(operation)
+        if amount is not None:
             cycle = cycle_at(operation.carrier, now, ctx.zone(operation.account))
             await rows.add_pack(connection, operation.sim_id, cycle_number(cycle), amount, now)
+    await _remember_remedies(ctx, connection, done)
     sim_ids = [operation.sim_id for operation in done]
     if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
         pairs = [(o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account)))) for o in joined]
         await pool_cycles.follow_cards(connection, pairs)
     await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
+
+
+def _pack(operation: OperationRecord) -> int | None:
+    """The bytes an ordered pack adds: as told when it was completed, else as ordered."""
+    if operation.kind is not OperationKind.ORDER_ADDON:
+        return None
+    told: int | None = (operation.result or {}).get(PACK)
+    return told or pack_bytes(operation.arguments)
+
+
+async def _remember_remedies(ctx: Context, connection: Connection, done: Sequence[OperationRecord]) -> None:
+    """What these operations may lift in this cycle, also where it came with the card (ST-2, ST-3, ST-15)."""
+    now = ctx.now()
+    marks = [
+        (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_MARK}{code}")
+        for o in done
+        for code in sorted(REMEDIED.get(o.kind, ()))
+    ]
+    if marks:
+        await rows.mark(connection, marks, now)

@@ -25,13 +25,18 @@ class Brake:
     now: datetime
     free: dict[str, int]
     lately: dict[tuple[str, str], int]
+    waiting: set[tuple[int, int, str]]
     stops: list[rows.RuleStop] = field(default_factory=list)
 
     def lets(self, record: SimRecord, cycle: int, code: HoldCode, *, released: bool = False) -> bool:
-        """Whether a rule may put this hold on the card now; `released`: a person has said so."""
+        """Whether a rule may put this hold on the card now; `released`: a person has said so.
+
+        What waits already goes on by a person's word alone, however empty the hour, and takes none of it.
+        """
         place = (record.account, code.value)
         used = self.lately.get(place, 0)
-        free = released or allowed_now(used, self.free.get(record.account, 0)) > 0
+        waits = (record.id, cycle, code.value) in self.waiting
+        free = released or (not waits and allowed_now(used, self.free.get(record.account, 0)) > 0)
         if free and not released:
             self.lately[place] = used + 1
         self.stops.append(
@@ -50,10 +55,10 @@ class Brake:
 
     async def write(self, connection: Connection) -> list[EventRow]:
         """Remember the stops; gives one `rule.braked` for each account and rule whose cards begin to wait."""
-        fresh = await rows.keep(connection, self.stops)
+        begun = await rows.keep(connection, self.stops)
         waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
         for stop in self.stops:
-            if stop.stopped_at is None and (stop.sim_id, stop.hold) in fresh:
+            if stop.stopped_at is None and (stop.sim_id, stop.hold) in begun:
                 waiting.setdefault((stop.tenant, stop.account, stop.hold), []).append(stop)
         return [self._braked(*place, len(stops), stops[0].rule) for place, stops in sorted(waiting.items())]
 
@@ -85,4 +90,6 @@ async def open_brake(ctx: Context, connection: Connection, records: Sequence[Sim
     await rows.lock_accounts(connection, accounts)
     cards = await rows.cards_of(connection, accounts)
     free = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
-    return Brake(now=ctx.now(), free=free, lately=await rows.stopped_lately(connection, accounts, ctx.now()))
+    lately = await rows.stopped_lately(connection, accounts, ctx.now())
+    waiting = await rows.waiting(connection, [record.id for record in records])
+    return Brake(now=ctx.now(), free=free, lately=lately, waiting=waiting)

@@ -5,14 +5,16 @@ A use-case hands in the card as it was and as the rules made it; what happened i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db import pool_cycles, pools
+from app.db import pool_cycles
 from app.db.events import EventRow, HistoryRow
 from app.db.mapping import SimRecord
+from app.db.pools import refs_of
 from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.db.usage import queue_checks
@@ -22,6 +24,13 @@ from app.domain.lifecycle import allowed_test_bytes
 from app.domain.sim import Hold, Sim
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.ids import new_id
+
+
+async def look_again(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
+    """Have the limits of these cards and of their pools looked at: what they may use has changed."""
+    cards = sorted(set(sim_ids))
+    connection = await driver(work)
+    await queue_checks(connection, cards, await refs_of(connection, cards))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +54,10 @@ class ChangeLog:
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     plans_left: dict[int, str] = field(default_factory=dict)
-    states: dict[int, tuple[Sim, Sim]] = field(default_factory=dict)
-    """Cards whose underlying state moved, as they were first and as they are last."""
+    weighed_anew: set[int] = field(default_factory=set)
+    """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
+    tests_over: dict[int, int] = field(default_factory=dict)
+    """Cards whose test ended, and how many bytes of test traffic each had."""
 
     def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
@@ -58,8 +69,10 @@ class ChangeLog:
         if before.plan.id != after.plan.id:
             self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
-            first, _ = self.states.get(record.id, (before, after))
-            self.states[record.id] = (first, after)
+            if SimState.ACTIVE in (before.underlying, after.underlying):
+                self.weighed_anew.add(record.id)
+            if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
+                self.tests_over[record.id] = allowed
             self._remember(record, "state", before.underlying.value, after.underlying.value, because)
         self._tell_state(record, before, after, because)
         self._tell_holds(record, before.holds, after.holds, because)
@@ -90,28 +103,15 @@ class ChangeLog:
         )
 
     async def write(self, work: UnitOfWork) -> None:
-        """Put everything down in this transaction."""
+        """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
         await work.sims.save(list(self.records.values()), self.now)
         await work.plans.left(self.plans_left, self.now)
-        if self.states:
-            await self._tell_pools(work)
+        if self.weighed_anew:
+            await look_again(work, self.weighed_anew)
+        if self.tests_over:
+            await pool_cycles.set_tested(await driver(work), sorted(self.tests_over.items()))
         await work.events.remember(self.history)
         await work.events.add(self.events)
-
-    async def _tell_pools(self, work: UnitOfWork) -> None:
-        """A member that came or went moves its pool (PL-1, PL-2); what was used in a test is no pool's (PL-5)."""
-        connection = await driver(work)
-        tested = [
-            (sim_id, allowed)
-            for sim_id, (was, _) in sorted(self.states.items())
-            if was.underlying is SimState.TESTING and (allowed := allowed_test_bytes(was)) is not None
-        ]
-        if tested:
-            await pool_cycles.set_tested(connection, tested)
-        members = [sim_id for sim_id, (_, sim) in self.states.items() if sim.pool is not None]
-        if members:
-            refs = await pools.refs_of(connection, members)
-            await queue_checks(connection, await pools.newcomers(connection, members), refs)
 
     def _tell_state(self, record: SimRecord, before: Sim, after: Sim, because: Because) -> None:
         was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))

@@ -12,16 +12,21 @@ from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
+from app.db.pools import refs_of
+from app.db.sims import LIMITING
+from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
+from app.db.usage import queue_checks
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin
 from app.domain.sim import Plan
 from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
+from app.usecases.changes import look_again
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
 from app.usecases.import_rows import READERS, REQUIRED, ReadRow, new_sim, read_row
-from app.usecases.ingest import adopt_unknown, look_at_pools
+from app.usecases.ingest import adopt_unknown
 
 CHUNK = 1_000
 CHANGEABLE = [
@@ -191,6 +196,7 @@ async def _take_chunk(
     fresh: list[dict[str, Any]] = []
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     plans_left: dict[int, str] = {}
+    moved: list[int] = []
     for row in chunk:
         fault = _refusal(ctx, known, row, owners.get(row.values["iccid"]))
         if fault is not None:
@@ -203,14 +209,27 @@ async def _take_chunk(
             columns = _changes(row)
             changed.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
             plans_left |= {owner.id: owner.plan} if owner.plan != columns["plan"] else {}
+            moved += [owner.id] if _moves_limits(owner, columns) else []
             report.updated += 1
     ids = await work.sims.insert(fresh)
     report.created += len(ids)
-    for same in changed.values():
-        await work.sims.patch_many(same, ctx.now())
+    await _patch(ctx, work, list(changed.values()), moved)
     await work.plans.left(plans_left, ctx.now())
     known.arrived.update(ids)
-    await look_at_pools(work, [row["id"] for same in changed.values() for row in same if "pool" in row])
+
+
+def _moves_limits(owner: Any, columns: Mapping[str, Any]) -> bool:
+    return any(name in columns and columns[name] != getattr(owner, name) for name in LIMITING)
+
+
+async def _patch(ctx: Context, work: UnitOfWork, groups: Sequence[list[dict[str, Any]]], moved: Sequence[int]) -> None:
+    """Change the known cards; those whose limits move are looked at, with the pools they leave and join."""
+    left = await refs_of(await driver(work), moved) if moved else []
+    for same in groups:
+        await work.sims.patch_many(same, ctx.now())
+    if moved:
+        await queue_checks(await driver(work), pool_refs=left)
+        await look_again(work, moved)
 
 
 def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | None:

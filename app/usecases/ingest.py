@@ -199,7 +199,8 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
     if not forms:
         return 0
     connection = await aside.driver(work)
-    await look_at_pools(work, list(ids.values()))
+    arrived = list(ids.values())
+    await queue_checks(connection, await newcomers(connection, arrived), await refs_of(connection, arrived))
     await rows.begin_counting(connection)  # first, as ingest does: one order of locks
     reports = await aside.waiting(connection, tenant, forms)
     if not reports:
@@ -217,13 +218,6 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
         columns = Countable(*(list(column) for column in zip(*counted, strict=True)))
         await work.events.add(await count(connection, book, columns, ctx.now()))
     return len(reports)
-
-
-async def look_at_pools(work: UnitOfWork, sim_ids: Sequence[int]) -> None:
-    """Cards came into their pools with this transaction: have those looked at, and the cards where one is stopped."""
-    if sim_ids:
-        connection = await aside.driver(work)
-        await queue_checks(connection, await newcomers(connection, sim_ids), await refs_of(connection, sim_ids))
 
 
 async def release_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:

@@ -6,13 +6,11 @@ and writes holds, events and the carriers' operations in one transaction. A cros
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-import asyncpg
-
-from app.db import pool_cycles, rule_stops
+from app.db import plan_checks, pool_cycles, rule_stops
 from app.db import usage as rows
 from app.db.ingest import Connection
 from app.db.mapping import SimRecord
@@ -21,33 +19,34 @@ from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.domain.cycles import cycle_at
 from app.domain.days import local
-from app.domain.events import EventType
 from app.domain.holds import HOLDS, codes
-from app.domain.lifecycle import allowed_test_bytes, end_test_early
-from app.domain.quota import limits, weighed
+from app.domain.lifecycle import allowed_test_bytes, end_test_early, uses_up_its_test
+from app.domain.quota import USE_HOLDS, limits, weighed
 from app.domain.reminders import Reminders, usage_due
 from app.domain.sim import Sim
 from app.domain.terms.model import Edge
+from app.domain.transitions import Transition
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, SimState
+from app.usecases import usage_reminders
 from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
 from app.usecases.pool_holds import bring_under
 from app.usecases.pool_limits import work_pools, work_stopping
+from app.usecases.usage_reminders import Reached
 
 CHUNK = 1_000
 RELEASED_CHUNK = 200
 ACTOR = "limits"
 CAUSE = "usage"
-USAGE_MARK = "usage_mb:"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
 @dataclass(slots=True)
 class Judged:
-    """A card before and after its use was weighed; `added` are the holds a rule puts on, `test_over` ended its test."""
+    """A card before and after its use was weighed; `added`: the holds a rule puts on, `ended`: its test ended."""
 
     record: SimRecord
     cycle: int
@@ -56,19 +55,31 @@ class Judged:
     today: date
     sim: Sim
     added: frozenset[HoldCode]
+    tested: Sim
+    ended: Transition | None
     watch: int | None = None
     told: tuple[int, ...] = ()
 
 
 async def work(ctx: Context) -> int:
-    """One turn: a chunk of cards, the pools they moved, a chunk of a pool being stopped, what a person released.
+    """One turn: a chunk of a changed plan, of cards, their pools, of a pool being stopped, what a person released.
 
     Gives how much there was, 0 when all is quiet.
     """
-    done = await _work_checks(ctx)
+    done = await _work_plans(ctx)
+    done += await _work_checks(ctx)
     done += await work_stopping(ctx)
     done += await _work_released(ctx)
     return done
+
+
+async def _work_plans(ctx: Context) -> int:
+    """Queue the next cards of a plan whose limits have changed."""
+    async with ctx.work() as work:
+        seen = await plan_checks.work_chunk(await driver(work), CHUNK)
+        if seen:
+            await work.commit()
+    return seen
 
 
 async def _work_checks(ctx: Context) -> int:
@@ -110,47 +121,67 @@ async def judge(
     if not records:
         return
     log = ChangeLog(ctx.now())
-    judged = await _judged(ctx, connection, list(records.values()), log)
+    reminders = await usage_reminders.wanted(connection, list(records))
+    missed = await usage_reminders.reached_before_the_turn(ctx, connection, list(records.values()), reminders)
+    judged = await _judged(ctx, connection, list(records.values()), log, reminders)
     await _add_pool_holds(ctx, connection, judged)
     await _apply_brake(ctx, work, connection, judged, released)
-    moved = [(one.record, log.change(one.record, one.sim, _because(one, log.now))) for one in judged]
-    await _speak(connection, log, judged)
+    moved = [(one.record, _change(log, one)) for one in judged]
+    await usage_reminders.speak(connection, log, [Reached(o.record, o.cycle, o.used, o.told) for o in judged])
+    await usage_reminders.speak(connection, log, missed)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
     await follow_holds(ctx, work, changed, reason="ST-24")
     watches = [(one.record.id, one.cycle, one.watch) for one in judged]
     await rows.set_watches(connection, watches)
-    await pool_cycles.follow_cards(connection, [(one.record.id, one.cycle) for one in judged if one.sim.pool])
 
 
-async def _judged(ctx: Context, connection: Connection, records: Sequence[SimRecord], log: ChangeLog) -> list[Judged]:
+async def _judged(
+    ctx: Context,
+    connection: Connection,
+    records: Sequence[SimRecord],
+    log: ChangeLog,
+    reminders: Mapping[int, Reminders],
+) -> list[Judged]:
     zones = {record.account: ctx.zone(record.account) for record in records}
     cycles = {r.id: cycle_number(cycle_at(r.sim.carrier, log.now, zones[r.account])) for r in records}
     counters = await rows.counters(connection, sorted(cycles.items()))
+    if pooled := [(record.id, cycles[record.id]) for record in records if record.sim.pool is not None]:
+        await pool_cycles.follow_cards(connection, pooled)
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.bytes_ever(connection, testing) if testing else {}
-    reminders = await _reminders(connection, [record.id for record in records])
+    held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
+    answers = await rule_stops.answering(connection, held) if held else {}
     judged = []
     for record in records:
         counter = counters.get(record.id)
         today = local(log.now, zones[record.account]).date()
-        judged.append(_judge_one(record, cycles[record.id], counter, today, ever.get(record.id, 0), log))
-        _look_again(judged[-1], reminders.get(record.id, NO_REMINDERS), ever.get(record.id, 0))
+        tested, ended = _tested(record.sim, ever.get(record.id, 0), today, log.now)
+        used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
+        answering = frozenset(map(HoldCode, answers.get(record.id, ())))
+        sim, _ = weighed(tested, used, addons, at=log.now, today=today, answers=answering)
+        one = Judged(
+            record=record,
+            cycle=cycles[record.id],
+            used=used,
+            addons=addons,
+            today=today,
+            sim=sim,
+            added=codes(sim.holds) - codes(tested.holds),
+            tested=tested,
+            ended=ended,
+        )
+        _look_again(one, reminders.get(record.id, NO_REMINDERS), ever.get(record.id, 0))
+        judged.append(one)
     return judged
 
 
-def _judge_one(
-    record: SimRecord, cycle: int, counter: asyncpg.Record | None, today: date, ever: int, log: ChangeLog
-) -> Judged:
-    used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
-    sim = record.sim
-    if sim.underlying is SimState.TESTING:
-        allowed = allowed_test_bytes(sim)
-        if allowed is not None and ever >= allowed:
-            sim, _ = end_test_early(sim, today, at=log.now)
-    after, _ = weighed(sim, used, addons, at=log.now, today=today)
-    added = codes(after.holds) - codes(sim.holds)
-    return Judged(record=record, cycle=cycle, used=used, addons=addons, today=today, sim=after, added=frozenset(added))
+def _tested(sim: Sim, ever: int, today: date, now: datetime) -> tuple[Sim, Transition | None]:
+    """A testing card whose test traffic is used up, and its move (LC-1, LC-3); any other as it is."""
+    if not uses_up_its_test(sim, ever):
+        return sim, None
+    tested, [ended] = end_test_early(sim, today, at=now)
+    return tested, ended
 
 
 def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
@@ -164,20 +195,6 @@ def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
         points += [level * MB for level in wanted.usage_mb if level > 0]
     one.told = usage_due(wanted, one.sim.underlying, one.used) if one.sim.underlying is SimState.ACTIVE else ()
     one.watch = min((point for point in points if point > one.used), default=None)
-
-
-async def _reminders(connection: Connection, sim_ids: Sequence[int]) -> dict[int, Reminders]:
-    """What owners asked to be told (RM-1); nobody is reminded unasked."""
-    asked = await rows.reminders_of(connection, sim_ids)
-    return {
-        sim_id: Reminders(usage_mb=_two(given.get("usage_mb", ())), expiry_days=_two(given.get("expiry_days", ())))
-        for sim_id, given in asked.items()
-    }
-
-
-def _two(levels: Sequence[int]) -> tuple[int, int]:
-    padded = (*levels, 0, 0)
-    return padded[0], padded[1]
 
 
 async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[Judged]) -> None:
@@ -209,27 +226,11 @@ async def _apply_brake(
     await work.events.add(await brake.write(connection))
 
 
-def _because(one: Judged, now: datetime) -> Because:
+def _change(log: ChangeLog, one: Judged) -> SimRecord:
+    """The end of a test with its own cause and rule (LC-12), then the holds with theirs."""
+    record = one.record
+    if one.ended is not None:
+        ended = Because(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        record = log.change(record, one.tested, ended)
     rule = next((HOLDS[code].rule for code in sorted(one.added)), "ST-24")
-    if one.record.sim.underlying is not one.sim.underlying:
-        rule = "LC-1"
-    return Because(cause=CAUSE, actor=ACTOR, effective_at=now, rule=rule)
-
-
-async def _speak(connection: Connection, log: ChangeLog, judged: Sequence[Judged]) -> None:
-    """`usage.threshold_crossed`, once a cycle for each threshold (RM-1)."""
-    marks = [(one.record.id, one.cycle, f"{USAGE_MARK}{level}") for one in judged for level in one.told]
-    if not marks:
-        return
-    fresh = await rows.mark(connection, marks, log.now)
-    for one in judged:
-        for level in one.told:
-            if (one.record.id, f"{USAGE_MARK}{level}") in fresh:
-                because = Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
-                data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.tell(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)
-
-
-async def touch(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
-    """Have these cards' limits looked at: what they may use has changed (an add-on, a threshold, a plan, a state)."""
-    await rows.queue_checks(await driver(work), sim_ids)
+    return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))

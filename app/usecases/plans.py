@@ -7,7 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.db import plan_checks
 from app.db.access import AuditRow
+from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.domain.sim import Plan
 from app.domain.vocabulary import Carrier, PlanKind
@@ -100,8 +102,17 @@ def _typed(name: str, cell: str) -> Any:
 
 
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
-    """Keep plans; the same id replaces."""
+    """Keep plans; the same id replaces, and where its limits change its cards and pools are looked at (QT)."""
+    known = await work.plans.all(tenant)
     await work.plans.put(tenant, plans, ctx.now())
+    moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
+    if moved:
+        await plan_checks.note(await driver(work), tenant, moved)
     await work.access.note(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )
+
+
+def _limits(plan: Plan) -> tuple[object, ...]:
+    """What of a plan decides when its cards and pools stop."""
+    return plan.allowance, plan.kind, plan.auto_stop, plan.test_bytes

@@ -9,7 +9,9 @@ from datetime import datetime
 from app.db import figures
 from app.db import ingest as rows
 from app.db.events import EventRow
+from app.db.usage import queue_checks
 from app.domain.cycles import cycle_named, end_instant, start_instant
+from app.domain.vocabulary import SimState
 from app.usecases.adjustments import adjusted
 from app.usecases.report_cards import CardBook
 from app.usecases.report_days import CALENDAR_BITS, CLOSED, KEY_BITS, NO_DAY, parts
@@ -42,14 +44,18 @@ async def count(connection: rows.Connection, book: CardBook, reports: Countable,
     split = []
     spare = len(rounds)
     for number in sorted(rounds):
-        split += await rows.add_round(connection, number, rounds[number], spare + number)
+        over = number < closed_rounds
+        split += await rows.add_round(connection, number, rounds[number], spare + number, closed=over)
     if split:
         cards = {card >> CALENDAR_BITS: card for card in reports.cards}
         spans = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in split})
         await figures.recount(connection, [span(book, cards[sim_id], cycle) for sim_id, cycle in spans])
     if not closed:
         return []
-    return adjusted(before, await figures.used_in(connection, closed), now, cause="late_report")
+    after = await figures.used_in(connection, closed)
+    testing = [sim_id for (sim_id, _), row in after.items() if row["underlying"] == SimState.TESTING]
+    await queue_checks(connection, testing)  # a test has no cycles: all its traffic uses it up (LC-1)
+    return adjusted(before, after, now, cause="late_report")
 
 
 def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:

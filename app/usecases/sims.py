@@ -16,6 +16,7 @@ from app.domain.cycles import cycle_at
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.access import DEFAULT_TENANT
+from app.usecases.changes import look_again
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.ingest import release_reports
@@ -80,6 +81,8 @@ async def patch_sim(
         if version is not None and version != record.version:
             raise VersionConflict("the card has changed since", version=record.version)
         await work.sims.patch(record.id, columns, ctx.now())
+        if "reminders" in columns:
+            await look_again(work, [record.id])
         await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
         await work.commit()
     return await get_sim(ctx, actor.tenant, iccid)

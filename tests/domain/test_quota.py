@@ -141,6 +141,17 @@ def test_an_add_on_in_force_lifts_what_it_covers_and_nothing_else() -> None:
     assert over.holds[0].source is HoldSource.GATEWAY
 
 
+def test_use_lifts_only_the_stops_it_answers_for() -> None:
+    """ST-2, ST-3, QT-1, QT-6: neither what came with the card nor `flexem`'s allowance nor the cap's stop."""
+    came = a_sim(GSL, Carrier.CMCC, SimState.ACTIVE, H.OVER_QUOTA, H.OVER_THRESHOLD)
+    assert weighed(came, 0, 0, at=NOON, today=TODAY, answers=frozenset()) == (came, ())
+    freed, _ = weighed(came, 0, 0, at=NOON, today=TODAY, answers=frozenset({H.OVER_QUOTA}))
+    assert codes(freed.holds) == {H.OVER_THRESHOLD}
+    carriers = a_sim(FLEXEM, Carrier.CMCC, SimState.ACTIVE, H.OVER_QUOTA, H.OVER_THRESHOLD, H.POLICY_CUTOFF)
+    left, _ = weighed(carriers, 0, GB, at=NOON, today=TODAY)
+    assert codes(left.holds) == {H.OVER_QUOTA, H.OVER_THRESHOLD}
+
+
 @given(
     st.sampled_from(Supplier),
     st.sampled_from(Carrier),

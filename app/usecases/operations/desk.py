@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord
 from app.db.uow import UnitOfWork
+from app.domain.addons import pack_bytes
 from app.domain.operation import may_cancel
 from app.domain.sim import Plan
-from app.domain.vocabulary import Channel, OperationStatus
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.allowances import PACK
 from app.usecases.changes import ChangeLog
 from app.usecases.context import Context
-from app.usecases.errors import Conflict, NotFound
+from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.operations.rows import failed, moved
 from app.usecases.operations.settle import apply, finish
 from app.usecases.operations.views import shown
@@ -35,9 +38,20 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
 
 
 async def complete(
-    ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, succeeded: bool, note: str, actor: str
+    ctx: Context,
+    work: UnitOfWork,
+    tenant: str,
+    operation_id: UUID,
+    *,
+    succeeded: bool,
+    note: str,
+    actor: str,
+    pack: int | None = None,
 ) -> OperationRecord:
-    """A person says how desk work, or what no carrier's word settles, has ended. Raises `NotFound`, `Conflict`."""
+    """A person says how desk work, or what no carrier's word settles, has ended; `pack`: the bytes an add-on brings.
+
+    Raises `NotFound`, `Conflict`, `InvalidArgument` where a pack is done whose bytes nobody told (QT-7).
+    """
     operation = await _locked(work, tenant, operation_id)
     if not _completable(operation):
         raise Conflict(
@@ -47,13 +61,23 @@ async def complete(
         )
     now = ctx.now()
     log = ChangeLog(now)
-    ended = _ended(operation, now, note, succeeded=succeeded)
+    ended = _ended(_sized(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
     cards = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
     for record in cards.values():
         apply(ctx, log, ended, record, now, plan=await _new_plan(work, operation))
     await finish(ctx, work, log, [ended], [ended], cards=cards)
     await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
     return ended
+
+
+def _sized(operation: OperationRecord, pack: int | None) -> OperationRecord:
+    """The order of a pack with the bytes it brings. Raises `InvalidArgument` where nothing tells them."""
+    if operation.kind is not OperationKind.ORDER_ADDON:
+        return operation
+    if pack is None and pack_bytes(operation.arguments) is None:
+        detail = "the pack's size is not known: tell its bytes"
+        raise InvalidArgument([Fault(code="ADDON_SIZE_UNKNOWN", detail=detail, pointer="/bytes")])
+    return operation if pack is None else replace(operation, result={**(operation.result or {}), PACK: pack})
 
 
 async def _new_plan(work: UnitOfWork, operation: OperationRecord) -> Plan | None:
