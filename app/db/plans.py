@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import plan_from
-from app.db.tables import plans, pools
+from app.db.tables import plans, pools, sims
 from app.db.usage_tables import sim_plans
 from app.domain.sim import Plan
 
@@ -43,6 +43,14 @@ class PlanRows:
             await self._connection.execute(
                 statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=values)
             )
+
+    async def pool_accounts(self, tenant: str) -> dict[str, str]:
+        """The account of each of the tenant's pools that has one: the one it was given, else its first member's."""
+        member = select(sims.c.account).where(sims.c.tenant == pools.c.tenant, sims.c.pool == pools.c.id)
+        first = member.order_by(sims.c.id).limit(1).scalar_subquery()
+        account = func.coalesce(pools.c.account, first)
+        rows = await self._connection.execute(select(pools.c.id, account).where(pools.c.tenant == tenant))
+        return {row[0]: row[1] for row in rows if row[1] is not None}
 
     async def left(self, plans_left: Mapping[int, str], now: datetime) -> None:
         """Keep which plan these cards (by row id) had until now."""

@@ -1,10 +1,9 @@
-"""Pools by members and cycle: a pool's numbers are summed from its members' counters, never kept beside them."""
+"""Pools and who is in them; their numbers by cycle are in `app.db.pool_cycles`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,75 +13,38 @@ from app.db.ingest import Connection
 Rows = list[asyncpg.Record]
 
 _POOL = """
-SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at,
+SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at, open_cycle,
+       account IS NOT NULL AS settled,
+       coalesce(account, (SELECT s.account FROM sims s WHERE s.tenant = pools.tenant AND s.pool = pools.id
+                           ORDER BY s.id LIMIT 1)) AS account,
+       ARRAY(SELECT c.cycle FROM pool_cycles c WHERE c.pool_ref = pools.ref AND c.closed_at IS NULL
+                AND 'stopped' = ANY(c.marks)) AS stopped,
        (SELECT p.allowance FROM plans p WHERE p.tenant = pools.tenant AND p.id = pools.plan) AS allowance
   FROM pools"""
 _ADD = """
-INSERT INTO pools (tenant, id, name, kind, carrier, plan, rules, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, '{}', $7) ON CONFLICT DO NOTHING RETURNING ref
-"""
-_RUNNING = """
-SELECT count(*) AS cards, count(*) FILTER (WHERE s.underlying = 'active') AS effective_cards,
-       coalesce(sum(coalesce(c.figures, 0) + c.reported_since) FILTER (WHERE s.activated_on IS NOT NULL), 0)::bigint
-           AS used,
-       max(greatest(c.reported_at, c.figures_to)) AS as_of
-  FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
- WHERE s.tenant = $1 AND s.pool = $2
-"""
-_CLOSED = """
-SELECT count(*) AS cards, count(*) AS effective_cards,
-       coalesce(sum(coalesce(c.figures, 0) + c.reported_since), 0)::bigint AS used,
-       max(greatest(c.reported_at, c.figures_to)) AS as_of
-  FROM usage_cycles c WHERE c.pool_ref = $1 AND c.cycle = $2
-"""
-_CYCLE = "SELECT * FROM pool_cycles WHERE pool_ref = $1 AND cycle = $2"
-_LOCK_CYCLE = """
-INSERT INTO pool_cycles AS p (pool_ref, cycle) VALUES ($1, $2)
-ON CONFLICT (pool_ref, cycle) DO UPDATE SET pool_ref = p.pool_ref RETURNING *
-"""
-_SAVE_CYCLE = (
-    "UPDATE pool_cycles SET marks = $3, stopping = $4, stopped_through = $5 WHERE pool_ref = $1 AND cycle = $2"
-)
-_ADD_PACK = "UPDATE pool_cycles SET addons = addons + $3 WHERE pool_ref = $1 AND cycle = $2"
-_KEEP_PACK = "INSERT INTO usage_addons (pool_ref, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)"
-_CLOSE = """
-INSERT INTO pool_cycles AS p (pool_ref, cycle, cards, effective_cards, total, closed_at) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_cards = excluded.effective_cards,
-       total = excluded.total, closed_at = excluded.closed_at, stopping = NULL WHERE p.closed_at IS NULL
-"""
-_MEMBERS = """
-SELECT s.id, s.iccid, s.state, s.activated_on, c.reported,
-       CASE WHEN s.activated_on IS NOT NULL THEN coalesce(c.figures, 0) + coalesce(c.reported_since, 0) END AS used,
-       greatest(c.reported_at, c.figures_to) AS as_of
-  FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
- WHERE s.tenant = $1 AND s.pool = $2 AND s.id > $4 ORDER BY s.id LIMIT $5
-"""
-_CLOSED_MEMBERS = """
-SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, coalesce(c.figures, 0) + c.reported_since AS used,
-       greatest(c.reported_at, c.figures_to) AS as_of
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
- WHERE c.pool_ref = $1 AND c.cycle = $2 AND s.id > $3 ORDER BY s.id LIMIT $4
+INSERT INTO pools (tenant, id, name, kind, carrier, plan, rules, created_at, open_cycle)
+VALUES ($1, $2, $3, $4, $5, $6, '{}', $7, $8) ON CONFLICT DO NOTHING RETURNING ref
 """
 _MEMBER_IDS = "SELECT id FROM sims WHERE tenant = $1 AND pool = $2 AND id > $3 ORDER BY id LIMIT $4"
 _INACTIVE = """
 SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent') ORDER BY id LIMIT $3
 """
-_FOLLOW_CARDS = """
-UPDATE usage_cycles c SET pool_ref = p.ref
-  FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
- WHERE c.sim_id = s.id AND s.id = ANY($1::bigint[]) AND c.cycle = ANY($2::int[]) AND c.pool_ref IS DISTINCT FROM p.ref
+_REOPEN = """
+UPDATE pools SET open_cycle = $2, state = CASE WHEN state = 'stopped' THEN 'in_use' ELSE state END WHERE ref = $1
 """
-_FOLLOW = """
-UPDATE usage_cycles c SET pool_ref = p.ref
-  FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
- WHERE c.sim_id = s.id AND c.cycle = ANY($1::int[]) AND c.pool_ref IS DISTINCT FROM p.ref AND s.pool IS NOT NULL
+_SETTLE = """
+UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
+"""
+_NEWCOMERS = """
+SELECT s.id FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+ WHERE s.id = ANY($1::bigint[]) AND s.underlying = 'active'
+   AND (EXISTS (SELECT FROM pool_cycles k
+                 WHERE k.pool_ref = p.ref AND k.closed_at IS NULL AND 'stopped' = ANY(k.marks))
+     OR EXISTS (SELECT FROM usage_cycles c WHERE c.sim_id = s.id AND c.cycle >= coalesce(p.open_cycle, 0)
+                   AND c.pool_ref IS DISTINCT FROM p.ref))
 """
 _REFS = """
 SELECT DISTINCT p.ref FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool WHERE s.id = ANY($1::bigint[])
-"""
-_STOPPING = """
-SELECT p.pool_ref, p.cycle FROM pool_cycles p
- WHERE p.stopping IS NOT NULL AND p.closed_at IS NULL ORDER BY p.pool_ref LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 
@@ -108,6 +70,13 @@ async def page(connection: Connection, tenant: str, after: int, limit: int) -> l
     return [_with_rules(row) for row in rows]
 
 
+async def named(connection: Connection, names: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Pools by (tenant, id)."""
+    tenants, ids = zip(*names, strict=True)
+    where = "WHERE (tenant, id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY ref"
+    return [_with_rules(row) for row in await connection.fetch(f"{_POOL} {where}", tenants, ids)]
+
+
 async def every(connection: Connection, carriers: Sequence[str]) -> list[dict[str, Any]]:
     """All pools of some carriers."""
     rows = await connection.fetch(f"{_POOL} WHERE carrier = ANY($1::text[]) ORDER BY ref", carriers)
@@ -115,9 +84,19 @@ async def every(connection: Connection, carriers: Sequence[str]) -> list[dict[st
 
 
 async def add(connection: Connection, columns: Sequence[Any]) -> int | None:
-    """A new pool (tenant, id, name, kind, carrier, plan, created_at); None where there is one of that id."""
+    """A new pool (tenant, id, name, kind, carrier, plan, created_at, open_cycle); None: there is one of that id."""
     ref: int | None = await connection.fetchval(_ADD, *columns)
     return ref
+
+
+async def settle_account(connection: Connection, ref: int, account: str, cycle: int) -> None:
+    """The pool is that of its first member's account from now on; `cycle`: the one it is in by that account's zone."""
+    await connection.execute(_SETTLE, ref, account, cycle)
+
+
+async def reopen(connection: Connection, ref: int, cycle: int) -> None:
+    """The cycles before this one are closed; a backward pool is in use again (PL-7, ST-13)."""
+    await connection.execute(_REOPEN, ref, cycle)
 
 
 async def rename(connection: Connection, ref: int, name: str) -> None:
@@ -135,54 +114,6 @@ async def set_state(connection: Connection, ref: int, state: str) -> None:
     await connection.execute("UPDATE pools SET state = $2 WHERE ref = $1 AND state <> $2", ref, state)
 
 
-async def running(connection: Connection, tenant: str, pool: str, cycle: int) -> asyncpg.Record:
-    """Cards, effective cards, used and as_of of the running cycle, summed from the members as they are now."""
-    return await connection.fetchrow(_RUNNING, tenant, pool, cycle)
-
-
-async def closed(connection: Connection, ref: int, cycle: int) -> asyncpg.Record:
-    """The same of a cycle that is over, from those who were members then and had traffic."""
-    return await connection.fetchrow(_CLOSED, ref, cycle)
-
-
-async def cycle_of(connection: Connection, ref: int, cycle: int, *, lock: bool = False) -> asyncpg.Record | None:
-    """What the pool's cycle had beside its members' sum; locked, it is made where missing."""
-    return await connection.fetchrow(_LOCK_CYCLE if lock else _CYCLE, ref, cycle)
-
-
-async def save_cycle(
-    connection: Connection, ref: int, cycle: int, marks: Sequence[str], stopping: str | None, through: int
-) -> None:
-    """What was said, and how far the members have been worked through."""
-    await connection.execute(_SAVE_CYCLE, ref, cycle, marks, stopping, through)
-
-
-async def add_pack(connection: Connection, ref: int, cycle: int, amount: int, at: datetime) -> None:
-    """A pool add-on is in force (QT-7)."""
-    await cycle_of(connection, ref, cycle, lock=True)
-    await connection.execute(_ADD_PACK, ref, cycle, amount)
-    await connection.execute(_KEEP_PACK, ref, cycle, amount, at)
-
-
-async def close_cycle(
-    connection: Connection, ref: int, cycle: int, *, cards: int, effective: int, total: int | None, at: datetime
-) -> None:
-    """The cycle is over: its cards and total stay as they were (PL-7)."""
-    await connection.execute(_CLOSE, ref, cycle, cards, effective, total, at)
-
-
-async def members(connection: Connection, tenant: str, pool: str, cycle: int, after: int, limit: int) -> Rows:
-    """Members of the running cycle with what they used."""
-    found: Rows = await connection.fetch(_MEMBERS, tenant, pool, cycle, after, limit)
-    return found
-
-
-async def closed_members(connection: Connection, ref: int, cycle: int, after: int, limit: int) -> Rows:
-    """Members of a cycle that is over, who had traffic."""
-    found: Rows = await connection.fetch(_CLOSED_MEMBERS, ref, cycle, after, limit)
-    return found
-
-
 async def member_ids(connection: Connection, tenant: str, pool: str, after: int, limit: int) -> list[int]:
     """The next members by card id."""
     return [row["id"] for row in await connection.fetch(_MEMBER_IDS, tenant, pool, after, limit)]
@@ -193,22 +124,11 @@ async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -
     return [row["iccid"] for row in await connection.fetch(_INACTIVE, tenant, pool, limit)]
 
 
-async def follow_members(connection: Connection, cycles: Sequence[int]) -> int:
-    """Counters follow their cards into pools joined since; gives how many."""
-    return int((await connection.execute(_FOLLOW, cycles)).split()[-1])
-
-
-async def follow_cards(connection: Connection, sim_ids: Sequence[int], cycles: Sequence[int]) -> None:
-    """The counters of these cards follow them into the pools they have joined."""
-    await connection.execute(_FOLLOW_CARDS, sim_ids, cycles)
-
-
 async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
     """The pools these cards are in."""
     return [row["ref"] for row in await connection.fetch(_REFS, sim_ids)]
 
 
-async def next_stopping(connection: Connection) -> tuple[int, int] | None:
-    """A pool whose members are being worked through, locked: (ref, cycle)."""
-    row = await connection.fetchrow(_STOPPING)
-    return (row["pool_ref"], row["cycle"]) if row else None
+async def newcomers(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
+    """Which of these active cards came into a pool that is stopped, or whose counters are not yet its."""
+    return [row["id"] for row in await connection.fetch(_NEWCOMERS, sim_ids)]

@@ -15,7 +15,7 @@ RETURNING last_sim_id
 """
 _HELD = """
 SELECT id FROM sims
- WHERE account = $1 AND id > $2 AND state = 'suspended' AND holds <> '[]' ORDER BY id LIMIT $3
+ WHERE account = $1 AND id > $2 AND state IN ('suspended', 'expired') AND holds <> '[]' ORDER BY id LIMIT $3
 """
 
 
@@ -34,7 +34,7 @@ async def lock(connection: Connection, account: str, cycle: int) -> int:
 
 
 async def held_cards(connection: Connection, account: str, after: int, limit: int) -> list[int]:
-    """The next stopped cards by row id."""
+    """The next stopped cards by row id; an expired one too, lest a hold of the old cycle outlive its renewal (ST-4)."""
     return [row["id"] for row in await connection.fetch(_HELD, account, after, limit)]
 
 

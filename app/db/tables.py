@@ -93,7 +93,11 @@ pools = Table(
     Column("state", Text, nullable=False, server_default=text("'in_use'")),
     Column("rules", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("created_at", INSTANT, nullable=False),
+    Column("account", Text),
+    Column("open_cycle", Integer),
 )
+"""`account`: that of the first member, whose zone the pool's cycles follow; NULL until somebody has looked.
+`open_cycle`: the oldest cycle (yyyymm) that the turn has not closed; NULL for a pool older than this column."""
 
 sims = Table(
     "sims",

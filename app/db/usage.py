@@ -22,7 +22,7 @@ INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
 SELECT k.sim_id, k.cycle, p.ref, 0
   FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
   JOIN sims s ON s.id = k.sim_id
-  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 _TELL_CYCLES = """

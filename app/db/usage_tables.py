@@ -87,6 +87,7 @@ usage_cycles = Table(
     Column("patchy", Boolean, nullable=False, server_default=text("false")),
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
     Column("watch", BigInteger),
+    Column("tested", BigInteger),
     Column("room", Text, server_default=text("repeat(' ', 24)")),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
@@ -99,7 +100,8 @@ reports when read: a narrow row is what keeps a report cheap on a large fleet (d
 
 `figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
 `patchy` = there are such days; `reported_since` = reports of traffic that no standing figure covers. `watch` = the used
-bytes at which somebody must look (a limit, a threshold), NULL where none is left.
+bytes at which somebody must look (a limit, a threshold), NULL where none is left. `tested` = what of the used bytes was
+test traffic, set when the card's test ends: it is never a pool's (PL-5).
 
 `room`: blanks a row is born with and loses at its first report, so that a page has a fifth of itself free for new
 versions of its rows. A lower fillfactor would not do: PostgreSQL then clears the page at every visit (ADR 11)."""

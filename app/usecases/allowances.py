@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.db import pools
+from app.db import pool_cycles, pools
 from app.db import usage as rows
 from app.db.ingest import Connection
 from app.db.mapping import OperationRecord
@@ -48,8 +48,8 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
     await _remember_remedies(ctx, connection, done)
     sim_ids = [operation.sim_id for operation in done]
     if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
-        cycles = {cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))) for o in joined}
-        await pools.follow_cards(connection, [o.sim_id for o in joined], sorted(cycles))
+        pairs = [(o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account)))) for o in joined]
+        await pool_cycles.follow_cards(connection, pairs)
     await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.db import pool_cycles
 from app.db.events import EventRow, HistoryRow
 from app.db.mapping import SimRecord
 from app.db.pools import refs_of
@@ -19,6 +20,7 @@ from app.db.uow import UnitOfWork
 from app.db.usage import queue_checks
 from app.domain.events import state_event
 from app.domain.holds import HOLDS, shown_state
+from app.domain.lifecycle import allowed_test_bytes
 from app.domain.sim import Hold, Sim
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.ids import new_id
@@ -54,6 +56,8 @@ class ChangeLog:
     plans_left: dict[int, str] = field(default_factory=dict)
     weighed_anew: set[int] = field(default_factory=set)
     """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
+    tests_over: dict[int, int] = field(default_factory=dict)
+    """Cards whose test ended, and how many bytes of test traffic each had."""
 
     def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
@@ -67,6 +71,8 @@ class ChangeLog:
         if before.underlying is not after.underlying:
             if SimState.ACTIVE in (before.underlying, after.underlying):
                 self.weighed_anew.add(record.id)
+            if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
+                self.tests_over[record.id] = allowed
             self._remember(record, "state", before.underlying.value, after.underlying.value, because)
         self._tell_state(record, before, after, because)
         self._tell_holds(record, before.holds, after.holds, because)
@@ -102,6 +108,8 @@ class ChangeLog:
         await work.plans.left(self.plans_left, self.now)
         if self.weighed_anew:
             await look_again(work, self.weighed_anew)
+        if self.tests_over:
+            await pool_cycles.set_tested(await driver(work), sorted(self.tests_over.items()))
         await work.events.remember(self.history)
         await work.events.add(self.events)
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
@@ -149,6 +150,7 @@ async def import_sims(
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
     known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant)
+    known.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ReadRow] = []
     for line, columns in rows:
         report.rows += 1
@@ -173,6 +175,8 @@ class _Known:
     plans: Mapping[str, Plan]
     pools: Mapping[str, str]
     seen: dict[str, int]
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
+    """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
     arrived: dict[str, int] = field(default_factory=dict)
     """Ids of the cards this import added: reports kept aside for them are counted last, for ingest waits meanwhile."""
 
@@ -247,9 +251,19 @@ def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | N
         return Fault(code="UNKNOWN_POOL", detail="no such pool", line=row.line, column="pool")
     if "pool" in values and known.pools[values["pool"]] != plan.id:
         return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
-    if account_for(ctx, known.tenant, values["carrier"], values.get("account")) is None:
+    account = account_for(ctx, known.tenant, values["carrier"], values.get("account"))
+    if account is None:
         return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
-    return None
+    return _zone_refusal(known, row, ctx.zone(account if owner is None else owner.account))
+
+
+def _zone_refusal(known: _Known, row: ReadRow, zone: ZoneInfo) -> Fault | None:
+    """A pool's members share one zone: its cycles turn at one midnight (BC-4)."""
+    pool = row.values.get("pool")
+    if pool is None or str(known.zones.setdefault(pool, zone)) == str(zone):
+        return None
+    detail = "the pool's account is in another zone (BC-4, PL-5)"
+    return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column="pool")
 
 
 def _add_fresh(ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, Any]], report: ImportReport) -> None:

@@ -18,7 +18,7 @@ from app.db import ingest as rows
 from app.db import unknown_reports as aside
 from app.db.mapping import SimRecord
 from app.db.partitions import make_leaves
-from app.db.pools import refs_of
+from app.db.pools import newcomers, refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage import queue_checks
 from app.domain.identifiers import iccid_twin
@@ -199,7 +199,8 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
     if not forms:
         return 0
     connection = await aside.driver(work)
-    await queue_checks(connection, pool_refs=await refs_of(connection, list(ids.values())))
+    arrived = list(ids.values())
+    await queue_checks(connection, await newcomers(connection, arrived), await refs_of(connection, arrived))
     await rows.begin_counting(connection)  # first, as ingest does: one order of locks
     reports = await aside.waiting(connection, tenant, forms)
     if not reports:

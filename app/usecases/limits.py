@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from app.db import plan_checks, pools, rule_stops
+from app.db import plan_checks, pool_cycles, rule_stops
 from app.db import usage as rows
 from app.db.ingest import Connection
 from app.db.mapping import SimRecord
@@ -33,7 +33,8 @@ from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pool_limits import pool_holds, work_pools, work_stopping
+from app.usecases.pool_holds import bring_under
+from app.usecases.pool_limits import work_pools, work_stopping
 from app.usecases.usage_reminders import Reached
 
 CHUNK = 1_000
@@ -123,8 +124,7 @@ async def judge(
     reminders = await usage_reminders.wanted(connection, list(records))
     missed = await usage_reminders.reached_before_the_turn(ctx, connection, list(records.values()), reminders)
     judged = await _judged(ctx, connection, list(records.values()), log, reminders)
-    if released:
-        await _add_pool_holds(ctx, connection, judged, released)
+    await _add_pool_holds(ctx, connection, judged)
     await _apply_brake(ctx, work, connection, judged, released)
     moved = [(one.record, _change(log, one)) for one in judged]
     await usage_reminders.speak(connection, log, [Reached(o.record, o.cycle, o.used, o.told) for o in judged])
@@ -146,8 +146,8 @@ async def _judged(
     zones = {record.account: ctx.zone(record.account) for record in records}
     cycles = {r.id: cycle_number(cycle_at(r.sim.carrier, log.now, zones[r.account])) for r in records}
     counters = await rows.counters(connection, sorted(cycles.items()))
-    if pooled := [record.id for record in records if record.sim.pool is not None]:
-        await pools.follow_cards(connection, pooled, sorted(set(cycles.values())))
+    if pooled := [(record.id, cycles[record.id]) for record in records if record.sim.pool is not None]:
+        await pool_cycles.follow_cards(connection, pooled)
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.bytes_ever(connection, testing) if testing else {}
     held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
@@ -197,13 +197,11 @@ def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
     one.watch = min((point for point in points if point > one.used), default=None)
 
 
-async def _add_pool_holds(
-    ctx: Context, connection: Connection, judged: Sequence[Judged], released: Iterable[tuple[int, HoldCode]]
-) -> None:
-    """A pool's hold that waited for a person is put on where the pool is still over."""
-    asked = {sim_id for sim_id, code in released if code in (HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD)}
-    for one in (one for one in judged if one.record.id in asked):
-        sim = await pool_holds(ctx, connection, one.record, one.sim)
+async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[Judged]) -> None:
+    """Members of a pool that is stopped come under its hold, also those that came to it since (PL-1, PL-4)."""
+    brought = await bring_under(ctx, connection, [(one.record, one.sim) for one in judged])
+    for one in judged:
+        sim = brought.get(one.record.id, one.sim)
         one.added |= codes(sim.holds) - codes(one.sim.holds)
         one.sim = sim
 

@@ -6,10 +6,10 @@ then worked through by card id, each chunk its own transaction, each judged by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
+from app.db import pool_cycles as sums
 from app.db import pools as rows
 from app.db.events import EventRow
 from app.db.ingest import Connection
@@ -18,27 +18,25 @@ from app.db.sim_read import cycle_number
 from app.db.unknown_reports import driver
 from app.db.uow import UnitOfWork
 from app.domain.events import EventType
-from app.domain.holds import HOLDS, codes, is_ours, with_hold, without_hold
-from app.domain.pools import PoolState, PoolUse, backward_state, crossed, holds_by_pool
-from app.domain.sim import Hold, Sim
-from app.domain.vocabulary import HoldCode, HoldSource
+from app.domain.holds import HOLDS, codes, without_hold
+from app.domain.pools import PoolState, PoolUse, backward_state, crossed
+from app.domain.sim import Sim
+from app.domain.vocabulary import HoldCode
 from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pool_views import running_cycle, use_of
+from app.usecases.pool_holds import under_pool
+from app.usecases.pool_views import PoolRow, running_cycle, use_of
 
 CHUNK = 500
 ACTOR = "limits"
-POOL_HOLDS = (HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD)
 EXHAUSTED = "exhausted"
 STOPPED = "stopped"
 """The mark of a cycle whose members have been, or are being, stopped; freeing them takes it away."""
 
 FREE = "free"
-
-PoolRow = Mapping[str, Any]
 
 
 async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, refs: Iterable[int]) -> None:
@@ -51,7 +49,7 @@ async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, ref
 
 async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:
     cycle = running_cycle(ctx, pool)
-    kept = await rows.cycle_of(connection, pool["ref"], cycle_number(cycle), lock=True)
+    kept = await sums.cycle_of(connection, pool["ref"], cycle_number(cycle), lock=True)
     use, _ = await use_of(ctx, connection, pool, cycle)
     before = tuple(kept["marks"]) if kept else ()
     marks, events = _spoken(ctx, pool, cycle.id, use, before)
@@ -61,7 +59,9 @@ async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, poo
         marks, stopping, through = (*marks, STOPPED), wanted.value, 0
     elif wanted is None and STOPPED in marks:
         marks, stopping, through = tuple(mark for mark in marks if mark != STOPPED), FREE, 0
-    await rows.save_cycle(connection, pool["ref"], cycle_number(cycle), marks, stopping, through)
+    await sums.save_cycle(connection, pool["ref"], cycle_number(cycle), marks, stopping, through)
+    if not pool["settled"] and pool["account"] is not None:
+        await rows.settle_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
     if pool["kind"] == "backward":
         state = backward_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
         if pool["state"] != PoolState.RELEASED:
@@ -95,7 +95,8 @@ def _spoken(
     if wanted is HoldCode.POOL_EXHAUSTED:
         said.append((EXHAUSTED, EventType.POOL_EXHAUSTED, {}))
     elif wanted is HoldCode.POOL_THRESHOLD:
-        said.append(("stop_at", EventType.POOL_THRESHOLD_CROSSED, {"threshold_bytes": rules["stop_at"], "stops": True}))
+        facts = {"threshold_bytes": rules["stop_at"], "stops": True}
+        said.append((f"stop_at:{rules['stop_at']}", EventType.POOL_THRESHOLD_CROSSED, facts))
     fresh = [(mark, kind, facts) for mark, kind, facts in said if mark not in marks]
     events = [_event(ctx, pool, cycle, use, kind, facts) for _, kind, facts in fresh]
     return (*marks, *(mark for mark, _, _ in fresh)), events
@@ -123,26 +124,26 @@ def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventTyp
 
 
 async def work_stopping(ctx: Context) -> int:
-    """One chunk of the members of one pool that is being stopped or freed; gives how many cards were looked at."""
+    """One chunk of the members of one pool that is being stopped or freed; gives how many cards were looked at.
+
+    Locks are taken as by whoever judges cards: cards, then the brake, then the pool's cycle. What was read without a
+    lock at the beginning is compared at the end: who comes second rolls back, and nothing is done twice.
+    """
     async with ctx.work() as work:
         connection = await driver(work)
-        chosen = await rows.next_stopping(connection)
+        chosen = await sums.next_stopping(connection)
         if chosen is None:
             return 0
-        ref, cycle = chosen
-        pool = await rows.by_ref(connection, ref)
-        kept = await rows.cycle_of(connection, ref, cycle)
-        if pool is None or kept is None or cycle != cycle_number(running_cycle(ctx, pool)):
-            marks = kept["marks"] if kept else ()
-            await rows.save_cycle(connection, ref, cycle, marks, None, 0)
-            await work.commit()
-            return 1
-        ids = await rows.member_ids(connection, pool["tenant"], pool["id"], kept["stopped_through"], CHUNK)
-        await _work_members(ctx, work, connection, pool, cycle, ids)
+        pool = await rows.by_ref(connection, chosen["pool_ref"])
+        ids: list[int] = []
+        if pool is not None and chosen["cycle"] == cycle_number(running_cycle(ctx, pool)):
+            place = pool["tenant"], pool["id"], chosen["stopped_through"]
+            ids = await rows.member_ids(connection, *place, CHUNK)
+            await _work_members(ctx, work, connection, pool, chosen["cycle"], ids)
         over = len(ids) < CHUNK
-        through = 0 if over else ids[-1]
-        await rows.save_cycle(connection, ref, cycle, kept["marks"], None if over else kept["stopping"], through)
-        await work.commit()
+        stopping, through = (None, 0) if over else (chosen["stopping"], ids[-1])
+        if await sums.stopped_through(connection, chosen, stopping, through):
+            await work.commit()
     return max(len(ids), 1)
 
 
@@ -154,41 +155,33 @@ async def _work_members(
         return
     use, _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
     log = ChangeLog(ctx.now())
-    judged = [(record, _under_pool(record.sim, pool, use, log)) for record in records]
-    stopping = [record for record, sim in judged if codes(sim.holds) - codes(record.sim.holds)]
-    brake = await open_brake(ctx, connection, stopping) if stopping else None
+    judged = [(record, under_pool(record.sim, pool, use, log.now)) for record in records]
+    judged = await _braked(ctx, work, connection, judged, cycle)
     moved = []
-    for record, sim in judged:
-        after = sim
-        for code in sorted(codes(sim.holds) - codes(record.sim.holds)):
-            if brake is not None and not brake.lets(record, cycle, code):
-                after = replace(after, holds=tuple(hold for hold in after.holds if hold.code is not code))
+    for record, after in judged:
+        changed = codes(after.holds) ^ codes(record.sim.holds)
+        rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
+        because = Because(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
         if after != record.sim:
-            changed = codes(after.holds) ^ codes(record.sim.holds)
-            rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-            because = Because(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
             moved.append((record, log.change(record, after, because)))
-    if brake is not None:
-        await work.events.add(await brake.write(connection))
     await log.write(work)
     await follow_holds(ctx, work, moved, reason="ST-24")
 
 
-def _under_pool(sim: Sim, pool: PoolRow, use: PoolUse, log: ChangeLog) -> Sim:
-    """The card with exactly the pool holds of ours that the pool's use puts on it."""
-    wanted = holds_by_pool(sim, use, pool["rules"].get("stop_at"))
-    for hold in sim.holds:
-        if hold.code in POOL_HOLDS and hold.code not in wanted and is_ours(hold):
-            sim = without_hold(sim, hold.code)
-    for code in sorted(wanted):
-        sim = with_hold(sim, Hold(code=code, since=log.now, source=HoldSource.GATEWAY))
-    return sim
-
-
-async def pool_holds(ctx: Context, connection: Connection, record: SimRecord, sim: Sim) -> Sim:
-    """The card under its pool as the pool is now."""
-    pool = await rows.get(connection, record.tenant, record.sim.pool or "")
-    if pool is None:
-        return sim
-    use, _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
-    return _under_pool(sim, pool, use, ChangeLog(ctx.now()))
+async def _braked(
+    ctx: Context, work: UnitOfWork, connection: Connection, judged: list[tuple[SimRecord, Sim]], cycle: int
+) -> list[tuple[SimRecord, Sim]]:
+    """The cards with the holds that the brake lets on; the others wait (ST-25)."""
+    stopping = [record for record, sim in judged if codes(sim.holds) - codes(record.sim.holds)]
+    if not stopping:
+        return judged
+    brake = await open_brake(ctx, connection, stopping)
+    let = []
+    for record, sim in judged:
+        after = sim
+        for code in sorted(codes(sim.holds) - codes(record.sim.holds)):
+            if not brake.lets(record, cycle, code):
+                after = without_hold(after, code)
+        let.append((record, after))
+    await work.events.add(await brake.write(connection))
+    return let

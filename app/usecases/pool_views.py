@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from app.db import pool_cycles as sums
 from app.db import pools as rows
 from app.db.ingest import Connection
 from app.db.sim_read import cycle_number
-from app.domain.cycles import Cycle, cycle_named
+from app.domain.cycles import Cycle, cycle_at, cycle_named
 from app.domain.days import local
 from app.domain.pools import PoolUse
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
-from app.usecases.sims import current_cycles
 
 PoolRow = Mapping[str, Any]
 
@@ -46,31 +47,42 @@ async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict
 
 
 def running_cycle(ctx: Context, pool: PoolRow) -> Cycle:
-    """The cycle a pool is in (PL-7, BC-4)."""
-    return cycle_named(Carrier(pool["carrier"]), _cycle_id(current_cycles(ctx)[pool["carrier"]]))
+    """The cycle a pool is in, by its own zone (PL-7, BC-4)."""
+    return cycle_at(Carrier(pool["carrier"]), ctx.now(), pool_zone(ctx, pool))
 
 
-def _cycle_id(number: int) -> str:
-    return f"{number // 100:04d}-{number % 100:02d}"
+def pool_zone(ctx: Context, pool: PoolRow) -> ZoneInfo:
+    """The zone of the pool's account: its first member's; without any, that of its carrier's first account."""
+    first = (code for code, account in ctx.accounts.items() if account.carrier.value == pool["carrier"])
+    return ctx.zone(pool["account"] or next(first, ""))
+
+
+def is_open(pool: PoolRow, number: int, now: int) -> bool:
+    """Whether a cycle up to the running one (`now`) has not been closed by the turn: members count as they are."""
+    opened = pool["open_cycle"]
+    return number >= (now if opened is None else min(opened, now))
 
 
 async def use_of(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> tuple[PoolUse, datetime | None]:
-    """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4)."""
-    number = cycle_number(cycle)
-    kept = await rows.cycle_of(connection, pool["ref"], number)
-    addons = kept["addons"] if kept else 0
-    if cycle == running_cycle(ctx, pool):
-        summed = await rows.running(connection, pool["tenant"], pool["id"], number)
-        total = summed["effective_cards"] * (pool["allowance"] or 0) + addons
-        cards, effective = summed["cards"], summed["effective_cards"]
+    """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4).
+
+    A closed cycle has the cards and the total it was closed with; one from before the pool was made has no total.
+    """
+    number, now = cycle_number(cycle), running_cycle(ctx, pool)
+    kept = await sums.cycle_of(connection, pool["ref"], number)
+    if is_open(pool, number, cycle_number(now)):
+        over = cycle.start < now.start
+        summed = await sums.open_sum(connection, pool["ref"], number, cycle.end, over=over)
+        frozen: Mapping[str, Any] = summed
+        total = summed["effective_cards"] * (pool["allowance"] or 0) + (kept["addons"] if kept else 0)
     else:
-        summed = await rows.closed(connection, pool["ref"], number)
-        cards = kept["cards"] if kept and kept["cards"] is not None else summed["cards"]
-        effective = kept["effective_cards"] if kept and kept["cards"] is not None else summed["effective_cards"]
-        total = kept["total"] if kept and kept["total"] is not None else 0
+        summed = await sums.closed_sum(connection, pool["ref"], number, cycle.end)
+        frozen = kept if kept and kept["cards"] is not None else summed
+        total = kept["total"] if kept else None
     total = total if pool["kind"] == "forward" else None
     used = summed["used"]
     remaining = None if total is None else total - used
+    cards, effective = frozen["cards"], frozen["effective_cards"]
     use = PoolUse(cards=cards, effective_cards=effective, total=total, used=used, remaining=remaining)
     return use, summed["as_of"]
 
@@ -117,10 +129,8 @@ async def read_members(
         now = running_cycle(ctx, found)
         cycle = now if cycle_id is None else _known_cycle(ctx, found, cycle_id)
         number = cycle_number(cycle)
-        if cycle == now:
-            members = await rows.members(connection, tenant, pool, number, after, limit + 1)
-        else:
-            members = await rows.closed_members(connection, found["ref"], number, after, limit + 1)
+        read = sums.open_members if is_open(found, number, cycle_number(now)) else sums.closed_members
+        members = await read(connection, found["ref"], number, cycle.end, after, limit + 1)
     items = [
         {
             "iccid": row["iccid"],
@@ -150,7 +160,7 @@ async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
         found = await find_pool(connection, tenant, pool)
         cycle = running_cycle(ctx, found)
         use, as_of = await use_of(ctx, connection, found, cycle)
-    today = local(ctx.now(), ctx.zone(_account_of(ctx, found))).date()
+    today = local(ctx.now(), pool_zone(ctx, found)).date()
     return {
         "pool": pool,
         "cycle": cycle.id,
@@ -170,10 +180,6 @@ def _outlook(use: PoolUse, cycle: Cycle, today: date) -> dict[str, Any]:
         days = max(0, use.remaining) // per_day
         exhausts_on = date.fromordinal(today.toordinal() + days).isoformat() if days <= left else None
     return {"per_day": per_day, "days_left": left, "expected": expected, "exhausts_on": exhausts_on}
-
-
-def _account_of(ctx: Context, pool: PoolRow) -> str:
-    return next((code for code, account in ctx.accounts.items() if account.carrier.value == pool["carrier"]), "")
 
 
 async def find_pool(connection: Connection, tenant: str, pool: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.db import pool_cycles
 from app.db import pools as rows
 from app.db.access import AuditRow
 from app.db.sim_read import cycle_number
@@ -59,8 +60,10 @@ async def make_pool(
             faults.append(Fault(code="PLAN_MISMATCH", detail=detail, pointer="/plan"))
     if faults:
         raise InvalidArgument(faults)
-    columns = [tenant, *(given[name] for name in ("id", "name", "kind", "carrier", "plan")), ctx.now()]
     connection = await driver(work)
+    opens = running_cycle(ctx, {"carrier": given["carrier"], "account": None})
+    names = [given[name] for name in ("id", "name", "kind", "carrier", "plan")]
+    columns = [tenant, *names, ctx.now(), cycle_number(opens)]
     if await rows.add(connection, columns) is None:
         raise Conflict("ALREADY_EXISTS", "there is a pool of that id")
     await _note(ctx, work, tenant, given["id"], "pool.made", actor, dict(given))
@@ -91,7 +94,7 @@ async def order_pack(
     if found["kind"] != "forward":
         raise Conflict("INCOMPATIBLE_STATE", "add-ons are for forward pools", rule="QT-7")
     cycle = running_cycle(ctx, found)
-    await rows.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
+    await pool_cycles.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
     await queue_checks(connection, pool_refs=[found["ref"]])
     await _note(ctx, work, tenant, pool, "pool.addon", actor, {"bytes": amount, "cycle": cycle.id})
     return await show_cycle(ctx, connection, found, cycle)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
+from app.db import pool_cycles as sums
 from app.db import pools, rule_stops
 from app.db import rollovers as rows
+from app.db.ingest import Connection
 from app.db.mapping import SimRecord
 from app.db.sim_read import cycle_number
 from app.db.unknown_reports import driver
@@ -21,7 +23,7 @@ from app.domain.vocabulary import Carrier
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
-from app.usecases.pool_views import use_of
+from app.usecases.pool_views import PoolRow, pool_zone, running_cycle, use_of
 
 CHUNK = 500
 ACTOR = "cycle_rollover"
@@ -30,15 +32,14 @@ ACTOR = "cycle_rollover"
 async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     """Turn over the accounts of one zone whose cycle has begun since they were last turned."""
     report = {"accounts": 0, "lifted": 0, "pools": 0}
-    for code, account in ctx.accounts.items():
-        if str(ctx.zone(code)) != str(zone):
-            continue
+    here = {code: account for code, account in ctx.accounts.items() if str(ctx.zone(code)) == str(zone)}
+    report["pools"] += await _close_pools(ctx, {account.carrier for account in here.values()}, zone)
+    for code, account in here.items():
         cycle = cycle_at(account.carrier, ctx.now(), zone)
         async with ctx.pool.acquire() as connection:
             turned = await rows.turned(connection, code, cycle_number(cycle))
         if turned:
             continue
-        report["pools"] += await _close_pools(ctx, account.carrier, cycle)
         report["lifted"] += await _turn_account(ctx, code, cycle, start_instant(cycle, zone))
         report["accounts"] += 1
     return report
@@ -80,30 +81,43 @@ def turned_sim(sim: Sim, opens: datetime) -> Sim:
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 
-async def _close_pools(ctx: Context, carrier: Carrier, cycle: Cycle) -> int:
-    """Freeze the cards and totals of the cycle before; backward pools are in use again (PL-7, ST-13)."""
-    before = cycle_number(preceding(carrier, cycle))
-    async with ctx.work() as work:
-        connection = await driver(work)
-        await pools.follow_members(connection, [before, cycle_number(cycle)])
-        found = await pools.every(connection, [carrier.value])
-        for pool in found:
-            running, _ = await use_of(ctx, connection, pool, cycle)
-            kept = await pools.cycle_of(connection, pool["ref"], before)
-            base = await pools.cycle_of(connection, pool["ref"], cycle_number(cycle))
-            total = None
-            if running.total is not None:
-                total = running.total - (base["addons"] if base else 0) + (kept["addons"] if kept else 0)
-            await pools.close_cycle(
-                connection,
-                pool["ref"],
-                before,
-                cards=running.cards,
-                effective=running.effective_cards,
-                total=total,
-                at=ctx.now(),
-            )
-            if pool["state"] == "stopped":
-                await pools.set_state(connection, pool["ref"], "in_use")
-        await work.commit()
-    return len(found)
+async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> int:
+    """Close what is over of the pools of one zone, each in its own transaction; gives how many pools."""
+    async with ctx.pool.acquire() as connection:
+        found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
+    due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
+    due = [pool for pool in due if pool["open_cycle"] != cycle_number(running_cycle(ctx, pool))]
+    for pool in due:
+        async with ctx.work() as work:
+            await _close_pool(ctx, await driver(work), pool["ref"])
+            await work.commit()
+    return len(due)
+
+
+async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
+    """Freeze the cards and totals of every cycle that is over; a backward pool is in use again (PL-7, ST-13).
+
+    Members count as they are known now, each from its activation (PL-2); later joins change nothing (PL-6).
+    """
+    pool = await pools.by_ref(connection, ref)
+    if pool is None:
+        return
+    over, now = _cycles_over(ctx, pool), cycle_number(running_cycle(ctx, pool))
+    await sums.follow_members(connection, [*((ref, cycle_number(cycle)) for cycle in over), (ref, now)])
+    pool = pool | {"open_cycle": cycle_number(over[0]) if over else now}
+    for cycle in over:
+        await sums.keep_members(connection, ref, cycle_number(cycle), cycle.end)
+        use, _ = await use_of(ctx, connection, pool, cycle)
+        await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
+    await pools.reopen(connection, ref, now)
+
+
+def _cycles_over(ctx: Context, pool: PoolRow) -> list[Cycle]:
+    """The pool's cycles that are over and not closed; of a pool older than that column, the one just over."""
+    carrier, now, opened = Carrier(pool["carrier"]), running_cycle(ctx, pool), pool["open_cycle"]
+    cycle = preceding(carrier, now)
+    over = [cycle] if opened is None else []
+    while opened is not None and cycle_number(cycle) >= opened:
+        over.insert(0, cycle)
+        cycle = preceding(carrier, cycle)
+    return over

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from app.db import allowances, pools, rule_stops
+from app.db import allowances, pool_cycles, pools, rule_stops
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.partitions import drop_leaves
+from app.db.sim_read import cycle_number
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.ingest import prepare_leaves
+from app.usecases.pool_views import running_cycle
 from app.usecases.report_days import oldest_instant
-from app.usecases.sims import current_cycles
 
 KEPT_ASIDE = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
@@ -40,11 +41,15 @@ async def tidy_usage(ctx: Context) -> dict[str, int]:
 
 
 async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """Hourly (US-2): counters follow their cards into pools joined since, and every pool is looked at."""
+    """Hourly (US-2): counters follow their cards into pools joined since, and every pool is looked at.
+
+    Only those of the cycle that each pool is in: what a card used in a cycle that is over stays where it was (PL-6).
+    """
     async with ctx.work() as work:
         connection = await aside.driver(work)
-        followed = await pools.follow_members(connection, sorted(set(current_cycles(ctx).values())))
         found = await pools.every(connection, [carrier.value for carrier in Carrier])
+        pairs = [(pool["ref"], cycle_number(running_cycle(ctx, pool))) for pool in found]
+        followed = await pool_cycles.follow_members(connection, pairs)
         await rows.queue_checks(connection, pool_refs=[pool["ref"] for pool in found])
         await work.commit()
     return {"followed": followed, "pools": len(found)}

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.jobs.cycle_rollover import turn_day
+from app.usecases.usage_housekeeping import refresh_pools
 from tests.gateway import Gateway, open_gateway
+from tests.usage.pooling import MB, be_at, cycle_of, turn
 from tests.usage.reporting import cycles, report, send
 
 ACCOUNTS = """
@@ -85,6 +90,64 @@ async def test_a_card_read_at_the_turn_shows_its_own_accounts_cycle(abroad: Gate
 
     shown = [(await abroad.api.get(f"/v1/sims/{card}")).json()["usage"] for card in (ny, nz)]
     assert [(one["cycle"]["id"], one["used"]) for one in shown] == [("2026-12", 1), ("2027-01", 2)]
+
+
+async def _world_pool(gateway: Gateway, name: str, *accounts: str) -> tuple[list[str], dict[str, Any]]:
+    plan = {"id": "world-pool", "carrier": "overseas", "allowance": 10 * MB, "months": 12, "kind": "pool_forward"}
+    assert (await gateway.api.post("/v1/plans", json=plan)).is_success
+    pool = {"id": name, "name": name, "kind": "forward", "carrier": "overseas", "plan": "world-pool"}
+    assert (await gateway.api.post("/v1/pools", json=pool)).status_code == 201
+    cards = [f"8985200000{sum(map(ord, name + account)):09d}" for account in accounts]
+    rows = [
+        f"{card},overseas,{account},gsl,world-pool,active,2026-05-01,2026-06-10,{name}"
+        for card, account in zip(cards, accounts, strict=True)
+    ]
+    text = "\n".join(["iccid,carrier,account,terms,plan,state,opened_on,activated_on,pool", *rows, ""])
+    done = await gateway.api.post("/v1/sims/import?mode=partial", content=text, headers={"Content-Type": "text/csv"})
+    return cards, done.json()
+
+
+async def test_each_pool_turns_at_its_own_accounts_midnight(abroad: Gateway) -> None:
+    """BC-4, PL-7: the earlier zone's turn leaves the other's pool as it is."""
+    [ny], _ = await _world_pool(abroad, "pny", "overseas-ny")
+    [nz], _ = await _world_pool(abroad, "pnz", "overseas-nz")
+    at = abroad.ctx.now() - timedelta(minutes=1)
+    await send(abroad.api, [report(ny, at, MB, number="ny"), report(nz, at, 2 * MB, number="nz")])
+    await be_at(abroad, "2026-12-31T12:00:00+00:00")  # January in Auckland, since an hour
+    at = abroad.ctx.now() - timedelta(minutes=1)
+    await send(abroad.api, [report(ny, at, 3 * MB, number="ny2"), report(nz, at, 4 * MB, number="nz2")])
+    first = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
+
+    await turn_day(abroad.ctx, ZoneInfo("Pacific/Auckland"))
+    await refresh_pools(abroad.ctx)
+    second = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
+    past = await cycle_of(abroad, "pnz", "2026-12")
+    await turn(abroad, "2027-01-01T05:01:00+00:00", ZoneInfo("America/New_York"))
+    closed = await cycle_of(abroad, "pny", "2026-12")
+
+    assert first == second
+    assert {name: (one["cycle"]["id"], one["used"], one["total"]) for name, one in first.items()} == {
+        "pny": ("2026-12", 4 * MB, 10 * MB),
+        "pnz": ("2027-01", 4 * MB, 10 * MB),
+    }
+    assert [(one["cards"], one["used"], one["total"]) for one in (past, closed)] == [
+        (1, 2 * MB, 10 * MB),
+        (1, 4 * MB, 10 * MB),
+    ]
+
+
+async def test_a_pools_members_share_one_zone(abroad: Gateway) -> None:
+    """BC-4, PL-5: the first member gives the pool its zone; a card of another zone is refused."""
+    _, told = await _world_pool(abroad, "both", "overseas-nz", "overseas-ny")
+    loner, _ = await _world_pool(abroad, "other", "overseas-ny")
+    text = f"iccid,carrier,account,terms,plan\n{loner[0][:-1]}0,overseas,overseas-ny,standard,world-pool\n"
+    done = await abroad.api.post("/v1/sims/import", content=text, headers={"Content-Type": "text/csv"})
+    joined = await abroad.api.post(f"/v1/sims/{loner[0][:-1]}0/join-pool", json={"pool": "both"})
+
+    assert [(one["code"], one["line"]) for one in told["rejected"]] == [("POOL_MISMATCH", 3)]
+    assert (await cycle_of(abroad, "both"))["cards"] == 1
+    assert done.is_success, done.text
+    assert (joined.status_code, joined.json()["errors"][0]["code"]) == (422, "POOL_MISMATCH"), joined.text
 
 
 async def test_reconciliation_counts_by_the_zone_of_each_account(abroad: Gateway) -> None:

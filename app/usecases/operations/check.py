@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
@@ -55,10 +56,12 @@ async def counts_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What arguments may name: the tenant's plans, and its pools with the plan of each."""
+    """What arguments may name: the tenant's plans, and its pools with the plan and the zone of each."""
 
     plans: Mapping[str, Plan]
     pools: Mapping[str, str]
+    zones: Mapping[str, ZoneInfo]
+    zone_of: Callable[[str], ZoneInfo]
 
     def wrong(self, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Malformed | None:
         """What does not fit this card: an unknown plan or pool, or one of another carrier or plan (PL-5)."""
@@ -71,14 +74,20 @@ class Names:
         sold = self.pools.get(str(arguments.get("pool")))
         if sold is None:
             return Malformed("UNKNOWN_POOL", "no such pool")
-        return None if sold == record.sim.plan.id else Malformed("POOL_MISMATCH", "the pool is of another plan (PL-5)")
+        if sold != record.sim.plan.id:
+            return Malformed("POOL_MISMATCH", "the pool is of another plan (PL-5)")
+        here = self.zone_of(record.account)
+        same = str(self.zones.get(str(arguments.get("pool")), here)) == str(here)
+        return None if same else Malformed("POOL_MISMATCH", "the pool's account is in another zone (BC-4, PL-5)")
 
 
-async def names_of(work: UnitOfWork, tenant: str, kind: OperationKind) -> Names:
+async def names_of(ctx: Context, work: UnitOfWork, tenant: str, kind: OperationKind) -> Names:
     """The names a kind's arguments are looked up in; none where it names nothing."""
     if kind not in NAMING:
-        return Names(plans={}, pools={})
-    return Names(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant))
+        return Names(plans={}, pools={}, zones={}, zone_of=ctx.zone)
+    zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
+    plans, pools = await work.plans.all(tenant), await work.plans.pool_ids(tenant)
+    return Names(plans=plans, pools=pools, zones=zones, zone_of=ctx.zone)
 
 
 def decision(

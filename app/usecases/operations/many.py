@@ -44,7 +44,7 @@ async def consider_many(
     """What the rules say of the wish for each card, by row id."""
     busy = await work.operations.open_of([record.id for record in records])
     counts = await counts_of(ctx, work, records, wish.kind)
-    names = await names_of(work, records[0].tenant, wish.kind) if records else None
+    names = await names_of(ctx, work, records[0].tenant, wish.kind) if records else None
     answers: dict[int, Answer] = {}
     for record in records:
         if names is not None and (wrong := names.wrong(record, wish.kind, wish.arguments)):

@@ -65,7 +65,7 @@ async def _started(
         return failed(operation, now, code="NOT_FOUND", detail="the card is gone")
     if operation.source is OperationSource.RULE:
         return admitted(operation, now, channel=operation.channel)
-    names = await names_of(work, record.tenant, operation.kind)
+    names = await names_of(ctx, work, record.tenant, operation.kind)
     if wrong := names.wrong(record, operation.kind, operation.arguments):
         return failed(operation, now, code=wrong.code, detail=f"refused when due: {wrong.detail}")
     decision = await check(ctx, work, record, operation.kind, operation.arguments, open_operation=False)

@@ -57,7 +57,7 @@ async def consider(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> Co
     record = await work.sims.get(wish.tenant, wish.iccid, for_update=True)
     if record is None:
         raise NotFound("sim")
-    if wrong := (await names_of(work, wish.tenant, wish.kind)).wrong(record, wish.kind, wish.arguments):
+    if wrong := (await names_of(ctx, work, wish.tenant, wish.kind)).wrong(record, wish.kind, wish.arguments):
         raise wrong
     busy = record.id in await work.operations.open_of([record.id])
     answer = await check(ctx, work, record, wish.kind, wish.arguments, open_operation=busy)
