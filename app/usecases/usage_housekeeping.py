@@ -1,4 +1,4 @@
-"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools hourly."""
+"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ async def tidy_usage(ctx: Context) -> dict[str, int]:
     return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
 
 
-async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """Hourly (US-2): counters follow their cards into pools joined since, and every pool is looked at."""
+async def look_at_pools(ctx: Context) -> dict[str, int]:
+    """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved."""
     async with ctx.work() as work:
         connection = await aside.driver(work)
         followed = await pools.follow_members(connection, sorted(set(current_cycles(ctx).values())))
