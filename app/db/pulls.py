@@ -20,7 +20,10 @@ INSERT INTO pull_cursors (account, slot, phase, last_sim_id) VALUES ($1, $3, $4,
 ON CONFLICT (account) DO UPDATE
    SET slot = excluded.slot, phase = excluded.phase, last_sim_id = excluded.last_sim_id
 """
-_BROKEN_OFF = "SELECT account FROM pull_cursors WHERE phase > 1 AND slot <= $1 ORDER BY account"
+_BROKEN_OFF = """
+SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
+ WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
+"""
 _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paused_at IS NOT NULL)"
 _NEAR = """
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
@@ -140,7 +143,7 @@ async def set_cursor(
 
 
 async def broken_off(connection: Connection, before: datetime) -> list[str]:
-    """The accounts whose run has not come to its end and has not moved since then."""
+    """The accounts, but for paused ones, whose run has not come to its end and has not moved since then."""
     return [row["account"] for row in await connection.fetch(_BROKEN_OFF, before)]
 
 

@@ -14,8 +14,8 @@ from apscheduler.triggers.cron import CronTrigger
 
 from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
-from app.jobs.pool_refresh import refresh
-from app.jobs.usage_pull import pull_unfinished, pull_usage
+from app.jobs.pool_refresh import is_quiet, refresh
+from app.jobs.usage_pull import is_pulled, pull_unfinished, pull_usage
 from app.usecases.context import Context
 from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
@@ -23,15 +23,20 @@ from app.usecases.sweep import sweep_zone
 HOME = ZoneInfo("Asia/Shanghai")
 
 Run = Callable[[Context], Awaitable[dict[str, Any]]]
+Idle = Callable[[Context], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone."""
+    """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone.
+
+    `idle` tells that a slot would find nothing to do; a clock that is being moved does not stop for it then.
+    """
 
     name: str
     trigger: BaseTrigger
     run: Run
+    idle: Idle | None = None
 
     def next_after(self, instant: datetime) -> datetime:
         """The first slot after an instant."""
@@ -82,8 +87,8 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         *turns,
         *sweeps,
         *pulls,
-        JobSpec(name="usage_pull_rest", trigger=hourly(30), run=pull_unfinished),
-        JobSpec(name="pool_refresh", trigger=hourly(30), run=refresh),
+        JobSpec(name="usage_pull_rest", trigger=hourly(30), run=pull_unfinished, idle=is_pulled),
+        JobSpec(name="pool_refresh", trigger=hourly(30), run=refresh, idle=is_quiet),
         JobSpec(name="housekeeping", trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

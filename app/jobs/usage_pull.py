@@ -7,7 +7,7 @@ from typing import Any
 
 from app.usecases.context import Context
 from app.usecases.usage_housekeeping import look_at_pools
-from app.usecases.usage_pull import pull_all, pull_rest
+from app.usecases.usage_pull import nothing_left, pull_all, pull_rest
 
 
 async def pull_usage(ctx: Context, zone: tzinfo | None = None) -> dict[str, Any]:
@@ -19,3 +19,8 @@ async def pull_usage(ctx: Context, zone: tzinfo | None = None) -> dict[str, Any]
 async def pull_unfinished(ctx: Context) -> dict[str, Any]:
     """Go on with the runs that broke off."""
     return dict(await pull_rest(ctx))
+
+
+async def is_pulled(ctx: Context) -> bool:
+    """Whether no run has anything left."""
+    return await nothing_left(ctx)

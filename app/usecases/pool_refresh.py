@@ -40,6 +40,12 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
     return report
 
 
+async def none_near(ctx: Context) -> bool:
+    """Whether no pool is near its end."""
+    async with ctx.pool.acquire() as connection:
+        return not await rows.near_pools(connection, current_cycles(ctx))
+
+
 async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
     """Ask for the use of an account's members of these pools; gives how many figures changed."""
     run = Run(ctx, account, set(), Asking(account), Pulled())

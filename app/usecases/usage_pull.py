@@ -50,6 +50,12 @@ async def pull_rest(ctx: Context) -> dict[str, int]:
     return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {"accounts": 0}
 
 
+async def nothing_left(ctx: Context) -> bool:
+    """Whether no account has a run that is not at its end."""
+    async with ctx.pool.acquire() as connection:
+        return not await rows.broken_off(connection, ctx.now())
+
+
 async def _side_by_side(
     ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[Pulled]]
 ) -> dict[str, int]:
