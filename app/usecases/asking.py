@@ -97,12 +97,13 @@ class Asking:
         await asyncio.sleep(rest)
 
     def _again(self, part: Page, error: CarrierUnavailable, tried: set[int]) -> list[Page]:
-        """What is asked after the rest: the same where we were too fast; else halves, and a single card once more."""
-        if isinstance(error, CarrierRateLimited):
-            return [part]
+        """What is asked after the rest: halves, so that what succeeds is kept; a single card once more.
+
+        Only where we were too fast it cannot be the card.
+        """
         if len(part) > 1:
             return _halves(part)
-        if part[0].id in tried:
+        if part[0].id in tried and not isinstance(error, CarrierRateLimited):
             return self._pass_over(part, error)
         tried.add(part[0].id)
         return [part]
