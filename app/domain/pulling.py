@@ -16,8 +16,8 @@ CLOSING_DAYS = 3
 DAYS_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
 """Where a day of a hundred cards is one call; elsewhere the daily figures would eat the budget."""
 
-FRESH_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
-"""Where the month to date of 50 or 100 cards is one call, and is of now; GSL's ends yesterday."""
+FRESH_BY_BATCH = frozenset({ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
+"""Where the month to date of 50 or 100 cards is one call and is of now; what OneLink and GSL give so ends yesterday."""
 
 CLOSES_FROM: Mapping[ProtocolName, int] = MappingProxyType(
     {

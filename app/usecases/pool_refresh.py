@@ -24,7 +24,7 @@ from app.usecases.usage_page import Pulled, Run, ask_usage, fresh_word
 
 PAGE = 100
 MOST_MEMBERS = 3_000
-"""Members of one account asked about in an hour, the longest unasked first: 30 to 60 calls."""
+"""Members of one account asked about in an hour, the longest unasked first: 30 or 60 calls."""
 
 log = get_logger("pool_refresh")
 

@@ -26,12 +26,20 @@ protocol = "onelink"
 base_url = "sandbox"
 credentials = { appid = "100001", password = "sandbox-onelink-password" }
 settings = { per_second = 100 }
+
+[accounts.ctcc-5g]
+carrier = "ctcc"
+[[accounts.ctcc-5g.protocols]]
+protocol = "ctwing"
+base_url = "sandbox"
+credentials = { app_key = "sandbox-ctwing-key", app_secret = "sandbox-ctwing-secret", cust_number = "9000000001" }
+settings = { per_second = 100 }
 """
 
 
 @pytest.fixture
 async def counted(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    """A gateway whose account has a call budget, on the fifteenth of a month."""
+    """A gateway whose accounts have a call budget, on the fifteenth of a month."""
     path = tmp_path / "carriers.toml"
     path.write_text(ACCOUNTS, encoding="utf-8")
     async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
@@ -39,14 +47,15 @@ async def counted(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]
         yield opened
 
 
-async def _pool(gateway: Gateway, kind: str, *given: dict[str, Any]) -> list[str]:
+async def _pool(gateway: Gateway, kind: str, *given: dict[str, Any], carrier: str = "ctcc") -> list[str]:
     """A pool of 10 MB a card with these members."""
     await gateway.fleet()
-    plan = {"id": "shared", "carrier": "cmcc", "allowance": 10 * MB, "months": 12, "kind": f"pool_{kind}"}
+    plan = {"id": "shared", "carrier": carrier, "allowance": 10 * MB, "months": 12, "kind": f"pool_{kind}"}
     assert (await gateway.api.post("/v1/plans", json=plan)).is_success
-    pool = {"id": "p1", "name": "Meters", "kind": kind, "carrier": "cmcc", "plan": "shared"}
+    pool = {"id": "p1", "name": "Meters", "kind": kind, "carrier": carrier, "plan": "shared"}
     assert (await gateway.api.post("/v1/pools", json=pool)).status_code == 201
-    return await gateway.fleet(*({"terms": "gsl", "plan": "shared", "pool": "p1", **row} for row in given))
+    member = {"carrier": carrier, "terms": "gsl", "plan": "shared", "pool": "p1"}
+    return await gateway.fleet(*(member | row for row in given))
 
 
 async def _reported(gateway: Gateway, card: str, amount: int) -> None:
@@ -61,7 +70,7 @@ async def _traffic(gateway: Gateway, card: str, amount: int) -> None:
 
 
 async def _calls(gateway: Gateway) -> int:
-    return int((await gateway.control.get("/_control/stats")).json()["onelink"]["requests"])
+    return int((await gateway.control.get("/_control/stats")).json()["ctwing"]["requests"])
 
 
 async def _figure(gateway: Gateway, card: str) -> int | None:
@@ -116,7 +125,7 @@ async def test_a_backward_pool_is_near_where_its_rule_would_stop_it(counted: Gat
 async def test_a_paused_account_is_not_asked_about_its_pools(counted: Gateway) -> None:
     one, _ = await _pool(counted, "forward", {}, {})
     await _reported(counted, one, 16 * MB)
-    assert (await counted.api.post("/v1/admin/accounts/cmcc-main/pause")).is_success
+    assert (await counted.api.post("/v1/admin/accounts/ctcc-5g/pause")).is_success
 
     report_ = await refresh_pools(counted.ctx)
 
@@ -141,7 +150,7 @@ async def test_members_of_a_pool_near_its_end_and_cards_near_the_end_of_their_te
     counted: Gateway,
 ) -> None:
     first, member, other = await _pool(
-        counted, "forward", {"pool": None, "plan": "cmcc-100m", "terms": "flexem"}, {}, {}
+        counted, "forward", {"pool": None, "plan": "cmcc-100m", "terms": "flexem"}, {}, {}, carrier="cmcc"
     )
     test = {"terms": "flexem", "plan": "cmcc-100m", "state": "testing", "opened_on": "2026-12-01"}
     rows_ = [{"state": "silent"}] * 3 + [test | {"purchased_on": "2026-12-01"}, test | {"purchased_on": "2026-12-01"}]
