@@ -7,8 +7,9 @@ Seconds count in the gateway's clock, except where something really waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -21,10 +22,27 @@ MOST_IN_FLIGHT = 20
 """httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
 
 PATIENCE_S = 2.0
-"""How long a call waits for its turn before it is refused with the time to come back: for the budget, and, where it is
-a change, for a free slot."""
+"""How long a call waits for its turn before it is refused with the time to come back: for the budget (but see
+`in_background`), and, where it is a change, for a free slot."""
 
 LONGEST_PAUSE_S = 3600.0
+
+BACKGROUND_AHEAD_S = PATIENCE_S / 2
+"""How far ahead a call in the background reserves its turn: less than others wait, so that they find one before it."""
+
+SHORTEST_SLEEP_S = 0.05
+
+_background: ContextVar[bool] = ContextVar("background", default=False)
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """Whatever is asked in here, also by tasks begun in here, has time: it waits for the call budget, however long."""
+    token = _background.set(True)
+    try:
+        yield
+    finally:
+        _background.reset(token)
 
 
 class CallBudget(Protocol):
@@ -172,9 +190,12 @@ class Manners:
         self._silent_until = None
 
     async def _await_budget(self, per_second: int) -> None:
-        wait = await self._budget.acquire(self._account, per_second, self._patience_s)
-        if wait > self._patience_s:
-            raise HeldBack("the account's call budget is used up; nothing was sent", retry_after=wait)
+        has_time = _background.get()
+        patience = BACKGROUND_AHEAD_S if has_time else self._patience_s
+        while (wait := await self._budget.acquire(self._account, per_second, patience)) > patience:
+            if not has_time:
+                raise HeldBack("the account's call budget is used up; nothing was sent", retry_after=wait)
+            await asyncio.sleep(max(wait - patience, SHORTEST_SLEEP_S))
         if wait > 0:
             await asyncio.sleep(wait)
 

@@ -125,8 +125,11 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
     """Start the parts in order, and stop them together; a part that fails ends the process."""
     ctx, settings = parts.container.context, parts.container.settings
     key = await _known_keys(parts)
-    slots = await open_slots(ctx, jobs_for(ctx))
-    advancer = Advancer(ctx=ctx, slots=slots, sandbox=parts.control, busy=asyncio.Lock(), moving=asyncio.Lock())
+    jobs = jobs_for(ctx)
+    slots = await open_slots(ctx, jobs)
+    advancer = Advancer(
+        ctx=ctx, slots=slots, jobs=jobs, sandbox=parts.control, busy=asyncio.Lock(), moving=asyncio.Lock()
+    )
     async with asyncio.TaskGroup() as group:
         clock = group.create_task(follow_clock(ctx))
         gauges = group.create_task(keep_gauges(ctx))

@@ -223,7 +223,9 @@ pull_cursors = Table(
     Column("phase", SmallInteger, nullable=False),
     Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
 )
-"""How far the pull of an account's usage has come, so that a restarted one goes on and nobody is starved."""
+"""How far the pull of an account's usage has come, so that a restarted one goes on and nobody is starved.
+
+`slot` = when it last moved, `phase` = what is left behind the cursor (`app.db.pulls.Phase`)."""
 
 cycle_rollovers = Table(
     "cycle_rollovers",

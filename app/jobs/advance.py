@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from app.jobs.loops import drain
 from app.jobs.runner import Outcome
+from app.jobs.schedule import JobSpec
 from app.jobs.slots import Slots
 from app.usecases.clock import move_clock
 from app.usecases.context import Context
@@ -39,6 +40,7 @@ class Advancer:
 
     ctx: Context
     slots: Slots
+    jobs: tuple[JobSpec, ...]
     sandbox: SandboxClock
     busy: asyncio.Lock
     moving: asyncio.Lock
@@ -64,8 +66,16 @@ class Advancer:
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
             operations, bulk = await work.operations.next_due(), await work.bulk.next_due()
-        candidates = (self.slots.next_due(), await self.sandbox.next_due(), operations, bulk, target)
+        candidates = (await self._next_slot(), await self.sandbox.next_due(), operations, bulk, target)
         return min(instant for instant in candidates if instant is not None)
+
+    async def _next_slot(self) -> datetime:
+        """The first slot with something to do: one that is late, else the next of a job that is not idle."""
+        now, due = self.ctx.now(), self.slots.next_due()
+        if due <= now:
+            return due
+        busy = [job for job in self.jobs if job.idle is None or not await job.idle(self.ctx)]
+        return min(job.next_after(now) for job in busy)
 
     async def _move(self, instant: datetime) -> None:
         """Our side first, then the sandbox: it never runs ahead of the row."""

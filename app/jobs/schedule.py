@@ -14,7 +14,8 @@ from apscheduler.triggers.cron import CronTrigger
 
 from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
-from app.jobs.usage_pull import pull_usage
+from app.jobs.pool_refresh import is_quiet, refresh
+from app.jobs.usage_pull import is_pulled, pull_unfinished, pull_usage
 from app.usecases.context import Context
 from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
@@ -25,15 +26,20 @@ HOUSEKEEPING = "housekeeping"
 """Among others it audits the counters; what it found is read from its report (`app.jobs.gauges`)."""
 
 Run = Callable[[Context], Awaitable[dict[str, Any]]]
+Idle = Callable[[Context], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone."""
+    """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone.
+
+    `idle` tells that a slot would find nothing to do; a clock that is being moved does not stop for it then.
+    """
 
     name: str
     trigger: BaseTrigger
     run: Run
+    idle: Idle | None = None
 
     def next_after(self, instant: datetime) -> datetime:
         """The first slot after an instant."""
@@ -55,6 +61,11 @@ def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> CronTrigger:
     return CronTrigger(hour=hour, minute=minute, timezone=zone)
 
 
+def hourly(minute: int) -> CronTrigger:
+    """Every hour at a minute."""
+    return CronTrigger(minute=minute, timezone=HOME)
+
+
 def _named(job: str, zone: ZoneInfo) -> str:
     """A job's name in the ledger and the metrics: bare in the home zone, with its zone elsewhere."""
     return job if zone.key == HOME.key else f"{job}:{zone.key}"
@@ -71,10 +82,16 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_day, zone=zone))
         for zone in zones
     ]
+    pulls = [
+        JobSpec(name=_named("usage_pull", zone), trigger=daily(2, 30, zone), run=partial(pull_usage, zone=zone))
+        for zone in zones
+    ]
     return (
         *turns,
         *sweeps,
-        JobSpec(name="usage_pull", trigger=daily(2, 30), run=pull_usage),
+        *pulls,
+        JobSpec(name="usage_pull_rest", trigger=hourly(30), run=pull_unfinished, idle=is_pulled),
+        JobSpec(name="pool_refresh", trigger=hourly(30), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,6 +49,14 @@ async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict
 def running_cycle(ctx: Context, pool: PoolRow) -> Cycle:
     """The cycle a pool is in, by its own zone (PL-7, BC-4)."""
     return cycle_at(Carrier(pool["carrier"]), ctx.now(), pool_zone(ctx, pool))
+
+
+async def running_pools(
+    ctx: Context, connection: Connection, carriers: Iterable[Carrier] = tuple(Carrier)
+) -> list[tuple[int, int]]:
+    """Every pool of these carriers with the number of the cycle it is in, each in its own zone."""
+    found = await rows.every(connection, [carrier.value for carrier in carriers])
+    return [(pool["ref"], cycle_number(running_cycle(ctx, pool))) for pool in found]
 
 
 def pool_zone(ctx: Context, pool: PoolRow) -> ZoneInfo:

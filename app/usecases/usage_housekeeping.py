@@ -1,19 +1,18 @@
-"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools hourly."""
+"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from app.db import allowances, pool_cycles, pools, rule_stops
+from app.db import allowances, pool_cycles, rule_stops
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.partitions import drop_leaves
-from app.db.sim_read import cycle_number
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.ingest import prepare_leaves
-from app.usecases.pool_views import running_cycle
+from app.usecases.pool_views import running_pools
 from app.usecases.report_days import oldest_instant
 
 KEPT_ASIDE = timedelta(days=90)
@@ -40,16 +39,15 @@ async def tidy_usage(ctx: Context) -> dict[str, int]:
     return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
 
 
-async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """Hourly (US-2): counters follow their cards into pools joined since, and every pool is looked at.
+async def look_at_pools(ctx: Context) -> dict[str, int]:
+    """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved.
 
     Only those of the cycle that each pool is in: what a card used in a cycle that is over stays where it was (PL-6).
     """
     async with ctx.work() as work:
         connection = await aside.driver(work)
-        found = await pools.every(connection, [carrier.value for carrier in Carrier])
-        pairs = [(pool["ref"], cycle_number(running_cycle(ctx, pool))) for pool in found]
-        followed = await pool_cycles.follow_members(connection, pairs)
-        await rows.queue_checks(connection, pool_refs=[pool["ref"] for pool in found])
+        running = await running_pools(ctx, connection)
+        followed = await pool_cycles.follow_members(connection, running)
+        await rows.queue_checks(connection, pool_refs=[ref for ref, _ in running])
         await work.commit()
-    return {"followed": followed, "pools": len(found)}
+    return {"followed": followed, "pools": len(running)}

@@ -1,70 +1,72 @@
 """Ask the carriers (US-2): usage and state as of yesterday's end, each account within its own call budget.
 
 Cards near a limit come first, then everybody in turn, page by page from where the last run stopped, so that nobody is
-starved. The client keeps the account's rate; when the carrier says it is enough, the run ends there and the next goes
-on. No transaction is open while a carrier is asked.
+starved. What one card's error costs is in `app.usecases.asking`. When the carrier says it is enough the run breaks off,
+and an hourly slot goes on with what is left. No transaction is open while a carrier is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
 
-from app.carriers.base import CarrierClient, SimRef, UsageFigure
-from app.carriers.errors import CarrierError, UnsupportedOperation
+from app.carriers.base import SimRef
+from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
+from app.carriers.manners import in_background
 from app.db import pulls as rows
 from app.db.mapping import SimRecord
+from app.db.pulls import Leg, Phase
 from app.db.sim_read import cycle_number
-from app.domain.cycles import Cycle, cycle_on, preceding
-from app.domain.days import ONE_DAY, local
-from app.domain.vocabulary import Carrier, ProtocolName, SimState
+from app.domain.cycles import cycle_on
+from app.domain.days import local
+from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
-from app.usecases.carrier_view import take_words
+from app.usecases.asking import Asking
 from app.usecases.context import Context
-from app.usecases.figures import apply_days, apply_figures
+from app.usecases.figures import apply_figures
+from app.usecases.pool_views import running_pools
+from app.usecases.usage_closing import ask_closing
+from app.usecases.usage_page import Pulled, Run, ask_page
 
 PAGE = 200
 NEAR_LIMIT = 500
-CLOSING_DAYS = 3
-"""Carriers' data lag about so long at a cycle's start (ST-21): the closed cycle is asked for again meanwhile."""
+QUIET = timedelta(minutes=30)
+"""A run that has not moved for so long has broken off; before that, somebody may be at it."""
 
-DAYS_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
-"""Where a day of a hundred cards is one call; elsewhere the daily figures would eat the budget."""
-
-CLOSES_BY_LAST_DAY = frozenset({ProtocolName.CTCC_CMP, ProtocolName.CTWING})
-"""Where a closed month is a call for each of its days: its last day alone is asked for, it stands beside the rest."""
-
-CLOSES_ONCE: Mapping[ProtocolName, int] = MappingProxyType(
-    {ProtocolName.JASPER: 1, ProtocolName.UNICOM_CMP: 1, ProtocolName.CTCC_CMP: 1, ProtocolName.CTWING: 1}
-)
-"""One call a card: the closed cycle is asked for on so many days only, the last of the lag."""
-
-USES = frozenset({SimState.TESTING, SimState.ACTIVE})
-_log = get_logger("usage_pull")
+log = get_logger("usage_pull")
 
 
-@dataclass(slots=True)
-class Pulled:
-    """What a run did for one account; `ended` says whether everybody was asked."""
-
-    asked: int = 0
-    figures: int = 0
-    words: int = 0
-    ended: bool = True
+async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
+    """Begin the day's run of every account of a zone (None: of all) that is not paused; gives the totals."""
+    here = [code for code in ctx.accounts if zone is None or str(ctx.zone(code)) == str(zone)]
+    return await _side_by_side(ctx, here, pull_account)
 
 
-async def pull_all(ctx: Context) -> dict[str, int]:
-    """Ask every account that is not paused, side by side; gives the totals."""
+async def pull_rest(ctx: Context) -> dict[str, int]:
+    """Go on with the runs that broke off; where there are none, that is one statement."""
+    async with ctx.pool.acquire() as connection:
+        codes = await rows.broken_off(connection, ctx.now() - QUIET)
+    return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {"accounts": 0}
+
+
+async def nothing_left(ctx: Context) -> bool:
+    """Whether no account has a run that is not at its end."""
+    async with ctx.pool.acquire() as connection:
+        return not await rows.broken_off(connection, ctx.now())
+
+
+async def _side_by_side(
+    ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[Pulled]]
+) -> dict[str, int]:
     async with ctx.work() as work:
         states = await work.ledger.account_states()
     paused = {code for code, state in states.items() if state["paused_at"] is not None}
-    codes = [code for code in ctx.accounts if code not in paused and code in ctx.clients]
-    pulled = await asyncio.gather(*(pull_account(ctx, code) for code in codes))
+    asked = [code for code in codes if code in ctx.clients and code not in paused]
+    pulled = await asyncio.gather(*(_to_its_end(ctx, code, pull) for code in asked))
     return {
-        "accounts": len(codes),
+        "accounts": len(asked),
         "asked": sum(one.asked for one in pulled),
         "figures": sum(one.figures for one in pulled),
         "words": sum(one.words for one in pulled),
@@ -72,142 +74,105 @@ async def pull_all(ctx: Context) -> dict[str, int]:
     }
 
 
-async def pull_account(ctx: Context, account: str, *, page: int = PAGE) -> Pulled:
-    """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more."""
-    done, client = Pulled(), ctx.clients[account]
+async def _to_its_end(ctx: Context, account: str, pull: Callable[[Context, str], Awaitable[Pulled]]) -> Pulled:
+    """One account's fault is its own: the others go on, and it is tried again with what is unfinished."""
     try:
-        run = _Run(ctx, account, client, await _changes(ctx, account, client), done)
-        near = await _near(ctx, account)
-        if near:
-            await _page(run, near)
-        await _in_turn(run, {record.id for record in near}, page)
+        return await pull(ctx, account)
+    except Exception:
+        log.exception("usage_pull.failed", account=account)
+        return Pulled(ended=False)
+
+
+async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> Pulled:
+    """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more.
+
+    `rest`: only what a run that broke off has left.
+    """
+    done, asking = Pulled(), Asking(account)
+    began = ctx.now()
+    async with ctx.pool.acquire() as connection:
+        legs = await rows.begin(connection, account, began, rest=rest)
+    try:
+        with in_background():
+            run = Run(ctx, account, await _changes(ctx, account, asking), asking, done)
+            near = [] if rest else await _near(ctx, account)
+            done.ended = await _near_first(run, near, page) and await _in_turn(run, legs, near, page)
     except CarrierError as error:
         done.ended = False
-        _log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
+        log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
+    if done.ended:
+        await _finish(ctx, account, began)
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One account's run; `changed`: the cards whose state is to be asked for, None for all."""
-
-    ctx: Context
-    account: str
-    client: CarrierClient
-    changed: set[str] | None
-    done: Pulled
+async def _near_first(run: Run, near: Sequence[SimRecord], size: int) -> bool:
+    for start in range(0, len(near), size):
+        if await run.is_paused():
+            return False
+        await ask_page(run, near[start : start + size])
+    return True
 
 
-async def _in_turn(run: _Run, asked: set[int], size: int) -> None:
-    """Everybody, beginning behind the card at which the last run stopped, around to it."""
-    ctx = run.ctx
-    async with ctx.pool.acquire() as connection:
-        began = await rows.cursor(connection, run.account)
-    for first, last in ((began, None), (0, began)) if began else ((0, None),):
-        place = first
-        while True:
-            async with ctx.work() as work:
+async def _in_turn(run: Run, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
+    """Everybody who was not asked first, leg by leg; whether the run came to its end, or was paused on its way."""
+    asked = {record.id for record in near}
+    for leg in legs:
+        place, ended = leg.after, False
+        while not ended:
+            if await run.is_paused():
+                return False
+            async with run.ctx.work() as work:
                 found = await work.sims.of_account(run.account, after=place, limit=size)
-            page = [record for record in found if last is None or record.id <= last]
-            if page:
-                await _page(run, [record for record in page if record.id not in asked])
-                place = page[-1].id
-                async with ctx.pool.acquire() as connection:
-                    await rows.set_cursor(connection, run.account, place, ctx.now())
-            if len(page) < size:
-                break
+            page = [record for record in found if leg.upto is None or record.id <= leg.upto]
+            ended = len(page) < size
+            upto = leg.upto if ended else page[-1].id
+            await ask_page(run, [record for record in page if record.id not in asked])
+            await ask_closing(run, place, upto)
+            place = page[-1].id if page else place
+            async with run.ctx.pool.acquire() as connection:
+                await rows.set_cursor(connection, run.account, place, run.ctx.now(), leg.phase)
+    return True
+
+
+async def _finish(ctx: Context, account: str, began: datetime) -> None:
+    """Everybody was asked: the next run begins at the beginning, its changes where this one began."""
+    async with ctx.work() as work:
+        await work.ledger.set_account(account, changes_seen_at=began)
+        await work.commit()
     async with ctx.pool.acquire() as connection:
-        await rows.set_cursor(connection, run.account, 0, ctx.now())
+        await rows.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
 
 
-async def _page(run: _Run, page: Sequence[SimRecord]) -> None:
-    """Ask for one page: usage of the cards that may use, the closed cycle while it closes, the state of the changed."""
-    ctx, account, client, done = run.ctx, run.account, run.client, run.done
-    using = [record for record in page if _may_have_used(record, ctx.now())]
-    today = local(ctx.now(), ctx.zone(account)).date()
-    running: set[str] = set()
-    if using:
-        refs = [_ref(record) for record in using]
-        cycle = cycle_on(using[0].sim.carrier, today)
-        told = await client.usage(refs, cycle)
-        running = await _running(ctx, using, told, cycle)
-        done.figures += await apply_figures(ctx, account, told, cycle)
-        if client.protocol in DAYS_BY_BATCH:
-            done.figures += await _days(ctx, account, client, refs, today - ONE_DAY)
-        closing = [record for record in using if record.sim.activated_on and record.sim.activated_on < cycle.start]
-        if closing and _closes_today(client.protocol, cycle, today):
-            before = preceding(using[0].sim.carrier, cycle)
-            done.figures += await _close(ctx, account, client, [_ref(record) for record in closing], before)
-    asked = {record.sim.iccid for record in page} - running if run.changed is None else run.changed
-    words = [record for record in page if record.sim.iccid in asked]
-    if words:
-        done.words += await take_words(ctx, await client.snapshot([_ref(record) for record in words]))
-    done.asked += len(page)
-
-
-async def _running(ctx: Context, using: Sequence[SimRecord], told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
-    """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked."""
-    agreed = [r for r in using if not r.sim.holds and r.carrier_state is SimState.ACTIVE is r.sim.underlying]
-    async with ctx.pool.acquire() as connection:
-        known = await rows.known_figures(connection, [record.id for record in agreed], cycle_number(cycle))
-    used = {figure.iccid: figure.used for figure in told}
-    return {r.sim.iccid for r in agreed if r.id in known and used.get(r.sim.iccid, 0) > known[r.id]}
-
-
-def _may_have_used(record: SimRecord, now: datetime) -> bool:
-    """Whether a card can have carried traffic since it was last asked for: not where its data was off all the while."""
-    off_since = min((hold.since for hold in record.sim.holds), default=now)
-    return record.sim.underlying in USES and now - off_since < timedelta(days=CLOSING_DAYS)
-
-
-def _closes_today(protocol: ProtocolName, cycle: Cycle, today: date) -> bool:
-    """Whether the closed cycle is asked for on this day."""
-    into = (today - cycle.start).days + 1
-    first = CLOSING_DAYS - CLOSES_ONCE.get(protocol, CLOSING_DAYS)
-    return first < into <= CLOSING_DAYS
-
-
-async def _close(ctx: Context, account: str, client: CarrierClient, refs: Sequence[SimRef], cycle: Cycle) -> int:
-    if client.protocol in CLOSES_BY_LAST_DAY:
-        return await _days(ctx, account, client, refs, cycle.last_day)
-    return await apply_figures(ctx, account, await client.usage(refs, cycle), cycle)
-
-
-async def _days(ctx: Context, account: str, client: CarrierClient, refs: Sequence[SimRef], day: date) -> int:
-    try:
-        told = await client.usage_days(refs, day, day)
-    except UnsupportedOperation:
-        return 0
-    return await apply_days(ctx, account, told)
-
-
-async def _changes(ctx: Context, account: str, client: CarrierClient) -> set[str] | None:
-    """The cards the carrier says have changed since the last run; None: it has no list, or this is the first run."""
+async def _changes(ctx: Context, account: str, asking: Asking) -> set[str] | None:
+    """The cards the carrier says have changed since the last whole run; None: it has no list, or none has been."""
     async with ctx.work() as work:
         state = (await work.ledger.account_states()).get(account)
-    seen: datetime | None = state["changes_seen_at"] if state else None
-    now = ctx.now()
-    changed = await client.changed_since(seen - timedelta(minutes=10)) if seen is not None else None
-    async with ctx.work() as work:
-        await work.ledger.set_account(account, changes_seen_at=now)
-        await work.commit()
+    seen = state["changes_seen_at"] if state else None
+    if seen is None:
+        return None
+    try:
+        changed = await asking.once(lambda: ctx.clients[account].changed_since(seen - timedelta(minutes=10)))
+    except (CarrierUnavailable, CarrierAuthFailed):
+        raise
+    except CarrierError as error:
+        log.warning("usage_pull.no_change_list", account=account, error=type(error).__name__)
+        return None
     return None if changed is None else set(changed)
 
 
 async def _near(ctx: Context, account: str) -> list[SimRecord]:
-    """The cards nearest to their limits, where the account's budget is counted."""
+    """Where the account's budget is counted: the cards nearest to their limits, then members of pools near theirs."""
     known = ctx.accounts[account]
     if all(entry.settings.per_second is None for entry in known.protocols):
         return []
     number = cycle_number(cycle_on(known.carrier, local(ctx.now(), ctx.zone(account)).date()))
     async with ctx.pool.acquire() as connection:
         ids = await rows.near_limits(connection, account, number, NEAR_LIMIT)
+        running = await running_pools(ctx, connection, [known.carrier])
+        if pools := await rows.near_pools(connection, running):
+            ids += await rows.members(connection, pools, account, number, NEAR_LIMIT)
     async with ctx.work() as work:
         return list((await work.sims.by_ids(ids)).values()) if ids else []
-
-
-def _ref(record: SimRecord) -> SimRef:
-    return SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
 
 
 async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef]) -> int:

@@ -11,9 +11,11 @@ import pytest
 from app.carriers.base import SimRef
 from app.carriers.breaker import Breaker, Health
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited, CarrierUnavailable
-from app.carriers.manners import LocalBudget, LocalRepeatWindows, Manners
+from app.carriers.faults import HeldBack
+from app.carriers.manners import LocalBudget, LocalRepeatWindows, Manners, in_background
 from app.carriers.tokens import Token, TokenKeeper
 from app.carriers.verdicts import TokenEnded
+from app.clock import SystemClock
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import ICCID, SIM, HandClock, always, stand
 
@@ -284,3 +286,25 @@ async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does()
     assert held.value.retry_after == 1
     assert await asking == "asked"
     await holding
+
+
+async def test_a_call_in_the_background_waits_for_its_turn_and_leaves_one_to_whoever_is_in_a_hurry() -> None:
+    clock = SystemClock()
+    manners = Manners(account="a", clock=clock, budget=LocalBudget(clock), breaker=Breaker(clock), per_second=4)
+
+    async def call() -> None:
+        async with manners.turn():
+            pass
+
+    async def refused() -> int:
+        ends = await asyncio.gather(*(call() for _ in range(12)), return_exceptions=True)
+        return sum(isinstance(end, HeldBack) for end in ends)
+
+    with in_background():
+        background = asyncio.create_task(refused())
+    await asyncio.sleep(0.05)
+    async with manners.turn(hurried=True):
+        waiting = not background.done()
+
+    assert (waiting, await background) == (True, 0)
+    assert await refused() > 0

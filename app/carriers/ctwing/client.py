@@ -259,7 +259,10 @@ class CtwingClient(ProtocolClient):
         number, sim = one
         span = (("startDate", cycle.start.strftime("%Y%m%d")), ("endDate", cycle.last_day.strftime("%Y%m%d")))
         query = (("access_number", number), *span, ("needDtl", "0"))
-        used = telecom.traffic((await self._ask("usage", wire.TRAFFIC_BY_DATE, query)).xml)
+        try:
+            used = telecom.traffic((await self._ask("usage", wire.TRAFFIC_BY_DATE, query)).xml)
+        except NoSuchCard:
+            return None
         as_of = reading.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
