@@ -77,8 +77,11 @@ def limits(sim: Sim, addons: int, today: date) -> tuple[Limit, ...]:
 
 def holds_by_use(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
     """The holds that so many bytes used in the cycle put on the card; none unless it is active (US-4)."""
-    if sim.underlying is not SimState.ACTIVE:
-        return frozenset()
+    return _passed(sim, used, addons, today) if sim.underlying is SimState.ACTIVE else frozenset()
+
+
+def _passed(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
+    """The holds whose limits so much use has passed or reached, whatever the card's state."""
     return frozenset(limit.code for limit in limits(sim, addons, today) if limit.stops(used))
 
 
@@ -109,10 +112,12 @@ def weighed(
     """The card with the holds that its use puts on, without those of ours that it does not, and the changes (ST-24).
 
     `answers`: the holds that use may lift, put on by use in this cycle or remedied since; one that came with the card
-    otherwise waits for its remedy or the next cycle. A carrier's own hold leaves with its word alone (LC-15).
+    otherwise waits for its remedy or the next cycle, and an expired card keeps what it passed. A carrier's own hold
+    leaves with its word alone (LC-15).
     """
     wanted = holds_by_use(sim, used, addons, today)
-    leaving = answers & _liftable(terms_in_force(sim.terms, sim.carrier, today)) - wanted
+    liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
+    leaving = answers & liftable - _passed(sim, used, addons, today)
     changes: list[Change] = []
     for hold in sim.holds:
         if hold.code in leaving and is_ours(hold):

@@ -147,6 +147,8 @@ def test_use_lifts_only_the_stops_it_answers_for() -> None:
     assert weighed(came, 0, 0, at=NOON, today=TODAY, answers=frozenset()) == (came, ())
     freed, _ = weighed(came, 0, 0, at=NOON, today=TODAY, answers=frozenset({H.OVER_QUOTA}))
     assert codes(freed.holds) == {H.OVER_THRESHOLD}
+    expired = a_sim(GSL, Carrier.CMCC, SimState.EXPIRED, H.OVER_QUOTA, H.PLAN_EXPIRED)
+    assert weighed(expired, GB, 0, at=NOON, today=TODAY) == (expired, ())
     carriers = a_sim(FLEXEM, Carrier.CMCC, SimState.ACTIVE, H.OVER_QUOTA, H.OVER_THRESHOLD, H.POLICY_CUTOFF)
     left, _ = weighed(carriers, 0, GB, at=NOON, today=TODAY)
     assert codes(left.holds) == {H.OVER_QUOTA, H.OVER_THRESHOLD}
