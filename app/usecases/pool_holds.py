@@ -7,6 +7,7 @@ any more and its members go on; ST-13's "next cycle" is what lifts the hold whil
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from app.db import pools as rows
@@ -14,9 +15,9 @@ from app.db.ingest import Connection
 from app.db.mapping import SimRecord
 from app.db.sim_read import cycle_number
 from app.domain.holds import codes, is_ours, with_hold, without_hold
-from app.domain.pools import PoolUse, holds_by_pool
+from app.domain.pools import PoolUse, contributes, holds_by_pool
 from app.domain.sim import Hold, Sim
-from app.domain.vocabulary import HoldCode, HoldSource
+from app.domain.vocabulary import HoldCode, HoldSource, SimState
 from app.usecases.context import Context
 from app.usecases.pool_views import PoolRow, running_cycle, use_of
 
@@ -24,12 +25,15 @@ POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
 
 
 def under_pool(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
-    """The card with exactly the pool holds of ours that the pool's use puts on it."""
-    wanted = holds_by_pool(sim, use, pool["rules"].get("stop_at"))
+    """The card with the pool holds of ours that the pool's use puts on it.
+
+    None comes on a card that is not active; one that an expired card bears goes when it would go from an active one.
+    """
+    ground = holds_by_pool(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
     for hold in sim.holds:
-        if hold.code in POOL_HOLDS and hold.code not in wanted and is_ours(hold):
+        if hold.code in POOL_HOLDS and hold.code not in ground and is_ours(hold):
             sim = without_hold(sim, hold.code)
-    for code in sorted(wanted):
+    for code in sorted(ground) if contributes(sim.underlying) else ():
         sim = with_hold(sim, Hold(code=code, since=at, source=HoldSource.GATEWAY))
     return sim
 
