@@ -157,6 +157,11 @@ async def near_limits(connection: Connection, account: str, cycle: int, limit: i
     return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
 
 
+async def any_pool(connection: Connection) -> bool:
+    """Whether there is a pool at all: the cheapest of questions."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pools)"))
+
+
 async def near_pools(connection: Connection, cycles: Mapping[str, int]) -> list[int]:
     """Pools that have used four fifths of what they may, and not all of it; `cycles`: the running ones by carrier."""
     return [row["ref"] for row in await connection.fetch(_NEAR_POOLS, list(cycles), list(cycles.values()))]

@@ -65,7 +65,8 @@ class Advancer:
 
     async def _next_slot(self, otherwise: datetime) -> datetime:
         """The first slot with something to do, one that is late or the next of a job that is not idle, or what is due
-        before it."""
+        before it.
+        """
         now, late = self.ctx.now(), self.slots.next_due()
         if late <= now:
             return late

@@ -30,8 +30,10 @@ log = get_logger("pool_refresh")
 
 
 async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """One look; where no counter moved and no pool is near its end, that is one statement."""
+    """One look; without a pool, or where no counter moved and none is near its end, nothing is done."""
     async with ctx.pool.acquire() as connection:
+        if not await rows.any_pool(connection):
+            return {}
         followed, near = await rows.follow_pools(connection, current_cycles(ctx))
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
@@ -43,7 +45,7 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
 async def none_near(ctx: Context) -> bool:
     """Whether no pool is near its end."""
     async with ctx.pool.acquire() as connection:
-        return not await rows.near_pools(connection, current_cycles(ctx))
+        return not await rows.any_pool(connection) or not await rows.near_pools(connection, current_cycles(ctx))
 
 
 async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
