@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from app.domain.cycles import Cycle
+from app.domain.holds import is_ours
 from app.domain.sim import Sim
 from app.domain.vocabulary import ProtocolName, SimState
 
@@ -38,11 +39,13 @@ STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
 
 
 def idle_since(sim: Sim, word: SimState | None) -> datetime | None:
-    """Since when a card can have carried nothing: it is held, and the carrier's word says stopped as well.
+    """Since when a card can have carried nothing: it is held, and by the carrier's own word.
 
-    `word`: the carrier's, None where it is older than our last change there. None: the card may be carrying traffic.
+    `word`: the carrier's, None where it is older than our last change there. A hold of the carrier's stands while its
+    word has it, also under a state that reads active (ST-22). None: the card may be carrying traffic.
     """
-    return min((hold.since for hold in sim.holds), default=None) if word in STOPPED else None
+    told = sim.holds if word in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
+    return min((hold.since for hold in told), default=None)
 
 
 def may_have_used(sim: Sim, word: SimState | None, now: datetime) -> bool:

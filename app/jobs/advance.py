@@ -66,16 +66,22 @@ class Advancer:
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
             operations, bulk = await work.operations.next_due(), await work.bulk.next_due()
-        candidates = (await self._next_slot(), await self.sandbox.next_due(), operations, bulk, target)
-        return min(instant for instant in candidates if instant is not None)
+        candidates = (await self.sandbox.next_due(), operations, bulk, target)
+        return await self._next_slot(min(instant for instant in candidates if instant is not None))
 
-    async def _next_slot(self) -> datetime:
-        """The first slot with something to do: one that is late, else the next of a job that is not idle."""
-        now, due = self.ctx.now(), self.slots.next_due()
-        if due <= now:
-            return due
-        busy = [job for job in self.jobs if job.idle is None or not await job.idle(self.ctx)]
-        return min(job.next_after(now) for job in busy)
+    async def _next_slot(self, otherwise: datetime) -> datetime:
+        """The first slot with something to do, one that is late or the next of a job that is not idle, or what is due
+        before it.
+        """
+        now, late = self.ctx.now(), self.slots.next_due()
+        if late <= now:
+            return late
+        for slot, job in sorted(((job.next_after(now), job) for job in self.jobs), key=lambda pair: pair[0]):
+            if slot >= otherwise:
+                break
+            if job.idle is None or not await job.idle(self.ctx):
+                return slot
+        return otherwise
 
     async def _move(self, instant: datetime) -> None:
         """Our side first, then the sandbox: it never runs ahead of the row."""

@@ -1,4 +1,4 @@
-"""The hourly look at pools (US-2)."""
+"""Every hour: what the night's pull has left, then a look at pools (US-2); one job, as every slot has its price."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from typing import Any
 
 from app.usecases.context import Context
 from app.usecases.pool_refresh import none_near, refresh_pools
+from app.usecases.usage_pull import nothing_left, pull_rest
 
 
 async def refresh(ctx: Context) -> dict[str, Any]:
-    """Let pools follow their cards, and ask about those near their end."""
-    return dict(await refresh_pools(ctx))
+    """Go on with the runs that broke off; let pools follow their cards, and ask about those near their end."""
+    left = await pull_rest(ctx)
+    return {**await refresh_pools(ctx), **left}
 
 
 async def is_quiet(ctx: Context) -> bool:
-    """Whether no pool is near its end: counters that follow their cards can wait for the next stop of the clock."""
-    return await none_near(ctx)
+    """Whether no run has anything left and no pool is near its end.
+
+    Counters that follow their cards can wait for the next stop of the clock.
+    """
+    return await nothing_left(ctx) and await none_near(ctx)

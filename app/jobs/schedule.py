@@ -15,7 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
 from app.jobs.pool_refresh import is_quiet, refresh
-from app.jobs.usage_pull import is_pulled, pull_unfinished, pull_usage
+from app.jobs.usage_pull import pull_usage
 from app.usecases.context import Context
 from app.usecases.reconcile import reconcile
 from app.usecases.sweep import sweep_zone
@@ -90,7 +90,6 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         *turns,
         *sweeps,
         *pulls,
-        JobSpec(name="usage_pull_rest", trigger=hourly(30), run=pull_unfinished, idle=is_pulled),
         JobSpec(name="pool_refresh", trigger=hourly(30), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),

@@ -30,9 +30,12 @@ log = get_logger("pool_refresh")
 
 
 async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """One look; where no counter moved and no pool is near its end, those are two statements."""
+    """One look; without a pool, or where no counter moved and none is near its end, nothing is done."""
     async with ctx.pool.acquire() as connection:
-        followed, near = await rows.follow_pools(connection, await running_pools(ctx, connection))
+        running = await running_pools(ctx, connection)
+        if not running:
+            return {}
+        followed, near = await rows.follow_pools(connection, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
         if client.protocol in FRESH_BY_BATCH and account in ctx.accounts:
@@ -43,7 +46,8 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
 async def none_near(ctx: Context) -> bool:
     """Whether no pool is near its end."""
     async with ctx.pool.acquire() as connection:
-        return not await rows.near_pools(connection, await running_pools(ctx, connection))
+        running = await running_pools(ctx, connection)
+        return not running or not await rows.near_pools(connection, running)
 
 
 async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:

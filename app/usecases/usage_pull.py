@@ -48,7 +48,7 @@ async def pull_rest(ctx: Context) -> dict[str, int]:
     """Go on with the runs that broke off; where there are none, that is one statement."""
     async with ctx.pool.acquire() as connection:
         codes = await rows.broken_off(connection, ctx.now() - QUIET)
-    return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {"accounts": 0}
+    return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {}
 
 
 async def nothing_left(ctx: Context) -> bool:

@@ -148,9 +148,14 @@ class Carriers:
 
 async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway: Gateway) -> None:
     broken, sweep = Job(failures=100), Job()
-    process = slots(at(18, "broken", broken), at(19, "sweep", sweep), rest_s=30)
+    jobs = (at(18, "broken", broken), at(19, "sweep", sweep))
     advancer = Advancer(
-        ctx=gateway.ctx, slots=process, sandbox=Carriers(gateway), busy=asyncio.Lock(), moving=asyncio.Lock()
+        ctx=gateway.ctx,
+        slots=slots(*jobs, rest_s=30),
+        jobs=jobs,
+        sandbox=Carriers(gateway),
+        busy=asyncio.Lock(),
+        moving=asyncio.Lock(),
     )
 
     told = await advancer.advance_to(EVENING + timedelta(days=3))

@@ -59,7 +59,7 @@ async def test_a_zones_pull_asks_its_own_accounts_alone(abroad: Gateway) -> None
 
 async def test_the_hourly_slot_is_idle_until_a_run_breaks_off(abroad: Gateway) -> None:
     await abroad.fleet({})
-    [job] = [job for job in jobs_for(abroad.ctx) if job.name == "usage_pull_rest"]
+    [job] = [job for job in jobs_for(abroad.ctx) if job.name == "pool_refresh"]
     assert job.idle is not None
     await pull_usage(abroad.ctx)
     whole = await job.idle(abroad.ctx)
