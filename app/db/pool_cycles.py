@@ -27,7 +27,8 @@ _EFFECTIVE = f"""{_ACTIVATED} AND (s.underlying = 'active'
 
 _SUMMED = f"""
 SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_cards,
-       coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0)::bigint AS used, max({_AS_OF}) AS as_of
+       least(coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0), {(1 << 63) - 1})::bigint AS used,
+       max({_AS_OF}) AS as_of
 """
 _OPEN = f"""{_SUMMED}
   FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id

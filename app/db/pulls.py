@@ -48,7 +48,7 @@ ceilings AS (
     SELECT u.ref, u.bytes, CASE p.kind WHEN 'forward' THEN (
                SELECT count(*) FROM sims s
                 WHERE s.tenant = p.tenant AND s.pool = p.id AND s.underlying = 'active'
-           ) * a.allowance + coalesce(k.addons, 0) ELSE (p.rules ->> 'stop_at')::bigint END AS ceiling
+           )::numeric * a.allowance + coalesce(k.addons, 0) ELSE (p.rules ->> 'stop_at')::bigint END AS ceiling
       FROM sums u JOIN pools p ON p.ref = u.ref
       LEFT JOIN plans a ON a.tenant = p.tenant AND a.id = p.plan
       LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle),

@@ -39,7 +39,7 @@ _RELEASED = """
 SELECT r.sim_id, r.cycle, r.hold
   FROM rule_stops r JOIN account_states a ON a.account = r.account
  WHERE r.stopped_at IS NULL AND r.asked_at <= a.brake_released_at
- ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
+ ORDER BY r.id LIMIT $1
 """
 _ANSWERING = """
 WITH k AS (SELECT * FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle))
@@ -102,7 +102,7 @@ async def waiting(connection: Connection, sim_ids: Sequence[int]) -> set[tuple[i
 
 
 async def released(connection: Connection, limit: int) -> list[asyncpg.Record]:
-    """Stops that waited when a person released the brake: (card, cycle, hold), locked."""
+    """Stops that waited when a person released the brake: (card, cycle, hold). Not locked: cards come first."""
     found: list[asyncpg.Record] = await connection.fetch(_RELEASED, limit)
     return found
 

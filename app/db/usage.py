@@ -50,7 +50,7 @@ SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
   FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
 """
 _DAYS = """
-SELECT (at AT TIME ZONE $4)::date AS day, sum(bytes)::bigint AS bytes, max(at) AS as_of
+SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
   FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
 """
 _TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"

@@ -59,3 +59,11 @@ def local(instant: datetime, zone: tzinfo) -> datetime:
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise Malformed("OFFSET_MISSING", "an instant needs an offset")
     return instant.astimezone(zone)
+
+
+def day_named(text: str) -> date:
+    """The day written YYYY-MM-DD, in no other of ISO 8601's forms. Raises `ValueError`."""
+    day = date.fromisoformat(text)
+    if day.isoformat() != text:
+        raise ValueError("not YYYY-MM-DD")
+    return day

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.db.queries import SimFilter
+from app.domain.days import day_named
 from app.domain.identifiers import parse_iccid, parse_msisdn
 from app.domain.vocabulary import Carrier, HoldCode, SimState
 from app.usecases.access import Caller
@@ -132,7 +133,7 @@ def filter_from(given: QueryParams) -> SimFilter:
 
 def _day(value: str | None) -> date | None:
     try:
-        return date.fromisoformat(value) if value is not None else None
+        return day_named(value) if value is not None else None
     except ValueError:
         fault = Fault(code="DAY_MALFORMED", detail="YYYY-MM-DD", pointer="query:expires_before")
         raise InvalidArgument([fault]) from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.db.usage import ReportPlace
+from app.domain.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
@@ -111,7 +112,7 @@ def _correction(index: int, record: Any) -> Correction:
     instant = datetime.fromisoformat(as_of) if as_of is not None else None
     if instant is not None and instant.tzinfo is None:
         raise ValueError
-    day = date.fromisoformat(record["day"]) if record.get("day") else None
+    day = day_named(record["day"]) if record.get("day") else None
     iccid = parse_iccid(str(record.get("iccid", "")))
     return Correction(index=index, iccid=iccid, used=used, day=day, cycle=record.get("cycle"), as_of=instant)
 

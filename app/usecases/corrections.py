@@ -18,7 +18,7 @@ from app.usecases.figures import Told, take_figures
 from app.usecases.report_days import oldest_cycle
 
 MOST_CORRECTIONS = 10_000
-MOST_USED = 1 << 60
+MOST_USED = 1 << 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
 from app.domain.lifecycle import as_dates_say
@@ -31,10 +32,10 @@ def _text(value: str) -> str:
 
 def _day(value: str) -> date:
     try:
-        found = date.fromisoformat(value)
+        found = day_named(value)
     except ValueError:
         raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD") from None
-    if len(value) != len("2026-01-01") or not 2000 <= found.year <= 2100:  # noqa: PLR2004
+    if not 2000 <= found.year <= 2100:  # noqa: PLR2004
         raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD, between 2000 and 2100")
     return found
 

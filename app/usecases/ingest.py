@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -22,13 +23,14 @@ from app.db.pools import newcomers, refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage import queue_checks
 from app.domain.identifiers import iccid_twin
+from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
 from app.usecases.report_batch import Batch, StaleCards
-from app.usecases.report_cards import CardBook, one_form
+from app.usecases.report_cards import HOME, CardBook, one_form
 from app.usecases.report_counting import Countable, count
-from app.usecases.report_days import CALENDAR_MASK
+from app.usecases.report_days import CALENDAR_MASK, oldest_instant
 from app.usecases.reports import Reports, Submission, Tally
 
 COMMITTERS = 2
@@ -161,9 +163,8 @@ class Ingest:
         return batch.tallies
 
     async def _make_leaves(self) -> None:
-        now = self._ctx.now()
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
-            await prepare_leaves(connection, now)
+            await prepare_leaves(self._ctx, connection)
 
     def _count(self, tally: Tally, size: int, rejected: int) -> None:
         telemetry = self._ctx.telemetry
@@ -181,13 +182,18 @@ class Ingest:
                 telemetry.usage_reports.labels(result).inc(number)
 
 
-LEAVES_BEFORE = timedelta(days=220)
 LEAVES_AFTER = timedelta(days=40)
 
 
-async def prepare_leaves(connection: rows.Connection, now: datetime) -> list[str]:
+def oldest_accepted(ctx: Context) -> datetime:
+    """The first instant that a report may still be for, whatever card it is of."""
+    zones = {ctx.zone(code) for code in ctx.accounts} | {ZoneInfo(HOME)}
+    return min(oldest_instant(carrier, zone, ctx.now()) for carrier in Carrier for zone in zones)
+
+
+async def prepare_leaves(ctx: Context, connection: rows.Connection) -> list[str]:
     """Make the leaves that reports accepted from now until the next housekeeping may fall into."""
-    return await make_leaves(connection, now - LEAVES_BEFORE, now + LEAVES_AFTER)
+    return await make_leaves(connection, oldest_accepted(ctx), ctx.now() + LEAVES_AFTER)
 
 
 async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mapping[str, int]) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import asyncpg
+
 from app.db import pool_cycles as sums
 from app.db import pools as rows
 from app.db.events import EventRow
@@ -22,6 +24,7 @@ from app.domain.holds import HOLDS, codes, without_hold
 from app.domain.pools import PoolState, PoolUse, backward_state, crossed
 from app.domain.sim import Sim
 from app.domain.vocabulary import HoldCode
+from app.telemetry import get_logger
 from app.usecases.brake import open_brake
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
@@ -30,6 +33,7 @@ from app.usecases.operations.rule_stops import follow_holds
 from app.usecases.pool_holds import under_pool
 from app.usecases.pool_views import PoolRow, running_cycle, use_of
 
+log = get_logger("limits")
 CHUNK = 500
 ACTOR = "limits"
 EXHAUSTED = "exhausted"
@@ -43,8 +47,13 @@ async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, ref
     """Look at these pools: speak of what they crossed, once a cycle, and have their members stopped or freed."""
     for ref in sorted(refs):
         pool = await rows.by_ref(connection, ref)
-        if pool is not None:
-            await _work_pool(ctx, work, connection, pool)
+        if pool is None:
+            continue
+        try:
+            async with connection.transaction():  # a savepoint: one pool's figures never stop the others' limits
+                await _work_pool(ctx, work, connection, pool)
+        except asyncpg.DataError:
+            log.exception("pool_limits.failed", pool_ref=ref)
 
 
 async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:

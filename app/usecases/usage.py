@@ -13,13 +13,14 @@ from app.db import usage as rows
 from app.db.mapping import SimRecord
 from app.db.sim_read import cycle_number, shows_used, usage_shown
 from app.domain.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
-from app.domain.days import ONE_DAY, local, start_of_day
+from app.domain.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.figures import running
 from app.usecases.report_days import oldest_cycle
+from app.usecases.reports import MOST_AHEAD
 
 GRANULARITIES = ("day", "cycle", "report")
 MOST_DAYS = 190
@@ -94,7 +95,7 @@ def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) ->
 
 def _day(given: str, name: str) -> date:
     try:
-        return date.fromisoformat(given)
+        return day_named(given)
     except ValueError:
         raise _wrong(name, "YYYY-MM-DD") from None
 
@@ -108,7 +109,8 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     today = local(ctx.now(), zone).date()
     now = running(ctx, record)
     start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
-    end = min(_day(last, "to") if last else today, today)
+    ahead = local(ctx.now() + MOST_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
+    end = min(_day(last, "to"), ahead) if last else today
     start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MOST_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}

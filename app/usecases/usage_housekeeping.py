@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from app.db import allowances, pool_cycles, rule_stops
 from app.db import unknown_reports as aside
 from app.db import usage as rows
 from app.db.partitions import drop_leaves
-from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
-from app.usecases.ingest import prepare_leaves
+from app.usecases.ingest import oldest_accepted, prepare_leaves
 from app.usecases.pool_views import running_pools
-from app.usecases.report_days import oldest_instant
 
 KEPT_ASIDE = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
@@ -26,10 +23,9 @@ CHUNK = 10_000
 async def tidy_usage(ctx: Context) -> dict[str, int]:
     """Make the next leaves, drop the old ones, forget reports that nobody's card came for (90 days)."""
     now = ctx.now()
-    zones = {str(ctx.zone(code)) for code in ctx.accounts} | {"Asia/Shanghai"}
-    oldest = min(oldest_instant(carrier, ZoneInfo(zone), now) for carrier in Carrier for zone in zones)
+    oldest = oldest_accepted(ctx)
     async with ctx.pool.acquire() as connection:
-        made = await prepare_leaves(connection, now)
+        made = await prepare_leaves(ctx, connection)
         dropped = await drop_leaves(connection, oldest - EDGE)
         forgotten = 0
         while gone := await aside.forget_before(connection, now - KEPT_ASIDE, CHUNK):
