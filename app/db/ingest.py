@@ -93,13 +93,20 @@ cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used 
 """  # noqa: S608 - our own text
 _MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
 _BEGIN_CYCLES = """
-INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
-SELECT k.sim_id, k.cycle, p.ref, 0
-  FROM usage_deltas k
-  LEFT JOIN sims s ON s.id = k.sim_id
-  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
- WHERE k.round = $1 ORDER BY 1, 2 ON CONFLICT DO NOTHING
+WITH born AS (
+    INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, reported, reported_since, reported_at)
+    SELECT k.sim_id, k.cycle, p.ref, 0, k.bytes, k.bytes, to_timestamp(k.last)
+      FROM usage_deltas k
+      LEFT JOIN sims s ON s.id = k.sim_id
+      LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
+     WHERE k.round = $1 ORDER BY 1, 2 ON CONFLICT DO NOTHING
+    RETURNING sim_id, cycle, pool_ref),
+pools AS (
+    INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM born WHERE pool_ref IS NOT NULL AND NOT $2),
+cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM born WHERE NOT $2)
+SELECT array_agg(k.place) FROM usage_deltas k JOIN born USING (sim_id, cycle) WHERE k.round = $1
 """
+"""Begin counters with what their first reports bring; a watch of 0 has the card looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +264,9 @@ async def add_round(
     missing = places.difference(row["places"] or ())
     if missing:
         await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing))
-        await connection.execute(_BEGIN_CYCLES, spare)
-        again = await connection.fetchrow(statement, spare)
-        split = split + (again["split"] or [])
+        begun = await connection.fetchval(_BEGIN_CYCLES, spare, closed)
+        if raced := missing.difference(begun or ()):  # another transaction has begun these in between
+            await connection.execute(_MOVE_TO_ROUND, -spare, sorted(raced))
+            again = await connection.fetchrow(statement, -spare)
+            split = split + (again["split"] or [])
     return split
