@@ -182,7 +182,7 @@ async def seed(dsn: str, sims: int, *, counters: bool) -> None:
 async def _seed_counters(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Counters of the running cycle as they lie once every card has reported: without their room, their pages with it.
 
-    Page for page that is where reports lead to by themselves (docs/performance.md), only sooner.
+    That is about where reports lead to by themselves (docs/performance.md), only sooner.
     """
     await connection.execute("ALTER TABLE usage_cycles SET (fillfactor = 66)")
     await connection.execute(
