@@ -2,7 +2,7 @@
 # PIP_INDEX_URL, …) are honoured, and every file is checked against the hash in requirements/*.lock.
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 TESTS ?=
 VENV := .venv
 PY := $(VENV)/bin/python

@@ -45,9 +45,13 @@ _log = get_logger("usage_pull")
 
 
 class Asking:
-    """The questions of one run to one account. `passed_over` counts cards without an answer, once a question."""
+    """The questions of one run to one account. `passed_over` counts cards without an answer, once a question.
 
-    def __init__(self, account: str) -> None:
+    `rests_s`: how long to wait after one, two, three failures in a row.
+    """
+
+    def __init__(self, account: str, *, rests_s: Sequence[float] = RESTS_S) -> None:
+        self._rests_s = rests_s
         self.passed_over = 0
         self._account = account
         self._failed = 0
@@ -89,9 +93,9 @@ class Asking:
     async def _rest(self, error: CarrierUnavailable) -> None:
         """Wait a moment. Raises the error where the carrier wants a longer pause, or has failed too often."""
         asked = (error.retry_after or 0.0) if isinstance(error, CarrierRateLimited) else 0.0
-        if self._failed >= len(RESTS_S) or self._rests >= MOST_RESTS or asked > LONGEST_REST_S:
+        if self._failed >= len(self._rests_s) or self._rests >= MOST_RESTS or asked > LONGEST_REST_S:
             raise error
-        rest = max(asked, RESTS_S[self._failed])
+        rest = max(asked, self._rests_s[self._failed])
         self._failed += 1
         self._rests += 1
         await asyncio.sleep(rest)

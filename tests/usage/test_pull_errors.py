@@ -34,7 +34,7 @@ carrier = "ctcc"
 protocol = "ctcc_cmp"
 base_url = "sandbox"
 credentials = { user_id = "sandboxuser", password = "sandbox-ctcc-password", key1 = "sg1", key2 = "sg2", key3 = "sg3" }
-settings = { per_second = 1, in_flight = 5 }
+settings = { per_second = 2, in_flight = 5 }
 
 [accounts.gsl-main]
 carrier = "ctcc"

@@ -21,6 +21,8 @@ from tests.gateway import iccid
 
 PLAN = Plan(id="p", carrier=Carrier.CMCC, allowance=1, months=12)
 
+SHORT = (0.01, 0.02, 0.03)
+
 
 def cards(count: int) -> list[SimRecord]:
     """Cards with row ids from 0 on."""
@@ -60,7 +62,7 @@ class Carriers:
 @pytest.mark.parametrize("error", [CarrierRejected("no"), CarrierProtocolError("what"), CarrierUnavailable("500")])
 @pytest.mark.parametrize("bad", [0, 5, 7])
 async def test_the_card_that_brings_the_error_is_passed_over_alone(error: CarrierError, bad: int) -> None:
-    carrier, asking = Carriers(error, {bad}), Asking("a")
+    carrier, asking = Carriers(error, {bad}), Asking("a", rests_s=SHORT)
 
     await asking.about(cards(8), carrier.question)
 
@@ -73,7 +75,7 @@ async def test_a_carrier_that_is_down_ends_the_run_after_a_few_tries(error: Carr
     carrier = Carriers(error, set(range(64)))
 
     with pytest.raises(type(error)):
-        await Asking("a").about(cards(64), carrier.question)
+        await Asking("a", rests_s=SHORT).about(cards(64), carrier.question)
 
     assert carrier.calls == len(RESTS_S) + 1
 
@@ -83,13 +85,13 @@ async def test_what_no_short_rest_mends_ends_the_run_at_once(error: CarrierError
     carrier = Carriers(error, {0})
 
     with pytest.raises(type(error)):
-        await Asking("a").about(cards(8), carrier.question)
+        await Asking("a", rests_s=SHORT).about(cards(8), carrier.question)
 
     assert carrier.calls == 1
 
 
 async def test_a_carrier_that_refuses_everything_costs_a_bounded_number_of_calls() -> None:
-    carrier, asking = Carriers(CarrierRejected("no"), set(range(200))), Asking("a")
+    carrier, asking = Carriers(CarrierRejected("no"), set(range(200))), Asking("a", rests_s=SHORT)
 
     for _ in range(3):
         await asking.about(cards(200), carrier.question)
@@ -99,7 +101,7 @@ async def test_a_carrier_that_refuses_everything_costs_a_bounded_number_of_calls
 
 
 async def test_what_an_account_cannot_be_asked_is_not_asked_twice() -> None:
-    carrier, asking = Carriers(UnsupportedOperation("no such thing"), set(range(8))), Asking("a")
+    carrier, asking = Carriers(UnsupportedOperation("no such thing"), set(range(8))), Asking("a", rests_s=SHORT)
 
     await asking.about(cards(8), carrier.question)
 
