@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
-from app.domain.addons import pack_bytes
 from app.domain.arguments import Arguments
 from app.domain.cycles import cycle_at, end_instant
 from app.domain.days import ONE_DAY, add_months, add_to_month, start_of_day
@@ -131,12 +130,9 @@ def _cap(asked: Asked) -> Refused | None:
 
 
 def _addon(asked: Asked) -> Refused | None:
-    """QT-7: not offered overseas, nor for backward pools; what no person completes must say how much it adds."""
+    """QT-7: add-ons are not offered overseas, nor for backward pools."""
     offered = asked.terms.addons.value and asked.sim.plan.kind is not PlanKind.POOL_BACKWARD
-    if not offered:
-        return _violation("QT-7", "addon_not_offered")
-    silent = bool(asked.arguments.get("product_code")) and pack_bytes(asked.arguments) is None
-    return _violation("QT-7", "addon_size_unknown") if silent else None
+    return None if offered else _violation("QT-7", "addon_not_offered")
 
 
 def _renewal_window(asked: Asked) -> Refused | None:

@@ -188,3 +188,31 @@ def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
         Hold(code=code, since=at, source=source.get(code, HoldSource.GATEWAY)) for code in codes if code not in known
     )
     return replace(sim, holds=(*sim.holds, *added))
+
+
+CHANGEABLE = [
+    "msisdn",
+    "imsi",
+    "terms",
+    "plan",
+    "imei",
+    "device_serial",
+    "alias",
+    "province",
+    "real_name",
+    "pool",
+    "order",
+    "remark",
+    "test_months",
+    "auto_stop",
+    "tags",
+]
+"""What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
+
+
+def changes_of(row: ReadRow) -> dict[str, Any]:
+    """The columns that a row changes on a card that is known."""
+    given = {name: row.values[name] for name in CHANGEABLE if name in row.values}
+    if "order" in given:
+        given["order_id"] = given.pop("order")
+    return {name: getattr(value, "value", value) for name, value in given.items()}

@@ -25,28 +25,10 @@ from app.usecases.accounts import account_for
 from app.usecases.changes import look_again
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
-from app.usecases.import_rows import READERS, REQUIRED, ReadRow, new_sim, read_row
+from app.usecases.import_rows import READERS, REQUIRED, ReadRow, changes_of, new_sim, read_row
 from app.usecases.ingest import adopt_unknown
 
 CHUNK = 1_000
-CHANGEABLE = [
-    "msisdn",
-    "imsi",
-    "terms",
-    "plan",
-    "imei",
-    "device_serial",
-    "alias",
-    "province",
-    "real_name",
-    "pool",
-    "order",
-    "remark",
-    "test_months",
-    "auto_stop",
-    "tags",
-]
-"""What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
 
 
 class Unreadable(UseCaseError):
@@ -206,7 +188,7 @@ async def _take_chunk(
         if owner is None:
             _add_fresh(ctx, known, row, fresh, report)
         else:
-            columns = _changes(row)
+            columns = changes_of(row)
             changed.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
             plans_left |= {owner.id: owner.plan} if owner.plan != columns["plan"] else {}
             moved += [owner.id] if _moves_limits(owner, columns) else []
@@ -295,10 +277,3 @@ def _add_fresh(ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, 
             "updated_at": now,
         }
     )
-
-
-def _changes(row: ReadRow) -> dict[str, Any]:
-    given = {name: row.values[name] for name in CHANGEABLE if name in row.values}
-    if "order" in given:
-        given["order_id"] = given.pop("order")
-    return {name: getattr(value, "value", value) for name, value in given.items()}

@@ -290,15 +290,6 @@ def test_add_ons_are_not_for_overseas_nor_for_backward_pools() -> None:
     assert refused(backward, K.ORDER_ADDON).rule == "QT-7"
 
 
-def test_an_add_on_that_no_person_completes_must_say_how_much_it_adds() -> None:
-    """QT-7: by a carrier's product of a known size, or with its bytes; at the desk a person tells them."""
-    card = a_sim(GSL)
-    unknown = {"addon": "big", "product_code": "7:7"}
-    assert refused(card, K.ORDER_ADDON, unknown).detail == "addon_size_unknown"
-    for known in ({"product_code": "0:2"}, {"addon": "big"}, unknown | {"bytes": MB}):
-        assert taken(card, K.ORDER_ADDON, known)
-
-
 def test_a_renewal_waits_for_its_window_and_counts() -> None:
     """RN-1, RN-2, RN-3, RN-6, RN-9."""
     may = a_sim(expires_on=date(2024, 5, 31), plan=a_plan(price_fen=1200, renewals_max=2))

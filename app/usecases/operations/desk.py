@@ -16,7 +16,7 @@ from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.allowances import PACK
 from app.usecases.changes import ChangeLog
 from app.usecases.context import Context
-from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.errors import Conflict, NotFound
 from app.usecases.operations.rows import failed, moved
 from app.usecases.operations.settle import apply, finish
 from app.usecases.operations.views import shown
@@ -50,7 +50,7 @@ async def complete(
 ) -> OperationRecord:
     """A person says how desk work, or what no carrier's word settles, has ended; `pack`: the bytes an add-on brings.
 
-    Raises `NotFound`, `Conflict`, `InvalidArgument` where a pack is done whose bytes nobody told (QT-7).
+    Raises `NotFound`, `Conflict`.
     """
     operation = await _locked(work, tenant, operation_id)
     if not _completable(operation):
@@ -71,13 +71,11 @@ async def complete(
 
 
 def _sized(operation: OperationRecord, pack: int | None) -> OperationRecord:
-    """The order of a pack with the bytes it brings. Raises `InvalidArgument` where nothing tells them."""
+    """The order of a pack with the bytes it brings, as told or as known; null says that nobody knows (QT-7)."""
     if operation.kind is not OperationKind.ORDER_ADDON:
         return operation
-    if pack is None and pack_bytes(operation.arguments) is None:
-        detail = "the pack's size is not known: tell its bytes"
-        raise InvalidArgument([Fault(code="ADDON_SIZE_UNKNOWN", detail=detail, pointer="/bytes")])
-    return operation if pack is None else replace(operation, result={**(operation.result or {}), PACK: pack})
+    size = pack_bytes(operation.arguments) if pack is None else pack
+    return replace(operation, result={**(operation.result or {}), PACK: size})
 
 
 async def _new_plan(work: UnitOfWork, operation: OperationRecord) -> Plan | None:
