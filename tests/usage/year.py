@@ -28,14 +28,19 @@ CARRIERS = ("cmcc", "cucc", "ctcc")
 
 @dataclass
 class Model:
-    """One card by the book: gsl stops above 100 MB, flexem at 3 GB; the cycle frees it; expiry ends it."""
+    """One card by the book: gsl stops above 100 MB, flexem at 3 GB; the cycle frees it; expiry ends it.
+
+    The next cycle frees an expired card of its stop too (ST-2, ST-15), but nothing runs for that: no resume.
+    """
 
     carrier: str
     terms: str
     expires_on: date
     used: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    hold: str | None = None
+    stop: str | None = None
+    expired: bool = False
     story: list[tuple[str, str]] = field(default_factory=list)
+    resumes: int = 0
 
     def cycle(self, day: date) -> str:
         shifted = day + timedelta(days=5) if self.carrier == "cucc" else day
@@ -47,11 +52,12 @@ class Model:
 
     def begin(self, day: date) -> None:
         """What the start of a day does."""
-        if self.hold in ("over_quota", "policy_cutoff") and self.cycle(day) != self.cycle(day - timedelta(days=1)):
-            self.story.append(("lifted", self.hold))
-            self.hold = None
-        if day > self.expires_on and self.hold != "plan_expired":
-            self.hold = "plan_expired"
+        if self.stop and self.cycle(day) != self.cycle(day - timedelta(days=1)):
+            self.story.append(("lifted", self.stop))
+            self.stop = None
+            self.resumes += not self.expired
+        if day > self.expires_on and not self.expired:
+            self.expired = True
             self.story.append(("added", "plan_expired"))
 
     def use(self, day: date, amount: int) -> None:
@@ -60,8 +66,8 @@ class Model:
         used = self.used[self.cycle(day)]
         stop = "over_quota" if self.terms == "gsl" and used > 100 * MB else None
         stop = "policy_cutoff" if self.terms == "flexem" and used >= 3 * GB else stop
-        if stop and self.hold is None:
-            self.hold = stop
+        if stop and self.stop is None:
+            self.stop = stop
             self.story.append(("added", stop))
 
 
@@ -133,7 +139,7 @@ class Year:
         now = self.gateway.ctx.now()
         records: list[dict[str, Any]] = []
         for n, (name, model) in enumerate(self.models.items()):
-            if n % 7 != day.toordinal() % 7 or model.hold is not None:
+            if n % 7 != day.toordinal() % 7 or model.stop or model.expired:
                 continue
             low, high = (10, 55) if model.terms == "gsl" else (300, 1200)
             amount = self.random.randrange(low, high) * MB
