@@ -104,7 +104,7 @@ WITH born AS (
 pools AS (
     INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM born WHERE pool_ref IS NOT NULL AND NOT $2),
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM born WHERE NOT $2)
-SELECT array_agg(k.place) FROM usage_deltas k JOIN born USING (sim_id, cycle) WHERE k.round = $1
+SELECT sim_id, cycle FROM born
 """
 """Begin counters with what their first reports bring; a watch of 0 has the card looked at."""
 
@@ -249,24 +249,24 @@ async def stage(connection: Connection, deltas: Sequence[Delta]) -> None:
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
 
-async def add_round(
-    connection: Connection, number: int, places: set[int], spare: int, *, closed: bool = False
-) -> list[int]:
-    """Add the staged deltas of a round to the counters; `places` are theirs, `spare` a round number nobody has.
+async def add_round(connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False) -> list[int]:
+    """Add a round's deltas, all of them and staged, to the counters; `spare`: a round number nobody has.
 
     Cards and pools that must be looked at are queued in `usage_checks`, by a round of closed cycles none: these neither
     set nor lift (US-5). Gives the places of deltas that a carrier's figures lie around or between: their cards' cycles
     are to be counted again (`app.db.figures.recount`).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
-    row = await connection.fetchrow(statement, number)
+    row = await connection.fetchrow(statement, deltas[0].round)
     split: list[int] = row["split"] or []
-    missing = places.difference(row["places"] or ())
-    if missing:
-        await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing))
-        begun = await connection.fetchval(_BEGIN_CYCLES, spare, closed)
-        if raced := missing.difference(begun or ()):  # another transaction has begun these in between
-            await connection.execute(_MOVE_TO_ROUND, -spare, sorted(raced))
+    found = set(row["places"] or ())
+    if len(found) < len(deltas):
+        missing = {(delta.sim_id, delta.cycle): delta.place for delta in deltas if delta.place not in found}
+        await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing.values()))
+        begun = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, spare, closed)))
+        if raced := sorted(place for key, place in missing.items() if key not in begun):
+            # another transaction has begun these in between
+            await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)
             split = split + (again["split"] or [])
     return split

@@ -16,6 +16,9 @@ from app.domain.pools import PoolUse
 
 Rows = list[asyncpg.Record]
 
+MOST = (1 << 63) - 1
+"""What a column of bytes holds; a sum beyond it, which no pool has, is told as this."""
+
 _USED = "greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - coalesce(c.tested, 0), 0)"
 _AS_OF = "greatest(c.reported_at, c.figures_to)"
 _ACTIVATED = "(s.activated_on < $3 OR (s.activated_on IS NULL AND s.underlying IN ('active', 'expired')))"
@@ -27,7 +30,7 @@ _EFFECTIVE = f"""{_ACTIVATED} AND (s.underlying = 'active'
 
 _SUMMED = f"""
 SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_cards,
-       least(coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0), {(1 << 63) - 1})::bigint AS used,
+       least(coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0), {MOST})::bigint AS used,
        max({_AS_OF}) AS as_of
 """
 _OPEN = f"""{_SUMMED}
@@ -76,13 +79,17 @@ WITH behind AS (
       JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
      WHERE c.pool_ref IS DISTINCT FROM p.ref ORDER BY c.sim_id, c.cycle FOR UPDATE OF c)
 UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
+RETURNING c.pool_ref
 """
 _FOLLOW_CARDS = """
-UPDATE usage_cycles c SET pool_ref = p.ref
-  FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
-  JOIN sims s ON s.id = k.sim_id
-  JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
- WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND c.pool_ref IS DISTINCT FROM p.ref
+WITH behind AS (
+    SELECT c.sim_id, c.cycle, p.ref
+      FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+      JOIN sims s ON s.id = k.sim_id
+      JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+      JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
+     WHERE c.pool_ref IS DISTINCT FROM p.ref ORDER BY c.sim_id, c.cycle FOR UPDATE OF c)
+UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
 """
 _KEEP_MEMBERS = f"""
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
@@ -141,7 +148,8 @@ async def add_pack(connection: Connection, ref: int, cycle: int, amount: int, at
 
 async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUse, *, at: datetime) -> None:
     """The cycle is over: its cards and total stay as they were (PL-7)."""
-    await connection.execute(_CLOSE, ref, cycle, use.cards, use.effective_cards, use.total, at)
+    total = None if use.total is None else min(use.total, MOST)
+    await connection.execute(_CLOSE, ref, cycle, use.cards, use.effective_cards, total, at)
 
 
 async def open_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
@@ -156,14 +164,14 @@ async def closed_members(connection: Connection, ref: int, cycle: int, end: date
     return found
 
 
-async def follow_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> int:
-    """Counters of these (pool, cycle) follow their cards into the pools joined since; gives how many."""
+async def follow_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Counters of these (pool, cycle) follow their cards into the pools joined since; gives the pool of each moved."""
     refs, cycles = [ref for ref, _ in pairs], [cycle for _, cycle in pairs]
-    return int((await connection.execute(_FOLLOW_MEMBERS, refs, cycles)).split()[-1])
+    return [row["pool_ref"] for row in await connection.fetch(_FOLLOW_MEMBERS, refs, cycles)]
 
 
 async def follow_cards(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
-    """The counters of these (card, cycle) follow them into the pools they are in; the caller holds them locked."""
+    """The counters of these (card, cycle) follow them into the pools they are in."""
     await connection.execute(_FOLLOW_CARDS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 

@@ -35,8 +35,8 @@ SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
              FROM usage_cycles x WHERE x.sim_id = s.id))
  ORDER BY c.watch - used.bytes, s.id LIMIT $3
 """
-_POOLS = """
-numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
+_NEAR_POOLS = """
+WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
 sums AS (
     SELECT p.ref, n.cycle,
            sum(coalesce(c.figures, 0) + c.reported_since) FILTER (WHERE s.activated_on IS NOT NULL) AS bytes
@@ -51,19 +51,9 @@ ceilings AS (
            )::numeric * a.allowance + coalesce(k.addons, 0) ELSE (p.rules ->> 'stop_at')::bigint END AS ceiling
       FROM sums u JOIN pools p ON p.ref = u.ref
       LEFT JOIN plans a ON a.tenant = p.tenant AND a.id = p.plan
-      LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle),
-near AS (SELECT ref FROM ceilings WHERE bytes * 5 >= ceiling * 4 AND bytes < ceiling)
+      LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle)
+SELECT ref FROM ceilings WHERE bytes * 5 >= ceiling * 4 AND bytes < ceiling ORDER BY ref
 """
-_NEAR_POOLS = f"WITH {_POOLS} SELECT ref FROM near"  # noqa: S608 - our own text
-_FOLLOW_POOLS = f"""
-WITH {_POOLS},
-moved AS (
-    UPDATE usage_cycles c SET pool_ref = p.ref FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
-     WHERE c.sim_id = s.id AND s.pool IS NOT NULL AND c.cycle = ANY($2::int[]) AND c.pool_ref IS DISTINCT FROM p.ref
-    RETURNING c.pool_ref),
-queued AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved)
-SELECT (SELECT count(*) FROM moved) AS followed, ARRAY(SELECT ref FROM near ORDER BY ref) AS near
-"""  # noqa: S608 - our own text
 _MEMBERS = """
 SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
@@ -156,17 +146,6 @@ async def near_pools(connection: Connection, running: Sequence[tuple[int, int]])
     """Those of these pools that have used four fifths of what they may, and not all of it; `running`: (pool, cycle)."""
     found = await connection.fetch(_NEAR_POOLS, [ref for ref, _ in running], [cycle for _, cycle in running])
     return [row["ref"] for row in found]
-
-
-async def follow_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> tuple[int, list[int]]:
-    """Counters follow their cards into pools joined since, and those pools are to be looked at: in one statement.
-
-    Only those of the cycle that each pool is in (PL-6).
-
-    Gives how many counters moved, and the pools as `near_pools` finds them.
-    """
-    row = await connection.fetchrow(_FOLLOW_POOLS, [ref for ref, _ in running], [cycle for _, cycle in running])
-    return row["followed"], list(row["near"])
 
 
 async def members(connection: Connection, pools: Sequence[int], account: str, cycle: int, limit: int) -> list[int]:

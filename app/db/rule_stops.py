@@ -23,7 +23,7 @@ SELECT r.account, r.hold, count(*) AS stopped
 """
 _CARDS = """
 SELECT account, count(*) AS cards FROM sims
- WHERE account = ANY($1::text[]) AND underlying <> 'cancelled' GROUP BY account
+ WHERE account = ANY($1::text[]) AND state <> 'cancelled' GROUP BY account
 """
 _KEEP = """
 INSERT INTO rule_stops AS r (tenant, account, sim_id, cycle, hold, rule, asked_at, stopped_at)

@@ -162,7 +162,7 @@ sims = Table(
         postgresql_include=["id", "tenant", "carrier", "account"],
     ),
     Index("ix_sims_account_state", "account", "state", "id"),
-    Index("ix_sims_tenant_pool", "tenant", "pool", postgresql_where=text("pool IS NOT NULL")),
+    Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
 )
 

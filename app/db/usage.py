@@ -41,9 +41,16 @@ RETURNING sim_id, day
 """
 _QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
 _QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
-_TAKE_CHECKS = """
-DELETE FROM usage_checks WHERE id IN (SELECT id FROM usage_checks ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING sim_id, pool_ref
+_TAKE_CARDS = """
+DELETE FROM usage_checks WHERE id IN (
+    SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
+"""
+_TAKE_POOLS = """
+DELETE FROM usage_checks WHERE id IN (
+    SELECT id FROM usage_checks WHERE pool_ref IN (
+        SELECT DISTINCT pool_ref FROM (
+            SELECT pool_ref FROM usage_checks WHERE pool_ref IS NOT NULL ORDER BY id LIMIT 1000) oldest LIMIT $1)
+    FOR UPDATE SKIP LOCKED) RETURNING pool_ref
 """
 _CYCLES = """
 SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
@@ -167,11 +174,14 @@ async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool
         await connection.execute(_QUEUE_POOLS, pools)
 
 
-async def take_checks(connection: Connection, limit: int) -> tuple[set[int], set[int]]:
-    """Take what is to be looked at: card ids and pool refs. Rolled back, it is there again."""
-    rows = await connection.fetch(_TAKE_CHECKS, limit)
-    cards = {row["sim_id"] for row in rows if row["sim_id"] is not None}
-    return cards, {row["pool_ref"] for row in rows if row["pool_ref"] is not None}
+async def take_card_checks(connection: Connection, limit: int) -> set[int]:
+    """Take cards that are to be looked at. Rolled back, they are there again."""
+    return {row["sim_id"] for row in await connection.fetch(_TAKE_CARDS, limit)}
+
+
+async def take_pool_checks(connection: Connection, limit: int) -> set[int]:
+    """Take so many pools that are to be looked at, each with all that asks for it."""
+    return {row["pool_ref"] for row in await connection.fetch(_TAKE_POOLS, limit)}
 
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:

@@ -28,7 +28,6 @@ class Drift(StrEnum):
     NOT_ACTIVATED_THERE = "not_activated_there"
     EXPIRED_THERE = "expired_there"
     ALIVE_THERE = "alive_there"
-    ENDS_OTHERWISE_THERE = "ends_otherwise_there"
     UNKNOWN_CODE = "unknown_code"
 
 
@@ -199,13 +198,6 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)
     return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
-
-
-def end_drift(sim: Sim, told: date | None) -> Drift | None:
-    """US-3, LC-6: the carrier's last valid day is another than ours, which does not follow it (RN-8)."""
-    if told is None or sim.expires_on is None or sim.underlying is SimState.CANCELLED:
-        return None
-    return None if told == sim.expires_on else Drift.ENDS_OTHERWISE_THERE
 
 
 QUIET_CODE = "已断网"

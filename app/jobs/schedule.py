@@ -90,7 +90,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         *turns,
         *sweeps,
         *pulls,
-        JobSpec(name="pool_refresh", trigger=hourly(30), run=refresh, idle=is_quiet),
+        JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=tidy),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

@@ -5,12 +5,23 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Any
 
+from app.container import DATABASE_TROUBLE
+from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.usage_housekeeping import look_at_pools
 from app.usecases.usage_pull import pull_all
 
+log = get_logger("usage_pull")
+
 
 async def pull_usage(ctx: Context, zone: tzinfo | None = None) -> dict[str, Any]:
-    """Ask the carriers of a zone (None: of all), each within its budget; then let pools follow what came."""
-    report = await pull_all(ctx, zone)
-    return {**report, **await look_at_pools(ctx)}
+    """Ask the carriers of a zone (None: of all), each within its budget; then let pools follow what came.
+
+    Where the database has no time for the pools the carriers are not asked again for it: the hourly look catches up.
+    """
+    report: dict[str, Any] = dict(await pull_all(ctx, zone))
+    try:
+        return report | await look_at_pools(ctx)
+    except DATABASE_TROUBLE as error:
+        log.warning("usage_pull.pools_later", error=type(error).__name__)
+        return report

@@ -40,6 +40,7 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
     if not done:
         return
     connection, now = await driver(work), ctx.now()
+    done.sort(key=lambda operation: operation.sim_id)  # counters are locked in this order, as ingest does
     for operation in done:
         amount = _pack(operation)
         if amount is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.carrier_word import end_drift, quiet_stop, stop_stands, take_word
+from app.domain.carrier_word import quiet_stop, stop_stands, take_word
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
@@ -40,12 +40,11 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         activated_on=word.activated_on,
         stopped_by_us=record.stopped_by_us,
     )
-    drift = taken.drift or (None if operation_open else end_drift(taken.sim, seen.carrier_expires_on))
     because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     dated = replace(
         seen,
         stopped_by_us=stop_stands(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
-        disagrees_since=(record.disagrees_since or log.now) if drift else None,
+        disagrees_since=(record.disagrees_since or log.now) if taken.drift else None,
     )
     changed = log.change(dated, taken.sim, because)
     log.keep(changed)

@@ -38,6 +38,9 @@ from app.usecases.pool_limits import work_pools, work_stopping
 from app.usecases.usage_reminders import Reached
 
 CHUNK = 1_000
+POOLS = 10
+"""Pools looked at in one transaction."""
+
 RELEASED_CHUNK = 200
 ACTOR = "limits"
 CAUSE = "usage"
@@ -83,14 +86,19 @@ async def _work_plans(ctx: Context) -> int:
 
 
 async def _work_checks(ctx: Context) -> int:
+    """Cards first, then pools apart from them: to sum a pool takes its time, and ingest waits for locked cards."""
     async with ctx.work() as work:
         connection = await driver(work)
-        cards, pools = await rows.take_checks(connection, CHUNK)
-        if not cards and not pools:
-            return 0
-        await judge(ctx, work, connection, cards)
-        await work_pools(ctx, work, connection, pools)
-        await work.commit()
+        cards = await rows.take_card_checks(connection, CHUNK)
+        if cards:
+            await judge(ctx, work, connection, cards)
+            await work.commit()
+    async with ctx.work() as work:
+        connection = await driver(work)
+        pools = await rows.take_pool_checks(connection, POOLS)
+        if pools:
+            await work_pools(ctx, work, connection, pools)
+            await work.commit()
     return len(cards) + len(pools)
 
 

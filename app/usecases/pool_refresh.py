@@ -20,6 +20,7 @@ from app.usecases.asking import Asking, Page
 from app.usecases.context import Context
 from app.usecases.figures import chunks
 from app.usecases.pool_views import running_pools
+from app.usecases.usage_housekeeping import follow_pools
 from app.usecases.usage_page import Pulled, Run, ask_usage, fresh_word
 
 PAGE = 100
@@ -33,9 +34,10 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
     """One look; without a pool, or where no counter moved and none is near its end, nothing is done."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-        if not running:
-            return {}
-        followed, near = await rows.follow_pools(connection, running)
+        near = await rows.near_pools(connection, running) if running else []
+    if not running:
+        return {}
+    followed = await follow_pools(ctx, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
         if client.protocol in FRESH_BY_BATCH and account in ctx.accounts:

@@ -16,7 +16,7 @@ from app.carriers.errors import CarrierError
 from app.db.drifts import DriftRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.domain.capabilities import CAPABILITIES
-from app.domain.carrier_word import VIEW_LAG, Drift, end_drift, take_word
+from app.domain.carrier_word import VIEW_LAG, Drift, take_word
 from app.domain.holds import is_ours, shown_state
 from app.domain.reconciliation import Explanation, Judgement, Repair, judge
 from app.domain.vocabulary import OperationSource, OperationStatus
@@ -147,7 +147,7 @@ def _drift_of(ctx: Context, record: SimRecord) -> Drift:
     at = record.carrier_as_of or ctx.now()
     on = at.astimezone(ctx.zone(record.account)).date()
     taken = take_word(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
-    return taken.drift or end_drift(record.sim, record.carrier_expires_on) or Drift.UNKNOWN_CODE
+    return taken.drift or Drift.UNKNOWN_CODE
 
 
 def _repair_of(operation: OperationRecord | None) -> Repair | None:
@@ -176,14 +176,6 @@ def _raise_drift(log: ChangeLog, record: SimRecord, drift: Drift, repair: Operat
         "code": record.carrier_code,
         "as_of": record.carrier_as_of.isoformat() if record.carrier_as_of else None,
     }
-    ours, theirs = _ends(record) if drift is Drift.ENDS_OTHERWISE_THERE else ({}, {})
     data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
-    data |= {"before": {"state": intended, **ours}, "after": {"state": reported["state"], **theirs}}
+    data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
     log.tell(record, "carrier.drift_detected", because, data)
-
-
-def _ends(record: SimRecord) -> tuple[dict[str, str], dict[str, str]]:
-    """The end dates that disagree, ours and the carrier's, told beside the states where it is they that do."""
-    ends, told, told_at = record.sim.expires_on, record.carrier_expires_on, record.carrier_expires_as_of
-    ours = {"expires_on": ends.isoformat()} if ends else {}
-    return ours, {"expires_on": told.isoformat(), "as_of": told_at.isoformat()} if told and told_at else {}

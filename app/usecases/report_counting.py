@@ -36,16 +36,16 @@ async def count(connection: rows.Connection, book: CardBook, reports: Countable,
     if not deltas:
         return []
     await rows.stage(connection, deltas)
-    rounds: dict[int, set[int]] = {}
+    rounds: dict[int, list[rows.Delta]] = {}
     for delta in deltas:
-        rounds.setdefault(delta.round, set()).add(delta.place)
+        rounds.setdefault(delta.round, []).append(delta)
     closed = sorted({(delta.sim_id, delta.cycle) for delta in deltas if delta.round < closed_rounds})
     before = await figures.used_in(connection, closed) if closed else {}
     split = []
     spare = len(rounds)
     for number in sorted(rounds):
         over = number < closed_rounds
-        split += await rows.add_round(connection, number, rounds[number], spare + number, closed=over)
+        split += await rows.add_round(connection, rounds[number], spare + number, closed=over)
     if split:
         cards = {card >> CALENDAR_BITS: card for card in reports.cards}
         spans = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in split})

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
 from app.db import pool_cycles as sums
 from app.db import pools, rule_stops
 from app.db import rollovers as rows
@@ -20,6 +23,7 @@ from app.domain.cycles import Cycle, cycle_at, preceding, start_instant
 from app.domain.holds import turnover
 from app.domain.sim import Sim
 from app.domain.vocabulary import Carrier
+from app.telemetry import get_logger
 from app.usecases.changes import Because, ChangeLog
 from app.usecases.context import Context
 from app.usecases.operations.rule_stops import follow_holds
@@ -27,6 +31,7 @@ from app.usecases.pool_views import PoolRow, pool_zone, running_cycle, use_of
 
 CHUNK = 500
 ACTOR = "cycle_rollover"
+log = get_logger(ACTOR)
 
 
 async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
@@ -87,11 +92,16 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
         found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
     due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
     due = [pool for pool in due if pool["open_cycle"] != cycle_number(running_cycle(ctx, pool))]
+    closed = 0
     for pool in due:
-        async with ctx.work() as work:
-            await _close_pool(ctx, await driver(work), pool["ref"])
-            await work.commit()
-    return len(due)
+        try:
+            async with ctx.work() as work:
+                await _close_pool(ctx, await driver(work), pool["ref"])
+                await work.commit()
+            closed += 1
+        except (asyncpg.PostgresError, SQLAlchemyError):  # its cycle stays open, and is closed by the next run
+            log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
+    return closed
 
 
 async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
@@ -102,7 +112,8 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
     pool = await pools.by_ref(connection, ref)
     if pool is None:
         return
-    over, now = _cycles_over(ctx, pool), cycle_number(running_cycle(ctx, pool))
+    now = cycle_number(running_cycle(ctx, pool))
+    over = [cycle for cycle in _cycles_over(ctx, pool) if not await _is_closed(connection, ref, cycle)]
     await sums.follow_members(connection, [*((ref, cycle_number(cycle)) for cycle in over), (ref, now)])
     pool = pool | {"open_cycle": cycle_number(over[0]) if over else now}
     for cycle in over:
@@ -110,6 +121,12 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
         use, _ = await use_of(ctx, connection, pool, cycle)
         await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
     await pools.reopen(connection, ref, now)
+
+
+async def _is_closed(connection: Connection, ref: int, cycle: Cycle) -> bool:
+    """A cycle closed before pools had `open_cycle` stays as it was."""
+    kept = await sums.cycle_of(connection, ref, cycle_number(cycle))
+    return kept is not None and kept["closed_at"] is not None
 
 
 def _cycles_over(ctx: Context, pool: PoolRow) -> list[Cycle]:

@@ -21,6 +21,7 @@ KINDS = ("reported", "figures", "pool")
 """In what a counter may differ: from its reports, from what a recount of its figures gives, from its card's pool."""
 
 SAMPLE = 5_000
+MOST_MEMBERS = 100_000
 RANGE = 10_000
 CHUNK = 100
 """Cards in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
@@ -59,15 +60,23 @@ def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list
 
 
 async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
-    """Chunks of one account's cards each: every member of a pool, and the other cards of a window that moves."""
+    """Chunks of one account's cards each: members of pools, up to `MOST_MEMBERS` a night, and a window of the others.
+
+    Where there are more members than that, each night begins at another place.
+    """
     async with ctx.pool.acquire() as connection:
         highest = await rows.highest_card(connection)
     members = [(after, after + RANGE) for after in range(0, highest, RANGE)]
+    turn = random.randrange(1 + len(members))  # noqa: S311 - any place will do
+    members, left = members[turn:] + members[:turn], MOST_MEMBERS
     others = _window(highest, random.randrange(1 + highest))  # noqa: S311 - any place will do
     for ranges, pooled in ((members, True), (others, False)):
         for after, through in ranges:
+            if pooled and left <= 0:
+                break
             async with ctx.pool.acquire() as connection:
                 found = await rows.cards_between(connection, after, through, pooled=pooled)
+            left -= sum(map(len, found.values()))
             for account, ids in found.items():
                 for chunk in chunks(ids, CHUNK):
                     yield account, chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from app.db import allowances, pool_cycles, rule_stops
@@ -18,6 +19,7 @@ EDGE = timedelta(days=32)
 """A leaf stays a month longer than any report in it could be sent again: zones differ, and clocks are wrong."""
 
 CHUNK = 10_000
+POOLS_AT_ONCE = 20
 
 
 async def tidy_usage(ctx: Context) -> dict[str, int]:
@@ -36,14 +38,25 @@ async def tidy_usage(ctx: Context) -> dict[str, int]:
 
 
 async def look_at_pools(ctx: Context) -> dict[str, int]:
-    """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved.
-
-    Only those of the cycle that each pool is in: what a card used in a cycle that is over stays where it was (PL-6).
-    """
-    async with ctx.work() as work:
-        connection = await aside.driver(work)
+    """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved."""
+    async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-        followed = await pool_cycles.follow_members(connection, running)
-        await rows.queue_checks(connection, pool_refs=[ref for ref, _ in running])
-        await work.commit()
-    return {"followed": followed, "pools": len(running)}
+    return {"followed": await follow_pools(ctx, running, look=True), "pools": len(running)}
+
+
+async def follow_pools(ctx: Context, running: Sequence[tuple[int, int]], *, look: bool = False) -> int:
+    """Counters follow their cards into these (pool, running cycle); gives how many moved.
+
+    A pool that got one is looked at, with `look` every one. What a card used in a cycle that is over stays where it was
+    (PL-6). Some pools at a time, each time a transaction of its own: ingest waits for the counters meanwhile.
+    """
+    followed = 0
+    for start in range(0, len(running), POOLS_AT_ONCE):
+        some = running[start : start + POOLS_AT_ONCE]
+        async with ctx.work() as work:
+            connection = await aside.driver(work)
+            moved = await pool_cycles.follow_members(connection, some)
+            await rows.queue_checks(connection, pool_refs=[ref for ref, _ in some] if look else moved)
+            await work.commit()
+        followed += len(moved)
+    return followed

@@ -101,7 +101,7 @@ async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bo
         done.ended = False
         log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
     if done.ended:
-        await _finish(ctx, account, began)
+        await _finish(ctx, account, None if rest else began)
     return done
 
 
@@ -134,11 +134,15 @@ async def _in_turn(run: Run, legs: Sequence[Leg], near: Sequence[SimRecord], siz
     return True
 
 
-async def _finish(ctx: Context, account: str, began: datetime) -> None:
-    """Everybody was asked: the next run begins at the beginning, its changes where this one began."""
-    async with ctx.work() as work:
-        await work.ledger.set_account(account, changes_seen_at=began)
-        await work.commit()
+async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
+    """Everybody was asked: the next run begins at the beginning, its changes where this one began.
+
+    None: the rest of a run; what it did not ask may have changed since that one began.
+    """
+    if began is not None:
+        async with ctx.work() as work:
+            await work.ledger.set_account(account, changes_seen_at=began)
+            await work.commit()
     async with ctx.pool.acquire() as connection:
         await rows.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
 

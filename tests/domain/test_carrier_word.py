@@ -14,7 +14,6 @@ from app.domain.carrier_word import (
     QUIET_CODE,
     Drift,
     WordTaken,
-    end_drift,
     quiet_stop,
     stop_stands,
     take_word,
@@ -240,12 +239,3 @@ def test_no_word_of_a_carrier_releases_what_we_hold_or_revives_the_dead(
         assert taken.sim == card
     again = word(taken.sim, state, *reasons)
     assert again.sim == taken.sim
-
-
-def test_another_end_there_is_drift_where_both_are_known() -> None:
-    """US-3, LC-6: a card not yet activated has no end (VD-4), and one that is gone needs none."""
-    card, ours = a_sim(), date(2025, 6, 11)
-    for told, drift in ((None, None), (ours, None), (date(2025, 7, 11), Drift.ENDS_OTHERWISE_THERE)):
-        assert end_drift(replace(card, expires_on=ours), told) is drift
-        assert end_drift(replace(card, expires_on=None), told) is None
-        assert end_drift(replace(card, expires_on=ours, underlying=S.CANCELLED), told) is None

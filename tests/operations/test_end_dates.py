@@ -1,4 +1,4 @@
-"""The carrier's end date (US-3): kept with its time beside ours, which does not follow it; a difference is drift."""
+"""The carrier's end date (US-3): kept with its time beside ours, which does not follow it."""
 
 from __future__ import annotations
 
@@ -66,29 +66,22 @@ async def test_a_refresh_shows_the_carriers_end_with_its_time(gsl: Gateway) -> N
     assert datetime.fromisoformat(view["expires_as_of"]) >= asked
 
 
-async def test_another_end_at_the_carrier_is_told_once_after_the_lag_and_moves_nothing(gsl: Gateway) -> None:
+async def test_another_end_at_the_carrier_is_shown_and_moves_nothing(gsl: Gateway) -> None:
     [name] = await gsl.fleet(ROW)
     await _at_the_carrier(gsl, expires_on="2027-12-09")
 
-    assert (await reconcile(gsl.ctx))["lag"] == 1
+    await reconcile(gsl.ctx)
     await gsl.advance(hours=25)
-    for _ in range(3):
-        assert (await reconcile(gsl.ctx))["drift"] == 1
+    await reconcile(gsl.ctx)
 
-    sim, [event] = await _sim(gsl, name), await _drifts(gsl)
+    sim = await _sim(gsl, name)
     assert (sim["expires_on"], sim["carrier_view"]["expires_on"], sim["state"]) == (
         "2027-06-09",
         "2027-12-09",
         "active",
     )
-    assert (event["subject"], event["data"]["drift"]) == (name, "ends_otherwise_there")
-    assert event["data"]["before"] == {"state": "active", "expires_on": "2027-06-09"}
-    assert event["data"]["after"]["expires_on"] == "2027-12-09"
+    assert await _drifts(gsl) == []
     assert (await gsl.api.get("/v1/operations", params={"sim": name})).json()["items"] == []
-
-    await _at_the_carrier(gsl)
-    await gsl.advance(hours=25)
-    assert (await reconcile(gsl.ctx))["drift"] == 0
 
 
 async def test_an_end_stands_until_it_is_told_anew(gateway: Gateway) -> None:
