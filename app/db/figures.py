@@ -21,7 +21,7 @@ COUNTED = """
              WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
                AND (b.carrier_as_of IS NULL OR r.at > b.carrier_as_of)
                AND (d.count = 0 OR NOT EXISTS (
-                    SELECT FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at <= x.as_of
+                    SELECT FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at < x.as_of
                        AND x.starts_at >= k.opens AND x.starts_at < k.closes))) AS since
       FROM usage_cycles b
      CROSS JOIN LATERAL (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -80,13 +81,15 @@ def filter_of(
     )
 
 
+_TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
+
+
 def _tags(pairs: list[str]) -> dict[str, str]:
-    split = [pair.partition("=") for pair in pairs]
-    if any(not key or not mark for key, mark, _ in split):
-        raise InvalidArgument(
-            [Fault(code="TAGS_MALFORMED", detail="tag=key:value is written tag=k=v", pointer="query:tag")]
-        )
-    return {key: value for key, _, value in split}
+    """`k:v`, as the contract has it, or `k=v` as in files; the first of the two signs parts them."""
+    split = [_TAG.fullmatch(pair) for pair in pairs]
+    if None in split:
+        raise InvalidArgument([Fault(code="TAGS_MALFORMED", detail="tag=key:value", pointer="query:tag")])
+    return {found["key"]: found["value"] for found in split if found is not None}
 
 
 def refuse_as_of(request: Request) -> None:

@@ -240,5 +240,6 @@ def _change(log: ChangeLog, one: Judged) -> SimRecord:
     if one.ended is not None:
         ended = Because(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
         record = log.change(record, one.tested, ended)
-    rule = next((HOLDS[code].rule for code in sorted(one.added)), "ST-24")
+    lifted = codes(record.sim.holds) - codes(one.sim.holds)
+    rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
     return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))

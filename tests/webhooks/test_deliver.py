@@ -53,11 +53,17 @@ HORIZON = "SELECT coalesce(max(xact), 0) < pg_snapshot_xmin(pg_current_snapshot(
 
 async def deliver_all(ctx: Context, *, behind_all: bool = True) -> None:
     """Deliver whatever is due. What other tests' transactions on this server still hide is waited for (`behind_all`)."""
-    async with asyncio.timeout(20):
-        while behind_all and not await ctx.pool.fetchval(HORIZON):
-            await asyncio.sleep(0.02)
+    if behind_all:
+        await all_has_ended(ctx)
     while await deliver_round(ctx):
         pass
+
+
+async def all_has_ended(ctx: Context) -> None:
+    """Wait until no transaction, also of other tests on this server, is older than the events there are."""
+    async with asyncio.timeout(40):
+        while not await ctx.pool.fetchval(HORIZON):
+            await asyncio.sleep(0.02)
 
 
 async def deliveries(ctx: Context, endpoint: EndpointRow, status: str | None = None) -> list[dict[str, Any]]:
@@ -108,6 +114,7 @@ async def test_only_wanted_types_are_delivered(ctx: Context, receiver: Receiver)
 
 async def test_events_of_another_tenant_and_from_before_are_not_delivered(ctx: Context, receiver: Receiver) -> None:
     await tell(ctx, event(ctx, "card", 1))
+    await all_has_ended(ctx)
     await subscribe(ctx, receiver)
     foreign = event(ctx, "card", 2)
     await tell(ctx, EventRow(**{n: getattr(foreign, n) for n in EventRow.__dataclass_fields__} | {"tenant": "other"}))
@@ -270,12 +277,14 @@ async def test_a_slow_endpoint_does_not_hold_up_another(ctx: Context, receiver: 
         await endpoints.create(ctx, work, TENANT, wanted, actor="test")
         await work.commit()
     await tell(ctx, event(ctx, "card", 0))
+    await all_has_ended(ctx)
     relay = asyncio.create_task(deliver_round(ctx))
     while len(receiver.taken) < 1:
         await asyncio.sleep(0.01)
     await tell(ctx, event(ctx, "card", 1))
+    await all_has_ended(ctx)
     while len(receiver.taken) < 2:
-        await asyncio.sleep(0.01)
+        await deliver_round(ctx)
     assert not relay.done(), "the slow one is still waited for"
     slow.set()
     await relay

@@ -181,12 +181,13 @@ def apply(
         channel=operation.channel,
         source=operation.source,
     )
-    sim, _ = settled_sim(record.sim, operation.kind, done)
+    sim, changes = settled_sim(record.sim, operation.kind, done)
     record = _changed_there(log, operation, record, now)
     because = Because(
         cause=CAUSE,
         actor=operation.requested_by or operation.source.value,
         effective_at=now,
+        rule=next((change.rule for change in changes if change.rule), None),
         operation_id=operation.id,
         correlation_id=operation.correlation_id,
     )
