@@ -39,16 +39,24 @@ def _forget(folder: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[Server]:
-    """The run's PostgreSQL; the last worker to leave stops it."""
-    with embedded(Path(os.environ[RUN_FOLDER]), settings=databases.FORGETFUL) as server:
+def server_folder() -> Path:
+    """Where this worker's PostgreSQL lies."""
+    folder = Path(os.environ[RUN_FOLDER]) / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    folder.mkdir(mode=0o711, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def database_server(server_folder: Path) -> Iterator[Server]:
+    """This worker's own PostgreSQL: events wait for every transaction of a server, so workers must not share one."""
+    with embedded(server_folder, settings=databases.FORGETFUL) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def database_name(database_server: Server) -> str:
+def database_name(database_server: Server, server_folder: Path) -> str:
     """A database of this worker's own, with all migrations."""
-    databases.ensure_template(database_server, Path(os.environ[RUN_FOLDER]) / "template.lock")
+    databases.ensure_template(database_server, server_folder / "template.lock")
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     databases.run_async(
         lambda: databases.execute(database_server.dsn, f"CREATE DATABASE {name} TEMPLATE {databases.TEMPLATE}")

@@ -1,4 +1,4 @@
-"""Databases for tests: one embedded server for the whole run, one migrated template, one copy for each worker."""
+"""Databases for tests: an embedded server for each worker, with one migrated template and a copy of it."""
 
 from __future__ import annotations
 
