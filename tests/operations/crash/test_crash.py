@@ -54,6 +54,7 @@ async def run(
         await drive.until_quiet()
         await drive.count_bulk(bulk_id)
         await drive.give_up_verifying()
+        await drive.until_quiet()  # what was shown not applied has been sent again, and is being done there
         summary = await drive.count_effects()
         await drive.count_agreement()
         print(f"\nseed {seed}, {workers} workers, {time.monotonic() - began:.0f} s: {drive.tally.shown()}\n{summary}")
