@@ -70,27 +70,19 @@ INSERT INTO pool_cycles AS p (pool_ref, cycle, cards, effective_cards, total, cl
 ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_cards = excluded.effective_cards,
        total = excluded.total, closed_at = excluded.closed_at, stopping = NULL WHERE p.closed_at IS NULL
 """
-_FOLLOW_MEMBERS = """
+_MEMBERS = "unnest($1::int[], $2::int[]) k(ref, cycle) JOIN pools p ON p.ref = k.ref"
+_CARDS = "unnest($1::bigint[], $2::int[]) k(sim_id, cycle) JOIN sims s ON s.id = k.sim_id"
+_FOLLOW = """
 WITH behind AS (
     SELECT c.sim_id, c.cycle, p.ref
-      FROM unnest($1::int[], $2::int[]) k(ref, cycle)
-      JOIN pools p ON p.ref = k.ref
-      JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+      FROM {}
       JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
      WHERE c.pool_ref IS DISTINCT FROM p.ref ORDER BY c.sim_id, c.cycle FOR UPDATE OF c)
 UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
 RETURNING c.pool_ref
 """
-_FOLLOW_CARDS = """
-WITH behind AS (
-    SELECT c.sim_id, c.cycle, p.ref
-      FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
-      JOIN sims s ON s.id = k.sim_id
-      JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
-      JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
-     WHERE c.pool_ref IS DISTINCT FROM p.ref ORDER BY c.sim_id, c.cycle FOR UPDATE OF c)
-UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
-"""
+_FOLLOW_MEMBERS = _FOLLOW.format(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
+_FOLLOW_CARDS = _FOLLOW.format(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
 _KEEP_MEMBERS = f"""
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
 SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
