@@ -159,6 +159,17 @@ async def open_gateway(
         await holder[0].close()
 
 
+@asynccontextmanager
+async def open_with(url: str, folder: Path, accounts: str, *, at: datetime | None = None) -> AsyncIterator[Gateway]:
+    """A gateway with these accounts, written as in `carriers.toml`; its clock at an instant, if one is named."""
+    path = folder / "carriers.toml"
+    path.write_text(accounts, encoding="utf-8")
+    async with open_gateway(url, folder, accounts_path=path) as opened:
+        if at is not None:
+            opened.ctx.clock.adopt(opened.ctx.clock.offset + (at - opened.ctx.now()))
+        yield opened
+
+
 def _sandbox(settings: Settings, accounts: Sequence[Any], container: Container) -> Sandbox:
     from dataclasses import replace
 

@@ -14,7 +14,7 @@ from app.carriers.base import SimSnapshot
 from app.domain.vocabulary import SimState
 from app.usecases.carrier_view import take_words
 from app.usecases.reconcile import reconcile
-from tests.gateway import Gateway, card, open_gateway
+from tests.gateway import Gateway, card, open_with
 
 ACCOUNTS = """
 [accounts.gsl-ctcc]
@@ -33,9 +33,7 @@ ROW = {"carrier": "ctcc", "terms": "gsl", "expires_on": "2027-06-09"}
 @pytest.fixture
 async def gsl(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway whose carrier tells end dates."""
-    path = tmp_path / "carriers.toml"
-    path.write_text(ACCOUNTS, encoding="utf-8")
-    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
+    async with open_with(clean_database, tmp_path, ACCOUNTS) as opened:
         yield opened
 
 

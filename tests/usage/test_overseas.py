@@ -12,7 +12,7 @@ import pytest
 
 from app.jobs.cycle_rollover import turn_day
 from app.usecases.usage_housekeeping import look_at_pools
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, open_with
 from tests.usage.pooling import MB, be_at, cycle_of, turn
 from tests.usage.reporting import cycles, report, send
 
@@ -36,11 +36,9 @@ base_url = "sandbox"
 @pytest.fixture
 async def abroad(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway with two overseas accounts, on the second of a December."""
-    path = tmp_path / "carriers.toml"
-    path.write_text(ACCOUNTS, encoding="utf-8")
-    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
-        target = datetime.fromisoformat("2026-12-02T12:00:00+00:00")
-        opened.ctx.clock.adopt(opened.ctx.clock.offset + (target - opened.ctx.now()))
+    async with open_with(
+        clean_database, tmp_path, ACCOUNTS, at=datetime.fromisoformat("2026-12-02T12:00:00+00:00")
+    ) as opened:
         yield opened
 
 

@@ -14,7 +14,7 @@ from app.jobs.loops import drain
 from app.usecases.pool_refresh import none_near, refresh_pools
 from app.usecases.pool_views import running_pools
 from app.usecases.usage_pull import pull_account
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, open_with
 from tests.usage.reporting import report, send, usage
 
 MB = 1 << 20
@@ -41,10 +41,7 @@ settings = { per_second = 100 }
 @pytest.fixture
 async def counted(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway whose accounts have a call budget, on the fifteenth of a month."""
-    path = tmp_path / "carriers.toml"
-    path.write_text(ACCOUNTS, encoding="utf-8")
-    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
-        opened.ctx.clock.adopt(opened.ctx.clock.offset + (NOON - opened.ctx.now()))
+    async with open_with(clean_database, tmp_path, ACCOUNTS, at=NOON) as opened:
         yield opened
 
 

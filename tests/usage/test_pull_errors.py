@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app.carriers.desk.client import DeskClient
 from app.usecases.usage_pull import pull_account, pull_all, pull_rest
-from tests.gateway import Gateway, card, open_gateway
+from tests.gateway import Gateway, card, open_with
 from tests.usage.reporting import report, send, usage
 
 MB = 1 << 20
@@ -49,11 +49,7 @@ settings = { per_second = 50 }
 @pytest.fixture
 async def wide(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway with these accounts, on the fourteenth of a month."""
-    path = tmp_path / "carriers.toml"
-    path.write_text(ACCOUNTS, encoding="utf-8")
-    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
-        target = NIGHT - timedelta(days=1)
-        opened.ctx.clock.adopt(opened.ctx.clock.offset + (target - opened.ctx.now()))
+    async with open_with(clean_database, tmp_path, ACCOUNTS, at=NIGHT - timedelta(days=1)) as opened:
         yield opened
 
 

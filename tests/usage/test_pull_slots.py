@@ -10,7 +10,7 @@ import pytest
 
 from app.jobs.schedule import jobs_for
 from app.jobs.usage_pull import pull_usage
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, open_with
 
 ACCOUNTS = """
 [accounts.cmcc-main]
@@ -32,9 +32,7 @@ base_url = "sandbox"
 @pytest.fixture
 async def abroad(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway with accounts in two zones."""
-    path = tmp_path / "carriers.toml"
-    path.write_text(ACCOUNTS, encoding="utf-8")
-    async with open_gateway(clean_database, tmp_path, accounts_path=path) as opened:
+    async with open_with(clean_database, tmp_path, ACCOUNTS) as opened:
         yield opened
 
 
