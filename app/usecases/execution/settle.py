@@ -49,7 +49,7 @@ async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
     now = ctx.now()
     async with ctx.work() as work:
         sims = await work.sims.by_ids([c.operation.sim_id for c in came], for_update=True)
-        held = await work.operations.hold_claimed([c.operation for c in came])
+        held = await work.operations.lock_claimed([c.operation for c in came])
         log = ChangeLog(now)
         saved = [
             _settle_one(ctx, log, held[c.operation.id], c, sims.get(c.operation.sim_id), now)

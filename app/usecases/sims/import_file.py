@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
-from app.db.sims.rows import LIMITING
+from app.db.sims.rows import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
@@ -200,7 +200,7 @@ async def _take_chunk(
 
 
 def _moves_limits(owner: Any, columns: Mapping[str, Any]) -> bool:
-    return any(name in columns and columns[name] != getattr(owner, name) for name in LIMITING)
+    return any(name in columns and columns[name] != getattr(owner, name) for name in LIMIT_COLUMNS)
 
 
 async def _patch(ctx: Context, work: UnitOfWork, groups: Sequence[list[dict[str, Any]]], moved: Sequence[int]) -> None:

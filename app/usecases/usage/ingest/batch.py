@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from app.db.connection import Connection
-from app.db.events.outbox import put_events
+from app.db.events.outbox import add_events
 from app.db.usage import ingest as rows
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
@@ -131,7 +131,7 @@ class Batch:
         await self._widen(new, marks)
         await self._keep_aside([index for index in new if found.cards[index] == UNKNOWN])
         events = await count(self._connection, self._cards, self._countable(new), self._now)
-        await put_events(self._connection, events)
+        await add_events(self._connection, events)
 
     async def _ask_again(self) -> None:
         """Look the unknown cards up once more, now that none can arrive before this batch is committed."""
