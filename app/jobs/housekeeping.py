@@ -6,7 +6,7 @@ from typing import Any
 
 from app.usecases.admin.housekeeping import delete_old_files, forget_answers, forget_deliveries
 from app.usecases.context import Context
-from app.usecases.limits.upkeep import tidy_usage
+from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.audit import audit_usage
 
 
@@ -16,6 +16,6 @@ async def run_housekeeping(ctx: Context) -> dict[str, Any]:
         "idempotency_keys": await forget_answers(ctx),
         "files": await delete_old_files(ctx),
         "deliveries": await forget_deliveries(ctx),
-        **await tidy_usage(ctx),
+        **await clean_up_usage(ctx),
         **await audit_usage(ctx),
     }

@@ -25,7 +25,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
 from app.usecases.sim_changes import look_again
 from app.usecases.sims.import_rows import READERS, REQUIRED, ReadRow, changes_of, new_sim, read_row
-from app.usecases.usage.ingest.service import adopt_unknown
+from app.usecases.usage.ingest.service import attach_unmatched_reports
 
 CHUNK = 1_000
 
@@ -144,7 +144,7 @@ async def import_sims(
             await _take_chunk(ctx, work, known, chunk, report)
             chunk = []
     await _take_chunk(ctx, work, known, chunk, report)
-    await adopt_unknown(ctx, work, tenant, known.arrived)
+    await attach_unmatched_reports(ctx, work, tenant, known.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
     await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
     return report
