@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.sims.search import SimFilter, where_of
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed

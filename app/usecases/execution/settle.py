@@ -80,7 +80,7 @@ async def finish(
     await log.write(work)
     await work.operations.save(saved)
     await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
-    await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
+    await work.bulk.settle_items([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
         await follow_ends(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])

@@ -69,7 +69,7 @@ async def request_operation(ctx: Context, work: UnitOfWork, wish: RequestOperati
     considered = await consider(ctx, work, wish)
     operation = accept(ctx, wish, considered)
     await work.operations.add([operation])
-    await work.access.note([_audit(ctx, wish, considered.record, operation)])
+    await work.access.add_audit([_audit(ctx, wish, considered.record, operation)])
     return operation
 
 

@@ -86,7 +86,7 @@ async def names_of(ctx: Context, work: UnitOfWork, tenant: str, kind: OperationK
     if kind not in NAMING:
         return Names(plans={}, pools={}, zones={}, zone_of=ctx.zone)
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
-    plans, pools = await work.plans.all(tenant), await work.plans.pool_ids(tenant)
+    plans, pools = await work.plans.all(tenant), await work.plans.of_pools(tenant)
     return Names(plans=plans, pools=pools, zones=zones, zone_of=ctx.zone)
 
 

@@ -137,4 +137,4 @@ async def _note(
         correlation_id=actor.correlation_id,
         after=after,
     )
-    await work.access.note([row])
+    await work.access.add_audit([row])
