@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.jobs.cycle_rollover import turn_over_day
-from app.usecases.limits.upkeep import look_at_pools
+from app.usecases.limits.upkeep import check_all_pools
 from tests.gateway import Gateway, open_with
 from tests.usage.pooling import MB, be_at, cycle_of, turn
 from tests.usage.reporting import cycles, report, send
@@ -117,7 +117,7 @@ async def test_each_pool_turns_at_its_own_accounts_midnight(abroad: Gateway) -> 
     first = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
 
     await turn_over_day(abroad.ctx, ZoneInfo("Pacific/Auckland"))
-    await look_at_pools(abroad.ctx)
+    await check_all_pools(abroad.ctx)
     second = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
     past = await cycle_of(abroad, "pnz", "2026-12")
     await turn(abroad, "2027-01-01T05:01:00+00:00", ZoneInfo("America/New_York"))
