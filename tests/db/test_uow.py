@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import event, text
 
-from app.db.connection import create_engine
 from app.db.uow import UnitOfWork, Work
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-@pytest.fixture
-async def work(clean_database: str) -> AsyncIterator[Work]:
-    engine = create_engine(clean_database, pool_size=2)
-    yield lambda: UnitOfWork(engine)
-    await engine.dispose()
 
 
 async def _statements(unit: UnitOfWork) -> list[str]:

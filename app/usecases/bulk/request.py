@@ -51,7 +51,7 @@ async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> 
     bulk = _record(ctx, command)
     await work.bulk.add(bulk)
     await add_items(ctx, work, bulk, command.selector)
-    total, accounts = await work.bulk_items.summed(bulk.id)
+    total, accounts = await work.bulk_items.deduplicate_and_count(bulk.id)
     _judge(command, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
     if total >= MANY:

@@ -83,7 +83,7 @@ async def patch_sim(
         await work.sims.patch(record.id, columns, ctx.now())
         if "reminders" in columns:
             await queue_limit_checks(work, [record.id])
-        await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
+        await work.access.add_audit([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
         await work.commit()
     return await get_sim(ctx, actor.tenant, iccid)
 

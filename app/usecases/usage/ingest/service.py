@@ -47,21 +47,6 @@ TRIES = 4
 _BUSY_S = 10
 _log = get_logger("ingest")
 
-DATABASE_BEHIND = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-)
-"""What says that the database is away or too slow: the transaction did not commit, or nobody can know that it did.
-
-Either way the same request may be sent again: what was committed comes back as duplicates.
-"""
-
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
 
