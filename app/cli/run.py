@@ -193,7 +193,7 @@ def _demo_key(settings: Settings) -> str:
 
 async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
     """The sandbox on its own port, in this process; ready before anything asks it."""
-    from app.cli.play import sandbox_options, serve_sandbox  # the image does not carry the sandbox
+    from app.cli.sandbox import sandbox_options, serve_sandbox  # the image does not carry the sandbox
 
     started = asyncio.Event()
     options = sandbox_options(parts.container.settings, parts.accounts)
