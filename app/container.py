@@ -12,14 +12,14 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.carriers.account import Account, sandbox_mode
 from app.carriers.account_client import AccountClient
-from app.carriers.inbound import Push, Received
+from app.carriers.config import Account, sandbox_mode
+from app.carriers.http.transport import Wire
+from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
-from app.carriers.transport import Wire
 from app.clock import OffsetClock
-from app.db.call_budget import SharedBudget, SharedRepeatWindows
-from app.db.engine import create_engine, create_pool
+from app.db.connection import create_engine, create_pool
+from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
 from app.outbound.sender import WebhookSender

@@ -16,7 +16,6 @@ from app.routers import (
     bulk,
     calendar,
     callbacks,
-    docs,
     health,
     imports,
     insight,
@@ -26,10 +25,11 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.around import AroundRequests
-from app.routers.deps import KeyRing
 from app.routers.described import document_of
-from app.routers.problems import add_problem_handlers
+from app.routers.http import docs
+from app.routers.http.deps import KeyRing
+from app.routers.http.middleware import AroundRequests
+from app.routers.http.problems import add_problem_handlers
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
 

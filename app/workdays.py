@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import chinese_calendar
 
-from app.domain.workday_port import Workday
+from app.domain.calendar.workdays import Workday
 
 _SATURDAY = 5
 

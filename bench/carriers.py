@@ -28,14 +28,14 @@ import httpx
 import uvloop
 
 from app.carriers.account_client import AccountClient
-from app.carriers.accounts import parse_accounts
 from app.carriers.base import SimRef
+from app.carriers.config_file import parse_accounts
 from app.carriers.registry import build_clients
 from app.clock import SystemClock
-from app.domain.cycles import cycle_at
+from app.domain.calendar.cycles import cycle_at
 from app.domain.vocabulary import Carrier, OperationKind
-from app.sandbox.options import ProtocolSettings, SandboxOptions
-from app.sandbox.serve import serve
+from sandbox.options import ProtocolSettings, SandboxOptions
+from sandbox.serve import serve
 
 ROOT = Path(__file__).parent.parent
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.identifiers import luhn_digit
-from app.domain.sim import Plan
+from app.domain.sim.model import Plan
 
 HERE = Path(__file__).resolve().parent
 SEED = "simgate-demo-1"

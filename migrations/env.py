@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.schema import metadata
+from app.db.schema.all_tables import metadata
 
 MIGRATION_LOCK = 7_446_283
 

@@ -15,17 +15,17 @@ from typing import Any
 
 import httpx
 
-from app.carriers.accounts import read_accounts
+from app.carriers.config_file import read_accounts
 from app.cli.play import options_for
 from app.container import Container, open_container
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
-from app.sandbox.app import Sandbox
-from app.sandbox.http import ConnectionCut
 from app.settings import PROJECT, Settings
 from app.usecases.access import keep_known_key
 from app.usecases.context import Context
+from sandbox.app import Sandbox
+from sandbox.http.messages import ConnectionCut
 
 BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 """When every test begins, whatever the day on which it is run: cards in tests have dates of that autumn."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from app.carriers.account import EVERYTHING, Account, ProtocolAccount, ProtocolSettings
 from app.carriers.base import (
     Arguments,
     DayUsage,
@@ -19,12 +18,13 @@ from app.carriers.base import (
     SimSnapshot,
     UsageFigure,
 )
+from app.carriers.config import EVERYTHING, Account, ProtocolAccount, ProtocolSettings
 from app.carriers.errors import CarrierError, UnsupportedOperation
-from app.carriers.faults import HeldBack
-from app.carriers.manners import RepeatWindows
+from app.carriers.http.throttle import RepeatWindows
+from app.carriers.http.wire_errors import HeldBack
 from app.carriers.protocol_client import ProtocolClient
 from app.clock import Clock
-from app.domain.cycles import Cycle
+from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import OperationKind, ProtocolName
 
 STATE_API = "state"

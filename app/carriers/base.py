@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from app.domain.cycles import Cycle
+from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 
 Argument = str | int | bool | None

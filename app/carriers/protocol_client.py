@@ -25,10 +25,10 @@ from app.carriers.base import (
     UsageFigure,
 )
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
-from app.carriers.transport import PLAIN, Dialect, Transport
-from app.carriers.verdicts import Codes, Verdict
+from app.carriers.http.transport import PLAIN, Dialect, Transport
+from app.carriers.result_codes import Codes, Verdict
 from app.clock import Clock
-from app.domain.cycles import Cycle
+from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
 
 Item = TypeVar("Item")

@@ -8,18 +8,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from app.carriers import telecom_push
-from app.carriers.account import Account, ProtocolAccount, base_url
 from app.carriers.account_client import AccountClient
-from app.carriers.breaker import Breaker
+from app.carriers.config import Account, ProtocolAccount, base_url
 from app.carriers.ctcc_cmp.client import CtccCmpClient
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.gsl.client import GslClient
-from app.carriers.inbound import Push, Received, Receiver, bounded
-from app.carriers.jasper import inbound as jasper_inbound
-from app.carriers.jasper.client import JasperClient
-from app.carriers.manners import (
+from app.carriers.http.breaker import Breaker
+from app.carriers.http.throttle import (
     CallBudget,
     LocalBudget,
     LocalRepeatWindows,
@@ -28,10 +25,13 @@ from app.carriers.manners import (
     RepeatWindows,
     Unobserved,
 )
+from app.carriers.http.transport import PLAIN, Dialect, Transport, Wire
+from app.carriers.jasper import notifications as jasper_inbound
+from app.carriers.jasper.client import JasperClient
+from app.carriers.notifications import Push, Received, Receiver, bounded
 from app.carriers.onelink.client import OneLinkClient
 from app.carriers.protocol_client import ProtocolClient, Setup
-from app.carriers.transport import PLAIN, Dialect, Transport, Wire
-from app.carriers.unicom_cmp import inbound as unicom_inbound
+from app.carriers.unicom_cmp import notifications as unicom_inbound
 from app.carriers.unicom_cmp.client import UnicomCmpClient
 from app.clock import Clock
 from app.domain.vocabulary import ProtocolName

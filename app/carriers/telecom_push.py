@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.carriers import reading, telecom
-from app.carriers.inbound import Notice, NoticeKind, Push, Received, digest
+from app.carriers import telecom
+from app.carriers.http import parse as reading
+from app.carriers.notifications import Notice, NoticeKind, Push, Received, digest
 
 ROOT = "NotifyContractRoot"
 COMPLETION, ALARM = "1", "2"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.carriers.accounts import AccountsInvalid
+from app.carriers.config_file import AccountsInvalid
 from app.cli.exits import Exit, Stop
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from app.carriers.account import Account, sandbox_mode
-from app.carriers.accounts import read_accounts
+from app.carriers.config import Account, sandbox_mode
+from app.carriers.config_file import read_accounts
 from app.carriers.registry import build_clients
 from app.cli.exits import Exit, Stop
 from app.clock import OffsetClock

@@ -11,7 +11,7 @@ from datetime import datetime
 from alembic import command
 from alembic.config import Config
 
-from app.carriers.accounts import read_accounts
+from app.carriers.config_file import read_accounts
 from app.cli.exits import Exit, Stop
 from app.container import open_container
 from app.postgres.external import check_external

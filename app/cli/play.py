@@ -8,11 +8,11 @@ import contextlib
 import signal
 from collections.abc import Sequence
 
-from app.carriers.account import Account
+from app.carriers.config import Account
 from app.cli.exits import Exit, Stop
-from app.sandbox.options import FAITHFUL, PROTOCOLS, ProtocolSettings, SandboxOptions
-from app.sandbox.serve import Sandbox, serve
 from app.settings import Settings
+from sandbox.options import FAITHFUL, PROTOCOLS, ProtocolSettings, SandboxOptions
+from sandbox.serve import Sandbox, serve
 
 PUSHING = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
 """Protocols whose carrier calls the gateway back."""

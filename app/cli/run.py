@@ -22,8 +22,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from app.carriers.account import Account, sandbox_mode
-from app.carriers.accounts import read_accounts
+from app.carriers.config import Account, sandbox_mode
+from app.carriers.config_file import read_accounts
 from app.cli.banner import banner
 from app.cli.database import database, migrate
 from app.cli.exits import Exit, Stop
@@ -37,12 +37,12 @@ from app.jobs.scheduler import run_scheduler
 from app.jobs.slots import open_slots
 from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
-from app.sandbox.serve import serve as serve_sandbox
 from app.settings import PROJECT, Settings
 from app.telemetry import configure_logging
 from app.usecases.access import keep_known_key
-from app.usecases.first_start import first_start
-from app.usecases.sims import silent_example
+from app.usecases.admin.first_start import first_start
+from app.usecases.sims.read import silent_example
+from sandbox.serve import serve as serve_sandbox
 
 GRACE_S = 10
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.exits import Exit, Stop
+from app.domain.calendar.durations import parse_duration
 from app.domain.errors import Malformed
 from app.settings import Settings
-from app.usecases.durations import parse_duration
 
 CHUNK = 64 << 10
 MOST_FAULTS = 20

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from app.domain.holds import shown_state
-from app.domain.lifecycle import next_due_on
-from app.domain.sim import Hold, Plan, Sim
+from app.domain.sim.holds import shown_state
+from app.domain.sim.lifecycle import next_due_on
+from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.vocabulary import (
     Carrier,
     Channel,

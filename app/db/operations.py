@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, text, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
-from app.db.tables import OPEN, operations
+from app.db.schema.control import OPEN, operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}

@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import plan_from
-from app.db.tables import plans, pools, sims
-from app.db.usage_tables import sim_plans
-from app.domain.sim import Plan
+from app.db.schema.control import plans, pools, sims
+from app.db.schema.usage import sim_plans
+from app.domain.sim.model import Plan
 
 _KEEP_ALLOWANCE = text(
     "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
@@ -33,7 +33,7 @@ class PlanRows:
         return {row["id"]: plan_from(row) for row in rows.mappings()}
 
     async def put(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
-        """Add plans; the same id replaces. The allowance that held until now is kept (`app.db.allowances`)."""
+        """Add plans; the same id replaces. The allowance that held until now is kept (`app.db.usage.allowances`)."""
         names = [name for name in Plan.__dataclass_fields__ if name != "id"]
         for plan in given:
             values = {name: getattr(plan, name) for name in names}

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRows
-from app.db.bulk import BulkRows
-from app.db.bulk_items import BulkItemRows
-from app.db.delivery_log import DeliveryLog
-from app.db.drifts import DriftRows
-from app.db.event_feed import EventFeed
-from app.db.events import EventRows
+from app.db.bulk.items import BulkItemRows
+from app.db.bulk.rows import BulkRows
+from app.db.connection import Connection
+from app.db.events.deliveries import DeliveryLog
+from app.db.events.feed import EventFeed
+from app.db.events.inbox import InboxRows
+from app.db.events.store import EventRows
+from app.db.events.webhooks import WebhookRows
 from app.db.idempotency import IdempotencyRows
-from app.db.inbox import InboxRows
-from app.db.ledger import LedgerRows
+from app.db.jobs import LedgerRows
 from app.db.operations import OperationRows
 from app.db.plans import PlanRows
-from app.db.sims import SimRows
-from app.db.webhooks import WebhookRows
+from app.db.sims.drifts import DriftRows
+from app.db.sims.rows import SimRows
 
 
 class UnitOfWork:
@@ -70,6 +72,13 @@ class UnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+
+    async def driver(self) -> Connection:
+        """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg."""
+        await self.connection.execute(text("SELECT 1"))  # SQLAlchemy begins the transaction with its first statement
+        raw = await self.connection.get_raw_connection()
+        connection: Any = raw.driver_connection
+        return connection
 
     async def commit(self) -> None:
         """Make everything done so far durable; a next statement begins a new transaction."""

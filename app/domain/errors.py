@@ -1,4 +1,4 @@
-"""What malformed input raises; refusals by rule are values (`app.domain.refusal`), never exceptions."""
+"""What malformed input raises; refusals by rule are values (`app.domain.operation.refusal`), never exceptions."""
 
 from __future__ import annotations
 

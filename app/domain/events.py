@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.domain.holds import shown_state
-from app.domain.sim import Sim
-from app.domain.transitions import NOT_YET_ACTIVATED
+from app.domain.sim.holds import shown_state
+from app.domain.sim.model import Sim
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import SimState
 
 

@@ -12,7 +12,7 @@ from app.jobs.loops import drain
 from app.jobs.runner import Outcome
 from app.jobs.schedule import JobSpec
 from app.jobs.slots import Slots
-from app.usecases.clock import move_clock
+from app.usecases.admin.clock import move_clock
 from app.usecases.context import Context
 from app.usecases.errors import Conflict
 

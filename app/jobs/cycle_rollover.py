@@ -6,8 +6,8 @@ from datetime import tzinfo
 from typing import Any
 
 from app.usecases.context import Context
-from app.usecases.reminders import remind_zone
-from app.usecases.rollover import roll_zone
+from app.usecases.limits.cycle_close import roll_zone
+from app.usecases.sims.expiry_reminders import remind_zone
 
 
 async def turn_day(ctx: Context, zone: tzinfo) -> dict[str, Any]:

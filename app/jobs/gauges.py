@@ -10,8 +10,8 @@ from app.container import DATABASE_TROUBLE
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.usage_audit import KINDS, differs
-from app.usecases.usage_lag import usage_lags
+from app.usecases.usage.audit import KINDS, differs
+from app.usecases.usage.lag import usage_lags
 
 PERIOD_S = 15.0
 REST_FOR_COUNTING = 50

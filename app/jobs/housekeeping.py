@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.usecases.admin.housekeeping import forget_answers, forget_deliveries, forget_files
 from app.usecases.context import Context
-from app.usecases.housekeeping import forget_answers, forget_deliveries, forget_files
-from app.usecases.usage_audit import audit_usage
-from app.usecases.usage_housekeeping import tidy_usage
+from app.usecases.limits.upkeep import tidy_usage
+from app.usecases.usage.audit import audit_usage
 
 
 async def tidy(ctx: Context) -> dict[str, Any]:

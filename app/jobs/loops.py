@@ -11,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.telemetry import get_logger
 from app.usecases.bulk.feed import feed_bulk
+from app.usecases.carrier_sync.notifications import follow_up
 from app.usecases.context import Context
-from app.usecases.inbox import follow_up
-from app.usecases.limits import work as work_limits
-from app.usecases.operations.promote import start_scheduled
-from app.usecases.operations.work import work_round
-from app.usecases.overdue import mark_overdue
+from app.usecases.execution.overdue import mark_overdue
+from app.usecases.execution.schedule import start_scheduled
+from app.usecases.execution.worker import work_round
+from app.usecases.limits.evaluate import work as work_limits
 from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.usecases.carrier_sync.pools import none_near, refresh_pools
+from app.usecases.carrier_sync.usage_run import nothing_left, pull_rest
 from app.usecases.context import Context
-from app.usecases.pool_refresh import none_near, refresh_pools
-from app.usecases.usage_pull import nothing_left, pull_rest
 
 
 async def refresh(ctx: Context) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
 from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import pull_usage
+from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
-from app.usecases.reconcile import reconcile
-from app.usecases.sweep import sweep_zone
+from app.usecases.sims.expire import sweep_zone
 
 HOME = ZoneInfo("Asia/Shanghai")
 

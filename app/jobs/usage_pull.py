@@ -7,9 +7,9 @@ from typing import Any
 
 from app.container import DATABASE_TROUBLE
 from app.telemetry import get_logger
+from app.usecases.carrier_sync.usage_run import pull_all
 from app.usecases.context import Context
-from app.usecases.usage_housekeeping import look_at_pools
-from app.usecases.usage_pull import pull_all
+from app.usecases.limits.upkeep import look_at_pools
 
 log = get_logger("usage_pull")
 

@@ -12,17 +12,16 @@ from starlette.responses import Response
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import iccid_twin, parse_iccid
 from app.domain.vocabulary import OperationKind
+from app.routers.http.deps import Ctx, Operator, json_object, once_key, trail_of
+from app.routers.http.problems import shown_refusal
+from app.routers.http.responses import encoded, json_response
 from app.texts.catalogue import language_of, text
 from app.usecases.access import Caller
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.once import Answer, once
+from app.usecases.idempotency import Answer, once
 from app.usecases.operations.request import RequestOperation, dry_run, request_operation
 from app.usecases.operations.views import shown
-
-from .deps import Ctx, Operator, json_object, once_key, trail_of
-from .problems import shown_refusal
-from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/sims", tags=["actions"])
 

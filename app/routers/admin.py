@@ -11,18 +11,25 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
+from app.domain.calendar.durations import parse_duration
 from app.domain.errors import Malformed
+from app.routers.http.deps import Admin, Ctx, Paged, json_object, once_key, trail_of
+from app.routers.http.responses import encoded, json_response
 from app.usecases.access import Caller, create_key, create_tenant, revoke_key
-from app.usecases.admin import accounts_shown, audit_shown, pause_account, release_brake, resume_account, runs_shown
-from app.usecases.clock import note_move
+from app.usecases.admin.clock import note_move
+from app.usecases.admin.gateway import (
+    accounts_shown,
+    audit_shown,
+    pause_account,
+    release_brake,
+    resume_account,
+    runs_shown,
+)
 from app.usecases.context import Context
-from app.usecases.durations import parse_duration
 from app.usecases.errors import Conflict, Fault, InvalidArgument
-from app.usecases.once import Answer, once, once_apart
+from app.usecases.idempotency import Answer, once, once_apart
 
 from .actions import answered, instant_of
-from .deps import Admin, Ctx, Paged, json_object, once_key, trail_of
-from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
 

@@ -10,23 +10,23 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
-from app.db.bulk import BulkRecord
+from app.db.bulk.rows import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.vocabulary import OperationKind
+from app.routers.http.deps import Ctx, Operator, Paged, SimsReader, body_of, json_object, once_key, parsed, trail_of
+from app.routers.http.problems import UnsupportedMediaType
+from app.routers.http.responses import encoded, json_response
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed
 from app.usecases.bulk.selectors import Filed, Filtered, Listed, Pool, Range, Selector
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.imports import decoded
-from app.usecases.once import Answer, once
+from app.usecases.idempotency import Answer, once
+from app.usecases.sims.import_file import decoded
 
 from .actions import answered, arguments_of, instant_of
-from .deps import Ctx, Operator, Paged, SimsReader, body_of, json_object, once_key, parsed, trail_of
 from .imports import LARGEST_FILE, media_type_of
-from .problems import UnsupportedMediaType
-from .respond import encoded, json_response
 from .sims import FILTERS, filter_from
 
 router = APIRouter(prefix="/v1", tags=["bulk operations"])

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.domain.vocabulary import Carrier, Supplier
+from app.routers.http.deps import Ctx, TermsReader
+from app.routers.http.responses import json_response
 from app.texts.catalogue import language_of, text, texts
-from app.usecases.calendar import (
+from app.usecases.catalogue.calendar import (
     cycle_answer,
     due_answer,
     expiry_answer,
@@ -20,12 +22,10 @@ from app.usecases.calendar import (
     terms_answer,
     workdays_answer,
 )
-from app.usecases.carriers import capabilities_shown, carriers_shown
+from app.usecases.catalogue.carriers import capabilities_shown, carriers_shown
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 
 from .actions import instant_of
-from .deps import Ctx, TermsReader
-from .respond import json_response
 
 router = APIRouter(prefix="/v1", tags=["calendar and terms"])
 

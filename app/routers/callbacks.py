@@ -6,12 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.inbound import NotAuthentic, Push
+from app.carriers.notifications import NotAuthentic, Push
+from app.routers.http.deps import Ctx, body_of
+from app.routers.http.problems import Unreadable
+from app.usecases.carrier_sync.notifications import store_push
 from app.usecases.errors import NotAllowed, NotFound
-from app.usecases.inbox import store_push
-
-from .deps import Ctx, body_of
-from .problems import Unreadable
 
 router = APIRouter(prefix="/v1/callbacks", tags=["callbacks"])
 

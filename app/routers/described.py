@@ -11,12 +11,12 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, PlanKind, SimState
+from app.routers.http.problems import PROBLEM_JSON
 from app.usecases.access import SCOPES
-from app.usecases.import_rows import READERS
-from app.usecases.plans import COLUMNS as PLAN_COLUMNS
+from app.usecases.catalogue.plans import COLUMNS as PLAN_COLUMNS
+from app.usecases.sims.import_rows import READERS
 
 from .insight import TOLD
-from .problems import PROBLEM_JSON
 
 Schema = dict[str, Any]
 

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from app.usecases.readiness import readiness
-
-from .deps import authorize, container_of, context_of
-from .respond import json_response
+from app.routers.http.deps import authorize, container_of, context_of
+from app.routers.http.responses import json_response
+from app.usecases.admin.readiness import readiness
 
 router = APIRouter(tags=["operating"])
 VERSION = "0.1.0"

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
+from app.routers.http.deps import Ctx, SimsReader, SimsWriter, body_of, json_object, once_key, trail_of
+from app.routers.http.problems import Unreadable, UnsupportedMediaType
+from app.routers.http.responses import encoded, json_response
+from app.usecases.catalogue.plans import plans_from_csv, put_plans, read_plan, shown_plan
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.imports import ImportReport, csv_rows, decoded, import_sims, ndjson_rows
-from app.usecases.once import Answer, once
-from app.usecases.plans import plans_from_csv, put_plans, read_plan, shown_plan
+from app.usecases.idempotency import Answer, once
+from app.usecases.sims.import_file import ImportReport, csv_rows, decoded, import_sims, ndjson_rows
 
 from .actions import answered
-from .deps import Ctx, SimsReader, SimsWriter, body_of, json_object, once_key, trail_of
-from .problems import Unreadable, UnsupportedMediaType
-from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1", tags=["import"])
 

@@ -7,16 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.domain.diagnosis import Facts, Finding, HoldExplained
+from app.domain.diagnosis.checklists import Facts, Finding, HoldExplained
 from app.domain.identifiers import parse_iccid
-from app.domain.lifecycle import ForcedActivation
+from app.domain.sim.lifecycle import ForcedActivation
+from app.routers.http.deps import Ctx, SimsReader
+from app.routers.http.problems import shown_remedy
+from app.routers.http.responses import json_response
 from app.texts.catalogue import language_of, text
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.insight import deadlines_of, explain, session_of
+from app.usecases.sims.explain import deadlines_of, explain, session_of
 
-from .deps import Ctx, SimsReader
-from .problems import shown_remedy
-from .respond import json_response
 from .sims import refuse_as_of
 
 router = APIRouter(prefix="/v1/sims", tags=["sims"])

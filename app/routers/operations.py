@@ -15,14 +15,14 @@ from app.db.operations import OperationFilter
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import parse_iccid
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.routers.http.deps import Ctx, Operator, Paged, SimsReader, json_object, once_key, trail_of, word_of
+from app.routers.http.responses import encoded, json_response
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.once import Answer, once
-from app.usecases.operations.desk import cancel, complete
+from app.usecases.execution.manual import cancel, complete
+from app.usecases.idempotency import Answer, once
 from app.usecases.operations.views import shown
 
 from .actions import LARGEST_AMOUNT, answered, whole
-from .deps import Ctx, Operator, Paged, SimsReader, json_object, once_key, trail_of, word_of
-from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
-from app.routers.deps import Ctx, Operator, Paged, PoolsWriter, SimsReader, json_object, once_key, trail_of
-from app.routers.respond import encoded, json_response
-from app.usecases import pool_views as views
-from app.usecases import pools as use
+from app.routers.http.deps import Ctx, Operator, Paged, PoolsWriter, SimsReader, json_object, once_key, trail_of
+from app.routers.http.responses import encoded, json_response
 from app.usecases.access import Caller
+from app.usecases.bulk.pool_activation import activate_members
 from app.usecases.context import Context
-from app.usecases.once import Answer, once
+from app.usecases.idempotency import Answer, once
+from app.usecases.pools import manage as use
+from app.usecases.pools import views
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"])
 
@@ -118,7 +119,7 @@ async def pool_activate(pool: str, request: Request, ctx: Ctx, caller: Operator)
     body, _ = await json_object(request)
 
     async def act(work: UnitOfWork) -> Answer:
-        bulk_id = await use.activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
+        bulk_id = await activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
         location = f"/v1/bulk-operations/{bulk_id}"
         return Answer(
             status=202, body=encoded({"id": str(bulk_id)}), headers={"Location": location}, operation_id=bulk_id

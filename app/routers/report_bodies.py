@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.routers.problems import TooLarge, Unreadable, UnsupportedMediaType
+from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.reports import MOST_BYTES, Rejected, Reports, Tally
+from app.usecases.usage.ingest.reports import MOST_BYTES, Rejected, Reports, Tally
 
 MOST_RECORDS = 10_000
 CLOUDEVENT_TYPE = "simgate.usage.report"

@@ -13,16 +13,25 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from app.db.access import AuditRow
-from app.db.queries import SimFilter
-from app.domain.days import day_named
+from app.db.sims.search import SimFilter
+from app.domain.calendar.days import day_named
 from app.domain.identifiers import parse_iccid, parse_msisdn
 from app.domain.vocabulary import Carrier, HoldCode, SimState
+from app.routers.http.deps import (
+    Ctx,
+    Paged,
+    SimsReader,
+    SimsWriter,
+    authorize,
+    context_of,
+    json_object,
+    trail_of,
+    word_of,
+)
+from app.routers.http.responses import json_response
 from app.usecases.access import Caller
 from app.usecases.errors import Fault, InvalidArgument, NotYet
-from app.usecases.sims import delete_sim, get_sim, list_sims, patch_sim, summarize, timeline
-
-from .deps import Ctx, Paged, SimsReader, SimsWriter, authorize, context_of, json_object, trail_of, word_of
-from .respond import json_response
+from app.usecases.sims.read import delete_sim, get_sim, list_sims, patch_sim, summarize, timeline
 
 router = APIRouter(prefix="/v1/sims", tags=["sims"])
 

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.db.usage import ReportPlace
-from app.domain.days import day_named
+from app.db.usage.counters import ReportPlace
+from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.actions import answered
-from app.routers.deps import (
+from app.routers.http.decompress import MOST_UNPACKED, unpacked
+from app.routers.http.deps import (
     Ctx,
     Paged,
     SimsReader,
@@ -27,15 +28,14 @@ from app.routers.deps import (
     parsed,
     trail_of,
 )
-from app.routers.packing import MOST_UNPACKED, unpacked
-from app.routers.problems import TooLarge, Unreadable
-from app.routers.respond import encoded, json_response
+from app.routers.http.problems import TooLarge, Unreadable
+from app.routers.http.responses import encoded, json_response
 from app.routers.sims import refuse_as_of
-from app.usecases.corrections import MOST_CORRECTIONS, MOST_USED, Correction, correct
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.ingest import Ingest
-from app.usecases.once import Answer, once_apart
-from app.usecases.usage import card_reports, card_usage, reconciliation, unknown_reports
+from app.usecases.idempotency import Answer, once_apart
+from app.usecases.usage.corrections import MOST_CORRECTIONS, MOST_USED, Correction, correct
+from app.usecases.usage.ingest.service import Ingest
+from app.usecases.usage.read import card_reports, card_usage, reconciliation, unknown_reports
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 

@@ -10,17 +10,18 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.db.event_feed import Place
+from app.db.events.feed import Place
 from app.db.uow import UnitOfWork
+from app.routers.http.deps import Ctx, Page, Paged, SimsReader, WebhooksWriter, json_object, once_key, trail_of
+from app.routers.http.problems import Unreadable
+from app.routers.http.responses import encoded, json_response
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.events import feed
-from app.usecases.once import Answer, once
-from app.usecases.webhooks import endpoints, log
+from app.usecases.idempotency import Answer, once
+from app.usecases.webhooks import deliveries as log
+from app.usecases.webhooks import endpoints
+from app.usecases.webhooks.feed import feed
 
 from .actions import answered, instant_of
-from .deps import Ctx, Page, Paged, SimsReader, WebhooksWriter, json_object, once_key, trail_of
-from .problems import Unreadable
-from .respond import encoded, json_response
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 

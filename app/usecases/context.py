@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app.carriers.account import Account
 from app.carriers.base import CarrierClient
-from app.carriers.inbound import Push, Received
+from app.carriers.config import Account
+from app.carriers.notifications import Push, Received
 from app.clock import OffsetClock
 from app.db.uow import Work
-from app.domain.workday_port import WorkdayCalendar
+from app.domain.calendar.workdays import WorkdayCalendar
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
 

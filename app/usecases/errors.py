@@ -1,4 +1,4 @@
-"""What a use-case may refuse with. Facts, never a status: `app.routers.problems` owns the table to HTTP.
+"""What a use-case may refuse with. Facts, never a status: `app.routers.http.problems` owns the table to HTTP.
 
 ::
 
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.refusal import Refused
+from app.domain.operation.refusal import Refused
 
 
 class UseCaseError(Exception):

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 from app.postgres.supervisor import Server
 from app.settings import PROJECT
-from app.usecases.readiness import HEAD_REVISION
+from app.usecases.admin.readiness import HEAD_REVISION
 from tests import databases
 
 

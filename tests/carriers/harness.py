@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 import httpx
 
 from app.carriers.account_client import AccountClient
-from app.carriers.accounts import parse_accounts
 from app.carriers.base import SimRef
+from app.carriers.config_file import parse_accounts
 from app.carriers.registry import build_clients
 
 SAMPLES = Path(__file__).parent.parent / "samples"

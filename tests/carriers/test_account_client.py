@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from app.carriers.account_client import AccountClient
-from app.carriers.accounts import parse_accounts
 from app.carriers.base import SimRef
+from app.carriers.config_file import parse_accounts
 from app.carriers.errors import CarrierProtocolError, UnsupportedOperation
-from app.carriers.inbound import NoticeKind, Push
+from app.carriers.notifications import NoticeKind, Push
 from app.carriers.registry import build_clients, receive
-from app.domain.cycles import cycle_named
+from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName, SimState
 from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, HandClock
 from tests.carriers.harness import Carrier as Peer

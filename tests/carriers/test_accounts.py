@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.carriers.account import CREDENTIALS, SANDBOX_PATHS, base_url, documented
-from app.carriers.accounts import AccountsInvalid, parse_accounts, read_accounts, sandbox_mode
+from app.carriers.config import CREDENTIALS, SANDBOX_PATHS, base_url, documented
+from app.carriers.config_file import AccountsInvalid, parse_accounts, read_accounts, sandbox_mode
 from app.carriers.registry import FACTORIES, build_clients
-from app.carriers.verdicts import Verdict
+from app.carriers.result_codes import Verdict
 from app.clock import SystemClock
-from app.domain.capabilities import channel_for
+from app.domain.operation.capabilities import channel_for
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName
 
 DEMO = Path(__file__).parents[2] / "demo"

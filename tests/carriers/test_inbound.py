@@ -10,9 +10,9 @@ import pytest
 
 from app.carriers import telecom_push
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.inbound import MOST_BYTES, NotAuthentic, NoticeKind, Push, bounded
-from app.carriers.jasper import inbound as jasper
-from app.carriers.unicom_cmp import inbound as unicom
+from app.carriers.jasper import notifications as jasper
+from app.carriers.notifications import MOST_BYTES, NotAuthentic, NoticeKind, Push, bounded
+from app.carriers.unicom_cmp import notifications as unicom
 from tests.carriers.harness import sample
 
 AT = datetime(2024, 6, 1, 8, 0, 5, tzinfo=UTC)

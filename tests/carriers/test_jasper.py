@@ -18,7 +18,7 @@ from app.carriers.errors import (
     CarrierRejected,
     UnsupportedOperation,
 )
-from app.domain.cycles import cycle_named
+from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
 from tests.carriers.harness import SIM, Stand, always, by_path, sample, stand
 

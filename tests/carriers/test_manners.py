@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from app.carriers.base import SimRef
-from app.carriers.breaker import Breaker, Health
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited, CarrierUnavailable
-from app.carriers.faults import HeldBack
-from app.carriers.manners import LocalBudget, LocalRepeatWindows, Manners, in_background
-from app.carriers.tokens import Token, TokenKeeper
-from app.carriers.verdicts import TokenEnded
+from app.carriers.http.breaker import Breaker, Health
+from app.carriers.http.throttle import LocalBudget, LocalRepeatWindows, Manners, in_background
+from app.carriers.http.tokens import Token, TokenKeeper
+from app.carriers.http.wire_errors import HeldBack
+from app.carriers.result_codes import TokenEnded
 from app.clock import SystemClock
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import ICCID, SIM, HandClock, always, stand

@@ -18,7 +18,7 @@ from app.carriers.errors import (
     UnsupportedOperation,
 )
 from app.carriers.onelink import wire
-from app.domain.cycles import cycle_named
+from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
 from tests.carriers.harness import ICCID, SIM, Stand, sample, stand
 

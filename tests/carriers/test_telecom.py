@@ -18,7 +18,7 @@ from app.carriers.errors import (
     CarrierRejected,
     CarrierUnavailable,
 )
-from app.domain.cycles import cycle_named
+from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
 from tests.carriers.harness import ICCID, SIM, always, by_path, sample, stand
 

@@ -20,7 +20,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
-from app.carriers.transport import MOST_BYTES, _wire
+from app.carriers.http.transport import MOST_BYTES, _wire
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, stand
 
@@ -223,7 +223,7 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
 async def test_the_clients_reach_a_real_url_through_httpx() -> None:
     with respx.mock(base_url=SANDBOX_URL) as router:
         route = router.get("/jasper/rws/api/v1/echo/simgate").respond(200, json={"context": "simgate"})
-        from app.carriers.accounts import parse_accounts
+        from app.carriers.config_file import parse_accounts
         from app.carriers.registry import build_clients
         from app.clock import SystemClock
 

@@ -11,7 +11,7 @@ import pytest
 from app.carriers.base import SimRef
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
 from app.carriers.unicom_cmp.wire import token
-from app.domain.cycles import cycle_named
+from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
 from tests.carriers.harness import CREDENTIALS, Stand, always, sample, stand
 

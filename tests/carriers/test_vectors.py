@@ -16,9 +16,9 @@ from app.carriers.ctcc_cmp.cipher import StrEnc, sign_text
 from app.carriers.ctwing.wire import sign as ctwing_sign
 from app.carriers.errors import CarrierError
 from app.carriers.gsl.wire import sign as gsl_sign
+from app.carriers.http.transport import Call
 from app.carriers.jasper.client import basic
-from app.carriers.jasper.inbound import signatures
-from app.carriers.transport import Call
+from app.carriers.jasper.notifications import signatures
 from app.carriers.unicom_cmp.sm3 import plain_sm3_hex, sm3_hex
 from app.carriers.unicom_cmp.wire import token
 from app.domain.vocabulary import OperationKind

@@ -25,8 +25,8 @@ from app.carriers.errors import (
     UnsupportedOperation,
 )
 from app.clock import SystemClock
-from app.domain.capabilities import channel_for
-from app.domain.cycles import cycle_at
+from app.domain.calendar.cycles import cycle_at
+from app.domain.operation.capabilities import channel_for
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName, SimState
 from tests.contracts.workbench import MB, Bench, error_of, type_of
 
@@ -230,7 +230,7 @@ class CarrierContract:
         await it.client.change(OperationKind.SUSPEND, sim, {})
         secrets = [value for value in self.credentials.values() if len(value) > 4]
         assert secrets
-        ours = [record for record in caplog.records if not record.name.startswith(("uvicorn", "app.sandbox"))]
+        ours = [record for record in caplog.records if not record.name.startswith(("uvicorn", "sandbox"))]
         lines = [record.getMessage() for record in ours]
         assert any(record.name.startswith("httpcore") for record in ours), "the wire's own log is among them"
         assert not [line for line in lines if any(secret in line for secret in secrets)]

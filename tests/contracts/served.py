@@ -7,8 +7,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.sandbox.options import SandboxOptions
-from app.sandbox.serve import serve
+from sandbox.options import SandboxOptions
+from sandbox.serve import serve
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from app.carriers.account_client import AccountClient
-from app.carriers.accounts import parse_accounts
 from app.carriers.base import ProgressState, Receipt, SimRef, SimSnapshot
+from app.carriers.config_file import parse_accounts
 from app.carriers.errors import (
     CarrierAuthFailed,
     CarrierError,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from app.carriers.accounts import read_accounts
+from app.carriers.config_file import read_accounts
 from app.container import Container, open_container
 from app.outbound.sandbox_control import SandboxControl
-from app.sandbox.serve import Sandbox, SandboxOptions, serve
 from app.settings import Settings
 from app.usecases.context import Context
+from sandbox.serve import Sandbox, SandboxOptions, serve
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"
 

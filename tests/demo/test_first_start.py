@@ -12,14 +12,14 @@ import pytest
 
 from app.carriers.base import SimRef
 from app.db.mapping import SimRecord
-from app.domain.carrier_word import take_word
-from app.domain.cycles import cycle_on
-from app.domain.holds import shown_state
+from app.domain.calendar.cycles import cycle_on
+from app.domain.sim.holds import shown_state
+from app.domain.sim.snapshot import take_word
 from app.usecases.access import DEFAULT_TENANT
+from app.usecases.admin.first_start import first_start
+from app.usecases.admin.readiness import FIRST_IMPORT
 from app.usecases.context import Context
 from app.usecases.errors import InvalidArgument
-from app.usecases.first_start import first_start
-from app.usecases.readiness import FIRST_IMPORT
 
 from .conftest import DEMO, House
 

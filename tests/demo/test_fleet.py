@@ -13,16 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.holds import shown_state
 from app.domain.identifiers import iccid_twin, luhn_ok
-from app.domain.lifecycle import as_dates_say
-from app.domain.quota import holds_by_use
-from app.domain.sim import Plan, Sim
-from app.domain.validity import validity
+from app.domain.sim.holds import shown_state
+from app.domain.sim.lifecycle import as_dates_say
+from app.domain.sim.model import Plan, Sim
+from app.domain.sim.validity import validity
+from app.domain.usage.quota import holds_by_use
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
-from app.usecases.first_start import on_that_day
-from app.usecases.import_rows import new_sim, read_row
-from app.usecases.plans import plans_from_csv
+from app.usecases.admin.first_start import on_that_day
+from app.usecases.catalogue.plans import plans_from_csv
+from app.usecases.sims.import_rows import new_sim, read_row
 from demo import make_fleet
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from app.carriers.faults import OUTCOMES
+from app.carriers.http.wire_errors import OUTCOMES
 from app.domain.vocabulary import OPEN_STATUSES, OperationStatus
 from app.settings import PROJECT
 from app.telemetry import Telemetry

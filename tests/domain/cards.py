@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.sim import Hold, Plan, Sim
+from app.domain.calendar.workdays import Workday
+from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Supplier
-from app.domain.workday_port import Workday
 from app.workdays import ChineseWorkdays
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.addons import pack_bytes
-from app.domain.arguments import Arguments
+from app.domain.operation.arguments import Arguments
 from app.domain.units import GB, MB
+from app.domain.usage.addons import pack_bytes
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.carrier_word import (
-    QUIET_CODE,
-    Drift,
-    WordTaken,
-    quiet_stop,
-    stop_stands,
-    take_word,
-)
-from app.domain.holds import codes
-from app.domain.sim import Sim
-from app.domain.transitions import Cause, HoldChange, Transition
+from app.domain.sim.holds import codes
+from app.domain.sim.model import Sim
+from app.domain.sim.snapshot import QUIET_CODE, Drift, WordTaken, quiet_stop, stop_stands, take_word
+from app.domain.sim.transitions import Cause, HoldChange, Transition
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_plan, a_sim

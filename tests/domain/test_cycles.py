@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.cycles import (
+from app.domain.calendar.cycles import (
     Cycle,
     cycle_at,
     cycle_named,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.decision import Accepted, Decision, decide
 from app.domain.errors import Malformed
-from app.domain.refusal import RefusalCode, Refused
-from app.domain.rule_checks import Counts
-from app.domain.sim import Sim
+from app.domain.operation.decision import Accepted, Decision, decide
+from app.domain.operation.limits import Counts
+from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.sim.model import Sim
 from app.domain.units import MB
 from app.domain.vocabulary import (
     Actor,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.diagnosis import (
+from app.domain.diagnosis.checklists import (
     CHECKLISTS,
     Answer,
     Facts,
@@ -18,7 +18,7 @@ from app.domain.diagnosis import (
     run_checklist,
     unused_yet_running_out,
 )
-from app.domain.remedies import Moment
+from app.domain.operation.remedies import Moment
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim
 

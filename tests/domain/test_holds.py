@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.events import EventType, state_event
-from app.domain.holds import (
+from app.domain.sim.holds import (
     HOLDS,
     Lifts,
     codes,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Malformed
-from app.domain.holds import codes
-from app.domain.lifecycle import (
+from app.domain.sim.holds import codes
+from app.domain.sim.lifecycle import (
     activated,
     allowed_test_bytes,
     as_dates_say,
@@ -22,8 +22,8 @@ from app.domain.lifecycle import (
     sweep,
     uses_up_its_test,
 )
-from app.domain.sim import Sim
-from app.domain.transitions import TRANSITIONS, Cause, move
+from app.domain.sim.model import Sim
+from app.domain.sim.transitions import TRANSITIONS, Cause, move
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim

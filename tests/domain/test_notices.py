@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.notices import FIRST_WAIT, LONGEST_WAIT, TRIED_FOR, retry_wait
+from app.domain.webhook_retry import FIRST_WAIT, LONGEST_WAIT, TRIED_FOR, retry_wait
 
 
 @given(st.integers(1, 10_000), st.integers(0, 1000))

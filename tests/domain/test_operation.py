@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.operation import (
+from app.domain.operation.outcomes import (
     LONGEST_WAIT,
     Patience,
     Progressed,

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain.brake import allowed_now, brake_limit
-from app.domain.directed import (
+from app.domain.commerce.directed import (
     EntryState,
     back_to_general_refusal,
     deletion_refusal,
@@ -16,11 +15,9 @@ from app.domain.directed import (
     general_by_default,
     target_kind,
 )
-from app.domain.errors import Malformed
-from app.domain.exports import export_months, export_refusal
-from app.domain.identifiers import luhn_digit
-from app.domain.invoices import REQUIRED, Billable, invoice_refusal, last_invoice_day, missing
-from app.domain.orders import (
+from app.domain.commerce.exports import export_months, export_refusal
+from app.domain.commerce.invoices import REQUIRED, Billable, invoice_refusal, last_invoice_day, missing
+from app.domain.commerce.orders import (
     NEXT,
     OrderKind,
     OrderState,
@@ -33,11 +30,14 @@ from app.domain.orders import (
     small_order,
     wish_refusal,
 )
-from app.domain.ranges import Obstacle, RangeRefused, RangeTaken, choose_range, number_of, typed_list
-from app.domain.reminders import Reminders, expiry_due, pool_due, usage_due
+from app.domain.errors import Malformed
+from app.domain.identifiers import luhn_digit
+from app.domain.sim.number_ranges import Obstacle, RangeRefused, RangeTaken, choose_range, number_of, typed_list
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
+from app.domain.usage.brake import allowed_now, brake_limit
+from app.domain.usage.reminders import Reminders, expiry_due, pool_due, usage_due
 from app.domain.vocabulary import Carrier, SimState, Supplier
 from tests.domain.cards import NOON
 

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.binding import DeviceAnswer, rebinds_left, seen_in
-from app.domain.pools import (
+from app.domain.sim.binding import DeviceAnswer, rebinds_left, seen_in
+from app.domain.sim.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
+from app.domain.sim.regions import Risk, border_risk, bound_province, high_risk, out_of_region, region_table
+from app.domain.units import MB
+from app.domain.usage.pools import (
     Batch,
     PoolState,
     backward_state,
@@ -21,9 +24,6 @@ from app.domain.pools import (
     member_ceiling,
     pool_use,
 )
-from app.domain.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
-from app.domain.regions import Risk, border_risk, bound_province, high_risk, out_of_region, region_table
-from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplier
 from tests.domain.cards import a_sim
 

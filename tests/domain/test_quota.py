@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.holds import codes
-from app.domain.quota import (
+from app.domain.sim.holds import codes
+from app.domain.sim.model import Sim
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import Edge, Term
+from app.domain.units import GB, MB
+from app.domain.usage.figures import DayFigure, Figure, UseSource, day_use, merged_use, newer, with_days
+from app.domain.usage.quota import (
     USE_HOLDS,
     cutoff_for,
     holds_by_test_overrun,
@@ -20,11 +25,6 @@ from app.domain.quota import (
     remaining,
     weighed,
 )
-from app.domain.sim import Sim
-from app.domain.terms.book import terms_in_force
-from app.domain.terms.model import Edge, Term
-from app.domain.units import GB, MB
-from app.domain.usage import DayFigure, Figure, UseSource, day_use, merged_use, newer, with_days
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_plan, a_sim
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain.carrier_word import VIEW_LAG, Drift
-from app.domain.reconciliation import REPAIRS, Explanation, Judgement, Repair, judge
-from app.domain.sim import Sim
+from app.domain.sim.model import Sim
+from app.domain.sim.reconciliation import REPAIRS, Explanation, Judgement, Repair, judge
+from app.domain.sim.snapshot import VIEW_LAG, Drift
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState, Supplier
 from tests.domain.cards import NOON, SHANGHAI, a_sim
 

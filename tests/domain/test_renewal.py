@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.days import add_to_month
-from app.domain.renewal import last_safe_day, renewal
+from app.domain.calendar.days import add_to_month
+from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.vocabulary import Carrier, Supplier
 
 FLEXEM, GSL, STANDARD = Supplier.FLEXEM, Supplier.GSL, Supplier.STANDARD

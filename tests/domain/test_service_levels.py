@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Malformed
-from app.domain.service_levels import KINDS, Case, Due, due
+from app.domain.operation.service_levels import KINDS, Case, Due, due
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import DeskLevel, WorkdayLevel
 from app.domain.vocabulary import Carrier, OperationKind, Supplier

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.decision import Accepted
-from app.domain.holds import codes
-from app.domain.settlement import Settled, settle
-from app.domain.sim import Sim
-from app.domain.transitions import Change, HoldChange, Transition
+from app.domain.operation.decision import Accepted
+from app.domain.operation.effects import Settled, settle
+from app.domain.sim.holds import codes
+from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Change, HoldChange, Transition
 from app.domain.units import MB
 from app.domain.vocabulary import (
     Carrier,

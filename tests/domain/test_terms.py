@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from app.domain.capabilities import APN, CAPABILITIES, DATA_ONLY, channel_for
+from app.domain.operation.capabilities import APN, CAPABILITIES, DATA_ONLY, channel_for
 from app.domain.terms.book import BOOK, describe, plain, terms_in_force
 from app.domain.terms.model import Term
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName, Supplier

@@ -10,10 +10,10 @@ from string import Formatter
 
 import pytest
 
-from app.domain.carrier_word import Drift
-from app.domain.diagnosis import CHECKLISTS
-from app.domain.holds import Lifts
-from app.domain.orders import Wish
+from app.domain.commerce.orders import Wish
+from app.domain.diagnosis.checklists import CHECKLISTS
+from app.domain.sim.holds import Lifts
+from app.domain.sim.snapshot import Drift
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
 
@@ -47,7 +47,7 @@ def _needed() -> set[str]:
     )
     details |= {word for word in _literals("_refused", position=1) if re.fullmatch("[a-z_]+", word)}
     details |= _literals("_refused", position=0) & {word.removeprefix("refusal.") for word in texts()}
-    invoices = (DOMAIN / "invoices.py").read_text(encoding="utf-8")
+    invoices = (DOMAIN / "commerce" / "invoices.py").read_text(encoding="utf-8")
     details |= set(re.findall(r'\("(invoice_[a-z_]+)"', invoices)) | {f"order_{wish}" for wish in Wish}
     details |= {"renewal_paused", "renewal_closed", "state", "held"}
     checks = [check for checklist in CHECKLISTS.values() for check in checklist]

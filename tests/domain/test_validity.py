@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Malformed
-from app.domain.validity import cancellation, renewed, validity
+from app.domain.sim.validity import cancellation, renewed, validity
 from app.domain.vocabulary import Carrier, Supplier
 
 DAYS = st.dates(date(2015, 1, 1), date(2040, 12, 31))

@@ -7,11 +7,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from app.domain.cycles import cycle_on
-from app.domain.lifecycle import forced_activation
-from app.domain.renewal import renewal
-from app.domain.service_levels import due
-from app.domain.validity import validity
+from app.domain.calendar.cycles import cycle_on
+from app.domain.operation.service_levels import due
+from app.domain.sim.lifecycle import forced_activation
+from app.domain.sim.renewal import renewal
+from app.domain.sim.validity import validity
 from app.domain.vocabulary import Carrier, Supplier
 from tests.domain.cards import SHANGHAI, WORKDAYS
 

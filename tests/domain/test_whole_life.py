@@ -7,14 +7,14 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.carrier_word import take_word
-from app.domain.decision import Accepted
-from app.domain.holds import codes, turnover
-from app.domain.lifecycle import next_due_on, sweep
-from app.domain.quota import weighed
-from app.domain.settlement import Settled, settle
-from app.domain.sim import Sim
+from app.domain.operation.decision import Accepted
+from app.domain.operation.effects import Settled, settle
+from app.domain.sim.holds import codes, turnover
+from app.domain.sim.lifecycle import next_due_on, sweep
+from app.domain.sim.model import Sim
+from app.domain.sim.snapshot import take_word
 from app.domain.units import GB
+from app.domain.usage.quota import weighed
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim
 from tests.domain.test_decision import ARGUMENTS, ask

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.carriers.base import SimRef
-from app.usecases.carrier_view import take_words
-from app.usecases.sweep import sweep_zone
+from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway, card
 from tests.usage.reporting import HOME, report, send
 

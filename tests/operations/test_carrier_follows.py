@@ -8,7 +8,7 @@ import pytest
 
 from app.jobs.cycle_rollover import turn_day
 from app.settings import PROJECT
-from app.usecases.reconcile import reconcile
+from app.usecases.carrier_sync.reconcile import reconcile
 from tests.gateway import Gateway, open_gateway
 from tests.operations.following import MB, asked, at_the_carrier, completed, hear, shown, sweep, there, to, use
 from tests.usage.reporting import HOME

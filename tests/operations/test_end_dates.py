@@ -12,8 +12,8 @@ import pytest
 
 from app.carriers.base import SimSnapshot
 from app.domain.vocabulary import SimState
-from app.usecases.carrier_view import take_words
-from app.usecases.reconcile import reconcile
+from app.usecases.carrier_sync.reconcile import reconcile
+from app.usecases.carrier_sync.snapshots import take_words
 from tests.gateway import Gateway, card, open_with
 
 ACCOUNTS = """

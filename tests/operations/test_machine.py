@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from app.db.inbox import InboxRow
+from app.db.events.inbox import InboxRow
 from app.usecases.access import keep_known_key
-from app.usecases.inbox import follow_up
-from app.usecases.operations.work import work_round
+from app.usecases.carrier_sync.notifications import follow_up
+from app.usecases.execution.worker import work_round
 from tests import databases
 from tests.gateway import KEY, Gateway, open_gateway
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.usecases.reconcile import reconcile
+from app.usecases.carrier_sync.reconcile import reconcile
 from tests.gateway import Gateway, card
 
 

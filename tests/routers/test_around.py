@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.routers.around import AroundRequests
+from app.routers.http.middleware import AroundRequests
 from app.telemetry import Telemetry
 
 

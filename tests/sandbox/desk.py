@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
-from app.sandbox.app import Sandbox, create_sandbox
-from app.sandbox.inprocess import SandboxTransport
-from app.sandbox.options import ProtocolSettings, SandboxOptions
-from app.sandbox.telecom.des import encrypt
-from app.sandbox.unicom_cmp.sm3 import sm3_hex
+from sandbox.app import Sandbox, create_sandbox
+from sandbox.inprocess import SandboxTransport
+from sandbox.options import ProtocolSettings, SandboxOptions
+from sandbox.telecom.des import encrypt
+from sandbox.unicom_cmp.sm3 import sm3_hex
 
 START = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 """12:00 in Beijing."""

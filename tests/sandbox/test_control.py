@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.app import create_sandbox
-from app.sandbox.options import ProtocolSettings, SandboxOptions
+from sandbox.app import create_sandbox
+from sandbox.options import ProtocolSettings, SandboxOptions
 from tests.sandbox.desk import CMCC, CTCC, CUCC, Desk, HandClock, row
 
 

@@ -9,12 +9,12 @@ from defusedxml import ElementTree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.sandbox.ctcc_cmp.wire import METHODS
-from app.sandbox.ctwing.operations import OPERATIONS as CTWING
-from app.sandbox.gsl.operations import OPERATIONS as GSL
-from app.sandbox.jasper.operations import OPERATIONS as JASPER
-from app.sandbox.onelink.operations import OPERATIONS as ONELINK
-from app.sandbox.unicom_cmp.operations import OPERATIONS as UNICOM
+from sandbox.ctcc_cmp.wire import METHODS
+from sandbox.ctwing.operations import OPERATIONS as CTWING
+from sandbox.gsl.operations import OPERATIONS as GSL
+from sandbox.jasper.operations import OPERATIONS as JASPER
+from sandbox.onelink.operations import OPERATIONS as ONELINK
+from sandbox.unicom_cmp.operations import OPERATIONS as UNICOM
 from tests.sandbox.desk import CMCC, CTCC, CUCC, Desk
 
 ODD = st.sampled_from(

@@ -14,15 +14,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.sandbox.app import create_sandbox
-from app.sandbox.journal import DataFolderInUse, FileJournal, UnreadableJournal
-from app.sandbox.options import SandboxOptions
+from sandbox.app import create_sandbox
+from sandbox.fleet.journal import DataFolderInUse, FileJournal, UnreadableJournal
+from sandbox.options import SandboxOptions
 from tests.sandbox.desk import CTCC, CUCC, KEYS, HandClock, encrypt, row
 
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from app.sandbox.serve import ProtocolSettings, SandboxOptions, serve
+from sandbox.serve import ProtocolSettings, SandboxOptions, serve
 settings = {"jasper": ProtocolSettings(), "ctcc_cmp": ProtocolSettings(completion_s=0.4)}
 options = SandboxOptions(data_dir=Path(sys.argv[1]), settings=settings, protocols=("jasper", "ctcc_cmp"))
 asyncio.run(serve(options, port=int(sys.argv[2]), ready=lambda _: print("ready", flush=True)))

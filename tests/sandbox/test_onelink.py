@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.onelink.tables import stop_reason
+from sandbox.onelink.tables import stop_reason
 from tests.sandbox.desk import CMCC, Desk, row
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "onelink"

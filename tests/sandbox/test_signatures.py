@@ -6,12 +6,12 @@ import hashlib
 
 import pytest
 
-from app.sandbox.ctwing.wire import sign_of
-from app.sandbox.gsl.signing import canonical_request, parse, signature
-from app.sandbox.jasper.wire import sign
-from app.sandbox.telecom.des import decrypt, encrypt
-from app.sandbox.unicom_cmp.sm3 import pure_sm3_hex, sm3_hex
-from app.sandbox.unicom_cmp.wire import token_of
+from sandbox.ctwing.wire import sign_of
+from sandbox.gsl.signing import canonical_request, parse, signature
+from sandbox.jasper.wire import sign
+from sandbox.telecom.des import decrypt, encrypt
+from sandbox.unicom_cmp.sm3 import pure_sm3_hex, sm3_hex
+from sandbox.unicom_cmp.wire import token_of
 
 ABC = ("abc", "def", "ghi")
 TELECOM = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from defusedxml import ElementTree
 
-from app.sandbox.telecom.des import encrypt
+from sandbox.telecom.des import encrypt
 from tests.sandbox.desk import CTCC, KEYS, Desk, row
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sandbox.card import Card, allowance_of
-from app.sandbox.time import BEIJING, Zone, cycle_of, duration_ms, to_ms
-from app.sandbox.traffic import Meter
+from sandbox.fleet.card import Card, allowance_of
+from sandbox.fleet.traffic import Meter
+from sandbox.time import BEIJING, Zone, cycle_of, duration_ms, to_ms
 from tests.sandbox.desk import CMCC, CUCC, Desk, row
 
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)).map(to_ms)

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.carriers.accounts import parse_accounts
 from app.carriers.base import SimRef
+from app.carriers.config_file import parse_accounts
 from app.carriers.registry import build_clients
 from app.clock import SystemClock
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.db import allowances
+from app.db.usage import allowances
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import cycles, report, send
 

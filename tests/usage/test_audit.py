@@ -10,8 +10,8 @@ import pytest
 from app.jobs.gauges import count
 from app.jobs.runner import run_slot
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
-from app.usecases import usage_audit
-from app.usecases.usage_audit import audit_usage
+from app.usecases.usage import audit as usage_audit
+from app.usecases.usage.audit import audit_usage
 from tests.gateway import Gateway
 from tests.usage.reporting import HOME, report, send
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.db import rule_stops
+from app.db.usage import brake as rule_stops
 from tests.gateway import Gateway
 from tests.usage.limiting import MB, NOON, correct, events_of, holds_of, set_clock, use
 from tests.usage.reporting import report, send

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.db import ingest as rows
+from app.db.usage import ingest as rows
 from tests.gateway import Gateway
 
 CYCLE = 202611

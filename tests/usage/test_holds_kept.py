@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.usecases.usage_pull import pull_all
+from app.usecases.carrier_sync.usage_run import pull_all
 from tests.gateway import Gateway
 from tests.usage.limiting import MB, NOON, correct, holds_of, set_clock, sim_of, turn_at, use
 from tests.usage.reporting import HOME

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from app.db import unknown_reports as aside
-from app.db.unknown_reports import driver
-from app.usecases.report_cards import one_form
-from app.usecases.usage_housekeeping import tidy_usage
+from app.db.usage import unmatched as aside
+from app.usecases.limits.upkeep import tidy_usage
+from app.usecases.usage.ingest.sim_cache import one_form
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
 
@@ -72,7 +71,7 @@ async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gatewa
     await gateway.advance(days=91)
 
     async with gateway.ctx.work() as work:  # what an import does once its card is there
-        connection = await driver(work)
+        connection = await work.driver()
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
         found = await aside.waiting(connection, "default", {one_form(iccid(77)): sim_id})
         forgetting = asyncio.create_task(tidy_usage(gateway.ctx))

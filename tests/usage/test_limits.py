@@ -113,7 +113,7 @@ async def test_the_next_cycle_lifts_what_it_lifts_and_nothing_else(gateway: Gate
         record = (await work.sims.by_iccids([both], for_update=True))[both]
         from dataclasses import replace
 
-        from app.domain.sim import Hold
+        from app.domain.sim.model import Hold
         from app.domain.vocabulary import HoldCode, HoldSource
 
         held = Hold(code=HoldCode.HIGH_RISK_REGION, since=gateway.ctx.now(), source=HoldSource.CARRIER)

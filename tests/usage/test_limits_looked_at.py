@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.db import plan_checks
-from app.usecases.sweep import sweep_zone
+from app.db.usage import plan_checks
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway
 from tests.usage.limiting import MB, NOON, events_of, holds_of, set_clock, sim_of, use
 from tests.usage.reporting import HOME

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.jobs.cycle_rollover import turn_day
-from app.usecases.usage_housekeeping import look_at_pools
+from app.usecases.limits.upkeep import look_at_pools
 from tests.gateway import Gateway, open_with
 from tests.usage.pooling import MB, be_at, cycle_of, turn
 from tests.usage.reporting import cycles, report, send

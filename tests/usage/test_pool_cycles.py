@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.usecases.sweep import sweep_zone
-from app.usecases.usage_housekeeping import look_at_pools
+from app.usecases.limits.upkeep import look_at_pools
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway
 from tests.usage.pooling import MB, a_pool, be_at, cycle_of, done_at_desk, holds, members_of, turn, use
 from tests.usage.reporting import HOME

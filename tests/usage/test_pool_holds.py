@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.db.pool_cycles import cycle_of as cycle_row
-from app.db.unknown_reports import driver
-from app.usecases import limits
-from app.usecases.pool_limits import work_stopping
+from app.db.pools.cycles import cycle_of as cycle_row
+from app.usecases.limits import evaluate as limits
+from app.usecases.limits.pools import work_stopping
 from tests.gateway import Gateway
 from tests.usage.pooling import MB, a_pool, cycle_of, done_at_desk, events, holds, turn, use
 
@@ -138,7 +137,7 @@ async def test_releasing_a_braked_pool_sums_it_once(gateway: Gateway) -> None:
 
     async with gateway.ctx.work() as work:
         waiting = await work.sims.by_iccids([card for card in members if not await holds(gateway, card)])
-        connection, asked = await driver(work), []
+        connection, asked = await work.driver(), []
         with connection.query_logger(lambda query: asked.append(query.query)):
             await limits.judge(gateway.ctx, work, connection, [record.id for record in waiting.values()])
     await gateway.settle()
@@ -157,7 +156,7 @@ async def test_who_judges_cards_and_who_stops_their_pool_take_locks_in_one_order
         stopping = asyncio.create_task(work_stopping(gateway.ctx))
         await asyncio.sleep(0.3)
 
-        kept = await asyncio.wait_for(cycle_row(await driver(work), 1, 202612, lock=True), timeout=5)
+        kept = await asyncio.wait_for(cycle_row(await work.driver(), 1, 202612, lock=True), timeout=5)
 
         assert (len(cards), kept is not None and kept["stopping"]) == (2, "pool_exhausted")
         await work.commit()

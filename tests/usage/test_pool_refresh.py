@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from app.db import pulls as rows
+from app.db.usage import pulls as rows
 from app.jobs.loops import drain
-from app.usecases.pool_refresh import none_near, refresh_pools
-from app.usecases.pool_views import running_pools
-from app.usecases.usage_pull import pull_account
+from app.usecases.carrier_sync.pools import none_near, refresh_pools
+from app.usecases.carrier_sync.usage_run import pull_account
+from app.usecases.pools.views import running_pools
 from tests.gateway import Gateway, open_with
 from tests.usage.reporting import report, send, usage
 

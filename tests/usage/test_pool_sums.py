@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.usecases.usage_housekeeping import look_at_pools
+from app.usecases.limits.upkeep import look_at_pools
 from tests.gateway import Gateway, iccid
 from tests.usage.pooling import MB, a_pool, cycle_of, done_at_desk, members_of, turn
 from tests.usage.reporting import report, send

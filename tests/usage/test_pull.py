@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.db import pulls as rows
+from app.db.usage import pulls as rows
 from app.jobs.usage_pull import pull_usage
 from app.settings import PROJECT
-from app.usecases.usage_pull import pull_account
+from app.usecases.carrier_sync.usage_run import pull_account
 from tests.gateway import Gateway, open_gateway
 from tests.usage.reporting import report, send, usage
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.settings import PROJECT
-from app.usecases.sweep import sweep_zone
-from app.usecases.usage_pull import pull_all
+from app.usecases.carrier_sync.usage_run import pull_all
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway, open_gateway
 from tests.usage.reporting import cycles
 

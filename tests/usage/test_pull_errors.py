@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.carriers.desk.client import DeskClient
-from app.usecases.usage_pull import pull_account, pull_all, pull_rest
+from app.usecases.carrier_sync.usage_run import pull_account, pull_all, pull_rest
 from tests.gateway import Gateway, card, open_with
 from tests.usage.reporting import report, send, usage
 

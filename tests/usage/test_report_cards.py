@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.usecases.report_batch import Batch, StaleCards
-from app.usecases.report_cards import CardBook
-from app.usecases.report_ranges import ENOUGH, LEAST
-from app.usecases.reports import Reports, Submission
+from app.usecases.usage.ingest.batch import Batch, StaleCards
+from app.usecases.usage.ingest.iccid_blocks import ENOUGH, LEAST
+from app.usecases.usage.ingest.reports import Reports, Submission
+from app.usecases.usage.ingest.sim_cache import CardBook
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import hours_ago, report, send, usage
 

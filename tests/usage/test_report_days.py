@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.ingest import GatewayMarks
-from app.domain.cycles import cycle_at, preceding
+from app.db.usage.ingest import GatewayMarks
+from app.domain.calendar.cycles import cycle_at, preceding
 from app.domain.vocabulary import Carrier
-from app.usecases.report_days import CLOSED, CYCLES_KEPT, day_table, oldest_cycle, oldest_instant, parts
-from app.usecases.report_judging import bounds_of, doubtful
+from app.usecases.usage.ingest.cycle_index import CLOSED, CYCLES_KEPT, day_table, oldest_cycle, oldest_instant, parts
+from app.usecases.usage.ingest.screening import bounds_of, doubtful
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Pacific/Auckland", "America/St_Johns", "UTC"]
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))

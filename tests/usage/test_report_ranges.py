@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.usecases.report_days import CALENDAR_BITS
-from app.usecases.report_ranges import ENOUGH, HEAD, LEAST, SLOTS, Neighbours, Ranges
+from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS
+from app.usecases.usage.ingest.iccid_blocks import ENOUGH, HEAD, LEAST, SLOTS, Neighbours, Ranges
 
 NAME = "8986040000000000"
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from app.jobs.cycle_rollover import turn_day
 from app.jobs.housekeeping import tidy
 from app.jobs.usage_pull import pull_usage
-from app.usecases.sweep import sweep_zone
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway, card, iccid
 from tests.usage.reporting import report, send
 

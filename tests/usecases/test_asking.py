@@ -14,9 +14,9 @@ from app.carriers.errors import (
     UnsupportedOperation,
 )
 from app.db.mapping import SimRecord
-from app.domain.sim import Plan, Sim
+from app.domain.sim.model import Plan, Sim
 from app.domain.vocabulary import Carrier, SimState, Supplier
-from app.usecases.asking import MOST_REFUSED, RESTS_S, Asking, Page
+from app.usecases.carrier_sync.resilient_batch import MOST_REFUSED, RESTS_S, Asking, Page
 from tests.gateway import iccid
 
 PLAN = Plan(id="p", carrier=Carrier.CMCC, allowance=1, months=12)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from app.carriers.base import CarrierHold, SimSnapshot
 from app.domain.vocabulary import HoldCode, SimState
-from app.usecases.carrier_view import take_words
+from app.usecases.carrier_sync.snapshots import take_words
 from tests.gateway import Gateway
 
 

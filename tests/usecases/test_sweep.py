@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from app.usecases.sweep import sweep_zone
+from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway
 
 HOME = ZoneInfo("Asia/Shanghai")

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from app.db.events import EventRow
-from app.db.webhooks import EndpointRow
+from app.db.events.store import EventRow
+from app.db.events.webhooks import EndpointRow
 from app.usecases.context import Context
 from app.usecases.ids import new_id
-from app.usecases.webhooks import endpoints, log
+from app.usecases.webhooks import deliveries as log
+from app.usecases.webhooks import endpoints
 from app.usecases.webhooks.deliver import deliver_round
 from tests.webhooks.receiver import Receiver, always
 

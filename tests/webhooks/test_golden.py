@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from app.usecases.reconcile import reconcile
+from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.webhooks import endpoints
 from tests.gateway import Gateway, card
 from tests.webhooks.receiver import Receiver

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import ClassVar
 
-from app.carriers import reading, telecom
+from app.carriers import telecom
 from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.ctcc_cmp.cipher import StrEnc, sign_text
 from app.carriers.errors import CarrierRejected
+from app.carriers.http import parse as reading
+from app.carriers.http.transport import Call, Pairs, Transport
 from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
@@ -23,9 +25,8 @@ from app.carriers.protocol_client import (
     receipt_of,
     spread,
 )
-from app.carriers.transport import Call, Pairs, Transport
-from app.carriers.verdicts import Codes, NoSuchCard, Verdict
-from app.domain.cycles import Cycle
+from app.carriers.result_codes import Codes, NoSuchCard, Verdict
+from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 

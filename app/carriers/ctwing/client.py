@@ -8,10 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from app.carriers import reading, telecom
+from app.carriers import telecom
 from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.ctwing import wire
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Call, Dialect, Pairs, Transport
 from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
@@ -21,11 +24,9 @@ from app.carriers.protocol_client import (
     receipt_of,
     spread,
 )
-from app.carriers.reading import Object
+from app.carriers.result_codes import Codes, NoSuchCard
 from app.carriers.telecom import Judged
-from app.carriers.transport import Call, Dialect, Pairs, Transport
-from app.carriers.verdicts import Codes, NoSuchCard
-from app.domain.cycles import Cycle
+from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 

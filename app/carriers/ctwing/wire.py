@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from app.carriers import reading
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.reading import Object
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
 from app.domain.vocabulary import OperationKind
 
 MAIN_STATUS = ("GET", "openapi/v1/prodinst/queryCardMainStatus")

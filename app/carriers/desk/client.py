@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.carriers.base import Finding, SimRef, SimSnapshot, UsageFigure
 from app.carriers.protocol_client import ProtocolClient, Setup
-from app.domain.cycles import Cycle
+from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import ProtocolName
 
 

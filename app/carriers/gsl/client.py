@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import ClassVar, TypeVar
 
-from app.carriers import reading
 from app.carriers.base import (
     Arguments,
     DayUsage,
@@ -26,11 +25,12 @@ from app.carriers.base import (
 )
 from app.carriers.errors import CarrierError, CarrierRejected
 from app.carriers.gsl import wire
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Call, Dialect, Pairs, Reply, Transport
 from app.carriers.protocol_client import ProtocolClient, Setup, chunks, spread
-from app.carriers.reading import Object
-from app.carriers.transport import Call, Dialect, Pairs, Reply, Transport
-from app.carriers.verdicts import Codes, NoSuchCard
-from app.domain.cycles import Cycle
+from app.carriers.result_codes import Codes, NoSuchCard
+from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
 

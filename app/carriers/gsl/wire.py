@@ -9,12 +9,12 @@ from datetime import date, datetime, timedelta, tzinfo
 from types import MappingProxyType
 from urllib.parse import quote
 
-from app.carriers import reading
 from app.carriers.base import CarrierHold, Progress, ProgressState, SimSnapshot
 from app.carriers.errors import CarrierError, CarrierProtocolError
-from app.carriers.reading import Object
-from app.carriers.transport import Call, Reply
-from app.carriers.verdicts import Codes, Verdict, weigh
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Call, Reply
+from app.carriers.result_codes import Codes, Verdict, weigh
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, SimState
 

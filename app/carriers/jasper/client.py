@@ -9,15 +9,15 @@ from datetime import UTC, date, datetime
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
-from app.carriers import reading
 from app.carriers.base import Arguments, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierError
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Call, Dialect, Pairs, Reply
 from app.carriers.jasper import wire
 from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, spread
-from app.carriers.reading import Object
-from app.carriers.transport import Call, Dialect, Pairs, Reply
-from app.carriers.verdicts import Codes, NoSuchCard
-from app.domain.cycles import Cycle, cycle_on, preceding
+from app.carriers.result_codes import Codes, NoSuchCard
+from app.domain.calendar.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 T = TypeVar("T")

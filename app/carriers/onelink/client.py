@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from app.carriers import reading
 from app.carriers.base import Arguments, Outcome, Progress, Receipt, SimRef
 from app.carriers.errors import CarrierError, CarrierRejected
+from app.carriers.http import parse as reading
 from app.carriers.onelink import wire
 from app.carriers.onelink.reads import OneLinkReads
 from app.carriers.protocol_client import (
@@ -18,7 +18,7 @@ from app.carriers.protocol_client import (
     receipt_of,
     spread,
 )
-from app.carriers.verdicts import Verdict
+from app.carriers.result_codes import Verdict
 from app.domain.vocabulary import OperationKind, SimState
 
 BATCH = 100

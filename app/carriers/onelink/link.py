@@ -7,12 +7,12 @@ import json
 import secrets
 from collections.abc import Mapping
 
-from app.carriers import reading
+from app.carriers.http import parse as reading
+from app.carriers.http.tokens import Token, TokenKeeper
+from app.carriers.http.transport import Call, Transport
 from app.carriers.onelink import wire
 from app.carriers.protocol_client import Setup
-from app.carriers.tokens import Token, TokenKeeper
-from app.carriers.transport import Call, Transport
-from app.carriers.verdicts import Codes
+from app.carriers.result_codes import Codes
 
 JSON = {"Content-Type": "application/json;charset=utf-8"}
 SEQUENCE = 100_000_000

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from app.carriers import reading
 from app.carriers.base import DayUsage, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Transport
 from app.carriers.onelink import wire
 from app.carriers.onelink.link import Link
 from app.carriers.protocol_client import ProtocolClient, Setup, chunks, if_told, spread
-from app.carriers.reading import Object
-from app.carriers.transport import Transport
-from app.carriers.verdicts import NoSuchCard
-from app.domain.cycles import Cycle
+from app.carriers.result_codes import NoSuchCard
+from app.domain.calendar.cycles import Cycle
 from app.domain.units import KB
 from app.domain.vocabulary import ProtocolName, SimState
 

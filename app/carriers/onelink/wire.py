@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.carriers import reading
 from app.carriers.base import CarrierHold, Progress, ProgressState
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.reading import Object
-from app.carriers.transport import Reply
-from app.carriers.verdicts import Codes, Verdict, weigh
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Reply
+from app.carriers.result_codes import Codes, Verdict, weigh
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(

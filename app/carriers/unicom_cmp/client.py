@@ -9,15 +9,15 @@ from datetime import date, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from app.carriers import reading
 from app.carriers.base import Arguments, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierRejected
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Call, Transport
 from app.carriers.protocol_client import ProtocolClient, Setup, chunks, receipt_of, spread
-from app.carriers.reading import Object
-from app.carriers.transport import Call, Transport
+from app.carriers.result_codes import Codes, NoSuchCard
 from app.carriers.unicom_cmp import wire
-from app.carriers.verdicts import Codes, NoSuchCard
-from app.domain.cycles import Cycle, cycle_on
+from app.domain.calendar.cycles import Cycle, cycle_on
 from app.domain.units import MB
 from app.domain.vocabulary import OperationKind, ProtocolName
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from types import MappingProxyType
 
-from app.carriers import reading
 from app.carriers.base import CarrierHold
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.reading import Object
-from app.carriers.transport import Reply
+from app.carriers.http import parse as reading
+from app.carriers.http.parse import Object
+from app.carriers.http.transport import Reply
+from app.carriers.result_codes import Codes, Verdict, weigh
 from app.carriers.unicom_cmp.sm3 import sm3_hex
-from app.carriers.verdicts import Codes, Verdict, weigh
 from app.domain.units import KB
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 

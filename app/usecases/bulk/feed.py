@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.db.bulk import BulkRecord, ItemEnd
-from app.db.events import EventRow
+from app.db.bulk.rows import BulkRecord, ItemEnd
+from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.decision import Accepted
 from app.domain.errors import Malformed
-from app.domain.refusal import Refused
+from app.domain.operation.decision import Accepted
+from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
 from app.usecases.bulk.views import shown
-from app.usecases.changes import ChangeLog
 from app.usecases.context import Context
+from app.usecases.execution.settle import count_ended, finish
 from app.usecases.ids import new_id
-from app.usecases.operations.many import RequestMany, consider_many, request_many
-from app.usecases.operations.rows import moved
-from app.usecases.operations.settle import count_ended, finish
+from app.usecases.operations.record import moved
+from app.usecases.operations.request_many import RequestMany, consider_many, request_many
+from app.usecases.sim_changes import ChangeLog
 
 CHUNK = 500
 BACKLOG = 1_000

@@ -14,7 +14,7 @@ from app.domain.identifiers import iccid_twin, parse_iccid
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
-from app.usecases.imports import Unreadable
+from app.usecases.sims.import_file import Unreadable
 
 KEPT = timedelta(days=30)
 CHUNK = 2_000

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.bulk import BulkRecord
+from app.db.bulk.rows import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import parse_imei
 from app.domain.vocabulary import OperationKind

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from app.db.bulk import BulkRecord
-from app.db.queries import SimFilter, where_of
+from app.db.bulk.rows import BulkRecord
+from app.db.sims.search import SimFilter, where_of
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin
-from app.domain.ranges import RangeRefused, choose_range, number_of, typed_list
-from app.domain.transitions import NOT_YET_ACTIVATED
+from app.domain.sim.number_ranges import RangeRefused, choose_range, number_of, typed_list
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import OperationKind, SimState
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims import current_cycles
+from app.usecases.sims.read import current_cycles
 
 CHUNK = 2_000
 

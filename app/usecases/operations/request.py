@@ -11,13 +11,13 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.decision import Accepted
-from app.domain.refusal import RefusalCode, Refused
+from app.domain.operation.decision import Accepted
+from app.domain.operation.refusal import RefusalCode, Refused
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
-from app.usecases.operations.check import admitted, check, names_of
-from app.usecases.operations.rows import new_row
+from app.usecases.operations.record import new_row
+from app.usecases.operations.validate import admitted, check, names_of
 from app.usecases.operations.views import shown
 
 JUDGED_WHEN_DUE = frozenset(

@@ -16,12 +16,12 @@ from typing import Any
 from uuid import UUID
 
 from app.clock import SystemClock, monotonic
-from app.db.webhooks import Settled
-from app.domain.notices import TRIED_FOR, retry_wait
+from app.db.events.webhooks import Settled
+from app.domain.webhook_retry import TRIED_FOR, retry_wait
 from app.outbound.sender import TIMEOUT, Sent
 from app.outbound.signature import headers
 from app.usecases.context import Context
-from app.usecases.events import cloud_event
+from app.usecases.webhooks.feed import cloud_event
 
 AT_ONCE = 16
 """Deliveries of one endpoint under way in one process, so that a slow receiver does not take every slot."""

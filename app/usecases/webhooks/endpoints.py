@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.events import EventRow
+from app.db.events.store import EventRow
+from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
-from app.db.webhooks import EndpointRow
-from app.domain.notices import OLD_SECRET_LIVES
+from app.domain.webhook_retry import OLD_SECRET_LIVES
 from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context

@@ -17,13 +17,13 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.mapping import SimRecord
-from app.domain.refusal import Refused
+from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
 from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import Listed
-from app.usecases.imports import import_sims, ndjson_rows
-from app.usecases.operations.many import RequestMany, request_many
-from app.usecases.plans import put_plans, read_plan
+from app.usecases.catalogue.plans import put_plans, read_plan
+from app.usecases.operations.request_many import RequestMany, request_many
+from app.usecases.sims.import_file import import_sims, ndjson_rows
 from tests.gateway import iccid
 from tests.operations.crash.stage import PROTOCOLS, SLOWEST_S, Stage
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from app.carriers.accounts import read_accounts
+from app.carriers.config_file import read_accounts
 from app.container import Container, open_container
 from app.settings import PROJECT, Settings
 from app.usecases.access import keep_known_key

@@ -13,7 +13,7 @@ import sys
 
 import uvloop
 
-from app.carriers.accounts import read_accounts
+from app.carriers.config_file import read_accounts
 from app.container import adopt_clock, follow_clock, open_container
 from app.jobs.loops import run_loops
 from app.settings import Settings

@@ -1,0 +1,132 @@
+"""A carrier account: which protocols reach it, where, as whom, and with what manners (`api.md`, carriers.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from app.carriers.http.throttle import MOST_IN_FLIGHT
+from app.carriers.result_codes import Codes
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
+
+SANDBOX = "sandbox"
+EVERYTHING = "*"
+READS = ("status", "usage", "usage_days", "real_name", "session", "changes")
+"""What `uses` may name beside the operation kinds."""
+
+OPERATIONS = frozenset({*OperationKind, *READS, EVERYTHING})
+
+CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType(
+    {
+        ProtocolName.ONELINK: ("appid", "password"),
+        ProtocolName.JASPER: ("username", "api_key"),
+        ProtocolName.UNICOM_CMP: ("app_id", "app_secret", "open_id"),
+        ProtocolName.CTCC_CMP: ("user_id", "password", "key1", "key2", "key3"),
+        ProtocolName.CTWING: ("app_key", "app_secret", "cust_number"),
+        ProtocolName.GSL: ("ak", "sk", "project_id"),
+        ProtocolName.DESK: (),
+    }
+)
+"""What each protocol must be given."""
+
+OPTIONAL_CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType({ProtocolName.JASPER: ("push_secret",)})
+
+OPTIONS: Mapping[ProtocolName, Mapping[str, type]] = MappingProxyType(
+    {
+        ProtocolName.ONELINK: {"bind_by_web": bool},
+        ProtocolName.CTWING: {"timestamp_zone": str},
+        ProtocolName.GSL: {"stop_switch": int, "reset_switch": int},
+    }
+)
+"""Settings that only one protocol has; each README says what they stand for and what the default is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolSettings:
+    """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
+
+    per_second: int | None = None
+    in_flight: int = MOST_IN_FLIGHT
+    repeat_window_s: int = 0
+    settle_lag_s: int = 60
+    completion_s: int = 0
+    read_s: int = 30
+
+
+def documented(protocol: ProtocolName) -> ProtocolSettings:
+    """What holds for a real account where carriers.toml is silent: published figures, else careful ones (CP-1)."""
+    known = CAPABILITIES[protocol]
+    return ProtocolSettings(
+        per_second=known.per_second.value,
+        in_flight=known.in_flight.value or MOST_IN_FLIGHT,
+        repeat_window_s=known.repeat_window_s.value or 0,
+        settle_lag_s=known.settle_lag_s.value or 0,
+    )
+
+
+SANDBOX_DEFAULTS = ProtocolSettings(settle_lag_s=2, completion_s=1)
+"""The sandbox starts without limits."""
+
+SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
+    {
+        ProtocolName.ONELINK: "/onelink/v5/ec/",
+        ProtocolName.JASPER: "/jasper/rws/api/v1/",
+        ProtocolName.UNICOM_CMP: "/unicom-cmp/api/",
+        ProtocolName.CTCC_CMP: "/ctcc/m2m_ec/",
+        ProtocolName.CTWING: "/ctwing/",
+        ProtocolName.GSL: "/gsl/",
+        ProtocolName.DESK: "/",
+    }
+)
+"""Base paths on the sandbox port (`api.md`); GSL's `/v1/` is part of what is signed, so it belongs to the calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolAccount:
+    """One protocol of an account: where, as whom, and for what."""
+
+    protocol: ProtocolName
+    base_url: str
+    uses: frozenset[str]
+    credentials: Mapping[str, str] = field(repr=False)
+    settings: ProtocolSettings
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    codes: Codes = field(default_factory=dict)
+
+    def covers(self, operation: str) -> bool:
+        """Whether this protocol is to be used for an operation."""
+        return EVERYTHING in self.uses or operation in self.uses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One carrier account, open to some tenants (`*` = all)."""
+
+    code: str
+    carrier: Carrier
+    zone: str
+    tenants: tuple[str, ...]
+    protocols: tuple[ProtocolAccount, ...]
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether no protocol of the account reaches a real carrier."""
+        return all(entry.base_url == SANDBOX for entry in self.protocols)
+
+    def open_to(self, tenant: str) -> bool:
+        """Whether a tenant's cards may be on this account."""
+        return EVERYTHING in self.tenants or tenant in self.tenants
+
+
+def sandbox_mode(accounts: Sequence[Account]) -> bool:
+    """Whether every account is in the sandbox."""
+    return all(account.is_sandbox for account in accounts)
+
+
+def base_url(entry: ProtocolAccount, sandbox_url: str) -> str:
+    """Where the protocol is spoken; always ends with a slash."""
+    if entry.base_url == SANDBOX:
+        return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol]
+    return entry.base_url.rstrip("/") + "/"

@@ -1,0 +1,239 @@
+"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words (`api.md`)."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from app.carriers.config import (
+    CREDENTIALS,
+    EVERYTHING,
+    OPERATIONS,
+    OPTIONAL_CREDENTIALS,
+    OPTIONS,
+    SANDBOX,
+    SANDBOX_DEFAULTS,
+    Account,
+    ProtocolAccount,
+    ProtocolSettings,
+    base_url,
+    documented,
+    sandbox_mode,
+)
+from app.carriers.http.throttle import MOST_IN_FLIGHT
+from app.carriers.result_codes import Codes, Verdict
+from app.domain.vocabulary import Carrier, ProtocolName
+
+__all__ = [
+    "Account",
+    "AccountsInvalid",
+    "ProtocolAccount",
+    "ProtocolSettings",
+    "base_url",
+    "parse_accounts",
+    "read_accounts",
+    "sandbox_mode",
+]
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class AccountsInvalid(Exception):
+    """carriers.toml cannot be used; `messages` says everything that is wrong, never a credential."""
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("; ".join(messages))
+        self.messages = list(messages)
+
+
+def read_accounts(path: Path) -> list[Account]:
+    """The accounts of a carriers.toml, in its order. Raises `AccountsInvalid` with every fault found."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AccountsInvalid([f"{path} cannot be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AccountsInvalid([f"{path} is not TOML: {error}"]) from None
+    return parse_accounts(document, folder=path.parent)
+
+
+def parse_accounts(document: Mapping[str, Any], *, folder: Path = Path()) -> list[Account]:
+    """The accounts of a parsed document; `file:` secrets are relative to `folder`. Raises `AccountsInvalid`."""
+    reader = _Reader(folder)
+    accounts = reader.accounts(document)
+    if reader.faults:
+        raise AccountsInvalid(reader.faults)
+    return accounts
+
+
+class _Reader:
+    """Walks a document, collecting faults instead of stopping at the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.faults: list[str] = []
+        self._folder = folder
+
+    def accounts(self, document: Mapping[str, Any]) -> list[Account]:
+        self._unknown("the file", document, ("accounts",))
+        table = document.get("accounts")
+        if not isinstance(table, dict) or not table:
+            self.faults.append("no [accounts.<code>] is given")
+            return []
+        found = [self._account(code, value) for code, value in table.items()]
+        return [account for account in found if account is not None]
+
+    def _account(self, code: str, value: object) -> Account | None:
+        where = f"accounts.{code}"
+        if not isinstance(value, dict):
+            self.faults.append(f"{where} is not a table")
+            return None
+        self._unknown(where, value, ("carrier", "zone", "tenants", "protocols"))
+        carrier = self._choice(f"{where}.carrier", value.get("carrier"), Carrier)
+        protocols = self._protocols(where, value.get("protocols"))
+        zone = self._zone(f"{where}.zone", value.get("zone", "Asia/Shanghai"))
+        tenants = self._texts(f"{where}.tenants", value.get("tenants", [EVERYTHING]))
+        if carrier is None:
+            return None
+        return Account(code=code, carrier=carrier, zone=zone, tenants=tenants, protocols=protocols)
+
+    def _protocols(self, where: str, value: object) -> tuple[ProtocolAccount, ...]:
+        if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
+            self.faults.append(f"[[{where}.protocols]] is missing")
+            return ()
+        found = [self._protocol(f"{where}.protocols[{place}]", entry) for place, entry in enumerate(value)]
+        entries = tuple(entry for entry in found if entry is not None)
+        names = [entry.protocol for entry in entries]
+        if len(set(names)) != len(names):
+            self.faults.append(f"{where}.protocols names a protocol twice")
+        return entries
+
+    def _protocol(self, where: str, value: Mapping[str, Any]) -> ProtocolAccount | None:
+        self._unknown(where, value, ("protocol", "base_url", "uses", "credentials", "settings"))
+        protocol = self._choice(f"{where}.protocol", value.get("protocol"), ProtocolName)
+        if protocol is None:
+            return None
+        where = f"{where} ({protocol})"
+        base = self._base_url(where, protocol, value.get("base_url"))
+        uses = frozenset(self._texts(f"{where}.uses", value.get("uses", [EVERYTHING])))
+        for name in sorted(uses - OPERATIONS):
+            self.faults.append(f"{where}.uses: unknown operation {name!r}")
+        settings, options, codes = self._settings(where, protocol, base, value.get("settings", {}))
+        return ProtocolAccount(
+            protocol=protocol,
+            base_url=base,
+            uses=uses,
+            credentials=self._credentials(where, protocol, base, value.get("credentials", {})),
+            settings=settings,
+            options=options,
+            codes=codes,
+        )
+
+    def _base_url(self, where: str, protocol: ProtocolName, value: object) -> str:
+        if protocol is ProtocolName.DESK or value == SANDBOX:
+            return SANDBOX
+        parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            self.faults.append(f'{where}.base_url must be "sandbox" or an http(s) URL without query or user')
+        return value if isinstance(value, str) else SANDBOX
+
+    def _credentials(self, where: str, protocol: ProtocolName, base: str, value: object) -> Mapping[str, str]:
+        if not isinstance(value, dict):
+            self.faults.append(f"{where}.credentials is not a table")
+            return {}
+        needed, optional = CREDENTIALS[protocol], OPTIONAL_CREDENTIALS.get(protocol, ())
+        self._unknown(f"{where}.credentials", value, (*needed, *optional))
+        found: dict[str, str] = {}
+        for name in (*needed, *optional):
+            if name in value or name in needed:
+                found[name] = self._secret(f"{where}.credentials.{name}", value.get(name), literal=base == SANDBOX)
+        return MappingProxyType(found)
+
+    def _secret(self, where: str, value: object, *, literal: bool) -> str:
+        """A credential by `env:NAME` or `file:path`, or as it stands where only the sandbox sees it."""
+        if not isinstance(value, str) or not value:
+            self.faults.append(f"{where} is missing")
+            return ""
+        kind, _, name = value.partition(":")
+        if kind == "env":
+            return self._nonempty(where, os.environ.get(name), f"environment variable {name} is not set")
+        if kind == "file":
+            return self._nonempty(where, self._read(name), f"file {name} cannot be read or is empty")
+        if not literal:
+            self.faults.append(f"{where} must be env:NAME or file:path; a literal is for the sandbox only")
+        return value
+
+    def _read(self, name: str) -> str | None:
+        try:
+            return (self._folder / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _nonempty(self, where: str, value: str | None, fault: str) -> str:
+        if not value:
+            self.faults.append(f"{where}: {fault}")
+        return value or ""
+
+    def _settings(
+        self, where: str, protocol: ProtocolName, base: str, value: object
+    ) -> tuple[ProtocolSettings, Mapping[str, str | int | bool], Codes]:
+        defaults = SANDBOX_DEFAULTS if base == SANDBOX else documented(protocol)
+        if not isinstance(value, dict):
+            self.faults.append(f"{where}.settings is not a table")
+            return defaults, {}, {}
+        manners, extra = ProtocolSettings.__dataclass_fields__, OPTIONS.get(protocol, {})
+        self._unknown(f"{where}.settings", value, (*manners, *extra, "codes"))
+        numbers = {name: self._number(f"{where}.settings.{name}", value[name]) for name in manners if name in value}
+        options = {name: value[name] for name in extra if name in value}
+        for name, option in options.items():
+            if type(option) is not extra[name]:
+                self.faults.append(f"{where}.settings.{name} must be {extra[name].__name__}")
+        kept: dict[str, Any] = {name: getattr(defaults, name) for name in manners} | numbers
+        kept["per_second"] = kept["per_second"] or None
+        if not 1 <= kept["in_flight"] <= MOST_IN_FLIGHT:
+            self.faults.append(f"{where}.settings.in_flight must be 1 to {MOST_IN_FLIGHT}")
+        codes = self._codes(f"{where}.settings.codes", value.get("codes", {}))
+        return ProtocolSettings(**kept), MappingProxyType(options), codes
+
+    def _codes(self, where: str, value: object) -> Codes:
+        """Meanings of codes that no document publishes: `codes = { "12345" = "rate_limited" }`."""
+        if not isinstance(value, dict):
+            self.faults.append(f"{where} is not a table")
+            return {}
+        verdicts = {code: self._choice(f"{where}.{code}", word, Verdict) for code, word in value.items()}
+        return MappingProxyType({code: verdict for code, verdict in verdicts.items() if verdict is not None})
+
+    def _number(self, where: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            self.faults.append(f"{where} must be a whole number, 0 or more")
+            return 1
+        return value
+
+    def _choice(self, where: str, value: object, kind: type[E]) -> E | None:
+        for member in kind:
+            if member == value:
+                return member
+        self.faults.append(f"{where} must be one of {', '.join(kind)}")
+        return None
+
+    def _zone(self, where: str, value: object) -> str:
+        try:
+            return ZoneInfo(value).key if isinstance(value, str) else ""
+        except (ValueError, OSError, KeyError):
+            self.faults.append(f"{where} is no time zone")
+            return "UTC"
+
+    def _texts(self, where: str, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+            self.faults.append(f"{where} must be a list of names")
+            return ()
+        return tuple(value)
+
+    def _unknown(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+        self.faults += [f"{where}: unknown key {name!r}" for name in table if name not in known]

@@ -1,0 +1,210 @@
+"""How we behave towards one protocol of one account: calls in flight, call budget, pauses asked for, the breaker.
+
+Budgets and repeat windows are ports: in one process the classes here serve; across replicas PostgreSQL does.
+Seconds count in the gateway's clock, except where something really waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited
+from app.carriers.http.breaker import Breaker, Health
+from app.carriers.http.wire_errors import HeldBack, is_ill
+from app.clock import Clock
+
+MOST_IN_FLIGHT = 20
+"""httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
+
+PATIENCE_S = 2.0
+"""How long a call waits for its turn before it is refused with the time to come back: for the budget (but see
+`in_background`), and, where it is a change, for a free slot."""
+
+LONGEST_PAUSE_S = 3600.0
+
+BACKGROUND_AHEAD_S = PATIENCE_S / 2
+"""How far ahead a call in the background reserves its turn: less than others wait, so that they find one before it."""
+
+SHORTEST_SLEEP_S = 0.05
+
+_background: ContextVar[bool] = ContextVar("background", default=False)
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """Whatever is asked in here, also by tasks begun in here, has time: it waits for the call budget, however long."""
+    token = _background.set(True)
+    try:
+        yield
+    finally:
+        _background.reset(token)
+
+
+class CallBudget(Protocol):
+    """Calls a second, shared by everyone who speaks for an account."""
+
+    async def acquire(self, account: str, per_second: int, patience: float) -> float:
+        """Seconds to wait before sending; the slot is then ours. More than `patience`: nothing was reserved."""
+        ...
+
+
+class RepeatWindows(Protocol):
+    """When the same kind of change may be sent again for a card."""
+
+    async def until(self, account: str, api: str, iccids: Collection[str]) -> Mapping[str, datetime]:
+        """For the cards still inside their window: the instant at which it ends."""
+        ...
+
+    async def note(self, account: str, api: str, iccids: Collection[str], until: datetime) -> None:
+        """Remember that these cards have a window until then."""
+        ...
+
+
+class Observer(Protocol):
+    """Who counts what the clients do; the labels never hold an ICCID or a secret."""
+
+    def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
+        """One call ended."""
+        ...
+
+    def breaker(self, account: str, *, opened: bool) -> None:
+        """The breaker of an account opened or closed."""
+        ...
+
+
+class Unobserved:
+    """An observer that keeps nothing, for tools and tests."""
+
+    def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
+        """Nothing is kept."""
+
+    def breaker(self, account: str, *, opened: bool) -> None:
+        """Nothing is kept."""
+
+
+class LocalBudget:
+    """The call budget of one process: calls are spread evenly, `1 / per_second` apart, never in a burst."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._next: dict[str, datetime] = {}
+
+    async def acquire(self, account: str, per_second: int, patience: float) -> float:
+        """As `CallBudget.acquire`."""
+        now = self._clock.now()
+        turn = max(now, self._next.get(account, now))
+        wait = (turn - now).total_seconds()
+        if wait <= patience:
+            self._next[account] = turn + timedelta(seconds=1) / per_second
+        return wait
+
+
+class LocalRepeatWindows:
+    """The repeat windows of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, str, str], datetime] = {}
+
+    async def until(self, account: str, api: str, iccids: Collection[str]) -> Mapping[str, datetime]:
+        """As `RepeatWindows.until`."""
+        now = self._clock.now()
+        ends = {iccid: self._until.get((account, api, iccid), now) for iccid in iccids}
+        return {iccid: end for iccid, end in ends.items() if end > now}
+
+    async def note(self, account: str, api: str, iccids: Collection[str], until: datetime) -> None:
+        """As `RepeatWindows.note`; windows that have ended are forgotten."""
+        now = self._clock.now()
+        self._until = {key: end for key, end in self._until.items() if end > now}
+        self._until.update({(account, api, iccid): until for iccid in iccids})
+
+
+class Manners:
+    """The manners of one protocol of one account, in this process."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        clock: Clock,
+        budget: CallBudget,
+        breaker: Breaker,
+        in_flight: int = MOST_IN_FLIGHT,
+        per_second: int | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.in_flight = min(in_flight, MOST_IN_FLIGHT)
+        self._patience_s = patience_s
+        self._account = account
+        self._clock = clock
+        self._budget = budget
+        self._breaker = breaker
+        self._per_second = per_second
+        self._slots = asyncio.Semaphore(self.in_flight)
+        self._silent_until: datetime | None = None
+
+    @asynccontextmanager
+    async def turn(self, *, hurried: bool = False) -> AsyncIterator[None]:
+        """One call's turn. Raises `CarrierUnavailable` and its kin where nothing may be sent now.
+
+        `hurried`: a change, whose sender holds a lease: it comes back later rather than wait long for a free slot.
+        """
+        async with self._slot(hurried=hurried):
+            self._respect_pause()
+            probe = self._breaker.enter()
+            health = Health.SILENT
+            try:
+                if self._per_second is not None:
+                    await self._await_budget(self._per_second)
+                yield
+                health = Health.WELL
+            except CarrierError as error:
+                health = self._health_after(error)
+                raise
+            finally:
+                self._breaker.leave(probe=probe, health=health)
+
+    @asynccontextmanager
+    async def _slot(self, *, hurried: bool) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._patience_s if hurried else None):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise HeldBack("as many calls as may be are under way; nothing was sent", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _respect_pause(self) -> None:
+        if self._silent_until is None:
+            return
+        left = (self._silent_until - self._clock.now()).total_seconds()
+        if left > 0:
+            raise HeldBack("the carrier asked for a pause; nothing was sent", retry_after=left)
+        self._silent_until = None
+
+    async def _await_budget(self, per_second: int) -> None:
+        has_time = _background.get()
+        patience = BACKGROUND_AHEAD_S if has_time else self._patience_s
+        while (wait := await self._budget.acquire(self._account, per_second, patience)) > patience:
+            if not has_time:
+                raise HeldBack("the account's call budget is used up; nothing was sent", retry_after=wait)
+            await asyncio.sleep(max(wait - patience, SHORTEST_SLEEP_S))
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _health_after(self, error: CarrierError) -> Health:
+        if isinstance(error, HeldBack):
+            return Health.SILENT
+        if isinstance(error, CarrierRateLimited) and error.retry_after:
+            pause = min(error.retry_after, LONGEST_PAUSE_S)
+            self._silent_until = self._clock.now() + timedelta(seconds=pause)
+        if isinstance(error, CarrierAuthFailed):
+            self._breaker.trip()
+        return Health.ILL if is_ill(error) else Health.WELL

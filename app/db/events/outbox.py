@@ -1,0 +1,30 @@
+"""Events from the hot paths: the rows of `app.db.events.store`, by plain asyncpg in the transaction it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.db.connection import Connection
+from app.db.events.store import EventRow
+
+_ADD = """
+INSERT INTO events (event_id, tenant, type, subject, source, took_effect_at, known_at, data)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                     $8::jsonb[])
+"""
+
+
+async def put_events(connection: Connection, events: Sequence[EventRow]) -> None:
+    """Put events into the outbox."""
+    if events:
+        await connection.execute(
+            _ADD,
+            [event.event_id for event in events],
+            [event.tenant for event in events],
+            [event.type for event in events],
+            [event.subject for event in events],
+            [event.source for event in events],
+            [event.took_effect_at for event in events],
+            [event.known_at for event in events],
+            [event.data for event in events],
+        )

@@ -1,0 +1,233 @@
+"""Webhook endpoints and deliveries; and how events become deliveries without one being skipped.
+
+An event's id is given before its transaction commits, so ids alone cannot say what has been seen. Each endpoint works
+through windows of transactions instead: `[window_from, window_to)` holds only transactions that have all ended
+(`window_to` was the oldest one running), and within a window events go in the order of their ids, which for one card
+is the order of its changes. Retries count in the gateway's clock, leases in the database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.schema.webhooks import webhook_endpoints
+
+_XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+WANTED = (
+    "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
+    " OR (wanted.type LIKE '%.*' AND starts_with(v.type, left(wanted.type, -1)))))"
+)
+NOT_FOR_ALL = "v.type <> 'webhook.test'"
+
+_FAN_OUT = text(
+    f"""
+    WITH batch AS (
+        SELECT v.id, v.type, v.took_effect_at, coalesce(v.subject, v.source) AS lane FROM events v
+        WHERE v.tenant = :tenant AND v.xact >= :window_from AND v.xact < :window_to AND v.id > :window_after
+        ORDER BY v.id LIMIT :limit
+    ), made AS (
+        INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)
+        SELECT e.id, v.id, v.lane, 'event', :now, :now FROM batch v JOIN webhook_endpoints e ON e.id = :endpoint
+        WHERE {NOT_FOR_ALL} AND {WANTED} ORDER BY v.id
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM batch), (SELECT max(id) FROM batch), (SELECT count(*) FROM made)
+    """  # noqa: S608 - the fragments are ours
+)
+
+_CLAIM = text(
+    """
+    UPDATE webhook_deliveries d
+    SET lease_until = clock_timestamp() + :lease, claim = d.claim + 1, attempts = d.attempts + 1, attempted_at = :now
+    FROM (
+        SELECT w.id FROM webhook_deliveries w
+        WHERE w.endpoint_id = :endpoint AND w.status = 'pending' AND w.next_attempt_at <= :now
+          AND (w.lease_until IS NULL OR w.lease_until < clock_timestamp())
+          AND NOT EXISTS (
+              SELECT FROM webhook_deliveries b WHERE b.endpoint_id = w.endpoint_id AND b.lane = w.lane
+                AND b.status = 'pending' AND b.id < w.id)
+        ORDER BY w.next_attempt_at, w.id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) due, webhook_endpoints e, events v
+    WHERE d.id = due.id AND e.id = d.endpoint_id AND e.enabled AND v.id = d.event_id
+    RETURNING d.id, d.claim, d.lane, d.attempts, d.created_at, e.id AS endpoint_id, e.url, e.secret, e.old_secret,
+        e.old_secret_until, v.event_id, v.type, v.source, v.subject, v.took_effect_at, v.data
+    """
+).columns(data=JSONB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """A receiver of a tenant. `types` empty: all; `old_secret` signs too until `old_secret_until`."""
+
+    id: UUID
+    tenant: str
+    url: str
+    types: tuple[str, ...]
+    description: str | None
+    secret: str
+    old_secret: str | None
+    old_secret_until: datetime | None
+    enabled: bool
+    disabled_because: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What one attempt came to: `delivered`, `failed` for good, or `pending` again at `next_attempt_at`."""
+
+    id: int
+    claim: int
+    status: str
+    response_status: int | None
+    error: str | None
+    next_attempt_at: datetime
+
+
+def _endpoint(row: Any) -> EndpointRow:
+    values = {name: row[name] for name in EndpointRow.__dataclass_fields__}
+    return EndpointRow(**values | {"types": tuple(row["types"])})
+
+
+class WebhookRows:
+    """Endpoints and deliveries of one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add_endpoint(self, endpoint: EndpointRow) -> None:
+        """Add an endpoint; it is told what happens from now on."""
+        values = {name: getattr(endpoint, name) for name in EndpointRow.__dataclass_fields__}
+        window = text(_XMIN)
+        statement = webhook_endpoints.insert().values(
+            **values | {"types": list(endpoint.types)}, window_from=window, window_to=window
+        )
+        await self._connection.execute(statement)
+
+    async def endpoint(self, tenant: str, endpoint_id: UUID, *, for_update: bool = False) -> EndpointRow | None:
+        """One endpoint of a tenant."""
+        c = webhook_endpoints.c
+        statement = select(webhook_endpoints).where(c.tenant == tenant, c.id == endpoint_id)
+        found = await self._connection.execute(statement.with_for_update() if for_update else statement)
+        row = found.mappings().first()
+        return _endpoint(row) if row else None
+
+    async def endpoints(self, tenant: str, *, after: UUID | None, limit: int) -> list[EndpointRow]:
+        """A page of a tenant's endpoints, oldest first."""
+        c = webhook_endpoints.c
+        statement = select(webhook_endpoints).where(c.tenant == tenant)
+        if after is not None:
+            statement = statement.where(c.id > after)
+        rows = await self._connection.execute(statement.order_by(c.id).limit(limit))
+        return [_endpoint(row) for row in rows.mappings()]
+
+    async def change_endpoint(self, endpoint_id: UUID, **columns: Any) -> None:
+        """Set some columns of an endpoint."""
+        await self._connection.execute(
+            update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id).values(**columns)
+        )
+
+    async def skip_to_now(self, endpoint_id: UUID) -> None:
+        """Leave out what happened while the endpoint was disabled; a replay fetches it."""
+        await self.change_endpoint(endpoint_id, window_from=text(_XMIN), window_to=text(_XMIN), window_after=0)
+
+    async def delete_endpoint(self, endpoint_id: UUID) -> None:
+        """Forget an endpoint with its deliveries."""
+        await self._connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id))
+
+    async def busy(self, now: datetime) -> list[tuple[UUID, bool]]:
+        """Enabled endpoints with something to do now: their id, and whether events wait to become deliveries."""
+        rows = await self._connection.execute(
+            text(
+                "SELECT * FROM (SELECT e.id, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
+                f" AND v.xact >= e.window_from AND v.xact < {_XMIN}) AS fresh, EXISTS (SELECT FROM webhook_deliveries d"
+                " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
+                " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
+                " FROM webhook_endpoints e WHERE e.enabled) b WHERE fresh OR due"
+            ),
+            {"now": now},
+        )
+        return [(row.id, row.fresh) for row in rows]
+
+    async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
+        """Turn the next events into deliveries of one endpoint; True while there may be more."""
+        found = await self._connection.execute(
+            text(
+                f"SELECT tenant, window_from, window_to, window_after, {_XMIN} AS ended FROM webhook_endpoints"  # noqa: S608
+                " WHERE id = :id AND enabled FOR UPDATE SKIP LOCKED"
+            ),
+            {"id": endpoint_id},
+        )
+        row = found.first()
+        if row is None:
+            return False
+        fresh = row.window_from == row.window_to
+        window_to = max(row.ended, row.window_to) if fresh else row.window_to
+        window = {"window_from": row.window_from, "window_to": window_to}
+        after = 0 if fresh else row.window_after
+        seen, last, _ = (
+            await self._connection.execute(
+                _FAN_OUT,
+                window
+                | {"window_after": after, "tenant": row.tenant, "endpoint": endpoint_id, "now": now, "limit": limit},
+            )
+        ).one()
+        if seen < limit:
+            await self.change_endpoint(endpoint_id, window_from=window_to, window_to=window_to, window_after=0)
+        else:
+            await self.change_endpoint(endpoint_id, **window, window_after=last)
+        return bool(seen == limit or not fresh)
+
+    async def claim(self, endpoint_id: UUID, *, now: datetime, lease: timedelta, limit: int) -> list[dict[str, Any]]:
+        """Take due deliveries, the oldest of each lane only, with all that sending needs."""
+        rows = await self._connection.execute(
+            _CLAIM, {"endpoint": endpoint_id, "now": now, "lease": lease, "limit": limit}
+        )
+        return [dict(row) for row in rows.mappings()]
+
+    async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
+        """Write down attempts still held by their claim; what waits behind a failed one waits as long."""
+        columns = ("id", "claim", "status", "response_status", "error", "next_attempt_at")
+        values = {name: [getattr(one, name) for one in settled] for name in columns}
+        await self._connection.execute(
+            text(
+                "UPDATE webhook_deliveries d SET status = s.status, response_status = s.response_status,"
+                " error = s.error, next_attempt_at = s.next_attempt_at, lease_until = NULL,"
+                " settled_at = CASE WHEN s.status <> 'pending' THEN CAST(:now AS timestamptz) END"
+                " FROM unnest(CAST(:id AS bigint[]), CAST(:claim AS int[]), CAST(:status AS text[]),"
+                " CAST(:response_status AS smallint[]), CAST(:error AS text[]),"
+                " CAST(:next_attempt_at AS timestamptz[]))"
+                " AS s(id, claim, status, response_status, error, next_attempt_at)"
+                " WHERE d.id = s.id AND d.claim = s.claim AND d.status = 'pending'"
+            ),
+            values | {"now": now},
+        )
+        failed = [one.id for one in settled if one.status == "pending"]
+        if failed:
+            await self._connection.execute(
+                text(
+                    "UPDATE webhook_deliveries d SET next_attempt_at = h.next_attempt_at FROM webhook_deliveries h"
+                    " WHERE h.id = ANY(:failed) AND d.endpoint_id = h.endpoint_id AND d.lane = h.lane"
+                    " AND d.status = 'pending' AND d.id > h.id AND d.next_attempt_at < h.next_attempt_at"
+                ),
+                {"failed": failed},
+            )
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest pending delivery of an enabled endpoint is due, in the gateway's clock."""
+        found = await self._connection.execute(
+            text(
+                "SELECT min(d.next_attempt_at) FROM webhook_deliveries d"
+                " JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.status = 'pending' AND e.enabled"
+            )
+        )
+        due: datetime | None = found.scalar_one()
+        return due

@@ -1,0 +1,188 @@
+"""A pool by cycle: its numbers are summed from its members' counters, never kept beside them.
+
+One condition says for every cycle, running or over, whose traffic is the pool's: members activated before its end, less
+what they used in their test (PL-2, PL-5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import asyncpg
+
+from app.db.connection import Connection
+from app.domain.usage.pools import PoolUse
+
+Rows = list[asyncpg.Record]
+
+MOST = (1 << 63) - 1
+"""What a column of bytes holds; a sum beyond it, which no pool has, is told as this."""
+
+_USED = "greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - coalesce(c.tested, 0), 0)"
+_AS_OF = "greatest(c.reported_at, c.figures_to)"
+_ACTIVATED = "(s.activated_on < $3 OR (s.activated_on IS NULL AND s.underlying IN ('active', 'expired')))"
+"""Activated before the cycle's end ($3); a card imported as active without a day is taken to have been."""
+
+_EFFECTIVE = f"""{_ACTIVATED} AND (s.underlying = 'active'
+    OR ($4 AND s.underlying = 'expired' AND s.expires_on >= $3 - 1))"""
+"""Brings its allowance (PL-1); in a cycle that is over ($4) so does a card that was valid to its last day."""
+
+_SUMMED = f"""
+SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_cards,
+       least(coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0), {MOST})::bigint AS used,
+       max({_AS_OF}) AS as_of
+"""
+_OPEN = f"""{_SUMMED}
+  FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
+ WHERE p.ref = $1
+"""
+_CLOSED = f"""{_SUMMED}
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id WHERE c.pool_ref = $1 AND c.cycle = $2
+"""
+_MEMBER = f"""
+SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, CASE WHEN {_ACTIVATED} THEN {_USED} END AS used,
+       {_AS_OF} AS as_of
+"""
+_OPEN_MEMBERS = f"""{_MEMBER}
+  FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
+ WHERE p.ref = $1 AND s.id > $4 ORDER BY s.id LIMIT $5
+"""
+_CLOSED_MEMBERS = f"""{_MEMBER}
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+ WHERE c.pool_ref = $1 AND c.cycle = $2 AND (c.reported > 0 OR c.figures IS NOT NULL) AND s.id > $4
+ ORDER BY s.id LIMIT $5
+"""
+_CYCLE = "SELECT * FROM pool_cycles WHERE pool_ref = $1 AND cycle = $2"
+_LOCK_CYCLE = """
+INSERT INTO pool_cycles AS p (pool_ref, cycle) VALUES ($1, $2)
+ON CONFLICT (pool_ref, cycle) DO UPDATE SET pool_ref = p.pool_ref RETURNING *
+"""
+_SAVE_CYCLE = (
+    "UPDATE pool_cycles SET marks = $3, stopping = $4, stopped_through = $5 WHERE pool_ref = $1 AND cycle = $2"
+)
+_ADD_PACK = "UPDATE pool_cycles SET addons = addons + $3 WHERE pool_ref = $1 AND cycle = $2"
+_KEEP_PACK = "INSERT INTO usage_addons (pool_ref, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)"
+_CLOSE = """
+INSERT INTO pool_cycles AS p (pool_ref, cycle, cards, effective_cards, total, closed_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_cards = excluded.effective_cards,
+       total = excluded.total, closed_at = excluded.closed_at, stopping = NULL WHERE p.closed_at IS NULL
+"""
+_MEMBERS = "unnest($1::int[], $2::int[]) k(ref, cycle) JOIN pools p ON p.ref = k.ref"
+_CARDS = "unnest($1::bigint[], $2::int[]) k(sim_id, cycle) JOIN sims s ON s.id = k.sim_id"
+_FOLLOW = """
+WITH behind AS (
+    SELECT c.sim_id, c.cycle, p.ref
+      FROM {}
+      JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
+     WHERE c.pool_ref IS DISTINCT FROM p.ref ORDER BY c.sim_id, c.cycle FOR UPDATE OF c)
+UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
+RETURNING c.pool_ref
+"""
+_FOLLOW_MEMBERS = _FOLLOW.format(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
+_FOLLOW_CARDS = _FOLLOW.format(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
+_KEEP_MEMBERS = f"""
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
+SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+ WHERE p.ref = $1 AND {_ACTIVATED} ORDER BY s.id ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own text
+_STOPPING = """
+SELECT pool_ref, cycle, stopping, stopped_through FROM pool_cycles
+ WHERE stopping IS NOT NULL AND closed_at IS NULL ORDER BY pool_ref LIMIT 1
+"""
+_STOPPED_THROUGH = """
+UPDATE pool_cycles SET stopping = $5, stopped_through = $6
+ WHERE pool_ref = $1 AND cycle = $2 AND stopping = $3 AND stopped_through = $4 RETURNING true
+"""
+_SET_TESTED = """
+UPDATE usage_cycles c
+   SET tested = greatest(0, least(coalesce(c.figures, 0) + c.reported_since, k.allowed - (
+           SELECT coalesce(sum(coalesce(e.figures, 0) + e.reported_since), 0) FROM usage_cycles e
+            WHERE e.sim_id = c.sim_id AND e.cycle < c.cycle)))
+  FROM unnest($1::bigint[], $2::bigint[]) k(sim_id, allowed)
+ WHERE c.sim_id = k.sim_id AND c.cycle = (SELECT max(l.cycle) FROM usage_cycles l WHERE l.sim_id = k.sim_id)
+"""
+
+
+async def open_sum(connection: Connection, ref: int, cycle: int, end: date, *, over: bool) -> asyncpg.Record:
+    """Cards, effective cards, used and as_of of a cycle that is not closed, from the members as they are now.
+
+    `end`: the first day after the cycle; `over`: that day has come, only the turn has not.
+    """
+    return await connection.fetchrow(_OPEN, ref, cycle, end, over)
+
+
+async def closed_sum(connection: Connection, ref: int, cycle: int, end: date) -> asyncpg.Record:
+    """The same of a closed cycle, from those who were members when it was closed."""
+    return await connection.fetchrow(_CLOSED, ref, cycle, end, True)  # noqa: FBT003 - asyncpg takes no names
+
+
+async def cycle_of(connection: Connection, ref: int, cycle: int, *, lock: bool = False) -> asyncpg.Record | None:
+    """What the pool's cycle had beside its members' sum; locked, it is made where missing."""
+    return await connection.fetchrow(_LOCK_CYCLE if lock else _CYCLE, ref, cycle)
+
+
+async def save_cycle(
+    connection: Connection, ref: int, cycle: int, marks: Sequence[str], stopping: str | None, through: int
+) -> None:
+    """What was said, and how far the members have been worked through."""
+    await connection.execute(_SAVE_CYCLE, ref, cycle, marks, stopping, through)
+
+
+async def add_pack(connection: Connection, ref: int, cycle: int, amount: int, at: datetime) -> None:
+    """A pool add-on is in force (QT-7)."""
+    await cycle_of(connection, ref, cycle, lock=True)
+    await connection.execute(_ADD_PACK, ref, cycle, amount)
+    await connection.execute(_KEEP_PACK, ref, cycle, amount, at)
+
+
+async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUse, *, at: datetime) -> None:
+    """The cycle is over: its cards and total stay as they were (PL-7)."""
+    total = None if use.total is None else min(use.total, MOST)
+    await connection.execute(_CLOSE, ref, cycle, use.cards, use.effective_cards, total, at)
+
+
+async def open_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
+    """Members of a cycle that is not closed with what they used."""
+    found: Rows = await connection.fetch(_OPEN_MEMBERS, ref, cycle, end, after, limit)
+    return found
+
+
+async def closed_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
+    """Members of a closed cycle who had traffic."""
+    found: Rows = await connection.fetch(_CLOSED_MEMBERS, ref, cycle, end, after, limit)
+    return found
+
+
+async def follow_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Counters of these (pool, cycle) follow their cards into the pools joined since; gives the pool of each moved."""
+    refs, cycles = [ref for ref, _ in pairs], [cycle for _, cycle in pairs]
+    return [row["pool_ref"] for row in await connection.fetch(_FOLLOW_MEMBERS, refs, cycles)]
+
+
+async def follow_cards(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
+    """The counters of these (card, cycle) follow them into the pools they are in."""
+    await connection.execute(_FOLLOW_CARDS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+
+
+async def keep_members(connection: Connection, ref: int, cycle: int, end: date) -> None:
+    """Who was a member is told by a counter, also of a card without traffic: a late report finds its pool (US-3)."""
+    await connection.execute(_KEEP_MEMBERS, ref, cycle, end)
+
+
+async def next_stopping(connection: Connection) -> asyncpg.Record | None:
+    """A pool whose members are worked through (pool_ref, cycle, stopping, stopped_through); nothing is locked."""
+    return await connection.fetchrow(_STOPPING)
+
+
+async def stopped_through(connection: Connection, found: asyncpg.Record, stopping: str | None, through: int) -> bool:
+    """So far the members are worked through; False where somebody has moved on or begun anew since `next_stopping`."""
+    place = found["pool_ref"], found["cycle"], found["stopping"], found["stopped_through"]
+    return bool(await connection.fetchval(_STOPPED_THROUGH, *place, stopping, through))
+
+
+async def set_tested(connection: Connection, allowed: Sequence[tuple[int, int]]) -> None:
+    """Tests of (card, bytes allowed) are over: what was used of them in the last counted cycle is no pool's (PL-5)."""
+    await connection.execute(_SET_TESTED, [sim_id for sim_id, _ in allowed], [amount for _, amount in allowed])

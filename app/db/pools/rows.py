@@ -1,0 +1,134 @@
+"""Pools and who is in them; their numbers by cycle are in `app.db.pools.cycles`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.db.connection import Connection
+
+Rows = list[asyncpg.Record]
+
+_POOL = """
+SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at, open_cycle,
+       account IS NOT NULL AS settled,
+       coalesce(account, (SELECT s.account FROM sims s WHERE s.tenant = pools.tenant AND s.pool = pools.id
+                           ORDER BY s.id LIMIT 1)) AS account,
+       ARRAY(SELECT c.cycle FROM pool_cycles c WHERE c.pool_ref = pools.ref AND c.closed_at IS NULL
+                AND 'stopped' = ANY(c.marks)) AS stopped,
+       (SELECT p.allowance FROM plans p WHERE p.tenant = pools.tenant AND p.id = pools.plan) AS allowance
+  FROM pools"""
+_ADD = """
+INSERT INTO pools (tenant, id, name, kind, carrier, plan, rules, created_at, open_cycle)
+VALUES ($1, $2, $3, $4, $5, $6, '{}', $7, $8) ON CONFLICT DO NOTHING RETURNING ref
+"""
+_MEMBER_IDS = "SELECT id FROM sims WHERE tenant = $1 AND pool = $2 AND id > $3 ORDER BY id LIMIT $4"
+_INACTIVE = """
+SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent') ORDER BY id LIMIT $3
+"""
+_REOPEN = """
+UPDATE pools SET open_cycle = $2, state = CASE WHEN state = 'stopped' THEN 'in_use' ELSE state END WHERE ref = $1
+"""
+_SETTLE = """
+UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
+"""
+_NEWCOMERS = """
+SELECT s.id FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+ WHERE s.id = ANY($1::bigint[]) AND s.underlying = 'active'
+   AND (EXISTS (SELECT FROM pool_cycles k
+                 WHERE k.pool_ref = p.ref AND k.closed_at IS NULL AND 'stopped' = ANY(k.marks))
+     OR EXISTS (SELECT FROM usage_cycles c WHERE c.sim_id = s.id AND c.cycle >= coalesce(p.open_cycle, 0)
+                   AND c.pool_ref IS DISTINCT FROM p.ref))
+"""
+_REFS = """
+SELECT DISTINCT p.ref FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool WHERE s.id = ANY($1::bigint[])
+"""
+
+
+def _with_rules(row: asyncpg.Record) -> dict[str, Any]:
+    return dict(row) | {"rules": json.loads(row["rules"])}
+
+
+async def get(connection: Connection, tenant: str, pool: str) -> dict[str, Any] | None:
+    """One pool of a tenant."""
+    row = await connection.fetchrow(f"{_POOL} WHERE tenant = $1 AND id = $2", tenant, pool)
+    return _with_rules(row) if row else None
+
+
+async def by_ref(connection: Connection, ref: int) -> dict[str, Any] | None:
+    """One pool by its number."""
+    row = await connection.fetchrow(f"{_POOL} WHERE ref = $1", ref)
+    return _with_rules(row) if row else None
+
+
+async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """A tenant's pools by number."""
+    rows = await connection.fetch(f"{_POOL} WHERE tenant = $1 AND ref > $2 ORDER BY ref LIMIT $3", tenant, after, limit)
+    return [_with_rules(row) for row in rows]
+
+
+async def named(connection: Connection, names: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Pools by (tenant, id)."""
+    tenants, ids = zip(*names, strict=True)
+    where = "WHERE (tenant, id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY ref"
+    return [_with_rules(row) for row in await connection.fetch(f"{_POOL} {where}", tenants, ids)]
+
+
+async def every(connection: Connection, carriers: Sequence[str]) -> list[dict[str, Any]]:
+    """All pools of some carriers."""
+    rows = await connection.fetch(f"{_POOL} WHERE carrier = ANY($1::text[]) ORDER BY ref", carriers)
+    return [_with_rules(row) for row in rows]
+
+
+async def add(connection: Connection, columns: Sequence[Any]) -> int | None:
+    """A new pool (tenant, id, name, kind, carrier, plan, created_at, open_cycle); None: there is one of that id."""
+    ref: int | None = await connection.fetchval(_ADD, *columns)
+    return ref
+
+
+async def settle_account(connection: Connection, ref: int, account: str, cycle: int) -> None:
+    """The pool is that of its first member's account from now on; `cycle`: the one it is in by that account's zone."""
+    await connection.execute(_SETTLE, ref, account, cycle)
+
+
+async def reopen(connection: Connection, ref: int, cycle: int) -> None:
+    """The cycles before this one are closed; a backward pool is in use again (PL-7, ST-13)."""
+    await connection.execute(_REOPEN, ref, cycle)
+
+
+async def rename(connection: Connection, ref: int, name: str) -> None:
+    """Another name (PL-7)."""
+    await connection.execute("UPDATE pools SET name = $2 WHERE ref = $1", ref, name)
+
+
+async def set_rules(connection: Connection, ref: int, rules: dict[str, Any]) -> None:
+    """What happens at which use (PL-4, RM-2)."""
+    await connection.execute("UPDATE pools SET rules = $2::text::jsonb WHERE ref = $1", ref, json.dumps(rules))
+
+
+async def set_state(connection: Connection, ref: int, state: str) -> None:
+    """A backward pool's state (PL-4)."""
+    await connection.execute("UPDATE pools SET state = $2 WHERE ref = $1 AND state <> $2", ref, state)
+
+
+async def member_ids(connection: Connection, tenant: str, pool: str, after: int, limit: int) -> list[int]:
+    """The next members by card id."""
+    return [row["id"] for row in await connection.fetch(_MEMBER_IDS, tenant, pool, after, limit)]
+
+
+async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -> list[str]:
+    """ICCIDs of members that can be activated."""
+    return [row["iccid"] for row in await connection.fetch(_INACTIVE, tenant, pool, limit)]
+
+
+async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
+    """The pools these cards are in."""
+    return [row["ref"] for row in await connection.fetch(_REFS, sim_ids)]
+
+
+async def newcomers(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
+    """Which of these active cards came into a pool that is stopped, or whose counters are not yet its."""
+    return [row["id"] for row in await connection.fetch(_NEWCOMERS, sim_ids)]

@@ -1,0 +1,10 @@
+"""The whole schema: importing this module registers every table on one metadata."""
+
+from __future__ import annotations
+
+from app.db.schema import bulk as bulk_tables
+from app.db.schema import usage as usage_tables
+from app.db.schema import webhooks as webhook_tables
+from app.db.schema.control import metadata
+
+__all__ = ["bulk_tables", "metadata", "usage_tables", "webhook_tables"]

@@ -1,0 +1,360 @@
+"""The tables of the control plane: who may call, which cards, what was asked of them, and what came of it.
+
+Constraints carry the invariants: one open operation per SIM, one answer per idempotency key, one run per job slot.
+Usage tables are in `app.db.schema.usage`, webhooks in `app.db.schema.webhooks`; all share this metadata.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+INSTANT = TIMESTAMP(timezone=True)
+EMPTY_OBJECT = text("'{}'::jsonb")
+EMPTY_ARRAY = text("'[]'::jsonb")
+OPEN = "status IN ('queued', 'running', 'waiting_carrier', 'verifying')"
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", INSTANT, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("expires_at", INSTANT),
+    Column("created_at", INSTANT, nullable=False),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    Column("allowance", BigInteger, nullable=False),
+    Column("months", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("auto_stop", Boolean, nullable=False, server_default=text("false")),
+    Column("directed", Boolean, nullable=False, server_default=text("false")),
+    Column("test_months", SmallInteger),
+    Column("test_bytes", BigInteger),
+    Column("grade", Text),
+    Column("price_fen", BigInteger),
+    Column("renewals_max", SmallInteger),
+    CheckConstraint("allowance >= 0 AND months > 0", name="amounts"),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("ref", Integer, Identity(), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'in_use'")),
+    Column("rules", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("created_at", INSTANT, nullable=False),
+    Column("account", Text),
+    Column("open_cycle", Integer),
+)
+"""`account`: that of the first member, whose zone the pool's cycles follow; NULL until somebody has looked.
+`open_cycle`: the oldest cycle (yyyymm) that the turn has not closed; NULL for a pool older than this column."""
+
+sims = Table(
+    "sims",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("iccid", Text, nullable=False, unique=True),
+    Column("msisdn", Text),
+    Column("imsi", Text),
+    Column("carrier", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("pool", Text),
+    Column("order_id", Text),
+    Column("underlying", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("holds", JSONB, nullable=False, server_default=EMPTY_ARRAY),
+    Column("opened_on", Date),
+    Column("purchased_on", Date),
+    Column("activated_on", Date),
+    Column("expires_on", Date),
+    Column("retained_until", Date),
+    Column("silent_since", Date),
+    Column("threshold_off_until", Date),
+    Column("next_due_on", Date),
+    Column("test_months", SmallInteger),
+    Column("auto_stop", Boolean),
+    Column("real_name", Text, nullable=False, server_default=text("'none'")),
+    Column("imei", Text),
+    Column("province", Text),
+    Column("region_limited", Boolean, nullable=False, server_default=text("false")),
+    Column("threshold", BigInteger),
+    Column("device_serial", Text),
+    Column("alias", Text),
+    Column("remark", Text),
+    Column("tags", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("reminders", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("carrier_state", Text),
+    Column("carrier_code", Text),
+    Column("carrier_as_of", INSTANT),
+    Column("carrier_expires_on", Date),
+    Column("carrier_expires_as_of", INSTANT),
+    Column("carrier_changed_at", INSTANT),
+    Column("stopped_by_us", Boolean, nullable=False, server_default=text("false")),
+    Column("disagrees_since", INSTANT),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("created_at", INSTANT, nullable=False),
+    Column("updated_at", INSTANT, nullable=False),
+    CheckConstraint("underlying <> 'suspended'", name="underlying"),
+    Index("ix_sims_tenant_id", "tenant", "id"),
+    Index("ix_sims_next_due_on", "next_due_on", postgresql_where=text("next_due_on IS NOT NULL")),
+    Index("ix_sims_tenant_msisdn", "tenant", "msisdn", postgresql_ops={"msisdn": "text_pattern_ops"}),
+    Index("ix_sims_tenant_imsi", "tenant", "imsi", postgresql_ops={"imsi": "text_pattern_ops"}),
+    Index(
+        "ix_sims_tenant_device_serial", "tenant", "device_serial", postgresql_ops={"device_serial": "text_pattern_ops"}
+    ),
+    Index(  # all that usage ingest asks of a card, so that it need not visit the wide row
+        "ix_sims_iccid_prefix",
+        "iccid",
+        postgresql_ops={"iccid": "text_pattern_ops"},
+        postgresql_include=["id", "tenant", "carrier", "account"],
+    ),
+    Index("ix_sims_account_state", "account", "state", "id"),
+    Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
+    Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
+)
+
+sim_history = Table(
+    "sim_history",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("cause", Text, nullable=False),
+    Column("rule", Text),
+    Column("actor", Text, nullable=False),
+    Column("operation_id", Uuid),
+    Column("took_effect_at", INSTANT, nullable=False),
+    Column("known_at", INSTANT, nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("sim_id", BigInteger, nullable=False),
+    Column("iccid", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("arguments", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("result", JSONB),
+    Column("step", SmallInteger, nullable=False, server_default=text("0")),
+    Column("due_at", INSTANT),
+    Column("due_rule", Text),
+    Column("overdue", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("sent_at", INSTANT),
+    Column("carrier_reference", Text),
+    Column("carrier_hint", Text),
+    Column("error", JSONB),
+    Column("history", JSONB, nullable=False, server_default=EMPTY_ARRAY),
+    Column("execute_at", INSTANT),
+    Column("waits", Boolean, nullable=False, server_default=text("false")),
+    Column("run_after", INSTANT, nullable=False),
+    Column("lease_until", INSTANT),
+    Column("claim", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("bulk_id", Uuid),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    Column("requested_by", Text),
+    Column("reason", Text),
+    Column("correlation_id", Text),
+    Column("created_at", INSTANT, nullable=False),
+    Column("settled_at", INSTANT),
+    Index("uq_operations_open_sim", "sim_id", unique=True, postgresql_where=text(OPEN)),
+    Index(
+        "ix_operations_due",
+        "run_after",
+        postgresql_where=text("channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"),
+    ),
+    Index("ix_operations_scheduled", "run_after", postgresql_where=text("status = 'scheduled'")),
+    Index("ix_operations_leased", "lease_until", postgresql_where=text("status = 'running'")),
+    Index("ix_operations_unsettled_due_at", "due_at", postgresql_where=text("settled_at IS NULL AND NOT overdue")),
+    Index("ix_operations_sim_id", "sim_id", "id"),
+    Index("ix_operations_tenant_id", "tenant", "id"),
+    Index(
+        "ix_operations_bulk_backlog",
+        "account",
+        postgresql_where=text("bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"),
+    ),
+    Index("ix_operations_bulk_id", "bulk_id", postgresql_where=text("bulk_id IS NOT NULL")),
+    Index(
+        "ix_operations_reference", "account", "carrier_reference", postgresql_where=text("status = 'waiting_carrier'")
+    ),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("operation_id", Uuid),
+    Column("created_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text),
+    Column("source", Text, nullable=False),
+    Column("took_effect_at", INSTANT, nullable=False),
+    Column("known_at", INSTANT, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    Index("ix_events_tenant_id", "tenant", "id"),
+    Index("ix_events_tenant_xact", "tenant", "xact"),
+    Index("ix_events_event_id", "event_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("reason", Text),
+    Column("correlation_id", Text),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Index("ix_audit_tenant_id", "tenant", "id"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("protocol", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("iccid", Text),
+    Column("msisdn", Text),
+    Column("reference", Text),
+    Column("succeeded", Boolean),
+    Column("payload", Text, nullable=False),
+    Column("received_at", INSTANT, nullable=False),
+    Column("handled_at", INSTANT),
+    Index("ix_inbox_unhandled", "received_at", postgresql_where=text("handled_at IS NULL")),
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("slot", INSTANT, primary_key=True),
+    Column("started_at", INSTANT, nullable=False),
+    Column("lease_until", INSTANT, nullable=False),
+    Column("finished_at", INSTANT),
+    Column("report", JSONB),
+)
+
+clock_offset = Table(
+    "clock_offset",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("offset_us", BigInteger, nullable=False),
+    CheckConstraint("id = 1 AND offset_us >= 0", name="one_row_forwards"),
+)
+
+account_states = Table(
+    "account_states",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("paused_at", INSTANT),
+    Column("brake_released_at", INSTANT),
+    Column("changes_seen_at", INSTANT),
+)
+
+call_budgets = Table(
+    "call_budgets",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("next_call_at", INSTANT, nullable=False),
+)
+
+repeat_windows = Table(
+    "repeat_windows",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("iccid", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("free_at", INSTANT, nullable=False),
+)
+
+import_marks = Table(
+    "import_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("done_at", INSTANT, nullable=False),
+)

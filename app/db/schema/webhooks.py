@@ -1,0 +1,82 @@
+"""Tables of what we tell others: endpoints, deliveries one by one, and disagreements with carriers told once."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.schema.control import INSTANT, metadata
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("description", Text),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    Column("old_secret_until", INSTANT),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("disabled_because", Text),
+    Column("window_from", BigInteger, nullable=False),
+    Column("window_to", BigInteger, nullable=False),
+    Column("window_after", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", INSTANT, nullable=False),
+    CheckConstraint("window_from <= window_to", name="window"),
+    Index("ix_webhook_endpoints_tenant_id", "tenant", "id"),
+)
+"""`window_*`: which events have been turned into deliveries: all of transactions before `window_from`, and of those
+before `window_to` the ones up to event id `window_after` (see `app.db.events.webhooks`)."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", INSTANT, nullable=False),
+    Column("lease_until", INSTANT),
+    Column("claim", Integer, nullable=False, server_default=text("0")),
+    Column("response_status", SmallInteger),
+    Column("error", Text),
+    Column("created_at", INSTANT, nullable=False),
+    Column("attempted_at", INSTANT),
+    Column("settled_at", INSTANT),
+    ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),
+    Index("ix_webhook_deliveries_endpoint", "endpoint_id", "id"),
+    Index("ix_webhook_deliveries_lane", "endpoint_id", "lane", "id", postgresql_where=text("status = 'pending'")),
+    Index("ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
+)
+"""`lane`: what order is kept within: the event's SIM, else its source."""
+
+carrier_drifts = Table(
+    "carrier_drifts",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("seen_at", INSTANT, nullable=False),
+    Column("told_at", INSTANT),
+    Column("intended", Text, nullable=False),
+    Column("reported", Text),
+    Column("explanation", Text, nullable=False),
+    Column("operation_id", Uuid),
+)

@@ -1,0 +1,29 @@
+"""Cards whose owners asked to be told before they expire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from app.db.connection import Connection
+
+_EXPIRING = """
+SELECT id, tenant, iccid, underlying, expires_on, reminders::text AS reminders FROM sims
+ WHERE account = ANY($1::text[]) AND id > $2 AND expires_on IS NOT NULL AND underlying = 'active'
+   AND reminders -> 'expiry_days' IS NOT NULL
+ ORDER BY id LIMIT $3
+"""
+
+
+async def expiring(connection: Connection, accounts: Sequence[str], after: int, limit: int) -> list[asyncpg.Record]:
+    """The next active cards with expiry reminders, by row id."""
+    found: list[asyncpg.Record] = await connection.fetch(_EXPIRING, accounts, after, limit)
+    return found
+
+
+def expiry_days(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """How many days before the end its owner wants to be told."""
+    return tuple(json.loads(row["reminders"]).get("expiry_days", ()))

@@ -1,0 +1,181 @@
+"""Cards: read as domain values joined with their plan, written back whole by version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.mapping import SimRecord, sim_columns, sim_from
+from app.db.schema.control import plans, sims
+from app.domain.identifiers import iccid_twin
+
+_JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
+    plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
+)
+
+
+LIMITING = ("terms", "plan", "auto_stop", "pool")
+"""The columns of a card that decide when its use stops it."""
+
+
+def _forms(iccid: str) -> list[str]:
+    twin = iccid_twin(iccid)
+    return [iccid] if twin is None else [iccid, twin]
+
+
+class SimRows:
+    """Cards of one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def _all(self, statement: Select[Any], *, for_update: bool) -> list[SimRecord]:
+        locked = statement.with_for_update(of=sims) if for_update else statement
+        return [sim_from(row) for row in (await self._connection.execute(locked)).mappings()]
+
+    async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
+        """One card of a tenant by either form of its ICCID (DV-5)."""
+        statement = _JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
+        found = await self._all(statement, for_update=for_update)
+        return found[0] if found else None
+
+    async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
+        """Cards by row id, locked in id order where asked."""
+        statement = _JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
+        return {record.id: record for record in await self._all(statement, for_update=for_update)}
+
+    async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
+        """(iccid, msisdn, imsi) of these cards: what carriers know them by."""
+        if not ids:
+            return {}
+        rows = await self._connection.execute(
+            select(sims.c.id, sims.c.iccid, sims.c.msisdn, sims.c.imsi).where(sims.c.id.in_(list(ids)))
+        )
+        return {row.id: (row.iccid, row.msisdn, row.imsi) for row in rows}
+
+    async def by_iccids(
+        self, iccids: Sequence[str], *, tenant: str | None = None, for_update: bool = False
+    ) -> dict[str, SimRecord]:
+        """Cards by the ICCID as given (either form)."""
+        forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
+        statement = _JOINED.where(sims.c.iccid.in_(sorted(forms))).order_by(sims.c.id)
+        if tenant is not None:
+            statement = statement.where(sims.c.tenant == tenant)
+        return {forms[r.sim.iccid]: r for r in await self._all(statement, for_update=for_update)}
+
+    async def by_msisdn(self, account: str, msisdn: str) -> SimRecord | None:
+        """The card of an account with this number."""
+        found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
+        return found[0] if found else None
+
+    async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
+        """Cards of these accounts the sweep must look at by today, locked; others' locks are passed over."""
+        statement = (
+            _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts))
+            .order_by(sims.c.next_due_on)
+            .limit(limit)
+        )
+        rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
+        return [sim_from(row) for row in rows.mappings()]
+
+    async def of_account(self, account: str, *, after: int, limit: int, locked: bool = False) -> list[SimRecord]:
+        """A page of an account's cards that are not cancelled, by row id."""
+        statement = (
+            _JOINED.where(sims.c.account == account, sims.c.id > after, sims.c.underlying != "cancelled")
+            .order_by(sims.c.id)
+            .limit(limit)
+        )
+        return await self._all(statement, for_update=locked)
+
+    async def save(self, records: Sequence[SimRecord], now: datetime) -> None:
+        """Write back what the rules decided and what the carrier said; the version moves on."""
+        if not records:
+            return
+        rows = [_columns(record) | {"b_id": record.id, "updated_at": now} for record in records]
+        names = [name for name in rows[0] if name != "b_id"]
+        statement = (
+            update(sims)
+            .where(sims.c.id == bindparam("b_id"))
+            .values({name: bindparam(f"v_{name}") for name in names} | {"version": sims.c.version + 1})
+        )
+        await self._connection.execute(
+            statement, [{"b_id": row["b_id"]} | {f"v_{name}": row[name] for name in names} for row in rows]
+        )
+
+    async def insert(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+        """Add cards; gives the row id of each ICCID that was not there before."""
+        if not rows:
+            return {}
+        statement = insert(sims).on_conflict_do_nothing(index_elements=["iccid"]).returning(sims.c.iccid, sims.c.id)
+        done = await self._connection.execute(statement, list(rows))
+        return {row[0]: row[1] for row in done}
+
+    async def patch(self, sim_id: int, columns: dict[str, Any], now: datetime) -> None:
+        """Change what callers may change; the version moves on."""
+        await self._connection.execute(
+            update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
+        )
+
+    async def patch_many(self, rows: Sequence[dict[str, Any]], now: datetime) -> None:
+        """Change the same columns of many cards; each row has `id` and the columns."""
+        if not rows:
+            return
+        names = [name for name in rows[0] if name != "id"]
+        statement = (
+            update(sims)
+            .where(sims.c.id == bindparam("b_id"))
+            .values({n: bindparam(f"v_{n}") for n in names} | {"version": sims.c.version + 1, "updated_at": now})
+        )
+        await self._connection.execute(
+            statement, [{"b_id": row["id"]} | {f"v_{n}": row[n] for n in names} for row in rows]
+        )
+
+    async def delete(self, sim_id: int) -> None:
+        """Forget a mistaken import; its history stays."""
+        await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
+
+    async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
+        """Whose cards these ICCIDs name in any form, and what an import may change of their limits."""
+        forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
+        rows = await self._connection.execute(
+            select(
+                *(sims.c[name] for name in ("id", "tenant", "iccid", "account", "carrier")),
+                *(sims.c[name] for name in LIMITING),
+            ).where(sims.c.iccid.in_(sorted(forms)))
+        )
+        return {forms[row.iccid]: row for row in rows}
+
+    async def ever_used(self, sim_id: int) -> bool:
+        """Whether a card is known to have carried any traffic, by a gateway's report or a carrier's figure."""
+        found = await self._connection.execute(
+            text(
+                "SELECT EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
+                " AND (reported > 0 OR coalesce(figures, 0) > 0))"
+            ),
+            {"sim_id": sim_id},
+        )
+        return bool(found.scalar_one())
+
+    async def counts(self) -> list[tuple[str, str, int]]:
+        """(carrier, state, how many) over all tenants, for the gauge; by one process, the others are for callers."""
+        await self._connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+        rows = await self._connection.execute(text("SELECT carrier, state, count(*) FROM sims GROUP BY 1, 2"))
+        return [(carrier, state, count) for carrier, state, count in rows]
+
+
+def _columns(record: SimRecord) -> dict[str, Any]:
+    return sim_columns(record.sim) | {
+        "carrier_state": record.carrier_state.value if record.carrier_state else None,
+        "carrier_code": record.carrier_code,
+        "carrier_as_of": record.carrier_as_of,
+        "carrier_expires_on": record.carrier_expires_on,
+        "carrier_expires_as_of": record.carrier_expires_as_of,
+        "carrier_changed_at": record.carrier_changed_at,
+        "stopped_by_us": record.stopped_by_us,
+        "disagrees_since": record.disagrees_since,
+    }

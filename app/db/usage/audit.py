@@ -1,0 +1,51 @@
+"""Whether the counters still are what the reports and figures say: card by card, each chunk in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from app.db.connection import Connection
+from app.db.usage.figures import COUNTED, SPANS, Span, columns
+
+_DIFFERENCES = f"""
+SELECT * FROM (
+    SELECT k.sim_id, k.cycle,
+           coalesce(c.reported, 0) <> coalesce((SELECT sum(r.bytes) FROM usage_reports r
+               WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes), 0) AS reported,
+           c.sim_id IS NOT NULL AND (c.figures, c.figures_to, c.patchy, c.reported_since)
+               IS DISTINCT FROM (f.bytes, f.covered_to, f.patchy, coalesce(f.since, 0)) AS figures,
+           c.sim_id IS NOT NULL AND k.closes > $5 AND c.pool_ref IS DISTINCT FROM p.ref AS pool
+      FROM {SPANS}
+      JOIN sims s ON s.id = k.sim_id
+      LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
+      LEFT JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
+      LEFT JOIN LATERAL ({COUNTED}) f ON true
+    OFFSET 0) d
+ WHERE reported OR figures OR pool
+"""  # noqa: S608 - our own text
+_CARDS = "SELECT account, array_agg(id ORDER BY id) AS ids FROM sims WHERE id > $1 AND id <= $2 AND {} GROUP BY account"
+_MEMBERS, _OTHERS = _CARDS.format("pool IS NOT NULL"), _CARDS.format("pool IS NULL")
+
+
+async def differences(connection: Connection, spans: Sequence[Span], now: datetime) -> list[asyncpg.Record]:
+    """(sim_id, cycle, reported, figures, pool) of the counters that differ, and in what.
+
+    `reported` from the sum of the reports; `figures` (with what they cover to, and what reports add to them) from what
+    a recount would give; `pool` from the card's pool, in a cycle that is not over at `now`.
+    """
+    found: list[asyncpg.Record] = await connection.fetch(_DIFFERENCES, *columns(spans), now)
+    return found
+
+
+async def cards_between(connection: Connection, after: int, through: int, *, pooled: bool) -> dict[str, list[int]]:
+    """The cards with a row id in (after, through], in pools or in none, by account."""
+    rows = await connection.fetch(_MEMBERS if pooled else _OTHERS, after, through)
+    return {row["account"]: row["ids"] for row in rows}
+
+
+async def highest_card(connection: Connection) -> int:
+    """The highest row id of a card."""
+    return int(await connection.fetchval("SELECT coalesce(max(id), 0) FROM sims"))

@@ -1,0 +1,276 @@
+"""Usage as it is read and as carriers tell it: counters by cycle and day, figures, what must be looked at.
+
+Set-based statements on the unit of work's own connection, by plain asyncpg (`app.db.usage.unmatched.driver`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from app.db.connection import Connection
+
+Rows = list[asyncpg.Record]
+
+_BEGIN = """
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
+SELECT k.sim_id, k.cycle, p.ref, 0
+  FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+  JOIN sims s ON s.id = k.sim_id
+  LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
+ ORDER BY 1, 2 ON CONFLICT DO NOTHING
+"""
+_TELL_CYCLES = """
+UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
+  FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
+   AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
+RETURNING c.sim_id, c.cycle
+"""
+_TELL_DAYS = """
+INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
+SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
+ WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
+RETURNING sim_id, day
+"""
+_QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
+_QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
+_TAKE_CARDS = """
+DELETE FROM usage_checks WHERE id IN (
+    SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
+"""
+_TAKE_POOLS = """
+DELETE FROM usage_checks WHERE id IN (
+    SELECT id FROM usage_checks WHERE pool_ref IN (
+        SELECT DISTINCT pool_ref FROM (
+            SELECT pool_ref FROM usage_checks WHERE pool_ref IS NOT NULL ORDER BY id LIMIT 1000) oldest LIMIT $1)
+    FOR UPDATE SKIP LOCKED) RETURNING pool_ref
+"""
+_CYCLES = """
+SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
+  FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
+"""
+_DAYS = """
+SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
+  FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
+"""
+_TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
+_REPORTS = """
+SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
+  FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
+ WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
+ ORDER BY r.at, r.gateway, r.report_id LIMIT $6
+"""
+_RECONCILE = """
+SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
+       CASE WHEN c.patchy THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
+                                 WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
+                                   AND r.at <= c.carrier_as_of)
+            ELSE c.reported - c.reported_since END AS ours
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+  JOIN unnest($6::text[], $7::timestamptz[], $8::timestamptz[]) a(account, opens, closes) ON a.account = s.account
+ WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
+ ORDER BY s.id LIMIT $5
+"""
+_COUNTERS = """
+SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
+  FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+    ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
+"""
+_UNSEEN = """
+SELECT c.sim_id, coalesce(c.figures, 0) + c.reported_since AS used
+  FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
+ WHERE coalesce(c.figures, 0) + c.reported_since >= c.watch
+"""
+_SET_WATCH = """
+UPDATE usage_cycles c SET watch = k.watch FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, watch)
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+"""
+_MARK = """
+INSERT INTO usage_marks (sim_id, cycle, mark, at)
+SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
+"""
+_TEST_BYTES = """
+SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
+  FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) GROUP BY sim_id
+"""
+_REMINDERS = "SELECT id, reminders::text AS reminders FROM sims WHERE id = ANY($1::bigint[]) AND reminders <> '{}'"
+_ADD_PACK = """
+INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
+"""
+_RAISE_ADDONS = "UPDATE usage_cycles SET addons = addons + $3 WHERE sim_id = $1 AND cycle = $2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleFigure:
+    """A carrier's word on a card's cycle: bytes, and the end of what they cover."""
+
+    sim_id: int
+    cycle: int
+    bytes: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFigure:
+    """A carrier's word on a card's day, which starts at `starts_at`."""
+
+    sim_id: int
+    day: date
+    bytes: int
+    starts_at: datetime
+    as_of: datetime
+
+
+class ReportPlace(NamedTuple):
+    """A place in a card's reports by instant, the gateway's row id and the report's id; without these, before all."""
+
+    at: datetime
+    gateway: int = -1
+    report_id: str = ""
+
+
+async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
+    """Make the counters of these (card, cycle) that are not there yet."""
+    await connection.execute(_BEGIN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+
+
+async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
+    """Keep figures of cycles unless a later one is held (US-5); gives the (card, cycle) that changed. Each once."""
+    rows = await connection.fetch(
+        _TELL_CYCLES,
+        [figure.sim_id for figure in told],
+        [figure.cycle for figure in told],
+        [figure.bytes for figure in told],
+        [figure.as_of for figure in told],
+    )
+    return {(row["sim_id"], row["cycle"]) for row in rows}
+
+
+async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
+    """Keep figures of days unless a later one is held; gives the (card, day) that changed. Each once."""
+    rows = await connection.fetch(
+        _TELL_DAYS,
+        [figure.sim_id for figure in told],
+        [figure.day for figure in told],
+        [figure.bytes for figure in told],
+        [figure.starts_at for figure in told],
+        [figure.as_of for figure in told],
+    )
+    return {(row["sim_id"], row["day"]) for row in rows}
+
+
+async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:
+    """Have the limits of these cards and pools looked at."""
+    if cards := sorted(set(sim_ids)):
+        await connection.execute(_QUEUE_SIMS, cards)
+    if pools := sorted(set(pool_refs)):
+        await connection.execute(_QUEUE_POOLS, pools)
+
+
+async def take_card_checks(connection: Connection, limit: int) -> set[int]:
+    """Take cards that are to be looked at. Rolled back, they are there again."""
+    return {row["sim_id"] for row in await connection.fetch(_TAKE_CARDS, limit)}
+
+
+async def take_pool_checks(connection: Connection, limit: int) -> set[int]:
+    """Take so many pools that are to be looked at, each with all that asks for it."""
+    return {row["pool_ref"] for row in await connection.fetch(_TAKE_POOLS, limit)}
+
+
+async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
+    """The counters of each card's cycle by card id, locked."""
+    rows = await connection.fetch(_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    return {row["sim_id"]: row for row in rows}
+
+
+async def unseen(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Of these (card, cycle) what was used where the watch was reached and nobody has looked since."""
+    rows = await connection.fetch(_UNSEEN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    return {row["sim_id"]: row["used"] for row in rows}
+
+
+async def set_watches(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:
+    """At how many bytes somebody must look again: (card, cycle, bytes)."""
+    sims, cycles, amounts = zip(*watches, strict=True)
+    await connection.execute(_SET_WATCH, sims, cycles, amounts)
+
+
+async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], now: datetime) -> set[tuple[int, str]]:
+    """Remember what is said of cards in a cycle (card, cycle, mark); gives the (card, mark) said for the first time."""
+    sims, cycles, names = zip(*marks, strict=True)
+    rows = await connection.fetch(_MARK, sims, cycles, names, now)
+    return {(row["sim_id"], row["mark"]) for row in rows}
+
+
+async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the owners of these cards asked to be told."""
+    rows = await connection.fetch(_REMINDERS, sim_ids)
+    return {row["id"]: json.loads(row["reminders"]) for row in rows}
+
+
+async def bytes_ever(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
+    """All bytes known of these cards, over their cycles."""
+    return {row["sim_id"]: int(row["bytes"]) for row in await connection.fetch(_TEST_BYTES, sim_ids)}
+
+
+async def add_pack(connection: Connection, sim_id: int, cycle: int, amount: int, at: datetime) -> None:
+    """An add-on pack of a card's cycle is in force (QT-7)."""
+    await begin_cycles(connection, [(sim_id, cycle)])
+    await connection.execute(_ADD_PACK, sim_id, cycle, amount, at)
+    await connection.execute(_RAISE_ADDONS, sim_id, cycle, amount)
+
+
+async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) -> Rows:
+    """A card's counters by cycle."""
+    found: Rows = await connection.fetch(_CYCLES, sim_id, first, last)
+    return found
+
+
+async def days_of(
+    connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str
+) -> dict[date, asyncpg.Record]:
+    """The reported bytes of each day between two instants, summed from the reports, `as_of` the last of them."""
+    rows = await connection.fetch(_DAYS, sim_id, opens, closes, zone)
+    return {row["day"]: row for row in rows}
+
+
+async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
+    """The carrier's figures for days."""
+    return {row["day"]: row for row in await connection.fetch(_TOLD_DAYS, sim_id, first, last)}
+
+
+async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
+    """A card's distinct reports behind a place and before an instant, by instant."""
+    found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """Which cards to reconcile: a tenant's of a carrier in a cycle, which opens and closes by each account's zone."""
+
+    tenant: str
+    carrier: str
+    cycle: int
+    spans: Mapping[str, tuple[datetime, datetime]]
+
+
+def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime], list[datetime]]:
+    pairs = list(spans)
+    return [opens for opens, _ in pairs], [closes for _, closes in pairs]
+
+
+async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
+    """Our sum against the carrier's up to its figure's end, by card."""
+    w = wanted
+    found: Rows = await connection.fetch(
+        _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())
+    )
+    return found

@@ -1,0 +1,89 @@
+"""Carriers' figures in the counters: what stands of them, and which reports they leave to be added (US-3, US-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from app.db.connection import Connection
+
+SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
+"""The cards' cycles a statement is about (`columns`)."""
+
+COUNTED = """
+    SELECT CASE WHEN b.carrier_bytes IS NULL AND d.count = 0 THEN NULL
+                ELSE greatest(coalesce(b.carrier_bytes, 0) + d.bytes - d.held, 0) END AS bytes,
+           greatest(b.carrier_as_of, d.last) AS covered_to, d.count > 0 AS patchy,
+           (SELECT sum(r.bytes) FROM usage_reports r
+             WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
+               AND (b.carrier_as_of IS NULL OR r.at > b.carrier_as_of)
+               AND (d.count = 0 OR NOT EXISTS (
+                    SELECT FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at < x.as_of
+                       AND x.starts_at >= k.opens AND x.starts_at < k.closes))) AS since
+      FROM usage_cycles b
+     CROSS JOIN LATERAL (
+        SELECT count(*) AS count, coalesce(sum(x.bytes), 0) AS bytes, max(x.as_of) AS last,
+               coalesce(sum((SELECT sum(r.bytes) FROM usage_reports r
+                              WHERE r.sim_id = x.sim_id AND b.carrier_as_of > x.starts_at
+                                AND r.at >= x.starts_at AND r.at <= b.carrier_as_of)), 0) AS held
+          FROM usage_days x
+         WHERE x.sim_id = k.sim_id AND x.starts_at >= k.opens AND x.starts_at < k.closes
+           AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of)) d
+     WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle
+"""
+"""What the figures of a card's cycle `k` and the reports beside them come to, counted anew."""
+
+_RECOUNT = f"""
+UPDATE usage_cycles c
+   SET figures = f.bytes, figures_to = f.covered_to, patchy = f.patchy, reported_since = coalesce(f.since, 0)
+  FROM {SPANS}
+ CROSS JOIN LATERAL ({COUNTED}) f
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+"""  # noqa: S608 - our own text
+
+_USED = """
+SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
+       s.underlying
+  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+  JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
+ ORDER BY c.sim_id, c.cycle FOR UPDATE OF c
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One card's cycle with the instants at which it opens and closes."""
+
+    sim_id: int
+    cycle: int
+    opens: datetime
+    closes: datetime
+
+
+def columns(spans: Sequence[Span]) -> tuple[list[int], list[int], list[datetime], list[datetime]]:
+    """The spans as the arguments of `SPANS`."""
+    return (
+        [span.sim_id for span in spans],
+        [span.cycle for span in spans],
+        [span.opens for span in spans],
+        [span.closes for span in spans],
+    )
+
+
+async def recount(connection: Connection, spans: Sequence[Span]) -> None:
+    """Work out anew, for these cards and cycles, what stands of the carriers' figures and what reports add to it.
+
+    A cycle's figure covers to its `as_of`; of a day and a cycle figure the later stands for that day. Where a cycle's
+    figure ends within a day whose own figure is later, the reports up to that end are what it holds of the day.
+    """
+    if spans:
+        await connection.execute(_RECOUNT, *columns(spans))
+
+
+async def used_in(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
+    """The counters of (card, cycle) with tenant, ICCID and state, locked; those that are not there yet are left out."""
+    rows = await connection.fetch(_USED, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    return {(row["sim_id"], row["cycle"]): row for row in rows}

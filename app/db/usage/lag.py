@@ -1,0 +1,56 @@
+"""How old the carriers' figures are, by account: read in ranges of cards, so that no statement reads a whole fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.db.connection import Connection
+
+_OLDEST = """
+SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_changed_at)) AS oldest
+  FROM sims s
+  JOIN unnest($3::text[], $4::int[], $5::int[], $6::timestamptz[]) k(account, cycle, before, opens)
+    ON k.account = s.account
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle AND c.sim_id > $1 AND c.sim_id <= $2
+ WHERE s.id > $1 AND s.id <= $2 AND s.underlying = 'active'
+   AND NOT (coalesce(s.carrier_state = ANY($7::text[]), false)
+            AND coalesce(s.carrier_as_of > coalesce(s.carrier_changed_at, '-infinity'), false))
+   AND (c.carrier_as_of IS NOT NULL
+        OR EXISTS (SELECT FROM usage_cycles p
+                    WHERE p.sim_id = s.id AND p.cycle = k.before AND p.carrier_as_of IS NOT NULL))
+ GROUP BY s.account
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An account's running cycle: its number, that of the cycle before, and when it opened."""
+
+    account: str
+    cycle: int
+    before: int
+    opens: datetime
+
+
+async def oldest_figures(
+    connection: Connection, accounts: Sequence[Running], stopped: Sequence[str], *, after: int, through: int
+) -> dict[str, datetime]:
+    """Per account, where the oldest figure of its cards with a row id in (after, through] ends.
+
+    Only cards that are active, and not stopped by the carrier's word. One that had figures in the cycle before and has
+    none yet is as old as the cycle; one that never had any (no carrier tells of it) is left out. What lies before our
+    last change there does not count: a card that was just let run again has not been asked for yet.
+    """
+    rows = await connection.fetch(
+        _OLDEST,
+        after,
+        through,
+        [one.account for one in accounts],
+        [one.cycle for one in accounts],
+        [one.before for one in accounts],
+        [one.opens for one in accounts],
+        stopped,
+    )
+    return {row["account"]: row["oldest"] for row in rows}

@@ -1,0 +1,63 @@
+"""The leaves of `usage_reports`: one per month of `at` (UTC), made ahead of need, dropped whole when they are too old.
+
+Each leaf has its own unique index over the identity, which a partitioned table cannot have across leaves, and one that
+finds a card's reports by instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import asyncpg
+
+from app.domain.calendar.days import add_to_month
+
+LEAVES_LOCK = 7_446_290
+"""Advisory lock: one process makes leaves at a time."""
+
+_PRESENT = "SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'"
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    month = first.replace(day=1)
+    while month <= last:
+        yield month
+        month = add_to_month(month, 1)
+
+
+def _name(month: date) -> str:
+    return f"reports_{month:%Y_%m}"
+
+
+def _make(month: date) -> str:
+    """The statements that make one leaf; autovacuum looks at it early, for its rows are only ever added."""
+    name, until = _name(month), add_to_month(month, 1)
+    return f"""
+        CREATE TABLE usage_parts.{name} PARTITION OF usage_reports
+           FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00');
+        CREATE UNIQUE INDEX uq_{name}_identity ON usage_parts.{name} (gateway, report_id);
+        CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at) WHERE sim_id IS NOT NULL;
+    """
+
+
+async def make_leaves(connection: asyncpg.Connection[asyncpg.Record], first: datetime, last: datetime) -> list[str]:
+    """Make the leaves of every month that an instant from `first` to `last` may fall into; gives the new ones."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LEAVES_LOCK)
+        present = {row["tablename"] for row in await connection.fetch(_PRESENT)}
+        wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
+        missing = [month for month in wanted if _name(month) not in present]
+        for month in missing:
+            await connection.execute(_make(month))
+    return [_name(month) for month in missing]
+
+
+async def drop_leaves(connection: asyncpg.Connection[asyncpg.Record], before: datetime) -> list[str]:
+    """Drop the leaves whose months are over before an instant; gives their names."""
+    oldest = _name(before.astimezone(UTC).date())
+    present = [row["tablename"] for row in await connection.fetch(_PRESENT)]
+    old = sorted(name for name in present if name < oldest)
+    for name in old:
+        await connection.execute(f"DROP TABLE usage_parts.{name}")
+    return old

@@ -1,0 +1,163 @@
+"""How far the pull of each account has come, which cards are near a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+
+from app.db.connection import Connection
+
+_BEGIN = """
+INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
+ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
+       phase = CASE WHEN $4 AND p.phase <> 1 THEN p.phase WHEN p.last_sim_id > 0 THEN $5 ELSE excluded.phase END
+RETURNING phase, last_sim_id
+"""
+_SET = """
+INSERT INTO pull_cursors (account, slot, phase, last_sim_id) VALUES ($1, $3, $4, $2)
+ON CONFLICT (account) DO UPDATE
+   SET slot = excluded.slot, phase = excluded.phase, last_sim_id = excluded.last_sim_id
+"""
+_BROKEN_OFF = """
+SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
+ WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
+"""
+_PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paused_at IS NOT NULL)"
+_NEAR = """
+SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+ CROSS JOIN LATERAL (SELECT coalesce(c.figures, 0) + c.reported_since AS bytes) used
+ WHERE s.account = $1 AND c.cycle = $2 AND c.watch IS NOT NULL
+   AND (s.underlying = 'active' AND used.bytes * 5 >= c.watch * 4
+        OR s.underlying = 'testing' AND (c.watch - used.bytes) * 4 <= (
+           SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
+             FROM usage_cycles x WHERE x.sim_id = s.id))
+ ORDER BY c.watch - used.bytes, s.id LIMIT $3
+"""
+_NEAR_POOLS = """
+WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
+sums AS (
+    SELECT p.ref, n.cycle,
+           sum(coalesce(c.figures, 0) + c.reported_since) FILTER (WHERE s.activated_on IS NOT NULL) AS bytes
+      FROM pools p JOIN numbers n ON n.ref = p.ref
+      JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+      JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = n.cycle
+     GROUP BY p.ref, n.cycle),
+ceilings AS (
+    SELECT u.ref, u.bytes, CASE p.kind WHEN 'forward' THEN (
+               SELECT count(*) FROM sims s
+                WHERE s.tenant = p.tenant AND s.pool = p.id AND s.underlying = 'active'
+           )::numeric * a.allowance + coalesce(k.addons, 0) ELSE (p.rules ->> 'stop_at')::bigint END AS ceiling
+      FROM sums u JOIN pools p ON p.ref = u.ref
+      LEFT JOIN plans a ON a.tenant = p.tenant AND a.id = p.plan
+      LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle)
+SELECT ref FROM ceilings WHERE bytes * 5 >= ceiling * 4 AND bytes < ceiling ORDER BY ref
+"""
+_MEMBERS = """
+SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
+ WHERE p.ref = ANY($1::int[]) AND s.account = $2 AND s.underlying = 'active'
+ ORDER BY c.carrier_as_of NULLS FIRST, s.id LIMIT $4
+"""
+_TO_CLOSE = """
+SELECT s.id FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $4
+ WHERE s.account = $1 AND s.id > $2 AND ($3::bigint IS NULL OR s.id <= $3)
+   AND s.activated_on < $6 AND (s.expires_on IS NULL OR s.expires_on >= $5)
+   AND (s.underlying <> 'cancelled' OR c.sim_id IS NOT NULL)
+   AND ($7::timestamptz IS NULL OR c.carrier_as_of IS NULL OR c.carrier_as_of < $7)
+ ORDER BY s.id
+"""
+_KNOWN = """
+SELECT sim_id, carrier_bytes FROM usage_cycles
+ WHERE sim_id = ANY($1::bigint[]) AND cycle = $2 AND carrier_bytes IS NOT NULL
+"""
+
+
+class Phase(IntEnum):
+    """What a run has left behind its cursor: nothing, the cards up to the end, or these and those before it."""
+
+    FINISHED = 1
+    TO_THE_END = 2
+    AROUND = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """Cards with row ids in (after, upto], None: to the end; `phase` is what holds of a run that breaks off in it."""
+
+    after: int
+    upto: int | None
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Which cards lack the last figure of a cycle: an account's with row ids in (after, upto].
+
+    `start`, `end`: the cycle's days; `figures_to`: when a carrier's figure is complete, None for all cards.
+    """
+
+    account: str
+    after: int
+    upto: int | None
+    cycle: int
+    start: date
+    end: date
+    figures_to: datetime | None
+
+
+async def known_figures(connection: Connection, sim_ids: Sequence[int], cycle: int) -> dict[int, int]:
+    """The carrier's bytes of a cycle as we have them, by card."""
+    return {row["sim_id"]: row["carrier_bytes"] for row in await connection.fetch(_KNOWN, sim_ids, cycle)}
+
+
+async def begin(connection: Connection, account: str, at: datetime, *, rest: bool) -> list[Leg]:
+    """A run begins; what it has before it. `rest`: it goes on with what a run that broke off has left."""
+    row = await connection.fetchrow(_BEGIN, account, at, Phase.TO_THE_END, rest, Phase.AROUND)
+    place = row["last_sim_id"]
+    first = Leg(after=place, upto=None, phase=Phase(row["phase"]))
+    return [first, Leg(after=0, upto=place, phase=Phase.TO_THE_END)] if first.phase is Phase.AROUND else [first]
+
+
+async def set_cursor(
+    connection: Connection, account: str, sim_id: int, at: datetime, phase: Phase = Phase.TO_THE_END
+) -> None:
+    """So far everybody was asked."""
+    await connection.execute(_SET, account, sim_id, at, phase)
+
+
+async def broken_off(connection: Connection, before: datetime) -> list[str]:
+    """The accounts, but for paused ones, whose run has not come to its end and has not moved since then."""
+    return [row["account"] for row in await connection.fetch(_BROKEN_OFF, before)]
+
+
+async def is_paused(connection: Connection, account: str) -> bool:
+    """Whether a person has paused the account."""
+    return bool(await connection.fetchval(_PAUSED, account))
+
+
+async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
+    """Cards that have used four fifths of what makes somebody look, or of their test, the nearest first."""
+    return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
+
+
+async def near_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> list[int]:
+    """Those of these pools that have used four fifths of what they may, and not all of it; `running`: (pool, cycle)."""
+    found = await connection.fetch(_NEAR_POOLS, [ref for ref, _ in running], [cycle for _, cycle in running])
+    return [row["ref"] for row in found]
+
+
+async def members(connection: Connection, pools: Sequence[int], account: str, cycle: int, limit: int) -> list[int]:
+    """An account's active members of these pools, those first whose carrier figure is oldest."""
+    return [row["id"] for row in await connection.fetch(_MEMBERS, pools, account, cycle, limit)]
+
+
+async def to_close(connection: Connection, wanted: Closing) -> list[int]:
+    """Activated cards that were valid in a cycle and whose carrier figure of it is not complete, by row id.
+
+    A cancelled card only where it has a counter of the cycle: others may have been cancelled long before it.
+    """
+    w = wanted
+    found = await connection.fetch(_TO_CLOSE, w.account, w.after, w.upto, w.cycle, w.start, w.end, w.figures_to)
+    return [row["id"] for row in found]

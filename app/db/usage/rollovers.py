@@ -1,0 +1,50 @@
+"""Which cycle each account's cards were last turned over into, and which cards bear holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.db.connection import Connection
+
+_LOCK = """
+INSERT INTO cycle_rollovers AS r (account, cycle) VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE
+   SET cycle = excluded.cycle, last_sim_id = CASE WHEN r.cycle = excluded.cycle THEN r.last_sim_id ELSE 0 END,
+       done_at = CASE WHEN r.cycle = excluded.cycle THEN r.done_at END
+RETURNING last_sim_id
+"""
+_HELD = """
+SELECT id FROM sims
+ WHERE account = $1 AND id > $2 AND state IN ('suspended', 'expired') AND holds <> '[]' ORDER BY id LIMIT $3
+"""
+
+
+async def turned(connection: Connection, account: str, cycle: int) -> bool:
+    """Whether the account has been turned over into this cycle."""
+    found = await connection.fetchval(
+        "SELECT done_at FROM cycle_rollovers WHERE account = $1 AND cycle = $2", account, cycle
+    )
+    return found is not None
+
+
+async def lock(connection: Connection, account: str, cycle: int) -> int:
+    """Turn the account in this transaction alone; gives the card (row id) behind which to go on."""
+    place: int = await connection.fetchval(_LOCK, account, cycle)
+    return place
+
+
+async def held_cards(connection: Connection, account: str, after: int, limit: int) -> list[int]:
+    """The next stopped cards by row id; an expired one too, lest a hold of the old cycle outlive its renewal (ST-4)."""
+    return [row["id"] for row in await connection.fetch(_HELD, account, after, limit)]
+
+
+async def move_on(connection: Connection, account: str, sim_id: int) -> None:
+    """So far the cards are turned."""
+    await connection.execute("UPDATE cycle_rollovers SET last_sim_id = $2 WHERE account = $1", account, sim_id)
+
+
+async def finish(connection: Connection, account: str, cycle: int, at: datetime) -> None:
+    """The account is turned into this cycle."""
+    await connection.execute(
+        "UPDATE cycle_rollovers SET done_at = $3, last_sim_id = 0 WHERE account = $1 AND cycle = $2", account, cycle, at
+    )

@@ -1,0 +1,92 @@
+"""Reports kept aside: counted when their card arrives, aside again when a mistaken card leaves, forgotten in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from app.db.connection import Connection
+from app.db.usage.ingest import CARDS_LOCK, UNKNOWN_LOCK
+
+_WAITING = """
+SELECT u.id, u.gateway, u.report_id, u.at, u.bytes, k.sim_id
+  FROM unnest($2::text[], $3::bigint[]) k(iccid, sim_id)
+  JOIN usage_unknown u ON u.tenant = $1 AND u.iccid = k.iccid
+"""
+_NAME_CARD = """
+UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
+  FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
+ WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
+"""
+_RELEASE = """
+WITH mine AS (UPDATE usage_reports SET sim_id = NULL, iccid = $2 WHERE sim_id = $1
+              RETURNING gateway, report_id, at, bytes)
+INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
+SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
+"""
+_FORGET = """
+WITH old AS (DELETE FROM usage_unknown WHERE id IN (
+                 SELECT id FROM usage_unknown WHERE received_at < $1 ORDER BY received_at LIMIT $2)
+             RETURNING gateway, report_id, at)
+DELETE FROM usage_reports r USING old
+ WHERE r.gateway = old.gateway AND r.report_id = old.report_id AND r.at = old.at AND r.sim_id IS NULL
+"""
+_RAISE_EPOCH = """
+INSERT INTO usage_epoch (id, epoch) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET epoch = usage_epoch.epoch + 1
+"""
+_LIST = """
+SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_at
+  FROM usage_unknown u JOIN usage_gateways g ON g.id = u.gateway
+ WHERE u.tenant = $1 AND u.id > $2 ORDER BY u.id LIMIT $3
+"""
+
+
+async def move_cards(connection: Connection) -> None:
+    """Wait for the batches under way and make every process forget the cards it remembers."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({CARDS_LOCK})")
+    await connection.execute(_RAISE_EPOCH)
+
+
+async def waiting(connection: Connection, tenant: str, forms: Mapping[str, int]) -> list[asyncpg.Record]:
+    """The reports kept aside for these cards (id by any form of the ICCID), once no more can come beside them."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+    found: list[asyncpg.Record] = await connection.fetch(_WAITING, tenant, list(forms), list(forms.values()))
+    return found
+
+
+async def name_cards(connection: Connection, reports: Sequence[asyncpg.Record]) -> None:
+    """These reports are no longer aside: they belong to their cards."""
+    await connection.execute(
+        _NAME_CARD,
+        [row["gateway"] for row in reports],
+        [row["report_id"] for row in reports],
+        [row["at"] for row in reports],
+        [row["sim_id"] for row in reports],
+    )
+    await connection.execute("DELETE FROM usage_unknown WHERE id = ANY($1::bigint[])", [row["id"] for row in reports])
+
+
+async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:
+    """A card leaves: its reports are kept aside under its ICCID, its counters go."""
+    await move_cards(connection)
+    await connection.execute(_RELEASE, sim_id, iccid, tenant, now)
+    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
+        await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
+
+
+async def forget_before(connection: Connection, before: datetime, limit: int) -> int:
+    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many.
+
+    Never those that are being counted for a card that arrives: without their identity they could be counted again.
+    """
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+        return int((await connection.execute(_FORGET, before, limit)).split()[-1])
+
+
+async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:
+    """A tenant's reports kept aside, by row id."""
+    found: list[asyncpg.Record] = await connection.fetch(_LIST, tenant, after, limit)
+    return found

@@ -1,0 +1,34 @@
+"""Exports: which months, how many cards, how soon again (EX-2)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from app.domain.calendar.days import add_to_month
+from app.domain.operation.refusal import RefusalCode, Refused
+
+MONTHS = 6
+MOST_CARDS = 500_000
+PAUSE = timedelta(minutes=5)
+"""Between two exports of one tenant (EX-2, D for refusing instead of asking to wait)."""
+
+
+def export_months(on: date) -> tuple[str, ...]:
+    """The months whose usage may be exported, oldest first: on 2022-11-02 June to November (EX-2, GSL 9.7)."""
+    months = (add_to_month(on, back - MONTHS + 1) for back in range(MONTHS))
+    return tuple(f"{month.year:04d}-{month.month:02d}" for month in months)
+
+
+def export_refusal(cards: int, last_asked_at: datetime | None, now: datetime) -> Refused | None:
+    """Why an export is refused: too many cards, or too soon, with the earliest time (EX-2)."""
+    if cards > MOST_CARDS:
+        return Refused(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
+    if last_asked_at is None or now >= last_asked_at + PAUSE:
+        return None
+    return Refused(
+        code=RefusalCode.RULE_VIOLATION,
+        rule="EX-2",
+        detail="export_too_soon",
+        earliest_retry_at=last_asked_at + PAUSE,
+        assumed=("EX-2",),
+    )

@@ -1,0 +1,56 @@
+"""Invoices (发票): which orders may stand on one, by `flexem`'s terms (IV-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from app.domain.calendar.days import ONE_DAY, add_months
+from app.domain.operation.refusal import RefusalCode, Refused
+
+OVER_FEN = 10_000
+"""The sum of an invoice lies over this (大于 100 元; IV-1, FM 三.2.5)."""
+
+WITHIN_MONTHS = 3
+"""An order is invoiced at most so many months after its payment (IV-1, D)."""
+
+REQUIRED = ("title", "tax_id", "address", "phone", "bank", "account")
+"""What an electronic invoice names, all of it required (IV-1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billable:
+    """An order as an invoice sees it; `amount_fen` in fen, `paid_on` a day in Asia/Shanghai."""
+
+    order: str
+    amount_fen: int
+    paid_on: date
+    completed: bool
+    invoiced: bool = False
+
+
+def last_invoice_day(paid_on: date) -> date:
+    """The last day on which an order may be invoiced: paid on 08-21, the three months end with 11-20 (IV-1, D)."""
+    return add_months(paid_on, WITHIN_MONTHS) - ONE_DAY
+
+
+def missing(details: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of the required details are empty (IV-1)."""
+    return tuple(name for name in REQUIRED if not details.get(name, "").strip())
+
+
+def invoice_refusal(orders: Sequence[Billable], on: date) -> Refused | None:
+    """Why these orders may not stand on one invoice on a day; None: they may (IV-1)."""
+    checks = (
+        ("invoice_order_twice", len({entry.order for entry in orders}) < len(orders)),
+        ("invoice_order_invoiced", any(entry.invoiced for entry in orders)),
+        ("invoice_order_open", not all(entry.completed for entry in orders)),
+        ("invoice_too_late", any(on > last_invoice_day(entry.paid_on) for entry in orders)),
+        ("invoice_sum_too_small", sum(entry.amount_fen for entry in orders) <= OVER_FEN),
+    )
+    detail = next((key for key, wrong in checks if wrong), None)
+    if detail is None:
+        return None
+    late = ("IV-1",) if detail == "invoice_too_late" else ()
+    return Refused(code=RefusalCode.RULE_VIOLATION, rule="IV-1", detail=detail, assumed=late)

@@ -1,0 +1,128 @@
+"""Orders (订单): kinds, the way from placed to done, what may not be asked of one, small orders, carts (OR, RN-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.units import GB, MB
+from app.domain.vocabulary import Supplier
+
+
+class OrderKind(StrEnum):
+    """What is ordered (OR-1)."""
+
+    NEW = "new"
+    RENEWAL = "renewal"
+    CARD_ADDON = "card_addon"
+    POOL_ADDON = "pool_addon"
+
+
+class OrderState(StrEnum):
+    """Where an order stands (OR-1); `failed` bears a reason, `cancelled` is ours (D)."""
+
+    PLACED = "placed"
+    REVIEWING = "reviewing"
+    REVIEWED = "reviewed"
+    TO_SHIP = "to_ship"
+    RENEWING = "renewing"
+    SHIPPED = "shipped"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_S = OrderState
+_ENDS = frozenset({_S.FAILED})
+_EARLY = _ENDS | {_S.CANCELLED}
+
+NEXT: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
+    {
+        _S.PLACED: _EARLY | {_S.REVIEWING},
+        _S.REVIEWING: _EARLY | {_S.REVIEWED},
+        _S.REVIEWED: _EARLY | {_S.TO_SHIP, _S.RENEWING},
+        _S.TO_SHIP: _ENDS | {_S.SHIPPED},
+        _S.RENEWING: _ENDS | {_S.DONE},
+        _S.SHIPPED: _ENDS | {_S.DONE},
+        _S.DONE: frozenset(),
+        _S.FAILED: frozenset(),
+        _S.CANCELLED: frozenset(),
+    },
+)
+"""The moves there are (OR-1): a new order ships, the others are worked in (续单中) without shipping."""
+
+
+def may_move(kind: OrderKind, from_state: OrderState, to_state: OrderState) -> bool:
+    """Whether an order of this kind may move so (OR-1)."""
+    by_kind = {_S.TO_SHIP: kind is OrderKind.NEW, _S.RENEWING: kind is not OrderKind.NEW}
+    return to_state in NEXT[from_state] and by_kind.get(to_state, True)
+
+
+def shows_shipping(state: OrderState) -> bool:
+    """Courier and number are told once shipped or done (OR-1, GSL 6.1)."""
+    return state in (_S.SHIPPED, _S.DONE)
+
+
+def shows_cards(state: OrderState) -> bool:
+    """The order's cards are told once it is done (OR-1, GSL 9.1)."""
+    return state is _S.DONE
+
+
+class Wish(StrEnum):
+    """What a buyer may ask of an order after the purchase (OR-2)."""
+
+    REFUND = "refund"
+    CHANGE_CARRIER = "change_carrier"
+    CHANGE_PLAN = "change_plan"
+    CHOOSE_NUMBERS = "choose_numbers"
+    REPLACE_LOST_CARD = "replace_lost_card"
+    NB_CARD = "nb_card"
+
+
+def wish_refusal(terms: Supplier, wish: Wish, *, card_faulty: bool = False) -> Refused | None:
+    """OR-2: what `gsl` does not do; under the others nothing is published, and `flexem` changes plans by RN-4."""
+    if terms is not Supplier.GSL or (wish is Wish.REFUND and card_faulty):
+        return None
+    return Refused(code=RefusalCode.RULE_VIOLATION, rule="OR-2", detail=f"order_{wish}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallOrder:
+    """Whether an order of few cards is taken, and on whose freight (OR-3)."""
+
+    allowed: bool
+    freight_collect: bool = False
+    via_account_manager: bool = False
+
+
+SMALL = 10
+"""Cards of a small order (OR-3, GSL 5.1)."""
+
+TEST_PLAN = 100 * MB
+"""The monthly allowance of test cards (OR-3, GSL 5.1)."""
+
+
+def small_order(allowance: int, cards: int, *, test_cards: bool = False) -> SmallOrder:
+    """OR-3: ten cards of plans over 1 GB a month, freight collect; or ten 100 MB test cards by the account manager."""
+    if test_cards:
+        return SmallOrder(allowed=allowance == TEST_PLAN and cards == SMALL, via_account_manager=True)
+    return SmallOrder(allowed=allowance > GB and cards >= SMALL, freight_collect=True)
+
+
+def doubled(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The ICCIDs that stand more than once in a cart of (ICCID, plan): each may appear once (RN-6)."""
+    seen: set[str] = set()
+    again: dict[str, None] = {}
+    for iccid, _ in cart:
+        if iccid in seen:
+            again[iccid] = None
+        seen.add(iccid)
+    return tuple(again)
+
+
+def foreign(cards: Sequence[tuple[str, Supplier]], supplier: Supplier) -> tuple[str, ...]:
+    """The ICCIDs of cards bought elsewhere: only one's own cards are renewed (RN-5); part of an order may be (RN-7)."""
+    return tuple(iccid for iccid, terms in cards if terms is not supplier)

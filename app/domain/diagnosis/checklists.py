@@ -1,0 +1,207 @@
+"""Diagnosis: why a card does not work: checklists with evidence and a remedy each, holds explained (DG-1 to DG-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from app.domain.calendar.days import ONE_DAY, add_months, local
+from app.domain.diagnosis import checks
+from app.domain.diagnosis.checks import Answer, Facts
+from app.domain.operation.refusal import Remedy
+from app.domain.operation.remedies import Moment, remedies_for
+from app.domain.sim.holds import HOLDS, lagging
+from app.domain.sim.lifecycle import ForcedActivation, forced_activation
+from app.domain.sim.model import Hold, Sim
+from app.domain.sim.regions import Risk, high_risk
+from app.domain.vocabulary import HoldCode, HoldSource
+
+__all__ = [
+    "CHECKLISTS",
+    "Answer",
+    "Check",
+    "Facts",
+    "Finding",
+    "HoldExplained",
+    "Symptom",
+    "explain_holds",
+    "named_violation",
+    "run_checklist",
+    "unused_yet_running_out",
+]
+
+
+class Symptom(StrEnum):
+    """What the caller sees (DG-1)."""
+
+    NEVER_WORKED = "never_worked"
+    STOPPED = "stopped"
+    DROPS_OFTEN = "drops_often"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check's answer. `check` is a text key below `check.`, `remedy` below `advice.`; `evidence`: what was seen."""
+
+    check: str
+    answer: Answer
+    rule: str
+    remedy: str | None = None
+    evidence: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of a checklist: what to look at, by which rule, and what to do about a fault."""
+
+    name: str
+    rule: str
+    remedy: str
+    look: Callable[[Facts], checks.Seen]
+
+
+CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
+    {
+        Symptom.NEVER_WORKED: (
+            Check(name="network", rule="CP-1", remedy="use_fitting_device", look=checks.network),
+            Check(name="apn", rule="CP-1", remedy="set_apn_and_restart", look=checks.access_point),
+            Check(
+                name="restarted",
+                rule="LC-4",
+                remedy="restart_device",
+                look=lambda facts: checks.told(facts.restarted, good=True),
+            ),
+            Check(
+                name="roaming",
+                rule="DG-1",
+                remedy="turn_roaming_on",
+                look=lambda facts: checks.told(facts.roaming_on, good=True),
+            ),
+            Check(name="activated", rule="LC-4", remedy="activate", look=checks.activated),
+            Check(
+                name="people_use",
+                rule="LC-5",
+                remedy="devices_only",
+                look=lambda facts: checks.told(facts.used_for_people, good=False),
+            ),
+            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=checks.directed),
+            Check(name="area", rule="RG-4", remedy="use_local_card", look=checks.area),
+            Check(name="real_name", rule="LC-5", remedy="verify_real_name", look=checks.real_name),
+            Check(
+                name="carrier_data",
+                rule="OR-1",
+                remedy="wait_for_carrier_data",
+                look=lambda facts: checks.told(facts.carrier_knows_it, good=True),
+            ),
+        ),
+        Symptom.STOPPED: (
+            Check(name="holds", rule="DG-2", remedy="lift_holds", look=checks.stopped),
+            Check(name="device_changed", rule="ST-6", remedy="rebind", look=checks.device),
+            Check(
+                name="restarted",
+                rule="DG-1",
+                remedy="restart_device",
+                look=lambda facts: checks.told(facts.restarted, good=True),
+            ),
+        ),
+        Symptom.DROPS_OFTEN: (
+            Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=checks.directed),
+            Check(
+                name="module",
+                rule="DG-1",
+                remedy="unbind_and_try_module",
+                look=lambda facts: checks.told(facts.module_compatible, good=True),
+            ),
+            Check(
+                name="signal",
+                rule="DG-1",
+                remedy="look_at_coverage",
+                look=lambda facts: checks.told(facts.signal_strong, good=True),
+            ),
+            Check(
+                name="other_device",
+                rule="DG-1",
+                remedy="replace_device",
+                look=lambda facts: checks.told(facts.works_elsewhere, good=False),
+            ),
+            Check(
+                name="coverage",
+                rule="DG-1",
+                remedy="use_other_carrier",
+                look=lambda facts: checks.told(facts.covered, good=True),
+            ),
+        ),
+    },
+)
+"""The three checklists, in the order in which a person goes through them (GSL 7.1, 9.13, 9.15, 10.1, OVR 1-3)."""
+
+
+def run_checklist(symptom: Symptom, facts: Facts) -> tuple[Finding, ...]:
+    """Every check of a symptom with its answer, its evidence, and what to do where it is a fault (DG-1)."""
+    return tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
+
+
+def _finding(check: Check, facts: Facts) -> Finding:
+    answer, evidence = check.look(facts)
+    remedy = check.remedy if answer is Answer.FAULT else None
+    return Finding(check=check.name, answer=answer, rule=check.rule, remedy=remedy, evidence=evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldExplained:
+    """One hold in full: why, since when, by whose word, what lifts it, who, at what cost, by when (DG-2)."""
+
+    code: HoldCode
+    rule: str
+    also_called: tuple[str, ...]
+    since: datetime
+    source: HoldSource
+    carrier_code: str | None
+    lagging: bool
+    remedies: tuple[Remedy, ...]
+
+
+def explain_holds(sim: Sim, moment: Moment) -> tuple[HoldExplained, ...]:
+    """Every hold on a card, explained (DG-2)."""
+    return tuple(
+        HoldExplained(
+            code=hold.code,
+            rule=HOLDS[hold.code].rule,
+            also_called=HOLDS[hold.code].also_called,
+            since=hold.since,
+            source=hold.source,
+            carrier_code=hold.carrier_code,
+            lagging=_lags(sim, hold, moment),
+            remedies=remedies_for(sim, hold.code, moment),
+        )
+        for hold in sim.holds
+    )
+
+
+def _lags(sim: Sim, hold: Hold, moment: Moment) -> bool:
+    """Whether a hold is the carrier's lag at a cycle's start (ST-21)."""
+    since = local(hold.since, moment.zone).date()
+    return lagging(sim.carrier, hold.code, sim.terms, moment.today, since)
+
+
+def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:
+    """ST-23: which violation it is, named only on evidence (another device, a high-risk place), else `violation`."""
+    if sim.imei is not None and imei_seen is not None and sim.imei != imei_seen:
+        return HoldCode.DEVICE_MISMATCH
+    if province is not None and high_risk(sim.carrier, province, city, sim.province) is Risk.YES:
+        return HoldCode.HIGH_RISK_REGION
+    return HoldCode.VIOLATION
+
+
+def unused_yet_running_out(sim: Sim, today: date, *, ever_used: bool) -> ForcedActivation | None:
+    """DG-3: a card never used that is expired or has under a year left: the forced activation that began its time."""
+    if ever_used or sim.opened_on is None or sim.activated_on is None or sim.expires_on is None:
+        return None
+    if sim.expires_on + ONE_DAY >= add_months(today, 12):
+        return None
+    chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
+    forced = forced_activation(sim.terms, sim.carrier, sim.opened_on, chosen, sim.purchased_on, sim.silent_since)
+    return forced if forced.forced_on == sim.activated_on else None

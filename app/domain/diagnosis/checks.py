@@ -1,0 +1,126 @@
+"""What each check of a diagnosis looks at, and what it finds: ok, fault or unknown, with the evidence (DG-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+
+from app.domain.operation.capabilities import APN
+from app.domain.sim.holds import shown_state
+from app.domain.sim.model import Sim
+from app.domain.sim.regions import Risk, border_risk, high_risk
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.terms.book import terms_in_force
+from app.domain.vocabulary import HoldCode, RealName, SimState
+
+
+class Answer(StrEnum):
+    """What a check finds; `unknown` where nobody told (DG-1)."""
+
+    OK = "ok"
+    FAULT = "fault"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about a card and its device; None: nobody told."""
+
+    sim: Sim
+    today: date
+    device_network: str | None = None
+    apn: str | None = None
+    profile_name: str | None = None
+    restarted: bool | None = None
+    roaming_on: bool | None = None
+    used_for_people: bool | None = None
+    directed_complete: bool | None = None
+    province: str | None = None
+    city: str | None = None
+    imei_seen: str | None = None
+    carrier_knows_it: bool | None = None
+    module_compatible: bool | None = None
+    signal_strong: bool | None = None
+    works_elsewhere: bool | None = None
+    covered: bool | None = None
+
+
+Seen = tuple[Answer, Mapping[str, str | None]]
+
+
+def told(value: bool | None, *, good: bool, **evidence: str | None) -> Seen:  # noqa: FBT001
+    """A yes or no that somebody told."""
+    if value is None:
+        return Answer.UNKNOWN, MappingProxyType(evidence)
+    return Answer.OK if value is good else Answer.FAULT, MappingProxyType(evidence)
+
+
+def network(facts: Facts) -> Seen:
+    """CP-1: the device speaks a network that the card is sold for."""
+    networks = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).networks.value
+    known = networks is not None and facts.device_network is not None
+    fits = networks is not None and facts.device_network in networks
+    sold = None if networks is None else "/".join(networks)
+    return told(fits if known else None, good=True, device=facts.device_network, card=sold)
+
+
+def access_point(facts: Facts) -> Seen:
+    """GSL 7.1: name and APN both set to the carrier's, in any case."""
+    wanted = APN[facts.sim.carrier]
+    if wanted is None or facts.apn is None or facts.profile_name is None:
+        return told(None, good=True, wanted=wanted, apn=facts.apn)
+    both = facts.apn.lower() == wanted and facts.profile_name.lower() == wanted
+    return told(both, good=True, wanted=wanted, apn=facts.apn)
+
+
+def activated(facts: Facts) -> Seen:
+    """The card was activated."""
+    state = str(facts.sim.underlying)
+    return told(facts.sim.underlying in NOT_YET_ACTIVATED, good=False, state=state)
+
+
+def directed(facts: Facts) -> Seen:
+    """DR-1: a directed card reaches nothing that is not on its list."""
+    sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
+    general = not facts.sim.plan.directed and sold_as != "directed"
+    complete = True if general else facts.directed_complete
+    return told(complete, good=True, directed=str(not general).lower())
+
+
+def area(facts: Facts) -> Seen:
+    """RG-4, RG-5: neither a high-risk nor a border area."""
+    if facts.province is None:
+        return Answer.UNKNOWN, MappingProxyType({"province": None})
+    home = facts.sim.province
+    risks = {
+        high_risk(facts.sim.carrier, facts.province, facts.city, home),
+        border_risk(facts.province, home),
+    }
+    found = Answer.FAULT if Risk.YES in risks else Answer.OK
+    found = Answer.UNKNOWN if Risk.YES not in risks and Risk.UNKNOWN in risks else found
+    return found, MappingProxyType({"province": facts.province, "city": facts.city})
+
+
+def real_name(facts: Facts) -> Seen:
+    """LC-5: verified, where the card needs it."""
+    held = any(hold.code is HoldCode.NOT_REAL_NAMED for hold in facts.sim.holds)
+    missing = held or facts.sim.real_name is RealName.INDIVIDUAL
+    return told(missing, good=False, real_name=str(facts.sim.real_name))
+
+
+def stopped(facts: Facts) -> Seen:
+    """ST: neither stopped nor expired."""
+    shown = shown_state(facts.sim.underlying, facts.sim.holds, facts.sim.carrier)
+    held = ",".join(hold.code for hold in facts.sim.holds) or None
+    free = shown is SimState.ACTIVE and held is None
+    return told(free, good=True, state=str(shown), holds=held)
+
+
+def device(facts: Facts) -> Seen:
+    """ST-6: still in the device it is bound to."""
+    bound, seen = facts.sim.imei, facts.imei_seen
+    same = None if bound is None or seen is None else bound == seen
+    return told(same, good=True, bound=bound, seen=seen)

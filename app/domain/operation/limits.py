@@ -1,0 +1,219 @@
+"""Windows, counts and real-name: what a rule may still refuse once the state allows an operation (OP-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+
+from app.domain.calendar.cycles import cycle_at, end_instant
+from app.domain.calendar.days import ONE_DAY, add_months, add_to_month, start_of_day
+from app.domain.operation.arguments import Arguments
+from app.domain.operation.refusal import RefusalCode, Refused, Remedy
+from app.domain.operation.remedies import Moment, remedies_for
+from app.domain.sim.holds import codes
+from app.domain.sim.model import Sim
+from app.domain.sim.renewal import renewal
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import PoolForming, Terms, ThresholdRight
+from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, PlanKind, RealName, SimState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What was counted elsewhere. `renewals`: of this plan so far (RN-6); `order_shipped` None: unknown (PL-5)."""
+
+    rebinds_this_month: int = 0
+    renewals: int = 0
+    arrears_paid: bool = False
+    profile_complete: bool = True
+    order_shipped: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request with everything that a check may look at."""
+
+    sim: Sim
+    arguments: Arguments
+    counts: Counts
+    moment: Moment
+    repeat_window: timedelta = timedelta(0)
+
+    @property
+    def terms(self) -> Terms:
+        """The card's terms in force today."""
+        return terms_in_force(self.sim.terms, self.sim.carrier, self.moment.today)
+
+
+def _violation(
+    rule: str,
+    detail: str,
+    *,
+    retry_at: datetime | None = None,
+    remedies: tuple[Remedy, ...] = (),
+    assumed: tuple[str, ...] = (),
+) -> Refused:
+    return Refused(
+        code=RefusalCode.RULE_VIOLATION,
+        rule=rule,
+        detail=detail,
+        earliest_retry_at=retry_at,
+        remedies=remedies,
+        assumed=assumed,
+    )
+
+
+def _needs_real_name(asked: Asked) -> Refused | None:
+    """LC-5: a card that needs personal real-name is not activated before it."""
+    if asked.sim.real_name is not RealName.INDIVIDUAL:
+        return None
+    remedy = Remedy(
+        action=OperationKind.VERIFY_REAL_NAME,
+        actor=Actor.SELF,
+        automatic=False,
+        allowed_now=True,
+        rule="LC-5",
+    )
+    return _violation("LC-5", "real_name_first", remedies=(remedy,))
+
+
+def _arrears_unpaid(asked: Asked) -> Refused | None:
+    """ST-20: arrears are lifted on request only once paid."""
+    if HoldCode.ARREARS not in codes(asked.sim.holds) or asked.counts.arrears_paid:
+        return None
+    ways = remedies_for(asked.sim, HoldCode.ARREARS, asked.moment)
+    return _violation("ST-20", "arrears_unpaid", remedies=ways)
+
+
+def _rebind_budget(asked: Asked) -> Refused | None:
+    """DV-3: so many successful rebinds a calendar month, and no more where the terms refuse beyond."""
+    budget = asked.terms.rebinds_a_month.value
+    if not asked.terms.rebind_refused_beyond.value or budget is None:
+        return None
+    if asked.counts.rebinds_this_month < budget:
+        return None
+    return _violation("DV-3", "rebinds_used_up", retry_at=_at(add_to_month(asked.moment.today, 1), asked))
+
+
+def _at(day: date, asked: Asked) -> datetime:
+    return start_of_day(day, asked.moment.zone)
+
+
+def _region_limit(asked: Asked) -> Refused | None:
+    """RG-1, RG-3: only a card with a region limit has a region to change."""
+    if asked.terms.region_limited.value:
+        return None
+    return _violation("RG-3" if asked.sim.carrier is Carrier.CMCC else "RG-1", "no_region_limit")
+
+
+def _threshold(asked: Asked) -> Refused | None:
+    """QT-4, QT-6: on which cards a threshold may be set, and how high."""
+    right, sim = asked.terms.threshold_right.value, asked.sim
+    if right is ThresholdRight.POOL_MEMBERS and sim.pool is None:
+        return _violation("QT-4", "threshold_pool_members_only")
+    if right is ThresholdRight.CAP_ONLY:
+        return _cap(asked)
+    allowed = right in (ThresholdRight.ANY, ThresholdRight.POOL_MEMBERS)
+    return None if allowed else _violation("QT-4", "threshold_not_offered")
+
+
+def _cap(asked: Asked) -> Refused | None:
+    """QT-6: the 100 MB cap and nothing else; once over it, only the next cycle frees the card."""
+    if HoldCode.OVER_THRESHOLD in codes(asked.sim.holds):
+        turns = end_instant(cycle_at(asked.sim.carrier, asked.moment.now, asked.moment.zone), asked.moment.zone)
+        ways = remedies_for(asked.sim, HoldCode.OVER_THRESHOLD, asked.moment)
+        return _violation("QT-6", "cap_lifts_next_cycle", retry_at=turns, remedies=ways)
+    wanted = asked.arguments.get("bytes")
+    return None if wanted in (None, asked.terms.threshold_cap.value) else _violation("QT-6", "cap_only")
+
+
+def _addon(asked: Asked) -> Refused | None:
+    """QT-7: add-ons are not offered overseas, nor for backward pools."""
+    offered = asked.terms.addons.value and asked.sim.plan.kind is not PlanKind.POOL_BACKWARD
+    return None if offered else _violation("QT-7", "addon_not_offered")
+
+
+def _renewal_window(asked: Asked) -> Refused | None:
+    """RN-1 to RN-3: inside the window; a card without a known end is not refused by it."""
+    sim = asked.sim
+    if sim.expires_on is None:
+        return None
+    answer = renewal(sim.terms, sim.carrier, sim.expires_on, asked.moment.today)
+    if answer.renewable:
+        return None
+    retry = None if answer.opens_on is None else _at(answer.opens_on, asked)
+    return _violation(answer.rule, f"renewal_{answer.reason}", retry_at=retry, assumed=answer.assumed)
+
+
+def _renewal_count(asked: Asked) -> Refused | None:
+    """RN-6: no more renewals than the plan takes."""
+    most = asked.sim.plan.renewals_max
+    return None if most is None or asked.counts.renewals < most else _violation("RN-6", "renewals_used_up")
+
+
+def _profile(asked: Asked) -> Refused | None:
+    """RN-9: the buyer's profile is complete."""
+    return None if asked.counts.profile_complete else _violation("RN-9", "profile_incomplete")
+
+
+def _plan_change(asked: Asked) -> Refused | None:
+    """OR-2, RN-4: some suppliers change no plan."""
+    return _violation("OR-2", "plan_change_not_offered") if asked.terms.plan_change.value is False else None
+
+
+def _pool_joining(asked: Asked) -> Refused | None:
+    """PL-5, PL-6: no member leaves its pool, and later joining is the exception."""
+    if asked.sim.pool is not None:
+        return _violation("PL-6", "already_in_pool")
+    forming = asked.terms.pool_forming.value
+    if forming is PoolForming.AT_PURCHASE:
+        return _violation("PL-5", "pool_at_purchase_only")
+    told = asked.counts.order_shipped
+    shipped = asked.sim.underlying is SimState.ACTIVE if told is None else told
+    late = forming is PoolForming.BEFORE_SHIPPING and shipped
+    return _violation("PL-5", "pool_before_shipping_only") if late else None
+
+
+def retention_end(sim: Sim, on: date) -> date | None:
+    """The last day that a number retention can reach (LC-10); None where its length is not published."""
+    months = terms_in_force(sim.terms, sim.carrier, on).retention_months.value
+    if months is None or sim.expires_on is None:
+        return None
+    return add_months(sim.expires_on + ONE_DAY, months) - ONE_DAY
+
+
+def _retention(asked: Asked) -> Refused | None:
+    """LC-10: only where the supplier offers it, once, and within its longest time."""
+    if not asked.terms.retention_offered.value:
+        return _violation("LC-10", "retention_not_offered")
+    if asked.sim.retained_until is not None:
+        return _violation("LC-10", "already_retained")
+    last = retention_end(asked.sim, asked.moment.today)
+    return _violation("LC-10", "retention_over") if last is not None and asked.moment.today > last else None
+
+
+Check = Callable[[Asked], Refused | None]
+
+CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: (_needs_real_name,),
+        OperationKind.RESUME: (_arrears_unpaid,),
+        OperationKind.REBIND: (_rebind_budget,),
+        OperationKind.CHANGE_REGION: (_region_limit,),
+        OperationKind.SET_THRESHOLD: (_threshold,),
+        OperationKind.ORDER_ADDON: (_addon,),
+        OperationKind.RENEW: (_renewal_window, _renewal_count, _profile),
+        OperationKind.CHANGE_PLAN: (_plan_change,),
+        OperationKind.JOIN_POOL: (_pool_joining,),
+        OperationKind.RETAIN_NUMBER: (_retention,),
+    },
+)
+"""The checks of each kind, in order: windows, counts, real-name (OP-5); a kind without an entry has none."""
+
+
+def rule_refusal(kind: OperationKind, asked: Asked) -> Refused | None:
+    """The first refusal by window, count or real-name; None where there is none."""
+    found = (check(asked) for check in CHECKS.get(kind, ()))
+    return next((refused for refused in found if refused is not None), None)

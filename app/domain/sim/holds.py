@@ -1,0 +1,103 @@
+"""Holds (停机原因, ST): the reasons why data is off, as a set that stacks: what shows, what lifts, what turns over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+
+from app.domain.calendar.cycles import cycle_on
+from app.domain.sim.hold_table import ALL, HOLDS, HoldRule, Lift, Lifts
+from app.domain.sim.model import Hold, Sim
+from app.domain.terms.book import terms_in_force
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Supplier
+
+__all__ = [
+    "ALL",
+    "HOLDS",
+    "HoldRule",
+    "Lift",
+    "Lifts",
+    "codes",
+    "is_ours",
+    "lagging",
+    "leaves_by_next_cycle",
+    "network_allowed",
+    "resume_lifts",
+    "shown_state",
+    "turnover",
+    "with_hold",
+    "without_hold",
+]
+
+LAG = timedelta(days=3)
+"""Carriers' data may lag about so long at a cycle's start (ST-21, GSL 10.8)."""
+
+
+def codes(holds: Iterable[Hold]) -> frozenset[HoldCode]:
+    """The codes of some holds."""
+    return frozenset(hold.code for hold in holds)
+
+
+def _leaves_the_state(code: HoldCode, carrier: Carrier) -> bool:
+    """Whether the state goes on showing under this hold: a network cut (ST-16), at `ctcc` a changed device (ST-22)."""
+    return code is HoldCode.NETWORK_CUT or (code is HoldCode.DEVICE_MISMATCH and carrier is Carrier.CTCC)
+
+
+def shown_state(underlying: SimState, holds: Iterable[Hold], carrier: Carrier) -> SimState:
+    """What a reader sees: `suspended` under any hold, but an expired or cancelled card reads as it is (ST)."""
+    if underlying in (SimState.EXPIRED, SimState.CANCELLED):
+        return underlying
+    stopped = any(not _leaves_the_state(code, carrier) for code in codes(holds))
+    return SimState.SUSPENDED if stopped else underlying
+
+
+def network_allowed(underlying: SimState, holds: Iterable[Hold]) -> bool:
+    """Whether data may flow: with any hold on it is off (ST), also where the state goes on showing (ST-16, ST-22)."""
+    return underlying in (SimState.TESTING, SimState.SILENT, SimState.ACTIVE) and not codes(holds)
+
+
+def is_ours(hold: Hold) -> bool:
+    """Whether the stop was asked for by a caller or a rule of ours, not by the carrier itself (ST-24)."""
+    return hold.source is not HoldSource.CARRIER
+
+
+def with_hold(sim: Sim, hold: Hold) -> Sim:
+    """The card with the hold on; one that is on already stays as it was."""
+    return sim if hold.code in codes(sim.holds) else replace(sim, holds=(*sim.holds, hold))
+
+
+def without_hold(sim: Sim, code: HoldCode) -> Sim:
+    """The card without the hold; the others stay (ST)."""
+    return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code is not code))
+
+
+def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
+    """What a resume on request lifts under the card's terms (ST-20)."""
+    return terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
+
+
+def leaves_by_next_cycle(code: HoldCode, terms: Supplier) -> bool:
+    """Whether the hold goes by itself at the next cycle under these terms (ST-2, ST-3, ST-4, ST-13, ST-15)."""
+    return any(lift.by is Lifts.NEXT_CYCLE and terms in lift.suppliers for lift in HOLDS[code].lifted_by)
+
+
+def turnover(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
+    """The card at the start of a new cycle, and which holds left (ST-21, BC-4).
+
+    Only holds of ours: one that the carrier put on leaves with the carrier's word (LC-15, ST-24).
+    """
+    leaving = tuple(hold.code for hold in sim.holds if is_ours(hold) and leaves_by_next_cycle(hold.code, sim.terms))
+    return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving
+
+
+def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
+    """Whether a hold still on is the carrier's lag and no fault: within 3 days of the cycle's start (ST-21).
+
+    For `cucc` also within the first 3 days of the month (D). A hold known to have come on in the running cycle does not
+    lag: nothing had to lift it yet.
+    """
+    opened = cycle_on(carrier, today).start
+    starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
+    late = any(today - start < LAG for start in starts)
+    return late and (since is None or since < opened) and leaves_by_next_cycle(code, terms)

@@ -1,0 +1,73 @@
+"""The card as rules see it: a frozen value, its plan, and the holds on it.
+
+`underlying` is never `suspended`: what a reader sees is worked out from it and the holds
+(`app.domain.sim.holds.shown_state`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One reason why data is off (ST), since when, who says so, and the carrier's raw code if it was the carrier."""
+
+    code: HoldCode
+    since: datetime
+    source: HoldSource
+    carrier_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What was bought: `allowance` and `test_bytes` in bytes, `months` of validity, `price_fen` in fen."""
+
+    id: str
+    carrier: Carrier
+    allowance: int
+    months: int
+    kind: PlanKind = PlanKind.CARD
+    auto_stop: bool = False
+    directed: bool = False
+    test_months: int | None = None
+    test_bytes: int | None = None
+    grade: str | None = None
+    price_fen: int | None = None
+    renewals_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sim:
+    """One card. Days are dates in the carrier's zone; `threshold` is bytes.
+
+    `expires_on` is the last valid day, None before activation, never a sentinel (VD-4).
+    """
+
+    iccid: str
+    carrier: Carrier
+    terms: Supplier
+    plan: Plan
+    underlying: SimState
+    holds: tuple[Hold, ...] = ()
+    opened_on: date | None = None
+    purchased_on: date | None = None
+    activated_on: date | None = None
+    expires_on: date | None = None
+    test_months: int | None = None
+    auto_stop: bool | None = None
+    real_name: RealName = RealName.NONE
+    imei: str | None = None
+    province: str | None = None
+    region_limited: bool = False
+    threshold: int | None = None
+    pool: str | None = None
+    retained_until: date | None = None
+    """The last day of a number retention (LC-10), None where there is none."""
+    silent_since: date | None = None
+    """The day the silent period began where a used-up test ended early (LC-3, D); None: as the dates say."""
+    threshold_off_until: date | None = None
+    """First day on which a threshold lifted by resume counts again: the cycle's end (ST-20, `standard`)."""

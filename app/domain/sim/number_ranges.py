@@ -1,0 +1,81 @@
+"""A number range of a pool's cards (号段): taken whole or refused whole, saying which card is in the way (AC-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.errors import Malformed
+from app.domain.identifiers import ICCID_BODY, luhn_ok, parse_iccid
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.vocabulary import SimState
+
+MOST = 1_000_000
+"""No range is longer: a slip in a leading digit must not walk through a carrier's whole number space (D, AC-2)."""
+
+
+class Obstacle(StrEnum):
+    """Why a number of the range is in the way."""
+
+    MISSING = "missing"
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeTaken:
+    """The cards of the range, in order of their numbers."""
+
+    iccids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeRefused:
+    """The whole range is refused: the first numbers in the way, and how many there are."""
+
+    obstacles: tuple[tuple[str, Obstacle], ...]
+    count: int
+    rule: str = "AC-2"
+
+
+def _digits(text: str) -> str:
+    """A card's number of digits only. Raises `Malformed`: a card with letters is given by a file."""
+    iccid = parse_iccid(text)
+    if not iccid.isdigit():
+        raise Malformed("USE_A_FILE", "a range or a typed list takes digits only; use a file")
+    return iccid
+
+
+def number_of(iccid: str) -> str:
+    """The number by which cards follow each other: without the 20th digit where that is the check digit (AC-2)."""
+    return iccid[:-1] if len(iccid) > ICCID_BODY and iccid.isdigit() and luhn_ok(iccid) else iccid
+
+
+def typed_list(texts: Iterable[str]) -> tuple[str, ...]:
+    """A typed list of cards, digits only, each once in the order given (AC-2). Raises `Malformed`."""
+    return tuple(dict.fromkeys(map(_digits, texts)))
+
+
+def choose_range(start: str, end: str, members: Mapping[str, SimState], shown: int = 20) -> RangeTaken | RangeRefused:
+    """The pool's cards from start to end, both included (AC-2). Raises `Malformed`.
+
+    `members`: underlying states by ICCID; `shown`: how many obstacles are told at most.
+    """
+    first, last = number_of(_digits(start)), number_of(_digits(end))
+    if len(first) != len(last) or int(first) > int(last):
+        raise Malformed("RANGE_MALFORMED", "a range runs from a number to a later one of the same length")
+    if int(last) - int(first) >= MOST:
+        raise Malformed("RANGE_TOO_LONG", f"a range holds at most {MOST} cards")
+    by_number = {number_of(iccid): (iccid, state) for iccid, state in members.items()}
+    wanted = (str(number) for number in range(int(first), int(last) + 1))
+    chosen: list[str] = []
+    obstacles: list[tuple[str, Obstacle]] = []
+    for number in wanted:
+        iccid, state = by_number.get(number, (number, None))
+        if state in NOT_YET_ACTIVATED:
+            chosen.append(iccid)
+        else:
+            obstacles.append((iccid, Obstacle.MISSING if state is None else Obstacle.ACTIVE))
+    if obstacles:
+        return RangeRefused(obstacles=tuple(obstacles[:shown]), count=len(obstacles))
+    return RangeTaken(iccids=tuple(chosen))

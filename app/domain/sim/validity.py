@@ -1,0 +1,99 @@
+"""Validity (有效期): from activation, by calendar months or by anniversary (VD), and what ends it (LC-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+
+from app.domain.calendar.days import ONE_DAY, add_to_month, corresponding_day, month_end, plus_days
+from app.domain.errors import Malformed
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import Counting
+from app.domain.vocabulary import Carrier, Supplier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """How long a card is valid: `last_valid_day` inclusive; `cancels_on` None where the terms name no day (LC-9)."""
+
+    last_valid_day: date
+    cancels_on: date | None
+    rule: str
+    assumed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """The day on which an expired card is cancelled, None where the carrier's word decides (LC-9)."""
+
+    on: date | None
+    assumed: tuple[str, ...]
+
+
+def _through_calendar_months(start: date, months: int) -> date:
+    """VD-2: the month of activation is the first, the last valid day a month's last day."""
+    return month_end(add_to_month(start, months - 1))
+
+
+def _through_anniversary(start: date, months: int) -> date:
+    """VD-3: the day before the corresponding day; where that month has no such day, the month's last day."""
+    corresponding = corresponding_day(start, months)
+    return month_end(add_to_month(start, months)) if corresponding is None else corresponding - ONE_DAY
+
+
+COUNT: Mapping[Counting, tuple[str, Callable[[date, int], date]]] = MappingProxyType(
+    {
+        Counting.CALENDAR_MONTHS: ("VD-2", _through_calendar_months),
+        Counting.ANNIVERSARY: ("VD-3", _through_anniversary),
+    },
+)
+
+
+def _checked(months: int) -> int:
+    """Months of validity are one or more. Raises `Malformed`."""
+    if months < 1:
+        raise Malformed("MONTHS_OUT_OF_RANGE", "months of validity are one or more")
+    return months
+
+
+def cancellation(terms: Supplier, carrier: Carrier, expires_on: date) -> Cancellation:
+    """When a card that expired on its last valid day is cancelled, without a new plan (LC-9, RN-1)."""
+    policy = terms_in_force(terms, carrier, expires_on)
+    if policy.cancels_on_day.value is not None:
+        day = add_to_month(expires_on, 1).replace(day=policy.cancels_on_day.value)
+        policy = terms_in_force(terms, carrier, day)
+        return Cancellation(on=day, assumed=policy.cancels_on_day.assumed)
+    after = policy.cancels_after_days
+    if after.value is None:
+        return Cancellation(on=None, assumed=())
+    return Cancellation(on=plus_days(expires_on, after.value + 1), assumed=after.assumed)
+
+
+def _answer(terms: Supplier, carrier: Carrier, last_valid_day: date, rule: str, assumed: tuple[str, ...]) -> Validity:
+    """The answer for a last valid day, with what follows it."""
+    end = cancellation(terms, carrier, last_valid_day)
+    return Validity(
+        last_valid_day=last_valid_day,
+        cancels_on=end.on,
+        rule=rule,
+        assumed=tuple(dict.fromkeys(assumed + end.assumed)),
+    )
+
+
+def validity(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> Validity:
+    """How long a card activated on a day is valid (VD-1 to VD-3). Raises `Malformed`."""
+    counting = terms_in_force(terms, carrier, activated_on).counting
+    rule, count = COUNT[counting.value or Counting.ANNIVERSARY]
+    return _answer(terms, carrier, count(activated_on, _checked(months)), rule, counting.assumed)
+
+
+def renewed(terms: Supplier, carrier: Carrier, expires_on: date, months: int, in_force_on: date) -> Validity:
+    """The new end of a renewed card: from the current end, after it from the day the plan is in force (VD-5)."""
+    counting = terms_in_force(terms, carrier, in_force_on).counting
+    _, count = COUNT[counting.value or Counting.ANNIVERSARY]
+    start = max(expires_on + ONE_DAY, in_force_on)
+    extends = in_force_on <= expires_on and counting.value is Counting.CALENDAR_MONTHS
+    end = month_end(add_to_month(expires_on, _checked(months))) if extends else count(start, _checked(months))
+    return _answer(terms, carrier, end, "VD-5", (*counting.assumed, "VD-5"))

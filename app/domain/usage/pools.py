@@ -1,0 +1,144 @@
+"""Pools (流量池): shared allowance, exhaustion, backward rules, forming and joining (PL)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from app.domain.calendar.cycles import cycle_on
+from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.sim.model import Sim
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import PoolForming
+from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplier
+
+
+class PoolState(StrEnum):
+    """States of a backward pool (PL-4)."""
+
+    IN_USE = "in_use"
+    STOPPED = "stopped"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUse:
+    """A pool's cycle in bytes. `total`, `remaining` None: a backward pool has no ceiling (PL-1, PL-4)."""
+
+    cards: int
+    effective_cards: int
+    total: int | None
+    used: int
+    remaining: int | None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every activated member is to be held `pool_exhausted`: remaining <= 0 (PL-1, QT-8)."""
+        return self.remaining is not None and self.effective_cards > 0 and self.remaining <= 0
+
+
+def contributes(underlying: SimState) -> bool:
+    """Whether a member adds its plan's allowance: activated, held or not, not expired nor cancelled (PL-1, PL-2)."""
+    return underlying is SimState.ACTIVE
+
+
+def pool_use(
+    kind: PlanKind,
+    allowance: int,
+    members: Iterable[SimState],
+    *,
+    used: int,
+    addons: int = 0,
+) -> PoolUse:
+    """The figures of one cycle: whole allowance of each effective member, no pro rata (D), + add-ons (PL-1, PL-4).
+
+    `members`: underlying states; `used`: the members' sum; amounts in bytes.
+    """
+    states = tuple(members)
+    effective = sum(map(contributes, states))
+    total = effective * allowance + addons if kind is PlanKind.POOL_FORWARD else None
+    return PoolUse(
+        cards=len(states),
+        effective_cards=effective,
+        total=total,
+        used=used,
+        remaining=None if total is None else total - used,
+    )
+
+
+def holds_by_pool(sim: Sim, use: PoolUse, threshold: int | None = None) -> frozenset[HoldCode]:
+    """What the pool's use puts on this member; members not activated are not stopped (PL-1, PL-2, PL-4).
+
+    `threshold`: bytes at which a backward pool's rule stops its members, reached is enough (QT-8).
+    """
+    if not contributes(sim.underlying):
+        return frozenset()
+    if use.total is None:
+        over = threshold is not None and use.used >= threshold
+        return frozenset({HoldCode.POOL_THRESHOLD}) if over else frozenset()
+    return frozenset({HoldCode.POOL_EXHAUSTED}) if use.exhausted else frozenset()
+
+
+def member_ceiling(sim: Sim, use: PoolUse) -> int | None:
+    """The most one member may use: the effective total, or its own threshold (PL-3); None: no ceiling."""
+    return use.total if sim.threshold is None else sim.threshold
+
+
+def crossed(levels: Sequence[int], used: int, total: int | None, spoken: frozenset[int]) -> tuple[int, ...]:
+    """The levels (percent of the total) that use has reached and that were not spoken of in this cycle (PL-8)."""
+    if not total:
+        return ()
+    return tuple(level for level in sorted(set(levels) - spoken) if used * 100 >= level * total)
+
+
+def backward_state(*, arrears: bool, retention_over: bool, over_threshold: bool) -> PoolState:
+    """The state of a backward pool (PL-4); how long arrears are retained is not published."""
+    if arrears and retention_over:
+        return PoolState.RELEASED
+    return PoolState.STOPPED if arrears or over_threshold else PoolState.IN_USE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """An order that is to form or join a pool: whole orders only (PL-5)."""
+
+    carrier: Carrier
+    plan: str
+    terms: Supplier
+    test_cards: bool = False
+    at_purchase: bool = True
+    shipped: bool = False
+    whole: bool = True
+
+
+def forming_refusal(kind: PlanKind, batches: Sequence[Batch], on: date) -> Refused | None:
+    """Why these orders may not form one pool; None: they may, if the carrier's plan and price still hold (PL-5)."""
+    if len({(batch.carrier, batch.plan) for batch in batches}) > 1:
+        return _refused("pool_one_carrier_one_plan")
+    if any(batch.test_cards for batch in batches):
+        return _refused("pool_no_test_cards")
+    if not all(batch.whole for batch in batches):
+        return _refused("pool_whole_orders")
+    late = (_too_late(kind, batch, on) for batch in batches)
+    return next((refused for refused in late if refused is not None), None)
+
+
+def _too_late(kind: PlanKind, batch: Batch, on: date) -> Refused | None:
+    """PL-5: when an order may still be put into a pool under its terms."""
+    forming = terms_in_force(batch.terms, batch.carrier, on).pool_forming.value
+    if batch.at_purchase or forming is None:
+        return None
+    if kind is PlanKind.POOL_BACKWARD or forming is PoolForming.AT_PURCHASE:
+        return _refused("pool_at_purchase_only")
+    return _refused("pool_before_shipping_only") if batch.shipped else None
+
+
+def _refused(detail: str) -> Refused:
+    return Refused(code=RefusalCode.RULE_VIOLATION, rule="PL-5", detail=detail)
+
+
+def joined_by(carrier: Carrier, on: date) -> date:
+    """The day by which joining a pool is in effect: the next cycle's first (PL-6)."""
+    return cycle_on(carrier, on).end

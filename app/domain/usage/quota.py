@@ -1,0 +1,140 @@
+"""Quota, cut-off and thresholds: which holds use puts on a card, at which byte exactly (QT, ST-24)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+
+from app.domain.sim.hold_changes import Outcome, lifted, put_on
+from app.domain.sim.holds import codes, is_ours, without_hold
+from app.domain.sim.model import Hold, Sim
+from app.domain.sim.transitions import Change
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import AllowanceStop, Edge, Terms
+from app.domain.vocabulary import HoldCode, HoldSource, OperationKind, PlanKind, SimState
+
+USE_HOLDS = frozenset({HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF})
+"""The holds that a card's own use puts on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One limit: the hold it puts on, at how many bytes, and whether reaching it is enough (QT-8)."""
+
+    code: HoldCode
+    at: int
+    edge: Edge
+    rule: str
+
+    def stops(self, used: int) -> bool:
+        """Whether use of so many bytes puts the hold on."""
+        return used >= self.at if self.edge is Edge.REACHED else used > self.at
+
+
+def cutoff_for(terms: Terms, allowance: int) -> int | None:
+    """The bytes at which a plan of this allowance is cut off; None: not published, no cut (QT-1)."""
+    return (terms.cutoffs.value or {}).get(allowance)
+
+
+def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
+    """The card's own allowance, whole in every cycle: never in a pool, always or as chosen (QT-2, QT-3, BC-3)."""
+    stop = policy.allowance_stop.value
+    chosen = sim.plan.auto_stop if sim.auto_stop is None else sim.auto_stop
+    applies = stop is AllowanceStop.ALWAYS or (stop is AllowanceStop.CHOSEN and chosen)
+    if not applies or sim.pool is not None or sim.plan.kind is not PlanKind.CARD:
+        return None
+    edge = policy.allowance_edge.value or Edge.REACHED
+    rule = "QT-2" if stop is AllowanceStop.ALWAYS else "QT-3"
+    return Limit(code=HoldCode.OVER_QUOTA, at=sim.plan.allowance + addons, edge=edge, rule=rule)
+
+
+def _cutoff(sim: Sim, policy: Terms, addons: int) -> Limit | None:
+    """The policy cut-off: the plan's + the cycle's add-ons (QT-1)."""
+    cutoff = cutoff_for(policy, sim.plan.allowance)
+    if cutoff is None:
+        return None
+    return Limit(code=HoldCode.POLICY_CUTOFF, at=cutoff + addons, edge=Edge.REACHED, rule="QT-1")
+
+
+def _threshold(sim: Sim, policy: Terms, today: date) -> Limit | None:
+    """The card's threshold, unless a resume put it off till the cycle's end (QT-4, QT-6, ST-20)."""
+    off = sim.threshold_off_until is not None and today < sim.threshold_off_until
+    if sim.threshold is None or off:
+        return None
+    edge = policy.threshold_edge.value or Edge.REACHED
+    rule = "QT-6" if policy.threshold_cap.value is not None else "QT-4"
+    return Limit(code=HoldCode.OVER_THRESHOLD, at=sim.threshold, edge=edge, rule=rule)
+
+
+def limits(sim: Sim, addons: int, today: date) -> tuple[Limit, ...]:
+    """Every limit of the card's own use in this cycle; `addons`: bytes of the cycle's packs in force (QT-7)."""
+    policy = terms_in_force(sim.terms, sim.carrier, today)
+    found = (_quota(sim, policy, addons), _cutoff(sim, policy, addons), _threshold(sim, policy, today))
+    return tuple(limit for limit in found if limit is not None)
+
+
+def holds_by_use(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
+    """The holds that so many bytes used in the cycle put on the card; none unless it is active (US-4)."""
+    return _passed(sim, used, addons, today) if sim.underlying is SimState.ACTIVE else frozenset()
+
+
+def _passed(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
+    """The holds whose limits so much use has passed or reached, whatever the card's state."""
+    return frozenset(limit.code for limit in limits(sim, addons, today) if limit.stops(used))
+
+
+REMEDIED: Mapping[OperationKind, frozenset[HoldCode]] = MappingProxyType(
+    {
+        OperationKind.ORDER_ADDON: frozenset({HoldCode.OVER_QUOTA, HoldCode.POLICY_CUTOFF}),
+        OperationKind.SET_THRESHOLD: frozenset({HoldCode.OVER_THRESHOLD}),
+        OperationKind.CHANGE_PLAN: frozenset({HoldCode.POLICY_CUTOFF}),
+    }
+)
+"""Operations after which use is weighed anew also for a hold that use did not put on (ST-2, ST-3, ST-15)."""
+
+
+def _liftable(policy: Terms) -> frozenset[HoldCode]:
+    """The holds that less use or a higher limit may lift within the cycle.
+
+    Not `over_quota` where the allowance never stops, that is the carrier's word (ST-2, QT-1); not the cap's hold, which
+    only the next cycle lifts (QT-6).
+    """
+    never = {HoldCode.OVER_QUOTA} if policy.allowance_stop.value is AllowanceStop.NEVER else set()
+    capped = {HoldCode.OVER_THRESHOLD} if policy.threshold_cap.value is not None else set()
+    return USE_HOLDS - never - capped
+
+
+def weighed(
+    sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USE_HOLDS
+) -> Outcome:
+    """The card with the holds that its use puts on, without those of ours that it does not, and the changes (ST-24).
+
+    `answers`: the holds that use may lift, put on by use in this cycle or remedied since; one that came with the card
+    otherwise waits for its remedy or the next cycle, and an expired card keeps what it passed. A carrier's own hold
+    leaves with its word alone (LC-15).
+    """
+    wanted = holds_by_use(sim, used, addons, today)
+    liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
+    leaving = answers & liftable - _passed(sim, used, addons, today)
+    changes: list[Change] = []
+    for hold in sim.holds:
+        if hold.code in leaving and is_ours(hold):
+            sim = without_hold(sim, hold.code)
+            changes.append(lifted(hold))
+    for code in sorted(wanted - codes(sim.holds)):
+        sim, added = put_on(sim, Hold(code=code, since=at, source=HoldSource.GATEWAY))
+        changes.extend(added)
+    return sim, tuple(changes)
+
+
+def remaining(sim: Sim, used: int, addons: int) -> int:
+    """Allowance + add-ons - used; below zero is the overrun (QT-2)."""
+    return sim.plan.allowance + addons - used
+
+
+def holds_by_test_overrun(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
+    """What overrun test traffic puts on a card: `arrears` where the terms charge it at once, off by default (LC-3)."""
+    charged = bool(policy.test_overrun_charged.value) and used > allowed
+    return frozenset({HoldCode.ARREARS}) if charged else frozenset()

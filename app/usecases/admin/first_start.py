@@ -1,0 +1,169 @@
+"""The first start of a sandbox: the demo fleet, once per database, to the carriers and to the gateway.
+
+The carriers come first, and a card put again replaces itself with its traffic; then plans, cards and the mark are
+one transaction. A start killed anywhere in between is simply done again by the next.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from app.db.uow import UnitOfWork
+from app.domain.sim.lifecycle import forced_activation
+from app.domain.sim.model import Plan, Sim
+from app.domain.sim.snapshot import TELLS
+from app.domain.vocabulary import Carrier, HoldCode
+from app.outbound.sandbox_control import SandboxControl
+from app.telemetry import get_logger
+from app.usecases.access import DEFAULT_TENANT
+from app.usecases.accounts import account_for
+from app.usecases.admin.readiness import FIRST_IMPORT
+from app.usecases.catalogue.plans import plans_from_csv, put_plans
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.sims.import_file import csv_rows, import_sims
+from app.usecases.sims.import_rows import new_sim, read_row
+
+ACTOR = "first_start"
+WRONG = "the demo fleet is wrong; nothing was imported"
+
+_RELATIVE = re.compile(r"D(?:([+-])([0-9]{1,4}))?")
+
+log = get_logger("first_start")
+
+Row = tuple[int, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The files of the demonstration, read: rows with their line numbers, amounts in bytes by ICCID."""
+
+    plans: Mapping[str, Plan]
+    cards: tuple[Row, ...]
+    traffic: Mapping[str, int]
+    thresholds: Mapping[str, int]
+
+
+async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool:
+    """Give the demo fleet to the sandbox carriers and to tenant `default`; True where this call did it.
+
+    Nothing happens outside sandbox mode, or where the database bears the mark. Raises `InvalidArgument` for files that
+    the import would refuse, `OSError`, and `httpx.HTTPError` where the sandbox does not take them.
+    """
+    if not ctx.sandbox or await _done(ctx):
+        return False
+    files = _read(ctx, demo)
+    await _give_to_carriers(ctx, control, files)
+    async with ctx.work() as work:
+        if not await work.ledger.mark(FIRST_IMPORT, ctx.now()):
+            return False
+        await _import(ctx, work, files)
+        await work.commit()
+    log.info("first_start.done", cards=len(files.cards), plans=len(files.plans))
+    return True
+
+
+async def _done(ctx: Context) -> bool:
+    async with ctx.work() as work:
+        return await work.ledger.marked(FIRST_IMPORT)
+
+
+def _read(ctx: Context, demo: Path) -> Demo:
+    """The files, without the cards of carriers for which no account is configured."""
+    served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
+    plans = plans_from_csv((demo / "plans.csv").read_text(encoding="utf-8"))
+    rows = csv_rows((demo / "fleet.csv").read_text(encoding="utf-8"))
+    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row["carrier"] in served)
+    known = {row["iccid"] for _, row in cards}
+    return Demo(
+        plans={plan.id: plan for plan in plans},
+        cards=cards,
+        traffic={iccid: amount for iccid, amount in _amounts(demo / "traffic.csv") if iccid in known},
+        thresholds={iccid: amount for iccid, amount in _amounts(demo / "thresholds.csv") if iccid in known},
+    )
+
+
+def _amounts(path: Path) -> Iterator[tuple[str, int]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield row["iccid"], int(row["bytes"])
+
+
+def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
+    today = _today(ctx, row)
+    return {name: on_that_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
+
+
+def _today(ctx: Context, row: Mapping[str, str]) -> date:
+    """The day of first start where the card's carrier does its business."""
+    account = account_for(ctx, DEFAULT_TENANT, Carrier(row["carrier"]), row.get("account") or None)
+    return ctx.now().astimezone(ctx.zone(account or "")).date()
+
+
+def on_that_day(written: str, today: date) -> str:
+    """`D-12`, `D`, `D+30` as the day it is for a start on `today`; anything else as it is."""
+    found = _RELATIVE.fullmatch(written)
+    if found is None:
+        return written
+    days = timedelta(days=int(found[2] or 0))
+    return (today - days if found[1] == "-" else today + days).isoformat()
+
+
+async def _give_to_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
+    now = ctx.now()
+    rows = [_at_the_carrier(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
+    await control.put_sims(rows)
+    for iccid, amount in files.traffic.items():
+        await control.put_traffic(iccid, amount)
+
+
+def _at_the_carrier(
+    line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
+) -> dict[str, Any]:
+    """What the carrier knows of the card that the import will make of this row. Raises `InvalidArgument`."""
+    read = read_row(line, row)
+    faults = read.faults or (
+        () if row["plan"] in plans else (Fault(code="UNKNOWN_PLAN", detail="no such plan", line=line, column="plan"),)
+    )
+    if faults:
+        raise InvalidArgument(faults, WRONG)
+    sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
+    stops = {hold.code if hold.code in TELLS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    return row | {
+        "state": sim.underlying.value,
+        "holds": ";".join(sorted(stops)),
+        "expires_on": _written(sim.expires_on),
+        "forced_on": _written(_forced_on(sim)),
+    }
+
+
+def _forced_on(sim: Sim) -> date | None:
+    """The day on which the carrier activates an unused card by itself (LC-1 to LC-3)."""
+    if sim.activated_on is not None or sim.opened_on is None:
+        return None
+    return forced_activation(sim.terms, sim.carrier, sim.opened_on, sim.test_months, sim.purchased_on).forced_on
+
+
+def _written(day: date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
+    """Plans, cards and thresholds into this transaction. Raises `InvalidArgument` with every bad row."""
+    await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
+    plans = [plan for plan in files.plans.values() if account_for(ctx, DEFAULT_TENANT, plan.carrier, None)]
+    await put_plans(ctx, work, DEFAULT_TENANT, plans, actor=ACTOR)
+    report = await import_sims(ctx, work, DEFAULT_TENANT, iter(files.cards))
+    if report.rejected:
+        raise InvalidArgument(report.rejected, WRONG)
+    limited = await work.sims.by_iccids(sorted(files.thresholds), for_update=True)
+    await work.sims.save(
+        [replace(card, sim=replace(card.sim, threshold=files.thresholds[iccid])) for iccid, card in limited.items()],
+        ctx.now(),
+    )

@@ -1,0 +1,181 @@
+"""Compare what the gateway intends with what carriers show: explain the difference, repair it, or tell of it, once.
+
+The carrier's word is asked for with no transaction open and taken by the rules (`carrier_view`); what still disagrees
+afterwards is judged (`app.domain.sim.reconciliation`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.carriers.base import SimRef
+from app.carriers.errors import CarrierError
+from app.db.mapping import OperationRecord, SimRecord
+from app.db.sims.drifts import DriftRow
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.sim.holds import is_ours, shown_state
+from app.domain.sim.reconciliation import Explanation, Judgement, Repair, judge
+from app.domain.sim.snapshot import VIEW_LAG, Drift, take_word
+from app.domain.vocabulary import OperationSource, OperationStatus
+from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.context import Context
+from app.usecases.operations.record import new_row
+from app.usecases.operations.routing import channel_of
+from app.usecases.operations.validate import admitted
+from app.usecases.sim_changes import Because, ChangeLog
+
+CALLS = 60
+"""Questions a pass may put to one account, beside those about what its change list names."""
+
+LOOK_AGAIN = timedelta(days=7)
+"""A card in agreement is asked about again once its carrier's word is so old; the daily pull sees changes sooner."""
+
+AT_ONCE = 500
+"""Cards whose words are taken in one transaction."""
+
+MOST = 10_000
+ACTOR = "reconcile"
+RULE = "LC-6"
+
+
+async def reconcile(ctx: Context) -> dict[str, Any]:
+    """One pass over every account that is not paused; gives what was seen, explained, repaired and told."""
+    report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
+    async with ctx.work() as work:
+        states = await work.ledger.account_states()
+    for account in ctx.accounts:
+        if account in ctx.clients and not states.get(account, {}).get("paused_at"):
+            report.update(await _reconcile_account(ctx, account, states.get(account, {}).get("changes_seen_at")))
+    return dict(report)
+
+
+async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | None) -> Counter[str]:
+    report: Counter[str] = Counter()
+    began = ctx.now()
+    client, size = ctx.clients[account], CAPABILITIES[ctx.clients[account].protocol].read_batch.value or 1
+    try:
+        named = await client.changed_since((seen_at or began) - VIEW_LAG) or []
+        chosen = await _chosen(ctx, account, named, CALLS * size)
+        for start in range(0, len(chosen), AT_ONCE):
+            words = await client.snapshot(chosen[start : start + AT_ONCE])
+            report["seen"] += len(words)
+            report["changed"] += await take_words(ctx, words)
+    except CarrierError:
+        report["unreachable"] += 1
+    else:
+        await _remember(ctx, account, began)
+    report.update(await _judge_account(ctx, account))
+    return report
+
+
+async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) -> list[SimRef]:
+    """The cards to ask about: those of the change list, those that disagree, those not asked about for a week."""
+    async with ctx.work() as work:
+        changed = await work.sims.by_iccids(named[:MOST]) if named else {}
+        ids = [record.id for record in changed.values() if record.account == account]
+        chosen = dict.fromkeys([*ids, *await work.drifts.to_look_at(account, ctx.now() - LOOK_AGAIN, limit)])
+        known = await work.sims.identities(list(chosen))
+    return [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]
+
+
+async def _remember(ctx: Context, account: str, began: datetime) -> None:
+    async with ctx.work() as work:
+        await work.ledger.set_account(account, changes_seen_at=began)
+        await work.commit()
+
+
+async def _judge_account(ctx: Context, account: str) -> Counter[str]:
+    """Judge every disagreement of an account in one transaction."""
+    report: Counter[str] = Counter()
+    async with ctx.work() as work:
+        await work.drifts.forget_settled(account)
+        records = await work.sims.by_ids(await work.drifts.disagreeing(account, MOST), for_update=True)
+        known = await work.drifts.of(list(records))
+        busy = await work.operations.open_of(records)
+        repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
+        log = ChangeLog(ctx.now())
+        rows: list[DriftRow] = []
+        asked: list[OperationRecord] = []
+        for record in records.values():
+            if record.id in busy:
+                continue
+            row, operation = _judged(ctx, log, record, known.get(record.id), repairs)
+            report.update([row.explanation])
+            rows.append(row)
+            asked += [operation] if operation is not None else []
+        await work.drifts.put(rows)
+        await work.operations.add(asked)
+        await work.events.add(log.events)
+        await work.commit()
+    return report
+
+
+def _judged(
+    ctx: Context, log: ChangeLog, record: SimRecord, known: DriftRow | None, repairs: dict[Any, OperationRecord]
+) -> tuple[DriftRow, OperationRecord | None]:
+    since = record.disagrees_since or log.now
+    same = known if known is not None and known.seen_at == since else None
+    earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
+    drift = _drift_of(ctx, record)
+    zone = ctx.zone(record.account)
+    verdict = judge(record.sim, drift, since=since, now=log.now, zone=zone, repair=_repair_of(earlier))
+    operation = _ask(ctx, record, verdict, log.now)
+    if verdict.ask is not None and operation is None:
+        verdict = Judgement(explanation=Explanation.DRIFT)
+    told_at = same.told_at if same is not None else None
+    if verdict.explanation is Explanation.DRIFT and told_at is None:
+        _raise_drift(log, record, drift, earlier)
+        told_at = log.now
+    row = DriftRow(
+        sim_id=record.id,
+        seen_at=since,
+        intended=shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value,
+        reported=record.carrier_state.value if record.carrier_state else None,
+        explanation=verdict.explanation.value,
+        told_at=told_at,
+        operation_id=operation.id if operation else (earlier.id if earlier else None),
+    )
+    return row, operation
+
+
+def _drift_of(ctx: Context, record: SimRecord) -> Drift:
+    """The disagreement once more from what is kept: the word was taken before, so taking it again changes nothing."""
+    holds = [(hold.code, hold.carrier_code or "") for hold in record.sim.holds if not is_ours(hold)]
+    at = record.carrier_as_of or ctx.now()
+    on = at.astimezone(ctx.zone(record.account)).date()
+    taken = take_word(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
+    return taken.drift or Drift.UNKNOWN_CODE
+
+
+def _repair_of(operation: OperationRecord | None) -> Repair | None:
+    if operation is None:
+        return None
+    ended_badly = operation.status in (OperationStatus.FAILED, OperationStatus.CANCELLED)
+    return Repair(asked_at=operation.created_at, failed=ended_badly)
+
+
+def _ask(ctx: Context, record: SimRecord, verdict: Judgement, now: datetime) -> OperationRecord | None:
+    """The repair as a row, where the account has a way for it."""
+    channel = channel_of(ctx, record, verdict.ask, {}) if verdict.ask is not None else None
+    if verdict.ask is None or channel is None:
+        return None
+    row = new_row(record, verdict.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
+    return admitted(row, now, channel=channel)
+
+
+def _raise_drift(log: ChangeLog, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
+    since = record.disagrees_since or log.now
+    tried = repair.id if repair else None
+    because = Because(cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=tried)
+    intended = shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
+    reported = {
+        "state": record.carrier_state.value if record.carrier_state else None,
+        "code": record.carrier_code,
+        "as_of": record.carrier_as_of.isoformat() if record.carrier_as_of else None,
+    }
+    data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
+    data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
+    log.tell(record, "carrier.drift_detected", because, data)

@@ -1,0 +1,117 @@
+"""Plans: read from JSON or CSV, checked, kept per tenant."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.db.access import AuditRow
+from app.db.uow import UnitOfWork
+from app.db.usage import plan_checks
+from app.domain.sim.model import Plan
+from app.domain.vocabulary import Carrier, PlanKind
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.sims.import_file import Unreadable
+
+COLUMNS = tuple(Plan.__dataclass_fields__)
+REQUIRED = ("id", "carrier", "allowance", "months")
+_WHOLE = ("allowance", "months", "test_months", "test_bytes", "price_fen", "renewals_max")
+_FLAGS = ("auto_stop", "directed")
+_LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
+
+
+def shown_plan(plan: Plan) -> dict[str, Any]:
+    """A plan as callers see it."""
+    return {name: getattr(plan, name) for name in COLUMNS}
+
+
+def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
+    """A plan from its fields. Raises `InvalidArgument` that names every wrong one."""
+    faults: list[Fault] = []
+
+    def wrong(name: str, code: str, detail: str) -> None:
+        place: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
+        faults.append(Fault(code=code, detail=detail, **place))
+
+    for name in given:
+        if name not in COLUMNS:
+            wrong(name, "UNKNOWN_FIELD", "not a field of a plan")
+    for name in REQUIRED:
+        if given.get(name) in (None, ""):
+            wrong(name, "REQUIRED", "required")
+    for name, value in given.items():
+        if name in COLUMNS and value is not None and (problem := _wrong(name, value)):
+            wrong(name, "NOT_ACCEPTABLE", problem)
+    if faults:
+        raise InvalidArgument(faults)
+    values = {name: value for name, value in given.items() if value is not None}
+    values["carrier"] = Carrier(values["carrier"])
+    values["kind"] = PlanKind(values.get("kind", PlanKind.CARD))
+    return Plan(**values)
+
+
+def _wrong(name: str, value: Any) -> str | None:
+    if name in _WHOLE:
+        least = 1 if name == "months" else 0
+        most = _LARGEST.get(name, 1 << 50)
+        whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return None if whole else f"a whole number from {least} to {most}"
+    if name in _FLAGS:
+        return None if isinstance(value, bool) else "true or false"
+    if name == "carrier":
+        return None if value in tuple(Carrier) else f"one of {', '.join(Carrier)}"
+    if name == "kind":
+        return None if value in tuple(PlanKind) else f"one of {', '.join(PlanKind)}"
+    return None if isinstance(value, str) and 0 < len(value) <= 100 else "a text of at most 100 characters"  # noqa: PLR2004
+
+
+def plans_from_csv(text: str) -> list[Plan]:
+    """Plans from a CSV with these columns. Raises `Unreadable`, and `InvalidArgument` with line and column."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return _plans_of(reader)
+    except csv.Error as wrong:
+        raise Unreadable(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+
+
+def _plans_of(reader: csv.DictReader[str]) -> list[Plan]:
+    plans: list[Plan] = []
+    faults: list[Fault] = []
+    for row in reader:
+        cells = {name: _typed(name, cell) for name, cell in row.items() if name is not None and cell not in (None, "")}
+        try:
+            plans.append(read_plan(cells, line=reader.line_num))
+        except InvalidArgument as wrong:
+            faults.extend(wrong.faults)
+    if faults or not plans:
+        raise InvalidArgument(faults or [Fault(code="REQUIRED", detail="no plan in the file", line=1)])
+    return plans
+
+
+def _typed(name: str, cell: str) -> Any:
+    plain = cell.strip()
+    if name in _WHOLE and plain.isdecimal() and plain.isascii():
+        return int(plain)
+    if name in _FLAGS and plain.lower() in ("true", "false"):
+        return plain.lower() == "true"
+    return plain
+
+
+async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
+    """Keep plans; the same id replaces, and where its limits change its cards and pools are looked at (QT)."""
+    known = await work.plans.all(tenant)
+    await work.plans.put(tenant, plans, ctx.now())
+    moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
+    if moved:
+        await plan_checks.note(await work.driver(), tenant, moved)
+    await work.access.note(
+        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
+    )
+
+
+def _limits(plan: Plan) -> tuple[object, ...]:
+    """What of a plan decides when its cards and pools stop."""
+    return plan.allowance, plan.kind, plan.auto_stop, plan.test_bytes

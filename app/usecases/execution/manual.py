@@ -1,0 +1,119 @@
+"""What people do to operations: read them, cancel them before they are sent, complete what no API can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from app.db.access import AuditRow
+from app.db.mapping import OperationRecord
+from app.db.uow import UnitOfWork
+from app.domain.operation.outcomes import may_cancel
+from app.domain.sim.model import Plan
+from app.domain.usage.addons import pack_bytes
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.context import Context
+from app.usecases.errors import Conflict, NotFound
+from app.usecases.execution.settle import apply, finish
+from app.usecases.limits.addons import PACK
+from app.usecases.operations.record import failed, moved
+from app.usecases.operations.views import shown
+from app.usecases.sim_changes import ChangeLog
+
+
+async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
+    """Cancel an operation not sent; desk work too, while nobody completed it. Raises `NotFound`, `Conflict`."""
+    operation = await _locked(work, tenant, operation_id)
+    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
+    if not (may_cancel(operation.status, operation.sent_at, operation.step) or (desk and operation.sent_at is None)):
+        raise Conflict(
+            "INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value
+        )
+    now = ctx.now()
+    ended = moved(operation, OperationStatus.CANCELLED, now, "cancelled")
+    await finish(ctx, work, ChangeLog(now), [ended], [ended])
+    await work.access.note([_audit(ctx, operation, ended, actor, "cancel")])
+    return ended
+
+
+async def complete(
+    ctx: Context,
+    work: UnitOfWork,
+    tenant: str,
+    operation_id: UUID,
+    *,
+    succeeded: bool,
+    note: str,
+    actor: str,
+    pack: int | None = None,
+) -> OperationRecord:
+    """A person says how desk work, or what no carrier's word settles, has ended; `pack`: the bytes an add-on brings.
+
+    Raises `NotFound`, `Conflict`.
+    """
+    operation = await _locked(work, tenant, operation_id)
+    if not _completable(operation):
+        raise Conflict(
+            "INCOMPATIBLE_STATE",
+            "only desk work and verifying operations are completed",
+            status_now=operation.status.value,
+        )
+    now = ctx.now()
+    log = ChangeLog(now)
+    ended = _ended(_sized(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
+    cards = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
+    for record in cards.values():
+        apply(ctx, log, ended, record, now, plan=await _new_plan(work, operation))
+    await finish(ctx, work, log, [ended], [ended], cards=cards)
+    await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
+    return ended
+
+
+def _sized(operation: OperationRecord, pack: int | None) -> OperationRecord:
+    """The order of a pack with the bytes it brings, as told or as known; null says that nobody knows (QT-7)."""
+    if operation.kind is not OperationKind.ORDER_ADDON:
+        return operation
+    size = pack_bytes(operation.arguments) if pack is None else pack
+    return replace(operation, result={**(operation.result or {}), PACK: size})
+
+
+async def _new_plan(work: UnitOfWork, operation: OperationRecord) -> Plan | None:
+    """The plan that a change of plan names."""
+    named = operation.arguments.get("plan")
+    return (await work.plans.all(operation.tenant)).get(named) if isinstance(named, str) else None
+
+
+def _completable(operation: OperationRecord) -> bool:
+    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
+    return desk or operation.status is OperationStatus.VERIFYING
+
+
+def _ended(operation: OperationRecord, now: datetime, note: str, *, succeeded: bool) -> OperationRecord:
+    if succeeded:
+        return moved(operation, OperationStatus.SUCCEEDED, now, note or "completed by a person", error=None)
+    return failed(operation, now, code="DESK_FAILED", detail=note or "a person reports that it failed")
+
+
+async def _locked(work: UnitOfWork, tenant: str, operation_id: UUID) -> OperationRecord:
+    """The operation, its card locked before it: the one order of locks."""
+    seen = await work.operations.get(tenant, operation_id)
+    if seen is None:
+        raise NotFound("operation")
+    await work.sims.by_ids([seen.sim_id], for_update=True)
+    operation = await work.operations.get(tenant, operation_id, for_update=True)
+    if operation is None:
+        raise NotFound("operation")
+    return operation
+
+
+def _audit(ctx: Context, before: OperationRecord, after: OperationRecord, actor: str, action: str) -> AuditRow:
+    return AuditRow(
+        tenant=before.tenant,
+        at=ctx.now(),
+        actor=actor,
+        action=f"operation.{action}",
+        subject=before.iccid,
+        before=shown(before),
+        after=shown(after),
+    )

@@ -1,0 +1,207 @@
+"""Write down what came of operations: rows, cards, timeline and events in one transaction per batch.
+
+Locks are taken in one order everywhere: cards by id, then operations by id. A row that another worker claimed in the
+meantime is left to that worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from app.db.mapping import OperationRecord, SimRecord
+from app.db.uow import UnitOfWork
+from app.domain.operation.effects import LEAVES_STOPPED, Settled
+from app.domain.operation.effects import settle as settled_sim
+from app.domain.operation.outcomes import steps_of
+from app.domain.operation.service_levels import RESET_PAUSE
+from app.domain.sim.model import Plan
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.carrier_sync.snapshots import with_word
+from app.usecases.context import Context
+from app.usecases.execution.attempt import Came
+from app.usecases.execution.schedule import promote_waiting
+from app.usecases.limits.addons import follow_ends
+from app.usecases.operations.enforce_holds import follow_settled
+from app.usecases.operations.record import ENDED, EVENT_OF_END, event_of, failed, moved
+from app.usecases.sim_changes import Because, ChangeLog
+
+CAUSE = "operation"
+
+CHANGES_STATE = frozenset(
+    {
+        OperationKind.ACTIVATE,
+        OperationKind.SUSPEND,
+        OperationKind.RESUME,
+        OperationKind.RESET_NETWORK,
+        OperationKind.CUT_NETWORK,
+        OperationKind.RESTORE_NETWORK,
+        OperationKind.TERMINATE,
+    }
+)
+"""Kinds after which an older word of the carrier says nothing about the card's state."""
+
+
+async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
+    """Settle a batch; gives the operations that ended. Guarded by claim: a lost lease settles nothing."""
+    now = ctx.now()
+    async with ctx.work() as work:
+        sims = await work.sims.by_ids([c.operation.sim_id for c in came], for_update=True)
+        held = await work.operations.hold_claimed([c.operation for c in came])
+        log = ChangeLog(now)
+        saved = [
+            _settle_one(ctx, log, held[c.operation.id], c, sims.get(c.operation.sim_id), now)
+            for c in came
+            if c.operation.id in held
+        ]
+        ended = [operation for operation in saved if operation.status in ENDED]
+        await finish(ctx, work, log, saved, ended, cards=sims)
+        await work.commit()
+    count_ended(ctx, ended)
+    return ended
+
+
+async def finish(
+    ctx: Context,
+    work: UnitOfWork,
+    log: ChangeLog,
+    saved: Sequence[OperationRecord],
+    ended: Sequence[OperationRecord],
+    *,
+    cards: Mapping[int, SimRecord] | None = None,
+) -> None:
+    """The common end of every settlement: write all, tell of the ends, let who waits behind have its turn.
+
+    `cards` are those of the operations as they were before, for what the carrier is to be asked now. That comes last:
+    what waited before has the first turn, and a stop that waits already is not asked for twice.
+    """
+    await log.write(work)
+    await work.operations.save(saved)
+    await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
+    await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
+    if ended:
+        await follow_ends(ctx, work, ended)
+        await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
+        await follow_settled(ctx, work, _done(log, ended, cards or {}))
+
+
+def _done(
+    log: ChangeLog, ended: Sequence[OperationRecord], cards: Mapping[int, SimRecord]
+) -> list[tuple[OperationKind, SimRecord, SimRecord]]:
+    """What succeeded on which card, as it was and as it is."""
+    known = [(o.kind, cards[o.sim_id]) for o in ended if o.status is OperationStatus.SUCCEEDED and o.sim_id in cards]
+    return [(kind, before, log.records.get(before.id, before)) for kind, before in known]
+
+
+def count_ended(ctx: Context, ended: Sequence[OperationRecord]) -> None:
+    """Metrics of operations that ended."""
+    for operation in ended:
+        labels = operation.kind.value, operation.carrier.value
+        ctx.telemetry.operations.labels(*labels, operation.status.value).inc()
+        seconds = ((operation.settled_at or operation.created_at) - operation.created_at).total_seconds()
+        ctx.telemetry.operation_seconds.labels(*labels).observe(max(seconds, 0))
+
+
+def _settle_one(
+    ctx: Context, log: ChangeLog, operation: OperationRecord, came: Came, record: SimRecord | None, now: datetime
+) -> OperationRecord:
+    following = came.next
+    columns: dict[str, Any] = {
+        "run_after": now + following.after,
+        "carrier_reference": came.reference or operation.carrier_reference,
+        "result": came.result or operation.result,
+        "error": came.error,
+        "channel": Channel.DESK if following.channel is Channel.DESK else operation.channel,
+        "sent_at": operation.sent_at if following.sent_stands else None,
+        "attempts": operation.attempts if following.was_sent else max(0, operation.attempts - 1),
+        "tries": 0 if following.status is not operation.status else operation.tries + 1,
+    }
+    if following.status is OperationStatus.QUEUED:
+        columns["tries"] = operation.tries + 1
+    if following.status is OperationStatus.SUCCEEDED:
+        return _succeed(ctx, log, replace(operation, **columns), came, record, now)
+    if following.status is OperationStatus.FAILED:
+        error = came.error or {"code": "CARRIER_REJECTED", "detail": following.note, "carrier_code": None}
+        return failed(replace(operation, **columns), now, **error)
+    return moved(operation, following.status, now, following.note, **columns)
+
+
+def _succeed(
+    ctx: Context, log: ChangeLog, operation: OperationRecord, came: Came, record: SimRecord | None, now: datetime
+) -> OperationRecord:
+    """One step is done: go on to the next, or apply the whole to the card."""
+    if operation.step + 1 < len(steps_of(operation.kind)):
+        return _next_step(operation, came, now)
+    done = moved(operation, OperationStatus.SUCCEEDED, now, came.next.note, error=None)
+    if record is None:
+        return done
+    if came.snapshot is not None and operation.kind is OperationKind.REFRESH:
+        log.keep(with_word(ctx, log, record, came.snapshot, operation_open=False))
+        return done
+    apply(ctx, log, done, record, now, activated_on=came.snapshot.activated_on if came.snapshot else None)
+    return done
+
+
+def _next_step(operation: OperationRecord, came: Came, now: datetime) -> OperationRecord:
+    """Between the suspend and the resume of a reset: not before fifteen minutes after it shows suspended (SL-5)."""
+    return moved(
+        operation,
+        OperationStatus.QUEUED,
+        now,
+        f"step {operation.step + 1} done: {came.next.note}",
+        step=operation.step + 1,
+        run_after=now + RESET_PAUSE,
+        sent_at=None,
+        carrier_reference=None,
+        error=None,
+        tries=0,
+    )
+
+
+def apply(
+    ctx: Context,
+    log: ChangeLog,
+    operation: OperationRecord,
+    record: SimRecord,
+    now: datetime,
+    *,
+    activated_on: date | None = None,
+    plan: Plan | None = None,
+) -> SimRecord:
+    """What a succeeded operation does to its card (LC-14, LC-16, ST-24), with timeline and events."""
+    on = now.astimezone(ctx.zone(record.account)).date()
+    done = Settled(
+        arguments=operation.arguments,
+        at=now,
+        on=on,
+        carrier_activated_on=activated_on,
+        plan=plan,
+        channel=operation.channel,
+        source=operation.source,
+    )
+    sim, changes = settled_sim(record.sim, operation.kind, done)
+    record = _changed_there(log, operation, record, now)
+    because = Because(
+        cause=CAUSE,
+        actor=operation.requested_by or operation.source.value,
+        effective_at=now,
+        rule=next((change.rule for change in changes if change.rule), None),
+        operation_id=operation.id,
+        correlation_id=operation.correlation_id,
+    )
+    return log.change(record, sim, because)
+
+
+def _changed_there(log: ChangeLog, operation: OperationRecord, record: SimRecord, now: datetime) -> SimRecord:
+    """What is known of the card at the carrier after the operation: when it was changed, whether we stop it (ST-24)."""
+    by_api = operation.channel is Channel.API and operation.kind in CHANGES_STATE
+    known = replace(
+        record,
+        carrier_changed_at=now if by_api else record.carrier_changed_at,
+        stopped_by_us=LEAVES_STOPPED.get(operation.kind, record.stopped_by_us),
+    )
+    if known != record:
+        log.keep(known)
+    return known

@@ -1,0 +1,74 @@
+"""What ended operations do to what a card may use (QT-4, QT-7): packs in force, and limits to be looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.db.connection import Connection
+from app.db.mapping import OperationRecord
+from app.db.pools import cycles as pool_cycles
+from app.db.pools import rows as pools
+from app.db.sims.read import cycle_number
+from app.db.uow import UnitOfWork
+from app.db.usage import counters as rows
+from app.db.usage.brake import REMEDIED_MARK
+from app.domain.calendar.cycles import cycle_at
+from app.domain.usage.addons import pack_bytes
+from app.domain.usage.quota import REMEDIED
+from app.domain.vocabulary import OperationKind, OperationStatus
+from app.usecases.context import Context
+
+PACK = "bytes"
+"""Where an add-on's `result` keeps the size that a person told when completing it."""
+
+MOVES_LIMITS = frozenset(
+    {
+        OperationKind.ACTIVATE,
+        OperationKind.RESUME,
+        OperationKind.SET_THRESHOLD,
+        OperationKind.ORDER_ADDON,
+        OperationKind.CHANGE_PLAN,
+        OperationKind.JOIN_POOL,
+        OperationKind.RENEW,
+    }
+)
+
+
+async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationRecord]) -> None:
+    """Put packs in force and queue the cards and pools whose limits moved, in the settlement's own transaction."""
+    done = [o for o in ended if o.status is OperationStatus.SUCCEEDED and o.kind in MOVES_LIMITS]
+    if not done:
+        return
+    connection, now = await work.driver(), ctx.now()
+    done.sort(key=lambda operation: operation.sim_id)  # counters are locked in this order, as ingest does
+    for operation in done:
+        amount = _pack(operation)
+        if amount is not None:
+            cycle = cycle_at(operation.carrier, now, ctx.zone(operation.account))
+            await rows.add_pack(connection, operation.sim_id, cycle_number(cycle), amount, now)
+    await _remember_remedies(ctx, connection, done)
+    sim_ids = [operation.sim_id for operation in done]
+    if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
+        pairs = [(o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account)))) for o in joined]
+        await pool_cycles.follow_cards(connection, pairs)
+    await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
+
+
+def _pack(operation: OperationRecord) -> int | None:
+    """The bytes an ordered pack adds: as told when it was completed, else as ordered."""
+    if operation.kind is not OperationKind.ORDER_ADDON:
+        return None
+    told: int | None = (operation.result or {}).get(PACK)
+    return told or pack_bytes(operation.arguments)
+
+
+async def _remember_remedies(ctx: Context, connection: Connection, done: Sequence[OperationRecord]) -> None:
+    """What these operations may lift in this cycle, also where it came with the card (ST-2, ST-3, ST-15)."""
+    now = ctx.now()
+    marks = [
+        (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_MARK}{code}")
+        for o in done
+        for code in sorted(REMEDIED.get(o.kind, ()))
+    ]
+    if marks:
+        await rows.mark(connection, marks, now)

@@ -1,0 +1,95 @@
+"""The brake on rules (ST-25): no rule stops more cards of one account in an hour than a set number; the rest wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.db.connection import Connection
+from app.db.events.store import EventRow
+from app.db.mapping import SimRecord
+from app.db.usage import brake as rows
+from app.domain.events import EventType
+from app.domain.sim.holds import HOLDS
+from app.domain.usage.brake import allowed_now, brake_limit
+from app.domain.vocabulary import HoldCode
+from app.usecases.context import Context
+from app.usecases.ids import new_id
+
+
+@dataclass
+class Brake:
+    """The brake of one transaction: asked for each stop, it says whether it may be now, and remembers."""
+
+    now: datetime
+    free: dict[str, int]
+    lately: dict[tuple[str, str], int]
+    waiting: set[tuple[int, int, str]]
+    stops: list[rows.RuleStop] = field(default_factory=list)
+
+    def lets(self, record: SimRecord, cycle: int, code: HoldCode, *, released: bool = False) -> bool:
+        """Whether a rule may put this hold on the card now; `released`: a person has said so.
+
+        What waits already goes on by a person's word alone, however empty the hour, and takes none of it.
+        """
+        place = (record.account, code.value)
+        used = self.lately.get(place, 0)
+        waits = (record.id, cycle, code.value) in self.waiting
+        free = released or (not waits and allowed_now(used, self.free.get(record.account, 0)) > 0)
+        if free and not released:
+            self.lately[place] = used + 1
+        self.stops.append(
+            rows.RuleStop(
+                tenant=record.tenant,
+                account=record.account,
+                sim_id=record.id,
+                cycle=cycle,
+                hold=code.value,
+                rule=HOLDS[code].rule,
+                asked_at=self.now,
+                stopped_at=self.now if free else None,
+            )
+        )
+        return free
+
+    async def write(self, connection: Connection) -> list[EventRow]:
+        """Remember the stops; gives one `rule.braked` for each account and rule whose cards begin to wait."""
+        begun = await rows.keep(connection, self.stops)
+        waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
+        for stop in self.stops:
+            if stop.stopped_at is None and (stop.sim_id, stop.hold) in begun:
+                waiting.setdefault((stop.tenant, stop.account, stop.hold), []).append(stop)
+        return [self._braked(*place, len(stops), stops[0].rule) for place, stops in sorted(waiting.items())]
+
+    def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> EventRow:
+        return EventRow(
+            event_id=new_id(self.now),
+            tenant=tenant,
+            type=EventType.RULE_BRAKED.value,
+            source=f"/v1/admin/accounts/{account}",
+            took_effect_at=self.now,
+            known_at=self.now,
+            data={
+                "known_at": self.now.isoformat(),
+                "rule": "ST-25",
+                "account": account,
+                "hold": hold,
+                "hold_rule": rule,
+                "waiting": waiting,
+                "limit_per_hour": self.free.get(account, 0),
+                "before": {},
+                "after": {"waiting": waiting},
+            },
+        )
+
+
+async def open_brake(ctx: Context, connection: Connection, records: Sequence[SimRecord]) -> Brake:
+    """The brake for these cards' accounts; nobody else judges them until the commit."""
+    accounts = sorted({record.account for record in records})
+    await rows.lock_accounts(connection, accounts)
+    cards = await rows.cards_of(connection, accounts)
+    free = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
+    lately = await rows.stopped_lately(connection, accounts, ctx.now())
+    waiting = await rows.waiting(connection, [record.id for record in records])
+    return Brake(now=ctx.now(), free=free, lately=lately, waiting=waiting)

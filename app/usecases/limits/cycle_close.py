@@ -1,0 +1,140 @@
+"""The turn of a cycle (BC-4, ST-21): what leaves by itself leaves, pools freeze what they were; nothing else moves.
+
+Runs daily in each zone; an account whose cycle has not turned since the last run costs one row. Chunked by card id and
+restartable: a hold put on in the new cycle stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.connection import Connection
+from app.db.mapping import SimRecord
+from app.db.pools import cycles as sums
+from app.db.pools import rows as pools
+from app.db.sims.read import cycle_number
+from app.db.usage import brake as rule_stops
+from app.db.usage import rollovers as rows
+from app.domain.calendar.cycles import Cycle, cycle_at, preceding, start_instant
+from app.domain.sim.holds import turnover
+from app.domain.sim.model import Sim
+from app.domain.vocabulary import Carrier
+from app.telemetry import get_logger
+from app.usecases.context import Context
+from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.pools.views import PoolRow, pool_zone, running_cycle, use_of
+from app.usecases.sim_changes import Because, ChangeLog
+
+CHUNK = 500
+ACTOR = "cycle_rollover"
+log = get_logger(ACTOR)
+
+
+async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+    """Turn over the accounts of one zone whose cycle has begun since they were last turned."""
+    report = {"accounts": 0, "lifted": 0, "pools": 0}
+    here = {code: account for code, account in ctx.accounts.items() if str(ctx.zone(code)) == str(zone)}
+    report["pools"] += await _close_pools(ctx, {account.carrier for account in here.values()}, zone)
+    for code, account in here.items():
+        cycle = cycle_at(account.carrier, ctx.now(), zone)
+        async with ctx.pool.acquire() as connection:
+            turned = await rows.turned(connection, code, cycle_number(cycle))
+        if turned:
+            continue
+        report["lifted"] += await _turn_account(ctx, code, cycle, start_instant(cycle, zone))
+        report["accounts"] += 1
+    return report
+
+
+async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetime) -> int:
+    lifted = 0
+    while True:
+        async with ctx.work() as work:
+            connection = await work.driver()
+            place = await rows.lock(connection, account, cycle_number(cycle))
+            ids = await rows.held_cards(connection, account, place, CHUNK)
+            records = await work.sims.by_ids(ids, for_update=True) if ids else {}
+            log = ChangeLog(ctx.now())
+            moved = [(record, _turn(log, record, opens)) for record in records.values()]
+            await log.write(work)
+            changed = [(before, after) for before, after in moved if before.sim != after.sim]
+            await follow_holds(ctx, work, changed, reason="ST-21")
+            if len(ids) < CHUNK:
+                await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
+                await rows.finish(connection, account, cycle_number(cycle), ctx.now())
+            else:
+                await rows.move_on(connection, account, ids[-1])
+            await work.commit()
+        lifted += len(changed)
+        if len(ids) < CHUNK:
+            return lifted
+
+
+def _turn(log: ChangeLog, record: SimRecord, opens: datetime) -> SimRecord:
+    because = Because(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+    return log.change(record, turned_sim(record.sim, opens), because)
+
+
+def turned_sim(sim: Sim, opens: datetime) -> Sim:
+    """The card at the start of a cycle; holds put on since stay (ST-21)."""
+    old = tuple(hold for hold in sim.holds if hold.since < opens)
+    _, leaving = turnover(replace(sim, holds=old))
+    return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
+
+
+async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> int:
+    """Close what is over of the pools of one zone, each in its own transaction; gives how many pools."""
+    async with ctx.pool.acquire() as connection:
+        found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
+    due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
+    due = [pool for pool in due if pool["open_cycle"] != cycle_number(running_cycle(ctx, pool))]
+    closed = 0
+    for pool in due:
+        try:
+            async with ctx.work() as work:
+                await _close_pool(ctx, await work.driver(), pool["ref"])
+                await work.commit()
+            closed += 1
+        except (asyncpg.PostgresError, SQLAlchemyError):  # its cycle stays open, and is closed by the next run
+            log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
+    return closed
+
+
+async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
+    """Freeze the cards and totals of every cycle that is over; a backward pool is in use again (PL-7, ST-13).
+
+    Members count as they are known now, each from its activation (PL-2); later joins change nothing (PL-6).
+    """
+    pool = await pools.by_ref(connection, ref)
+    if pool is None:
+        return
+    now = cycle_number(running_cycle(ctx, pool))
+    over = [cycle for cycle in _cycles_over(ctx, pool) if not await _is_closed(connection, ref, cycle)]
+    await sums.follow_members(connection, [*((ref, cycle_number(cycle)) for cycle in over), (ref, now)])
+    pool = pool | {"open_cycle": cycle_number(over[0]) if over else now}
+    for cycle in over:
+        await sums.keep_members(connection, ref, cycle_number(cycle), cycle.end)
+        use, _ = await use_of(ctx, connection, pool, cycle)
+        await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
+    await pools.reopen(connection, ref, now)
+
+
+async def _is_closed(connection: Connection, ref: int, cycle: Cycle) -> bool:
+    """A cycle closed before pools had `open_cycle` stays as it was."""
+    kept = await sums.cycle_of(connection, ref, cycle_number(cycle))
+    return kept is not None and kept["closed_at"] is not None
+
+
+def _cycles_over(ctx: Context, pool: PoolRow) -> list[Cycle]:
+    """The pool's cycles that are over and not closed; of a pool older than that column, the one just over."""
+    carrier, now, opened = Carrier(pool["carrier"]), running_cycle(ctx, pool), pool["open_cycle"]
+    cycle = preceding(carrier, now)
+    over = [cycle] if opened is None else []
+    while opened is not None and cycle_number(cycle) >= opened:
+        over.insert(0, cycle)
+        cycle = preceding(carrier, cycle)
+    return over

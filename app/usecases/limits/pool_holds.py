@@ -1,0 +1,65 @@
+"""What a pool puts on its members now (PL-1, PL-4, ST-4, ST-13), however a card comes to be looked at.
+
+A hold follows its ground. The owner's own rule (PL-4) that is raised above what is used, or taken away, puts nothing on
+any more and its members go on; ST-13's "next cycle" is what lifts the hold while the rule stands (docs/adr/0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from app.db.connection import Connection
+from app.db.mapping import SimRecord
+from app.db.pools import rows
+from app.db.sims.read import cycle_number
+from app.domain.sim.holds import codes, is_ours, with_hold, without_hold
+from app.domain.sim.model import Hold, Sim
+from app.domain.usage.pools import PoolUse, contributes, holds_by_pool
+from app.domain.vocabulary import HoldCode, HoldSource, SimState
+from app.usecases.context import Context
+from app.usecases.pools.views import PoolRow, running_cycle, use_of
+
+POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
+
+
+def under_pool(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
+    """The card with the pool holds of ours that the pool's use puts on it.
+
+    None comes on a card that is not active; one that an expired card bears goes when it would go from an active one.
+    """
+    ground = holds_by_pool(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
+    for hold in sim.holds:
+        if hold.code in POOL_HOLDS and hold.code not in ground and is_ours(hold):
+            sim = without_hold(sim, hold.code)
+    for code in sorted(ground) if contributes(sim.underlying) else ():
+        sim = with_hold(sim, Hold(code=code, since=at, source=HoldSource.GATEWAY))
+    return sim
+
+
+async def bring_under(ctx: Context, connection: Connection, cards: Sequence[tuple[SimRecord, Sim]]) -> dict[int, Sim]:
+    """Cards as their pools have them, by row id: those of pools that are stopped, and those that bear a pool's hold.
+
+    So a card that is activated, renewed, imported or joins while its pool is stopped is held like the others (PL-1),
+    and one whose pool went on meanwhile is free. Each pool is summed once.
+    """
+    members = [(record, sim) for record, sim in cards if sim.pool is not None]
+    if not members:
+        return {}
+    found = await rows.named(connection, {(record.tenant, sim.pool or "") for record, sim in members})
+    pools = {(pool["tenant"], pool["id"]): pool for pool in found}
+    uses: dict[int, PoolUse] = {}
+    brought: dict[int, Sim] = {}
+    for record, sim in members:
+        pool = pools.get((record.tenant, sim.pool or ""))
+        if pool is None or not (_stopped(ctx, pool) or codes(sim.holds) & POOL_HOLDS):
+            continue
+        if pool["ref"] not in uses:
+            uses[pool["ref"]], _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
+        brought[record.id] = under_pool(sim, pool, uses[pool["ref"]], ctx.now())
+    return brought
+
+
+def _stopped(ctx: Context, pool: PoolRow) -> bool:
+    return cycle_number(running_cycle(ctx, pool)) in pool["stopped"]

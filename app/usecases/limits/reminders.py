@@ -1,0 +1,81 @@
+"""Reminders of use (RM-1): each threshold once a cycle, also of a cycle that closed before anybody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.db.connection import Connection
+from app.db.mapping import SimRecord
+from app.db.sims.read import cycle_number
+from app.db.usage import counters as rows
+from app.domain.calendar.cycles import cycle_at, preceding, start_instant
+from app.domain.events import EventType
+from app.domain.usage.reminders import Reminders, usage_due
+from app.domain.vocabulary import SimState
+from app.usecases.context import Context
+from app.usecases.sim_changes import Because, ChangeLog
+
+CAUSE = "usage"
+ACTOR = "limits"
+MARK = "usage_mb:"
+LATE = timedelta(days=1)
+"""So long after a cycle's turn a card that is looked at anyway is also asked what it reached before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The thresholds (MB) a card has reached in a cycle."""
+
+    record: SimRecord
+    cycle: int
+    used: int
+    levels: tuple[int, ...]
+
+
+async def wanted(connection: Connection, sim_ids: Sequence[int]) -> dict[int, Reminders]:
+    """What owners asked to be told; nobody is reminded unasked."""
+    asked = await rows.reminders_of(connection, sim_ids)
+    return {
+        sim_id: Reminders(usage_mb=_two(given.get("usage_mb", ())), expiry_days=_two(given.get("expiry_days", ())))
+        for sim_id, given in asked.items()
+    }
+
+
+def _two(levels: Sequence[int]) -> tuple[int, int]:
+    padded = (*levels, 0, 0)
+    return padded[0], padded[1]
+
+
+async def reached_before_the_turn(
+    ctx: Context, connection: Connection, records: Sequence[SimRecord], asked: Mapping[int, Reminders]
+) -> list[Reached]:
+    """What active cards reached in the cycle before, just closed, that was queued but not looked at in time."""
+    now, places = ctx.now(), {}
+    for record in records:
+        zone, carrier = ctx.zone(record.account), record.sim.carrier
+        cycle = cycle_at(carrier, now, zone)
+        if record.sim.underlying is SimState.ACTIVE and now - start_instant(cycle, zone) < LATE and record.id in asked:
+            places[record.id] = (record, cycle_number(preceding(carrier, cycle)))
+    if not places:
+        return []
+    used = await rows.unseen(connection, [(sim_id, cycle) for sim_id, (_, cycle) in places.items()])
+    return [
+        Reached(*places[sim_id], amount, usage_due(asked[sim_id], SimState.ACTIVE, amount))
+        for sim_id, amount in used.items()
+    ]
+
+
+async def speak(connection: Connection, log: ChangeLog, reached: Sequence[Reached]) -> None:
+    """`usage.threshold_crossed`, once a cycle for each threshold; each card at most once among those reached."""
+    marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
+    if not marks:
+        return
+    fresh = await rows.mark(connection, marks, log.now)
+    for one in reached:
+        for level in one.levels:
+            if (one.record.id, f"{MARK}{level}") in fresh:
+                because = Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
+                data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
+                log.tell(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)

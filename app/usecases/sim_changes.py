@@ -1,0 +1,162 @@
+"""What changed on cards in one transaction, told once: new rows, their timeline (LC-12) and their events.
+
+A use-case hands in the card as it was and as the rules made it; what happened is the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.events.store import EventRow, HistoryRow
+from app.db.mapping import SimRecord
+from app.db.pools import cycles as pool_cycles
+from app.db.pools.rows import refs_of
+from app.db.uow import UnitOfWork
+from app.db.usage.counters import queue_checks
+from app.domain.events import state_event
+from app.domain.sim.holds import HOLDS, shown_state
+from app.domain.sim.lifecycle import allowed_test_bytes
+from app.domain.sim.model import Hold, Sim
+from app.domain.vocabulary import HoldCode, SimState
+from app.usecases.ids import new_id
+
+
+async def look_again(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
+    """Have the limits of these cards and of their pools looked at: what they may use has changed."""
+    cards = sorted(set(sim_ids))
+    connection = await work.driver()
+    await queue_checks(connection, cards, await refs_of(connection, cards))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """Why a card changed: a cause in words, the rule, who did it, when it took effect, and by which operation."""
+
+    cause: str
+    actor: str
+    effective_at: datetime
+    rule: str | None = None
+    operation_id: UUID | None = None
+    correlation_id: str | None = None
+
+
+@dataclass
+class ChangeLog:
+    """Collects the changes of one transaction; `write` puts them down."""
+
+    now: datetime
+    records: dict[int, SimRecord] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
+    plans_left: dict[int, str] = field(default_factory=dict)
+    weighed_anew: set[int] = field(default_factory=set)
+    """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
+    tests_over: dict[int, int] = field(default_factory=dict)
+    """Cards whose test ended, and how many bytes of test traffic each had."""
+
+    def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
+        """The card became `sim`: remember it, its timeline and its events."""
+        before, after = record.sim, sim
+        changed = replace(record, sim=sim)
+        if before == after:
+            return changed
+        self.records[record.id] = changed
+        if before.plan.id != after.plan.id:
+            self.plans_left.setdefault(record.id, before.plan.id)
+        if before.underlying is not after.underlying:
+            if SimState.ACTIVE in (before.underlying, after.underlying):
+                self.weighed_anew.add(record.id)
+            if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
+                self.tests_over[record.id] = allowed
+            self._remember(record, "state", before.underlying.value, after.underlying.value, because)
+        self._tell_state(record, before, after, because)
+        self._tell_holds(record, before.holds, after.holds, because)
+        return changed
+
+    def keep(self, record: SimRecord) -> None:
+        """Write this record back though no rule changed it (the carrier's view of it moved)."""
+        self.records[record.id] = record
+
+    def tell(self, record: SimRecord, event_type: str, because: Because, data: dict[str, Any]) -> None:
+        """One event about a card."""
+        known = {"known_at": self.now.isoformat(), "cause": because.cause, "rule": because.rule, "actor": because.actor}
+        extra = {
+            "operation_id": str(because.operation_id) if because.operation_id else None,
+            "correlation_id": because.correlation_id,
+        }
+        self.events.append(
+            EventRow(
+                event_id=new_id(self.now),
+                tenant=record.tenant,
+                type=event_type,
+                source=f"/v1/sims/{record.sim.iccid}",
+                subject=record.sim.iccid,
+                took_effect_at=because.effective_at,
+                known_at=self.now,
+                data=known | extra | data,
+            )
+        )
+
+    async def write(self, work: UnitOfWork) -> None:
+        """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
+        await work.sims.save(list(self.records.values()), self.now)
+        await work.plans.left(self.plans_left, self.now)
+        if self.weighed_anew:
+            await look_again(work, self.weighed_anew)
+        if self.tests_over:
+            await pool_cycles.set_tested(await work.driver(), sorted(self.tests_over.items()))
+        await work.events.remember(self.history)
+        await work.events.add(self.events)
+
+    def _tell_state(self, record: SimRecord, before: Sim, after: Sim, because: Because) -> None:
+        was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
+        told = state_event(before, after)
+        if told is not None:
+            self.tell(record, told.value, because, {"before": {"state": was.value}, "after": {"state": now.value}})
+
+    def _tell_holds(
+        self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], because: Because
+    ) -> None:
+        old, new = {h.code: h for h in before}, {h.code: h for h in after}
+        codes = {"before": {"holds": sorted(old)}, "after": {"holds": sorted(new)}}
+        for code in (c for c in HoldCode if (c in new) != (c in old)):
+            added = code in new
+            hold = new[code] if added else old[code]
+            event = "sim.hold_added" if added else "sim.hold_lifted"
+            self.tell(
+                record,
+                event,
+                because,
+                codes | {"hold": code.value, "hold_rule": HOLDS[code].rule, "source": hold.source.value},
+            )
+            self._remember(
+                record, "hold", None if added else code.value, code.value if added else None, because, HOLDS[code].rule
+            )
+
+    def _remember(
+        self,
+        record: SimRecord,
+        what: str,
+        before: str | None,
+        after: str | None,
+        because: Because,
+        rule: str | None = None,
+    ) -> None:
+        self.history.append(
+            HistoryRow(
+                sim_id=record.id,
+                what=what,
+                before=before,
+                after=after,
+                cause=because.cause,
+                rule=because.rule or rule,
+                actor=because.actor,
+                took_effect_at=because.effective_at,
+                known_at=self.now,
+                operation_id=because.operation_id,
+            )
+        )

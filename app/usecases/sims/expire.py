@@ -1,0 +1,57 @@
+"""The expiry sweep: what a card's dates bring by today (LC-1 to LC-3, LC-8, LC-9), in chunks, each its own transaction.
+
+Only cards whose `next_due_on` has come are read. Running it twice, or in two processes, is boring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, tzinfo
+
+from app.db.mapping import SimRecord
+from app.domain.sim.lifecycle import next_due_on, sweep
+from app.usecases.context import Context
+from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.sim_changes import Because, ChangeLog
+
+CHUNK = 500
+ACTOR = "expiry_sweep"
+
+
+async def sweep_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+    """Sweep the accounts of one zone by its today; gives how many cards were changed and how many carriers asked."""
+    accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
+    today = ctx.now().astimezone(zone).date()
+    report = {"seen": 0, "changed": 0, "asked": 0}
+    while accounts:
+        async with ctx.work() as work:
+            due = await work.sims.due(accounts, today, CHUNK)
+            log = ChangeLog(ctx.now())
+            changed = _sweep_all(log, due, today, zone)
+            await log.write(work)
+            report["asked"] += await follow_holds(ctx, work, changed, reason="LC-8")
+            await work.commit()
+        report["seen"] += len(due)
+        report["changed"] += len(changed)
+        if len(due) < CHUNK:
+            break
+    return report
+
+
+def _sweep_all(
+    log: ChangeLog, due: Sequence[SimRecord], today: date, zone: tzinfo
+) -> list[tuple[SimRecord, SimRecord]]:
+    return [(record, _sweep_one(log, record, today, zone)) for record in due]
+
+
+def _sweep_one(log: ChangeLog, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
+    """Day by day, so that every move stands in the timeline with its own cause, rule and day (LC-12)."""
+    swept = record
+    while (day := next_due_on(swept.sim)) is not None and day <= today:
+        sim, moves = sweep(swept.sim, day, log.now)
+        last = moves[-1]
+        effective = datetime.combine(last.effective_on, time(), zone)
+        because = Because(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)
+        swept = log.change(swept, sim, because)
+    log.keep(swept)
+    return swept

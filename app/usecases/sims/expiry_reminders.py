@@ -1,0 +1,74 @@
+"""Reminders of expiry (RM-1): on the first day with so many days left, once an end date, to those who asked."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, tzinfo
+from typing import Any
+
+from app.db.events.store import EventRow
+from app.db.sims import expiring as rows
+from app.db.usage import counters as usage
+from app.domain.events import EventType
+from app.domain.usage.reminders import Reminders, expiry_due
+from app.domain.vocabulary import SimState
+from app.usecases.context import Context
+from app.usecases.ids import new_id
+
+CHUNK = 1_000
+
+
+async def remind_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+    """Tell the owners of cards that expire soon, once per threshold and end date; gives how many were told."""
+    accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
+    place = told = 0
+    while accounts:
+        async with ctx.work() as work:
+            connection = await work.driver()
+            page = await rows.expiring(connection, accounts, place, CHUNK)
+            events = [event for row in page for event in _due(ctx, row, zone)]
+            if events:
+                marks = [
+                    (row["id"], row["expires_on"].year * 100 + row["expires_on"].month, mark) for row, mark, _ in events
+                ]
+                fresh = await usage.mark(connection, marks, ctx.now())
+                due = [event for row, mark, event in events if (row["id"], mark) in fresh]
+                await work.events.add(due)
+                told += len(due)
+            await work.commit()
+        if len(page) < CHUNK:
+            break
+        place = page[-1]["id"]
+    return {"told": told}
+
+
+def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, EventRow]]:
+    now = ctx.now()
+    today = now.astimezone(zone).date()
+    days = (*rows.expiry_days(row), 0, 0)
+    wanted = Reminders(usage_mb=(0, 0), expiry_days=(days[0], days[1]))
+    levels = expiry_due(wanted, SimState(row["underlying"]), row["expires_on"], today)
+    return [(row, f"expiry:{row['expires_on'].isoformat()}:{level}", _event(ctx, row, level, zone)) for level in levels]
+
+
+def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> EventRow:
+    now = ctx.now()
+    today = now.astimezone(zone).date()
+    return EventRow(
+        event_id=new_id(now),
+        tenant=row["tenant"],
+        type=EventType.REMINDER_DUE.value,
+        source=f"/v1/sims/{row['iccid']}",
+        subject=row["iccid"],
+        took_effect_at=datetime.combine(today, time(), zone),
+        known_at=now,
+        data={
+            "known_at": now.isoformat(),
+            "rule": "RM-1",
+            "reminder": "expiry",
+            "days_left": (row["expires_on"] - today).days,
+            "threshold_days": level,
+            "expires_on": row["expires_on"].isoformat(),
+            "before": {},
+            "after": {},
+        },
+    )

@@ -1,0 +1,154 @@
+"""A card explains itself: its session, its deadlines, why it is stopped and what lifts that (DG)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from app.carriers.base import SimRef
+from app.carriers.errors import (
+    CarrierError,
+    CarrierRateLimited,
+    CarrierRejected,
+    CarrierUnavailable,
+    UnsupportedOperation,
+)
+from app.db.mapping import SimRecord
+from app.domain.calendar.cycles import cycle_at
+from app.domain.diagnosis.checklists import Facts, Symptom, explain_holds, run_checklist, unused_yet_running_out
+from app.domain.operation.remedies import Moment
+from app.domain.sim.holds import network_allowed, shown_state
+from app.domain.sim.lifecycle import ForcedActivation, forced_activation
+from app.domain.sim.model import Sim
+from app.domain.sim.renewal import last_safe_day, renewal
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.sim.validity import cancellation
+from app.domain.vocabulary import OperationKind
+from app.usecases.context import Context
+from app.usecases.errors import CarrierTrouble, NotFound
+from app.usecases.operations.validate import counts_of
+
+
+async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
+    async with ctx.work() as work:
+        record = await work.sims.get(tenant, iccid)
+    if record is None:
+        raise NotFound("sim")
+    return record
+
+
+async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
+    """Whether a card is online now, by the carrier's word. Raises `NotFound`, `CarrierTrouble`."""
+    record = await _card(ctx, tenant, iccid)
+    client = ctx.clients.get(record.account)
+    if client is None:
+        raise CarrierTrouble("UNAVAILABLE", "the card's account is no longer configured")
+    try:
+        found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
+    except CarrierError as error:
+        raise _trouble(error) from None
+    return {
+        "online": found.online,
+        "ip": found.ip,
+        "rat": found.rat,
+        "imei": found.imei,
+        "apn": found.apn,
+        "since": found.since.isoformat() if found.since else None,
+        "as_of": found.as_of.isoformat(),
+        "source": "carrier",
+    }
+
+
+def _trouble(error: CarrierError) -> CarrierTrouble:
+    if isinstance(error, UnsupportedOperation):
+        return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol cannot tell")
+    if isinstance(error, CarrierRateLimited):
+        wait = None if error.retry_after is None else max(1, int(error.retry_after))
+        return CarrierTrouble("CARRIER_QUOTA_EXCEEDED", "the carrier takes no more calls now", retry_after=wait)
+    if isinstance(error, CarrierRejected):
+        return CarrierTrouble("CARRIER_REJECTED", "the carrier refused", carrier_code=error.carrier_code)
+    wait = 5 if isinstance(error, CarrierUnavailable) else 30
+    return CarrierTrouble(
+        "UNAVAILABLE", "the carrier gave no usable answer", retry_after=wait, carrier_code=error.carrier_code
+    )
+
+
+async def deadlines_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
+    """The days that lie ahead of a card, in order, each with its rule. Raises `NotFound`."""
+    record = await _card(ctx, tenant, iccid)
+    today = ctx.now().astimezone(ctx.zone(record.account)).date()
+    found = [*_before_activation(record.sim), *_after_activation(record.sim, today)]
+    cycle = cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))
+    found.append(("cycle_end", cycle.last_day, "BC-4", ()))
+    items = [
+        {"kind": kind, "on": on.isoformat(), "rule": rule, "assumed": list(assumed)}
+        for kind, on, rule, assumed in sorted(found, key=lambda item: (item[1], item[0]))
+        if on >= today
+    ]
+    return {"iccid": record.sim.iccid, "items": items}
+
+
+Deadline = tuple[str, date, str, tuple[str, ...]]
+
+
+def _forced(sim: Sim) -> ForcedActivation | None:
+    if sim.opened_on is None or sim.underlying not in NOT_YET_ACTIVATED:
+        return None
+    chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
+    return forced_activation(sim.terms, sim.carrier, sim.opened_on, chosen, sim.purchased_on, sim.silent_since)
+
+
+def _before_activation(sim: Sim) -> list[Deadline]:
+    forced = _forced(sim)
+    if forced is None:
+        return []
+    days = (
+        ("test_end", forced.testing_until),
+        ("silent_end", forced.silent_until),
+        ("forced_activation", forced.forced_on),
+    )
+    return [(kind, day, forced.rule, forced.assumed) for kind, day in days if day is not None]
+
+
+def _after_activation(sim: Sim, today: date) -> list[Deadline]:
+    if sim.expires_on is None:
+        return []
+    last = renewal(sim.terms, sim.carrier, sim.expires_on, max(today, sim.expires_on))
+    gone = cancellation(sim.terms, sim.carrier, sim.expires_on)
+    found: list[Deadline] = [("expiry", sim.expires_on, "LC-8", ())]
+    if last.closes_on is not None:
+        safe = last_safe_day(sim.terms, sim.carrier, sim.expires_on)
+        found.append(("last_renewal_day", last.closes_on, safe.rule, last.assumed))
+        found.append(("last_safe_renewal_day", safe.on, safe.rule, safe.assumed))
+    if gone.on is not None:
+        found.append(("cancellation", gone.on, "LC-9", ()))
+    if sim.retained_until is not None:
+        found.append(("number_retention_end", sim.retained_until, "LC-10", ()))
+    return found
+
+
+async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Why a card is as it is: every hold with what lifts it, the checklists, and DG-3. Raises `NotFound`.
+
+    `told` is what the caller knows of the device (`api.md`, /explanation): it fills the checklists.
+    """
+    record = await _card(ctx, tenant, iccid)
+    async with ctx.work() as work:
+        counts = await counts_of(ctx, work, [record], OperationKind.REBIND)
+        reported = await work.sims.ever_used(record.id)
+    moment = Moment(
+        now=ctx.now(),
+        zone=ctx.zone(record.account),
+        workdays=ctx.workdays,
+        rebinds_this_month=counts[record.id].rebinds_this_month,
+    )
+    sim = record.sim
+    facts = Facts(sim=sim, today=moment.today, carrier_knows_it=record.carrier_as_of is not None or None, **told)
+    return {
+        "record": record,
+        "state": shown_state(sim.underlying, sim.holds, sim.carrier),
+        "network_allowed": network_allowed(sim.underlying, sim.holds),
+        "holds": explain_holds(sim, moment),
+        "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
+        "forced": unused_yet_running_out(sim, moment.today, ever_used=reported),
+    }

@@ -1,0 +1,218 @@
+"""One row of an import: which columns there are, how each is read, and the card it makes (`api.md`, Import).
+
+Reading is pure: a row becomes a card or faults that name the column, never the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from app.domain.calendar.days import day_named
+from app.domain.errors import Malformed
+from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
+from app.domain.sim.lifecycle import as_dates_say
+from app.domain.sim.model import Hold, Plan, Sim
+from app.domain.sim.validity import validity
+from app.domain.terms.book import terms_in_force
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from app.usecases.errors import Fault
+
+LONGEST_TEXT = 200
+
+
+def _text(value: str) -> str:
+    if len(value) > LONGEST_TEXT or any(ord(c) < ord(" ") for c in value):
+        raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters")
+    return value
+
+
+def _day(value: str) -> date:
+    try:
+        found = day_named(value)
+    except ValueError:
+        raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD") from None
+    if not 2000 <= found.year <= 2100:  # noqa: PLR2004
+        raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD, between 2000 and 2100")
+    return found
+
+
+def _flag(value: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if value.lower() not in known:
+        raise Malformed("FLAG_MALFORMED", "true or false")
+    return known[value.lower()]
+
+
+def _months(value: str) -> int:
+    if not value.isdecimal() or not value.isascii() or int(value) > 9:  # noqa: PLR2004 - LC-3
+        raise Malformed("MONTHS_MALFORMED", "0 to 9 months")
+    return int(value)
+
+
+def _one_of(kind: type[Any]) -> Callable[[str], Any]:
+    def read(value: str) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
+
+    return read
+
+
+def _tags(value: str) -> dict[str, str]:
+    pairs = [pair.split("=", 1) for pair in value.split(";") if pair]
+    if any(len(pair) != 2 or not pair[0] for pair in pairs):  # noqa: PLR2004
+        raise Malformed("TAGS_MALFORMED", "tags are written k=v;k=v")
+    return {_text(key.strip()): _text(tag.strip()) for key, tag in pairs}
+
+
+def _holds(value: str) -> tuple[HoldCode, ...]:
+    return tuple(dict.fromkeys(_one_of(HoldCode)(code.strip()) for code in value.split(";") if code.strip()))
+
+
+READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+    {
+        "iccid": parse_iccid,
+        "carrier": _one_of(Carrier),
+        "terms": _one_of(Supplier),
+        "plan": _text,
+        "msisdn": parse_msisdn,
+        "imsi": parse_imsi,
+        "account": _text,
+        "opened_on": _day,
+        "purchased_on": _day,
+        "state": _one_of(SimState),
+        "activated_on": _day,
+        "expires_on": _day,
+        "imei": parse_imei,
+        "device_serial": _text,
+        "alias": _text,
+        "province": _text,
+        "real_name": _one_of(RealName),
+        "pool": _text,
+        "order": _text,
+        "holds": _holds,
+        "remark": _text,
+        "test_months": _months,
+        "auto_stop": _flag,
+        "tags": _tags,
+    }
+)
+"""Column -> how its text is read."""
+
+REQUIRED = ("iccid", "carrier", "terms", "plan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRow:
+    """One row with its values read, or with what is wrong with it."""
+
+    line: int
+    values: dict[str, Any] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+
+def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
+    """Read every column; an empty one counts as not given."""
+    values: dict[str, Any] = {}
+    faults = [
+        Fault(code="REQUIRED", detail="required", line=line, column=name) for name in REQUIRED if not given.get(name)
+    ]
+    for name, text in given.items():
+        if not text:
+            continue
+        try:
+            values[name] = READERS[name](text)
+        except Malformed as wrong:
+            faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
+    return ReadRow(line=line, values=values, faults=tuple(faults))
+
+
+def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
+    """The card a new row makes; what is not told follows from its dates. Raises `Malformed`."""
+    policy = terms_in_force(values["terms"], values["carrier"], today)
+    sim = Sim(
+        iccid=values["iccid"],
+        carrier=values["carrier"],
+        terms=values["terms"],
+        plan=plan,
+        underlying=SimState.INVENTORY,
+        opened_on=values.get("opened_on"),
+        purchased_on=values.get("purchased_on"),
+        activated_on=values.get("activated_on"),
+        expires_on=values.get("expires_on"),
+        test_months=values.get("test_months"),
+        auto_stop=values.get("auto_stop"),
+        real_name=values.get("real_name", RealName.NONE),
+        imei=values.get("imei"),
+        province=values.get("province"),
+        region_limited="province" in values and bool(policy.region_limited.value),
+        pool=values.get("pool"),
+    )
+    sim = _dated(sim)
+    state = values.get("state")
+    if state is None:
+        return _held(as_dates_say(sim, today, at)[0], values.get("holds", ()), at)
+    return _told(sim, state, values.get("holds"), today, at)
+
+
+def _dated(sim: Sim) -> Sim:
+    """An activated card without a told end has the end of its terms (VD)."""
+    if sim.activated_on is None or sim.expires_on is not None:
+        return sim
+    end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)
+    return replace(sim, expires_on=end.last_valid_day)
+
+
+def _told(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:
+    """A card whose state the file tells: `suspended` is a card with holds, by default `manual`."""
+    if state is SimState.SUSPENDED:
+        dated = as_dates_say(sim, today, at)[0]
+        activated = sim.activated_on is not None or dated.underlying is SimState.ACTIVE
+        underlying = SimState.ACTIVE if activated else dated.underlying
+        return _held(replace(sim, underlying=underlying), holds or (HoldCode.MANUAL,), at)
+    if state is SimState.EXPIRED:
+        held = (*(holds or ()), HoldCode.PLAN_EXPIRED)
+        return _held(replace(sim, underlying=state), tuple(dict.fromkeys(held)), at)
+    return _held(replace(sim, underlying=state), holds or (), at)
+
+
+def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
+    known = {hold.code for hold in sim.holds}
+    source = {HoldCode.MANUAL: HoldSource.CALLER}
+    added = tuple(
+        Hold(code=code, since=at, source=source.get(code, HoldSource.GATEWAY)) for code in codes if code not in known
+    )
+    return replace(sim, holds=(*sim.holds, *added))
+
+
+CHANGEABLE = [
+    "msisdn",
+    "imsi",
+    "terms",
+    "plan",
+    "imei",
+    "device_serial",
+    "alias",
+    "province",
+    "real_name",
+    "pool",
+    "order",
+    "remark",
+    "test_months",
+    "auto_stop",
+    "tags",
+]
+"""What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
+
+
+def changes_of(row: ReadRow) -> dict[str, Any]:
+    """The columns that a row changes on a card that is known."""
+    given = {name: row.values[name] for name in CHANGEABLE if name in row.values}
+    if "order" in given:
+        given["order_id"] = given.pop("order")
+    return {name: getattr(value, "value", value) for name, value in given.items()}

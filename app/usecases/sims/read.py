@@ -1,0 +1,146 @@
+"""Cards as callers keep them: read, list, tag, forget a mistaken import, follow their history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.db.access import AuditRow
+from app.db.mapping import SimRecord
+from app.db.sims.read import cycle_number, read_sim, read_sims
+from app.db.sims.search import SUMMARIES, SimFilter, count, page_ids, summary
+from app.db.uow import UnitOfWork
+from app.domain.calendar.cycles import cycle_at
+from app.domain.errors import Malformed
+from app.domain.vocabulary import Carrier
+from app.usecases.access import DEFAULT_TENANT
+from app.usecases.context import Context
+from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
+from app.usecases.sim_changes import look_again
+from app.usecases.usage.ingest.service import release_reports
+
+PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
+
+
+def zones_of(ctx: Context) -> dict[str, ZoneInfo]:
+    """The zone of every account."""
+    return {code: ctx.zone(code) for code in ctx.accounts}
+
+
+async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
+    """One card as `api.md` shows it. Raises `NotFound`."""
+    found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), zones_of(ctx))
+    if found is None:
+        raise NotFound("sim")
+    return found
+
+
+async def silent_example(ctx: Context) -> str | None:
+    """The ICCID of some card that may be activated, to show a newcomer."""
+    items, _, _ = await list_sims(ctx, DEFAULT_TENANT, SimFilter(state="silent"), after=0, limit=1, total=False)
+    return str(items[0]["iccid"]) if items else None
+
+
+async def list_sims(
+    ctx: Context, tenant: str, wanted: SimFilter, *, after: int, limit: int, total: bool
+) -> tuple[list[dict[str, Any]], int | None, int | None]:
+    """A page of cards, the row id of the last one where more follow, and the total where asked for."""
+    asked = replace(wanted, cycles=current_cycles(ctx))
+    ids = await page_ids(ctx.pool, tenant, asked, after=after, limit=limit + 1)
+    shown = ids[:limit]
+    items = await read_sims(ctx.pool, tenant, shown, ctx.now(), zones_of(ctx)) if shown else []
+    how_many = await count(ctx.pool, tenant, asked) if total else None
+    return items, shown[-1] if len(ids) > limit else None, how_many
+
+
+def current_cycles(ctx: Context) -> dict[str, int]:
+    """The number (yyyymm) of the current cycle of each carrier, in the zone of its first account."""
+    zones = {account.carrier: ctx.zone(code) for code, account in reversed(list(ctx.accounts.items()))}
+    home = ZoneInfo("Asia/Shanghai")
+    return {c.value: cycle_number(cycle_at(c, ctx.now(), zones.get(c, home))) for c in Carrier}
+
+
+async def summarize(ctx: Context, tenant: str, wanted: SimFilter, by: list[str]) -> list[dict[str, Any]]:
+    """Counts of cards by some columns. Raises `InvalidArgument`."""
+    unknown = [name for name in by if name not in SUMMARIES]
+    if unknown or not by or len(set(by)) != len(by):
+        detail = f"some of {', '.join(SUMMARIES)}, each once"
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:by")])
+    return await summary(ctx.pool, tenant, replace(wanted, cycles=current_cycles(ctx)), by)
+
+
+async def patch_sim(
+    ctx: Context, iccid: str, changes: Mapping[str, Any], *, version: int | None, actor: AuditRow
+) -> dict[str, Any]:
+    """Change what callers may change; the card after it. Raises `NotFound`, `VersionConflict`, `InvalidArgument`."""
+    columns = _patch_columns(changes)
+    async with ctx.work() as work:
+        record = await _locked(work, actor.tenant, iccid)
+        if version is not None and version != record.version:
+            raise VersionConflict("the card has changed since", version=record.version)
+        await work.sims.patch(record.id, columns, ctx.now())
+        if "reminders" in columns:
+            await look_again(work, [record.id])
+        await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
+        await work.commit()
+    return await get_sim(ctx, actor.tenant, iccid)
+
+
+def _patch_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+    faults = [
+        Fault(code="UNKNOWN_FIELD", detail=f"one of {', '.join(PATCHABLE)}", pointer=f"/{name}")
+        for name in changes
+        if name not in PATCHABLE
+    ]
+    for name in ("device_serial", "alias", "remark"):
+        value = changes.get(name)
+        if not (value is None or (isinstance(value, str) and len(value) <= 200)):  # noqa: PLR2004
+            faults.append(Fault(code="TEXT_UNUSABLE", detail="at most 200 characters, or null", pointer=f"/{name}"))
+    tags = changes.get("tags", {})
+    if not isinstance(tags, dict) or not all(isinstance(v, str) and k for k, v in tags.items()):
+        faults.append(Fault(code="TAGS_MALFORMED", detail="an object of texts", pointer="/tags"))
+    if faults:
+        raise InvalidArgument(faults)
+    return dict(changes) | ({"reminders": _reminders(changes["reminders"])} if "reminders" in changes else {})
+
+
+def _reminders(value: Any) -> dict[str, list[int]]:
+    """RM-1: at most two usage thresholds (MB) and two expiry thresholds (days); 0 is off."""
+    known = {"usage_mb", "expiry_days"}
+    if not isinstance(value, dict) or not set(value) <= known:
+        raise Malformed("REMINDERS_MALFORMED", "usage_mb and expiry_days, two whole numbers each")
+    for numbers in value.values():
+        right = isinstance(numbers, list) and len(numbers) <= 2  # noqa: PLR2004
+        if not right or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers):
+            raise Malformed("REMINDERS_MALFORMED", "usage_mb and expiry_days, two whole numbers each")
+    return value
+
+
+async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
+    """Forget a mistaken import; its history stays. Raises `NotFound`, `Conflict` with an open operation."""
+    async with ctx.work() as work:
+        record = await _locked(work, actor.tenant, iccid)
+        if await work.operations.open_of([record.id]):
+            raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
+        await release_reports(ctx, work, record)
+        await work.sims.delete(record.id)
+        await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
+        await work.commit()
+
+
+async def timeline(ctx: Context, tenant: str, iccid: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """What happened to a card, newest first. Raises `NotFound`."""
+    async with ctx.work() as work:
+        record = await work.sims.get(tenant, iccid)
+        if record is None:
+            raise NotFound("sim")
+        return await work.events.timeline(record.id, before_id=before, limit=limit)
+
+
+async def _locked(work: UnitOfWork, tenant: str, iccid: str) -> SimRecord:
+    record = await work.sims.get(tenant, iccid, for_update=True)
+    if record is None:
+        raise NotFound("sim")
+    return record

@@ -1,0 +1,100 @@
+"""The counters against the reports and figures they were made of, daily: members of pools all, of other cards a sample.
+
+Each card by itself, so that two errors cannot make a sum that is right; in the running cycle and the one before.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+from app.db.sims.read import cycle_number
+from app.db.usage import audit as rows
+from app.db.usage.figures import Span
+from app.domain.calendar.cycles import Cycle, cycle_at, end_instant, preceding, start_instant
+from app.telemetry import get_logger
+from app.usecases.context import Context
+from app.usecases.usage.carrier_usage import chunks
+
+KINDS = ("reported", "figures", "pool")
+"""In what a counter may differ: from its reports, from what a recount of its figures gives, from its card's pool."""
+
+SAMPLE = 5_000
+MOST_MEMBERS = 100_000
+RANGE = 10_000
+CHUNK = 100
+"""Cards in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
+
+SHOWN = 10
+_log = get_logger("usage_audit")
+
+
+def differs(kind: str) -> str:
+    """What a job's report calls the counters that differ so."""
+    return f"{kind}_differs"
+
+
+async def audit_usage(ctx: Context) -> dict[str, int]:
+    """Compare counters with what they were made of; each difference is told, none is mended."""
+    audited, wrong = 0, Counter[str]()
+    accounts = {code: _cycles(ctx, code) for code in ctx.accounts}
+    async for account, ids in _chosen(ctx):
+        for cycle in accounts.get(account, ()):
+            audited += len(ids)
+            wrong += await _compare(ctx, account, _spans(ctx, account, cycle, ids))
+    return {"counters_audited": audited} | {differs(kind): wrong[kind] for kind in KINDS}
+
+
+def _cycles(ctx: Context, account: str) -> tuple[Cycle, Cycle]:
+    """The running cycle and the last closed one."""
+    carrier = ctx.accounts[account].carrier
+    running = cycle_at(carrier, ctx.now(), ctx.zone(account))
+    return running, preceding(carrier, running)
+
+
+def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list[Span]:
+    zone, number = ctx.zone(account), cycle_number(cycle)
+    opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
+    return [Span(sim_id=sim_id, cycle=number, opens=opens, closes=closes) for sim_id in ids]
+
+
+async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
+    """Chunks of one account's cards each: members of pools, up to `MOST_MEMBERS` a night, and a window of the others.
+
+    Where there are more members than that, each night begins at another place.
+    """
+    async with ctx.pool.acquire() as connection:
+        highest = await rows.highest_card(connection)
+    members = [(after, after + RANGE) for after in range(0, highest, RANGE)]
+    turn = random.randrange(1 + len(members))  # noqa: S311 - any place will do
+    members, left = members[turn:] + members[:turn], MOST_MEMBERS
+    others = _window(highest, random.randrange(1 + highest))  # noqa: S311 - any place will do
+    for ranges, pooled in ((members, True), (others, False)):
+        for after, through in ranges:
+            if pooled and left <= 0:
+                break
+            async with ctx.pool.acquire() as connection:
+                found = await rows.cards_between(connection, after, through, pooled=pooled)
+            left -= sum(map(len, found.values()))
+            for account, ids in found.items():
+                for chunk in chunks(ids, CHUNK):
+                    yield account, chunk
+
+
+def _window(highest: int, start: int) -> list[tuple[int, int]]:
+    """`SAMPLE` row ids from a place on, around the end to the beginning."""
+    beyond = min(start + SAMPLE - highest, start)
+    return [(start, start + SAMPLE), (0, beyond)] if beyond > 0 else [(start, start + SAMPLE)]
+
+
+async def _compare(ctx: Context, account: str, spans: Sequence[Span]) -> Counter[str]:
+    """How many of these counters differ, by kind; one line in the log for each kind."""
+    async with ctx.pool.acquire() as connection:
+        found = await rows.differences(connection, spans, ctx.now())
+    wrong = {kind: [row["sim_id"] for row in found if row[kind]] for kind in KINDS}
+    for kind, ids in wrong.items():
+        if ids:
+            cycle = spans[0].cycle
+            _log.error("usage_audit.differs", kind=kind, account=account, cycle=cycle, cards=len(ids), ids=ids[:SHOWN])
+    return Counter({kind: len(ids) for kind, ids in wrong.items()})

@@ -1,0 +1,226 @@
+"""Usage read: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.db.mapping import SimRecord
+from app.db.sims.read import cycle_number, shows_used, usage_shown
+from app.db.usage import allowances
+from app.db.usage import counters as rows
+from app.db.usage import unmatched as aside
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
+from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
+from app.domain.errors import Malformed
+from app.domain.vocabulary import Carrier
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument, NotFound
+from app.usecases.usage.carrier_usage import running
+from app.usecases.usage.ingest.cycle_index import oldest_cycle
+from app.usecases.usage.ingest.reports import MOST_AHEAD
+
+GRANULARITIES = ("day", "cycle", "report")
+MOST_DAYS = 190
+
+
+async def card_usage(
+    ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
+) -> dict[str, Any]:
+    """A card's usage by day (this and the last cycle by default) or cycle (six).
+
+    Raises `NotFound`, `InvalidArgument`, `Malformed`.
+    """
+    show = {"day": _days, "cycle": _cycles}.get(granularity)
+    if show is None:
+        detail = f"one of {', '.join(GRANULARITIES)}"
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:granularity")])
+    record = await _card(ctx, tenant, iccid)
+    items = await show(ctx, record, first, last)
+    return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
+
+
+async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
+    async with ctx.work() as work:
+        record = await work.sims.get(tenant, iccid)
+    if record is None:
+        raise NotFound("sim")
+    return record
+
+
+async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    carrier, now = record.sim.carrier, running(ctx, record)
+    oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
+    start = _cycle_of(carrier, first, oldest, "from")
+    end = _cycle_of(carrier, last, now, "to")
+    shown: list[Cycle] = []
+    cycle = max(start, oldest, key=lambda c: c.start)
+    while cycle.start <= min(end, now, key=lambda c: c.start).start:
+        shown.append(cycle)
+        cycle = following(carrier, cycle)
+    zone = ctx.zone(record.account)
+    async with ctx.pool.acquire() as connection:
+        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
+        ends = {cycle_number(cycle): end_instant(cycle, zone) for cycle in shown}
+        allowed = await allowances.held_in(connection, record.id, ends)
+    kept = {row["cycle"]: row for row in found}
+    return [
+        _cycle_shown(record, cycle, kept.get(cycle_number(cycle)), allowed.get(cycle_number(cycle)))
+        | {"closed": cycle.start < now.start}
+        for cycle in shown
+    ]
+
+
+def _cycle_shown(
+    record: SimRecord, cycle: Cycle, counters: Mapping[str, Any] | None, allowance: int | None
+) -> dict[str, Any]:
+    """A cycle with the allowance that held in it, whatever the plan is now."""
+    sim = record.sim
+    card = {"underlying": sim.underlying.value, "activated_on": sim.activated_on, "allowance": allowance}
+    named = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
+    return usage_shown(counters, card, named)
+
+
+def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:
+    """A cycle named YYYY-MM, or the one a day lies in."""
+    if given is None:
+        return default
+    try:
+        return cycle_named(carrier, given) if len(given) == len("YYYY-MM") else cycle_on(carrier, _day(given, name))
+    except Malformed:
+        raise _wrong(name, "YYYY-MM or YYYY-MM-DD") from None
+
+
+def _day(given: str, name: str) -> date:
+    try:
+        return day_named(given)
+    except ValueError:
+        raise _wrong(name, "YYYY-MM-DD") from None
+
+
+def _wrong(name: str, detail: str) -> InvalidArgument:
+    return InvalidArgument([Fault(code="DAY_MALFORMED", detail=detail, pointer=f"query:{name}")])
+
+
+async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    zone, carrier = ctx.zone(record.account), record.sim.carrier
+    today = local(ctx.now(), zone).date()
+    now = running(ctx, record)
+    start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
+    ahead = local(ctx.now() + MOST_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
+    end = min(_day(last, "to"), ahead) if last else today
+    start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MOST_DAYS))
+    wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+    cycles = {day: cycle_on(carrier, day) for day in wanted}
+    opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
+    async with ctx.pool.acquire() as connection:
+        reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
+        told = await rows.told_days(connection, record.id, start, end)
+    shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
+    return [_day_shown(day, reported.get(day), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
+
+
+def _day_shown(
+    day: date, counted: Mapping[str, Any] | None, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
+) -> dict[str, Any]:
+    """US-5: a day's used is the carrier's figure for it, else the sum of its reports, as of the last of them."""
+    reported = counted["bytes"] if counted else 0
+    stands = told or counted
+    return {
+        "day": day.isoformat(),
+        "cycle": cycle.id,
+        "used": (told["bytes"] if told else reported) if shows else None,
+        "source": "carrier" if told else "gateway_report",
+        "as_of": stands["as_of"].isoformat() if stands else None,
+        "carrier": {"bytes": told["bytes"], "as_of": told["as_of"].isoformat()} if told else None,
+        "reported": reported,
+    }
+
+
+async def card_reports(
+    ctx: Context,
+    tenant: str,
+    iccid: str,
+    first: str | None,
+    last: str | None,
+    *,
+    after: rows.ReportPlace | None,
+    limit: int,
+) -> tuple[dict[str, Any], rows.ReportPlace | None]:
+    """US-1: a page of the details of a day (by default today), its distinct reports; its end where more follow.
+
+    Raises `NotFound`, `InvalidArgument`.
+    """
+    record = await _card(ctx, tenant, iccid)
+    zone = ctx.zone(record.account)
+    start = _day(first, "from") if first else local(ctx.now(), zone).date()
+    end = _day(last, "to") if last else start
+    opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
+    place = min(max(after or rows.ReportPlace(opens), rows.ReportPlace(opens)), rows.ReportPlace(closes))
+    async with ctx.pool.acquire() as connection:
+        found = await rows.reports_of(connection, record.id, place, closes, limit + 1)
+    items = [
+        {"gateway": row["name"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
+        for row in found[:limit]
+    ]
+    end_of_page = found[limit - 1] if len(found) > limit else None
+    shown = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
+    return shown, end_of_page and rows.ReportPlace(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
+
+
+async def reconciliation(
+    ctx: Context, tenant: str, carrier: str, cycle_id: str | None, *, after: int, limit: int
+) -> tuple[dict[str, Any], int | None]:
+    """Our sum against the carrier's figure, per card, over what the figure covers; drift = ours - theirs.
+
+    Raises `InvalidArgument`, `Malformed`.
+    """
+    if carrier not in set(Carrier):
+        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
+    known = Carrier(carrier)
+    zones = {code: ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
+    cycle = cycle_named(known, cycle_id) if cycle_id else _running_everywhere(ctx, known, zones.values())
+    spans = {code: (start_instant(cycle, zone), end_instant(cycle, zone)) for code, zone in zones.items()}
+    wanted = rows.Reconciled(tenant=tenant, carrier=carrier, cycle=cycle_number(cycle), spans=spans)
+    async with ctx.pool.acquire() as connection:
+        found = await rows.reconcile(connection, wanted, after, limit + 1)
+    items = [
+        {
+            "iccid": row["iccid"],
+            "ours": int(row["ours"]),
+            "carrier": {"bytes": row["carrier_bytes"], "as_of": row["carrier_as_of"].isoformat()},
+            "drift": int(row["ours"]) - row["carrier_bytes"],
+            "reported": row["reported"],
+        }
+        for row in found[:limit]
+    ]
+    shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
+    return shown, found[limit - 1]["id"] if len(found) > limit else None
+
+
+def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
+    """The running cycle; at the turn, while some account's day is still the day before, the one that ends."""
+    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
+    return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
+
+
+async def unknown_reports(
+    ctx: Context, tenant: str, *, after: int, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Reports kept aside for cards the tenant does not have."""
+    async with ctx.pool.acquire() as connection:
+        found = await aside.page(connection, tenant, after, limit + 1)
+    items = [
+        {
+            "iccid": row["iccid"],
+            "gateway": row["gateway"],
+            "id": row["report_id"],
+            "at": row["at"].isoformat(),
+            "bytes": row["bytes"],
+            "received_at": row["received_at"].isoformat(),
+        }
+        for row in found[:limit]
+    ]
+    return items, found[limit - 1]["id"] if len(found) > limit else None

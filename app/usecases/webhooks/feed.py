@@ -1,0 +1,50 @@
+"""Events as others see them: CloudEvents 1.0, and the feed that may be read instead of waiting for webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.events.feed import Place, read_feed
+from app.usecases.context import Context
+from app.usecases.errors import Fault, InvalidArgument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPage:
+    """Some events in order, and where to go on reading; None: there is nothing more now, go on `after` the last."""
+
+    items: list[dict[str, Any]]
+    next_place: Place | None
+
+
+def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One event in the structured form of CloudEvents 1.0 (`api.md`, Events and webhooks)."""
+    at: datetime = row["took_effect_at"]
+    event = {
+        "specversion": "1.0",
+        "id": str(row["event_id"]),
+        "source": row["source"],
+        "type": row["type"],
+        "subject": row["subject"],
+        "time": at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": row["data"],
+    }
+    return event if event["subject"] is not None else {k: v for k, v in event.items() if k != "subject"}
+
+
+async def feed(
+    ctx: Context, tenant: str, *, after: UUID | None, place: Place | None, types: tuple[str, ...], limit: int
+) -> FeedPage:
+    """Events of a tenant after one it has seen, each at least once. Raises `InvalidArgument` for an unknown event."""
+    async with ctx.work() as work:
+        start = place or await work.feed.place_after(tenant, after)
+        if start is None:
+            fault = Fault(pointer="query:after", code="UNKNOWN_EVENT", detail="no such event is kept")
+            raise InvalidArgument([fault])
+        rows, following = await read_feed(work.feed, tenant, start, types=types, limit=limit)
+    return FeedPage(items=[cloud_event(row) for row in rows], next_place=following)

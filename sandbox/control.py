@@ -1,0 +1,220 @@
+"""The control API (`api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sandbox.fleet import own
+from sandbox.fleet.card import Card
+from sandbox.fleet.fleet import BadRow, add_rows
+from sandbox.fleet.store import new_stats
+from sandbox.http.messages import Answer, Request, json_answer
+from sandbox.time import MINUTE, duration_ms, iso, to_ms
+
+if TYPE_CHECKING:
+    from sandbox.app import Sandbox
+
+
+class Refused(Exception):
+    """What was asked cannot be done; status and words."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Control:
+    """`/_control/…` over a sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._world = sandbox.world
+        self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
+            ("POST", "sims"): self._add,
+            ("GET", "sims"): self._list,
+            ("POST", "traffic"): self._traffic,
+            ("POST", "device"): self._device,
+            ("GET", "clock"): self._clock,
+            ("POST", "clock"): self._move,
+            ("GET", "settings"): self._settings,
+            ("POST", "settings"): self._set,
+            ("GET", "faults"): self._faults,
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._no_faults,
+            ("GET", "stats"): self._stats,
+            ("POST", "reset"): self._reset,
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """Do what is asked. What is wrong is told in JSON: `{"detail": …}`."""
+        if not request.local:
+            return json_answer({"detail": "the control API answers on loopback only"}, 403)
+        try:
+            return json_answer(self._route(request))
+        except Refused as refusal:
+            return json_answer({"detail": str(refusal)}, refusal.status)
+
+    def _route(self, request: Request) -> Any:
+        name, _, rest = request.path.strip("/").partition("/")
+        if name == "sims" and rest:
+            if request.method != "GET":
+                raise Refused(405, "GET /_control/sims/{iccid}")
+            return self.sim(self._card(rest))
+        found = None if rest else self._routes.get((request.method, name))
+        if found is None:
+            raise Refused(404, f"no {request.method} /_control/{name}")
+        return found(request)
+
+    def _card(self, iccid: object) -> Card:
+        card = self._world.store.cards.get(str(iccid))
+        if card is None:
+            raise Refused(404, "no such card in the sandbox")
+        return card
+
+    def sim(self, card: Card) -> dict[str, Any]:
+        """A card as a test wants to see it: the truth, without lag."""
+        world, now = self._world, self._world.now()
+        today = world.zone(card).day(now)
+        protocols = [name for name in world.protocols(card) if name in self._sandbox.wires]
+        return {
+            "iccid": card.iccid,
+            "carrier": card.carrier,
+            "protocols": protocols,
+            "state": card.shown(),
+            "native_state": {name: self._sandbox.wires[name].native(card) for name in protocols},
+            "imei": card.imei,
+            "province": card.place,
+            "usage": {
+                "cycle": world.usage(card, world.cycle(card, now), now),
+                "day": world.meter.day(card, world.zone(card), today, now),
+            },
+            "effects": card.effects,
+            "requests": card.requests,
+            "own": card.own,
+            "now": iso(now),
+            "holds": sorted(card.holds),
+            "bound_imei": card.bound_imei,
+            "bound_province": card.province,
+            "busy": world.busy(card),
+        }
+
+    def _list(self, request: Request) -> Any:
+        return {"sims": len(self._world.store.cards)}
+
+    def _add(self, request: Request) -> Any:
+        try:
+            done = add_rows(self._world, request.body.decode("utf-8"), seeded=request.query.get("seeded") == "true")
+        except (BadRow, ValueError) as error:
+            raise Refused(422, str(error)) from error
+        if done["rejected"] and len(done["rejected"]) == done["rows"]:
+            raise Refused(422, json.dumps(done["rejected"][:20], ensure_ascii=False))
+        return done
+
+    def _traffic(self, request: Request) -> Any:
+        rows = _objects(request)
+        for values in rows:
+            amount = values.get("bytes")
+            if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0:
+                raise Refused(422, "bytes must be a whole number, 0 or more")
+            card = self._card(values.get("iccid"))
+            if card.state == "cancelled":
+                raise Refused(409, "the card is cancelled")
+            own.use(self._world, card, amount)
+        return self._seen(rows)
+
+    def _seen(self, rows: list[dict[str, Any]]) -> Any:
+        return self.sim(self._card(rows[0]["iccid"])) if len(rows) == 1 else {"rows": len(rows)}
+
+    def _device(self, request: Request) -> Any:
+        rows = _objects(request)
+        for values in rows:
+            card = self._card(values.get("iccid"))
+            imei, province = values.get("imei"), values.get("province")
+            if not all(value is None or isinstance(value, str) for value in (imei, province)):
+                raise Refused(422, "imei and province must be texts")
+            before = card.imei
+            if own.put_in(self._world, card, imei, province):
+                self._sandbox.device_changed(card, before)
+        return self._seen(rows)
+
+    def _clock(self, request: Request) -> Any:
+        due = self._world.store.next_due()
+        return {"now": iso(self._world.now()), "next": None if due is None else iso(due)}
+
+    def _move(self, request: Request) -> Any:
+        values, now = _object(request), self._world.now()
+        try:
+            if "advance" in values:
+                target = now + duration_ms(str(values["advance"]))
+            else:
+                target = to_ms(datetime.fromisoformat(str(values["now"])))
+        except (KeyError, ValueError, TypeError) as error:
+            raise Refused(422, 'give {"now": an instant with offset} or {"advance": a duration}') from error
+        if target < now - MINUTE:
+            raise Refused(409, "the clock goes forwards only")
+        self._sandbox.move_to(target)
+        return self._clock(request)
+
+    def _settings(self, request: Request) -> Any:
+        return self._sandbox.settings_shown()
+
+    def _set(self, request: Request) -> Any:
+        values = _object(request)
+        protocol = values.pop("protocol", "*")
+        names = list(self._sandbox.wires) if protocol == "*" else [protocol]
+        try:
+            for name in names:
+                if name not in self._sandbox.wires:
+                    raise ValueError(f"protocol must be * or one of {', '.join(self._sandbox.wires)}")
+                self._sandbox.set(name, values)
+        except ValueError as error:
+            raise Refused(422, str(error)) from error
+        return self._sandbox.settings_shown()
+
+    def _faults(self, request: Request) -> Any:
+        return [
+            {"protocol": f.protocol, "operation": f.operation, "kind": f.kind, "count": f.count, "params": f.params}
+            for f in self._sandbox.faults.waiting
+        ]
+
+    def _add_fault(self, request: Request) -> Any:
+        try:
+            self._sandbox.faults.add(_object(request), tuple(self._sandbox.wires))
+        except ValueError as error:
+            raise Refused(422, str(error)) from error
+        return self._faults(request)
+
+    def _no_faults(self, request: Request) -> Any:
+        self._sandbox.faults.waiting.clear()
+        return []
+
+    def _stats(self, request: Request) -> Any:
+        return {name: self._world.store.stats.get(name) or new_stats() for name in self._sandbox.wires}
+
+    def _reset(self, request: Request) -> Any:
+        self._sandbox.reset()
+        return {"sims": len(self._world.store.cards)}
+
+
+def _object(request: Request) -> dict[str, Any]:
+    try:
+        values = request.json
+    except ValueError as error:
+        raise Refused(400, "the body is not JSON") from error
+    if not isinstance(values, dict):
+        raise Refused(422, "the body must be a JSON object")
+    return dict(values)
+
+
+def _objects(request: Request) -> list[dict[str, Any]]:
+    """One object, or several by NDJSON."""
+    try:
+        rows = [json.loads(line) for line in request.body.splitlines() if line.strip()]
+    except ValueError:
+        rows = [_object(request)]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise Refused(422, "the body must be a JSON object, or one a line")
+    return rows

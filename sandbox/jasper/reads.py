@@ -1,0 +1,248 @@
+"""Jasper's reads (A1.4.1, A1.4.2, A1.4.4 to A1.4.7). Bytes are integers; Details and Zone write dates differently."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sandbox.fleet.card import Card
+from sandbox.http.wire import Call
+from sandbox.jasper import tables as t
+from sandbox.jasper.wire import Jasper, Refusal, status_of
+from sandbox.time import DAY, HOUR, UTC_ZONE, iso, to_ms
+
+_ACCOUNT = "100020620"
+
+
+def stamp(instant: int | None) -> str | None:
+    """`yyyy-MM-dd HH:mm:ss.SSS+0000` (A1.4.2)."""
+    if instant is None:
+        return None
+    return f"{UTC_ZONE.text(instant, '%Y-%m-%d %H:%M:%S')}.{instant % 1000:03d}+0000"
+
+
+def card_of(call: Call) -> Card:
+    """The card of the path. Raises Refusal."""
+    if call.card is None:
+        raise Refusal(t.UNKNOWN_ICCID)
+    return call.card
+
+
+def status_shown(wire: Jasper, card: Card) -> str:
+    """The SIM status as it shows."""
+    return status_of(card, wire.world.shown(card, wire.name))
+
+
+def plan_of(card: Card) -> str:
+    """The rate plan's name."""
+    return card.plan or "DEFAULT_PLAN"
+
+
+def details(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /devices/{iccid}."""
+    card = card_of(call)
+    extra = card.extra
+    values: dict[str, Any] = {
+        "iccid": card.iccid,
+        "imsi": card.imsi,
+        "msisdn": card.msisdn,
+        "imei": card.imei,
+        "status": status_shown(wire, card),
+        "ratePlan": plan_of(card),
+        "communicationPlan": extra.get("communicationPlan", "CP_Basic_ON"),
+        "customer": extra.get("customer"),
+        "endConsumerId": None,
+        "dateActivated": stamp(card.activated_at),
+        "dateAdded": stamp(card.opened_at),
+        "dateUpdated": stamp(card.modified),
+        "dateShipped": stamp(card.opened_at),
+        "accountId": _ACCOUNT,
+        "fixedIPAddress": extra.get("ipv4Address"),
+        "fixedIpv6Address": extra.get("ipv6Address"),
+        **{name: str(extra.get(name, "")) for name in t.CUSTOM},
+        "simNotes": None,
+        "deviceID": extra.get("deviceID"),
+        "modemID": extra.get("modemID"),
+        "globalSimType": None,
+    }
+    return values
+
+
+def search(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /devices: what was modified since, the oldest change first."""
+    since = call.text("modifiedSince")
+    if not since:
+        raise Refusal(t.NO_SINCE)
+    first = _instant(since)
+    last = _instant(call.text("modifiedTill")) if call.text("modifiedTill") else None
+    status = call.text("status")
+    if status and status not in t.TARGETS:
+        raise Refusal(t.BAD_STATUS)
+    size, page = paging(call)
+    found = wire.found(
+        (first, last, status, *(call.text(name) for name in t.CUSTOM)),
+        lambda card: (
+            card.modified >= first
+            and card.carrier in ("cucc", "overseas")
+            and (last is None or card.modified <= last)
+            and (not status or status_shown(wire, card) == status)
+            and _custom_fits(call, card)
+        ),
+    )
+    return paged("devices", [_brief(wire, card) for card in found], size, page)
+
+
+def _brief(wire: Jasper, card: Card) -> dict[str, Any]:
+    plan = card.extra.get("communicationPlan", "CP_Basic_ON")
+    return {
+        "iccid": card.iccid,
+        "status": status_shown(wire, card),
+        "ratePlan": plan_of(card),
+        "communicationPlan": plan,
+    }
+
+
+def _custom_fits(call: Call, card: Card) -> bool:
+    return all(str(card.extra.get(name, "")) == call.text(name) for name in t.CUSTOM if call.text(name))
+
+
+def _instant(text: str) -> int:
+    """An ISO instant; a `+` that came unencoded has turned into a space."""
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError as error:
+        raise Refusal(t.BAD_DATE) from error
+    if instant.tzinfo is None:
+        raise Refusal(t.BAD_DATE)
+    return to_ms(instant)
+
+
+def paging(call: Call) -> tuple[int, int]:
+    """Page size and number. Raises Refusal."""
+    size, page = call.text("pageSize") or "50", call.text("pageNumber") or "1"
+    if not size.isdecimal() or not 1 <= int(size) <= 50:
+        raise Refusal(t.BAD_SIZE)
+    if not page.isdecimal() or int(page) < 1:
+        raise Refusal(t.BAD_PAGE)
+    return int(size), int(page)
+
+
+def paged(key: str, entries: list[Any], size: int, page: int, **more: Any) -> dict[str, Any]:
+    """One page, and whether it is the last."""
+    first = (page - 1) * size
+    last = first + size >= len(entries)
+    return {**more, "pageNumber": page, key: entries[first : first + size], "lastPage": last}
+
+
+def session(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET …/sessionInfo: started and not ended = online; both null where there never was one."""
+    card, now = card_of(call), wire.world.now()
+    online = bool(card.imei) and card.data_on()
+    ever = card.activated_at is not None and bool(card.imei)
+    started = card.extra.get("session_from") or max(card.activated_at or 0, now - 6 * HOUR)
+    return {
+        "iccid": card.iccid,
+        "ipAddress": f"10.{card.sid >> 16 & 255}.{card.sid >> 8 & 255}.{card.sid & 255}" if online else None,
+        "dateSessionStarted": stamp(started) if ever else None,
+        "dateSessionEnded": None if online or not ever else stamp(max(started, card.modified)),
+    }
+
+
+def audit(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET …/auditTrails, newest first."""
+    card, now = card_of(call), wire.world.now()
+    days = call.text("daysOfHistory") or "30"
+    if not days.isdecimal() or int(days) > 365:
+        raise Refusal(t.TOO_OLD)
+    records = [
+        {
+            "field": field,
+            "priorValue": prior,
+            "value": value,
+            "effectiveDate": stamp(effective),
+            "status": "Completed" if effective <= now else "Pending",
+            "userName": wire.user,
+            "delegatedUser": None,
+            "ipAddress": "127.0.0.1",
+        }
+        for at, field, prior, value, effective in reversed(card.extra.get("audit", []))
+        if at >= now - int(days) * DAY
+    ]
+    size, page = paging(call)
+    return paged("deviceAuditTrails", records, size, page, iccid=card.iccid, timestamp=iso(now))
+
+
+def locations(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET …/locationHistory: the one place the card is in."""
+    card, now = card_of(call), wire.world.now()
+    entry = {
+        "iccid": card.iccid,
+        "dateReceived": stamp(now),
+        "cellId": "1001",
+        "cellLac": "2001",
+        "servingMcc": "460",
+        "servingMnc": "01",
+        "latitude": "30.59",
+        "longitude": "114.30",
+        "accuracy": "2000",
+        "city": "",
+        "state": card.place or "",
+        "country": "CN",
+    }
+    size, page = paging(call)
+    return paged("simlocations", [entry], size, page)
+
+
+def sms_list(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /smsMessages."""
+    if not call.text("fromDate"):
+        raise Refusal(t.NO_FROM)
+    first = _instant(call.text("fromDate"))
+    wanted = call.text("iccid")
+    found = [
+        order["sms"]
+        for order in wire.world.store.orders.values()
+        if "sms" in order and order["at"] >= first and wanted in ("", order["iccid"])
+    ]
+    size, page = paging(call)
+    return paged("smsMsgIds", found, size, page)
+
+
+def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /smsMessages/{id}."""
+    sent = wire.world.store.orders.get(f"sms-{call.text('sms')}")
+    if sent is None:
+        raise Refusal(t.UNKNOWN_SMS)
+    when = stamp(sent["at"])
+    return {
+        "smsMsgId": sent["sms"],
+        "status": "Delivered",
+        "messageText": sent["text"],
+        "senderLogin": wire.user,
+        "iccid": sent["iccid"],
+        "sentTo": sent["msisdn"],
+        "sentFrom": "Server",
+        "msgType": "MT",
+        "dateSent": when,
+        "dateReceived": when,
+        "dateModified": when,
+    }
+
+
+def events(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /eventplan/{iccid}; the real answer's shape is unknown."""
+    card = card_of(call)
+    listed = [{"eventName": name, "effectiveDate": stamp(at)} for name, at in card.extra.get("products", [])]
+    return {"iccid": card.iccid, "eventPlans": listed}
+
+
+def rate_plans(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /rateplans."""
+    names = sorted({plan_of(card) for card in wire.world.store.cards.values() if card.carrier in ("cucc", "overseas")})
+    size, page = paging(call)
+    return paged("ratePlans", [{"name": name, "version": "1"} for name in names], size, page)
+
+
+def echo(wire: Jasper, call: Call) -> dict[str, Any]:
+    """GET /echo/{param}."""
+    return {"context": call.text("text")}
