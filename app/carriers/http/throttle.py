@@ -19,7 +19,7 @@ from app.carriers.http.wire_errors import HeldBack, is_ill
 from app.clock import Clock
 
 MOST_IN_FLIGHT = 20
-"""httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
+"""httpx slows down badly beyond some 20 connections in a process (docs/carriers/README.md, httpx)."""
 
 PATIENCE_S = 2.0
 """How long a call waits for its turn before it is refused with the time to come back: for the budget (but see

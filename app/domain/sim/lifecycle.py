@@ -196,7 +196,7 @@ def _take(sim: Sim, step: tuple[date, SimState, Cause, str], at: datetime) -> tu
 
 
 def as_dates_say(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """An imported card without a told state: what its dates make of it by `today` (api.md, Import).
+    """An imported card without a told state: what its dates make of it by `today` (docs/api.md, Import).
 
     A card with `activated_on` or `expires_on` was activated; one with neither is worked out from its opening.
     """

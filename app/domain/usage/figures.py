@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class UseSource(StrEnum):
-    """Where `used` comes from (api.md, `usage.source`)."""
+    """Where `used` comes from (docs/api.md, `usage.source`)."""
 
     CARRIER = "carrier"
     GATEWAY_REPORT = "gateway_report"
