@@ -32,7 +32,7 @@ CLOCK_PERIOD_S = 0.5
 """How often another process's moves of the one clock are looked for: seen within a second."""
 
 
-DATABASE_TROUBLE = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a database that restarts looks like from here: no reason for a process to end."""
 
 log = get_logger("container")
@@ -124,19 +124,19 @@ async def open_container(
         await engine.dispose()
 
 
-async def follow_clock(context: Context) -> None:
+async def run_clock_sync(context: Context) -> None:
     """Keep this process on the one clock; in sandbox mode only, for a real carrier's day cannot be moved."""
     if not context.sandbox:
         return
     while True:
         try:
-            await adopt_clock(context)
-        except DATABASE_TROUBLE as error:
+            await sync_clock(context)
+        except DATABASE_ERRORS as error:
             log.warning("clock.database_trouble", error=type(error).__name__)
         await asyncio.sleep(CLOCK_PERIOD_S)
 
 
-async def adopt_clock(context: Context) -> None:
+async def sync_clock(context: Context) -> None:
     """Take the offset as it stands in the database."""
     async with context.work() as work:
         context.clock.adopt(await work.ledger.clock_offset())

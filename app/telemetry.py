@@ -113,7 +113,7 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def masked(text: str) -> str:
+def mask_iccids(text: str) -> str:
     """The text with every ICCID masked to its last four characters."""
     return _ICCID.sub("…", text)
 
@@ -121,7 +121,7 @@ def masked(text: str) -> str:
 def _mask_iccids(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in line.items():
         if isinstance(value, str):
-            line[key] = masked(value)
+            line[key] = mask_iccids(value)
     return line
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from app.carriers.config_file import read_accounts
-from app.cli.play import options_for
+from app.cli.play import sandbox_options
 from app.container import Container, open_container
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
@@ -173,5 +173,5 @@ async def open_with(url: str, folder: Path, accounts: str, *, at: datetime | Non
 def _sandbox(settings: Settings, accounts: Sequence[Any], container: Container) -> Sandbox:
     from dataclasses import replace
 
-    options = replace(options_for(settings, accounts), data_dir=None, callbacks={}, seed=None)
+    options = replace(sandbox_options(settings, accounts), data_dir=None, callbacks={}, seed=None)
     return Sandbox(options, clock=container.context.clock)

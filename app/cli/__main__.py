@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.carriers.config_file import AccountsInvalid
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings
 
@@ -73,27 +73,27 @@ def _advance(command: argparse.ArgumentParser) -> None:
 
 
 def dispatch(given: argparse.Namespace, settings: Settings) -> None:
-    """Do what the command says, loading only what it needs. Raises `Stop` with the exit code and what to do."""
+    """Do what the command says, loading only what it needs. Raises `CommandError` with the exit code and what to do."""
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
-            room("run").serve_roles(settings, given.command)
+            load_command("run").serve_roles(settings, given.command)
         case "migrate":
-            room("database").migrate_command(settings)
+            load_command("database").migrate_command(settings)
         case "key-create":
-            room("database").key_create(settings, given)
+            load_command("database").key_create(settings, given)
         case "sandbox":
-            room("play").play_carriers(settings, given)
+            load_command("play").run_sandbox(settings, given)
         case "import":
-            room("talk").import_file(settings, given.file, plans=given.plans, partial=given.partial)
+            load_command("talk").import_file(settings, given.file, plans=given.plans, partial=given.partial)
         case "advance":
-            room("talk").advance(settings, given.duration)
+            load_command("talk").advance(settings, given.duration)
         case "rule":
-            room("rule").rule(given.id)
+            load_command("rule").rule(given.id)
         case "carriers":
-            room("check").check_carriers(settings, given.account)
+            load_command("check").check_carriers(settings, given.account)
 
 
-def room(name: str) -> Any:
+def load_command(name: str) -> Any:
     """A module of this package, loaded when its command is given: help and small commands answer at once."""
     return import_module(f"app.cli.{name}")
 
@@ -104,25 +104,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         dispatch(given, Settings())
     except ValidationError as wrong:
-        return _say(Exit.USE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors()))
-    except Stop as stop:
-        return _say(stop.code, str(stop))
+        return _report(ExitCode.USE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors()))
+    except CommandError as stop:
+        return _report(stop.code, str(stop))
     except AccountsInvalid as wrong:
         for message in wrong.messages:
             print(message, file=sys.stderr)
-        return _say(
-            Exit.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)"
+        return _report(
+            ExitCode.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)"
         )
     except DataDirInUse as wrong:
-        return _say(Exit.IN_USE, str(wrong))
+        return _report(ExitCode.IN_USE, str(wrong))
     except DatabaseUnusable as wrong:
-        return _say(Exit.DATABASE, str(wrong))
+        return _report(ExitCode.DATABASE, str(wrong))
     except KeyboardInterrupt:
-        return Exit.OK
-    return Exit.OK
+        return ExitCode.OK
+    return ExitCode.OK
 
 
-def _say(code: Exit, message: str) -> int:
+def _report(code: ExitCode, message: str) -> int:
     print(f"simgate: {message}", file=sys.stderr)
     return code
 

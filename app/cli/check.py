@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.carriers.config import Account, sandbox_mode
 from app.carriers.config_file import read_accounts
 from app.carriers.registry import build_clients
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.clock import OffsetClock
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import Settings
@@ -19,9 +19,9 @@ def check_carriers(settings: Settings, account: str | None) -> None:
     accounts = read_accounts(settings.carriers)
     known = [a for a in accounts if account in (None, a.code)]
     if not known:
-        raise Stop(Exit.USE, f"no account {account}: there are {', '.join(a.code for a in accounts)}")
+        raise CommandError(ExitCode.USE, f"no account {account}: there are {', '.join(a.code for a in accounts)}")
     if not asyncio.run(_check(settings, known)):
-        raise Stop(Exit.OTHER, "some checks failed; see above")
+        raise CommandError(ExitCode.OTHER, "some checks failed; see above")
 
 
 async def _check(settings: Settings, accounts: Sequence[Account]) -> bool:

@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 
 from app.carriers.config_file import read_accounts
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.container import open_container
 from app.postgres.external import check_external
 from app.postgres.locks import sole_gateway
@@ -54,9 +54,11 @@ def key_create(settings: Settings, given: argparse.Namespace) -> None:
     try:
         expires_at = datetime.fromisoformat(given.expires_at) if given.expires_at else None
     except ValueError:
-        raise Stop(Exit.USE, "--expires-at is RFC 3339 with offset, e.g. 2027-01-01T00:00:00+08:00") from None
+        raise CommandError(
+            ExitCode.USE, "--expires-at is RFC 3339 with offset, e.g. 2027-01-01T00:00:00+08:00"
+        ) from None
     if expires_at is not None and expires_at.tzinfo is None:
-        raise Stop(Exit.USE, "--expires-at needs an offset, e.g. +08:00")
+        raise CommandError(ExitCode.USE, "--expires-at needs an offset, e.g. +08:00")
     with database(settings) as url:
         migrate(url)
         print(asyncio.run(_create(settings, url, given, expires_at)))
@@ -75,7 +77,7 @@ async def _create(settings: Settings, url: str, given: argparse.Namespace, expir
                 new_tenant=True,
             )
         except InvalidArgument as wrong:
-            raise Stop(Exit.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
+            raise CommandError(ExitCode.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
         except UseCaseError as wrong:
-            raise Stop(Exit.USE, wrong.detail) from None
+            raise CommandError(ExitCode.USE, wrong.detail) from None
     return secret

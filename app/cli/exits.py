@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """What a command's exit code means."""
 
     OK = 0
@@ -16,9 +16,9 @@ class Exit(IntEnum):
     CARRIERS = 5
 
 
-class Stop(Exception):
+class CommandError(Exception):
     """The command ends here; the message says what to do."""
 
-    def __init__(self, code: Exit, message: str) -> None:
+    def __init__(self, code: ExitCode, message: str) -> None:
         super().__init__(message)
         self.code = code

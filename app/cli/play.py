@@ -9,16 +9,16 @@ import signal
 from collections.abc import Sequence
 
 from app.carriers.config import Account
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.settings import Settings
 from sandbox.options import FAITHFUL, PROTOCOLS, ProtocolSettings, SandboxOptions
 from sandbox.serve import Sandbox, serve
 
-PUSHING = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
+PUSH_PROTOCOLS = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
 """Protocols whose carrier calls the gateway back."""
 
 
-def options_for(settings: Settings, accounts: Sequence[Account]) -> SandboxOptions:
+def sandbox_options(settings: Settings, accounts: Sequence[Account]) -> SandboxOptions:
     """The sandbox that belongs to these accounts: the same limits, calling back to this gateway."""
     manners: dict[str, ProtocolSettings] = {}
     callbacks: dict[str, str] = {}
@@ -33,7 +33,7 @@ def options_for(settings: Settings, accounts: Sequence[Account]) -> SandboxOptio
                 completion_s=protocol.settings.completion_s,
                 rebinds_per_month=FAITHFUL[name].rebinds_per_month,
             )
-            if name in PUSHING:
+            if name in PUSH_PROTOCOLS:
                 callbacks[name] = f"{settings.base_url}/v1/callbacks/{account.code}"
     return SandboxOptions(
         data_dir=settings.data_dir / "sandbox",
@@ -43,7 +43,7 @@ def options_for(settings: Settings, accounts: Sequence[Account]) -> SandboxOptio
     )
 
 
-def play_carriers(settings: Settings, given: argparse.Namespace) -> None:
+def run_sandbox(settings: Settings, given: argparse.Namespace) -> None:
     """`simgate sandbox`: until it is told to stop."""
     protocols = tuple(given.protocols.split(",")) if given.protocols else PROTOCOLS
     port = given.port or settings.sandbox_port
@@ -56,14 +56,16 @@ def play_carriers(settings: Settings, given: argparse.Namespace) -> None:
             latency_ms=given.latency_ms,
         )
     except ValueError as wrong:
-        raise Stop(Exit.USE, str(wrong)) from None
+        raise CommandError(ExitCode.USE, str(wrong)) from None
     try:
-        asyncio.run(_until_told(options, given.host, port))
+        asyncio.run(_serve_until_signal(options, given.host, port))
     except OSError as wrong:
-        raise Stop(Exit.IN_USE, f"cannot open {given.host}:{port} or read the fleet: {wrong.strerror}") from None
+        raise CommandError(
+            ExitCode.IN_USE, f"cannot open {given.host}:{port} or read the fleet: {wrong.strerror}"
+        ) from None
 
 
-async def _until_told(options: SandboxOptions, host: str, port: int) -> None:
+async def _serve_until_signal(options: SandboxOptions, host: str, port: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

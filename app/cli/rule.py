@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.clock import SystemClock
 from app.texts.rulebook import entry
 
@@ -12,7 +12,9 @@ def rule(rule_id: str) -> None:
     try:
         found = entry(rule_id.upper(), SystemClock().now().date())
     except KeyError:
-        raise Stop(Exit.USE, f"no rule {rule_id}: ids look like RN-2, and docs/rules.md lists them all") from None
+        raise CommandError(
+            ExitCode.USE, f"no rule {rule_id}: ids look like RN-2, and docs/rules.md lists them all"
+        ) from None
     print(f"{found.id}\n\n{found.chinese}\n\n{found.english}\n")
     for value in found.values:
         who = f"{value.supplier.value} {'/'.join(value.carriers)}"

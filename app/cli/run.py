@@ -26,11 +26,11 @@ from app.carriers.config import Account, sandbox_mode
 from app.carriers.config_file import read_accounts
 from app.cli.banner import banner
 from app.cli.database import database, migrate
-from app.cli.exits import Exit, Stop
-from app.cli.play import options_for
-from app.container import Container, adopt_clock, follow_clock, open_container
+from app.cli.exits import CommandError, ExitCode
+from app.cli.play import sandbox_options
+from app.container import Container, open_container, run_clock_sync, sync_clock
 from app.jobs.advance import Advancer
-from app.jobs.gauges import keep_gauges
+from app.jobs.gauges import run_gauges
 from app.jobs.loops import run_loops
 from app.jobs.schedule import jobs_for
 from app.jobs.scheduler import run_scheduler
@@ -66,7 +66,7 @@ ROLES = {
 
 
 def serve_roles(settings: Settings, command: str) -> None:
-    """Play the parts of a command until told to stop. Raises `Stop` and whatever the parts refuse with."""
+    """Play the parts of a command until told to stop. Raises `CommandError` and whatever the parts refuse with."""
     roles = ROLES[command]
     configure_logging(logging.WARNING if command == "run" and sys.stderr.isatty() else logging.INFO)
     accounts = read_accounts(settings.carriers)
@@ -89,7 +89,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.listen(1024)
     except OSError as wrong:
         message = f"{host}:{port} cannot be opened ({wrong.strerror}): stop what uses it, or set another port"
-        raise Stop(Exit.IN_USE, message) from None
+        raise CommandError(ExitCode.IN_USE, message) from None
     return bound
 
 
@@ -104,7 +104,7 @@ async def _serve(
         container = await stack.enter_async_context(open_container(settings, url, accounts))
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
         if container.context.sandbox:
-            await adopt_clock(container.context)
+            await sync_clock(container.context)
         await _serve_parts(_Parts(container, roles, accounts, control, stop), bound)
 
 
@@ -131,8 +131,8 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         ctx=ctx, slots=slots, jobs=jobs, sandbox=parts.control, busy=asyncio.Lock(), moving=asyncio.Lock()
     )
     async with asyncio.TaskGroup() as group:
-        clock = group.create_task(follow_clock(ctx))
-        gauges = group.create_task(keep_gauges(ctx))
+        clock = group.create_task(run_clock_sync(ctx))
+        gauges = group.create_task(run_gauges(ctx))
         if parts.plays_carriers:
             await _start_carriers(parts, group)
         if bound is not None:
@@ -143,7 +143,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
             group.create_task(run_loops(ctx, parts.stop, moving=advancer.moving))
         if parts.roles.scheduler:
             group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
-        spare_the_collector()
+        tune_garbage_collector()
         if parts.roles.api:
             example = await silent_example(ctx) if ctx.sandbox else None
             print(banner(settings, key, example=example, sandbox=ctx.sandbox), flush=True)
@@ -152,7 +152,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         gauges.cancel()
 
 
-def spare_the_collector() -> None:
+def tune_garbage_collector() -> None:
     """What has been loaded by now stays, and a batch of reports makes tens of thousands of short-lived objects.
 
     The collector looks at neither: a quarter of the cost of a usage report was its walks (docs/performance.md).
@@ -195,7 +195,7 @@ def _demo_key(settings: Settings) -> str:
 async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
     """The sandbox on its own port, in this process; ready before anything asks it."""
     started = asyncio.Event()
-    options = options_for(parts.container.settings, parts.accounts)
+    options = sandbox_options(parts.container.settings, parts.accounts)
     port = parts.container.settings.sandbox_port
     task = group.create_task(serve_sandbox(options, "127.0.0.1", port, ready=lambda _: started.set(), stop=parts.stop))
     waiting = asyncio.create_task(started.wait())
@@ -203,7 +203,7 @@ async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
     waiting.cancel()
     if task.done():
         task.result()
-        raise Stop(Exit.OTHER, "the sandbox carriers did not start")
+        raise CommandError(ExitCode.OTHER, "the sandbox carriers did not start")
 
 
 class _Server(uvicorn.Server):

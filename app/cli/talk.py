@@ -14,7 +14,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.exits import Exit, Stop
+from app.cli.exits import CommandError, ExitCode
 from app.domain.calendar.durations import parse_duration
 from app.domain.errors import Malformed
 from app.settings import Settings
@@ -36,10 +36,10 @@ def _demo_key(settings: Settings) -> str:
         return settings.demo_key_path.read_text(encoding="ascii").strip()
     except OSError:
         message = f"no key: set SIMGATE_KEY, or start the gateway once (it writes {settings.demo_key_path})"
-        raise Stop(Exit.USE, message) from None
+        raise CommandError(ExitCode.USE, message) from None
 
 
-def _told(answer: httpx.Response) -> dict[str, Any]:
+def _json_or_stop(answer: httpx.Response) -> dict[str, Any]:
     """The answer's JSON; a problem ends the command with what it says."""
     if answer.is_success:
         found: dict[str, Any] = answer.json()
@@ -47,21 +47,23 @@ def _told(answer: httpx.Response) -> dict[str, Any]:
     try:
         problem = answer.json()
     except ValueError:
-        raise Stop(Exit.OTHER, f"the gateway answered {answer.status_code}") from None
+        raise CommandError(ExitCode.OTHER, f"the gateway answered {answer.status_code}") from None
     for fault in problem.get("errors", [])[:MOST_FAULTS]:
         place = " ".join(f"{name} {fault[name]}" for name in ("line", "column", "pointer") if name in fault)
         console.print(f"{place}: {fault['code']}: {fault['detail']}", highlight=False, markup=False)
-    raise Stop(Exit.OTHER, f"{problem.get('code')}: {problem.get('detail')}")
+    raise CommandError(ExitCode.OTHER, f"{problem.get('code')}: {problem.get('detail')}")
 
 
-def _reach(settings: Settings) -> Stop:
-    return Stop(Exit.OTHER, f"no gateway answers at {settings.base_url}: start one (make run), or set SIMGATE_URL")
+def _reach(settings: Settings) -> CommandError:
+    return CommandError(
+        ExitCode.OTHER, f"no gateway answers at {settings.base_url}: start one (make run), or set SIMGATE_URL"
+    )
 
 
 def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool) -> None:
     """`simgate import`: send a file with a progress bar, and tell what became of its rows."""
     if not path.is_file():
-        raise Stop(Exit.USE, f"{path} is not a file")
+        raise CommandError(ExitCode.USE, f"{path} is not a file")
     kind = "application/x-ndjson" if path.suffix in (".ndjson", ".jsonl") else "text/csv"
     where = "/v1/plans" if plans else "/v1/sims/import" + ("?mode=partial" if partial else "")
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn()
@@ -79,7 +81,7 @@ def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool) -
             answer = client.post(where, content=chunks(), headers=headers)
         except httpx.HTTPError:
             raise _reach(settings) from None
-    report = _told(answer)
+    report = _json_or_stop(answer)
     if plans:
         print(f"{len(report.get('items', [report]))} plans")
         return
@@ -98,10 +100,10 @@ def advance(settings: Settings, duration: str) -> None:
     try:
         step = parse_duration(duration)
     except Malformed as wrong:
-        raise Stop(Exit.USE, wrong.detail) from None
+        raise CommandError(ExitCode.USE, wrong.detail) from None
     with _client(settings) as client:
         try:
-            begun = datetime.fromisoformat(_told(client.get("/v1/admin/clock"))["now"])
+            begun = datetime.fromisoformat(_json_or_stop(client.get("/v1/admin/clock"))["now"])
             report = _advance(client, begun, step)
         except httpx.HTTPError:
             raise _reach(settings) from None
@@ -120,7 +122,7 @@ def _advance(client: httpx.Client, begun: datetime, step: timedelta) -> dict[str
         asked = aside.submit(client.post, "/v1/admin/clock", json={"now": target})
         while not asked.done():
             _show_clock(client, begun, progress, task)
-        return _told(asked.result())
+        return _json_or_stop(asked.result())
 
 
 def _show_clock(client: httpx.Client, begun: datetime, progress: Progress, task: Any) -> None:

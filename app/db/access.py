@@ -52,7 +52,7 @@ def _key(row: Mapping[Any, Any]) -> KeyRecord:
     )
 
 
-class AccessRows:
+class AccessRepository:
     """Tenants, keys and the audit trail of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -72,7 +72,7 @@ class AccessRows:
         """Every tenant, in order."""
         return list((await self._connection.execute(select(tenants.c.id).order_by(tenants.c.id))).scalars())
 
-    async def put_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
+    async def upsert_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
         """Store a key; the same secret again takes the new rights (the bootstrap key at every start)."""
         values = {
             "tenant": key.tenant,

@@ -32,7 +32,7 @@ _STILL_STANDS = text(
 )
 
 
-class IdempotencyRows:
+class IdempotencyRepository:
     """Idempotency keys of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -71,7 +71,7 @@ class IdempotencyRows:
         statement = insert(idempotency_keys).values(tenant=tenant, key=key, **values)
         await self._connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "key"], set_=values))
 
-    async def forget_expired(self, now: datetime) -> int:
+    async def delete_expired(self, now: datetime) -> int:
         """Drop answers past their time, once what they began has ended."""
         done = await self._connection.execute(
             text(f"DELETE FROM idempotency_keys WHERE NOT {_STILL_STANDS.text}"),  # noqa: S608 - ours

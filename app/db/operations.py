@@ -28,7 +28,7 @@ _CLAIM = text(
     FROM (
         SELECT id FROM operations
         WHERE {_WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
-          AND NOT account = ANY(:shut)
+          AND NOT account = ANY(:excluded)
         ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
     ) due
     WHERE o.id = due.id
@@ -64,7 +64,7 @@ class OperationFilter:
     bulk_id: UUID | None = None
 
 
-class OperationRows:
+class OperationRepository:
     """Operations of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -94,7 +94,7 @@ class OperationRows:
         )
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
-    async def awaited(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
+    async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
         """Which of these SIMs have an operation of this kind open, or waiting behind the open one."""
         c = operations.c
         waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
@@ -118,13 +118,15 @@ class OperationRows:
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def claim(
-        self, *, now: datetime, lease: timedelta, limit: int, shut: Sequence[str] = ()
+        self, *, now: datetime, lease: timedelta, limit: int, excluded: Sequence[str] = ()
     ) -> list[OperationRecord]:
-        """Take up to `limit` due operations of accounts that are not shut, for as long as the lease."""
-        rows = await self._connection.execute(_CLAIM, {"now": now, "lease": lease, "limit": limit, "shut": list(shut)})
+        """Take up to `limit` due operations of accounts that are not excluded, for as long as the lease."""
+        rows = await self._connection.execute(
+            _CLAIM, {"now": now, "lease": lease, "limit": limit, "excluded": list(excluded)}
+        )
         return [operation_from(row) for row in rows.mappings()]
 
-    async def reclaim(self, now: datetime) -> int:
+    async def requeue_expired(self, now: datetime) -> int:
         """Free what a dead worker held: `verifying` where it may have been sent, else `queued` (OP-3)."""
         done = await self._connection.execute(_RECLAIM, {"now": now, "now_text": now.isoformat()})
         return done.rowcount
@@ -142,7 +144,7 @@ class OperationRows:
         )
         return set(rows.scalars())
 
-    async def hold_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
+    async def lock_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
         """Lock these rows and give those still held by the same claim, as they stand."""
         claims = {record.id: record.claim for record in records}
         statement = (
@@ -205,7 +207,7 @@ class OperationRows:
         )
         return [operation_from(row) for row in rows.mappings()]
 
-    async def hurry(
+    async def poll_now(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:
         """Look now at what a carrier's notice speaks of: a hint (`done`, `failed`), not a result."""
@@ -264,7 +266,7 @@ class OperationRows:
 
     async def list(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
         """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
-        statement = select(operations).where(*_asked(wanted))
+        statement = select(operations).where(*_conditions(wanted))
         if before is not None:
             statement = statement.where(operations.c.id < before)
         rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
@@ -272,11 +274,11 @@ class OperationRows:
 
     async def count(self, wanted: OperationFilter) -> int:
         """How many operations a filter finds."""
-        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_asked(wanted)))
+        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_conditions(wanted)))
         return int(found.scalar_one())
 
 
-def _asked(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
     """The conditions of a filter."""
     c = operations.c
     yield c.tenant == wanted.tenant

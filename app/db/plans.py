@@ -21,7 +21,7 @@ _KEEP_ALLOWANCE = text(
 )
 
 
-class PlanRows:
+class PlanRepository:
     """Plans of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:

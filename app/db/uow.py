@@ -10,41 +10,41 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.db.access import AccessRows
-from app.db.bulk.items import BulkItemRows
-from app.db.bulk.rows import BulkRows
+from app.db.access import AccessRepository
+from app.db.bulk.items import BulkItemRepository
+from app.db.bulk.rows import BulkRepository
 from app.db.connection import Connection
-from app.db.events.deliveries import DeliveryLog
-from app.db.events.feed import EventFeed
-from app.db.events.inbox import InboxRows
-from app.db.events.store import EventRows
-from app.db.events.webhooks import WebhookRows
-from app.db.idempotency import IdempotencyRows
+from app.db.events.deliveries import DeliveryRepository
+from app.db.events.feed import FeedRepository
+from app.db.events.inbox import InboxRepository
+from app.db.events.store import EventRepository
+from app.db.events.webhooks import WebhookRepository
+from app.db.idempotency import IdempotencyRepository
 from app.db.jobs import LedgerRows
-from app.db.operations import OperationRows
-from app.db.plans import PlanRows
-from app.db.sims.drifts import DriftRows
-from app.db.sims.rows import SimRows
+from app.db.operations import OperationRepository
+from app.db.plans import PlanRepository
+from app.db.sims.drifts import DriftRepository
+from app.db.sims.rows import SimRepository
 
 
 class UnitOfWork:
     """One transaction and the rows it may touch. Never shared between tasks."""
 
     connection: AsyncConnection
-    access: AccessRows
-    bulk: BulkRows
-    bulk_items: BulkItemRows
-    delivery_log: DeliveryLog
-    drifts: DriftRows
-    events: EventRows
-    feed: EventFeed
-    idempotency: IdempotencyRows
-    inbox: InboxRows
+    access: AccessRepository
+    bulk: BulkRepository
+    bulk_items: BulkItemRepository
+    delivery_log: DeliveryRepository
+    drifts: DriftRepository
+    events: EventRepository
+    feed: FeedRepository
+    idempotency: IdempotencyRepository
+    inbox: InboxRepository
     ledger: LedgerRows
-    operations: OperationRows
-    plans: PlanRows
-    sims: SimRows
-    webhooks: WebhookRows
+    operations: OperationRepository
+    plans: PlanRepository
+    sims: SimRepository
+    webhooks: WebhookRepository
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -52,20 +52,20 @@ class UnitOfWork:
 
     async def __aenter__(self) -> Self:
         self.connection = await self._stack.enter_async_context(self._engine.connect())
-        self.access = AccessRows(self.connection)
-        self.bulk = BulkRows(self.connection)
-        self.bulk_items = BulkItemRows(self.connection)
-        self.delivery_log = DeliveryLog(self.connection)
-        self.drifts = DriftRows(self.connection)
-        self.events = EventRows(self.connection)
-        self.feed = EventFeed(self.connection)
-        self.idempotency = IdempotencyRows(self.connection)
-        self.inbox = InboxRows(self.connection)
+        self.access = AccessRepository(self.connection)
+        self.bulk = BulkRepository(self.connection)
+        self.bulk_items = BulkItemRepository(self.connection)
+        self.delivery_log = DeliveryRepository(self.connection)
+        self.drifts = DriftRepository(self.connection)
+        self.events = EventRepository(self.connection)
+        self.feed = FeedRepository(self.connection)
+        self.idempotency = IdempotencyRepository(self.connection)
+        self.inbox = InboxRepository(self.connection)
         self.ledger = LedgerRows(self.connection)
-        self.operations = OperationRows(self.connection)
-        self.plans = PlanRows(self.connection)
-        self.sims = SimRows(self.connection)
-        self.webhooks = WebhookRows(self.connection)
+        self.operations = OperationRepository(self.connection)
+        self.plans = PlanRepository(self.connection)
+        self.sims = SimRepository(self.connection)
+        self.webhooks = WebhookRepository(self.connection)
         return self
 
     async def __aexit__(

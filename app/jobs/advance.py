@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.jobs.loops import drain
-from app.jobs.runner import Outcome
+from app.jobs.runner import SlotOutcome
 from app.jobs.schedule import JobSpec
 from app.jobs.slots import Slots
 from app.usecases.admin.clock import move_clock
@@ -54,15 +54,15 @@ class Advancer:
         """
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
-        tried: Counter[tuple[str, Outcome]] = Counter()
+        tried: Counter[tuple[str, SlotOutcome]] = Counter()
         async with self.busy, self.moving:
-            await self.slots.quiet()
+            await self.slots.wait_until_idle()
             while (now := self.ctx.now()) < target:
                 await self._move(min(target, max(now, await self._next_due(target))))
                 tried.update(await self.slots.run_due(self.ctx))
                 await self._until_quiet()
-        failed = _counts(tried, Outcome.FAILED)
-        told = {"now": self.ctx.now().isoformat(), "jobs": _counts(tried, Outcome.RUN)}
+        failed = _counts(tried, SlotOutcome.FAILED)
+        told = {"now": self.ctx.now().isoformat(), "jobs": _counts(tried, SlotOutcome.RUN)}
         return told | ({"failed": failed} if failed else {})
 
     async def _next_due(self, target: datetime) -> datetime:
@@ -101,6 +101,6 @@ class Advancer:
             await asyncio.sleep(SETTLING_S)
 
 
-def _counts(tried: Counter[tuple[str, Outcome]], outcome: Outcome) -> dict[str, int]:
+def _counts(tried: Counter[tuple[str, SlotOutcome]], outcome: SlotOutcome) -> dict[str, int]:
     """How often each job's slots ended so."""
     return {job: times for (job, what), times in sorted(tried.items()) if what is outcome}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from app.clock import monotonic
-from app.container import DATABASE_TROUBLE
+from app.container import DATABASE_ERRORS
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -14,39 +14,39 @@ from app.usecases.usage.audit import KINDS, differs
 from app.usecases.usage.lag import usage_lags
 
 PERIOD_S = 15.0
-REST_FOR_COUNTING = 50
+PAUSE_FACTOR = 50
 """Counting ten million cards reads all of them, their figures' age takes minutes: it rests so many times as long."""
 
-Counting = Callable[[Context], Awaitable[None]]
+Collector = Callable[[Context], Awaitable[None]]
 
 log = get_logger("gauges")
 
 
-async def keep_gauges(ctx: Context) -> None:
+async def run_gauges(ctx: Context) -> None:
     """Count each thing again every quarter of a minute, less often what takes long; none waits for another."""
     async with asyncio.TaskGroup() as group:
-        for counting in COUNTS:
+        for counting in COLLECTORS:
             group.create_task(_keep(ctx, counting))
 
 
-async def _keep(ctx: Context, counting: Counting) -> None:
+async def _keep(ctx: Context, counting: Collector) -> None:
     while True:
         began = monotonic()
         try:
             await counting(ctx)
-        except DATABASE_TROUBLE as error:
+        except DATABASE_ERRORS as error:
             log.warning("gauges.database_trouble", error=type(error).__name__)
-        await asyncio.sleep(rest_after(monotonic() - began))
+        await asyncio.sleep(pause_after(monotonic() - began))
 
 
-def rest_after(took: float) -> float:
+def pause_after(took: float) -> float:
     """How many seconds to rest after a count that took so many: counting has at most a fiftieth of a processor."""
-    return max(PERIOD_S, took * REST_FOR_COUNTING)
+    return max(PERIOD_S, took * PAUSE_FACTOR)
 
 
 async def count(ctx: Context) -> None:
     """Set every gauge from the rows, once."""
-    for counting in COUNTS:
+    for counting in COLLECTORS:
         await counting(ctx)
 
 
@@ -84,4 +84,4 @@ async def _usage_lag(ctx: Context) -> None:
         ctx.telemetry.usage_lag_seconds.labels(account).set(lag.total_seconds())
 
 
-COUNTS: tuple[Counting, ...] = (_jobs, _operations, _cards, _usage_lag)
+COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag)

@@ -22,7 +22,7 @@ from app.usecases.webhooks.deliver import deliver_round
 log = get_logger("worker")
 
 Turn = Callable[[Context], Awaitable[int]]
-TROUBLE_S = 1.0
+ERROR_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +31,18 @@ class Loop:
 
     name: str
     turn: Turn
-    rest_s: float
-    side_by_side: int = 1
+    idle_pause_s: float
+    concurrency: int = 1
 
 
 LOOPS: tuple[Loop, ...] = (
-    Loop(name="operations", turn=work_round, rest_s=0.2, side_by_side=3),
-    Loop(name="schedule", turn=start_scheduled, rest_s=0.25),
-    Loop(name="inbox", turn=follow_up, rest_s=0.25),
-    Loop(name="bulk", turn=feed_bulk, rest_s=0.25),
-    Loop(name="webhooks", turn=deliver_round, rest_s=0.25, side_by_side=2),
-    Loop(name="limits", turn=work_limits, rest_s=0.25),
-    Loop(name="overdue", turn=mark_overdue, rest_s=5),
+    Loop(name="operations", turn=work_round, idle_pause_s=0.2, concurrency=3),
+    Loop(name="schedule", turn=start_scheduled, idle_pause_s=0.25),
+    Loop(name="inbox", turn=follow_up, idle_pause_s=0.25),
+    Loop(name="bulk", turn=feed_bulk, idle_pause_s=0.25),
+    Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
+    Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
+    Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 
 
@@ -53,13 +53,13 @@ async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) 
     """
     async with asyncio.TaskGroup() as group:
         for loop in LOOPS:
-            for _ in range(loop.side_by_side):
+            for _ in range(loop.concurrency):
                 group.create_task(_run(ctx, loop, stop, moving))
 
 
 async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lock) -> None:
     while not stop.is_set():
-        rest = loop.rest_s if moving.locked() else await _turn(ctx, loop)
+        rest = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
         if rest:
             await _wait(stop, rest)
 
@@ -67,12 +67,12 @@ async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lo
 async def _turn(ctx: Context, loop: Loop) -> float:
     """One turn; gives how long to rest. No fault of a turn ends the loop: it is told, and the turn is tried again."""
     try:
-        return 0.0 if await loop.turn(ctx) else loop.rest_s
+        return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
     except Exception:
         log.exception("loop.failed", loop=loop.name)
-    return TROUBLE_S
+    return ERROR_PAUSE_S
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

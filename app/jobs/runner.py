@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from app.container import DATABASE_TROUBLE
+from app.container import DATABASE_ERRORS
 from app.jobs.schedule import JobSpec
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -18,7 +18,7 @@ HEARTBEAT_S = 10.0
 log = get_logger("jobs")
 
 
-class Outcome(StrEnum):
+class SlotOutcome(StrEnum):
     """What came of trying a slot: run here, run by somebody before, in somebody's hands or at rest, failed here."""
 
     RUN = "run"
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelta = LEASE) -> Outcome:
+async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelta = LEASE) -> SlotOutcome:
     """Run one slot unless somebody else has it. A failed run is told, and free to be taken over after `rest`.
 
     A runner that dies is taken over after its lease; one that is told to stop frees its slot at once.
@@ -35,7 +35,7 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelt
     started = ctx.now()
     try:
         taken = await _claim(ctx, job, slot, started)
-        if taken is Outcome.RUN:
+        if taken is SlotOutcome.RUN:
             report = await _run(ctx, job, slot, started)
             await _finish(ctx, job, slot, report)
         return taken
@@ -46,17 +46,17 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelt
         ctx.telemetry.job_failures.labels(job.name).inc()
         log.exception("job.failed", job=job.name, slot=slot.isoformat(), again_in_s=rest.total_seconds())
         await _release(ctx, job, slot, started, rest, type(error).__name__)
-        return Outcome.FAILED
+        return SlotOutcome.FAILED
 
 
-async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> Outcome:
+async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> SlotOutcome:
     async with ctx.work() as work:
         mine = await work.ledger.claim_slot(job.name, slot, started, LEASE)
         done = not mine and await work.ledger.finished(job.name, slot)
         await work.commit()
     if mine:
-        return Outcome.RUN
-    return Outcome.DONE if done else Outcome.HELD
+        return SlotOutcome.RUN
+    return SlotOutcome.DONE if done else SlotOutcome.HELD
 
 
 async def _run(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> dict[str, Any]:
@@ -81,7 +81,7 @@ async def _release(ctx: Context, job: JobSpec, slot: datetime, started: datetime
         async with ctx.work() as work:
             await work.ledger.release_slot(job.name, slot, started, rest, {"error": error})
             await work.commit()
-    except DATABASE_TROUBLE as trouble:
+    except DATABASE_ERRORS as trouble:
         log.warning("job.not_released", job=job.name, slot=slot.isoformat(), error=type(trouble).__name__)
 
 
@@ -93,5 +93,5 @@ async def _beat(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -
             async with ctx.work() as work:
                 await work.ledger.extend_slot(job.name, slot, started, LEASE)
                 await work.commit()
-        except DATABASE_TROUBLE as error:
+        except DATABASE_ERRORS as error:
             log.warning("job.database_trouble", job=job.name, error=type(error).__name__)

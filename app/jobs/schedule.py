@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from app.jobs.cycle_rollover import turn_day
-from app.jobs.housekeeping import tidy
+from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import pull_usage
 from app.usecases.carrier_sync.reconcile import reconcile
@@ -79,7 +79,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         for zone in zones
     ]
     turns = [
-        JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_day, zone=zone))
+        JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_over_day, zone=zone))
         for zone in zones
     ]
     pulls = [
@@ -91,6 +91,6 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         *sweeps,
         *pulls,
         JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),
-        JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=tidy),
+        JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=run_housekeeping),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

@@ -9,20 +9,20 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from app.clock import monotonic
-from app.jobs.runner import Outcome, run_slot
+from app.jobs.runner import SlotOutcome, run_slot
 from app.jobs.schedule import JobSpec
 from app.usecases.context import Context
 
-REST_S = 60.0
+RETRY_S = 60.0
 """How long a slot rests after its first failure, twice as long after each further one."""
 
-LONGEST_REST_S = 3600.0
-LOOK_AGAIN_S = 10.0
+MAX_RETRY_S = 3600.0
+RECHECK_S = 10.0
 """How often a slot that another process has in hand is looked at."""
 
 
 @dataclass(slots=True)
-class _Place:
+class _Progress:
     """Where a job stands: its last finished slot, the last one tried here, how often that failed, its rest's end."""
 
     last: datetime
@@ -35,38 +35,38 @@ class Slots:
     """The jobs' slots by the one clock. A slot is over once finished, here or elsewhere; else it is tried again."""
 
     def __init__(
-        self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime], *, rest_s: float = REST_S
+        self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime], *, retry_s: float = RETRY_S
     ) -> None:
         self._jobs = tuple(jobs)
-        self._rest_s = rest_s
+        self._rest_s = retry_s
         begins = {job.name: last.get(job.name, since) for job in self._jobs}
-        self._places = {name: _Place(last=slot, tried=slot) for name, slot in begins.items()}
-        self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._progress = {name: _Progress(last=slot, tried=slot) for name, slot in begins.items()}
+        self._running: dict[str, asyncio.Task[SlotOutcome]] = {}
 
     def next_due(self) -> datetime:
         """When the next slot comes that has not been tried here."""
-        return min(job.next_after(self._places[job.name].tried) for job in self._jobs)
+        return min(job.next_after(self._progress[job.name].tried) for job in self._jobs)
 
-    async def run_due(self, ctx: Context) -> list[tuple[str, Outcome]]:
+    async def run_due(self, ctx: Context) -> list[tuple[str, SlotOutcome]]:
         """Try what is due and was not tried yet, one after the other in order of time; gives what came of each.
 
         For whoever moves the clock: what fails is left behind, for the ticks to try again.
         """
         now = ctx.now()
-        due = [(job.latest_until(self._places[job.name].tried, now), job) for job in self._jobs]
+        due = [(job.latest_until(self._progress[job.name].tried, now), job) for job in self._jobs]
         return [(job.name, await self._try(ctx, job, slot)) for slot, job in _in_order(due)]
 
     def start_due(self, ctx: Context) -> None:
         """Start what is due and does not rest, each job as a task of its own. A job still running here goes on."""
         now = ctx.now()
         free = [job for job in self._jobs if job.name not in self._running]
-        due = [(job.latest_until(self._places[job.name].last, now), job) for job in free]
+        due = [(job.latest_until(self._progress[job.name].last, now), job) for job in free]
         for slot, job in _in_order(due):
             if not self._rests(job, slot):
                 task = self._running[job.name] = asyncio.create_task(self._try(ctx, job, slot), name=f"job {job.name}")
                 task.add_done_callback(partial(self._ended, job.name))
 
-    async def quiet(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no job runs here."""
         while self._running:
             await asyncio.wait(self._running.values())
@@ -81,25 +81,25 @@ class Slots:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _rests(self, job: JobSpec, slot: datetime) -> bool:
-        place = self._places[job.name]
+        place = self._progress[job.name]
         return slot == place.tried and monotonic() < place.rests_until
 
-    async def _try(self, ctx: Context, job: JobSpec, slot: datetime) -> Outcome:
-        place = self._places[job.name]
+    async def _try(self, ctx: Context, job: JobSpec, slot: datetime) -> SlotOutcome:
+        place = self._progress[job.name]
         if slot != place.tried:
             place.tried, place.failures = slot, 0
-        rest_s = min(self._rest_s * 2**place.failures, LONGEST_REST_S)
-        outcome = await run_slot(ctx, job, slot, rest=timedelta(seconds=rest_s))
-        if outcome is Outcome.FAILED:
+        retry_s = min(self._rest_s * 2**place.failures, MAX_RETRY_S)
+        outcome = await run_slot(ctx, job, slot, rest=timedelta(seconds=retry_s))
+        if outcome is SlotOutcome.FAILED:
             place.failures += 1
-            place.rests_until = monotonic() + rest_s
-        elif outcome is Outcome.HELD:
-            place.rests_until = monotonic() + min(LOOK_AGAIN_S, self._rest_s)
+            place.rests_until = monotonic() + retry_s
+        elif outcome is SlotOutcome.HELD:
+            place.rests_until = monotonic() + min(RECHECK_S, self._rest_s)
         else:
             place.last = slot
         return outcome
 
-    def _ended(self, name: str, _: asyncio.Task[Outcome]) -> None:
+    def _ended(self, name: str, _: asyncio.Task[SlotOutcome]) -> None:
         del self._running[name]
 
 

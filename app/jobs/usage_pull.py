@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Any
 
-from app.container import DATABASE_TROUBLE
+from app.container import DATABASE_ERRORS
 from app.telemetry import get_logger
 from app.usecases.carrier_sync.usage_run import pull_all
 from app.usecases.context import Context
-from app.usecases.limits.upkeep import look_at_pools
+from app.usecases.limits.upkeep import check_all_pools
 
 log = get_logger("usage_pull")
 
@@ -21,7 +21,7 @@ async def pull_usage(ctx: Context, zone: tzinfo | None = None) -> dict[str, Any]
     """
     report: dict[str, Any] = dict(await pull_all(ctx, zone))
     try:
-        return report | await look_at_pools(ctx)
-    except DATABASE_TROUBLE as error:
+        return report | await check_all_pools(ctx)
+    except DATABASE_ERRORS as error:
         log.warning("usage_pull.pools_later", error=type(error).__name__)
         return report

@@ -66,7 +66,7 @@ def parse(url: str) -> Target:
     )
 
 
-def judge(address: Address, allowed: Sequence[Network]) -> bool:
+def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
     """Whether an address may be called: public, or in an allowed network. Addresses wrapped in IPv6 are unwrapped."""
     inner = _unwrapped(address)
     if any(inner in network for network in allowed if network.version == inner.version):
@@ -99,13 +99,13 @@ async def resolve(target: Target) -> list[Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-async def checked(target: Target, allowed: Sequence[Network]) -> Address:
+async def resolve_allowed(target: Target, allowed: Sequence[Network]) -> Address:
     """The address to connect to. One forbidden address among several refuses the target.
 
     Plain http goes only to networks that were allowed by name. Raises `TargetRefused`, OSError.
     """
     addresses = await resolve(target)
-    if not all(judge(address, allowed) for address in addresses):
+    if not all(is_allowed(address, allowed) for address in addresses):
         raise TargetRefused("the target lies in a private network")
     named = all(any(a in n for n in allowed if n.version == a.version) for a in map(_unwrapped, addresses))
     if target.scheme == "http" and not named:

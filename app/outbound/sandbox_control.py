@@ -53,12 +53,12 @@ class SandboxControl:
         """Run everything there up to this instant."""
         (await self._client.post("/_control/clock", json={"now": instant.isoformat()})).raise_for_status()
 
-    async def put_sims(self, rows: Sequence[dict[str, Any]]) -> None:
+    async def upload_sims(self, rows: Sequence[dict[str, Any]]) -> None:
         """Give cards to the carriers."""
         body = b"\n".join(msgspec.json.encode(row) for row in rows)
         headers = {"Content-Type": "application/x-ndjson"}
         (await self._client.post("/_control/sims?seeded=true", content=body, headers=headers)).raise_for_status()
 
-    async def put_traffic(self, iccid: str, amount: int) -> None:
+    async def add_traffic(self, iccid: str, amount: int) -> None:
         """Let a card carry traffic now, in bytes."""
         (await self._client.post("/_control/traffic", json={"iccid": iccid, "bytes": amount})).raise_for_status()

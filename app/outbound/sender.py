@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import httpcore
 
-from app.outbound.guard import Network, Target, TargetRefused, checked, parse
+from app.outbound.guard import Network, Target, TargetRefused, parse, resolve_allowed
 
 TIMEOUT = timedelta(seconds=10)
 """For one attempt in all, real time."""
@@ -25,7 +25,7 @@ ENOUGH = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SendResult:
     """What came of an attempt: the receiver's status, or in words why there is none. `retry_after`: its wish."""
 
     status: int | None = None
@@ -59,7 +59,7 @@ class _CheckedBackend(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, judge, connect. Raises `TargetRefused`, OSError, httpcore's errors."""
         plain = Target(scheme="https", host=host, port=port, path="/")
-        address = await checked(plain, self._allowed)
+        address = await resolve_allowed(plain, self._allowed)
         return await super().connect_tcp(str(address), port, timeout, local_address, socket_options)
 
 
@@ -83,30 +83,30 @@ class WebhookSender:
         """
         target = parse(url)
         try:
-            await checked(target, self._allowed)
+            await resolve_allowed(target, self._allowed)
         except OSError:
             return
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
         """One attempt. Never raises for anything the target does."""
         try:
             async with asyncio.timeout(TIMEOUT.total_seconds()):
                 return await self._send(parse(url), headers, body)
         except TimeoutError:
-            return Sent(error="no answer in time")
+            return SendResult(error="no answer in time")
         except TargetRefused as refused:
-            return Sent(error=str(refused))
+            return SendResult(error=str(refused))
         except (OSError, *_FAILURES) as error:
-            return Sent(error=type(error).__name__)
+            return SendResult(error=type(error).__name__)
 
-    async def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> Sent:
+    async def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> SendResult:
         if target.scheme == "http":
-            await checked(target, self._allowed)
+            await resolve_allowed(target, self._allowed)
         sent = [*headers.items(), ("host", target.authority), ("user-agent", "SimGate-Webhooks/1")]
         url = f"{target.scheme}://{target.authority}{target.path}"
         async with self._pool.stream("POST", url, headers=sent, content=body) as response:
             wish = dict(response.headers).get(b"retry-after")
-            answer = Sent(status=response.status, retry_after=_retry_after(wish))
+            answer = SendResult(status=response.status, retry_after=_retry_after(wish))
             read = 0
             async for chunk in response.aiter_stream():
                 read += len(chunk)

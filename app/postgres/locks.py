@@ -67,7 +67,7 @@ class FileLock:
 @contextmanager
 def sole_gateway(data_dir: Path) -> Iterator[None]:
     """Hold a data folder as its one gateway, whichever database it uses. Raises: DataDirInUse."""
-    folder = made(data_dir)
+    folder = ensure_folder(data_dir)
     with FileLock(folder / "gateway.lock") as lock:
         if not lock.try_exclusive():
             raise DataDirInUse(
@@ -78,7 +78,7 @@ def sole_gateway(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def made(folder: Path) -> Path:
+def ensure_folder(folder: Path) -> Path:
     """The folder, absolute, made if it was not there, and writable. Raises: DatabaseUnusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

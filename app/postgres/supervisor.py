@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from app.postgres import binaries, cluster
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
-from app.postgres.locks import FileLock, made, sole_gateway
+from app.postgres.locks import FileLock, ensure_folder, sole_gateway
 
 KEEPER = Path(__file__).with_name("keeper.py")
 WAIT_S = 150
@@ -91,10 +91,10 @@ def embedded(
     `single_gateway`: also be the one gateway of the folder. `settings` are PostgreSQL's, beside `cluster.SETTINGS`, and
     count for who starts it. Raises: DatabaseUnusable, DataDirInUse.
     """
-    folder = made(data_dir)
+    folder = ensure_folder(data_dir)
     with sole_gateway(folder) if single_gateway else nullcontext():
         try:
-            use = Use(folder, settings or {})
+            use = ServerUse(folder, settings or {})
         except OSError as error:
             raise DatabaseUnusable(f"The database in {folder} cannot be started: {error}") from error
         try:
@@ -103,7 +103,7 @@ def embedded(
             use.end()
 
 
-class Use:
+class ServerUse:
     """One process's use of the server of a data folder."""
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str]) -> None:
@@ -186,7 +186,7 @@ class Use:
         if "error" in answer:
             raise DatabaseUnusable(
                 f"PostgreSQL {programs.major} does not start on {where.data}: "
-                f"{answer['error'] or last_words(where.log, begin)} (all of it: {where.log})"
+                f"{answer['error'] or startup_errors(where.log, begin)} (all of it: {where.log})"
             )
 
     def _revive(self) -> None:
@@ -213,7 +213,7 @@ class Use:
                 time.sleep(POLL_S)
 
 
-def last_words(path: Path, begin: int) -> str:
+def startup_errors(path: Path, begin: int) -> str:
     """What PostgreSQL said since `begin`, in short: its errors, else its last lines."""
     with path.open("rb") as lines:
         lines.seek(begin)

@@ -52,7 +52,7 @@ async def pool_make(request: Request, ctx: Ctx, caller: PoolsWriter) -> Response
     """A new pool: one carrier, one plan (PL-5)."""
 
     async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.make_pool(ctx, work, caller.tenant, given, actor)
+        return await use.add_pool(ctx, work, caller.tenant, given, actor)
 
     return await _write(request, ctx, caller, make, status=201)
 
@@ -91,7 +91,7 @@ async def pool_addon(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter)
     """An add-on of the running cycle, in force at once (QT-7)."""
 
     async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.order_pack(ctx, work, caller.tenant, pool, given.get("bytes"), actor)
+        return await use.add_pool_addon(ctx, work, caller.tenant, pool, given.get("bytes"), actor)
 
     return await _write(request, ctx, caller, make, status=201)
 

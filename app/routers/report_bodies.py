@@ -16,14 +16,14 @@ import msgspec
 
 from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.usage.ingest.reports import MOST_BYTES, Rejected, Reports, Tally
+from app.usecases.usage.ingest.reports import MAX_BYTES, Rejected, Reports, Tally
 
 MOST_RECORDS = 10_000
 CLOUDEVENT_TYPE = "simgate.usage.report"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Amount = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)]
 
 
 class _Plain(msgspec.Struct, gc=False):

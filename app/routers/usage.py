@@ -33,9 +33,9 @@ from app.routers.http.responses import encoded, json_response
 from app.routers.sims import refuse_as_of
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.idempotency import Answer, once_apart
-from app.usecases.usage.corrections import MOST_CORRECTIONS, MOST_USED, Correction, correct
+from app.usecases.usage.corrections import MAX_CORRECTIONS, MAX_USED, Correction, correct
 from app.usecases.usage.ingest.service import Ingest
-from app.usecases.usage.read import card_reports, card_usage, reconciliation, unknown_reports
+from app.usecases.usage.read import card_reports, card_usage, reconciliation, unmatched_reports
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 
@@ -74,8 +74,8 @@ async def corrections(request: Request, ctx: Ctx, caller: UsageWriter) -> Respon
     records = given.get("corrections") if isinstance(given, dict) else given
     if not isinstance(records, list):
         raise InvalidArgument([Fault(code="BODY_MISSHAPEN", detail="an array of corrections", pointer="/corrections")])
-    if len(records) > MOST_CORRECTIONS:
-        raise TooLarge(f"at most {MOST_CORRECTIONS} records")
+    if len(records) > MAX_CORRECTIONS:
+        raise TooLarge(f"at most {MAX_CORRECTIONS} records")
     wanted: list[Correction] = []
     faults: list[Fault] = []
     for index, record in enumerate(records):
@@ -105,7 +105,7 @@ def _correction(index: int, record: Any) -> Correction:
     if not isinstance(record, Mapping) or set(record) - FIELDS or ("day" in record) == ("cycle" in record):
         raise ValueError
     used, as_of = record.get("bytes"), record.get("as_of")
-    if not isinstance(used, int) or isinstance(used, bool) or not 0 <= used <= MOST_USED:
+    if not isinstance(used, int) or isinstance(used, bool) or not 0 <= used <= MAX_USED:
         raise ValueError
     if not all(isinstance(record[name], str) for name in FIELDS - {"bytes"} if record.get(name) is not None):
         raise ValueError
@@ -127,7 +127,7 @@ async def reconcile(ctx: Ctx, caller: SimsReader, page: Paged, carrier: str, cyc
 @router.get("/usage/unknown")
 async def unknown(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """Reports kept aside, 90 days, for cards the tenant does not have."""
-    items, last = await unknown_reports(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
+    items, last = await unmatched_reports(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.db.events.feed import Place
+from app.db.events.feed import FeedPosition
 from app.db.uow import UnitOfWork
 from app.routers.http.deps import Ctx, Page, Paged, SimsReader, WebhooksWriter, json_object, once_key, trail_of
 from app.routers.http.problems import Unreadable
@@ -217,16 +217,16 @@ async def events(
     return json_response({"items": found.items, "next_cursor": cursor})
 
 
-def _written(place: Place) -> str:
+def _written(place: FeedPosition) -> str:
     numbers = (place.start, place.end or 0, place.after, *(place.seen or (0, 0)))
     return ".".join(str(number) for number in numbers)
 
 
-def _place(page: Page) -> Place | None:
+def _place(page: Page) -> FeedPosition | None:
     if page.after is None:
         return None
     parts = str(page.after).split(".")
     if len(parts) != 5 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004
         raise Unreadable("the cursor is none of ours")
     start, end, last, xact, seen = (int(part) for part in parts)
-    return Place(start=start, end=end, after=last, seen=(xact, seen))
+    return FeedPosition(start=start, end=end, after=last, seen=(xact, seen))

@@ -124,7 +124,7 @@ async def create_key(
     key = KeyRecord(
         id=new_id(ctx.now()), tenant=tenant, scopes=tuple(scopes), networks=tuple(networks), expires_at=expires_at
     )
-    await work.access.put_key(key, hashlib.sha256(secret.encode()).digest(), ctx.now())
+    await work.access.upsert_key(key, hashlib.sha256(secret.encode()).digest(), ctx.now())
     await work.access.note(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.created", subject=str(key.id))]
     )
@@ -176,5 +176,5 @@ async def keep_known_key(ctx: Context, secret: str) -> None:
     async with ctx.work() as work:
         await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
         key = KeyRecord(id=uuid5(_NAMESPACE, digest.hex()), tenant=DEFAULT_TENANT, scopes=("admin",))
-        await work.access.put_key(key, digest, ctx.now())
+        await work.access.upsert_key(key, digest, ctx.now())
         await work.commit()

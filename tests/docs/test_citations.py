@@ -110,12 +110,13 @@ def pages_for(path: Path) -> list[Path]:
 
 
 def test_every_document_named_in_prose_exists() -> None:
-    missing = []
-    for path, line, text in read():
-        for name in DOCUMENT.findall(ELSEWHERE.sub(" ", text)):
-            if not any((base / name).exists() for base in (PROJECT, path.parent)):
-                missing.append(f"{path.relative_to(PROJECT)}:{line} {name}")
-    assert missing == []
+    named = [(path, line, name) for path, line, text in read() for name in DOCUMENT.findall(ELSEWHERE.sub(" ", text))]
+    assert named
+    assert [
+        f"{path.relative_to(PROJECT)}:{line} {name}"
+        for path, line, name in named
+        if not any((base / name).exists() for base in (PROJECT, path.parent))
+    ] == []
 
 
 def test_every_section_of_the_api_that_is_cited_is_a_heading_there() -> None:
@@ -189,7 +190,7 @@ FIGURES = [
 ]
 
 
-@pytest.mark.parametrize("protocol, name, figure", FIGURES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("protocol", "name", "figure"), FIGURES, ids=lambda value: str(value)[:20])
 def test_a_published_limit_names_a_section_of_its_protocols_page(protocol: str, name: str, figure: Figure) -> None:
     match = re.match(rf"({'|'.join(NAMES)}) ([AB][0-9.]*)", figure.source)
     if match is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.__main__ import parser
-from app.cli.exits import Exit
+from app.cli.exits import ExitCode
 from app.settings import PROJECT, Settings
 from tests.e2e.process import Run
 
@@ -79,7 +79,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 def test_every_exit_code_is_in_the_readme() -> None:
     told = README.partition("Exit codes:")[2].partition("\n\n")[0]
-    assert {int(code) for code in re.findall(r"`(\d)`", told)} == {code.value for code in Exit}
+    assert {int(code) for code in re.findall(r"`(\d)`", told)} == {code.value for code in ExitCode}
 
 
 def test_the_readme_counts_the_fleet_right() -> None:

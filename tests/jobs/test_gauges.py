@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs.gauges import count, keep_gauges, rest_after
+from app.jobs.gauges import count, pause_after, run_gauges
 from app.jobs.runner import LEASE
 from tests.gateway import Gateway, open_gateway
 from tests.usage.reporting import HOME
@@ -111,7 +111,7 @@ async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gatew
 
 
 def test_counting_that_takes_long_rests_long() -> None:
-    assert (rest_after(0.1), rest_after(10)) == (15, 500)
+    assert (pause_after(0.1), pause_after(10)) == (15, 500)
 
 
 async def test_what_cannot_be_counted_holds_up_no_other_gauge(gateway: Gateway) -> None:
@@ -119,7 +119,7 @@ async def test_what_cannot_be_counted_holds_up_no_other_gauge(gateway: Gateway) 
     await gateway.fleet({})
     async with gateway.ctx.pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE usage_cycles IN ACCESS EXCLUSIVE MODE")
-        keeping = asyncio.create_task(keep_gauges(gateway.ctx))
+        keeping = asyncio.create_task(run_gauges(gateway.ctx))
         cards, operations = ({"carrier": "cmcc", "state": "active"}, {"status": "queued"})
         while (value("simgate_sims", cards), value("simgate_operations_open", operations)) != (1, 0):
             await asyncio.sleep(0.01)

@@ -35,7 +35,7 @@ async def test_a_failed_slot_is_tried_again_until_it_succeeds_and_then_no_more(g
 async def test_a_failed_slot_rests_before_anybody_tries_it_again(gateway: Gateway) -> None:
     job = Job(failures=1)
     spec = at(19, "broken", job)
-    one, two = slots(spec, rest_s=30), slots(spec)
+    one, two = slots(spec, retry_s=30), slots(spec)
 
     for _ in range(3):
         await tick(gateway, one, two)
@@ -48,7 +48,7 @@ async def test_a_failed_slot_rests_before_anybody_tries_it_again(gateway: Gatewa
 
 
 async def test_a_failure_is_seen_in_the_run_and_in_a_metric(gateway: Gateway) -> None:
-    process = slots(at(19, "broken", Job(failures=1)), rest_s=30)
+    process = slots(at(19, "broken", Job(failures=1)), retry_s=30)
 
     await tick(gateway, process)
 
@@ -60,7 +60,7 @@ async def test_a_failure_is_seen_in_the_run_and_in_a_metric(gateway: Gateway) ->
 async def test_one_job_that_fails_does_not_keep_the_others_of_the_tick(gateway: Gateway) -> None:
     later = Job()
 
-    await tick(gateway, slots(at(18, "broken", Job(failures=1)), at(19, "later", later), rest_s=30))
+    await tick(gateway, slots(at(18, "broken", Job(failures=1)), at(19, "later", later), retry_s=30))
 
     assert later.runs == 1
 
@@ -90,7 +90,7 @@ async def test_two_processes_run_a_slot_once(gateway: Gateway) -> None:
 
     for process in processes:
         process.start_due(gateway.ctx)
-    await asyncio.gather(*(process.quiet() for process in processes))
+    await asyncio.gather(*(process.wait_until_idle() for process in processes))
     for _ in range(2):
         await tick(gateway, *processes)
 
@@ -111,7 +111,7 @@ async def test_a_long_job_keeps_no_other_waiting_and_is_not_begun_again(gateway:
     await tick(gateway, elsewhere)
     while_it_runs = pull.runs
     done.set()
-    await process.quiet()
+    await process.wait_until_idle()
     await tick(gateway, process)
 
     assert while_it_runs == 1
@@ -151,7 +151,7 @@ async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway
     jobs = (at(18, "broken", broken), at(19, "sweep", sweep))
     advancer = Advancer(
         ctx=gateway.ctx,
-        slots=slots(*jobs, rest_s=30),
+        slots=slots(*jobs, retry_s=30),
         jobs=jobs,
         sandbox=Carriers(gateway),
         busy=asyncio.Lock(),

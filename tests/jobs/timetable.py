@@ -37,16 +37,16 @@ def at(hour: int, name: str, run: Run) -> JobSpec:
     return JobSpec(name=name, trigger=daily(hour, 0, HOME), run=run)
 
 
-def slots(*jobs: JobSpec, rest_s: float = 0.0) -> Slots:
+def slots(*jobs: JobSpec, retry_s: float = 0.0) -> Slots:
     """One process's slots: nothing ran before that day."""
-    return Slots(jobs, EVENING - timedelta(hours=12), {}, rest_s=rest_s)
+    return Slots(jobs, EVENING - timedelta(hours=12), {}, retry_s=retry_s)
 
 
 async def tick(gateway: Gateway, *processes: Slots) -> None:
     """One tick of each process, and what it starts is run to its end."""
     for process in processes:
         process.start_due(gateway.ctx)
-        await process.quiet()
+        await process.wait_until_idle()
 
 
 async def leases_run_out(gateway: Gateway) -> None:

@@ -54,13 +54,13 @@ async def test_what_a_person_releases_takes_nothing_of_the_hour(gateway: Gateway
     await _all_use(gateway, cards[:53], 150 * MB)
     await _release(gateway)
     async with gateway.ctx.pool.acquire() as connection:
-        released = await rule_stops.stopped_lately(connection, ["cmcc-main"], gateway.ctx.now())
+        released = await rule_stops.stopped_last_hour(connection, ["cmcc-main"], gateway.ctx.now())
     await gateway.advance(seconds=1)
 
     await _all_use(gateway, cards[53:], 150 * MB)
 
     async with gateway.ctx.pool.acquire() as connection:
-        after = await rule_stops.stopped_lately(connection, ["cmcc-main"], gateway.ctx.now())
+        after = await rule_stops.stopped_last_hour(connection, ["cmcc-main"], gateway.ctx.now())
     assert (released, after, await _free(gateway, cards)) == ({}, {("cmcc-main", "over_quota"): 1}, [])
 
 

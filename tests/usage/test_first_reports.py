@@ -12,10 +12,10 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 
 
 async def _add(connection: rows.Connection, sim_id: int, amount: int) -> None:
-    await rows.begin_counting(connection)
+    await rows.lock_counting(connection)
     deltas = [rows.Delta(0, 0, sim_id, CYCLE, amount, 1_795_000_000.0, 1_795_000_000.0)]
-    await rows.stage(connection, deltas)
-    await rows.add_round(connection, deltas, 1)
+    await rows.stage_deltas(connection, deltas)
+    await rows.apply_round(connection, deltas, 1)
 
 
 async def test_two_transactions_that_begin_one_counter_both_count(gateway: Gateway) -> None:

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from app.db.usage import unmatched as aside
-from app.usecases.limits.upkeep import tidy_usage
-from app.usecases.usage.ingest.sim_cache import one_form
+from app.usecases.limits.upkeep import clean_up_usage
+from app.usecases.usage.ingest.sim_cache import canonical_iccid
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
 
@@ -26,14 +26,14 @@ async def test_leaves_are_made_ahead_and_dropped_when_no_report_of_theirs_is_tak
     month = f"reports_{datetime.fromisoformat(old['at']).astimezone(UTC):%Y_%m}"
 
     for _ in range(7):
-        report_ = await tidy_usage(gateway.ctx)
+        report_ = await clean_up_usage(gateway.ctx)
         kept = month in await _leaves(gateway)
         told = await send(gateway.api, [old])
         assert told["duplicates"] == (1 if not told["rejected"] else 0)
         assert kept or told["rejected"], "a leaf left while its reports could still be sent again"
         await gateway.advance(days=31)
 
-    report_ = await tidy_usage(gateway.ctx)
+    report_ = await clean_up_usage(gateway.ctx)
     ahead = gateway.ctx.now() + timedelta(days=31)
     assert month not in await _leaves(gateway)
     assert f"reports_{ahead:%Y_%m}" in await _leaves(gateway)
@@ -55,10 +55,10 @@ async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_a
     one = report(stranger, hours_ago(gateway.ctx.now(), 1), 5, number="a")
     await send(gateway.api, [one])
     await gateway.advance(days=89)
-    early = await tidy_usage(gateway.ctx)
+    early = await clean_up_usage(gateway.ctx)
     await gateway.advance(days=2)
 
-    late = await tidy_usage(gateway.ctx)
+    late = await clean_up_usage(gateway.ctx)
     told = await send(gateway.api, [one])
 
     assert (early["unknown_forgotten"], late["unknown_forgotten"], len(told["unknown"])) == (0, 1, 1)
@@ -73,10 +73,10 @@ async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gatewa
     async with gateway.ctx.work() as work:  # what an import does once its card is there
         connection = await work.driver()
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
-        found = await aside.waiting(connection, "default", {one_form(iccid(77)): sim_id})
-        forgetting = asyncio.create_task(tidy_usage(gateway.ctx))
+        found = await aside.waiting(connection, "default", {canonical_iccid(iccid(77)): sim_id})
+        forgetting = asyncio.create_task(clean_up_usage(gateway.ctx))
         await asyncio.sleep(0.3)
-        await aside.name_cards(connection, found)
+        await aside.assign_sims(connection, found)
         await work.commit()
     told = await forgetting
 

@@ -99,7 +99,7 @@ async def test_a_large_plan_is_worked_through_chunk_by_chunk(gateway: Gateway) -
     async with gateway.ctx.pool.acquire() as connection:
         while not seen or seen[-1]:
             async with connection.transaction():
-                seen.append(await plan_checks.work_chunk(connection, 2))
+                seen.append(await plan_checks.queue_chunk(connection, 2))
         queued = await connection.fetchval("SELECT count(DISTINCT sim_id) FROM usage_checks")
 
     assert (seen, queued) == ([2, 2, 1, 0], 5)

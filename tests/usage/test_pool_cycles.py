@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.usecases.limits.upkeep import look_at_pools
+from app.usecases.limits.upkeep import check_all_pools
 from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway
 from tests.usage.pooling import MB, a_pool, be_at, cycle_of, done_at_desk, holds, members_of, turn, use
@@ -32,7 +32,7 @@ async def test_a_card_that_joins_leaves_the_cycles_that_are_over_as_they_were(ga
 
     await done_at_desk(gateway, await gateway.api.post(f"/v1/sims/{card}/join-pool", json={"pool": "p1"}))
     await use(gateway, card, 2 * MB)
-    await look_at_pools(gateway.ctx)
+    await check_all_pools(gateway.ctx)
     late = datetime.fromisoformat("2026-12-20T12:00:00+08:00")
     await use(gateway, card, MB, at=late)
 
@@ -145,7 +145,7 @@ async def test_the_hourly_refresh_and_the_forecast_look_at_the_running_cycle(gat
     [one] = await a_pool(gateway, "forward", {})
     await use(gateway, one, 15 * 10_000)
 
-    told = await look_at_pools(gateway.ctx)
+    told = await check_all_pools(gateway.ctx)
     outlook = (await gateway.api.get("/v1/pools/p1/forecast")).json()
 
     assert told["pools"] == 1

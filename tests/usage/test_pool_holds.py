@@ -10,7 +10,7 @@ import pytest
 
 from app.db.pools.cycles import cycle_of as cycle_row
 from app.usecases.limits import evaluate as limits
-from app.usecases.limits.pools import work_stopping
+from app.usecases.limits.pools import enforce_pool_stop
 from tests.gateway import Gateway
 from tests.usage.pooling import MB, a_pool, cycle_of, done_at_desk, events, holds, turn, use
 
@@ -139,7 +139,7 @@ async def test_releasing_a_braked_pool_sums_it_once(gateway: Gateway) -> None:
         waiting = await work.sims.by_iccids([card for card in members if not await holds(gateway, card)])
         connection, asked = await work.driver(), []
         with connection.query_logger(lambda query: asked.append(query.query)):
-            await limits.judge(gateway.ctx, work, connection, [record.id for record in waiting.values()])
+            await limits.evaluate_sims(gateway.ctx, work, connection, [record.id for record in waiting.values()])
     await gateway.settle()
 
     assert (len(waiting), sum("effective_cards" in query for query in asked)) == (20, 1)
@@ -150,10 +150,10 @@ async def test_who_judges_cards_and_who_stops_their_pool_take_locks_in_one_order
     """Cards, the brake, the pool's cycle: who has the cards gets the cycle, and the stopping waits without it."""
     members = await a_pool(gateway, "forward", {}, {})
     await use(gateway, members[0], 25 * MB, settle=False)
-    assert await limits._work_checks(gateway.ctx)
+    assert await limits._evaluate_queued(gateway.ctx)
     async with gateway.ctx.work() as work:
         cards = await work.sims.by_iccids(members, for_update=True)
-        stopping = asyncio.create_task(work_stopping(gateway.ctx))
+        stopping = asyncio.create_task(enforce_pool_stop(gateway.ctx))
         await asyncio.sleep(0.3)
 
         kept = await asyncio.wait_for(cycle_row(await work.driver(), 1, 202612, lock=True), timeout=5)
@@ -168,9 +168,9 @@ async def test_two_workers_at_one_pool_stop_each_member_once(gateway: Gateway) -
     """Who comes second finds the place moved on and rolls back."""
     members = await a_pool(gateway, "forward", *({} for _ in range(8)))
     await use(gateway, members[0], 100 * MB, settle=False)
-    assert await limits._work_checks(gateway.ctx)
+    assert await limits._evaluate_queued(gateway.ctx)
 
-    await asyncio.gather(*(work_stopping(gateway.ctx) for _ in range(4)))
+    await asyncio.gather(*(enforce_pool_stop(gateway.ctx) for _ in range(4)))
     await gateway.settle()
 
     assert [await holds(gateway, card) for card in members] == [["pool_exhausted"]] * 8

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.usecases.limits.upkeep import look_at_pools
+from app.usecases.limits.upkeep import check_all_pools
 from tests.gateway import Gateway, iccid
 from tests.usage.pooling import MB, a_pool, cycle_of, done_at_desk, members_of, turn
 from tests.usage.reporting import report, send
@@ -101,7 +101,7 @@ class Life:
         await self.gateway.settle()
 
     async def _refresh(self) -> None:
-        await look_at_pools(self.gateway.ctx)
+        await check_all_pools(self.gateway.ctx)
 
     async def _turn(self) -> None:
         now = self.gateway.ctx.now()

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.usecases.usage.ingest.batch import Batch, StaleCards
+from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.iccid_blocks import ENOUGH, LEAST
 from app.usecases.usage.ingest.reports import Reports, Submission
-from app.usecases.usage.ingest.sim_cache import CardBook
+from app.usecases.usage.ingest.sim_cache import SimLookupCache
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import hours_ago, report, send, usage
 
@@ -59,7 +59,7 @@ def _submission(card: str, gateway: str, at: object) -> Submission:
 
 async def test_every_batch_judged_before_a_card_left_is_judged_again(gateway: Gateway) -> None:
     [card] = await gateway.fleet({})
-    ctx, book = gateway.ctx, CardBook(gateway.ctx)
+    ctx, book = gateway.ctx, SimLookupCache(gateway.ctx)
     at = hours_ago(ctx.now(), 1)
     async with ctx.pool.acquire() as connection:
         book.forget(await connection.fetchval("SELECT epoch FROM usage_epoch"))
@@ -67,11 +67,11 @@ async def test_every_batch_judged_before_a_card_left_is_judged_again(gateway: Ga
         batches = []
         for name in ("gw-1", "gw-2"):
             batch = Batch(await stack.enter_async_context(ctx.pool.acquire()), book, ctx.now())
-            await batch.judge([_submission(card, name, at)])
+            await batch.classify([_submission(card, name, at)])
             batches.append(batch)
         assert (await gateway.api.delete(f"/v1/sims/{card}")).is_success
 
         for batch in batches:  # the first tells the book of the new epoch; the second must not believe it of itself
-            with pytest.raises(StaleCards) as stale:
+            with pytest.raises(StaleSimCache) as stale:
                 await batch.write()
             book.forget(stale.value.epoch)

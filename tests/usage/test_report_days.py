@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.usage.ingest import GatewayMarks
+from app.db.usage.ingest import WaterMarks
 from app.domain.calendar.cycles import cycle_at, preceding
 from app.domain.vocabulary import Carrier
 from app.usecases.usage.ingest.cycle_index import CLOSED, CYCLES_KEPT, day_table, oldest_cycle, oldest_instant, parts
-from app.usecases.usage.ingest.screening import bounds_of, doubtful
+from app.usecases.usage.ingest.screening import bounds_of, possible_duplicates
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Pacific/Auckland", "America/St_Johns", "UTC"]
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
@@ -57,9 +57,9 @@ def test_six_cycles_are_kept_the_running_one_included(now: datetime, carrier: Ca
 )
 def test_only_ids_between_the_marks_may_have_been_used(used: list[str], asked: list[str], expected: list[str]) -> None:
     order = sorted(used, key=lambda name: (len(name), name))
-    mark = GatewayMarks(lowest=order[0] if order else None, highest=order[-1] if order else None)
+    mark = WaterMarks(lowest=order[0] if order else None, highest=order[-1] if order else None)
 
-    found = doubtful([(1, name) for name in asked], {1: mark})
+    found = possible_duplicates([(1, name) for name in asked], {1: mark})
 
     assert [name for _, name in found] == expected
 
@@ -67,9 +67,9 @@ def test_only_ids_between_the_marks_may_have_been_used(used: list[str], asked: l
 @given(st.lists(st.text("ab09-", min_size=1, max_size=4), min_size=1), st.text("ab09-", min_size=1, max_size=4))
 def test_every_id_ever_used_lies_between_the_marks(used: list[str], other: str) -> None:
     order = sorted(used, key=lambda name: (len(name), name))
-    mark = GatewayMarks(lowest=order[0], highest=order[-1])
+    mark = WaterMarks(lowest=order[0], highest=order[-1])
     low, high = bounds_of(mark)
 
     assert all(low <= (len(name), name) <= high for name in used)
-    assert len(doubtful([(1, name) for name in used], {1: mark})) == len(used)
-    assert bool(doubtful([(1, other)], {1: mark})) or other not in used
+    assert len(possible_duplicates([(1, name) for name in used], {1: mark})) == len(used)
+    assert bool(possible_duplicates([(1, other)], {1: mark})) or other not in used

@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS
-from app.usecases.usage.ingest.iccid_blocks import ENOUGH, HEAD, LEAST, SLOTS, Neighbours, Ranges
+from app.usecases.usage.ingest.iccid_blocks import ENOUGH, HEAD, LEAST, SLOTS, BlockCache, IccidBlock
 
 NAME = "8986040000000000"
 
 
-def _ranges(cards: dict[str, int], *, calendar: int = 1) -> Ranges:
-    found = Ranges()
+def _ranges(cards: dict[str, int], *, calendar: int = 1) -> BlockCache:
+    found = BlockCache()
     rests = [name[HEAD:] for name in cards]
-    found.add([NAME], [Neighbours(head=NAME, calendar=calendar, ids=list(cards.values()), rests=rests)])
+    found.add([NAME], [IccidBlock(head=NAME, calendar=calendar, ids=list(cards.values()), rests=rests)])
     return found
 
 
-def _found(ranges: Ranges, names: list[str]) -> list[int | None]:
+def _found(ranges: BlockCache, names: list[str]) -> list[int | None]:
     cards: list[int | None] = [None] * len(names)
     ranges.fill(names, cards)
     return cards
@@ -59,7 +59,7 @@ def test_what_is_already_named_is_left_alone() -> None:
 
 
 def test_a_head_is_read_once_enough_of_its_cards_were_asked_for() -> None:
-    ranges = Ranges()
+    ranges = BlockCache()
     names = [f"{NAME}{number:03d}" for number in range(ENOUGH)]
 
     ranges.count(names[:-1])
@@ -70,9 +70,9 @@ def test_a_head_is_read_once_enough_of_its_cards_were_asked_for() -> None:
 
 
 def test_a_thin_head_is_not_kept_and_not_read_again_soon() -> None:
-    ranges = Ranges()
+    ranges = BlockCache()
     names = [f"{NAME}{number:03d}" for number in range(LEAST - 1)]
-    ranges.add([NAME], [Neighbours(head=NAME, calendar=1, ids=range(1, LEAST), rests=[n[HEAD:] for n in names])])
+    ranges.add([NAME], [IccidBlock(head=NAME, calendar=1, ids=range(1, LEAST), rests=[n[HEAD:] for n in names])])
 
     ranges.count(names)
 
@@ -80,14 +80,14 @@ def test_a_thin_head_is_not_kept_and_not_read_again_soon() -> None:
 
 
 def test_of_two_calendars_in_one_head_the_fuller_is_kept() -> None:
-    ranges = Ranges()
+    ranges = BlockCache()
     many = [f"{number:03d}" for number in range(200)]
     few = [f"{number:03d}" for number in range(200, 320)]
     ranges.add(
         [NAME],
         [
-            Neighbours(head=NAME, calendar=2, ids=range(1000, 1120), rests=few),
-            Neighbours(head=NAME, calendar=3, ids=range(1, 201), rests=many),
+            IccidBlock(head=NAME, calendar=2, ids=range(1000, 1120), rests=few),
+            IccidBlock(head=NAME, calendar=3, ids=range(1, 201), rests=many),
         ],
     )
 

@@ -13,8 +13,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.jobs.cycle_rollover import turn_day
-from app.jobs.housekeeping import tidy
+from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.housekeeping import run_housekeeping
 from app.jobs.usage_pull import pull_usage
 from app.usecases.sims.expire import sweep_zone
 from tests.gateway import Gateway, card, iccid
@@ -116,7 +116,7 @@ class Year:
         for n in range(self.length):
             day = first + timedelta(days=n)
             await self.move_to(day, 0, 1)
-            await turn_day(ctx, HOME)
+            await turn_over_day(ctx, HOME)
             await self.move_to(day, 0, 5)
             await sweep_zone(ctx, HOME)
             for model in self.models.values():
@@ -125,7 +125,7 @@ class Year:
             if n % 7 == 0:
                 await self.move_to(day, 2, 30)
                 await pull_usage(ctx)
-                await tidy(ctx)
+                await run_housekeeping(ctx)
                 await self.gateway.settle()
             await self.move_to(day, 12)
             await self.traffic(day)

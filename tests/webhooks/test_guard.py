@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.outbound.guard import LOOPBACK, TargetRefused, judge, networks, parse
+from app.outbound.guard import LOOPBACK, TargetRefused, is_allowed, networks, parse
 from app.outbound.sender import WebhookSender
 from tests.webhooks.receiver import Receiver
 
@@ -21,21 +21,21 @@ PRIVATE = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused_in_every_disguise(address: str) -> None:
-    assert judge(ipaddress.ip_address(address), ()) is False
+    assert is_allowed(ipaddress.ip_address(address), ()) is False
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_public_addresses_are_called(address: str) -> None:
-    assert judge(ipaddress.ip_address(address), ()) is True
+    assert is_allowed(ipaddress.ip_address(address), ()) is True
 
 
 def test_a_named_network_is_called_and_sandbox_mode_names_loopback() -> None:
     allowed = networks("10.1.0.0/16, 192.168.7.0/24", sandbox=False)
-    assert judge(ipaddress.ip_address("10.1.9.9"), allowed)
-    assert judge(ipaddress.ip_address("::ffff:192.168.7.1"), allowed)
-    assert not judge(ipaddress.ip_address("10.2.0.1"), allowed)
-    assert not judge(ipaddress.ip_address("127.0.0.1"), allowed)
-    assert judge(ipaddress.ip_address("127.0.0.1"), networks(None, sandbox=True))
+    assert is_allowed(ipaddress.ip_address("10.1.9.9"), allowed)
+    assert is_allowed(ipaddress.ip_address("::ffff:192.168.7.1"), allowed)
+    assert not is_allowed(ipaddress.ip_address("10.2.0.1"), allowed)
+    assert not is_allowed(ipaddress.ip_address("127.0.0.1"), allowed)
+    assert is_allowed(ipaddress.ip_address("127.0.0.1"), networks(None, sandbox=True))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ _LISTED = "SELECT * FROM unnest(CAST(:places AS int[]), CAST(:iccids AS text[]),
 _FILED = "SELECT min(line), iccid, min(twin) FROM file_rows WHERE file_id = :file_id GROUP BY iccid"
 
 
-class BulkItemRows:
+class BulkItemRepository:
     """Items and files of one transaction, as they come to be."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -94,7 +94,7 @@ class BulkItemRows:
             {"bulk_id": bulk.id, "earlier": earlier},
         )
 
-    async def look_over(self) -> None:
+    async def analyze_items(self) -> None:
         """Tell the planner what the table now holds: until it knows, it would read all of it for each settlement."""
         await self._connection.execute(text("ANALYZE bulk_items"))
 
@@ -155,7 +155,7 @@ class BulkItemRows:
         )
         return found.scalar_one_or_none()
 
-    async def forget_files(self, before: datetime) -> int:
+    async def delete_old_files(self, before: datetime) -> int:
         """Drop files uploaded before an instant."""
         done = await self._connection.execute(text("DELETE FROM files WHERE created_at < :before"), {"before": before})
         return done.rowcount

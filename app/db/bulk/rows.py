@@ -76,7 +76,7 @@ def _bulk(row: Any) -> BulkRecord:
     return BulkRecord(**values | {"accounts": tuple(row["accounts"])})
 
 
-class BulkRows:
+class BulkRepository:
     """Bulk operations of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:

@@ -18,7 +18,7 @@ _DELIVERY = (
 )
 
 
-class DeliveryLog:
+class DeliveryRepository:
     """Deliveries of one transaction, as callers see them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -74,7 +74,7 @@ class DeliveryLog:
         )
         return int(done.scalar_one())
 
-    async def forget_settled(self, before: datetime, limit: int) -> int:
+    async def delete_settled(self, before: datetime, limit: int) -> int:
         """Drop some deliveries that ended before an instant; gives how many."""
         done = await self._connection.execute(
             text(

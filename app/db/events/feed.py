@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class FeedPosition:
     """Where a reader stands: events of transactions in [`start`, `end`) with ids past `after`.
 
     `end` None: up to the oldest transaction that runs when the page is read. `seen`: that event's transaction and
@@ -25,22 +25,22 @@ class Place:
     seen: tuple[int, int] | None = None
 
 
-class EventFeed:
+class FeedRepository:
     """The feed of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def place_after(self, tenant: str, event_id: UUID | None) -> Place | None:
+    async def position_after(self, tenant: str, event_id: UUID | None) -> FeedPosition | None:
         """Where to read on after an event; from the beginning after none; None where there is no such event."""
         if event_id is None:
-            return Place()
+            return FeedPosition()
         found = await self._connection.execute(
             text("SELECT xact, id FROM events WHERE tenant = :tenant AND event_id = :event"),
             {"tenant": tenant, "event": event_id},
         )
         row = found.first()
-        return Place(seen=(row.xact, row.id)) if row else None
+        return FeedPosition(seen=(row.xact, row.id)) if row else None
 
     async def ended(self) -> int:
         """Every transaction before this one has ended."""
@@ -48,7 +48,7 @@ class EventFeed:
         return int(found.scalar_one())
 
     async def read(
-        self, tenant: str, place: Place, end: int, *, types: tuple[str, ...], limit: int
+        self, tenant: str, place: FeedPosition, end: int, *, types: tuple[str, ...], limit: int
     ) -> list[dict[str, Any]]:
         """The next events of a window, in the order of their ids."""
         seen = place.seen or (0, 0)
@@ -73,11 +73,11 @@ class EventFeed:
 
 
 async def read_feed(
-    feed: EventFeed, tenant: str, place: Place, *, types: tuple[str, ...], limit: int
-) -> tuple[list[dict[str, Any]], Place | None]:
+    feed: FeedRepository, tenant: str, place: FeedPosition, *, types: tuple[str, ...], limit: int
+) -> tuple[list[dict[str, Any]], FeedPosition | None]:
     """A page and the place behind it; None where the window is read to its end."""
     end = place.end if place.end is not None else await feed.ended()
     rows = await feed.read(tenant, place, end, types=types, limit=limit)
     if len(rows) < limit:
         return rows, None
-    return rows, Place(start=place.start, end=end, after=rows[-1]["id"], seen=place.seen)
+    return rows, FeedPosition(start=place.start, end=end, after=rows[-1]["id"], seen=place.seen)

@@ -29,7 +29,7 @@ class InboxRow:
     succeeded: bool | None = None
 
 
-class InboxRows:
+class InboxRepository:
     """The inbox of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:

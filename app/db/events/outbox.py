@@ -14,7 +14,7 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
 """
 
 
-async def put_events(connection: Connection, events: Sequence[EventRow]) -> None:
+async def add_events(connection: Connection, events: Sequence[EventRow]) -> None:
     """Put events into the outbox."""
     if events:
         await connection.execute(

@@ -63,7 +63,7 @@ _REMEMBER = text(
 )
 
 
-class EventRows:
+class EventRepository:
     """Events and history of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:

@@ -81,7 +81,7 @@ class EndpointRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class DeliveryResult:
     """What one attempt came to: `delivered`, `failed` for good, or `pending` again at `next_attempt_at`."""
 
     id: int
@@ -97,7 +97,7 @@ def _endpoint(row: Any) -> EndpointRow:
     return EndpointRow(**values | {"types": tuple(row["types"])})
 
 
-class WebhookRows:
+class WebhookRepository:
     """Endpoints and deliveries of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -193,7 +193,7 @@ class WebhookRows:
         )
         return [dict(row) for row in rows.mappings()]
 
-    async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
+    async def settle(self, settled: Sequence[DeliveryResult], now: datetime) -> None:
         """Write down attempts still held by their claim; what waits behind a failed one waits as long."""
         columns = ("id", "claim", "status", "response_status", "error", "next_attempt_at")
         values = {name: [getattr(one, name) for one in settled] for name in columns}

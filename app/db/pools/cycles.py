@@ -72,7 +72,7 @@ ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_ca
 """
 _MEMBERS = "unnest($1::int[], $2::int[]) k(ref, cycle) JOIN pools p ON p.ref = k.ref"
 _CARDS = "unnest($1::bigint[], $2::int[]) k(sim_id, cycle) JOIN sims s ON s.id = k.sim_id"
-_FOLLOW = """
+_MOVE_COUNTERS = """
 WITH behind AS (
     SELECT c.sim_id, c.cycle, p.ref
       FROM {}
@@ -81,8 +81,8 @@ WITH behind AS (
 UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
 RETURNING c.pool_ref
 """
-_FOLLOW_MEMBERS = _FOLLOW.format(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
-_FOLLOW_CARDS = _FOLLOW.format(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
+_MOVE_POOL_COUNTERS = _MOVE_COUNTERS.format(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
+_MOVE_SIM_COUNTERS = _MOVE_COUNTERS.format(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
 _KEEP_MEMBERS = f"""
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
 SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
@@ -156,15 +156,15 @@ async def closed_members(connection: Connection, ref: int, cycle: int, end: date
     return found
 
 
-async def follow_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
+async def move_pool_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Counters of these (pool, cycle) follow their cards into the pools joined since; gives the pool of each moved."""
     refs, cycles = [ref for ref, _ in pairs], [cycle for _, cycle in pairs]
-    return [row["pool_ref"] for row in await connection.fetch(_FOLLOW_MEMBERS, refs, cycles)]
+    return [row["pool_ref"] for row in await connection.fetch(_MOVE_POOL_COUNTERS, refs, cycles)]
 
 
-async def follow_cards(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
+async def move_sim_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """The counters of these (card, cycle) follow them into the pools they are in."""
-    await connection.execute(_FOLLOW_CARDS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    await connection.execute(_MOVE_SIM_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
 async def keep_members(connection: Connection, ref: int, cycle: int, end: date) -> None:

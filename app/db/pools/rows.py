@@ -32,10 +32,10 @@ SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testi
 _REOPEN = """
 UPDATE pools SET open_cycle = $2, state = CASE WHEN state = 'stopped' THEN 'in_use' ELSE state END WHERE ref = $1
 """
-_SETTLE = """
+_ASSIGN_ACCOUNT = """
 UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
 """
-_NEWCOMERS = """
+_MEMBERS_TO_CHECK = """
 SELECT s.id FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  WHERE s.id = ANY($1::bigint[]) AND s.underlying = 'active'
    AND (EXISTS (SELECT FROM pool_cycles k
@@ -89,9 +89,9 @@ async def add(connection: Connection, columns: Sequence[Any]) -> int | None:
     return ref
 
 
-async def settle_account(connection: Connection, ref: int, account: str, cycle: int) -> None:
+async def assign_account(connection: Connection, ref: int, account: str, cycle: int) -> None:
     """The pool is that of its first member's account from now on; `cycle`: the one it is in by that account's zone."""
-    await connection.execute(_SETTLE, ref, account, cycle)
+    await connection.execute(_ASSIGN_ACCOUNT, ref, account, cycle)
 
 
 async def reopen(connection: Connection, ref: int, cycle: int) -> None:
@@ -129,6 +129,6 @@ async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
     return [row["ref"] for row in await connection.fetch(_REFS, sim_ids)]
 
 
-async def newcomers(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
+async def members_to_check(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
     """Which of these active cards came into a pool that is stopped, or whose counters are not yet its."""
-    return [row["id"] for row in await connection.fetch(_NEWCOMERS, sim_ids)]
+    return [row["id"] for row in await connection.fetch(_MEMBERS_TO_CHECK, sim_ids)]

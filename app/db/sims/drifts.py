@@ -27,13 +27,13 @@ class DriftRow:
     operation_id: UUID | None = None
 
 
-class DriftRows:
+class DriftRepository:
     """Disagreements of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def to_look_at(self, account: str, before: datetime, limit: int) -> list[int]:
+    async def to_reconcile(self, account: str, before: datetime, limit: int) -> list[int]:
         """Row ids of an account's living cards that disagree, then of those whose word is from before an instant."""
         rows = await self._connection.execute(
             text(
@@ -68,7 +68,7 @@ class DriftRows:
             statement = insert(carrier_drifts).values(**values)
             await self._connection.execute(statement.on_conflict_do_update(index_elements=["sim_id"], set_=values))
 
-    async def forget_settled(self, account: str) -> int:
+    async def delete_settled(self, account: str) -> int:
         """Drop what is known of cards of this account that agree again, or are gone."""
         done = await self._connection.execute(
             delete(carrier_drifts).where(

@@ -19,7 +19,7 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 )
 
 
-LIMITING = ("terms", "plan", "auto_stop", "pool")
+LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a card that decide when its use stops it."""
 
 
@@ -28,7 +28,7 @@ def _forms(iccid: str) -> list[str]:
     return [iccid] if twin is None else [iccid, twin]
 
 
-class SimRows:
+class SimRepository:
     """Cards of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -145,7 +145,7 @@ class SimRows:
         rows = await self._connection.execute(
             select(
                 *(sims.c[name] for name in ("id", "tenant", "iccid", "account", "carrier")),
-                *(sims.c[name] for name in LIMITING),
+                *(sims.c[name] for name in LIMIT_COLUMNS),
             ).where(sims.c.iccid.in_(sorted(forms)))
         )
         return {forms[row.iccid]: row for row in rows}

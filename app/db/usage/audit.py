@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.usage.figures import COUNTED, SPANS, Span, columns
+from app.db.usage.figures import COUNTED, CYCLE_SPANS, CycleSpan, columns
 
 _DIFFERENCES = f"""
 SELECT * FROM (
@@ -18,7 +18,7 @@ SELECT * FROM (
            c.sim_id IS NOT NULL AND (c.figures, c.figures_to, c.patchy, c.reported_since)
                IS DISTINCT FROM (f.bytes, f.covered_to, f.patchy, coalesce(f.since, 0)) AS figures,
            c.sim_id IS NOT NULL AND k.closes > $5 AND c.pool_ref IS DISTINCT FROM p.ref AS pool
-      FROM {SPANS}
+      FROM {CYCLE_SPANS}
       JOIN sims s ON s.id = k.sim_id
       LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
       LEFT JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
@@ -30,7 +30,7 @@ _CARDS = "SELECT account, array_agg(id ORDER BY id) AS ids FROM sims WHERE id > 
 _MEMBERS, _OTHERS = _CARDS.format("pool IS NOT NULL"), _CARDS.format("pool IS NULL")
 
 
-async def differences(connection: Connection, spans: Sequence[Span], now: datetime) -> list[asyncpg.Record]:
+async def differences(connection: Connection, spans: Sequence[CycleSpan], now: datetime) -> list[asyncpg.Record]:
     """(sim_id, cycle, reported, figures, pool) of the counters that differ, and in what.
 
     `reported` from the sum of the reports; `figures` (with what they cover to, and what reports add to them) from what

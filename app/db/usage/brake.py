@@ -11,7 +11,7 @@ import asyncpg
 from app.db.connection import Connection
 
 HOUR = timedelta(hours=1)
-REMEDIED_MARK = "remedied:"
+REMEDIED_PREFIX = "remedied:"
 """Before a hold's code: the mark of a card whose owner did in this cycle what may lift the hold (`usage_marks`)."""
 
 _STOPPED = """
@@ -41,7 +41,7 @@ SELECT r.sim_id, r.cycle, r.hold
  WHERE r.stopped_at IS NULL AND r.asked_at <= a.brake_released_at
  ORDER BY r.id LIMIT $1
 """
-_ANSWERING = """
+_LIFTABLE_HOLDS = """
 WITH k AS (SELECT * FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle))
 SELECT sim_id, hold FROM rule_stops JOIN k USING (sim_id, cycle) WHERE stopped_at IS NOT NULL
  UNION SELECT sim_id, substr(mark, $4) FROM usage_marks JOIN k USING (sim_id, cycle) WHERE starts_with(mark, $3)
@@ -74,7 +74,9 @@ async def lock_accounts(connection: Connection, accounts: Sequence[str]) -> None
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('brake ' || $1, 0))", account)
 
 
-async def stopped_lately(connection: Connection, accounts: Sequence[str], now: datetime) -> dict[tuple[str, str], int]:
+async def stopped_last_hour(
+    connection: Connection, accounts: Sequence[str], now: datetime
+) -> dict[tuple[str, str], int]:
     """How many cards each rule stopped within the hour, by (account, hold).
 
     A release begins the hour anew; what was asked for before it, and stops by that person's word, counts no more.
@@ -107,11 +109,11 @@ async def released(connection: Connection, limit: int) -> list[asyncpg.Record]:
     return found
 
 
-async def answering(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, set[str]]:
+async def liftable_holds(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, set[str]]:
     """The holds of each card that its use in this cycle answers for: put on by a rule, or remedied (card, cycle)."""
     sims, cycles = zip(*pairs, strict=True)
     found: dict[int, set[str]] = {}
-    for row in await connection.fetch(_ANSWERING, sims, cycles, REMEDIED_MARK, len(REMEDIED_MARK) + 1):
+    for row in await connection.fetch(_LIFTABLE_HOLDS, sims, cycles, REMEDIED_PREFIX, len(REMEDIED_PREFIX) + 1):
         found.setdefault(row["sim_id"], set()).add(row["hold"])
     return found
 

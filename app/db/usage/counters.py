@@ -17,7 +17,7 @@ from app.db.connection import Connection
 
 Rows = list[asyncpg.Record]
 
-_BEGIN = """
+_ENSURE_COUNTERS = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
 SELECT k.sim_id, k.cycle, p.ref, 0
   FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
@@ -25,14 +25,14 @@ SELECT k.sim_id, k.cycle, p.ref, 0
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
-_TELL_CYCLES = """
+_UPSERT_CYCLE_FIGURES = """
 UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
    AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
 RETURNING c.sim_id, c.cycle
 """
-_TELL_DAYS = """
+_UPSERT_DAY_FIGURES = """
 INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
 SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
 ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
@@ -41,11 +41,11 @@ RETURNING sim_id, day
 """
 _QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
 _QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
-_TAKE_CARDS = """
+_DEQUEUE_SIMS = """
 DELETE FROM usage_checks WHERE id IN (
     SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
 """
-_TAKE_POOLS = """
+_DEQUEUE_POOLS = """
 DELETE FROM usage_checks WHERE id IN (
     SELECT id FROM usage_checks WHERE pool_ref IN (
         SELECT DISTINCT pool_ref FROM (
@@ -60,7 +60,7 @@ _DAYS = """
 SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
   FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
 """
-_TOLD_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
+_CARRIER_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
 _REPORTS = """
 SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
@@ -83,12 +83,12 @@ SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) 
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
 """
-_UNSEEN = """
+_UNCHECKED_USAGE = """
 SELECT c.sim_id, coalesce(c.figures, 0) + c.reported_since AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
  WHERE coalesce(c.figures, 0) + c.reported_since >= c.watch
 """
-_SET_WATCH = """
+_SET_NEXT_CHECKS = """
 UPDATE usage_cycles c SET watch = k.watch FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, watch)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """
@@ -96,7 +96,7 @@ _MARK = """
 INSERT INTO usage_marks (sim_id, cycle, mark, at)
 SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
 """
-_TEST_BYTES = """
+_LIFETIME_BYTES = """
 SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
   FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) GROUP BY sim_id
 """
@@ -136,15 +136,15 @@ class ReportPlace(NamedTuple):
     report_id: str = ""
 
 
-async def begin_cycles(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
+async def ensure_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """Make the counters of these (card, cycle) that are not there yet."""
-    await connection.execute(_BEGIN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    await connection.execute(_ENSURE_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
-async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
+async def upsert_cycle_figures(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
     """Keep figures of cycles unless a later one is held (US-5); gives the (card, cycle) that changed. Each once."""
     rows = await connection.fetch(
-        _TELL_CYCLES,
+        _UPSERT_CYCLE_FIGURES,
         [figure.sim_id for figure in told],
         [figure.cycle for figure in told],
         [figure.bytes for figure in told],
@@ -153,10 +153,10 @@ async def tell_cycles(connection: Connection, told: Sequence[CycleFigure]) -> se
     return {(row["sim_id"], row["cycle"]) for row in rows}
 
 
-async def tell_days(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
+async def upsert_day_figures(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
     """Keep figures of days unless a later one is held; gives the (card, day) that changed. Each once."""
     rows = await connection.fetch(
-        _TELL_DAYS,
+        _UPSERT_DAY_FIGURES,
         [figure.sim_id for figure in told],
         [figure.day for figure in told],
         [figure.bytes for figure in told],
@@ -174,14 +174,14 @@ async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool
         await connection.execute(_QUEUE_POOLS, pools)
 
 
-async def take_card_checks(connection: Connection, limit: int) -> set[int]:
+async def dequeue_sim_checks(connection: Connection, limit: int) -> set[int]:
     """Take cards that are to be looked at. Rolled back, they are there again."""
-    return {row["sim_id"] for row in await connection.fetch(_TAKE_CARDS, limit)}
+    return {row["sim_id"] for row in await connection.fetch(_DEQUEUE_SIMS, limit)}
 
 
-async def take_pool_checks(connection: Connection, limit: int) -> set[int]:
+async def dequeue_pool_checks(connection: Connection, limit: int) -> set[int]:
     """Take so many pools that are to be looked at, each with all that asks for it."""
-    return {row["pool_ref"] for row in await connection.fetch(_TAKE_POOLS, limit)}
+    return {row["pool_ref"] for row in await connection.fetch(_DEQUEUE_POOLS, limit)}
 
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
@@ -190,16 +190,16 @@ async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> 
     return {row["sim_id"]: row for row in rows}
 
 
-async def unseen(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
+async def unchecked_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
     """Of these (card, cycle) what was used where the watch was reached and nobody has looked since."""
-    rows = await connection.fetch(_UNSEEN, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    rows = await connection.fetch(_UNCHECKED_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row["used"] for row in rows}
 
 
-async def set_watches(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:
+async def set_next_checks(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:
     """At how many bytes somebody must look again: (card, cycle, bytes)."""
     sims, cycles, amounts = zip(*watches, strict=True)
-    await connection.execute(_SET_WATCH, sims, cycles, amounts)
+    await connection.execute(_SET_NEXT_CHECKS, sims, cycles, amounts)
 
 
 async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], now: datetime) -> set[tuple[int, str]]:
@@ -215,14 +215,14 @@ async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[i
     return {row["id"]: json.loads(row["reminders"]) for row in rows}
 
 
-async def bytes_ever(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
+async def lifetime_bytes(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
     """All bytes known of these cards, over their cycles."""
-    return {row["sim_id"]: int(row["bytes"]) for row in await connection.fetch(_TEST_BYTES, sim_ids)}
+    return {row["sim_id"]: int(row["bytes"]) for row in await connection.fetch(_LIFETIME_BYTES, sim_ids)}
 
 
 async def add_pack(connection: Connection, sim_id: int, cycle: int, amount: int, at: datetime) -> None:
     """An add-on pack of a card's cycle is in force (QT-7)."""
-    await begin_cycles(connection, [(sim_id, cycle)])
+    await ensure_counters(connection, [(sim_id, cycle)])
     await connection.execute(_ADD_PACK, sim_id, cycle, amount, at)
     await connection.execute(_RAISE_ADDONS, sim_id, cycle, amount)
 
@@ -241,9 +241,9 @@ async def days_of(
     return {row["day"]: row for row in rows}
 
 
-async def told_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
+async def carrier_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
     """The carrier's figures for days."""
-    return {row["day"]: row for row in await connection.fetch(_TOLD_DAYS, sim_id, first, last)}
+    return {row["day"]: row for row in await connection.fetch(_CARRIER_DAYS, sim_id, first, last)}
 
 
 async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:

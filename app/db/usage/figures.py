@@ -10,7 +10,7 @@ import asyncpg
 
 from app.db.connection import Connection
 
-SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
+CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
 """The cards' cycles a statement is about (`columns`)."""
 
 COUNTED = """
@@ -39,12 +39,12 @@ COUNTED = """
 _RECOUNT = f"""
 UPDATE usage_cycles c
    SET figures = f.bytes, figures_to = f.covered_to, patchy = f.patchy, reported_since = coalesce(f.since, 0)
-  FROM {SPANS}
+  FROM {CYCLE_SPANS}
  CROSS JOIN LATERAL ({COUNTED}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """  # noqa: S608 - our own text
 
-_USED = """
+_LOCK_USAGE = """
 SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
        s.underlying
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
@@ -54,7 +54,7 @@ SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.fig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class CycleSpan:
     """One card's cycle with the instants at which it opens and closes."""
 
     sim_id: int
@@ -63,8 +63,8 @@ class Span:
     closes: datetime
 
 
-def columns(spans: Sequence[Span]) -> tuple[list[int], list[int], list[datetime], list[datetime]]:
-    """The spans as the arguments of `SPANS`."""
+def columns(spans: Sequence[CycleSpan]) -> tuple[list[int], list[int], list[datetime], list[datetime]]:
+    """The spans as the arguments of `CYCLE_SPANS`."""
     return (
         [span.sim_id for span in spans],
         [span.cycle for span in spans],
@@ -73,7 +73,7 @@ def columns(spans: Sequence[Span]) -> tuple[list[int], list[int], list[datetime]
     )
 
 
-async def recount(connection: Connection, spans: Sequence[Span]) -> None:
+async def recount(connection: Connection, spans: Sequence[CycleSpan]) -> None:
     """Work out anew, for these cards and cycles, what stands of the carriers' figures and what reports add to it.
 
     A cycle's figure covers to its `as_of`; of a day and a cycle figure the later stands for that day. Where a cycle's
@@ -83,7 +83,7 @@ async def recount(connection: Connection, spans: Sequence[Span]) -> None:
         await connection.execute(_RECOUNT, *columns(spans))
 
 
-async def used_in(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
+async def lock_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
     """The counters of (card, cycle) with tenant, ICCID and state, locked; those that are not there yet are left out."""
-    rows = await connection.fetch(_USED, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    rows = await connection.fetch(_LOCK_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {(row["sim_id"], row["cycle"]): row for row in rows}

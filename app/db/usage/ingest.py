@@ -1,9 +1,9 @@
 """The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
 
 All of them run inside one transaction that the use-case opens (`app.usecases.usage.ingest.service`), in this order:
-`open_batch`, `cards`, `known_reports`, `copy_reports`, `stage`, `add_round`. The order is also the lock order: the
+`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order: the
 shared lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
-transactions never hold reports of one gateway at once, so what `known_reports` finds is all there is (docs/adr).
+transactions never hold reports of one gateway at once, so what `find_reports` finds is all there is (docs/adr).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import asyncpg
 
 from app.db.connection import Connection
 
-CARDS_LOCK = 7_446_291
+SIMS_LOCK = 7_446_291
 """Advisory lock: shared by ingest, exclusive for whoever takes a card away or moves it to another pool."""
 
-UNKNOWN_LOCK = 7_446_292
+UNMATCHED_LOCK = 7_446_292
 """Advisory lock: shared by ingest of unknown cards, exclusive for whoever counts the reports kept aside."""
 
 PG_EPOCH_US = 946_684_800_000_000
@@ -37,35 +37,35 @@ _LOCK_GATEWAYS = """
 SELECT id, lowest, highest, (SELECT epoch FROM usage_epoch) AS epoch
   FROM usage_gateways WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
 """
-_WIDEN_GATEWAYS = """
+_MOVE_WATER_MARKS = """
 UPDATE usage_gateways g SET lowest = k.lowest, highest = k.highest
   FROM unnest($1::int[], $2::text[], $3::text[]) k(id, lowest, highest) WHERE g.id = k.id
 """
-_NAME_GATEWAYS = """
+_GATEWAY_IDS = """
 WITH added AS (
     INSERT INTO usage_gateways (tenant, name) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING RETURNING id, name)
 SELECT id, name FROM added
 UNION ALL SELECT id, name FROM usage_gateways WHERE tenant = $1 AND name = ANY($2::text[])
 """
 _CARDS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
-_NEIGHBOURS = """
+_SIMS_IN_BLOCKS = """
 SELECT h.head, s.carrier, s.account, array_agg(s.id) AS ids,
        string_agg(substr(s.iccid, length(h.head) + 1), ' ') AS rests
   FROM unnest($2::text[]) h(head)
   JOIN sims s ON s.tenant = $1 AND s.iccid ~>=~ h.head AND s.iccid ~<~ (h.head || ':')
  GROUP BY h.head, s.carrier, s.account
 """
-_KNOWN_REPORTS = """
+_FIND_REPORTS = """
 SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
   FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, place)
   JOIN usage_reports r ON r.gateway = k.gateway AND r.report_id = k.report_id
 """
-_KEEP_ASIDE = """
+_INSERT_UNMATCHED = """
 INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
 """
 _OPEN = f"""
-SELECT pg_advisory_xact_lock_shared({CARDS_LOCK});
+SELECT pg_advisory_xact_lock_shared({SIMS_LOCK});
 CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
     round int, place int, sim_id bigint, cycle int, bytes bigint,
     first float8, last float8) ON COMMIT DELETE ROWS;
@@ -110,18 +110,18 @@ SELECT sim_id, cycle FROM born
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayMarks:
+class WaterMarks:
     """The lowest and highest report id a gateway ever used, by length, then text; None: none yet."""
 
     lowest: str | None
     highest: str | None
 
 
-async def name_gateways(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, int]:
+async def gateway_ids(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, int]:
     """The row ids of a tenant's gateways, made where new; outside any batch, so that they are committed at once."""
     found: dict[str, int] = {}
     while missing := [name for name in names if name not in found]:
-        rows = await connection.fetch(_NAME_GATEWAYS, tenant, missing)
+        rows = await connection.fetch(_GATEWAY_IDS, tenant, missing)
         found |= {row["name"]: row["id"] for row in rows}
     return found
 
@@ -132,54 +132,54 @@ async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> l
     return found
 
 
-async def neighbours(connection: Connection, tenant: str, heads: Sequence[str]) -> list[asyncpg.Record]:
+async def sims_in_blocks(connection: Connection, tenant: str, heads: Sequence[str]) -> list[asyncpg.Record]:
     """(head, carrier, account, ids, rests) of the tenant's cards whose ICCID goes on by a digit after one of the heads.
 
     `rests` are what follows the head in their names, in the order of `ids`, a blank between them.
     """
-    found: list[asyncpg.Record] = await connection.fetch(_NEIGHBOURS, tenant, heads)
+    found: list[asyncpg.Record] = await connection.fetch(_SIMS_IN_BLOCKS, tenant, heads)
     return found
 
 
-async def open_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, GatewayMarks]]:
+async def lock_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, WaterMarks]]:
     """Take the batch's locks; gives the epoch of the cards and each gateway's marks."""
-    await begin_counting(connection)
+    await lock_counting(connection)
     rows = await connection.fetch(_LOCK_GATEWAYS, gateways)
-    marks = {row["id"]: GatewayMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
+    marks = {row["id"]: WaterMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
     return (rows[0]["epoch"] or 0 if rows else 0), marks
 
 
-async def begin_counting(connection: Connection) -> None:
+async def lock_counting(connection: Connection) -> None:
     """Keep cards from leaving until the commit, and make room for the deltas."""
     await connection.execute(_OPEN)
 
 
-async def share_unknown(connection: Connection) -> None:
+async def lock_unmatched_shared(connection: Connection) -> None:
     """Wait for whoever is counting reports kept aside; what arrives after sees the cards they came for."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({UNKNOWN_LOCK})")
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({UNMATCHED_LOCK})")
 
 
-async def widen_gateways(connection: Connection, marks: Iterable[tuple[int, str, str]]) -> None:
+async def move_water_marks(connection: Connection, marks: Iterable[tuple[int, str, str]]) -> None:
     """Move gateways' marks outwards: (id, lowest, highest)."""
     ids, lowest, highest = zip(*marks, strict=True)
-    await connection.execute(_WIDEN_GATEWAYS, ids, lowest, highest)
+    await connection.execute(_MOVE_WATER_MARKS, ids, lowest, highest)
 
 
-async def known_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
+async def find_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
     """The reports already kept under these (gateway, id), each with the `place` of its identity among them."""
     gateways, report_ids = zip(*identities, strict=True)
-    found: list[asyncpg.Record] = await connection.fetch(_KNOWN_REPORTS, gateways, report_ids)
+    found: list[asyncpg.Record] = await connection.fetch(_FIND_REPORTS, gateways, report_ids)
     return found
 
 
-def known_row(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
     """A report of a known card as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
     return _KNOWN_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
 
 
-def named_row(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+def pack_unmatched_report(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
     """A report of an unknown card as a row of binary COPY: no card, but the ICCID it came with."""
     name, card = report_id.encode(), iccid.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
@@ -208,7 +208,7 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
     )
 
 
-async def keep_aside(
+async def insert_unmatched(
     connection: Connection,
     tenants: Sequence[str],
     iccids: Sequence[str],
@@ -219,7 +219,7 @@ async def keep_aside(
     now: datetime,
 ) -> None:
     """Remember which reports wait for their card."""
-    await connection.execute(_KEEP_ASIDE, tenants, iccids, gateways, report_ids, instants, amounts, now)
+    await connection.execute(_INSERT_UNMATCHED, tenants, iccids, gateways, report_ids, instants, amounts, now)
 
 
 class Delta(NamedTuple):
@@ -243,13 +243,15 @@ def delta_row(delta: Delta) -> bytes:
     return _DELTA_ROW.pack(7, 4, r, 4, place, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
 
 
-async def stage(connection: Connection, deltas: Sequence[Delta]) -> None:
+async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
     """Bring the deltas of this transaction, sorted by card and cycle within each round."""
     payload = b"".join((_COPY_HEAD, *map(delta_row, deltas), _COPY_END))
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
 
-async def add_round(connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False) -> list[int]:
+async def apply_round(
+    connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False
+) -> list[int]:
     """Add a round's deltas, all of them and staged, to the counters; `spare`: a round number nobody has.
 
     Cards and pools that must be looked at are queued in `usage_checks`, by a round of closed cycles none: these neither

@@ -13,7 +13,7 @@ import asyncpg
 
 from app.domain.calendar.days import add_to_month
 
-LEAVES_LOCK = 7_446_290
+PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process makes leaves at a time."""
 
 _PRESENT = "SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'"
@@ -41,10 +41,12 @@ def _make(month: date) -> str:
     """
 
 
-async def make_leaves(connection: asyncpg.Connection[asyncpg.Record], first: datetime, last: datetime) -> list[str]:
+async def create_partitions(
+    connection: asyncpg.Connection[asyncpg.Record], first: datetime, last: datetime
+) -> list[str]:
     """Make the leaves of every month that an instant from `first` to `last` may fall into; gives the new ones."""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", LEAVES_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS_LOCK)
         present = {row["tablename"] for row in await connection.fetch(_PRESENT)}
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
         missing = [month for month in wanted if _name(month) not in present]
@@ -53,7 +55,7 @@ async def make_leaves(connection: asyncpg.Connection[asyncpg.Record], first: dat
     return [_name(month) for month in missing]
 
 
-async def drop_leaves(connection: asyncpg.Connection[asyncpg.Record], before: datetime) -> list[str]:
+async def drop_partitions(connection: asyncpg.Connection[asyncpg.Record], before: datetime) -> list[str]:
     """Drop the leaves whose months are over before an instant; gives their names."""
     oldest = _name(before.astimezone(UTC).date())
     present = [row["tablename"] for row in await connection.fetch(_PRESENT)]

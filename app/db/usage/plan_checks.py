@@ -30,7 +30,7 @@ async def note(connection: Connection, tenant: str, plans: Sequence[str]) -> Non
     await connection.execute(_QUEUE_POOLS, tenant, plans)
 
 
-async def work_chunk(connection: Connection, size: int) -> int:
+async def queue_chunk(connection: Connection, size: int) -> int:
     """Go through the tenant's next cards and queue those of a changed plan; gives how many were seen, 0: none is left.
 
     By card id whatever the plan, so that a chunk costs the same for a small plan in a large fleet.

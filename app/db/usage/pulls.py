@@ -20,7 +20,7 @@ INSERT INTO pull_cursors (account, slot, phase, last_sim_id) VALUES ($1, $3, $4,
 ON CONFLICT (account) DO UPDATE
    SET slot = excluded.slot, phase = excluded.phase, last_sim_id = excluded.last_sim_id
 """
-_BROKEN_OFF = """
+_INTERRUPTED = """
 SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
  WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
 """
@@ -127,9 +127,9 @@ async def set_cursor(
     await connection.execute(_SET, account, sim_id, at, phase)
 
 
-async def broken_off(connection: Connection, before: datetime) -> list[str]:
+async def interrupted(connection: Connection, before: datetime) -> list[str]:
     """The accounts, but for paused ones, whose run has not come to its end and has not moved since then."""
-    return [row["account"] for row in await connection.fetch(_BROKEN_OFF, before)]
+    return [row["account"] for row in await connection.fetch(_INTERRUPTED, before)]
 
 
 async def is_paused(connection: Connection, account: str) -> bool:
@@ -153,7 +153,7 @@ async def members(connection: Connection, pools: Sequence[int], account: str, cy
     return [row["id"] for row in await connection.fetch(_MEMBERS, pools, account, cycle, limit)]
 
 
-async def to_close(connection: Connection, wanted: Closing) -> list[int]:
+async def sims_to_close(connection: Connection, wanted: Closing) -> list[int]:
     """Activated cards that were valid in a cycle and whose carrier figure of it is not complete, by row id.
 
     A cancelled card only where it has a counter of the cycle: others may have been cancelled long before it.

@@ -19,7 +19,7 @@ SELECT id FROM sims
 """
 
 
-async def turned(connection: Connection, account: str, cycle: int) -> bool:
+async def is_rolled_over(connection: Connection, account: str, cycle: int) -> bool:
     """Whether the account has been turned over into this cycle."""
     found = await connection.fetchval(
         "SELECT done_at FROM cycle_rollovers WHERE account = $1 AND cycle = $2", account, cycle
@@ -38,7 +38,7 @@ async def held_cards(connection: Connection, account: str, after: int, limit: in
     return [row["id"] for row in await connection.fetch(_HELD, account, after, limit)]
 
 
-async def move_on(connection: Connection, account: str, sim_id: int) -> None:
+async def save_cursor(connection: Connection, account: str, sim_id: int) -> None:
     """So far the cards are turned."""
     await connection.execute("UPDATE cycle_rollovers SET last_sim_id = $2 WHERE account = $1", account, sim_id)
 

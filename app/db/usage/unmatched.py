@@ -8,14 +8,14 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.usage.ingest import CARDS_LOCK, UNKNOWN_LOCK
+from app.db.usage.ingest import SIMS_LOCK, UNMATCHED_LOCK
 
 _WAITING = """
 SELECT u.id, u.gateway, u.report_id, u.at, u.bytes, k.sim_id
   FROM unnest($2::text[], $3::bigint[]) k(iccid, sim_id)
   JOIN usage_unknown u ON u.tenant = $1 AND u.iccid = k.iccid
 """
-_NAME_CARD = """
+_ASSIGN_SIMS = """
 UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
   FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
  WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
@@ -43,23 +43,23 @@ SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_
 """
 
 
-async def move_cards(connection: Connection) -> None:
+async def invalidate_sim_caches(connection: Connection) -> None:
     """Wait for the batches under way and make every process forget the cards it remembers."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock({CARDS_LOCK})")
+    await connection.execute(f"SELECT pg_advisory_xact_lock({SIMS_LOCK})")
     await connection.execute(_RAISE_EPOCH)
 
 
 async def waiting(connection: Connection, tenant: str, forms: Mapping[str, int]) -> list[asyncpg.Record]:
     """The reports kept aside for these cards (id by any form of the ICCID), once no more can come beside them."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+    await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
     found: list[asyncpg.Record] = await connection.fetch(_WAITING, tenant, list(forms), list(forms.values()))
     return found
 
 
-async def name_cards(connection: Connection, reports: Sequence[asyncpg.Record]) -> None:
+async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record]) -> None:
     """These reports are no longer aside: they belong to their cards."""
     await connection.execute(
-        _NAME_CARD,
+        _ASSIGN_SIMS,
         [row["gateway"] for row in reports],
         [row["report_id"] for row in reports],
         [row["at"] for row in reports],
@@ -70,7 +70,7 @@ async def name_cards(connection: Connection, reports: Sequence[asyncpg.Record]) 
 
 async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:
     """A card leaves: its reports are kept aside under its ICCID, its counters go."""
-    await move_cards(connection)
+    await invalidate_sim_caches(connection)
     await connection.execute(_RELEASE, sim_id, iccid, tenant, now)
     for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
@@ -82,7 +82,7 @@ async def forget_before(connection: Connection, before: datetime, limit: int) ->
     Never those that are being counted for a card that arrives: without their identity they could be counted again.
     """
     async with connection.transaction():
-        await connection.execute(f"SELECT pg_advisory_xact_lock({UNKNOWN_LOCK})")
+        await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
         return int((await connection.execute(_FORGET, before, limit)).split()[-1])
 
 

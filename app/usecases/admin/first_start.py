@@ -118,9 +118,9 @@ def on_that_day(written: str, today: date) -> str:
 async def _give_to_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
     now = ctx.now()
     rows = [_at_the_carrier(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
-    await control.put_sims(rows)
+    await control.upload_sims(rows)
     for iccid, amount in files.traffic.items():
-        await control.put_traffic(iccid, amount)
+        await control.add_traffic(iccid, amount)
 
 
 def _at_the_carrier(

@@ -14,15 +14,15 @@ CHUNK = 10_000
 async def forget_answers(ctx: Context) -> int:
     """Forget idempotency keys past their time; gives how many."""
     async with ctx.work() as work:
-        forgotten = await work.idempotency.forget_expired(ctx.now())
+        forgotten = await work.idempotency.delete_expired(ctx.now())
         await work.commit()
     return forgotten
 
 
-async def forget_files(ctx: Context) -> int:
+async def delete_old_files(ctx: Context) -> int:
     """Forget files that named cards for bulk operations; gives how many."""
     async with ctx.work() as work:
-        forgotten = await work.bulk_items.forget_files(ctx.now() - files.KEPT)
+        forgotten = await work.bulk_items.delete_old_files(ctx.now() - files.KEPT)
         await work.commit()
     return forgotten
 
@@ -32,7 +32,7 @@ async def forget_deliveries(ctx: Context) -> int:
     total = 0
     while True:
         async with ctx.work() as work:
-            forgotten = await work.delivery_log.forget_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
+            forgotten = await work.delivery_log.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
             await work.commit()
         total += forgotten
         if forgotten < CHUNK:

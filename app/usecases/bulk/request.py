@@ -55,7 +55,7 @@ async def request_bulk(ctx: Context, work: UnitOfWork, wish: RequestBulk) -> Bul
     _judge(wish, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
     if total >= MANY:
-        await work.bulk_items.look_over()
+        await work.bulk_items.analyze_items()
     await work.access.note([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
     return replace(bulk, total=total, accounts=tuple(accounts))
 

@@ -47,7 +47,7 @@ async def _incomplete(run: Run, cycle: Cycle, after: int, upto: int | None, *, a
         figures_to=None if also_complete else closes,
     )
     async with run.ctx.pool.acquire() as connection:
-        ids = await rows.to_close(connection, wanted)
+        ids = await rows.sims_to_close(connection, wanted)
     if not ids:
         return []
     async with run.ctx.work() as work:

@@ -48,7 +48,7 @@ async def follow_up(ctx: Context) -> int:
         asked: dict[str, list[SimRef]] = {}
         for notice in notices:
             record = await _card_of(work, notice)
-            hurried = await work.operations.hurry(
+            hurried = await work.operations.poll_now(
                 notice["account"],
                 reference=notice["reference"],
                 hint=HINTS.get(notice["succeeded"]),

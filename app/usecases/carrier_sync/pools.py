@@ -19,7 +19,7 @@ from app.telemetry import get_logger
 from app.usecases.carrier_sync.resilient_batch import Asking, Page
 from app.usecases.carrier_sync.usage_page import Pulled, Run, ask_usage, fresh_word
 from app.usecases.context import Context
-from app.usecases.limits.upkeep import follow_pools
+from app.usecases.limits.upkeep import move_counters
 from app.usecases.pools.views import running_pools
 from app.usecases.usage.carrier_usage import chunks
 
@@ -37,7 +37,7 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
         near = await rows.near_pools(connection, running) if running else []
     if not running:
         return {}
-    followed = await follow_pools(ctx, running)
+    followed = await move_counters(ctx, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
         if client.protocol in FRESH_BY_BATCH and account in ctx.accounts:

@@ -76,7 +76,7 @@ async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) 
     async with ctx.work() as work:
         changed = await work.sims.by_iccids(named[:MOST]) if named else {}
         ids = [record.id for record in changed.values() if record.account == account]
-        chosen = dict.fromkeys([*ids, *await work.drifts.to_look_at(account, ctx.now() - LOOK_AGAIN, limit)])
+        chosen = dict.fromkeys([*ids, *await work.drifts.to_reconcile(account, ctx.now() - LOOK_AGAIN, limit)])
         known = await work.sims.identities(list(chosen))
     return [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]
 
@@ -91,7 +91,7 @@ async def _judge_account(ctx: Context, account: str) -> Counter[str]:
     """Judge every disagreement of an account in one transaction."""
     report: Counter[str] = Counter()
     async with ctx.work() as work:
-        await work.drifts.forget_settled(account)
+        await work.drifts.delete_settled(account)
         records = await work.sims.by_ids(await work.drifts.disagreeing(account, MOST), for_update=True)
         known = await work.drifts.of(list(records))
         busy = await work.operations.open_of(records)

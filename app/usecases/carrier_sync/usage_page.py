@@ -18,7 +18,7 @@ from app.domain.vocabulary import Carrier, SimState
 from app.usecases.carrier_sync.resilient_batch import Asking, Page
 from app.usecases.carrier_sync.snapshots import take_words
 from app.usecases.context import Context
-from app.usecases.usage.carrier_usage import apply_days, apply_figures
+from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figures
 
 
 @dataclass(slots=True)
@@ -91,13 +91,13 @@ async def ask_usage(run: Run, cycle: Cycle, part: Page) -> None:
     """Ask for the use of these cards in a cycle, and keep it."""
     told = await run.client.usage(refs_of(part), cycle)
     run.running.update(await _running(run, part, told, cycle))
-    run.done.figures += await apply_figures(run.ctx, run.account, told, cycle)
+    run.done.figures += await apply_cycle_figures(run.ctx, run.account, told, cycle)
 
 
 async def ask_day(run: Run, day: date, part: Page) -> None:
     """Ask for the use of these cards on a day, and keep it."""
     told = await run.client.usage_days(refs_of(part), day, day)
-    run.done.figures += await apply_days(run.ctx, run.account, told)
+    run.done.figures += await apply_day_figures(run.ctx, run.account, told)
 
 
 async def _ask_words(run: Run, part: Page) -> None:

@@ -28,7 +28,7 @@ from app.usecases.carrier_sync.resilient_batch import Asking
 from app.usecases.carrier_sync.usage_page import Pulled, Run, ask_page
 from app.usecases.context import Context
 from app.usecases.pools.views import running_pools
-from app.usecases.usage.carrier_usage import apply_figures
+from app.usecases.usage.carrier_usage import apply_cycle_figures
 
 PAGE = 200
 NEAR_LIMIT = 500
@@ -47,14 +47,14 @@ async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
 async def pull_rest(ctx: Context) -> dict[str, int]:
     """Go on with the runs that broke off; where there are none, that is one statement."""
     async with ctx.pool.acquire() as connection:
-        codes = await rows.broken_off(connection, ctx.now() - QUIET)
+        codes = await rows.interrupted(connection, ctx.now() - QUIET)
     return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {}
 
 
 async def nothing_left(ctx: Context) -> bool:
     """Whether no account has a run that is not at its end."""
     async with ctx.pool.acquire() as connection:
-        return not await rows.broken_off(connection, ctx.now())
+        return not await rows.interrupted(connection, ctx.now())
 
 
 async def _side_by_side(
@@ -189,4 +189,4 @@ async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequ
         told = await ctx.clients[account].usage(refs, cycle)
     except UnsupportedOperation:
         return 0
-    return await apply_figures(ctx, account, told, cycle)
+    return await apply_cycle_figures(ctx, account, told, cycle)

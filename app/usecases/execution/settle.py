@@ -23,7 +23,7 @@ from app.usecases.carrier_sync.snapshots import with_word
 from app.usecases.context import Context
 from app.usecases.execution.attempt import Came
 from app.usecases.execution.schedule import promote_waiting
-from app.usecases.limits.addons import follow_ends
+from app.usecases.limits.addons import apply_settled_operations
 from app.usecases.operations.enforce_holds import follow_settled
 from app.usecases.operations.record import ENDED, EVENT_OF_END, event_of, failed, moved
 from app.usecases.sim_changes import Because, ChangeLog
@@ -49,7 +49,7 @@ async def settle(ctx: Context, came: Sequence[Came]) -> list[OperationRecord]:
     now = ctx.now()
     async with ctx.work() as work:
         sims = await work.sims.by_ids([c.operation.sim_id for c in came], for_update=True)
-        held = await work.operations.hold_claimed([c.operation for c in came])
+        held = await work.operations.lock_claimed([c.operation for c in came])
         log = ChangeLog(now)
         saved = [
             _settle_one(ctx, log, held[c.operation.id], c, sims.get(c.operation.sim_id), now)
@@ -82,7 +82,7 @@ async def finish(
     await work.events.add([event_of(o, EVENT_OF_END[o.status], log.now) for o in ended if o.status in EVENT_OF_END])
     await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
-        await follow_ends(ctx, work, ended)
+        await apply_settled_operations(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
         await follow_settled(ctx, work, _done(log, ended, cards or {}))
 

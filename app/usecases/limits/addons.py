@@ -11,7 +11,7 @@ from app.db.pools import rows as pools
 from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
-from app.db.usage.brake import REMEDIED_MARK
+from app.db.usage.brake import REMEDIED_PREFIX
 from app.domain.calendar.cycles import cycle_at
 from app.domain.usage.addons import pack_bytes
 from app.domain.usage.quota import REMEDIED
@@ -34,7 +34,7 @@ MOVES_LIMITS = frozenset(
 )
 
 
-async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationRecord]) -> None:
+async def apply_settled_operations(ctx: Context, work: UnitOfWork, ended: Sequence[OperationRecord]) -> None:
     """Put packs in force and queue the cards and pools whose limits moved, in the settlement's own transaction."""
     done = [o for o in ended if o.status is OperationStatus.SUCCEEDED and o.kind in MOVES_LIMITS]
     if not done:
@@ -50,7 +50,7 @@ async def follow_ends(ctx: Context, work: UnitOfWork, ended: Sequence[OperationR
     sim_ids = [operation.sim_id for operation in done]
     if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
         pairs = [(o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account)))) for o in joined]
-        await pool_cycles.follow_cards(connection, pairs)
+        await pool_cycles.move_sim_counters(connection, pairs)
     await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
 
 
@@ -66,7 +66,7 @@ async def _remember_remedies(ctx: Context, connection: Connection, done: Sequenc
     """What these operations may lift in this cycle, also where it came with the card (ST-2, ST-3, ST-15)."""
     now = ctx.now()
     marks = [
-        (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_MARK}{code}")
+        (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_PREFIX}{code}")
         for o in done
         for code in sorted(REMEDIED.get(o.kind, ()))
     ]

@@ -28,7 +28,7 @@ class Brake:
     waiting: set[tuple[int, int, str]]
     stops: list[rows.RuleStop] = field(default_factory=list)
 
-    def lets(self, record: SimRecord, cycle: int, code: HoldCode, *, released: bool = False) -> bool:
+    def allows(self, record: SimRecord, cycle: int, code: HoldCode, *, released: bool = False) -> bool:
         """Whether a rule may put this hold on the card now; `released`: a person has said so.
 
         What waits already goes on by a person's word alone, however empty the hour, and takes none of it.
@@ -84,12 +84,12 @@ class Brake:
         )
 
 
-async def open_brake(ctx: Context, connection: Connection, records: Sequence[SimRecord]) -> Brake:
+async def load_brake(ctx: Context, connection: Connection, records: Sequence[SimRecord]) -> Brake:
     """The brake for these cards' accounts; nobody else judges them until the commit."""
     accounts = sorted({record.account for record in records})
     await rows.lock_accounts(connection, accounts)
     cards = await rows.cards_of(connection, accounts)
     free = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
-    lately = await rows.stopped_lately(connection, accounts, ctx.now())
+    lately = await rows.stopped_last_hour(connection, accounts, ctx.now())
     waiting = await rows.waiting(connection, [record.id for record in records])
     return Brake(now=ctx.now(), free=free, lately=lately, waiting=waiting)

@@ -26,7 +26,7 @@ from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.pools.views import PoolRow, pool_zone, running_cycle, use_of
+from app.usecases.pools.views import PoolRow, pool_usage, pool_zone, running_cycle
 from app.usecases.sim_changes import Because, ChangeLog
 
 CHUNK = 500
@@ -34,7 +34,7 @@ ACTOR = "cycle_rollover"
 log = get_logger(ACTOR)
 
 
-async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     """Turn over the accounts of one zone whose cycle has begun since they were last turned."""
     report = {"accounts": 0, "lifted": 0, "pools": 0}
     here = {code: account for code, account in ctx.accounts.items() if str(ctx.zone(code)) == str(zone)}
@@ -42,8 +42,8 @@ async def roll_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     for code, account in here.items():
         cycle = cycle_at(account.carrier, ctx.now(), zone)
         async with ctx.pool.acquire() as connection:
-            turned = await rows.turned(connection, code, cycle_number(cycle))
-        if turned:
+            is_rolled_over = await rows.is_rolled_over(connection, code, cycle_number(cycle))
+        if is_rolled_over:
             continue
         report["lifted"] += await _turn_account(ctx, code, cycle, start_instant(cycle, zone))
         report["accounts"] += 1
@@ -67,7 +67,7 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
                 await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
                 await rows.finish(connection, account, cycle_number(cycle), ctx.now())
             else:
-                await rows.move_on(connection, account, ids[-1])
+                await rows.save_cursor(connection, account, ids[-1])
             await work.commit()
         lifted += len(changed)
         if len(ids) < CHUNK:
@@ -76,10 +76,10 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
 
 def _turn(log: ChangeLog, record: SimRecord, opens: datetime) -> SimRecord:
     because = Because(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, turned_sim(record.sim, opens), because)
+    return log.change(record, after_rollover(record.sim, opens), because)
 
 
-def turned_sim(sim: Sim, opens: datetime) -> Sim:
+def after_rollover(sim: Sim, opens: datetime) -> Sim:
     """The card at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
     _, leaving = turnover(replace(sim, holds=old))
@@ -114,11 +114,11 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
         return
     now = cycle_number(running_cycle(ctx, pool))
     over = [cycle for cycle in _cycles_over(ctx, pool) if not await _is_closed(connection, ref, cycle)]
-    await sums.follow_members(connection, [*((ref, cycle_number(cycle)) for cycle in over), (ref, now)])
+    await sums.move_pool_counters(connection, [*((ref, cycle_number(cycle)) for cycle in over), (ref, now)])
     pool = pool | {"open_cycle": cycle_number(over[0]) if over else now}
     for cycle in over:
         await sums.keep_members(connection, ref, cycle_number(cycle), cycle.end)
-        use, _ = await use_of(ctx, connection, pool, cycle)
+        use, _ = await pool_usage(ctx, connection, pool, cycle)
         await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
     await pools.reopen(connection, ref, now)
 

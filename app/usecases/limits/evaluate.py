@@ -31,9 +31,9 @@ from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.limits import reminders as usage_reminders
-from app.usecases.limits.brake import open_brake
-from app.usecases.limits.pool_holds import bring_under
-from app.usecases.limits.pools import work_pools, work_stopping
+from app.usecases.limits.brake import load_brake
+from app.usecases.limits.pool_holds import with_pools_holds
+from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
 from app.usecases.operations.enforce_holds import follow_holds
 from app.usecases.sim_changes import Because, ChangeLog
@@ -49,7 +49,7 @@ NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
 @dataclass(slots=True)
-class Judged:
+class LimitEvaluation:
     """A card before and after its use was weighed; `added`: the holds a rule puts on, `ended`: its test ended."""
 
     record: SimRecord
@@ -70,40 +70,40 @@ async def work(ctx: Context) -> int:
 
     Gives how much there was, 0 when all is quiet.
     """
-    done = await _work_plans(ctx)
-    done += await _work_checks(ctx)
-    done += await work_stopping(ctx)
-    done += await _work_released(ctx)
+    done = await _queue_changed_plans(ctx)
+    done += await _evaluate_queued(ctx)
+    done += await enforce_pool_stop(ctx)
+    done += await _apply_released(ctx)
     return done
 
 
-async def _work_plans(ctx: Context) -> int:
+async def _queue_changed_plans(ctx: Context) -> int:
     """Queue the next cards of a plan whose limits have changed."""
     async with ctx.work() as work:
-        seen = await plan_checks.work_chunk(await work.driver(), CHUNK)
+        seen = await plan_checks.queue_chunk(await work.driver(), CHUNK)
         if seen:
             await work.commit()
     return seen
 
 
-async def _work_checks(ctx: Context) -> int:
+async def _evaluate_queued(ctx: Context) -> int:
     """Cards first, then pools apart from them: to sum a pool takes its time, and ingest waits for locked cards."""
     async with ctx.work() as work:
         connection = await work.driver()
-        cards = await rows.take_card_checks(connection, CHUNK)
+        cards = await rows.dequeue_sim_checks(connection, CHUNK)
         if cards:
-            await judge(ctx, work, connection, cards)
+            await evaluate_sims(ctx, work, connection, cards)
             await work.commit()
     async with ctx.work() as work:
         connection = await work.driver()
-        pools = await rows.take_pool_checks(connection, POOLS)
+        pools = await rows.dequeue_pool_checks(connection, POOLS)
         if pools:
-            await work_pools(ctx, work, connection, pools)
+            await evaluate_pools(ctx, work, connection, pools)
             await work.commit()
     return len(cards) + len(pools)
 
 
-async def _work_released(ctx: Context) -> int:
+async def _apply_released(ctx: Context) -> int:
     """Stops that waited behind the brake when a person released it, as far as they are still called for."""
     async with ctx.work() as work:
         connection = await work.driver()
@@ -111,13 +111,13 @@ async def _work_released(ctx: Context) -> int:
         if not released:
             return 0
         wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in released}
-        await judge(ctx, work, connection, {row["sim_id"] for row in released}, released=wanted)
+        await evaluate_sims(ctx, work, connection, {row["sim_id"] for row in released}, released=wanted)
         await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in released])
         await work.commit()
     return len(released)
 
 
-async def judge(
+async def evaluate_sims(
     ctx: Context,
     work: UnitOfWork,
     connection: Connection,
@@ -131,45 +131,45 @@ async def judge(
         return
     log = ChangeLog(ctx.now())
     reminders = await usage_reminders.wanted(connection, list(records))
-    missed = await usage_reminders.reached_before_the_turn(ctx, connection, list(records.values()), reminders)
-    judged = await _judged(ctx, connection, list(records.values()), log, reminders)
+    missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
+    judged = await _evaluate(ctx, connection, list(records.values()), log, reminders)
     await _add_pool_holds(ctx, connection, judged)
     await _apply_brake(ctx, work, connection, judged, released)
     moved = [(one.record, _change(log, one)) for one in judged]
-    await usage_reminders.speak(connection, log, [Reached(o.record, o.cycle, o.used, o.told) for o in judged])
-    await usage_reminders.speak(connection, log, missed)
+    await usage_reminders.emit_crossings(connection, log, [Reached(o.record, o.cycle, o.used, o.told) for o in judged])
+    await usage_reminders.emit_crossings(connection, log, missed)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
     await follow_holds(ctx, work, changed, reason="ST-24")
     watches = [(one.record.id, one.cycle, one.watch) for one in judged]
-    await rows.set_watches(connection, watches)
+    await rows.set_next_checks(connection, watches)
 
 
-async def _judged(
+async def _evaluate(
     ctx: Context,
     connection: Connection,
     records: Sequence[SimRecord],
     log: ChangeLog,
     reminders: Mapping[int, Reminders],
-) -> list[Judged]:
+) -> list[LimitEvaluation]:
     zones = {record.account: ctx.zone(record.account) for record in records}
     cycles = {r.id: cycle_number(cycle_at(r.sim.carrier, log.now, zones[r.account])) for r in records}
     counters = await rows.counters(connection, sorted(cycles.items()))
     if pooled := [(record.id, cycles[record.id]) for record in records if record.sim.pool is not None]:
-        await pool_cycles.follow_cards(connection, pooled)
+        await pool_cycles.move_sim_counters(connection, pooled)
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
-    ever = await rows.bytes_ever(connection, testing) if testing else {}
+    ever = await rows.lifetime_bytes(connection, testing) if testing else {}
     held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
-    answers = await rule_stops.answering(connection, held) if held else {}
+    answers = await rule_stops.liftable_holds(connection, held) if held else {}
     judged = []
     for record in records:
         counter = counters.get(record.id)
         today = local(log.now, zones[record.account]).date()
         tested, ended = _tested(record.sim, ever.get(record.id, 0), today, log.now)
         used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
-        answering = frozenset(map(HoldCode, answers.get(record.id, ())))
-        sim, _ = weighed(tested, used, addons, at=log.now, today=today, answers=answering)
-        one = Judged(
+        liftable_holds = frozenset(map(HoldCode, answers.get(record.id, ())))
+        sim, _ = weighed(tested, used, addons, at=log.now, today=today, answers=liftable_holds)
+        one = LimitEvaluation(
             record=record,
             cycle=cycles[record.id],
             used=used,
@@ -193,7 +193,7 @@ def _tested(sim: Sim, ever: int, today: date, now: datetime) -> tuple[Sim, Trans
     return tested, ended
 
 
-def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
+def _look_again(one: LimitEvaluation, wanted: Reminders, ever: int) -> None:
     """At how many bytes of the cycle the next thing happens; thresholds reached by now are told."""
     points = []
     if one.sim.underlying is SimState.TESTING:
@@ -206,9 +206,9 @@ def _look_again(one: Judged, wanted: Reminders, ever: int) -> None:
     one.watch = min((point for point in points if point > one.used), default=None)
 
 
-async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[Judged]) -> None:
+async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[LimitEvaluation]) -> None:
     """Members of a pool that is stopped come under its hold, also those that came to it since (PL-1, PL-4)."""
-    brought = await bring_under(ctx, connection, [(one.record, one.sim) for one in judged])
+    brought = await with_pools_holds(ctx, connection, [(one.record, one.sim) for one in judged])
     for one in judged:
         sim = brought.get(one.record.id, one.sim)
         one.added |= codes(sim.holds) - codes(one.sim.holds)
@@ -219,7 +219,7 @@ async def _apply_brake(
     ctx: Context,
     work: UnitOfWork,
     connection: Connection,
-    judged: Sequence[Judged],
+    judged: Sequence[LimitEvaluation],
     released: Iterable[tuple[int, HoldCode]],
 ) -> None:
     """Take back the holds that the brake keeps waiting (ST-25)."""
@@ -227,15 +227,15 @@ async def _apply_brake(
     if not stopping:
         return
     free = frozenset(released)
-    brake = await open_brake(ctx, connection, [one.record for one in stopping])
+    brake = await load_brake(ctx, connection, [one.record for one in stopping])
     for one in stopping:
         for code in sorted(one.added):
-            if not brake.lets(one.record, one.cycle, code, released=(one.record.id, code) in free):
+            if not brake.allows(one.record, one.cycle, code, released=(one.record.id, code) in free):
                 one.sim = replace(one.sim, holds=tuple(hold for hold in one.sim.holds if hold.code is not code))
     await work.events.add(await brake.write(connection))
 
 
-def _change(log: ChangeLog, one: Judged) -> SimRecord:
+def _change(log: ChangeLog, one: LimitEvaluation) -> SimRecord:
     """The end of a test with its own cause and rule (LC-12), then the holds with theirs."""
     record = one.record
     if one.ended is not None:

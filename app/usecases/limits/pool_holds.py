@@ -19,12 +19,12 @@ from app.domain.sim.model import Hold, Sim
 from app.domain.usage.pools import PoolUse, contributes, holds_by_pool
 from app.domain.vocabulary import HoldCode, HoldSource, SimState
 from app.usecases.context import Context
-from app.usecases.pools.views import PoolRow, running_cycle, use_of
+from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
 
 POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
 
 
-def under_pool(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
+def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
     """The card with the pool holds of ours that the pool's use puts on it.
 
     None comes on a card that is not active; one that an expired card bears goes when it would go from an active one.
@@ -38,7 +38,9 @@ def under_pool(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
     return sim
 
 
-async def bring_under(ctx: Context, connection: Connection, cards: Sequence[tuple[SimRecord, Sim]]) -> dict[int, Sim]:
+async def with_pools_holds(
+    ctx: Context, connection: Connection, cards: Sequence[tuple[SimRecord, Sim]]
+) -> dict[int, Sim]:
     """Cards as their pools have them, by row id: those of pools that are stopped, and those that bear a pool's hold.
 
     So a card that is activated, renewed, imported or joins while its pool is stopped is held like the others (PL-1),
@@ -56,8 +58,8 @@ async def bring_under(ctx: Context, connection: Connection, cards: Sequence[tupl
         if pool is None or not (_stopped(ctx, pool) or codes(sim.holds) & POOL_HOLDS):
             continue
         if pool["ref"] not in uses:
-            uses[pool["ref"]], _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
-        brought[record.id] = under_pool(sim, pool, uses[pool["ref"]], ctx.now())
+            uses[pool["ref"]], _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
+        brought[record.id] = with_pool_holds(sim, pool, uses[pool["ref"]], ctx.now())
     return brought
 
 

@@ -26,10 +26,10 @@ from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.ids import new_id
-from app.usecases.limits.brake import open_brake
-from app.usecases.limits.pool_holds import under_pool
+from app.usecases.limits.brake import load_brake
+from app.usecases.limits.pool_holds import with_pool_holds
 from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.pools.views import PoolRow, running_cycle, use_of
+from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
 from app.usecases.sim_changes import Because, ChangeLog
 
 log = get_logger("limits")
@@ -42,7 +42,7 @@ STOPPED = "stopped"
 FREE = "free"
 
 
-async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, refs: Iterable[int]) -> None:
+async def evaluate_pools(ctx: Context, work: UnitOfWork, connection: Connection, refs: Iterable[int]) -> None:
     """Look at these pools: speak of what they crossed, once a cycle, and have their members stopped or freed."""
     for ref in sorted(refs):
         pool = await rows.by_ref(connection, ref)
@@ -50,15 +50,15 @@ async def work_pools(ctx: Context, work: UnitOfWork, connection: Connection, ref
             continue
         try:
             async with connection.transaction():  # a savepoint: one pool's figures never stop the others' limits
-                await _work_pool(ctx, work, connection, pool)
+                await _evaluate_pool(ctx, work, connection, pool)
         except asyncpg.DataError:
             log.exception("pool_limits.failed", pool_ref=ref)
 
 
-async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:
+async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:
     cycle = running_cycle(ctx, pool)
     kept = await sums.cycle_of(connection, pool["ref"], cycle_number(cycle), lock=True)
-    use, _ = await use_of(ctx, connection, pool, cycle)
+    use, _ = await pool_usage(ctx, connection, pool, cycle)
     before = tuple(kept["marks"]) if kept else ()
     marks, events = _spoken(ctx, pool, cycle.id, use, before)
     wanted = _wanted(pool, use)
@@ -69,7 +69,7 @@ async def _work_pool(ctx: Context, work: UnitOfWork, connection: Connection, poo
         marks, stopping, through = tuple(mark for mark in marks if mark != STOPPED), FREE, 0
     await sums.save_cycle(connection, pool["ref"], cycle_number(cycle), marks, stopping, through)
     if not pool["settled"] and pool["account"] is not None:
-        await rows.settle_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
+        await rows.assign_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
     if pool["kind"] == "backward":
         state = backward_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
         if pool["state"] != PoolState.RELEASED:
@@ -131,7 +131,7 @@ def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventTyp
     )
 
 
-async def work_stopping(ctx: Context) -> int:
+async def enforce_pool_stop(ctx: Context) -> int:
     """One chunk of the members of one pool that is being stopped or freed; gives how many cards were looked at.
 
     Locks are taken as by whoever judges cards: cards, then the brake, then the pool's cycle. What was read without a
@@ -147,7 +147,7 @@ async def work_stopping(ctx: Context) -> int:
         if pool is not None and chosen["cycle"] == cycle_number(running_cycle(ctx, pool)):
             place = pool["tenant"], pool["id"], chosen["stopped_through"]
             ids = await rows.member_ids(connection, *place, CHUNK)
-            await _work_members(ctx, work, connection, pool, chosen["cycle"], ids)
+            await _enforce_members(ctx, work, connection, pool, chosen["cycle"], ids)
         over = len(ids) < CHUNK
         stopping, through = (None, 0) if over else (chosen["stopping"], ids[-1])
         if await sums.stopped_through(connection, chosen, stopping, through):
@@ -155,15 +155,15 @@ async def work_stopping(ctx: Context) -> int:
     return max(len(ids), 1)
 
 
-async def _work_members(
+async def _enforce_members(
     ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow, cycle: int, ids: list[int]
 ) -> None:
     records = list((await work.sims.by_ids(ids, for_update=True)).values())
     if not records:
         return
-    use, _ = await use_of(ctx, connection, pool, running_cycle(ctx, pool))
+    use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
     log = ChangeLog(ctx.now())
-    judged = [(record, under_pool(record.sim, pool, use, log.now)) for record in records]
+    judged = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
     judged = await _braked(ctx, work, connection, judged, cycle)
     moved = []
     for record, after in judged:
@@ -183,12 +183,12 @@ async def _braked(
     stopping = [record for record, sim in judged if codes(sim.holds) - codes(record.sim.holds)]
     if not stopping:
         return judged
-    brake = await open_brake(ctx, connection, stopping)
+    brake = await load_brake(ctx, connection, stopping)
     let = []
     for record, sim in judged:
         after = sim
         for code in sorted(codes(sim.holds) - codes(record.sim.holds)):
-            if not brake.lets(record, cycle, code):
+            if not brake.allows(record, cycle, code):
                 after = without_hold(after, code)
         let.append((record, after))
     await work.events.add(await brake.write(connection))

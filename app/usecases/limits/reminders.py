@@ -20,7 +20,7 @@ from app.usecases.sim_changes import Because, ChangeLog
 CAUSE = "usage"
 ACTOR = "limits"
 MARK = "usage_mb:"
-LATE = timedelta(days=1)
+RECHECK_FOR = timedelta(days=1)
 """So long after a cycle's turn a card that is looked at anyway is also asked what it reached before it."""
 
 
@@ -48,7 +48,7 @@ def _two(levels: Sequence[int]) -> tuple[int, int]:
     return padded[0], padded[1]
 
 
-async def reached_before_the_turn(
+async def reached_in_last_cycle(
     ctx: Context, connection: Connection, records: Sequence[SimRecord], asked: Mapping[int, Reminders]
 ) -> list[Reached]:
     """What active cards reached in the cycle before, just closed, that was queued but not looked at in time."""
@@ -56,18 +56,22 @@ async def reached_before_the_turn(
     for record in records:
         zone, carrier = ctx.zone(record.account), record.sim.carrier
         cycle = cycle_at(carrier, now, zone)
-        if record.sim.underlying is SimState.ACTIVE and now - start_instant(cycle, zone) < LATE and record.id in asked:
+        if (
+            record.sim.underlying is SimState.ACTIVE
+            and now - start_instant(cycle, zone) < RECHECK_FOR
+            and record.id in asked
+        ):
             places[record.id] = (record, cycle_number(preceding(carrier, cycle)))
     if not places:
         return []
-    used = await rows.unseen(connection, [(sim_id, cycle) for sim_id, (_, cycle) in places.items()])
+    used = await rows.unchecked_usage(connection, [(sim_id, cycle) for sim_id, (_, cycle) in places.items()])
     return [
         Reached(*places[sim_id], amount, usage_due(asked[sim_id], SimState.ACTIVE, amount))
         for sim_id, amount in used.items()
     ]
 
 
-async def speak(connection: Connection, log: ChangeLog, reached: Sequence[Reached]) -> None:
+async def emit_crossings(connection: Connection, log: ChangeLog, reached: Sequence[Reached]) -> None:
     """`usage.threshold_crossed`, once a cycle for each threshold; each card at most once among those reached."""
     marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
     if not marks:

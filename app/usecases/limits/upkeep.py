@@ -10,12 +10,12 @@ from app.db.usage import allowances
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
 from app.db.usage import unmatched as aside
-from app.db.usage.partitions import drop_leaves
+from app.db.usage.partitions import drop_partitions
 from app.usecases.context import Context
 from app.usecases.pools.views import running_pools
-from app.usecases.usage.ingest.service import oldest_accepted, prepare_leaves
+from app.usecases.usage.ingest.service import oldest_accepted, prepare_partitions
 
-KEPT_ASIDE = timedelta(days=90)
+UNMATCHED_KEPT = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
 EDGE = timedelta(days=32)
 """A leaf stays a month longer than any report in it could be sent again: zones differ, and clocks are wrong."""
@@ -24,29 +24,29 @@ CHUNK = 10_000
 POOLS_AT_ONCE = 20
 
 
-async def tidy_usage(ctx: Context) -> dict[str, int]:
+async def clean_up_usage(ctx: Context) -> dict[str, int]:
     """Make the next leaves, drop the old ones, forget reports that nobody's card came for (90 days)."""
     now = ctx.now()
     oldest = oldest_accepted(ctx)
     async with ctx.pool.acquire() as connection:
-        made = await prepare_leaves(ctx, connection)
-        dropped = await drop_leaves(connection, oldest - EDGE)
+        made = await prepare_partitions(ctx, connection)
+        dropped = await drop_partitions(connection, oldest - EDGE)
         forgotten = 0
-        while gone := await aside.forget_before(connection, now - KEPT_ASIDE, CHUNK):
+        while gone := await aside.forget_before(connection, now - UNMATCHED_KEPT, CHUNK):
             forgotten += gone
         await allowances.forget_before(connection, oldest)
         stops = await rule_stops.forget_before(connection, now - STOPS_KEPT)
     return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
 
 
-async def look_at_pools(ctx: Context) -> dict[str, int]:
+async def check_all_pools(ctx: Context) -> dict[str, int]:
     """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-    return {"followed": await follow_pools(ctx, running, look=True), "pools": len(running)}
+    return {"followed": await move_counters(ctx, running, look=True), "pools": len(running)}
 
 
-async def follow_pools(ctx: Context, running: Sequence[tuple[int, int]], *, look: bool = False) -> int:
+async def move_counters(ctx: Context, running: Sequence[tuple[int, int]], *, look: bool = False) -> int:
     """Counters follow their cards into these (pool, running cycle); gives how many moved.
 
     A pool that got one is looked at, with `look` every one. What a card used in a cycle that is over stays where it was
@@ -57,7 +57,7 @@ async def follow_pools(ctx: Context, running: Sequence[tuple[int, int]], *, look
         some = running[start : start + POOLS_AT_ONCE]
         async with ctx.work() as work:
             connection = await work.driver()
-            moved = await pool_cycles.follow_members(connection, some)
+            moved = await pool_cycles.move_pool_counters(connection, some)
             await rows.queue_checks(connection, pool_refs=[ref for ref, _ in some] if look else moved)
             await work.commit()
         followed += len(moved)

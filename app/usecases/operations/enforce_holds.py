@@ -101,7 +101,7 @@ async def follow_settled(
     """
     wishes = [(after, after_kind(kind, before, after)) for kind, before, after in done]
     stops = [record.id for record, kind in wishes if kind is OperationKind.SUSPEND]
-    coming = await work.operations.awaited(stops, OperationKind.SUSPEND) if stops else set()
+    coming = await work.operations.open_or_waiting(stops, OperationKind.SUSPEND) if stops else set()
     return await _ask(ctx, work, [(r, k) for r, k in wishes if r.id not in coming], "ST-24")
 
 

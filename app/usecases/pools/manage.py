@@ -31,7 +31,7 @@ class Actor:
     correlation_id: str | None = None
 
 
-async def make_pool(
+async def add_pool(
     ctx: Context, work: UnitOfWork, tenant: str, given: Mapping[str, Any], actor: Actor
 ) -> dict[str, Any]:
     """A new pool of one carrier and one plan (PL-5). Raises `InvalidArgument`, `Conflict`."""
@@ -79,7 +79,7 @@ async def rename_pool(
     return await show_pool(ctx, connection, found | {"name": name})
 
 
-async def order_pack(
+async def add_pool_addon(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, amount: Any, actor: Actor
 ) -> dict[str, Any]:
     """A pool add-on of the running cycle, in force now (QT-7). Raises `NotFound`, `InvalidArgument`, `Conflict`."""

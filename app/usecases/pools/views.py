@@ -71,7 +71,9 @@ def is_open(pool: PoolRow, number: int, now: int) -> bool:
     return number >= (now if opened is None else min(opened, now))
 
 
-async def use_of(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> tuple[PoolUse, datetime | None]:
+async def pool_usage(
+    ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle
+) -> tuple[PoolUse, datetime | None]:
     """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4).
 
     A closed cycle has the cards and the total it was closed with; one from before the pool was made has no total.
@@ -97,7 +99,7 @@ async def use_of(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cyc
 
 async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
     """One cycle of a pool as callers see it (`docs/api.md`, Plans, pools, orders)."""
-    use, as_of = await use_of(ctx, connection, pool, cycle)
+    use, as_of = await pool_usage(ctx, connection, pool, cycle)
     state = pool["state"] if pool["kind"] == "backward" else "exhausted" if use.exhausted else "in_use"
     return {
         "pool": pool["id"],
@@ -167,7 +169,7 @@ async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         cycle = running_cycle(ctx, found)
-        use, as_of = await use_of(ctx, connection, found, cycle)
+        use, as_of = await pool_usage(ctx, connection, found, cycle)
     today = local(ctx.now(), pool_zone(ctx, found)).date()
     return {
         "pool": pool,

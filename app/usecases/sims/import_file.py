@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
-from app.db.sims.rows import LIMITING
+from app.db.sims.rows import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
@@ -25,7 +25,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
 from app.usecases.sim_changes import look_again
 from app.usecases.sims.import_rows import READERS, REQUIRED, ReadRow, changes_of, new_sim, read_row
-from app.usecases.usage.ingest.service import adopt_unknown
+from app.usecases.usage.ingest.service import attach_unmatched_reports
 
 CHUNK = 1_000
 
@@ -144,7 +144,7 @@ async def import_sims(
             await _take_chunk(ctx, work, known, chunk, report)
             chunk = []
     await _take_chunk(ctx, work, known, chunk, report)
-    await adopt_unknown(ctx, work, tenant, known.arrived)
+    await attach_unmatched_reports(ctx, work, tenant, known.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
     await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
     return report
@@ -200,7 +200,7 @@ async def _take_chunk(
 
 
 def _moves_limits(owner: Any, columns: Mapping[str, Any]) -> bool:
-    return any(name in columns and columns[name] != getattr(owner, name) for name in LIMITING)
+    return any(name in columns and columns[name] != getattr(owner, name) for name in LIMIT_COLUMNS)
 
 
 async def _patch(ctx: Context, work: UnitOfWork, groups: Sequence[list[dict[str, Any]]], moved: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.sim_changes import look_again
-from app.usecases.usage.ingest.service import release_reports
+from app.usecases.usage.ingest.service import detach_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
 
@@ -124,7 +124,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
         record = await _locked(work, actor.tenant, iccid)
         if await work.operations.open_of([record.id]):
             raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
-        await release_reports(ctx, work, record)
+        await detach_reports(ctx, work, record)
         await work.sims.delete(record.id)
         await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
         await work.commit()

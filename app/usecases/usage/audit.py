@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from app.db.sims.read import cycle_number
 from app.db.usage import audit as rows
-from app.db.usage.figures import Span
+from app.db.usage.figures import CycleSpan
 from app.domain.calendar.cycles import Cycle, cycle_at, end_instant, preceding, start_instant
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -21,7 +21,7 @@ KINDS = ("reported", "figures", "pool")
 """In what a counter may differ: from its reports, from what a recount of its figures gives, from its card's pool."""
 
 SAMPLE = 5_000
-MOST_MEMBERS = 100_000
+MAX_MEMBERS = 100_000
 RANGE = 10_000
 CHUNK = 100
 """Cards in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
@@ -53,14 +53,14 @@ def _cycles(ctx: Context, account: str) -> tuple[Cycle, Cycle]:
     return running, preceding(carrier, running)
 
 
-def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list[Span]:
+def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list[CycleSpan]:
     zone, number = ctx.zone(account), cycle_number(cycle)
     opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
-    return [Span(sim_id=sim_id, cycle=number, opens=opens, closes=closes) for sim_id in ids]
+    return [CycleSpan(sim_id=sim_id, cycle=number, opens=opens, closes=closes) for sim_id in ids]
 
 
 async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
-    """Chunks of one account's cards each: members of pools, up to `MOST_MEMBERS` a night, and a window of the others.
+    """Chunks of one account's cards each: members of pools, up to `MAX_MEMBERS` a night, and a window of the others.
 
     Where there are more members than that, each night begins at another place.
     """
@@ -68,7 +68,7 @@ async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
         highest = await rows.highest_card(connection)
     members = [(after, after + RANGE) for after in range(0, highest, RANGE)]
     turn = random.randrange(1 + len(members))  # noqa: S311 - any place will do
-    members, left = members[turn:] + members[:turn], MOST_MEMBERS
+    members, left = members[turn:] + members[:turn], MAX_MEMBERS
     others = _window(highest, random.randrange(1 + highest))  # noqa: S311 - any place will do
     for ranges, pooled in ((members, True), (others, False)):
         for after, through in ranges:
@@ -88,7 +88,7 @@ def _window(highest: int, start: int) -> list[tuple[int, int]]:
     return [(start, start + SAMPLE), (0, beyond)] if beyond > 0 else [(start, start + SAMPLE)]
 
 
-async def _compare(ctx: Context, account: str, spans: Sequence[Span]) -> Counter[str]:
+async def _compare(ctx: Context, account: str, spans: Sequence[CycleSpan]) -> Counter[str]:
     """How many of these counters differ, by kind; one line in the log for each kind."""
     async with ctx.pool.acquire() as connection:
         found = await rows.differences(connection, spans, ctx.now())

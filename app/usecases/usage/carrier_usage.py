@@ -31,7 +31,7 @@ Subject = tuple[int, int | date]
 
 
 @dataclass(slots=True)
-class Told:
+class CarrierUsageBatch:
     """What carriers said in one transaction: figures of cycles and days, the cards and cycles they bear on.
 
     Of two for one cycle or day the later `as_of` stands, of equal ones the last said.
@@ -39,8 +39,8 @@ class Told:
 
     cycles: dict[tuple[int, int], rows.CycleFigure] = field(default_factory=dict)
     days: dict[tuple[int, date], rows.DayFigure] = field(default_factory=dict)
-    spans: dict[tuple[int, int], held.Span] = field(default_factory=dict)
-    bears_on: dict[Subject, tuple[int, int]] = field(default_factory=dict)
+    spans: dict[tuple[int, int], held.CycleSpan] = field(default_factory=dict)
+    cycle_of: dict[Subject, tuple[int, int]] = field(default_factory=dict)
 
     def add_cycle(self, record: SimRecord, cycle: Cycle, used: int, as_of: datetime, zone: ZoneInfo) -> None:
         """Bytes used in a cycle; an `as_of` past its end is its end."""
@@ -61,13 +61,13 @@ class Told:
 
     def _span(self, subject: Subject, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
         number = cycle_number(cycle)
-        self.bears_on[subject] = (sim_id, number)
-        self.spans[sim_id, number] = held.Span(
+        self.cycle_of[subject] = (sim_id, number)
+        self.spans[sim_id, number] = held.CycleSpan(
             sim_id=sim_id, cycle=number, opens=start_instant(cycle, zone), closes=end_instant(cycle, zone)
         )
 
 
-async def take_figures(ctx: Context, work: UnitOfWork, told: Told, *, cause: str) -> set[Subject]:
+async def apply_carrier_usage(ctx: Context, work: UnitOfWork, told: CarrierUsageBatch, *, cause: str) -> set[Subject]:
     """Keep what is newer than what is held and work the counters out anew; gives the cycles and days that changed.
 
     The cards' cycles whose used moved are queued for the limits; closed ones send `usage.adjusted` (US-5).
@@ -76,16 +76,16 @@ async def take_figures(ctx: Context, work: UnitOfWork, told: Told, *, cause: str
         return set()
     connection, now = await work.driver(), ctx.now()
     pairs = sorted(told.spans)
-    await rows.begin_cycles(connection, pairs)
-    before = await held.used_in(connection, pairs)
+    await rows.ensure_counters(connection, pairs)
+    before = await held.lock_usage(connection, pairs)
     changed: set[Subject] = set()
     if told.cycles:
-        changed |= await rows.tell_cycles(connection, list(told.cycles.values()))
+        changed |= await rows.upsert_cycle_figures(connection, list(told.cycles.values()))
     if told.days:
-        changed |= await rows.tell_days(connection, list(told.days.values()))
-    moved = sorted({told.bears_on[subject] for subject in changed})
+        changed |= await rows.upsert_day_figures(connection, list(told.days.values()))
+    moved = sorted({told.cycle_of[subject] for subject in changed})
     await held.recount(connection, [told.spans[pair] for pair in moved])
-    after = await held.used_in(connection, moved)
+    after = await held.lock_usage(connection, moved)
     closed = {pair: row for pair, row in after.items() if told.spans[pair].closes <= now}
     await work.events.add(adjusted(before, closed, now, cause=cause))
     await _queue(connection, before, {pair: row for pair, row in after.items() if pair not in closed})
@@ -107,34 +107,34 @@ async def _queue(
     await rows.queue_checks(connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None])
 
 
-async def apply_figures(ctx: Context, account: str, told: Sequence[UsageFigure], cycle: Cycle) -> int:
+async def apply_cycle_figures(ctx: Context, account: str, told: Sequence[UsageFigure], cycle: Cycle) -> int:
     """An account's figures of one cycle; gives how many cards' changed. Cards it does not have are passed over."""
     zone, changed = ctx.zone(account), 0
     for chunk in chunks(told, CHUNK):
         async with ctx.work() as work:
             cards = await work.sims.by_iccids([figure.iccid for figure in chunk])
-            news = Told()
+            news = CarrierUsageBatch()
             for figure in chunk:
                 record = cards.get(figure.iccid)
                 if record is not None and record.account == account:
                     news.add_cycle(record, cycle, figure.used, figure.as_of, zone)
-            changed += _cards(await take_figures(ctx, work, news, cause="carrier_figure"))
+            changed += _cards(await apply_carrier_usage(ctx, work, news, cause="carrier_figure"))
             await work.commit()
     return changed
 
 
-async def apply_days(ctx: Context, account: str, told: Sequence[DayUsage]) -> int:
+async def apply_day_figures(ctx: Context, account: str, told: Sequence[DayUsage]) -> int:
     """An account's figures of days; gives how many cards' figures changed."""
     zone, changed = ctx.zone(account), 0
     for chunk in chunks(told, CHUNK):
         async with ctx.work() as work:
             cards = await work.sims.by_iccids(sorted({figure.iccid for figure in chunk}))
-            news = Told()
+            news = CarrierUsageBatch()
             for figure in chunk:
                 record = cards.get(figure.iccid)
                 if record is not None and record.account == account:
                     news.add_day(record, figure.day, figure.used, figure.as_of, zone)
-            changed += _cards(await take_figures(ctx, work, news, cause="carrier_figure"))
+            changed += _cards(await apply_carrier_usage(ctx, work, news, cause="carrier_figure"))
             await work.commit()
     return changed
 

@@ -14,11 +14,11 @@ from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.errors import Malformed
 from app.domain.identifiers import iccid_twin
 from app.usecases.context import Context
-from app.usecases.usage.carrier_usage import Told, take_figures
+from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage
 from app.usecases.usage.ingest.cycle_index import oldest_cycle
 
-MOST_CORRECTIONS = 10_000
-MOST_USED = 1 << 50
+MAX_CORRECTIONS = 10_000
+MAX_USED = 1 << 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Correction:
 
 async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], *, actor: str) -> dict[str, Any]:
     """Take corrections: they replace, unless a later figure is held. One transaction, noted in the audit trail."""
-    told, rejected, unknown, taken = Told(), [], [], 0
+    told, rejected, unknown, taken = CarrierUsageBatch(), [], [], 0
     async with ctx.work() as work:
         cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
         for one in corrections:
@@ -46,7 +46,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
                 rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
             else:
                 taken += 1
-        applied = len(await take_figures(ctx, work, told, cause="correction"))
+        applied = len(await apply_carrier_usage(ctx, work, told, cause="correction"))
         counts = {"applied": applied, "unchanged": taken - applied}
         after: dict[str, object] = {**counts, "unknown": len(unknown), "rejected": len(rejected)}
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="usage.corrected", after=after)
@@ -55,7 +55,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
     return {**counts, "unknown": unknown, "rejected": rejected}
 
 
-def _take(ctx: Context, told: Told, record: SimRecord, one: Correction) -> str | None:
+def _take(ctx: Context, told: CarrierUsageBatch, record: SimRecord, one: Correction) -> str | None:
     """Put a correction among what is told; a code where it is out of time."""
     zone, now, carrier = ctx.zone(record.account), ctx.now(), record.sim.carrier
     try:

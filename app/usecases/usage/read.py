@@ -20,10 +20,10 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.usage.carrier_usage import running
 from app.usecases.usage.ingest.cycle_index import oldest_cycle
-from app.usecases.usage.ingest.reports import MOST_AHEAD
+from app.usecases.usage.ingest.reports import MAX_AHEAD
 
 GRANULARITIES = ("day", "cycle", "report")
-MOST_DAYS = 190
+MAX_DAYS = 190
 
 
 async def card_usage(
@@ -109,15 +109,15 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     today = local(ctx.now(), zone).date()
     now = running(ctx, record)
     start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
-    ahead = local(ctx.now() + MOST_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
+    ahead = local(ctx.now() + MAX_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
     end = min(_day(last, "to"), ahead) if last else today
-    start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MOST_DAYS))
+    start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MAX_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     async with ctx.pool.acquire() as connection:
         reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
-        told = await rows.told_days(connection, record.id, start, end)
+        told = await rows.carrier_days(connection, record.id, start, end)
     shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
     return [_day_shown(day, reported.get(day), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
@@ -206,7 +206,7 @@ def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo
     return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
 
 
-async def unknown_reports(
+async def unmatched_reports(
     ctx: Context, tenant: str, *, after: int, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Reports kept aside for cards the tenant does not have."""

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID
 
 from app.clock import SystemClock, monotonic
-from app.db.events.webhooks import Settled
+from app.db.events.webhooks import DeliveryResult
 from app.domain.webhook_retry import TRIED_FOR, retry_wait
-from app.outbound.sender import TIMEOUT, Sent
+from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
 from app.usecases.webhooks.feed import cloud_event
@@ -40,7 +40,7 @@ class Came:
     """One delivery as it was claimed, and what came of sending it."""
 
     delivery: Mapping[str, Any]
-    sent: Sent
+    sent: SendResult
 
 
 async def deliver_round(ctx: Context) -> int:
@@ -132,7 +132,7 @@ async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[Came]) -> None
         ctx.telemetry.webhook_deliveries.labels("retried" if one.status == "pending" else one.status).inc()
 
 
-def _settled(came: Came, now: datetime) -> Settled:
+def _settled(came: Came, now: datetime) -> DeliveryResult:
     delivery, sent = came.delivery, came.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
     wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
@@ -142,7 +142,7 @@ def _settled(came: Came, now: datetime) -> Settled:
         status = "failed"
     else:
         status = "pending"
-    return Settled(
+    return DeliveryResult(
         id=delivery["id"],
         claim=delivery["claim"],
         status=status,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.events.feed import Place, read_feed
+from app.db.events.feed import FeedPosition, read_feed
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 
@@ -18,7 +18,7 @@ class FeedPage:
     """Some events in order, and where to go on reading; None: there is nothing more now, go on `after` the last."""
 
     items: list[dict[str, Any]]
-    next_place: Place | None
+    next_place: FeedPosition | None
 
 
 def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,11 +38,11 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def feed(
-    ctx: Context, tenant: str, *, after: UUID | None, place: Place | None, types: tuple[str, ...], limit: int
+    ctx: Context, tenant: str, *, after: UUID | None, place: FeedPosition | None, types: tuple[str, ...], limit: int
 ) -> FeedPage:
     """Events of a tenant after one it has seen, each at least once. Raises `InvalidArgument` for an unknown event."""
     async with ctx.work() as work:
-        start = place or await work.feed.place_after(tenant, after)
+        start = place or await work.feed.position_after(tenant, after)
         if start is None:
             fault = Fault(pointer="query:after", code="UNKNOWN_EVENT", detail="no such event is kept")
             raise InvalidArgument([fault])

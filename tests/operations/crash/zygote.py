@@ -14,7 +14,7 @@ import sys
 import uvloop
 
 from app.carriers.config_file import read_accounts
-from app.container import adopt_clock, follow_clock, open_container
+from app.container import open_container, run_clock_sync, sync_clock
 from app.jobs.loops import run_loops
 from app.settings import Settings
 from app.telemetry import configure_logging
@@ -22,9 +22,9 @@ from app.telemetry import configure_logging
 
 async def work(settings: Settings, url: str) -> None:
     async with open_container(settings, url, read_accounts(settings.carriers)) as container:
-        await adopt_clock(container.context)
+        await sync_clock(container.context)
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow_clock(container.context))
+            group.create_task(run_clock_sync(container.context))
             group.create_task(run_loops(container.context, asyncio.Event(), moving=asyncio.Lock()))
 
 

@@ -1,6 +1,6 @@
 """One transaction of usage ingest: what is new among the reports of some requests, kept and counted.
 
-`judge` sorts out what cannot be counted, before the transaction; `write` does the rest in it, and fills the tallies.
+`classify` sorts out what cannot be counted, before the transaction; `write` does the rest in it, and fills the tallies.
 Everything is by column: a list per property of a report, all of one length.
 """
 
@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from typing import cast
 
 from app.db.connection import Connection
-from app.db.events.outbox import put_events
+from app.db.events.outbox import add_events
 from app.db.usage import ingest as rows
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid
 from app.usecases.usage.ingest.columns import REQUEST_SHIFT, UNKNOWN, Columns
 from app.usecases.usage.ingest.counters import Countable, count
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CALENDAR_MASK
-from app.usecases.usage.ingest.reports import MOST_AHEAD, Rejected, Submission, Tally
-from app.usecases.usage.ingest.screening import Identity, bounds_of, doubtful, keys_of, out_of_time
-from app.usecases.usage.ingest.sim_cache import CardBook, one_form
+from app.usecases.usage.ingest.reports import MAX_AHEAD, Rejected, Submission, Tally
+from app.usecases.usage.ingest.screening import Identity, bounds_of, keys_of, possible_duplicates, rejected_instant
+from app.usecases.usage.ingest.sim_cache import SimLookupCache, canonical_iccid
 
 A_DAY = 86_400.0
 PLACE_MASK = (1 << REQUEST_SHIFT) - 1
@@ -29,7 +29,7 @@ Content = tuple[int | None, float, int, str | None]
 """(card, instant, bytes, ICCID of an unknown card): what must be the same for the same report."""
 
 
-class StaleCards(Exception):
+class StaleSimCache(Exception):
     """The cards remembered are of an older epoch than the one the batch runs in."""
 
     def __init__(self, epoch: int) -> None:
@@ -40,17 +40,17 @@ class StaleCards(Exception):
 class Batch:
     """The reports of some requests, on one connection."""
 
-    def __init__(self, connection: Connection, cards: CardBook, now: datetime) -> None:
+    def __init__(self, connection: Connection, cards: SimLookupCache, now: datetime) -> None:
         self._connection = connection
         self._cards = cards
         self._now = now
-        self._latest = (now + MOST_AHEAD).timestamp()
+        self._latest = (now + MAX_AHEAD).timestamp()
         self._epoch = cards.epoch
         self._requests: Sequence[Submission] = ()
         self._all = Columns()
         self.tallies: list[Tally] = []
 
-    async def judge(self, requests: Sequence[Submission]) -> None:
+    async def classify(self, requests: Sequence[Submission]) -> None:
         """Name the cards and gateways, reject what is too old, too far ahead, or names no possible card."""
         self._requests = requests
         self.tallies = [Tally() for _ in requests]
@@ -64,19 +64,19 @@ class Batch:
                 missing = {iccid for iccid, card in zip(reports.iccids, cards, strict=True) if card is None}
                 await self._cards.learn(self._connection, tenant, sorted(missing))
                 cards = self._cards.find(tenant, reports.iccids)
-                await self._cards.learn_ranges(self._connection, tenant)
-            self._judge(place, request, [named[name] for name in reports.gateways], cards)
+                await self._cards.load_blocks(self._connection, tenant)
+            self._classify(place, request, [named[name] for name in reports.gateways], cards)
 
-    def _judge(self, place: int, request: Submission, gateways: list[int], cards: list[int | None]) -> None:
+    def _classify(self, place: int, request: Submission, gateways: list[int], cards: list[int | None]) -> None:
         reports, base = request.reports, place << REQUEST_SHIFT
         seconds = [at.timestamp() for at in reports.instants]
         if None in cards:
-            self._judge_each(place, request, gateways, cards, seconds)
+            self._classify_each(place, request, gateways, cards, seconds)
             return
         whole = cast("list[int]", cards)
         keys = keys_of(self._cards.tables(self._now), whole, seconds)
         if 0 in keys or max(seconds, default=0.0) > self._latest:
-            self._judge_each(place, request, gateways, cards, seconds)
+            self._classify_each(place, request, gateways, cards, seconds)
             return
         found = self._all
         found.gateways += gateways
@@ -87,7 +87,7 @@ class Batch:
         found.keys += keys
         found.origins += range(base, base + len(reports))
 
-    def _judge_each(
+    def _classify_each(
         self, place: int, request: Submission, gateways: list[int], cards: list[int | None], seconds: list[float]
     ) -> None:
         """The same where not every report is of a known card and in time."""
@@ -102,7 +102,7 @@ class Batch:
             of = anybodys if card is None else (tables[card & CALENDAR_MASK],)
             key = max(table.key(second) for table in of)
             if not key or second > self._latest:
-                rejected.append(out_of_time(index, too_old=not key))
+                rejected.append(rejected_instant(index, too_old=not key))
                 continue
             if name is not None:
                 found.names[len(found.ids)] = name
@@ -115,27 +115,27 @@ class Batch:
             found.origins.append(place << REQUEST_SHIFT | index)
 
     async def write(self) -> None:
-        """Find what is new, keep it, count it. Raises `StaleCards`."""
+        """Find what is new, keep it, count it. Raises `StaleSimCache`."""
         found = self._all
         if not found.ids:
             return
-        epoch, marks = await rows.open_batch(self._connection, sorted(set(found.gateways)))
+        epoch, marks = await rows.lock_batch(self._connection, sorted(set(found.gateways)))
         if epoch != self._epoch:  # not the book's: another batch may have told it since these cards were judged
-            raise StaleCards(epoch)
+            raise StaleSimCache(epoch)
         if found.names:
             await self._ask_again()
         new = await self._new(marks)
         if not new:
             return
         await rows.copy_reports(self._connection, self._binary(new))
-        await self._widen(new, marks)
-        await self._keep_aside([index for index in new if found.cards[index] == UNKNOWN])
+        await self._move_water_marks(new, marks)
+        await self._store_unmatched([index for index in new if found.cards[index] == UNKNOWN])
         events = await count(self._connection, self._cards, self._countable(new), self._now)
-        await put_events(self._connection, events)
+        await add_events(self._connection, events)
 
     async def _ask_again(self) -> None:
         """Look the unknown cards up once more, now that none can arrive before this batch is committed."""
-        await rows.share_unknown(self._connection)
+        await rows.lock_unmatched_shared(self._connection)
         found = self._all
         for place, request in enumerate(self._requests):
             mine = [index for index in found.names if found.origins[index] >> REQUEST_SHIFT == place]
@@ -147,7 +147,7 @@ class Batch:
             too_old = set()
             for index, card in zip(mine, cards, strict=True):
                 if card is None:
-                    found.names[index] = one_form(found.names[index])
+                    found.names[index] = canonical_iccid(found.names[index])
                     continue
                 del found.names[index]
                 found.cards[index] = card
@@ -156,14 +156,14 @@ class Batch:
                     too_old.add(index)
             for index in too_old:
                 tally, at = self._tally_of(index)
-                tally.rejected.append(out_of_time(at, too_old=True))
+                tally.rejected.append(rejected_instant(at, too_old=True))
             found.drop(too_old)
 
-    async def _new(self, marks: Mapping[int, rows.GatewayMarks]) -> Sequence[int]:
+    async def _new(self, marks: Mapping[int, rows.WaterMarks]) -> Sequence[int]:
         """The indexes of reports never seen before; the others are tallied as duplicates or conflicts."""
         found = self._all
         identities = list(zip(found.gateways, found.ids, strict=True))
-        kept = await self._kept(doubtful(identities, marks))
+        kept = await self._kept(possible_duplicates(identities, marks))
         new: Sequence[int] = range(len(identities))
         if kept or len(set(identities)) < len(identities):
             new = self._first_of(identities, kept)
@@ -192,7 +192,7 @@ class Batch:
     async def _kept(self, asked: Sequence[Identity]) -> dict[Identity, Content]:
         if not asked:
             return {}
-        found = await rows.known_reports(self._connection, asked)
+        found = await rows.find_reports(self._connection, asked)
         return {asked[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
 
     def _content(self, index: int) -> Content:
@@ -220,7 +220,7 @@ class Batch:
             tally.accepted -= 1
             tally.unknown.append(place)
 
-    async def _widen(self, new: Sequence[int], marks: Mapping[int, rows.GatewayMarks]) -> None:
+    async def _move_water_marks(self, new: Sequence[int], marks: Mapping[int, rows.WaterMarks]) -> None:
         ids: dict[int, list[tuple[int, str]]] = {}
         gateways, names = self._all.gateways, self._all.ids
         for index in new:
@@ -232,12 +232,12 @@ class Batch:
             if (lowest, highest) != (low, high):
                 wider.append((gateway, lowest[1], highest[1]))
         if wider:
-            await rows.widen_gateways(self._connection, wider)
+            await rows.move_water_marks(self._connection, wider)
 
-    async def _keep_aside(self, unknown: Sequence[int]) -> None:
+    async def _store_unmatched(self, unknown: Sequence[int]) -> None:
         found = self._all
         if unknown:
-            await rows.keep_aside(
+            await rows.insert_unmatched(
                 self._connection,
                 [self._requests[found.origins[index] >> REQUEST_SHIFT].tenant for index in unknown],
                 [found.names[index] for index in unknown],
@@ -249,14 +249,14 @@ class Batch:
             )
 
     def _binary(self, new: Sequence[int]) -> list[bytes]:
-        found, pack = self._all, rows.known_row
+        found, pack = self._all, rows.pack_report
         cards, seconds, amounts, gateways, ids = found.cards, found.seconds, found.amounts, found.gateways, found.ids
         if not found.names:
             return [pack(cards[i] >> CALENDAR_BITS, seconds[i], amounts[i], gateways[i], ids[i]) for i in new]
         return [
             pack(cards[i] >> CALENDAR_BITS, seconds[i], amounts[i], gateways[i], ids[i])
             if cards[i] != UNKNOWN
-            else rows.named_row(found.names[i], seconds[i], amounts[i], gateways[i], ids[i])
+            else rows.pack_unmatched_report(found.names[i], seconds[i], amounts[i], gateways[i], ids[i])
             for i in new
         ]
 

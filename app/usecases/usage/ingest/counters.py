@@ -15,12 +15,12 @@ from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CLOSED, KEY_BITS, NO_DAY, parts
-from app.usecases.usage.ingest.sim_cache import CardBook
+from app.usecases.usage.ingest.sim_cache import SimLookupCache
 
 
 @dataclass(frozen=True, slots=True)
 class Countable:
-    """Reports of known cards by column: cards as `CardBook` remembers them, keys as its day tables tell."""
+    """Reports of known cards by column: cards as `SimLookupCache` remembers them, keys as its day tables tell."""
 
     cards: Sequence[int]
     keys: Sequence[int]
@@ -28,32 +28,32 @@ class Countable:
     amounts: Sequence[int]
 
 
-async def count(connection: Connection, book: CardBook, reports: Countable, now: datetime) -> list[EventRow]:
+async def count(connection: Connection, book: SimLookupCache, reports: Countable, now: datetime) -> list[EventRow]:
     """Add the reports to their cards' cycles; gives the events of closed cycles that moved (US-5).
 
-    `rows.begin_counting` comes first.
+    `rows.lock_counting` comes first.
     """
     deltas, closed_rounds = _deltas(reports)
     if not deltas:
         return []
-    await rows.stage(connection, deltas)
+    await rows.stage_deltas(connection, deltas)
     rounds: dict[int, list[rows.Delta]] = {}
     for delta in deltas:
         rounds.setdefault(delta.round, []).append(delta)
     closed = sorted({(delta.sim_id, delta.cycle) for delta in deltas if delta.round < closed_rounds})
-    before = await figures.used_in(connection, closed) if closed else {}
+    before = await figures.lock_usage(connection, closed) if closed else {}
     split = []
     spare = len(rounds)
     for number in sorted(rounds):
         over = number < closed_rounds
-        split += await rows.add_round(connection, rounds[number], spare + number, closed=over)
+        split += await rows.apply_round(connection, rounds[number], spare + number, closed=over)
     if split:
         cards = {card >> CALENDAR_BITS: card for card in reports.cards}
         spans = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in split})
         await figures.recount(connection, [span(book, cards[sim_id], cycle) for sim_id, cycle in spans])
     if not closed:
         return []
-    after = await figures.used_in(connection, closed)
+    after = await figures.lock_usage(connection, closed)
     testing = [sim_id for (sim_id, _), row in after.items() if row["underlying"] == SimState.TESTING]
     await queue_checks(connection, testing)  # a test has no cycles: all its traffic uses it up (LC-1)
     return adjusted(before, after, now, cause="late_report")
@@ -97,9 +97,9 @@ def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:
     return deltas, bool(closed)
 
 
-def span(book: CardBook, card: int, number: int) -> figures.Span:
+def span(book: SimLookupCache, card: int, number: int) -> figures.CycleSpan:
     """A remembered card's cycle, with the instants between which its reports lie."""
     carrier, zone = book.calendar(card)
     cycle = cycle_named(carrier, f"{number // 100:04d}-{number % 100:02d}")
     opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
-    return figures.Span(sim_id=card >> CALENDAR_BITS, cycle=number, opens=opens, closes=closes)
+    return figures.CycleSpan(sim_id=card >> CALENDAR_BITS, cycle=number, opens=opens, closes=closes)

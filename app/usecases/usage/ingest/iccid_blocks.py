@@ -27,18 +27,18 @@ ENOUGH = 8
 LEAST = 100
 """Cards that make a range worth its room; the cards of a thinner head are remembered one by one."""
 
-MOST_AT_ONCE = 50
+MAX_AT_ONCE = 50
 """Heads read for one request, so that none waits long for what others will use."""
 
-MOST_RANGES = 12_000
+MAX_BLOCKS = 12_000
 """Ranges in memory, 5,000 bytes each at most; after that the oldest goes."""
 
-MOST_COUNTED = 50_000
+MAX_COUNTED = 50_000
 """Heads whose lookups are counted; after that the count begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbours:
+class IccidBlock:
     """Cards of one head and one calendar: their row ids, and what follows the head in their names."""
 
     head: str
@@ -56,7 +56,7 @@ class _Range:
     calendar: int
 
 
-def _range_of(found: Neighbours) -> _Range:
+def _range_of(found: IccidBlock) -> _Range:
     """The range of these cards; where two names differ in the 20th digit alone it holds the first."""
     ids, tails = [0] * SLOTS, [_NO_TAIL] * SLOTS
     for sim_id, rest in zip(found.ids, found.rests, strict=True):
@@ -75,17 +75,17 @@ def _narrow(ids: list[int]) -> Sequence[int]:
     return array("I" if max(ids) < 1 << 32 else "Q", ids)
 
 
-class Ranges:
+class BlockCache:
     """The ranges of one tenant's cards."""
 
     def __init__(self) -> None:
-        self._ranges: dict[str, _Range] = {}
+        self._blocks: dict[str, _Range] = {}
         self._asked: dict[str, int] = {}
         self._due: list[str] = []
 
     def fill(self, names: Sequence[str], cards: MutableSequence[int | None]) -> None:
         """Put the card of each name that a range holds where there is none yet."""
-        range_of, slot_of = self._ranges.get, _SLOT_OF.get
+        range_of, slot_of = self._blocks.get, _SLOT_OF.get
         for place, card in enumerate(cards):
             if card is not None:
                 continue
@@ -99,7 +99,7 @@ class Ranges:
 
     def count(self, names: Iterable[str]) -> None:
         """These names, cards all of them, had to be looked up alone."""
-        if len(self._asked) > MOST_COUNTED:
+        if len(self._asked) > MAX_COUNTED:
             self._asked.clear()
         for name in names:
             head = name[:HEAD]
@@ -109,23 +109,23 @@ class Ranges:
 
     def due(self) -> list[str]:
         """The heads to be read next, which are then no longer due."""
-        heads, self._due = self._due[:MOST_AT_ONCE], self._due[MOST_AT_ONCE:]
+        heads, self._due = self._due[:MAX_AT_ONCE], self._due[MAX_AT_ONCE:]
         return heads
 
-    def add(self, heads: Iterable[str], found: Iterable[Neighbours]) -> None:
+    def add(self, heads: Iterable[str], found: Iterable[IccidBlock]) -> None:
         """Remember what was read of these heads; of several calendars in one the fullest."""
-        fullest: dict[str, Neighbours] = {}
-        for neighbours in found:
-            held = fullest.get(neighbours.head)
-            if held is None or len(held.ids) < len(neighbours.ids):
-                fullest[neighbours.head] = neighbours
+        fullest: dict[str, IccidBlock] = {}
+        for sims_in_blocks in found:
+            held = fullest.get(sims_in_blocks.head)
+            if held is None or len(held.ids) < len(sims_in_blocks.ids):
+                fullest[sims_in_blocks.head] = sims_in_blocks
         for head in heads:
             cards = fullest.get(head)
             if cards is None or len(cards.ids) < LEAST:
                 self._asked[head] = -SLOTS  # too thin: not again before all its cards can have been looked up
                 continue
             self._asked.pop(head, None)
-            self._ranges.pop(head, None)
-            self._ranges[head] = _range_of(cards)
-        while len(self._ranges) > MOST_RANGES:
-            del self._ranges[next(iter(self._ranges))]
+            self._blocks.pop(head, None)
+            self._blocks[head] = _range_of(cards)
+        while len(self._blocks) > MAX_BLOCKS:
+            del self._blocks[next(iter(self._blocks))]

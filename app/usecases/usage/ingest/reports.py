@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-MOST_AHEAD = timedelta(minutes=10)
+MAX_AHEAD = timedelta(minutes=10)
 """How far ahead of the clock `at` may lie."""
 
-MOST_BYTES = 1 << 40
+MAX_BYTES = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def keys_of(tables: Sequence[DayTable], cards: Sequence[int], seconds: Sequence[
     return [tables[card & CALENDAR_MASK].key(second) for card, second in zip(cards, seconds, strict=True)]
 
 
-def out_of_time(index: int, *, too_old: bool) -> Rejected:
+def rejected_instant(index: int, *, too_old: bool) -> Rejected:
     """Why a report's instant does not count."""
     if too_old:
         return Rejected(index=index, code="AT_TOO_OLD", detail="at lies before the six cycles that are kept")
@@ -31,14 +31,14 @@ def out_of_time(index: int, *, too_old: bool) -> Rejected:
 NOTHING_USED = ((1 << 30, ""), (-1, ""))
 
 
-def bounds_of(mark: rows.GatewayMarks) -> tuple[tuple[int, str], tuple[int, str]]:
+def bounds_of(mark: rows.WaterMarks) -> tuple[tuple[int, str], tuple[int, str]]:
     """A gateway's marks in their order: by length, then text."""
     if mark.lowest is None or mark.highest is None:
         return NOTHING_USED
     return (len(mark.lowest), mark.lowest), (len(mark.highest), mark.highest)
 
 
-def doubtful(identities: Iterable[Identity], marks: Mapping[int, rows.GatewayMarks]) -> list[Identity]:
+def possible_duplicates(identities: Iterable[Identity], marks: Mapping[int, rows.WaterMarks]) -> list[Identity]:
     """Those whose id lies between the ids its gateway has used: they may have been seen before, the others not."""
     bounds = {gateway: bounds_of(mark) for gateway, mark in marks.items()}
     found = []

@@ -1,7 +1,7 @@
 """Usage ingest: every report counted once, in the cycle in which its traffic happened, answered after commit (US-3).
 
 Requests that wait together share a transaction: `submit` queues, at most `COMMITTERS` tasks take what waits and commit
-it. When more waits than `MOST_WAITING`, or the database cannot be had, a request is refused whole, nothing half-kept.
+it. When more waits than `MAX_WAITING`, or the database cannot be had, a request is refused whole, nothing half-kept.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ import asyncpg
 from app.clock import monotonic
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
-from app.db.pools.rows import newcomers, refs_of
+from app.db.pools.rows import members_to_check, refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage import ingest as rows
 from app.db.usage import unmatched as aside
 from app.db.usage.counters import queue_checks
-from app.db.usage.partitions import make_leaves
+from app.db.usage.partitions import create_partitions
 from app.domain.identifiers import iccid_twin
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
-from app.usecases.usage.ingest.batch import Batch, StaleCards
+from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.counters import Countable, count
 from app.usecases.usage.ingest.cycle_index import CALENDAR_MASK, oldest_instant
 from app.usecases.usage.ingest.reports import Reports, Submission, Tally
-from app.usecases.usage.ingest.sim_cache import HOME, CardBook, one_form
+from app.usecases.usage.ingest.sim_cache import HOME, SimLookupCache, canonical_iccid
 
 COMMITTERS = 2
 """Transactions at once: one decodes and counts while the other waits for the database."""
 
-MOST_RECORDS = 10_000
+MAX_RECORDS = 10_000
 """Records in one shared transaction, unless one request alone has more."""
 
-MOST_WAITING = 60_000
+MAX_WAITING = 60_000
 """Records that may wait in one process before further requests are told to come back."""
 
 TRIES = 4
@@ -62,7 +62,7 @@ DATABASE_BEHIND = (
 Either way the same request may be sent again: what was committed comes back as duplicates.
 """
 
-TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleCards)
+TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
 
 class Ingest:
@@ -70,7 +70,7 @@ class Ingest:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._cards = CardBook(ctx)
+        self._cards = SimLookupCache(ctx)
         self._queue: deque[Submission] = deque()
         self._waiting = 0
         self._committers: set[asyncio.Task[None]] = set()
@@ -80,7 +80,7 @@ class Ingest:
 
         `rejected`: how many more the caller has refused already, for the metrics. Raises `Unavailable`.
         """
-        if self._waiting and self._waiting + len(reports) > MOST_WAITING:
+        if self._waiting and self._waiting + len(reports) > MAX_WAITING:
             raise Unavailable("more reports wait than the database takes", retry_after=1)
         submission = Submission(tenant=tenant, reports=reports, done=asyncio.get_running_loop().create_future())
         if len(reports):
@@ -107,7 +107,7 @@ class Ingest:
     def _take(self) -> list[Submission]:
         taken = [self._queue.popleft()]
         records = len(taken[0].reports)
-        while self._queue and records + len(self._queue[0].reports) <= MOST_RECORDS:
+        while self._queue and records + len(self._queue[0].reports) <= MAX_RECORDS:
             taken.append(self._queue.popleft())
             records += len(taken[-1].reports)
         return taken
@@ -145,27 +145,27 @@ class Ingest:
             except TRY_AGAIN as error:
                 if attempt == TRIES:
                     raise Unavailable("the reports could not be brought in, try again", retry_after=1) from error
-                if isinstance(error, StaleCards):
+                if isinstance(error, StaleSimCache):
                     self._cards.forget(error.epoch)
             except asyncpg.CheckViolationError:
                 if attempt == TRIES:
                     raise
-                await self._make_leaves()
+                await self._create_partitions()
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
             batch = Batch(connection, self._cards, self._ctx.now())
-            await batch.judge(taken)
+            await batch.classify(taken)
             started = monotonic()
             async with connection.transaction():
                 await batch.write()
             self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
         return batch.tallies
 
-    async def _make_leaves(self) -> None:
+    async def _create_partitions(self) -> None:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
-            await prepare_leaves(self._ctx, connection)
+            await prepare_partitions(self._ctx, connection)
 
     def _count(self, tally: Tally, size: int, rejected: int) -> None:
         telemetry = self._ctx.telemetry
@@ -183,7 +183,7 @@ class Ingest:
                 telemetry.usage_reports.labels(result).inc(number)
 
 
-LEAVES_AFTER = timedelta(days=40)
+PARTITIONS_AHEAD = timedelta(days=40)
 
 
 def oldest_accepted(ctx: Context) -> datetime:
@@ -192,12 +192,12 @@ def oldest_accepted(ctx: Context) -> datetime:
     return min(oldest_instant(carrier, zone, ctx.now()) for carrier in Carrier for zone in zones)
 
 
-async def prepare_leaves(ctx: Context, connection: Connection) -> list[str]:
+async def prepare_partitions(ctx: Context, connection: Connection) -> list[str]:
     """Make the leaves that reports accepted from now until the next housekeeping may fall into."""
-    return await make_leaves(connection, oldest_accepted(ctx), ctx.now() + LEAVES_AFTER)
+    return await create_partitions(connection, oldest_accepted(ctx), ctx.now() + PARTITIONS_AHEAD)
 
 
-async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mapping[str, int]) -> int:
+async def attach_unmatched_reports(ctx: Context, work: UnitOfWork, tenant: str, ids: Mapping[str, int]) -> int:
     """Count the reports kept aside for cards that arrive with this transaction (ids by ICCID); gives how many.
 
     The pools they join are looked at (ST-4). Call it last: until the commit, ingest of unknown cards waits.
@@ -207,13 +207,13 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
         return 0
     connection = await work.driver()
     arrived = list(ids.values())
-    await queue_checks(connection, await newcomers(connection, arrived), await refs_of(connection, arrived))
-    await rows.begin_counting(connection)  # first, as ingest does: one order of locks
+    await queue_checks(connection, await members_to_check(connection, arrived), await refs_of(connection, arrived))
+    await rows.lock_counting(connection)  # first, as ingest does: one order of locks
     reports = await aside.waiting(connection, tenant, forms)
     if not reports:
         return 0
-    await aside.name_cards(connection, reports)
-    book, iccid_of = CardBook(ctx), {sim_id: iccid for iccid, sim_id in ids.items()}
+    await aside.assign_sims(connection, reports)
+    book, iccid_of = SimLookupCache(ctx), {sim_id: iccid for iccid, sim_id in ids.items()}
     await book.learn(connection, tenant, sorted({iccid_of[row["sim_id"]] for row in reports}))
     cards, tables = book.find(tenant, [iccid_of[row["sim_id"]] for row in reports]), book.tables(ctx.now())
     counted = []
@@ -227,7 +227,7 @@ async def adopt_unknown(ctx: Context, work: UnitOfWork, tenant: str, ids: Mappin
     return len(reports)
 
 
-async def release_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
+async def detach_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
     """A mistaken card leaves with this transaction: what was reported for it waits for it to come back."""
     connection = await work.driver()
-    await aside.release(connection, record.tenant, record.id, one_form(record.sim.iccid), ctx.now())
+    await aside.release(connection, record.tenant, record.id, canonical_iccid(record.sim.iccid), ctx.now())

@@ -1,7 +1,7 @@
 """Which card an ICCID names and which calendar it lives by: remembered per process, as long as it is certainly right.
 
 A card's id, carrier and account never change, and a card that leaves raises the epoch under an exclusive lock
-(`app.db.usage.ingest.CARDS_LOCK`), so a remembered card is believed only under the epoch it was read in. Cards that
+(`app.db.usage.ingest.SIMS_LOCK`), so a remembered card is believed only under the epoch it was read in. Cards that
 are not there are never remembered. Single cards are remembered by name, number ranges whole (`report_ranges`).
 """
 
@@ -18,22 +18,22 @@ from app.domain.identifiers import iccid_twin
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CALENDAR_MASK, DayTable, day_table
-from app.usecases.usage.ingest.iccid_blocks import Neighbours, Ranges
+from app.usecases.usage.ingest.iccid_blocks import BlockCache, IccidBlock
 
 HOME = "Asia/Shanghai"
 
-MOST_REMEMBERED = 50_000
+MAX_CACHED = 50_000
 """Single cards; about 200 bytes each."""
 
 
-class CardBook:
+class SimLookupCache:
     """The cards and gateways this process has met. A remembered card is `id << CALENDAR_BITS | calendar`."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.epoch = -1
         self._known: dict[str, dict[str, int]] = {}
-        self._ranges: dict[str, Ranges] = {}
+        self._blocks: dict[str, BlockCache] = {}
         self._size = 0
         self._gateways: dict[tuple[str, str], int] = {}
         self._calendars: dict[tuple[Carrier, str], int] = {}
@@ -43,23 +43,23 @@ class CardBook:
     def forget(self, epoch: int) -> None:
         """Believe nothing remembered: a card has left; what is learnt now is of this epoch."""
         self._known.clear()
-        self._ranges.clear()
+        self._blocks.clear()
         self._size = 0
         self.epoch = epoch
 
     def find(self, tenant: str, names: Sequence[str]) -> list[int | None]:
         """The remembered card of each ICCID as it was sent, None where none is remembered."""
         cards: list[int | None] = list(map(self._known.get(tenant, {}).get, names))
-        if None in cards and tenant in self._ranges:
-            self._ranges[tenant].fill(names, cards)
+        if None in cards and tenant in self._blocks:
+            self._blocks[tenant].fill(names, cards)
         return cards
 
     async def gateways(self, connection: Connection, tenant: str, names: Iterable[str]) -> dict[str, int]:
         """The row ids of a tenant's gateways by name."""
         found = {name: self._gateways.get((tenant, name)) for name in names}
         if missing := sorted(name for name, gateway in found.items() if gateway is None):
-            named = await rows.name_gateways(connection, tenant, missing)
-            if len(self._gateways) > MOST_REMEMBERED:
+            named = await rows.gateway_ids(connection, tenant, missing)
+            if len(self._gateways) > MAX_CACHED:
                 self._gateways.clear()
             self._gateways |= {(tenant, name): gateway for name, gateway in named.items()}
             found |= named
@@ -67,7 +67,7 @@ class CardBook:
 
     def make_room(self) -> None:
         """Forget the single cards where too many are remembered: between requests, never within one."""
-        if self._size > MOST_REMEMBERED:
+        if self._size > MAX_CACHED:
             self._known.clear()
             self._size = 0
 
@@ -80,16 +80,16 @@ class CardBook:
         for iccid, row in found.items():
             known[iccid] = row["id"] << CALENDAR_BITS | self._calendar(row["carrier"], row["account"])
         self._size += len(found)
-        self._ranges.setdefault(tenant, Ranges()).count(found)
+        self._blocks.setdefault(tenant, BlockCache()).count(found)
 
-    async def learn_ranges(self, connection: Connection, tenant: str) -> None:
+    async def load_blocks(self, connection: Connection, tenant: str) -> None:
         """Read whole ranges around the cards that were looked up alone, a few at a time."""
-        ranges, epoch = self._ranges.get(tenant), self.epoch
+        ranges, epoch = self._blocks.get(tenant), self.epoch
         if ranges is None or not (heads := ranges.due()):
             return
-        found = await rows.neighbours(connection, tenant, heads)
+        found = await rows.sims_in_blocks(connection, tenant, heads)
         if epoch == self.epoch:
-            ranges.add(heads, map(self._neighbours, found))
+            ranges.add(heads, map(self._block, found))
 
     async def _look_up(
         self, connection: Connection, tenant: str, iccids: Sequence[str]
@@ -103,9 +103,9 @@ class CardBook:
             found |= {twins[row["iccid"]]: row for row in await rows.cards(connection, tenant, list(twins))}
         return found
 
-    def _neighbours(self, row: Mapping[str, Any]) -> Neighbours:
+    def _block(self, row: Mapping[str, Any]) -> IccidBlock:
         calendar = self._calendar(row["carrier"], row["account"])
-        return Neighbours(head=row["head"], calendar=calendar, ids=row["ids"], rests=row["rests"].split())
+        return IccidBlock(head=row["head"], calendar=calendar, ids=row["ids"], rests=row["rests"].split())
 
     def _calendar(self, carrier: str, account: str) -> int:
         number = self._calendar_of.get((carrier, account))
@@ -138,7 +138,7 @@ class CardBook:
         return carrier, ZoneInfo(zone)
 
 
-def one_form(iccid: str) -> str:
+def canonical_iccid(iccid: str) -> str:
     """The shorter of the two forms of one name (DV-5): by it reports of unknown cards are kept and compared."""
     twin = iccid_twin(iccid)
     return iccid if twin is None else min(iccid, twin, key=len)
