@@ -22,7 +22,7 @@ from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
 from app.settings import PROJECT, Settings
-from app.usecases.access import keep_known_key
+from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
 from sandbox.http.messages import ConnectionCut
@@ -147,7 +147,7 @@ async def open_gateway(
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()
         holder.append(_sandbox(settings, accounts, container))
-        await keep_known_key(container.context, KEY)
+        await ensure_admin_key(container.context, KEY)
         app = create_app(container)
         headers = {"Authorization": f"Bearer {KEY}"}
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)

@@ -39,9 +39,9 @@ from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import PROJECT, Settings
 from app.telemetry import configure_logging
-from app.usecases.access import keep_known_key
+from app.usecases.access import ensure_admin_key
 from app.usecases.admin.first_start import first_start
-from app.usecases.sims.read import silent_example
+from app.usecases.sims.read import example_silent_iccid
 from sandbox.serve import serve as serve_sandbox
 
 GRACE_S = 10
@@ -145,7 +145,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
             group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
         tune_garbage_collector()
         if parts.roles.api:
-            example = await silent_example(ctx) if ctx.sandbox else None
+            example = await example_silent_iccid(ctx) if ctx.sandbox else None
             print(banner(settings, key, example=example, sandbox=ctx.sandbox), flush=True)
         await parts.stop.wait()
         clock.cancel()
@@ -173,11 +173,11 @@ async def _known_keys(parts: _Parts) -> str | None:
     """Keep the bootstrap key, and in sandbox mode the demo key, which is given to be shown."""
     ctx, settings = parts.container.context, parts.container.settings
     if settings.bootstrap_key is not None:
-        await keep_known_key(ctx, settings.bootstrap_key.get_secret_value())
+        await ensure_admin_key(ctx, settings.bootstrap_key.get_secret_value())
     if not ctx.sandbox or not parts.roles.api:
         return None
     key = _demo_key(settings)
-    await keep_known_key(ctx, key)
+    await ensure_admin_key(ctx, key)
     return key
 
 

@@ -21,7 +21,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.idempotency import Answer, once
 from app.usecases.operations.request import RequestOperation, dry_run, request_operation
-from app.usecases.operations.views import shown
+from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/sims", tags=["actions"])
 
@@ -137,7 +137,7 @@ async def act(request: Request, iccid: str, kind: OperationKind, ctx: Context, c
     async def ask(work: UnitOfWork) -> Answer:
         operation = await request_operation(ctx, work, wish)
         location = {"Location": f"/v1/operations/{operation.id}"}
-        return Answer(status=202, body=encoded(shown(operation)), headers=location, operation_id=operation.id)
+        return Answer(status=202, body=encoded(operation_view(operation)), headers=location, operation_id=operation.id)
 
     return answered(await once(ctx, once_key(request, caller, body), ask))
 
@@ -149,7 +149,7 @@ def answered(answer: Answer) -> Response:
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
 
 
-async def consider(request: Request, iccid: str, kind: OperationKind, ctx: Context, caller: Caller) -> Response:
+async def evaluate(request: Request, iccid: str, kind: OperationKind, ctx: Context, caller: Caller) -> Response:
     """What would happen; nothing does."""
     _, given = await json_object(request)
     wish = wish_of(request, caller, parse_iccid(iccid), kind, given)
@@ -175,5 +175,5 @@ async def action(
     kinds = {kind.value.replace("_", "-"): kind for kind in OperationKind}
     if action not in kinds:
         raise NotFound("action")
-    run = consider if dry_run else act
+    run = evaluate if dry_run else act
     return await run(request, iccid, kinds[action], ctx, caller)

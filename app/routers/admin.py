@@ -16,14 +16,14 @@ from app.domain.errors import Malformed
 from app.routers.http.deps import Admin, Ctx, Paged, json_object, once_key, trail_of
 from app.routers.http.responses import encoded, json_response
 from app.usecases.access import Caller, create_key, create_tenant, revoke_key
-from app.usecases.admin.clock import note_move
+from app.usecases.admin.clock import audit_clock_move
 from app.usecases.admin.gateway import (
-    accounts_shown,
-    audit_shown,
+    accounts_view,
+    audit_view,
+    job_runs_view,
     pause_account,
     release_brake,
     resume_account,
-    runs_shown,
 )
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument
@@ -119,7 +119,7 @@ def _texts(given: dict[str, Any], name: str) -> list[str]:
 @router.get("/accounts")
 async def accounts(ctx: Ctx, caller: Admin) -> Response:
     """Every carrier account and how it stands."""
-    return json_response({"items": await accounts_shown(ctx), "next_cursor": None})
+    return json_response({"items": await accounts_view(ctx), "next_cursor": None})
 
 
 @router.post("/accounts/{account}/{act}")
@@ -141,13 +141,13 @@ async def account_act(request: Request, account: str, act: str, ctx: Ctx, caller
 @router.get("/jobs")
 async def jobs(ctx: Ctx, caller: Admin, page: Paged) -> Response:
     """The latest runs of every job."""
-    return json_response({"items": await runs_shown(ctx, page.limit), "next_cursor": None})
+    return json_response({"items": await job_runs_view(ctx, page.limit), "next_cursor": None})
 
 
 @router.get("/audit")
 async def audit(ctx: Ctx, caller: Admin, page: Paged) -> Response:
     """Who changed what, newest first, of the tenant acted for."""
-    items = await audit_shown(ctx, caller.tenant, before=page.number, limit=page.limit)
+    items = await audit_view(ctx, caller.tenant, before=page.number, limit=page.limit)
     cursor = page.next_cursor(items[-1]["id"] if len(items) == page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -179,7 +179,7 @@ async def _moved(request: Request, ctx: Context, caller: Caller, given: dict[str
     advance: Advance | None = request.app.state.advance
     if advance is None:
         raise Conflict("NOT_HERE", "this process has no scheduler; ask one started by simgate run")
-    await note_move(ctx, caller.tenant, target=target, actor=caller.name)
+    await audit_clock_move(ctx, caller.tenant, target=target, actor=caller.name)
     return await advance(target)
 
 

@@ -19,11 +19,11 @@ from app.routers.http.responses import encoded, json_response
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed
-from app.usecases.bulk.selectors import Filed, Filtered, Listed, Pool, Range, Selector
+from app.usecases.bulk.selectors import IccidList, IccidRange, MatchingSims, PoolMembers, Selector, UploadedFile
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.idempotency import Answer, once
-from app.usecases.sims.import_file import decoded
+from app.usecases.sims.import_file import decode_text
 
 from .actions import answered, arguments_of, instant_of
 from .imports import LARGEST_FILE, media_type_of
@@ -61,7 +61,7 @@ def _object(value: Any, pointer: str, known: tuple[str, ...] | None = None) -> d
 
 
 async def _large_object(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The body and the JSON object in it, of up to 32 MiB. Raises `Unreadable`."""
+    """The body and the JSON object in it, of up to 32 MiB. Raises `UnreadableFile`."""
     body = await body_of(request, most=LARGEST_BODY)
     return body, _object(parsed(body or b"{}"), "", FIELDS)
 
@@ -89,23 +89,23 @@ def selector_of(value: Any) -> Selector:
     if way == "iccids":
         if not isinstance(chosen, list) or not all(isinstance(name, str) for name in chosen):
             raise _wrong(pointer, "a list of texts")
-        return Listed(iccids=tuple(chosen))
+        return IccidList(iccids=tuple(chosen))
     if way == "range":
         ends = _object(chosen, pointer, ("start", "end", "pool"))
         start, end = (_word(ends.get(name), f"{pointer}/{name}") for name in ("start", "end"))
         pool = _word(ends["pool"], f"{pointer}/pool") if ends.get("pool") is not None else None
-        return Range(start=start, end=end, pool=pool)
+        return IccidRange(start=start, end=end, pool=pool)
     if way == "pool":
-        return Pool(pool=_word(chosen, pointer))
+        return PoolMembers(pool=_word(chosen, pointer))
     if way == "filter":
         return _filtered(_object(chosen, pointer, FILTERS))
     try:
-        return Filed(file_id=UUID(_word(chosen, pointer)))
+        return UploadedFile(file_id=UUID(_word(chosen, pointer)))
     except ValueError:
         raise _wrong(pointer, "a file's id") from None
 
 
-def _filtered(given: Mapping[str, Any]) -> Filtered:
+def _filtered(given: Mapping[str, Any]) -> MatchingSims:
     """The list's query parameters as an object; `tag` may be a list."""
     pairs: list[tuple[str, str]] = []
     for name, value in given.items():
@@ -113,7 +113,7 @@ def _filtered(given: Mapping[str, Any]) -> Filtered:
             if not isinstance(one, str | int) or isinstance(one, bool):
                 raise _wrong(f"/selector/filter/{name}", "a text or a number")
             pairs.append((name, str(one)))
-    return Filtered(wanted=filter_from(QueryParams(pairs)), query=dict(given))
+    return MatchingSims(wanted=filter_from(QueryParams(pairs)), query=dict(given))
 
 
 def _wish(request: Request, caller: Caller, given: Mapping[str, Any]) -> RequestBulk:
@@ -149,7 +149,7 @@ def _count(options: Mapping[str, Any], name: str, least: int) -> int | None:
 
 
 async def _accepted(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> Answer:
-    body = encoded(views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now()))
+    body = encoded(views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now()))
     return Answer(status=202, body=body, headers={"Location": f"/v1/bulk-operations/{bulk.id}"}, operation_id=bulk.id)
 
 
@@ -170,9 +170,9 @@ async def bulk_list(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     """Bulk operations, newest first."""
     async with ctx.work() as work:
         found = await work.bulk.page(caller.tenant, before=page.id, limit=page.limit + 1)
-        shown = [views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
-    cursor = page.next_cursor(shown[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": shown, "next_cursor": cursor})
+        bulk_view = [views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
+    cursor = page.next_cursor(bulk_view[-1]["id"] if len(found) > page.limit else None)
+    return json_response({"items": bulk_view, "next_cursor": cursor})
 
 
 @router.get("/bulk-operations/{bulk_id}")
@@ -181,7 +181,7 @@ async def bulk_read(bulk_id: str, ctx: Ctx, caller: SimsReader) -> Response:
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         counts = await work.bulk.counts(bulk.id)
-    return json_response(views.shown(bulk, counts, ctx.now()))
+    return json_response(views.bulk_view(bulk, counts, ctx.now()))
 
 
 @router.get("/bulk-operations/{bulk_id}/items")
@@ -192,7 +192,7 @@ async def bulk_items(bulk_id: str, ctx: Ctx, caller: SimsReader, page: Paged, st
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         rows = await work.bulk.items(bulk.id, status=status, after=page.number or 0, limit=page.limit + 1)
-    items = [views.shown_item(row) for row in rows[: page.limit]]
+    items = [views.item_view(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(items[-1]["position"] if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -239,7 +239,7 @@ async def bulk_retry(request: Request, bulk_id: str, ctx: Ctx, caller: Operator)
     wish = RequestBulk(
         tenant=caller.tenant,
         kind=OperationKind.REFRESH,
-        selector=Listed(iccids=()),
+        selector=IccidList(iccids=()),
         requested_by=trail.actor,
         reason=trail.reason,
         correlation_id=trail.correlation_id,
@@ -258,10 +258,10 @@ async def file_keep(request: Request, ctx: Ctx, caller: Operator) -> Response:
     if media_type_of(request) != "text/csv":
         raise UnsupportedMediaType("text/csv")
     body = await body_of(request, most=LARGEST_FILE)
-    text = decoded(body)
+    text = decode_text(body)
 
     async def act(work: UnitOfWork) -> Answer:
-        file_id, rows = await files.keep_file(ctx, work, caller.tenant, text)
+        file_id, rows = await files.store_file(ctx, work, caller.tenant, text)
         return Answer(status=201, body=encoded({"id": str(file_id), "rows": rows}), headers={})
 
     return answered(await once(ctx, once_key(request, caller, body), act))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.notifications import NotAuthentic, Push
 from app.routers.http.deps import Ctx, body_of
-from app.routers.http.problems import Unreadable
+from app.routers.http.problems import UnreadableFile
 from app.usecases.carrier_sync.notifications import store_push
 from app.usecases.errors import NotAllowed, NotFound
 
@@ -31,6 +31,6 @@ async def callback(request: Request, account: str, ctx: Ctx) -> Response:
         raise NotAllowed("the notice is not authentic") from None
     except CarrierProtocolError:
         ctx.telemetry.callbacks.labels(account, "unreadable").inc()
-        raise Unreadable("the notice cannot be read") from None
+        raise UnreadableFile("the notice cannot be read") from None
     ctx.telemetry.callbacks.labels(account, "stored").inc()
     return Response(received.ack, media_type=received.ack_type)

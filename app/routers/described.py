@@ -14,7 +14,7 @@ from app.domain.vocabulary import Carrier, HoldCode, OperationKind, PlanKind, Si
 from app.routers.http.problems import PROBLEM_JSON
 from app.usecases.access import SCOPES
 from app.usecases.catalogue.plans import COLUMNS as PLAN_COLUMNS
-from app.usecases.sims.import_rows import READERS
+from app.usecases.sims.import_rows import COLUMN_PARSERS
 
 from .insight import TOLD
 
@@ -117,7 +117,10 @@ def table(columns: Any) -> Schema:
 
 
 BODIES: Mapping[tuple[str, str], Mapping[str, Schema]] = {
-    ("post", "/v1/sims/import"): {CSV: table(READERS), NDJSON: {"type": "string", "description": "one object a line"}},
+    ("post", "/v1/sims/import"): {
+        CSV: table(COLUMN_PARSERS),
+        NDJSON: {"type": "string", "description": "one object a line"},
+    },
     ("patch", "/v1/sims/{iccid}"): {
         JSON: fields(tags=TAGS, device_serial=TEXT, alias=TEXT, remark=TEXT, reminders=REMINDERS)
     },

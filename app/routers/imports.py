@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, body_of, json_object, once_key, trail_of
-from app.routers.http.problems import Unreadable, UnsupportedMediaType
+from app.routers.http.problems import UnreadableFile, UnsupportedMediaType
 from app.routers.http.responses import encoded, json_response
-from app.usecases.catalogue.plans import plans_from_csv, put_plans, read_plan, shown_plan
+from app.usecases.catalogue.plans import plan_view, plans_from_csv, put_plans, read_plan
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.idempotency import Answer, once
-from app.usecases.sims.import_file import ImportReport, csv_rows, decoded, import_sims, ndjson_rows
+from app.usecases.sims.import_file import ImportReport, csv_rows, decode_text, import_sims, ndjson_rows
 
 from .actions import answered
 
@@ -33,9 +33,9 @@ def media_type_of(request: Request) -> str:
 def _rows_of(request: Request, body: bytes) -> Iterator[tuple[int, dict[str, str]]]:
     kind = media_type_of(request)
     if kind == "text/csv":
-        return csv_rows(decoded(body))
+        return csv_rows(decode_text(body))
     if kind in ("application/x-ndjson", "application/ndjson"):
-        return ndjson_rows(decoded(body))
+        return ndjson_rows(decode_text(body))
     raise UnsupportedMediaType("text/csv or application/x-ndjson")
 
 
@@ -70,7 +70,7 @@ async def plans(ctx: Ctx, caller: SimsReader) -> Response:
     """Every plan of the tenant."""
     async with ctx.work() as work:
         known = await work.plans.all(caller.tenant)
-    return json_response({"items": [shown_plan(plan) for plan in known.values()], "next_cursor": None})
+    return json_response({"items": [plan_view(plan) for plan in known.values()], "next_cursor": None})
 
 
 @router.post("/plans")
@@ -78,16 +78,16 @@ async def plans_post(request: Request, ctx: Ctx, caller: SimsWriter) -> Response
     """Add one plan (JSON) or many (CSV); the same id replaces."""
     if media_type_of(request) == "text/csv":
         body = await body_of(request)
-        given = plans_from_csv(decoded(body))
+        given = plans_from_csv(decode_text(body))
     else:
         body, value = await json_object(request)
         if not value:
-            raise Unreadable("a plan is needed")
+            raise UnreadableFile("a plan is needed")
         given = [read_plan(value)]
 
     async def act(work: UnitOfWork) -> Answer:
         await put_plans(ctx, work, caller.tenant, given, actor=trail_of(request, caller).actor)
-        shown = [shown_plan(plan) for plan in given]
+        shown = [plan_view(plan) for plan in given]
         body = shown[0] if len(shown) == 1 and media_type_of(request) != "text/csv" else {"items": shown}
         return Answer(status=201, body=encoded(body), headers={})
 

@@ -20,7 +20,7 @@ from app.routers.http.responses import encoded, json_response
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.execution.manual import cancel, complete
 from app.usecases.idempotency import Answer, once
-from app.usecases.operations.views import shown
+from app.usecases.operations.views import operation_view
 
 from .actions import LARGEST_AMOUNT, answered, whole
 
@@ -78,7 +78,7 @@ async def operations(
     async with ctx.work() as work:
         found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
         total = {"total": await work.operations.count(wanted)} if include == "total" else {}
-    items = [shown(operation) for operation in found[: page.limit]]
+    items = [operation_view(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_csv(items), media_type="text/csv; charset=utf-8", headers={"X-Next-Cursor": cursor or ""})
@@ -103,7 +103,7 @@ async def operation(operation_id: str, ctx: Ctx, caller: SimsReader) -> Response
         found = await work.operations.get(caller.tenant, operation_id_of(operation_id))
     if found is None:
         raise NotFound("operation")
-    return json_response(shown(found))
+    return json_response(operation_view(found))
 
 
 @router.post("/{operation_id}/cancel")
@@ -148,4 +148,4 @@ async def operation_complete(request: Request, operation_id: str, ctx: Ctx, call
 
 
 def _told(operation: OperationRecord) -> Answer:
-    return Answer(status=200, body=encoded(shown(operation)), headers={}, operation_id=operation.id)
+    return Answer(status=200, body=encoded(operation_view(operation)), headers={}, operation_id=operation.id)

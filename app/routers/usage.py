@@ -28,7 +28,7 @@ from app.routers.http.deps import (
     parsed,
     trail_of,
 )
-from app.routers.http.problems import TooLarge, Unreadable
+from app.routers.http.problems import TooLarge, UnreadableFile
 from app.routers.http.responses import encoded, json_response
 from app.routers.sims import refuse_as_of
 from app.usecases.errors import Fault, InvalidArgument
@@ -61,9 +61,9 @@ async def report(request: Request, caller: UsageWriter, ingest: Annotated[Ingest
     body = await body_of(request, most=MOST_UNPACKED)
     plain = unpacked(body, headers.get("content-encoding"))
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    decoded = report_bodies.decode(media_type, plain)
-    tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
-    return json_response(report_bodies.answer(decoded, tally))
+    decode_text = report_bodies.decode(media_type, plain)
+    tally = await ingest.submit(caller.tenant, decode_text.reports, rejected=len(decode_text.rejected))
+    return json_response(report_bodies.answer(decode_text, tally))
 
 
 @router.post("/usage/corrections")
@@ -151,14 +151,14 @@ async def sim_usage(
 
 
 def _report_place(cursor: Any) -> ReportPlace | None:
-    """The place a cursor names in a card's reports. Raises `Unreadable` for another list's cursor."""
+    """The place a cursor names in a card's reports. Raises `UnreadableFile` for another list's cursor."""
     if cursor is None:
         return None
     try:
         at, gateway, report_id = cursor.split(" ", 2)
         place = ReportPlace(datetime.fromisoformat(at), int(gateway), report_id)
     except (ValueError, AttributeError):
-        raise Unreadable("the cursor is none of ours") from None
+        raise UnreadableFile("the cursor is none of ours") from None
     if place.at.tzinfo is None or not 0 <= place.gateway <= MOST_GATEWAYS or not keepable(report_id):
-        raise Unreadable("the cursor is none of ours")
+        raise UnreadableFile("the cursor is none of ours")
     return place

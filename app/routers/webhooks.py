@@ -13,7 +13,7 @@ from starlette.responses import Response
 from app.db.events.feed import FeedPosition
 from app.db.uow import UnitOfWork
 from app.routers.http.deps import Ctx, Page, Paged, SimsReader, WebhooksWriter, json_object, once_key, trail_of
-from app.routers.http.problems import Unreadable
+from app.routers.http.problems import UnreadableFile
 from app.routers.http.responses import encoded, json_response
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.idempotency import Answer, once
@@ -70,7 +70,7 @@ async def webhook_create(request: Request, ctx: Ctx, caller: WebhooksWriter) -> 
     changes = _changes(given, known=("url", "types", "description"))
     if "url" not in changes:
         raise InvalidArgument([Fault(pointer="/url", code="REQUIRED", detail="required")])
-    wanted = endpoints.WantedEndpoint(**changes)
+    wanted = endpoints.EndpointRequest(**changes)
     await endpoints.permit(ctx, wanted)
     actor = trail_of(request, caller).actor
 
@@ -107,7 +107,7 @@ async def webhook_change(request: Request, webhook_id: str, ctx: Ctx, caller: We
     changes = _changes(given, known=("url", "types", "description", "enabled"))
     async with ctx.work() as work:
         known = await endpoints.find(work, caller.tenant, _id_of(webhook_id))
-    target = endpoints.WantedEndpoint(url=changes.get("url", known.url), types=changes.get("types", ()))
+    target = endpoints.EndpointRequest(url=changes.get("url", known.url), types=changes.get("types", ()))
     await endpoints.permit(ctx, target)
     changed = await endpoints.change(ctx, caller.tenant, known.id, changes, actor=trail_of(request, caller).actor)
     return json_response(endpoints.shown(changed))
@@ -227,6 +227,6 @@ def _place(page: Page) -> FeedPosition | None:
         return None
     parts = str(page.after).split(".")
     if len(parts) != 5 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004
-        raise Unreadable("the cursor is none of ours")
+        raise UnreadableFile("the cursor is none of ours")
     start, end, last, xact, seen = (int(part) for part in parts)
     return FeedPosition(start=start, end=end, after=last, seen=(xact, seen))

@@ -170,7 +170,7 @@ def _is_network(text: str) -> bool:
     return True
 
 
-async def keep_known_key(ctx: Context, secret: str) -> None:
+async def ensure_admin_key(ctx: Context, secret: str) -> None:
     """Make a secret that an operator chose an `admin` key of tenant `default` (bootstrap and demo keys)."""
     digest = hashlib.sha256(secret.encode()).digest()
     async with ctx.work() as work:

@@ -20,9 +20,9 @@ from app.domain.sim.model import Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.usage.quota import holds_by_use
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
-from app.usecases.admin.first_start import on_that_day
+from app.usecases.admin.first_start import resolve_day
 from app.usecases.catalogue.plans import plans_from_csv
-from app.usecases.sims.import_rows import new_sim, read_row
+from app.usecases.sims.import_rows import new_sim, parse_row
 from demo import make_fleet
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"
@@ -61,8 +61,8 @@ def sims_on(today: date) -> list[Sim]:
     at = datetime(today.year, today.month, today.day, 4, tzinfo=UTC)
     found = []
     for line, row in enumerate(rows(), 2):
-        dated = {name: on_that_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
-        read = read_row(line, dated)
+        dated = {name: resolve_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
+        read = parse_row(line, dated)
         assert read.faults == ()
         sim = new_sim(read.values, plans()[read.values["plan"]], today=today, at=at)
         found.append(replace(sim, threshold=amounts("thresholds.csv").get(sim.iccid)))
@@ -138,7 +138,7 @@ def test_every_date_is_relative_to_the_first_start() -> None:
     for row in rows():
         for name, cell in row.items():
             if name.endswith("_on") and cell:
-                assert on_that_day(cell, date(2030, 5, 17)) != cell
+                assert resolve_day(cell, date(2030, 5, 17)) != cell
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_every_date_is_relative_to_the_first_start() -> None:
     [("D", "2026-11-21"), ("D-12", "2026-11-09"), ("D+30", "2026-12-21"), ("2024-02-29", "2024-02-29"), ("", "")],
 )
 def test_a_relative_day_is_counted_from_the_first_start(written: str, day: str) -> None:
-    assert on_that_day(written, date(2026, 11, 21)) == day
+    assert resolve_day(written, date(2026, 11, 21)) == day
 
 
 @given(DAYS)

@@ -22,7 +22,7 @@ PAGE = 50
 MONTHS_KEPT = 6
 DAYS_KEPT = 7
 MOST_PAGES = 2000
-CHANGEABLE = ("1", "2", "4", "6", "7", "8", "9")
+UPDATABLE_COLUMNS = ("1", "2", "4", "6", "7", "8", "9")
 """The states asked for in the change list; whether the filter may be left out is not published."""
 
 Identities = Mapping[str, str]
@@ -70,7 +70,7 @@ class OneLinkReads(ProtocolClient):
     async def changed_since(self, since: datetime) -> list[str] | None:
         """ICCIDs in the change lists of every day from then to today."""
         days = reading.days_between(since.astimezone(self._zone).date(), self._today())
-        asked = [(day, state) for day in days for state in CHANGEABLE]
+        asked = [(day, state) for day in days for state in UPDATABLE_COLUMNS]
         lists = await spread(asked, self._transport.in_flight, lambda one: self._changed_on(*one))
         return sorted({iccid for found in lists for iccid in found})
 

@@ -1,7 +1,7 @@
 """The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
 
 All of them run inside one transaction that the use-case opens (`app.usecases.usage.ingest.service`), in this order:
-`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order: the
+`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. That is also the lock order: the
 shared lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
 transactions never hold reports of one gateway at once, so what `find_reports` finds is all there is (docs/adr).
 """

@@ -27,7 +27,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotAllowed
 from app.usecases.idempotency import OnceKey
 
-from .problems import TooLarge, Unauthorized, Unreadable
+from .problems import TooLarge, Unauthorized, UnreadableFile
 
 REMEMBERED_S = 3.0
 LONGEST_KEY = 255
@@ -150,20 +150,20 @@ async def body_of(request: Request, *, most: int = 1 << 20) -> bytes:
 
 
 async def json_object(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The body and the JSON object in it; no body counts as `{}`. Raises `Unreadable`."""
+    """The body and the JSON object in it; no body counts as `{}`. Raises `UnreadableFile`."""
     body = await body_of(request)
     value = parsed(body or b"{}")
     if not isinstance(value, dict):
-        raise Unreadable("the body is not a JSON object")
+        raise UnreadableFile("the body is not a JSON object")
     return body or b"{}", value
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON value of a body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be kept."""
+    """The JSON value of a body. Raises `UnreadableFile`, and `InvalidArgument` for a text that cannot be kept."""
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
+        raise UnreadableFile("the body is not JSON") from None
     if b"\\u" in body and not keepable(value):
         raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="a text holds NUL or half a character", pointer="")])
     return value
@@ -183,12 +183,12 @@ def _no_constant(_name: str) -> None:
 
 
 def once_key(request: Request, caller: Caller, body: bytes) -> OnceKey | None:
-    """The Idempotency-Key of a request, with the hash over method, path and body. Raises `Unreadable`."""
+    """The Idempotency-Key of a request, with the hash over method, path and body. Raises `UnreadableFile`."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not key or len(key) > LONGEST_KEY or not all("!" <= c <= "~" for c in key):
-        raise Unreadable(f"an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters")
+        raise UnreadableFile(f"an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters")
     path = request.url.path + ("?" + request.url.query if request.url.query else "")
     digest = hashlib.sha256(b"\n".join((request.method.encode(), path.encode(), body))).digest()
     return OnceKey(tenant=caller.tenant, key=key, request_hash=digest)
@@ -203,18 +203,18 @@ class Page:
 
     @property
     def number(self) -> int | None:
-        """The place in a list kept by number, None at its start. Raises `Unreadable` for another list's cursor."""
+        """The place in a list kept by number, None at its start. Raises `UnreadableFile` for another list's cursor."""
         if self.after is not None and not (isinstance(self.after, int) and 0 <= self.after <= LARGEST_NUMBER):
-            raise Unreadable("the cursor is none of ours")
+            raise UnreadableFile("the cursor is none of ours")
         return self.after
 
     @property
     def id(self) -> UUID | None:
-        """The place in a list kept by id, None at its start. Raises `Unreadable` for another list's cursor."""
+        """The place in a list kept by id, None at its start. Raises `UnreadableFile` for another list's cursor."""
         try:
             return UUID(self.after) if self.after is not None else None
         except (ValueError, AttributeError):
-            raise Unreadable("the cursor is none of ours") from None
+            raise UnreadableFile("the cursor is none of ours") from None
 
     def next_cursor(self, last: Any | None) -> str | None:
         """The cursor behind a last item; None where nothing follows."""
@@ -232,15 +232,15 @@ def word_of(kind: type[StrEnum], value: str | None, name: str) -> str | None:
 
 
 def page_of(limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: str | None = None) -> Page:
-    """`?limit=&cursor=`. Raises `Unreadable` for a cursor that is none of ours."""
+    """`?limit=&cursor=`. Raises `UnreadableFile` for a cursor that is none of ours."""
     if cursor is None:
         return Page(limit=limit, after=None)
     try:
         after = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):
-        raise Unreadable("the cursor is none of ours") from None
+        raise UnreadableFile("the cursor is none of ours") from None
     if not isinstance(after, int | str) or isinstance(after, bool):
-        raise Unreadable("the cursor is none of ours")
+        raise UnreadableFile("the cursor is none of ours")
     return Page(limit=limit, after=after)
 
 

@@ -32,7 +32,7 @@ from app.usecases.errors import (
     UseCaseError,
     VersionConflict,
 )
-from app.usecases.sims.import_file import Unreadable as FileUnreadable
+from app.usecases.sims.import_file import UnreadableFile as FileUnreadable
 
 from .responses import encoded
 
@@ -48,7 +48,7 @@ class Unauthorized(UseCaseError):
     code = "UNAUTHORIZED"
 
 
-class Unreadable(UseCaseError):
+class UnreadableFile(UseCaseError):
     """The request cannot be read."""
 
     code = "UNREADABLE"
@@ -67,7 +67,7 @@ class UnsupportedMediaType(UseCaseError):
 
 
 STATUSES: Mapping[type[UseCaseError], int] = {
-    Unreadable: 400,
+    UnreadableFile: 400,
     FileUnreadable: 400,
     Unauthorized: 401,
     NotAllowed: 403,

@@ -8,7 +8,7 @@ from app.db.access import AuditRow
 from app.usecases.context import Context
 
 
-async def note_move(ctx: Context, tenant: str, *, target: datetime, actor: str) -> None:
+async def audit_clock_move(ctx: Context, tenant: str, *, target: datetime, actor: str) -> None:
     """Keep in the audit trail who moved the clock, and whereto."""
     row = AuditRow(
         tenant=tenant,

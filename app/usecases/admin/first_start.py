@@ -28,7 +28,7 @@ from app.usecases.catalogue.plans import plans_from_csv, put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims.import_file import csv_rows, import_sims
-from app.usecases.sims.import_rows import new_sim, read_row
+from app.usecases.sims.import_rows import new_sim, parse_row
 
 ACTOR = "first_start"
 WRONG = "the demo fleet is wrong; nothing was imported"
@@ -97,7 +97,7 @@ def _amounts(path: Path) -> Iterator[tuple[str, int]]:
 
 def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
     today = _today(ctx, row)
-    return {name: on_that_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
+    return {name: resolve_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
 
 
 def _today(ctx: Context, row: Mapping[str, str]) -> date:
@@ -106,7 +106,7 @@ def _today(ctx: Context, row: Mapping[str, str]) -> date:
     return ctx.now().astimezone(ctx.zone(account or "")).date()
 
 
-def on_that_day(written: str, today: date) -> str:
+def resolve_day(written: str, today: date) -> str:
     """`D-12`, `D`, `D+30` as the day it is for a start on `today`; anything else as it is."""
     found = _RELATIVE.fullmatch(written)
     if found is None:
@@ -127,7 +127,7 @@ def _at_the_carrier(
     line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
 ) -> dict[str, Any]:
     """What the carrier knows of the card that the import will make of this row. Raises `InvalidArgument`."""
-    read = read_row(line, row)
+    read = parse_row(line, row)
     faults = read.faults or (
         () if row["plan"] in plans else (Fault(code="UNKNOWN_PLAN", detail="no such plan", line=line, column="plan"),)
     )

@@ -10,7 +10,7 @@ from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 
-async def accounts_shown(ctx: Context) -> list[dict[str, Any]]:
+async def accounts_view(ctx: Context) -> list[dict[str, Any]]:
     """Every configured account: carrier, zone, protocols, paused or not, brake released when."""
     async with ctx.work() as work:
         states = await work.ledger.account_states()
@@ -62,7 +62,7 @@ async def _set(
     return _shown(ctx, account, states.get(account))
 
 
-async def runs_shown(ctx: Context, limit: int) -> list[dict[str, Any]]:
+async def job_runs_view(ctx: Context, limit: int) -> list[dict[str, Any]]:
     """The latest job runs with their reports."""
     async with ctx.work() as work:
         runs = await work.ledger.runs(limit)
@@ -72,7 +72,7 @@ async def runs_shown(ctx: Context, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-async def audit_shown(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+async def audit_view(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
     """The audit trail of a tenant, newest first."""
     async with ctx.work() as work:
         rows = await work.access.trail(tenant, before=before, limit=limit)

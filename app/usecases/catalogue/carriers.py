@@ -13,7 +13,7 @@ from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 
-def carriers_shown(ctx: Context, tenant: str) -> list[dict[str, Any]]:
+def carriers_view(ctx: Context, tenant: str) -> list[dict[str, Any]]:
     """Every carrier with the tenant's accounts at it."""
     accounts = open_to(ctx, tenant)
     return [
@@ -35,7 +35,7 @@ def _account(account: Account) -> dict[str, Any]:
     }
 
 
-def capabilities_shown(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
+def capabilities_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
     """Per account and protocol: operation -> api, desk, gateway or none, with its limits. Raises `NotFound`."""
     if code not in set(Carrier):
         raise NotFound("carrier")

@@ -1,6 +1,6 @@
 """One turn of claimed operations at the carrier, with no transaction open: send, or ask what became of what was sent.
 
-Nothing is written here. What came of each operation is a value (`Came`), settled by `app.usecases.execution.settle`.
+Nothing is written here. The outcome of each operation is a value (`AttemptResult`), settled by `execution.settle`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from app.domain.operation.outcomes import (
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.carrier_sync.usage_run import refresh_usage
 from app.usecases.context import Context
-from app.usecases.operations.routing import patience_of
+from app.usecases.operations.routing import polling_policy_of
 
 Found = TypeVar("Found")
 
-SAFE_SHARE = 0.7
+SEND_DEADLINE_SHARE = 0.7
 """The share of its lease within which a send must be over: later, another worker may already be asking about it."""
 
 _CODES: dict[type[CarrierError], tuple[str, Sent]] = {
@@ -60,7 +60,7 @@ _CODES: dict[type[CarrierError], tuple[str, Sent]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
+class AttemptResult:
     """What came of one operation's turn: where it goes next, and everything learned on the way."""
 
     operation: OperationRecord
@@ -71,38 +71,45 @@ class Came:
     snapshot: SimSnapshot | None = None
 
 
-def change_of(operation: OperationRecord) -> OperationKind:
+def current_change(operation: OperationRecord) -> OperationKind:
     """The change this operation asks for in its present step."""
     return steps_of(operation.kind)[operation.step]
 
 
-def groups(
+def call_groups(
     operations: Iterable[OperationRecord], clients: Callable[[str], CarrierClient]
 ) -> list[list[OperationRecord]]:
     """Operations that one call may carry together: same account, change, arguments; as many as the protocol takes."""
 
     def key(operation: OperationRecord) -> tuple[str, str, str, str]:
         asked = operation.status.value
-        return operation.account, asked, change_of(operation).value, json.dumps(operation.arguments, sort_keys=True)
+        return (
+            operation.account,
+            asked,
+            current_change(operation).value,
+            json.dumps(operation.arguments, sort_keys=True),
+        )
 
     made: list[list[OperationRecord]] = []
     for _, alike in groupby(sorted(operations, key=key), key=key):
         members = list(alike)
         client = clients(members[0].account)
         size = (
-            client.change_batch(change_of(members[0])) if members[0].status is OperationStatus.RUNNING else len(members)
+            client.change_batch(current_change(members[0]))
+            if members[0].status is OperationStatus.RUNNING
+            else len(members)
         )
         made.extend(members[i : i + size] for i in range(0, len(members), size))
     return made
 
 
-async def take_turn(ctx: Context, group: Sequence[OperationRecord], refs: dict[int, SimRef]) -> list[Came]:
+async def execute_group(ctx: Context, group: Sequence[OperationRecord], refs: dict[int, SimRef]) -> list[AttemptResult]:
     """Send a group that was marked sent, or ask about a group that waits. Never raises for a carrier's fault."""
     first = group[0]
     client = ctx.clients.get(first.account)
     if client is None:
         return [_not_sent(o, "the account is no longer configured", "CARRIER_UNAVAILABLE", None) for o in group]
-    patience = patience_of(ctx, first.account, first.kind)
+    patience = polling_policy_of(ctx, first.account, first.kind)
     if first.channel is Channel.GATEWAY:
         return [_settled_here(operation) for operation in group]
     if first.kind is OperationKind.REFRESH:
@@ -112,23 +119,25 @@ async def take_turn(ctx: Context, group: Sequence[OperationRecord], refs: dict[i
     return await _ask(ctx, client, group, refs, patience)
 
 
-def _settled_here(operation: OperationRecord) -> Came:
-    return Came(operation=operation, next=Next(status=OperationStatus.SUCCEEDED, note="kept by the gateway"))
+def _settled_here(operation: OperationRecord) -> AttemptResult:
+    return AttemptResult(operation=operation, next=Next(status=OperationStatus.SUCCEEDED, note="kept by the gateway"))
 
 
-def _not_sent(operation: OperationRecord, detail: str, code: str, wait: timedelta | None) -> Came:
+def _not_sent(operation: OperationRecord, detail: str, code: str, wait: timedelta | None) -> AttemptResult:
     patience = Patience(settle_lag=timedelta(), completion=timedelta(), window=timedelta())
     following = after_send(Sent.NOT_SENT, tries=operation.tries, patience=patience, retry_after=wait)
-    return Came(operation=operation, next=following, error={"code": code, "detail": detail, "carrier_code": None})
+    return AttemptResult(
+        operation=operation, next=following, error={"code": code, "detail": detail, "carrier_code": None}
+    )
 
 
 async def _send(
     ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
-) -> list[Came]:
+) -> list[AttemptResult]:
     """Ask for the change; however it ends within the lease, each operation gets exactly one outcome."""
-    kind = change_of(group[0])
+    kind = current_change(group[0])
     arguments = group[0].arguments
-    deadline = ctx.lease.total_seconds() * SAFE_SHARE
+    deadline = ctx.lease.total_seconds() * SEND_DEADLINE_SHARE
     try:
         async with asyncio.timeout(deadline):
             if len(group) == 1:
@@ -153,9 +162,9 @@ async def _send(
     return came
 
 
-def _received(operation: OperationRecord, receipt: Receipt, patience: Patience) -> Came:
+def _received(operation: OperationRecord, receipt: Receipt, patience: Patience) -> AttemptResult:
     sent = Sent.SETTLED if receipt.settled or receipt.already else Sent.ACCEPTED
-    return Came(
+    return AttemptResult(
         operation=operation,
         next=after_send(sent, tries=operation.tries, patience=patience),
         reference=receipt.reference,
@@ -163,10 +172,10 @@ def _received(operation: OperationRecord, receipt: Receipt, patience: Patience) 
     )
 
 
-def _failed_send(operation: OperationRecord, error: CarrierError, patience: Patience) -> Came:
+def _failed_send(operation: OperationRecord, error: CarrierError, patience: Patience) -> AttemptResult:
     code, sent = _meaning(error)
     wait = error.retry_after if isinstance(error, CarrierRateLimited) else None
-    return Came(
+    return AttemptResult(
         operation=operation,
         next=after_send(
             sent,
@@ -184,7 +193,7 @@ def _meaning(error: CarrierError) -> tuple[str, Sent]:
 
 async def _ask(
     ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
-) -> list[Came]:
+) -> list[AttemptResult]:
     """Ask what became of changes sent before: by their reference where there is one, else by the card's state."""
     told = await _progresses(client, group, refs)
     unsure = (ProgressState.UNTOLD, ProgressState.FAILED)
@@ -192,9 +201,9 @@ async def _ask(
     dated = [
         o
         for o, progress in zip(group, told, strict=True)
-        if progress.state is ProgressState.DONE and change_of(o) is OperationKind.ACTIVATE
+        if progress.state is ProgressState.DONE and current_change(o) is OperationKind.ACTIVATE
     ]
-    words = await _words(client, change_of(group[0]), [refs[o.sim_id] for o in (*unclear, *dated)])
+    words = await _words(client, current_change(group[0]), [refs[o.sim_id] for o in (*unclear, *dated)])
     return [
         _answered(
             operation,
@@ -202,7 +211,7 @@ async def _ask(
             words.get(refs[operation.sim_id].iccid),
             patience,
             ctx.now(),
-            latest_send=ctx.lease * SAFE_SHARE,
+            latest_send=ctx.lease * SEND_DEADLINE_SHARE,
         )
         for operation, progress in zip(group, told, strict=True)
     ]
@@ -216,7 +225,7 @@ async def _progresses(
     for operation in group:
         if operation.carrier_reference is not None:
             by_reference.setdefault(operation.carrier_reference, []).append(refs[operation.sim_id])
-    kind = change_of(group[0])
+    kind = current_change(group[0])
     questions = [client.progress_many(kind, sims, reference) for reference, sims in by_reference.items()]
     answers = dict(zip(by_reference, await asyncio.gather(*map(_or_none, questions)), strict=True))
     return [_progress_in(answers, operation, refs[operation.sim_id].iccid) for operation in group]
@@ -228,7 +237,7 @@ def _progress_in(answers: Mapping[str, dict[str, Progress] | None], operation: O
     return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
 
 
-SHOWN_IN_FULL = frozenset(
+SNAPSHOT_ONE_BY_ONE = frozenset(
     {OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK, OperationKind.SET_THRESHOLD, OperationKind.REBIND}
 )
 """Changes that a carrier's list of many cards may leave out: each card is asked for by itself."""
@@ -237,7 +246,7 @@ SHOWN_IN_FULL = frozenset(
 async def _words(client: CarrierClient, kind: OperationKind, refs: list[SimRef]) -> dict[str, SimSnapshot]:
     if not refs:
         return {}
-    parts = [[ref] for ref in refs] if kind in SHOWN_IN_FULL else [refs]
+    parts = [[ref] for ref in refs] if kind in SNAPSHOT_ONE_BY_ONE else [refs]
     answers = await asyncio.gather(*(_or_none(client.snapshot(part)) for part in parts))
     return {snapshot.iccid: snapshot for answer in answers for snapshot in answer or []}
 
@@ -257,10 +266,10 @@ def _answered(
     patience: Patience,
     now: datetime,
     latest_send: timedelta,
-) -> Came:
+) -> AttemptResult:
     """What the answers mean. `latest_send`: how long after `sent_at` the change may really have left us."""
     since_sent = now - (operation.sent_at or now)
-    found = verdict(change_of(operation), operation.arguments, word)
+    found = verdict(current_change(operation), operation.arguments, word)
     if operation.status is OperationStatus.VERIFYING and progress.state in (
         ProgressState.UNTOLD,
         ProgressState.PENDING,
@@ -273,15 +282,15 @@ def _answered(
     if following.status is OperationStatus.FAILED:
         detail = progress.detail or "the carrier reports that it failed"
         error = {"code": "CARRIER_REJECTED", "detail": detail, "carrier_code": progress.carrier_code}
-    return Came(operation=operation, next=following, error=error, snapshot=word)
+    return AttemptResult(operation=operation, next=following, error=error, snapshot=word)
 
 
 async def _refresh(
     ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
-) -> list[Came]:
+) -> list[AttemptResult]:
     """Read the carrier's word and its usage on demand; nothing is changed there, so nothing needs verifying."""
     try:
-        async with asyncio.timeout(ctx.lease.total_seconds() * SAFE_SHARE):
+        async with asyncio.timeout(ctx.lease.total_seconds() * SEND_DEADLINE_SHARE):
             asked = [refs[o.sim_id] for o in group]
             words = {s.iccid: s for s in await client.snapshot(asked)}
             await refresh_usage(ctx, group[0].account, group[0].carrier, asked)
@@ -291,10 +300,10 @@ async def _refresh(
         code = _meaning(error)[0]
         return [_not_sent(o, error.detail, code, None) for o in group]
     done = after_send(Sent.SETTLED, tries=0, patience=patience)
-    return [Came(operation=o, next=done, snapshot=words.get(refs[o.sim_id].iccid)) for o in group]
+    return [AttemptResult(operation=o, next=done, snapshot=words.get(refs[o.sim_id].iccid)) for o in group]
 
 
-def split(operations: Sequence[OperationRecord]) -> tuple[list[OperationRecord], list[OperationRecord]]:
+def by_phase(operations: Sequence[OperationRecord]) -> tuple[list[OperationRecord], list[OperationRecord]]:
     """Those whose sending must be committed first, and those that only ask (or never leave the gateway)."""
     sends: list[OperationRecord] = []
     asks: list[OperationRecord] = []

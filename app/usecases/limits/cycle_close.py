@@ -25,9 +25,9 @@ from app.domain.sim.model import Sim
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import PoolRow, pool_usage, pool_zone, running_cycle
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
 ACTOR = "cycle_rollover"
@@ -58,11 +58,11 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             place = await rows.lock(connection, account, cycle_number(cycle))
             ids = await rows.held_cards(connection, account, place, CHUNK)
             records = await work.sims.by_ids(ids, for_update=True) if ids else {}
-            log = ChangeLog(ctx.now())
+            log = SimChangeRecorder(ctx.now())
             moved = [(record, _turn(log, record, opens)) for record in records.values()]
             await log.write(work)
             changed = [(before, after) for before, after in moved if before.sim != after.sim]
-            await follow_holds(ctx, work, changed, reason="ST-21")
+            await enqueue_enforcement(ctx, work, changed, reason="ST-21")
             if len(ids) < CHUNK:
                 await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
                 await rows.finish(connection, account, cycle_number(cycle), ctx.now())
@@ -74,8 +74,8 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             return lifted
 
 
-def _turn(log: ChangeLog, record: SimRecord, opens: datetime) -> SimRecord:
-    because = Because(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+    because = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
     return log.change(record, after_rollover(record.sim, opens), because)
 
 

@@ -35,8 +35,8 @@ from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pools_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
-from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 1_000
 POOLS = 10
@@ -129,7 +129,7 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = ChangeLog(ctx.now())
+    log = SimChangeRecorder(ctx.now())
     reminders = await usage_reminders.wanted(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     judged = await _evaluate(ctx, connection, list(records.values()), log, reminders)
@@ -140,7 +140,7 @@ async def evaluate_sims(
     await usage_reminders.emit_crossings(connection, log, missed)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
-    await follow_holds(ctx, work, changed, reason="ST-24")
+    await enqueue_enforcement(ctx, work, changed, reason="ST-24")
     watches = [(one.record.id, one.cycle, one.watch) for one in judged]
     await rows.set_next_checks(connection, watches)
 
@@ -149,7 +149,7 @@ async def _evaluate(
     ctx: Context,
     connection: Connection,
     records: Sequence[SimRecord],
-    log: ChangeLog,
+    log: SimChangeRecorder,
     reminders: Mapping[int, Reminders],
 ) -> list[LimitEvaluation]:
     zones = {record.account: ctx.zone(record.account) for record in records}
@@ -235,12 +235,12 @@ async def _apply_brake(
     await work.events.add(await brake.write(connection))
 
 
-def _change(log: ChangeLog, one: LimitEvaluation) -> SimRecord:
+def _change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """The end of a test with its own cause and rule (LC-12), then the holds with theirs."""
     record = one.record
     if one.ended is not None:
-        ended = Because(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        ended = ChangeReason(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
         record = log.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return log.change(record, one.sim, ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))

@@ -28,9 +28,9 @@ from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pool_holds
-from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 log = get_logger("limits")
 CHUNK = 500
@@ -162,18 +162,18 @@ async def _enforce_members(
     if not records:
         return
     use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
-    log = ChangeLog(ctx.now())
+    log = SimChangeRecorder(ctx.now())
     judged = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
     judged = await _braked(ctx, work, connection, judged, cycle)
     moved = []
     for record, after in judged:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        because = Because(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+        because = ChangeReason(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
         if after != record.sim:
             moved.append((record, log.change(record, after, because)))
     await log.write(work)
-    await follow_holds(ctx, work, moved, reason="ST-24")
+    await enqueue_enforcement(ctx, work, moved, reason="ST-24")
 
 
 async def _braked(

@@ -33,7 +33,7 @@ def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: 
     return channel_for(protocol.protocol, account.carrier, kind, product_code=bool(arguments.get("product_code")))
 
 
-def patience_of(ctx: Context, account_code: str, kind: OperationKind) -> Patience:
+def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> Patience:
     """How long this account's protocol is waited for (settings of `carriers.toml`)."""
     account = ctx.accounts.get(account_code)
     protocol = protocol_of(account, kind) if account else None

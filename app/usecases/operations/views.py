@@ -8,7 +8,7 @@ from typing import Any
 from app.db.mapping import OperationRecord
 
 
-def shown(operation: OperationRecord) -> dict[str, Any]:
+def operation_view(operation: OperationRecord) -> dict[str, Any]:
     """The operation as callers, events and files see it."""
     return {
         "id": str(operation.id),

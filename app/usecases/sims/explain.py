@@ -26,7 +26,7 @@ from app.domain.sim.validity import cancellation
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
-from app.usecases.operations.validate import counts_of
+from app.usecases.operations.validate import budget_counts_of
 
 
 async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
@@ -134,7 +134,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
     """
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
-        counts = await counts_of(ctx, work, [record], OperationKind.REBIND)
+        counts = await budget_counts_of(ctx, work, [record], OperationKind.REBIND)
         reported = await work.sims.ever_used(record.id)
     moment = Moment(
         now=ctx.now(),

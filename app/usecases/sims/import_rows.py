@@ -74,7 +74,7 @@ def _holds(value: str) -> tuple[HoldCode, ...]:
     return tuple(dict.fromkeys(_one_of(HoldCode)(code.strip()) for code in value.split(";") if code.strip()))
 
 
-READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+COLUMN_PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
     {
         "iccid": parse_iccid,
         "carrier": _one_of(Carrier),
@@ -108,7 +108,7 @@ REQUIRED = ("iccid", "carrier", "terms", "plan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRow:
+class ParsedRow:
     """One row with its values read, or with what is wrong with it."""
 
     line: int
@@ -116,7 +116,7 @@ class ReadRow:
     faults: tuple[Fault, ...] = ()
 
 
-def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
+def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
     """Read every column; an empty one counts as not given."""
     values: dict[str, Any] = {}
     faults = [
@@ -126,10 +126,10 @@ def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
         if not text:
             continue
         try:
-            values[name] = READERS[name](text)
+            values[name] = COLUMN_PARSERS[name](text)
         except Malformed as wrong:
             faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
-    return ReadRow(line=line, values=values, faults=tuple(faults))
+    return ParsedRow(line=line, values=values, faults=tuple(faults))
 
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
@@ -190,7 +190,7 @@ def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
     return replace(sim, holds=(*sim.holds, *added))
 
 
-CHANGEABLE = [
+UPDATABLE_COLUMNS = [
     "msisdn",
     "imsi",
     "terms",
@@ -210,9 +210,9 @@ CHANGEABLE = [
 """What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
 
 
-def changes_of(row: ReadRow) -> dict[str, Any]:
+def changed_columns(row: ParsedRow) -> dict[str, Any]:
     """The columns that a row changes on a card that is known."""
-    given = {name: row.values[name] for name in CHANGEABLE if name in row.values}
+    given = {name: row.values[name] for name in UPDATABLE_COLUMNS if name in row.values}
     if "order" in given:
         given["order_id"] = given.pop("order")
     return {name: getattr(value, "value", value) for name, value in given.items()}

@@ -24,7 +24,7 @@ MOST_TYPES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedEndpoint:
+class EndpointRequest:
     """What a caller asks for. `types` empty: all; an entry may end in `.*`."""
 
     url: str
@@ -47,7 +47,7 @@ def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]
     return seen | {"secret": secret} if secret is not None else seen
 
 
-async def permit(ctx: Context, wanted: WantedEndpoint) -> None:
+async def permit(ctx: Context, wanted: EndpointRequest) -> None:
     """Judge the target and the types before a transaction is open. Raises `InvalidArgument`."""
     faults = [*await _url_faults(ctx, wanted.url), *_type_faults(wanted.types)]
     if faults:
@@ -79,7 +79,7 @@ def _is_type(name: str) -> bool:
 
 
 async def create(
-    ctx: Context, work: UnitOfWork, tenant: str, wanted: WantedEndpoint, *, actor: str
+    ctx: Context, work: UnitOfWork, tenant: str, wanted: EndpointRequest, *, actor: str
 ) -> tuple[EndpointRow, str]:
     """Add a permitted endpoint; gives it with its secret, told this once."""
     now = ctx.now()

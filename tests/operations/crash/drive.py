@@ -20,7 +20,7 @@ from app.db.mapping import SimRecord
 from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
 from app.usecases.bulk.request import RequestBulk, request_bulk
-from app.usecases.bulk.selectors import Listed
+from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
 from app.usecases.sims.import_file import import_sims, ndjson_rows
@@ -121,7 +121,7 @@ class Drive:
     async def ask_in_bulk(self) -> UUID:
         """One bulk operation over every card, to be fed by workers that are killed."""
         names = tuple(name for cards in self.fleet.values() for name in cards)
-        wish = RequestBulk(tenant=TENANT, kind=OperationKind.SUSPEND, selector=Listed(iccids=names))
+        wish = RequestBulk(tenant=TENANT, kind=OperationKind.SUSPEND, selector=IccidList(iccids=names))
         async with self.ctx.work() as work:
             bulk = await request_bulk(self.ctx, work, wish)
             await work.commit()
