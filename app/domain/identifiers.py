@@ -51,7 +51,7 @@ def parse_iccid(text: str) -> str:
     return iccid
 
 
-def iccid_twin(iccid: str) -> str | None:
+def alternate_iccid(iccid: str) -> str | None:
     """The other form of the name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
     if _DIGITS.fullmatch(iccid) is None:
         return None

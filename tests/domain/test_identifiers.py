@@ -12,7 +12,7 @@ from stdnum import luhn as stdnum_luhn
 
 from app.domain.errors import Malformed
 from app.domain.identifiers import (
-    iccid_twin,
+    alternate_iccid,
     luhn_digit,
     luhn_ok,
     mask,
@@ -91,8 +91,8 @@ def test_both_forms_name_one_card_only_where_the_twentieth_is_the_check_digit() 
     body = "8986001234567890123"
     full = body + luhn_digit(body)
     other = body + str((int(luhn_digit(body)) + 1) % 10)
-    assert (iccid_twin(body), iccid_twin(full), iccid_twin(other)) == (full, body, None)
-    assert iccid_twin("898600A2345678901239") is None
+    assert (alternate_iccid(body), alternate_iccid(full), alternate_iccid(other)) == (full, body, None)
+    assert alternate_iccid("898600A2345678901239") is None
 
 
 @pytest.mark.parametrize(

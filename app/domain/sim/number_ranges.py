@@ -23,14 +23,14 @@ class Obstacle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RangeTaken:
+class RangeSelection:
     """The cards of the range, in order of their numbers."""
 
     iccids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RangeRefused:
+class RangeRejection:
     """The whole range is refused: the first numbers in the way, and how many there are."""
 
     obstacles: tuple[tuple[str, Obstacle], ...]
@@ -56,7 +56,9 @@ def typed_list(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(_digits, texts)))
 
 
-def choose_range(start: str, end: str, members: Mapping[str, SimState], shown: int = 20) -> RangeTaken | RangeRefused:
+def choose_range(
+    start: str, end: str, members: Mapping[str, SimState], shown: int = 20
+) -> RangeSelection | RangeRejection:
     """The pool's cards from start to end, both included (AC-2). Raises `Malformed`.
 
     `members`: underlying states by ICCID; `shown`: how many obstacles are told at most.
@@ -77,5 +79,5 @@ def choose_range(start: str, end: str, members: Mapping[str, SimState], shown: i
         else:
             obstacles.append((iccid, Obstacle.MISSING if state is None else Obstacle.ACTIVE))
     if obstacles:
-        return RangeRefused(obstacles=tuple(obstacles[:shown]), count=len(obstacles))
-    return RangeTaken(iccids=tuple(chosen))
+        return RangeRejection(obstacles=tuple(obstacles[:shown]), count=len(obstacles))
+    return RangeSelection(iccids=tuple(chosen))

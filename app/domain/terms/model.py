@@ -122,7 +122,7 @@ class MonthLevel:
 Level = DeskLevel | WorkdayLevel | DayLevel | ClockLevel | MonthLevel
 
 
-def promised(*, level: Level, source: str, assumed: tuple[str, ...] = ()) -> Term[Level]:
+def service_level(*, level: Level, source: str, assumed: tuple[str, ...] = ()) -> Term[Level]:
     """A service level as a value of the terms."""
     return Term(value=level, source=source, assumed=assumed)
 

@@ -14,13 +14,13 @@ from app.domain.vocabulary import ProtocolName, SimState
 CLOSING_DAYS = 3
 """Carriers' data lag about so many days at a cycle's start (ST-21); traffic of before a stop may come as late (D)."""
 
-DAYS_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
+DAILY_FIGURES_IN_BATCHES = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
 """Where a day of a hundred cards is one call; elsewhere the daily figures would eat the budget."""
 
-FRESH_BY_BATCH = frozenset({ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
+CURRENT_FIGURES_IN_BATCHES = frozenset({ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
 """Where the month to date of 50 or 100 cards is one call and is of now; what OneLink and GSL give so ends yesterday."""
 
-CLOSES_FROM: Mapping[ProtocolName, int] = MappingProxyType(
+CLOSING_PULL_FROM_DAY: Mapping[ProtocolName, int] = MappingProxyType(
     {
         ProtocolName.JASPER: CLOSING_DAYS,
         ProtocolName.UNICOM_CMP: CLOSING_DAYS,
@@ -32,7 +32,7 @@ CLOSES_FROM: Mapping[ProtocolName, int] = MappingProxyType(
 of a month as one span, B1.5, B2.2), so they are asked once, when the data is expected to be complete; elsewhere it is a
 batch, and asked for from the first day on."""
 
-USES = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIRED})
+MAY_CARRY_TRAFFIC = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIRED})
 """States in which a card can carry traffic; an expired one where the carrier has not stopped it, or not yet."""
 
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
@@ -51,10 +51,10 @@ def idle_since(sim: Sim, word: SimState | None) -> datetime | None:
 def may_have_used(sim: Sim, word: SimState | None, now: datetime) -> bool:
     """Whether the carrier is asked what a card has used: not where it has been idle for longer than data lag."""
     idle = idle_since(sim, word)
-    return sim.underlying in USES and (idle is None or now - idle < timedelta(days=CLOSING_DAYS))
+    return sim.underlying in MAY_CARRY_TRAFFIC and (idle is None or now - idle < timedelta(days=CLOSING_DAYS))
 
 
-def used_after(sim: Sim, word: SimState | None, opens: datetime) -> bool:
+def may_have_used_since(sim: Sim, word: SimState | None, opens: datetime) -> bool:
     """Whether a card may have carried traffic in a cycle that opened then."""
     idle = idle_since(sim, word)
     return idle is None or idle >= opens
@@ -65,11 +65,11 @@ def day_of_cycle(cycle: Cycle, today: date) -> int:
     return (today - cycle.start).days + 1
 
 
-def closes_by(protocol: ProtocolName, day: int) -> bool:
+def closing_pull_due(protocol: ProtocolName, day: int) -> bool:
     """Whether the cycle before is asked for on this day of the running one."""
-    return day >= CLOSES_FROM.get(protocol, 1)
+    return day >= CLOSING_PULL_FROM_DAY.get(protocol, 1)
 
 
-def closes_again(protocol: ProtocolName, day: int) -> bool:
+def closing_pull_repeats(protocol: ProtocolName, day: int) -> bool:
     """Whether also the cards whose closing figure is held are asked about: a batch may, while data lag."""
-    return protocol not in CLOSES_FROM and day <= CLOSING_DAYS
+    return protocol not in CLOSING_PULL_FROM_DAY and day <= CLOSING_DAYS

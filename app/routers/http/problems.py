@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.domain.errors import Malformed
-from app.domain.operation.refusal import Refused, Remedy
+from app.domain.operation.refusal import Refusal, Remedy
 from app.telemetry import correlation_id, get_logger
 from app.texts.catalogue import language_of, problem_detail, problem_title, text
 from app.usecases.errors import (
@@ -172,13 +172,13 @@ def shown_remedy(remedy: Remedy, language: str) -> dict[str, Any]:
             "earliest": remedy.earliest.isoformat() if remedy.earliest else None,
             "latest": remedy.latest.isoformat() if remedy.latest else None,
             "provisional": remedy.provisional,
-            "because": [because.key for because in remedy.because],
+            "because": [reasons.key for reasons in remedy.reasons],
         },
         "assumed": list(remedy.assumed),
     }
 
 
-def shown_refusal(refused: Refused, language: str) -> dict[str, Any]:
+def shown_refusal(refused: Refusal, language: str) -> dict[str, Any]:
     """A refusal as callers see it: code, rule, text, holds and what can be done."""
     return {
         "code": str(refused.code),

@@ -16,7 +16,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
 from app.usecases.bulk.views import bulk_view
@@ -121,7 +121,7 @@ def _end(bulk: BulkRecord, position: int, became: object) -> ItemEnd:
 
 
 def _error(became: object) -> dict[str, Any]:
-    if isinstance(became, Refused):
+    if isinstance(became, Refusal):
         return {
             "code": became.code.value,
             "detail": text(f"refusal.{became.detail}", "en", **became.facts),

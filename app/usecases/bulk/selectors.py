@@ -12,8 +12,8 @@ from app.db.bulk.rows import BulkRecord
 from app.db.sims.search import SimFilter, where_of
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin
-from app.domain.sim.number_ranges import RangeRefused, choose_range, number_of, typed_list
+from app.domain.identifiers import alternate_iccid
+from app.domain.sim.number_ranges import RangeRejection, choose_range, number_of, typed_list
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import OperationKind, SimState
 from app.usecases.context import Context
@@ -28,7 +28,7 @@ class RangeBlocked(InvalidArgument):
 
     code = "RULE_VIOLATION"
 
-    def __init__(self, refused: RangeRefused) -> None:
+    def __init__(self, refused: RangeRejection) -> None:
         faults = [
             Fault(pointer="/selector/range", code=f"CARD_{why.upper()}", detail=iccid)
             for iccid, why in refused.obstacles
@@ -149,7 +149,7 @@ async def _ranged(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tup
     activates = bulk.kind == OperationKind.ACTIVATE
     members = {iccid: SimState(state) if activates else SimState.INVENTORY for iccid, state in found.items()}
     taken = choose_range(wanted.start, wanted.end, members)
-    if isinstance(taken, RangeRefused):
+    if isinstance(taken, RangeRejection):
         raise RangeBlocked(taken)
     return taken.iccids
 
@@ -157,4 +157,4 @@ async def _ranged(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tup
 async def _fill_named(work: UnitOfWork, bulk: BulkRecord, iccids: Sequence[str]) -> None:
     for start in range(0, len(iccids), CHUNK):
         part = iccids[start : start + CHUNK]
-        await work.bulk_items.fill_listed(bulk, start, part, [iccid_twin(iccid) for iccid in part])
+        await work.bulk_items.fill_listed(bulk, start, part, [alternate_iccid(iccid) for iccid in part])

@@ -70,7 +70,7 @@ def due_view(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: dat
         "due_at": _text(found.due_at),
         "provisional": found.provisional,
         "rule": found.rule,
-        "because": [{"key": b.key, "day": _text(b.day)} for b in found.because],
+        "because": [{"key": b.key, "day": _text(b.day)} for b in found.reasons],
         "assumed": list(found.assumed),
     }
 

@@ -26,16 +26,16 @@ from app.carriers.errors import (
 )
 from app.db.mapping import OperationRecord
 from app.domain.operation.outcomes import (
-    Next,
-    Patience,
-    Progressed,
-    Sent,
-    after_ask,
+    ChangeProgress,
+    NextStep,
+    PollingPolicy,
+    SendResult,
     after_progress,
     after_send,
-    heeding,
+    after_verification,
     steps_of,
-    verdict,
+    verify_change,
+    with_push_hint,
 )
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.carrier_sync.usage_run import refresh_usage
@@ -47,14 +47,14 @@ Found = TypeVar("Found")
 SEND_DEADLINE_SHARE = 0.7
 """The share of its lease within which a send must be over: later, another worker may already be asking about it."""
 
-_CODES: dict[type[CarrierError], tuple[str, Sent]] = {
-    CarrierRejected: ("CARRIER_REJECTED", Sent.REJECTED),
-    CarrierRateLimited: ("CARRIER_QUOTA_EXCEEDED", Sent.NOT_SENT),
-    CarrierUnavailable: ("CARRIER_UNAVAILABLE", Sent.NOT_SENT),
-    CarrierAuthFailed: ("CARRIER_CREDENTIALS", Sent.NOT_SENT),
-    CarrierOutcomeUnknown: ("CARRIER_OUTCOME_UNKNOWN", Sent.UNKNOWN),
-    CarrierProtocolError: ("CARRIER_ANSWER_UNREADABLE", Sent.UNKNOWN),
-    UnsupportedOperation: ("NOT_SUPPORTED_BY_CARRIER", Sent.REJECTED),
+_CODES: dict[type[CarrierError], tuple[str, SendResult]] = {
+    CarrierRejected: ("CARRIER_REJECTED", SendResult.REJECTED),
+    CarrierRateLimited: ("CARRIER_QUOTA_EXCEEDED", SendResult.NOT_SENT),
+    CarrierUnavailable: ("CARRIER_UNAVAILABLE", SendResult.NOT_SENT),
+    CarrierAuthFailed: ("CARRIER_CREDENTIALS", SendResult.NOT_SENT),
+    CarrierOutcomeUnknown: ("CARRIER_OUTCOME_UNKNOWN", SendResult.UNKNOWN),
+    CarrierProtocolError: ("CARRIER_ANSWER_UNREADABLE", SendResult.UNKNOWN),
+    UnsupportedOperation: ("NOT_SUPPORTED_BY_CARRIER", SendResult.REJECTED),
 }
 """What each error of the tree means for a change, and the code callers see (`app.carriers.errors`)."""
 
@@ -64,7 +64,7 @@ class AttemptResult:
     """What came of one operation's turn: where it goes next, and everything learned on the way."""
 
     operation: OperationRecord
-    next: Next
+    next: NextStep
     reference: str | None = None
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
@@ -109,30 +109,36 @@ async def execute_group(ctx: Context, group: Sequence[OperationRecord], refs: di
     client = ctx.clients.get(first.account)
     if client is None:
         return [_not_sent(o, "the account is no longer configured", "CARRIER_UNAVAILABLE", None) for o in group]
-    patience = polling_policy_of(ctx, first.account, first.kind)
+    polling = polling_policy_of(ctx, first.account, first.kind)
     if first.channel is Channel.GATEWAY:
         return [_settled_here(operation) for operation in group]
     if first.kind is OperationKind.REFRESH:
-        return await _refresh(ctx, client, group, refs, patience)
+        return await _refresh(ctx, client, group, refs, polling)
     if first.status is OperationStatus.RUNNING:
-        return await _send(ctx, client, group, refs, patience)
-    return await _ask(ctx, client, group, refs, patience)
+        return await _send(ctx, client, group, refs, polling)
+    return await _ask(ctx, client, group, refs, polling)
 
 
 def _settled_here(operation: OperationRecord) -> AttemptResult:
-    return AttemptResult(operation=operation, next=Next(status=OperationStatus.SUCCEEDED, note="kept by the gateway"))
+    return AttemptResult(
+        operation=operation, next=NextStep(status=OperationStatus.SUCCEEDED, note="kept by the gateway")
+    )
 
 
 def _not_sent(operation: OperationRecord, detail: str, code: str, wait: timedelta | None) -> AttemptResult:
-    patience = Patience(settle_lag=timedelta(), completion=timedelta(), window=timedelta())
-    following = after_send(Sent.NOT_SENT, tries=operation.tries, patience=patience, retry_after=wait)
+    polling = PollingPolicy(settle_lag=timedelta(), completion=timedelta(), window=timedelta())
+    following = after_send(SendResult.NOT_SENT, tries=operation.tries, polling=polling, retry_after=wait)
     return AttemptResult(
         operation=operation, next=following, error={"code": code, "detail": detail, "carrier_code": None}
     )
 
 
 async def _send(
-    ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
+    ctx: Context,
+    client: CarrierClient,
+    group: Sequence[OperationRecord],
+    refs: dict[int, SimRef],
+    polling: PollingPolicy,
 ) -> list[AttemptResult]:
     """Ask for the change; however it ends within the lease, each operation gets exactly one outcome."""
     kind = current_change(group[0])
@@ -142,37 +148,37 @@ async def _send(
         async with asyncio.timeout(deadline):
             if len(group) == 1:
                 receipt = await client.change(kind, refs[group[0].sim_id], arguments)
-                return [_received(group[0], receipt, patience)]
+                return [_received(group[0], receipt, polling)]
             outcomes = await client.change_many(kind, [refs[o.sim_id] for o in group], arguments)
     except CarrierError as error:
-        return [_failed_send(operation, error, patience) for operation in group]
+        return [_failed_send(operation, error, polling) for operation in group]
     except TimeoutError:
         lost = CarrierOutcomeUnknown("no answer within the lease")
-        return [_failed_send(operation, lost, patience) for operation in group]
+        return [_failed_send(operation, lost, polling) for operation in group]
     by_iccid = {outcome.iccid: outcome for outcome in outcomes}
     lost = CarrierOutcomeUnknown("the batch's answer does not name this card")
     came = []
     for operation in group:
         outcome = by_iccid.get(refs[operation.sim_id].iccid)
         if outcome is not None and outcome.receipt is not None:
-            came.append(_received(operation, outcome.receipt, patience))
+            came.append(_received(operation, outcome.receipt, polling))
         else:
             told = outcome.error if outcome is not None else lost
-            came.append(_failed_send(operation, told if isinstance(told, CarrierError) else lost, patience))
+            came.append(_failed_send(operation, told if isinstance(told, CarrierError) else lost, polling))
     return came
 
 
-def _received(operation: OperationRecord, receipt: Receipt, patience: Patience) -> AttemptResult:
-    sent = Sent.SETTLED if receipt.settled or receipt.already else Sent.ACCEPTED
+def _received(operation: OperationRecord, receipt: Receipt, polling: PollingPolicy) -> AttemptResult:
+    sent = SendResult.SETTLED if receipt.settled or receipt.already else SendResult.ACCEPTED
     return AttemptResult(
         operation=operation,
-        next=after_send(sent, tries=operation.tries, patience=patience),
+        next=after_send(sent, tries=operation.tries, polling=polling),
         reference=receipt.reference,
         result=dict(receipt.result) if receipt.result else None,
     )
 
 
-def _failed_send(operation: OperationRecord, error: CarrierError, patience: Patience) -> AttemptResult:
+def _failed_send(operation: OperationRecord, error: CarrierError, polling: PollingPolicy) -> AttemptResult:
     code, sent = _meaning(error)
     wait = error.retry_after if isinstance(error, CarrierRateLimited) else None
     return AttemptResult(
@@ -180,23 +186,27 @@ def _failed_send(operation: OperationRecord, error: CarrierError, patience: Pati
         next=after_send(
             sent,
             tries=operation.tries,
-            patience=patience,
+            polling=polling,
             retry_after=timedelta(seconds=wait) if wait is not None else None,
         ),
         error={"code": code, "detail": error.detail, "carrier_code": error.carrier_code},
     )
 
 
-def _meaning(error: CarrierError) -> tuple[str, Sent]:
+def _meaning(error: CarrierError) -> tuple[str, SendResult]:
     return next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
 
 
 async def _ask(
-    ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
+    ctx: Context,
+    client: CarrierClient,
+    group: Sequence[OperationRecord],
+    refs: dict[int, SimRef],
+    polling: PollingPolicy,
 ) -> list[AttemptResult]:
     """Ask what became of changes sent before: by their reference where there is one, else by the card's state."""
     told = await _progresses(client, group, refs)
-    unsure = (ProgressState.UNTOLD, ProgressState.FAILED)
+    unsure = (ProgressState.UNREPORTED, ProgressState.FAILED)
     unclear = [o for o, progress in zip(group, told, strict=True) if progress.state in unsure]
     dated = [
         o
@@ -209,7 +219,7 @@ async def _ask(
             operation,
             progress,
             words.get(refs[operation.sim_id].iccid),
-            patience,
+            polling,
             ctx.now(),
             latest_send=ctx.lease * SEND_DEADLINE_SHARE,
         )
@@ -233,7 +243,7 @@ async def _progresses(
 
 def _progress_in(answers: Mapping[str, dict[str, Progress] | None], operation: OperationRecord, iccid: str) -> Progress:
     if operation.carrier_reference is None:
-        return Progress(state=ProgressState.UNTOLD)
+        return Progress(state=ProgressState.UNREPORTED)
     return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
 
 
@@ -263,21 +273,25 @@ def _answered(
     operation: OperationRecord,
     progress: Progress,
     word: SimSnapshot | None,
-    patience: Patience,
+    polling: PollingPolicy,
     now: datetime,
     latest_send: timedelta,
 ) -> AttemptResult:
     """What the answers mean. `latest_send`: how long after `sent_at` the change may really have left us."""
     since_sent = now - (operation.sent_at or now)
-    found = verdict(current_change(operation), operation.arguments, word)
+    found = verify_change(current_change(operation), operation.arguments, word)
     if operation.status is OperationStatus.VERIFYING and progress.state in (
-        ProgressState.UNTOLD,
+        ProgressState.UNREPORTED,
         ProgressState.PENDING,
     ):
-        following = after_ask(found, since_sent=since_sent - latest_send, tries=operation.tries, patience=patience)
+        following = after_verification(
+            found, since_sent=since_sent - latest_send, tries=operation.tries, polling=polling
+        )
     else:
-        told = heeding(operation.carrier_hint, Progressed(progress.state.value), found if word is not None else None)
-        following = after_progress(told, found, since_sent=since_sent, tries=operation.tries, patience=patience)
+        told = with_push_hint(
+            operation.carrier_hint, ChangeProgress(progress.state.value), found if word is not None else None
+        )
+        following = after_progress(told, found, since_sent=since_sent, tries=operation.tries, polling=polling)
     error = operation.error
     if following.status is OperationStatus.FAILED:
         detail = progress.detail or "the carrier reports that it failed"
@@ -286,7 +300,11 @@ def _answered(
 
 
 async def _refresh(
-    ctx: Context, client: CarrierClient, group: Sequence[OperationRecord], refs: dict[int, SimRef], patience: Patience
+    ctx: Context,
+    client: CarrierClient,
+    group: Sequence[OperationRecord],
+    refs: dict[int, SimRef],
+    polling: PollingPolicy,
 ) -> list[AttemptResult]:
     """Read the carrier's word and its usage on demand; nothing is changed there, so nothing needs verifying."""
     try:
@@ -299,7 +317,7 @@ async def _refresh(
     except CarrierError as error:
         code = _meaning(error)[0]
         return [_not_sent(o, error.detail, code, None) for o in group]
-    done = after_send(Sent.SETTLED, tries=0, patience=patience)
+    done = after_send(SendResult.SETTLED, tries=0, polling=polling)
     return [AttemptResult(operation=o, next=done, snapshot=words.get(refs[o.sim_id].iccid)) for o in group]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.record import END_EVENTS, operation_event, with_failure
@@ -71,7 +71,7 @@ async def _started(
     if mismatch := names.mismatch(record, operation.kind, operation.arguments):
         return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
     decision = await evaluate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return with_failure(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
     return enqueued(
         replace(operation, due_at=decision.due.due_at, due_rule=decision.due.rule), now, channel=decision.channel

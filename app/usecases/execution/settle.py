@@ -13,7 +13,7 @@ from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.operation.effects import LEAVES_STOPPED, Settled
+from app.domain.operation.effects import STOPPED_AFTER, SettledOperation
 from app.domain.operation.effects import settle as settled_sim
 from app.domain.operation.outcomes import steps_of
 from app.domain.operation.service_levels import RESET_PAUSE
@@ -121,8 +121,8 @@ def _settle_one(
         "result": came.result or operation.result,
         "error": came.error,
         "channel": Channel.DESK if following.channel is Channel.DESK else operation.channel,
-        "sent_at": operation.sent_at if following.sent_stands else None,
-        "attempts": operation.attempts if following.was_sent else max(0, operation.attempts - 1),
+        "sent_at": operation.sent_at if following.keep_sent_at else None,
+        "attempts": operation.attempts if following.counts_as_attempt else max(0, operation.attempts - 1),
         "tries": 0 if following.status is not operation.status else operation.tries + 1,
     }
     if following.status is OperationStatus.QUEUED:
@@ -184,7 +184,7 @@ def apply_success(
 ) -> SimRecord:
     """What a succeeded operation does to its card (LC-14, LC-16, ST-24), with timeline and events."""
     on = now.astimezone(ctx.zone(record.account)).date()
-    done = Settled(
+    done = SettledOperation(
         arguments=operation.arguments,
         at=now,
         on=on,
@@ -214,7 +214,7 @@ def _changed_there(
     known = replace(
         record,
         carrier_changed_at=now if by_api else record.carrier_changed_at,
-        stopped_by_us=LEAVES_STOPPED.get(operation.kind, record.stopped_by_us),
+        stopped_by_us=STOPPED_AFTER.get(operation.kind, record.stopped_by_us),
     )
     if known != record:
         recorder.save(known)

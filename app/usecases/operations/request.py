@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
@@ -48,7 +48,7 @@ class Evaluation:
     """What the rules say of a wish, and the card they looked at (locked until the transaction ends)."""
 
     record: SimRecord
-    answer: Accepted | Refused
+    answer: Accepted | Refusal
     busy: bool
 
 
@@ -80,7 +80,7 @@ def accept(ctx: Context, command: RequestOperation, considered: Evaluation) -> O
     now, answer = ctx.now(), considered.answer
     later = command.execute_at is not None and command.execute_at > now
     behind = command.wait and considered.busy
-    if isinstance(answer, Refused):
+    if isinstance(answer, Refusal):
         if not ((later or behind) and answer.code in RECHECKED_WHEN_DUE):
             raise OperationRefused(answer)
         return _scheduled(_row(command, considered.record, now), command, now, behind=behind and not later)
@@ -117,7 +117,7 @@ def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *
 async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
     """What would happen; nothing does."""
     answer = (await evaluate(ctx, work, command)).answer
-    if isinstance(answer, Refused):
+    if isinstance(answer, Refusal):
         return {"allowed": False, "refusal": answer, "due_at": None, "cost_fen": None, "consumes": None}
     due = answer.due
     return {

@@ -11,7 +11,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.operations.record import new_operation
@@ -35,7 +35,7 @@ class RequestMany:
     correlation_id: str | None = None
 
 
-Answer = Accepted | Refused | Malformed
+Answer = Accepted | Refusal | Malformed
 
 
 async def evaluate_many(
@@ -61,13 +61,13 @@ async def evaluate_many(
 
 async def request_many(
     ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
-) -> dict[int, OperationRecord | Refused | Malformed]:
+) -> dict[int, OperationRecord | Refusal | Malformed]:
     """Accept the wish for each card the rules allow it for, as rows of this transaction; by row id what became of it.
 
     The cards are locked by the caller, in the order of their ids.
     """
     answers = await evaluate_many(ctx, work, records, command)
-    became: dict[int, OperationRecord | Refused | Malformed] = {}
+    became: dict[int, OperationRecord | Refusal | Malformed] = {}
     for record in records:
         answer = answers[record.id]
         became[record.id] = _row(ctx, record, command, answer) if isinstance(answer, Accepted) else answer

@@ -13,7 +13,7 @@ from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, decide
 from app.domain.operation.limits import Counts
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
@@ -32,7 +32,7 @@ async def evaluate_sim(
     arguments: Mapping[str, Any],
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """One card's answer."""
     counts = await budget_counts_of(ctx, work, [record], kind)
     return decision(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
@@ -98,7 +98,7 @@ def decision(
     counts: Counts,
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """The rules' answer with the counts known."""
     return decide(
         record.sim,

@@ -17,7 +17,7 @@ from app.db.sims.rows import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
@@ -220,7 +220,7 @@ def _refusal(ctx: Context, known: _Known, row: ParsedRow, owner: Any) -> Fault |
     if earlier is not None:
         return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
     known.seen[iccid] = row.line
-    if (twin := iccid_twin(iccid)) is not None:
+    if (twin := alternate_iccid(iccid)) is not None:
         known.seen[twin] = row.line
     if owner is not None and owner.tenant != known.tenant:
         return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")

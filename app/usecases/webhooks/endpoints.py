@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.events.store import EventRow
 from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
-from app.domain.webhook_retry import OLD_SECRET_LIVES
+from app.domain.webhook_retry import OLD_SECRET_LIFETIME
 from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
@@ -157,7 +157,7 @@ async def rotate(
             earliest_retry_at=before.old_secret_until.isoformat(),
         )
     secret = new_secret()
-    until: datetime = now + OLD_SECRET_LIVES
+    until: datetime = now + OLD_SECRET_LIFETIME
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)

@@ -17,7 +17,7 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.mapping import SimRecord
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
 from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import IccidList
@@ -111,7 +111,7 @@ class Drive:
             for (kind, arguments), part in wishes.items():
                 wish = RequestMany(kind=kind, source=OperationSource.API, arguments=json.loads(arguments), priority=0)
                 became = await request_many(self.ctx, work, sorted(part, key=lambda r: r.id), wish)
-                refused = [answer for answer in became.values() if isinstance(answer, Refused)]
+                refused = [answer for answer in became.values() if isinstance(answer, Refusal)]
                 assert not refused, refused[0]
                 asked += len(part)
                 self.asked[kind.value] += len(part)

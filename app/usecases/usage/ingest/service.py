@@ -23,7 +23,7 @@ from app.db.usage import ingest as rows
 from app.db.usage import unmatched as aside
 from app.db.usage.counters import queue_checks
 from app.db.usage.partitions import create_partitions
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -202,7 +202,9 @@ async def attach_unmatched_reports(ctx: Context, work: UnitOfWork, tenant: str, 
 
     The pools they join are looked at (ST-4). Call it last: until the commit, ingest of unknown cards waits.
     """
-    forms = {form: sim_id for iccid, sim_id in ids.items() for form in (iccid, iccid_twin(iccid)) if form is not None}
+    forms = {
+        form: sim_id for iccid, sim_id in ids.items() for form in (iccid, alternate_iccid(iccid)) if form is not None
+    }
     if not forms:
         return 0
     connection = await work.driver()
