@@ -82,15 +82,15 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
         case "key-create":
             load_command("database").key_create(settings, given)
         case "sandbox":
-            load_command("play").run_sandbox(settings, given)
+            load_command("sandbox").run_sandbox(settings, given)
         case "import":
-            load_command("talk").import_file(settings, given.file, plans=given.plans, partial=given.partial)
+            load_command("gateway_client").import_file(settings, given.file, plans=given.plans, partial=given.partial)
         case "advance":
-            load_command("talk").advance(settings, given.duration)
+            load_command("gateway_client").advance(settings, given.duration)
         case "rule":
             load_command("rule").rule(given.id)
         case "carriers":
-            load_command("check").check_carriers(settings, given.account)
+            load_command("carriers_check").check_carriers(settings, given.account)
 
 
 def load_command(name: str) -> Any:

@@ -27,7 +27,7 @@ from app.carriers.config_file import read_accounts
 from app.cli.banner import banner
 from app.cli.database import database, migrate
 from app.cli.exits import CommandError, ExitCode
-from app.cli.play import sandbox_options
+from app.cli.sandbox import sandbox_options
 from app.container import Container, open_container, run_clock_sync, sync_clock
 from app.jobs.advance import Advancer
 from app.jobs.gauges import run_gauges

@@ -156,8 +156,8 @@ class PlanKind(StrEnum):
     """Whether a plan's allowance is the card's own or a pool's (PL)."""
 
     CARD = "card"
-    POOL_FORWARD = "pool_forward"
-    POOL_BACKWARD = "pool_backward"
+    PREPAID_POOL = "pool_forward"
+    POSTPAID_POOL = "pool_backward"
 
 
 class Actor(StrEnum):

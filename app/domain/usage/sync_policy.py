@@ -38,25 +38,25 @@ MAY_CARRY_TRAFFIC = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIR
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
 
 
-def idle_since(sim: Sim, word: SimState | None) -> datetime | None:
+def stopped_since(sim: Sim, carrier_state: SimState | None) -> datetime | None:
     """Since when a card can have carried nothing: it is held, and by the carrier's own word.
 
-    `word`: the carrier's, None where it is older than our last change there. A hold of the carrier's stands while its
+    `carrier_state`: the carrier's, None where it is older than our last change there. A hold of the carrier's stands while its
     word has it, also under a state that reads active (ST-22). None: the card may be carrying traffic.
     """
-    told = sim.holds if word in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
+    told = sim.holds if carrier_state in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
     return min((hold.since for hold in told), default=None)
 
 
-def may_have_used(sim: Sim, word: SimState | None, now: datetime) -> bool:
+def may_have_used(sim: Sim, carrier_state: SimState | None, now: datetime) -> bool:
     """Whether the carrier is asked what a card has used: not where it has been idle for longer than data lag."""
-    idle = idle_since(sim, word)
+    idle = stopped_since(sim, carrier_state)
     return sim.underlying in MAY_CARRY_TRAFFIC and (idle is None or now - idle < timedelta(days=CLOSING_DAYS))
 
 
-def may_have_used_since(sim: Sim, word: SimState | None, opens: datetime) -> bool:
+def may_have_used_since(sim: Sim, carrier_state: SimState | None, opens: datetime) -> bool:
     """Whether a card may have carried traffic in a cycle that opened then."""
-    idle = idle_since(sim, word)
+    idle = stopped_since(sim, carrier_state)
     return idle is None or idle >= opens
 
 

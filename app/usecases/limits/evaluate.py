@@ -61,7 +61,7 @@ class LimitEvaluation:
     added: frozenset[HoldCode]
     tested: Sim
     ended: Transition | None
-    watch: int | None = None
+    next_check_bytes: int | None = None
     told: tuple[int, ...] = ()
 
 
@@ -141,8 +141,8 @@ async def evaluate_sims(
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
-    watches = [(one.record.id, one.cycle, one.watch) for one in judged]
-    await rows.set_next_checks(connection, watches)
+    checks = [(one.record.id, one.cycle, one.next_check_bytes) for one in judged]
+    await rows.set_next_checks(connection, checks)
 
 
 async def _evaluate(
@@ -203,7 +203,7 @@ def _look_again(one: LimitEvaluation, wanted: Reminders, ever: int) -> None:
         points += [limit.at + (limit.edge is Edge.PASSED) for limit in limits(one.sim, one.addons, one.today)]
         points += [level * MB for level in wanted.usage_mb if level > 0]
     one.told = usage_due(wanted, one.sim.underlying, one.used) if one.sim.underlying is SimState.ACTIVE else ()
-    one.watch = min((point for point in points if point > one.used), default=None)
+    one.next_check_bytes = min((point for point in points if point > one.used), default=None)
 
 
 async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[LimitEvaluation]) -> None:
