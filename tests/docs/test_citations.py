@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.operation.capabilities import CAPABILITIES, Figure
+from app.domain.operation.capabilities import CAPABILITIES, ProtocolLimit
 from app.settings import PROJECT
 
 ROOMS = ("app", "sandbox", "tests", "bench", "demo", "migrations", "docs")
@@ -39,7 +39,7 @@ NAMES = {
     "CTWing": "ctwing",
     "GSL": "gsl",
 }
-"""What `Figure.source` calls a protocol."""
+"""What `ProtocolLimit.source` calls a protocol."""
 
 
 def files() -> list[Path]:
@@ -181,20 +181,22 @@ def form(mark: str) -> str:
     return mark
 
 
-FIGURES = [
-    (row.protocol, name, figure)
+LIMITS = [
+    (row.protocol, name, limit)
     for row in CAPABILITIES.values()
     for name in ("per_second", "in_flight", "repeat_window_s", "settle_lag_s", "read_batch")
-    for figure in [getattr(row, name)]
-    if figure.known and figure.value
+    for limit in [getattr(row, name)]
+    if limit.known and limit.value
 ]
 
 
-@pytest.mark.parametrize(("protocol", "name", "figure"), FIGURES, ids=lambda value: str(value)[:20])
-def test_a_published_limit_names_a_section_of_its_protocols_page(protocol: str, name: str, figure: Figure) -> None:
-    match = re.match(rf"({'|'.join(NAMES)}) ([AB][0-9.]*)", figure.source)
+@pytest.mark.parametrize(("protocol", "name", "limit"), LIMITS, ids=lambda value: str(value)[:20])
+def test_a_published_limit_names_a_section_of_its_protocols_page(
+    protocol: str, name: str, limit: ProtocolLimit
+) -> None:
+    match = re.match(rf"({'|'.join(NAMES)}) ([AB][0-9.]*)", limit.source)
     if match is None:
-        assert figure.source == "a person's work list", name
+        assert limit.source == "a person's work list", name
         return
     page = PAGES / f"{NAMES[match[1]]}.md"
     assert page.stem == protocol
