@@ -1,4 +1,4 @@
-"""The control API (`api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
+"""The control API (`docs/api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
 
 from __future__ import annotations
 

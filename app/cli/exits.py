@@ -1,4 +1,4 @@
-"""Exit codes: a contract (`api.md`, Running it)."""
+"""Exit codes: a contract (`docs/api.md`, Running it)."""
 
 from __future__ import annotations
 

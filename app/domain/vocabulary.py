@@ -1,6 +1,6 @@
 """The field's words: every closed set of names that table, class, route, metric and doc share.
 
-The values are the words of the wire and of the database (`api.md`, `rules.md` LC, ST, OP-1).
+The values are the words of the wire and of the database (`docs/api.md`, `docs/rules.md` LC, ST, OP-1).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class OperationKind(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands (`api.md`, Operations)."""
+    """Where an operation stands (`docs/api.md`, Operations)."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"

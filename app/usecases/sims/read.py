@@ -30,7 +30,7 @@ def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
 
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """One card as `api.md` shows it. Raises `NotFound`."""
+    """One card as `docs/api.md` shows it. Raises `NotFound`."""
     found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), account_zones(ctx))
     if found is None:
         raise NotFound("sim")
