@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,19 +12,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
-    """A CloudEvent to be: what happened (`type`), to which card, when it took effect and when we learned of it."""
-
-    event_id: UUID
-    tenant: str
-    type: str
-    source: str
-    took_effect_at: datetime
-    known_at: datetime
-    subject: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+from app.domain.events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +57,10 @@ class EventRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, rows: Sequence[EventRow]) -> None:
+    async def add(self, rows: Sequence[Event]) -> None:
         """Put events into the outbox."""
         if rows:
-            values = {name: [getattr(row, name) for row in rows] for name in EventRow.__dataclass_fields__}
+            values = {name: [getattr(row, name) for row in rows] for name in Event.__dataclass_fields__}
             await self._connection.execute(_ADD, values)
 
     async def remember(self, rows: Sequence[HistoryRow]) -> None:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from app.db.bulk.rows import BulkRecord, ItemEnd
-from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
+from app.domain.events import bulk_operation_completed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
@@ -157,19 +157,14 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
     status = {"stopping": "stopped", "cancelling": "cancelled"}.get(bulk.status, "completed")
     await work.bulk.change(bulk.id, status=status, finished_at=now)
     ended = replace(bulk, status=status, finished_at=now)
-    event = EventRow(
+    event = bulk_operation_completed(
         event_id=new_id(now),
         tenant=bulk.tenant,
-        type="bulk_operation.completed",
-        source=f"/v1/bulk-operations/{bulk.id}",
-        took_effect_at=now,
+        bulk_id=bulk.id,
         known_at=now,
-        data={
-            "known_at": now.isoformat(),
-            "before": {"status": bulk.status},
-            "after": {"status": status},
-            "bulk_operation": bulk_view(ended, await work.bulk.counts(bulk.id), now),
-        },
+        before=bulk.status,
+        after=status,
+        view=bulk_view(ended, await work.bulk.counts(bulk.id), now),
     )
     await work.events.add([event])
     return True

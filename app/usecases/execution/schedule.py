@@ -10,8 +10,8 @@ from app.db.uow import UnitOfWork
 from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.record import END_EVENTS, operation_event, with_failure
-from app.usecases.operations.validate import enqueued, evaluate_sim, references_of
+from app.usecases.operations.record import end_events, enqueued, with_failure
+from app.usecases.operations.validate import references_of, validate_sim
 
 
 async def start_scheduled(ctx: Context, limit: int = 500) -> int:
@@ -53,9 +53,7 @@ async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationR
             busy[operation.sim_id] = started
         changed.append(started)
     await work.operations.save(changed)
-    await work.events.add(
-        [operation_event(o, END_EVENTS[o.status], ctx.now()) for o in changed if o.status in END_EVENTS]
-    )
+    await work.events.add(end_events(changed, ctx.now()))
     return changed
 
 
@@ -70,7 +68,7 @@ async def _started(
     names = await references_of(ctx, work, record.tenant, operation.kind)
     if mismatch := names.mismatch(record, operation.kind, operation.arguments):
         return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
-    decision = await evaluate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
+    decision = await validate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
     if isinstance(decision, Refused):
         return with_failure(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
     return enqueued(

@@ -25,7 +25,7 @@ from app.usecases.execution.attempt import AttemptResult
 from app.usecases.execution.schedule import promote_waiting
 from app.usecases.limits.addons import apply_settled_operations
 from app.usecases.operations.enforce_holds import enqueue_enforcement_after
-from app.usecases.operations.record import END_EVENTS, ENDED, operation_event, with_failure, with_status
+from app.usecases.operations.record import ENDED, end_events, with_failure, with_status
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CAUSE = "operation"
@@ -79,9 +79,7 @@ async def save_settled(
     """
     await recorder.write(work)
     await work.operations.save(saved)
-    await work.events.add(
-        [operation_event(o, END_EVENTS[o.status], recorder.now) for o in ended if o.status in END_EVENTS]
-    )
+    await work.events.add(end_events(ended, recorder.now))
     await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
         await apply_settled_operations(ctx, work, ended)
