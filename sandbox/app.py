@@ -22,8 +22,8 @@ from sandbox.fleet.journal import FileJournal, Journal, NoJournal
 from sandbox.fleet.store import Store
 from sandbox.fleet.traffic import Meter
 from sandbox.fleet.world import World
-from sandbox.http.faults import Faults, refused, spoilt
-from sandbox.http.limits import Throttle
+from sandbox.http.faults import Faults, corrupted, substitute_answer
+from sandbox.http.limits import RateLimiter
 from sandbox.http.messages import (
     TEXT,
     Answer,
@@ -37,9 +37,9 @@ from sandbox.http.messages import (
     text_answer,
 )
 from sandbox.http.push import Pusher
-from sandbox.http.wire import Call, Wire
+from sandbox.http.server import Call, ProtocolServer
 from sandbox.options import SandboxOptions
-from sandbox.protocols import WIRES
+from sandbox.protocols import SERVERS
 from sandbox.time import SandboxClock, Zone
 
 log = logging.getLogger(__name__)
@@ -70,14 +70,14 @@ class Sandbox:
         zones = {carrier: Zone(name) for carrier, name in options.zones.items()}
         self.world = World(self.store, self.clock, Meter(options.seed), zones)
         credentials = {**CREDENTIALS, **(options.credentials or {})}
-        self.wires: dict[str, Wire] = {
-            name: WIRES[name](self.world, dict(credentials[name])) for name in options.protocols
+        self.servers: dict[str, ProtocolServer] = {
+            name: SERVERS[name](self.world, dict(credentials[name])) for name in options.protocols
         }
         for name in options.protocols:
             self.store.settings[name] = options.settings_of(name)
         self.control = Control(self)
-        self.pusher = Pusher(self.store, self.wires)
-        self._throttles = {name: Throttle() for name in self.wires}
+        self.pusher = Pusher(self.store, self.servers)
+        self._rate_limiters = {name: RateLimiter() for name in self.servers}
         self._dated: tuple[int, bytes] = (0, b"")
         if not kept:
             self._first_start()
@@ -114,51 +114,51 @@ class Sandbox:
             answer = self.control.answer(request)
             self._done()
             return answer
-        wire = self.wires.get(PREFIXES.get(prefix, ""))
-        if wire is None:
+        server = self.servers.get(PREFIXES.get(prefix, ""))
+        if server is None:
             return text_answer("no such carrier in this sandbox", TEXT, 404)
         if prefix != "v1":
             request.path = "/" + rest
-        return await self._serve(wire, request)
+        return await self._serve(server, request)
 
-    async def _serve(self, wire: Wire, request: Request) -> Answer | None:
-        call = wire.name_call(request)
-        self.store.counted(wire.name, "requests")
-        self.store.counted(wire.name, "by_operation", call.kind)
-        call.struck = self.faults.take(wire.name, call.kind, push=call.pushed)
-        for kind in call.struck.kinds:
-            self.store.counted(wire.name, "faults", kind)
-        seconds = float(call.struck.param("slow", "seconds", 0))
-        early = call.struck.param("slow", "when", "after") == "before"
+    async def _serve(self, server: ProtocolServer, request: Request) -> Answer | None:
+        call = server.identify(request)
+        self.store.counted(server.name, "requests")
+        self.store.counted(server.name, "by_operation", call.kind)
+        call.faults = self.faults.take(server.name, call.kind, push=call.pushed)
+        for kind in call.faults.kinds:
+            self.store.counted(server.name, "faults", kind)
+        seconds = float(call.faults.param("slow", "seconds", 0))
+        early = call.faults.param("slow", "when", "after") == "before"
         if early and seconds:
             await asyncio.sleep(seconds)
-        answer = None if "drop_before" in call.struck else self._carry_out(wire, call)
+        answer = None if "drop_before" in call.faults else self._carry_out(server, call)
         self._done()
-        if "early_push" in call.struck:
+        if "early_push" in call.faults:
             await self.pusher.deliver()
         wait = self.options.latency_ms / 1000 + (0 if early else seconds)
         if wait:
             await asyncio.sleep(wait)
         if answer is not None:
             answer.skew_ms = call.skew_ms()
-        return None if "drop_after" in call.struck else answer
+        return None if "drop_after" in call.faults else answer
 
-    def _carry_out(self, wire: Wire, call: Call) -> Answer:
-        instead = refused(call.struck)
+    def _carry_out(self, server: ProtocolServer, call: Call) -> Answer:
+        instead = substitute_answer(call.faults)
         if instead is not None:
             return instead
-        limit = self.world.settings(wire.name).per_second
+        limit = self.world.settings(server.name).per_second
         if (
             limit is not None
             and call.kind != "token"
-            and not self._throttles[wire.name].admits(self.world.now(), limit)
+            and not self._rate_limiters[server.name].allows(self.world.now(), limit)
         ):
-            return wire.too_many(call)
-        if "revoke_token" in call.struck:
-            revoked = wire.revoke(call)
+            return server.rate_limited(call)
+        if "revoke_token" in call.faults:
+            revoked = server.revoke(call)
             if revoked is not None:
                 return revoked
-        return spoilt(call.struck, wire.answer(call))
+        return corrupted(call.faults, server.answer(call))
 
     def _done(self) -> None:
         """Before an answer is sent: what is due at once has happened, and the journal has heard of everything."""
@@ -178,16 +178,16 @@ class Sandbox:
         self.store.settings[protocol] = self.store.settings[protocol].changed(values)
         self.store.touch("settings", protocol)
 
-    def settings_shown(self) -> dict[str, Any]:
+    def all_settings(self) -> dict[str, Any]:
         """Every protocol's settings."""
-        return {name: dataclasses.asdict(self.store.settings[name]) for name in self.wires}
+        return {name: dataclasses.asdict(self.store.settings[name]) for name in self.servers}
 
     def device_changed(self, card: Card, before: str) -> None:
         """The carriers that tell of another IMEI tell it."""
         for name in self.world.protocols(card):
-            if name in self.wires and name in ("jasper", "unicom_cmp"):
+            if name in self.servers and name in ("jasper", "unicom_cmp"):
                 push = {"event": "IMEI_CHANGE", "iccid": card.iccid, "before": before, "after": card.imei}
-                self.world.announce(name, push, self.world.now())
+                self.world.queue_push(name, push, self.world.now())
 
     def reset(self) -> None:
         """As at the first start: the fleet file's cards, no faults, the settings of the start. The clock stays."""
@@ -195,7 +195,7 @@ class Sandbox:
         journal = self.store.journal
         self.store = self.world.store = self.pusher.store = Store(journal)
         self.store.meta["offset"] = self.clock.offset_ms
-        for name in self.wires:
+        for name in self.servers:
             self.store.settings[name] = self.options.settings_of(name)
         self._first_start()
         journal.rewrite(self.store.entries())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.fleet import own
+from sandbox.fleet import automatic
 from sandbox.fleet.card import Card
 from sandbox.fleet.fleet import BadRow, add_rows
 from sandbox.fleet.store import new_stats
@@ -78,13 +78,13 @@ class Control:
         """A card as a test wants to see it: the truth, without lag."""
         world, now = self._world, self._world.now()
         today = world.zone(card).day(now)
-        protocols = [name for name in world.protocols(card) if name in self._sandbox.wires]
+        protocols = [name for name in world.protocols(card) if name in self._sandbox.servers]
         return {
             "iccid": card.iccid,
             "carrier": card.carrier,
             "protocols": protocols,
-            "state": card.shown(),
-            "native_state": {name: self._sandbox.wires[name].native(card) for name in protocols},
+            "state": card.visible_state(),
+            "native_state": {name: self._sandbox.servers[name].native_state(card) for name in protocols},
             "imei": card.imei,
             "province": card.place,
             "usage": {
@@ -93,7 +93,7 @@ class Control:
             },
             "effects": card.effects,
             "requests": card.requests,
-            "own": card.own,
+            "own": card.automatic,
             "now": iso(now),
             "holds": sorted(card.holds),
             "bound_imei": card.bound_imei,
@@ -122,7 +122,7 @@ class Control:
             card = self._card(values.get("iccid"))
             if card.state == "cancelled":
                 raise Refused(409, "the card is cancelled")
-            own.use(self._world, card, amount)
+            automatic.use(self._world, card, amount)
         return self._seen(rows)
 
     def _seen(self, rows: list[dict[str, Any]]) -> Any:
@@ -136,7 +136,7 @@ class Control:
             if not all(value is None or isinstance(value, str) for value in (imei, province)):
                 raise Refused(422, "imei and province must be texts")
             before = card.imei
-            if own.put_in(self._world, card, imei, province):
+            if automatic.insert_into_device(self._world, card, imei, province):
                 self._sandbox.device_changed(card, before)
         return self._seen(rows)
 
@@ -159,20 +159,20 @@ class Control:
         return self._clock(request)
 
     def _settings(self, request: Request) -> Any:
-        return self._sandbox.settings_shown()
+        return self._sandbox.all_settings()
 
     def _set(self, request: Request) -> Any:
         values = _object(request)
         protocol = values.pop("protocol", "*")
-        names = list(self._sandbox.wires) if protocol == "*" else [protocol]
+        names = list(self._sandbox.servers) if protocol == "*" else [protocol]
         try:
             for name in names:
-                if name not in self._sandbox.wires:
-                    raise ValueError(f"protocol must be * or one of {', '.join(self._sandbox.wires)}")
+                if name not in self._sandbox.servers:
+                    raise ValueError(f"protocol must be * or one of {', '.join(self._sandbox.servers)}")
                 self._sandbox.set(name, values)
         except ValueError as error:
             raise Refused(422, str(error)) from error
-        return self._sandbox.settings_shown()
+        return self._sandbox.all_settings()
 
     def _faults(self, request: Request) -> Any:
         return [
@@ -182,7 +182,7 @@ class Control:
 
     def _add_fault(self, request: Request) -> Any:
         try:
-            self._sandbox.faults.add(_object(request), tuple(self._sandbox.wires))
+            self._sandbox.faults.add(_object(request), tuple(self._sandbox.servers))
         except ValueError as error:
             raise Refused(422, str(error)) from error
         return self._faults(request)
@@ -192,7 +192,7 @@ class Control:
         return []
 
     def _stats(self, request: Request) -> Any:
-        return {name: self._world.store.stats.get(name) or new_stats() for name in self._sandbox.wires}
+        return {name: self._world.store.stats.get(name) or new_stats() for name in self._sandbox.servers}
 
     def _reset(self, request: Request) -> Any:
         self._sandbox.reset()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app.carriers.http.throttle import MOST_IN_FLIGHT
+from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import Codes
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
@@ -48,7 +48,7 @@ class ProtocolSettings:
     """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
 
     per_second: int | None = None
-    in_flight: int = MOST_IN_FLIGHT
+    in_flight: int = MAX_IN_FLIGHT
     repeat_window_s: int = 0
     settle_lag_s: int = 60
     completion_s: int = 0
@@ -60,7 +60,7 @@ def documented(protocol: ProtocolName) -> ProtocolSettings:
     known = CAPABILITIES[protocol]
     return ProtocolSettings(
         per_second=known.per_second.value,
-        in_flight=known.in_flight.value or MOST_IN_FLIGHT,
+        in_flight=known.in_flight.value or MAX_IN_FLIGHT,
         repeat_window_s=known.repeat_window_s.value or 0,
         settle_lag_s=known.settle_lag_s.value or 0,
     )

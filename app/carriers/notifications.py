@@ -65,12 +65,12 @@ class Received:
 Receiver = Callable[[Push, Mapping[str, str]], Received | None]
 """Reads a push under an account's credentials; None where it is not of the protocol's shape. Raises `NotAuthentic`."""
 
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 
 
 def bounded(push: Push) -> Push:
     """The push, if it is of a size that any of the documented ones could have. Raises `CarrierProtocolError`."""
-    if len(push.body) > MOST_BYTES:
+    if len(push.body) > MAX_BYTES:
         raise CarrierProtocolError(f"a push of {len(push.body)} bytes")
     return push
 

@@ -59,7 +59,7 @@ async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House
         iccid: shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
         for iccid, record in (await cards_of(house.ctx)).items()
     }
-    assert {iccid: card.shown() for iccid, card in house.sandbox.store.cards.items()} == ours
+    assert {iccid: card.visible_state() for iccid, card in house.sandbox.store.cards.items()} == ours
 
 
 async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(house: House) -> None:

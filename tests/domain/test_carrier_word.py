@@ -232,3 +232,11 @@ def test_no_word_of_a_carrier_releases_what_we_hold_or_revives_the_dead(
         assert taken.sim == card
     again = word(taken.sim, state, *reasons)
     assert again.sim == taken.sim
+
+
+def test_the_same_word_twice_changes_nothing_also_where_it_names_a_cut_and_another_device() -> None:
+    """LC-15: only a cut of ours explains away a changed device; one that the carrier names stands beside it."""
+    reasons = ((H.NETWORK_CUT, ""), (H.DEVICE_MISMATCH, ""))
+    taken = word(a_sim(carrier=Carrier.CTCC), S.ACTIVE, *reasons)
+    assert codes(taken.sim.holds) == {H.NETWORK_CUT, H.DEVICE_MISMATCH}
+    assert word(taken.sim, S.ACTIVE, *reasons).sim == taken.sim

@@ -47,9 +47,9 @@ class Word:
         (OperationKind.ACTIVATE, {}, Word(state=SimState.ACTIVE), Verdict.APPLIED),
         (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT), Verdict.NOT_APPLIED),
         (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT, in_progress=True), Verdict.IN_PROGRESS),
-        (OperationKind.ACTIVATE, {}, Word(state=SimState.CANCELLED), Verdict.UNTOLD),
-        (OperationKind.ACTIVATE, {}, Word(state=None), Verdict.UNTOLD),
-        (OperationKind.ACTIVATE, {}, None, Verdict.UNTOLD),
+        (OperationKind.ACTIVATE, {}, Word(state=SimState.CANCELLED), Verdict.UNREPORTED),
+        (OperationKind.ACTIVATE, {}, Word(state=None), Verdict.UNREPORTED),
+        (OperationKind.ACTIVATE, {}, None, Verdict.UNREPORTED),
         (OperationKind.SUSPEND, {}, Word(state=SimState.SUSPENDED), Verdict.APPLIED),
         (OperationKind.SUSPEND, {}, Word(state=SimState.EXPIRED), Verdict.APPLIED),
         (OperationKind.SUSPEND, {}, Word(state=SimState.ACTIVE), Verdict.NOT_APPLIED),
@@ -59,16 +59,16 @@ class Word:
         (OperationKind.TERMINATE, {}, Word(state=SimState.ACTIVE), Verdict.NOT_APPLIED),
         (OperationKind.CUT_NETWORK, {}, Word(network_cut=True), Verdict.APPLIED),
         (OperationKind.CUT_NETWORK, {}, Word(network_cut=False), Verdict.NOT_APPLIED),
-        (OperationKind.CUT_NETWORK, {}, Word(), Verdict.UNTOLD),
+        (OperationKind.CUT_NETWORK, {}, Word(), Verdict.UNREPORTED),
         (OperationKind.RESTORE_NETWORK, {}, Word(network_cut=False), Verdict.APPLIED),
         (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=5), Verdict.APPLIED),
         (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=6), Verdict.NOT_APPLIED),
-        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(), Verdict.UNTOLD),
+        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(), Verdict.UNREPORTED),
         (OperationKind.REBIND, {"imei": "1"}, Word(imei="1"), Verdict.APPLIED),
         (OperationKind.REBIND, {"imei": "1"}, Word(imei="2"), Verdict.NOT_APPLIED),
-        (OperationKind.REBIND, {}, Word(imei="2"), Verdict.UNTOLD),
-        (OperationKind.ORDER_ADDON, {}, Word(state=SimState.ACTIVE), Verdict.UNTOLD),
-        (OperationKind.VERIFY_REAL_NAME, {}, Word(state=SimState.ACTIVE), Verdict.UNTOLD),
+        (OperationKind.REBIND, {}, Word(imei="2"), Verdict.UNREPORTED),
+        (OperationKind.ORDER_ADDON, {}, Word(state=SimState.ACTIVE), Verdict.UNREPORTED),
+        (OperationKind.VERIFY_REAL_NAME, {}, Word(state=SimState.ACTIVE), Verdict.UNREPORTED),
         (OperationKind.REFRESH, {}, Word(), Verdict.NOT_APPLIED),
     ],
 )
@@ -140,7 +140,7 @@ def test_what_a_carrier_accepted_is_never_sent_again(
         so_already = found is Verdict.APPLIED
         assert following.status is (OperationStatus.SUCCEEDED if so_already else OperationStatus.FAILED)
     if following.channel is Channel.DESK:
-        assert (told, since >= PATIENCE.window) == (Progressed.UNTOLD, True)
+        assert (told, since >= PATIENCE.window) == (Progressed.UNREPORTED, True)
 
 
 @given(first=st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(hours=1)), tries=st.integers(0, 60))
@@ -152,12 +152,12 @@ def test_waits_grow_and_end(first: timedelta, tries: int) -> None:
 @pytest.mark.parametrize(
     ("hint", "told", "found", "expected"),
     [
-        ("done", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.DONE),
-        ("failed", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.FAILED),
-        (None, Progressed.UNTOLD, Verdict.UNTOLD, Progressed.UNTOLD),
-        ("done", Progressed.UNTOLD, Verdict.NOT_APPLIED, Progressed.UNTOLD),
-        ("done", Progressed.UNTOLD, None, Progressed.UNTOLD),
-        ("done", Progressed.FAILED, Verdict.UNTOLD, Progressed.FAILED),
+        ("done", Progressed.UNREPORTED, Verdict.UNREPORTED, Progressed.DONE),
+        ("failed", Progressed.UNREPORTED, Verdict.UNREPORTED, Progressed.FAILED),
+        (None, Progressed.UNREPORTED, Verdict.UNREPORTED, Progressed.UNREPORTED),
+        ("done", Progressed.UNREPORTED, Verdict.NOT_APPLIED, Progressed.UNREPORTED),
+        ("done", Progressed.UNREPORTED, None, Progressed.UNREPORTED),
+        ("done", Progressed.FAILED, Verdict.UNREPORTED, Progressed.FAILED),
         ("failed", Progressed.PENDING, None, Progressed.PENDING),
     ],
 )

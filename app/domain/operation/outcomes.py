@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
     IN_PROGRESS = "in_progress"
-    UNTOLD = "untold"
+    UNREPORTED = "untold"
 
 
 class Progressed(StrEnum):
@@ -52,7 +52,7 @@ class Progressed(StrEnum):
     DONE = "done"
     PENDING = "pending"
     FAILED = "failed"
-    UNTOLD = "untold"
+    UNREPORTED = "untold"
 
 
 class CarrierWord(Protocol):
@@ -136,7 +136,7 @@ _SHOWN_BY_STATE: Mapping[OperationKind, tuple[frozenset[SimState], frozenset[Sim
 def verdict(kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierWord | None) -> Verdict:
     """Whether the carrier's word shows this change applied (OP-3). `word` None: the carrier does not show the card."""
     if word is None:
-        return Verdict.UNTOLD
+        return Verdict.UNREPORTED
     told = _told(kind, arguments, word)
     if told is Verdict.NOT_APPLIED and word.in_progress:
         return Verdict.IN_PROGRESS
@@ -158,13 +158,13 @@ def _told(kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierW
         return _of(shows=same, denies=not same)
     if kind is OperationKind.REFRESH:
         return Verdict.NOT_APPLIED
-    return Verdict.UNTOLD
+    return Verdict.UNREPORTED
 
 
 def _of(*, shows: bool, denies: bool) -> Verdict:
     if shows:
         return Verdict.APPLIED
-    return Verdict.NOT_APPLIED if denies else Verdict.UNTOLD
+    return Verdict.NOT_APPLIED if denies else Verdict.UNREPORTED
 
 
 def after_send(sent: Sent, *, tries: int, patience: Patience, retry_after: timedelta | None = None) -> Next:
@@ -209,7 +209,7 @@ def heeding(hint: str | None, told: Progressed, found: Verdict | None) -> Progre
     A push proves nothing by itself: it is heeded only where the carrier, asked, tells neither of the change nor by the
     card (a rebind to whatever device comes next, an add-on), for which no better word will ever come.
     """
-    silent = told is Progressed.UNTOLD and found is Verdict.UNTOLD
+    silent = told is Progressed.UNREPORTED and found is Verdict.UNREPORTED
     return HINTED.get(hint or "", told) if silent else told
 
 
@@ -221,13 +221,13 @@ def after_progress(
     A change that failed because the card is so already has what was asked for. An accepted change is never sent again:
     if it neither completes nor fails, a person takes over.
     """
-    if told is Progressed.DONE or (told is Progressed.UNTOLD and found is Verdict.APPLIED):
+    if told is Progressed.DONE or (told is Progressed.UNREPORTED and found is Verdict.APPLIED):
         return Next(status=OperationStatus.SUCCEEDED, note="carrier completed")
     if told is Progressed.FAILED and found is Verdict.APPLIED:
         return Next(status=OperationStatus.SUCCEEDED, note="carrier would not, for it is so already")
     if told is Progressed.FAILED:
         return Next(status=OperationStatus.FAILED, note="carrier reports failure")
-    if since_sent >= patience.window and told is Progressed.UNTOLD:
+    if since_sent >= patience.window and told is Progressed.UNREPORTED:
         return Next(status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="not completed; a person must")
     return Next(
         status=OperationStatus.WAITING_CARRIER,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.sim.hold_changes import lifted, put_on
-from app.domain.sim.holds import codes, is_ours, shown_state, without_hold
+from app.domain.sim.holds import is_ours, shown_state, without_hold
 from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
@@ -129,7 +129,7 @@ def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
     if state is SimState.SUSPENDED and not holds:
         kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
         return kept if sim.holds else ((HoldCode.MANUAL, ""),)
-    if state is SimState.ACTIVE and HoldCode.NETWORK_CUT in codes(sim.holds):
+    if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds
 

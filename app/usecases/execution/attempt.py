@@ -196,7 +196,7 @@ async def _ask(
 ) -> list[AttemptResult]:
     """Ask what became of changes sent before: by their reference where there is one, else by the card's state."""
     told = await _progresses(client, group, refs)
-    unsure = (ProgressState.UNTOLD, ProgressState.FAILED)
+    unsure = (ProgressState.UNREPORTED, ProgressState.FAILED)
     unclear = [o for o, progress in zip(group, told, strict=True) if progress.state in unsure]
     dated = [
         o
@@ -233,7 +233,7 @@ async def _progresses(
 
 def _progress_in(answers: Mapping[str, dict[str, Progress] | None], operation: OperationRecord, iccid: str) -> Progress:
     if operation.carrier_reference is None:
-        return Progress(state=ProgressState.UNTOLD)
+        return Progress(state=ProgressState.UNREPORTED)
     return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
 
 
@@ -271,7 +271,7 @@ def _answered(
     since_sent = now - (operation.sent_at or now)
     found = verdict(current_change(operation), operation.arguments, word)
     if operation.status is OperationStatus.VERIFYING and progress.state in (
-        ProgressState.UNTOLD,
+        ProgressState.UNREPORTED,
         ProgressState.PENDING,
     ):
         following = after_ask(found, since_sent=since_sent - latest_send, tries=operation.tries, patience=patience)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CYCLE_HOLDS = ("over_quota", "over_threshold", "pool_exhausted", "pool_threshold")
 """Holds that the next cycle lifts by itself (ST-21)."""
-_HEALS_AFTER = 20 * MINUTE
+_UNLOCKS_AFTER = 20 * MINUTE
 _TEST_END: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "cmcc": (30 << 20, "active"),
@@ -33,13 +33,13 @@ _TEST_END: Mapping[str, tuple[int, str]] = MappingProxyType(
 
 def _forced(world: World, card: Card, args: Mapping[str, Any], at: int) -> None:
     if activate(card, args, at):
-        count(card.own, "activate")
+        count(card.automatic, "activate")
 
 
-def _heal(world: World, card: Card, args: Mapping[str, Any], at: int) -> None:
+def _unlock(world: World, card: Card, args: Mapping[str, Any], at: int) -> None:
     if card.holds.pop("device_mismatch", None) is not None:
         card.bound_imei = card.imei
-        count(card.own, "resume")
+        count(card.automatic, "resume")
 
 
 def _limit(world: World, card: Card, args: Mapping[str, Any], at: int) -> None:
@@ -48,15 +48,15 @@ def _limit(world: World, card: Card, args: Mapping[str, Any], at: int) -> None:
     for hold in CYCLE_HOLDS:
         if card.holds.get(hold, begun) < begun:
             del card.holds[hold]
-            count(card.own, "resume")
+            count(card.automatic, "resume")
     for hold, limit in world.limits.of(card, at):
         if hold not in card.holds and world.usage(card, world.cycle(card, at), at) >= limit:
             card.holds[hold] = at
-            count(card.own, "suspend")
+            count(card.automatic, "suspend")
 
 
-OWN: Mapping[str, Callable[[World, Card, Mapping[str, Any], int], None]] = MappingProxyType(
-    {"forced": _forced, "heal": _heal, "limit": _limit}
+AUTOMATIC_CHANGES: Mapping[str, Callable[[World, Card, Mapping[str, Any], int], None]] = MappingProxyType(
+    {"forced": _forced, "heal": _unlock, "limit": _limit}
 )
 
 
@@ -108,13 +108,13 @@ class Limits:
         for hold, limit in limits.items():
             if hold in card.holds and used < limit:
                 del card.holds[hold]
-                count(card.own, "resume")
+                count(card.automatic, "resume")
 
 
 def use(world: World, card: Card, amount: int) -> None:
     """Traffic is counted: in the test period aside, on a silent card as its first use (LC-4), else for the day."""
     now = world.now()
-    with world.altering(card, now):
+    with world.changing(card, now):
         if card.state == "testing":
             amount = _tested(card, amount, now)
         elif card.state in BEFORE_ACTIVATION and not _first_use(card, now):
@@ -130,7 +130,7 @@ def _first_use(card: Card, now: int) -> bool:
         if card.terms != "gsl":
             return False
         card.holds["not_real_named"] = now
-    count(card.own, "activate")
+    count(card.automatic, "activate")
     return activate(card, {}, now)
 
 
@@ -142,18 +142,18 @@ def _tested(card: Card, amount: int, now: int) -> int:
         return 0
     left = card.test_used - limit
     if after == "active":
-        count(card.own, "activate")
+        count(card.automatic, "activate")
         activate(card, {}, now)
         return left
     card.state = after
     return left if left and _first_use(card, now) else 0
 
 
-def put_in(world: World, card: Card, imei: str | None, province: str | None) -> bool:
+def insert_into_device(world: World, card: Card, imei: str | None, province: str | None) -> bool:
     """Put a card into a device at a place; whether the IMEI changed."""
     now = world.now()
     changed = bool(imei) and imei != card.imei
-    with world.altering(card, now):
+    with world.changing(card, now):
         if imei:
             card.imei = imei
             _bind_or_lock(world, card, now)
@@ -173,9 +173,9 @@ def _bind_or_lock(world: World, card: Card, now: int) -> None:
         return
     if "device_mismatch" not in card.holds:
         card.holds["device_mismatch"] = now
-        count(card.own, "suspend")
+        count(card.automatic, "suspend")
     if card.carrier == "cucc" and card.terms == "flexem":
-        world.store.plan(now + _HEALS_AFTER, card, "own", "heal", "resume", {})
+        world.store.plan(now + _UNLOCKS_AFTER, card, "own", "heal", "resume", {})
 
 
 def _region(card: Card, now: int) -> None:
@@ -185,4 +185,4 @@ def _region(card: Card, now: int) -> None:
         card.province = card.place
     elif card.place != card.province and "out_of_region" not in card.holds:
         card.holds["out_of_region"] = now
-        count(card.own, "suspend")
+        count(card.automatic, "suspend")
