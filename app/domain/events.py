@@ -1,14 +1,14 @@
-"""Events: their types, their payloads, and which of them reports a SIM's change of state (`api.md`, Events and webhooks).
+"""Events: their types, their payloads, and which of them reports a SIM's change of state (`api.md`, Events).
 
-Every event is built here, by a constructor per type or family, so that a payload has one author. An id is an argument
-(the domain draws no random numbers), as is the time.
+Every event is built here, by one constructor per type or family, so that each payload has one author. The domain draws
+no random numbers and reads no clock: id and time are in the `EventStamp`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -62,11 +62,22 @@ def state_event(before: Sim, after: Sim) -> EventType | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventStamp:
+    """What every event carries: its id, its tenant, when the gateway learned of it and when it took effect."""
+
+    event_id: UUID
+    tenant: str
+    known_at: datetime
+    took_effect_at: datetime | None = None
+    """None: at `known_at`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One event to publish: CloudEvents 1.0 attributes and payload.
 
-    `source` is the path of the resource, `subject` the ICCID where the event is about one SIM (deliveries of one
-    subject keep their order). `took_effect_at` is when it happened, `known_at` when the gateway learned of it.
+    `source` is the path of the resource, `subject` the ICCID where the event is about one SIM: deliveries of one
+    subject keep their order.
     """
 
     event_id: UUID
@@ -81,168 +92,93 @@ class Event:
 
 def sim_event(
     kind: EventType,
-    *,
-    event_id: UUID,
-    tenant: str,
+    stamp: EventStamp,
     iccid: str,
-    known_at: datetime,
+    *,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     facts: Mapping[str, Any],
-    took_effect_at: datetime | None = None,
 ) -> Event:
     """An event about one SIM; `facts` are the payload's members beside `known_at`, `before` and `after`."""
-    return Event(
-        event_id=event_id,
-        tenant=tenant,
-        type=kind.value,
-        source=f"/v1/sims/{iccid}",
-        subject=iccid,
-        took_effect_at=took_effect_at or known_at,
-        known_at=known_at,
-        data={"known_at": known_at.isoformat(), "before": before, "after": after, **facts},
-    )
+    return _event(kind, stamp, f"/v1/sims/{iccid}", {"before": before, "after": after, **facts}, subject=iccid)
 
 
-def usage_adjusted(
-    *, event_id: UUID, tenant: str, iccid: str, known_at: datetime, cycle: str, before: int, after: int, cause: str
-) -> Event:
+def usage_adjusted(stamp: EventStamp, iccid: str, *, cycle: str, before: int, after: int, cause: str) -> Event:
     """The usage of a closed cycle (`YYYY-MM`) changed from `before` to `after` bytes (US-5)."""
+    facts = {"cause": cause, "rule": "US-5", "cycle": cycle}
     return sim_event(
-        EventType.USAGE_ADJUSTED,
-        event_id=event_id,
-        tenant=tenant,
-        iccid=iccid,
-        known_at=known_at,
-        before={"used": before},
-        after={"used": after},
-        facts={"cause": cause, "rule": "US-5", "cycle": cycle},
+        EventType.USAGE_ADJUSTED, stamp, iccid, before={"used": before}, after={"used": after}, facts=facts
     )
 
 
-def expiry_reminder(
-    *,
-    event_id: UUID,
-    tenant: str,
-    iccid: str,
-    known_at: datetime,
-    took_effect_at: datetime,
-    days_left: int,
-    threshold_days: int,
-    expires_on: str,
-) -> Event:
+def expiry_reminder(stamp: EventStamp, iccid: str, *, days_left: int, threshold_days: int, expires_on: date) -> Event:
     """A SIM has `threshold_days` days or fewer left before it expires (RM-1)."""
-    return sim_event(
-        EventType.REMINDER_DUE,
-        event_id=event_id,
-        tenant=tenant,
-        iccid=iccid,
-        known_at=known_at,
-        took_effect_at=took_effect_at,
-        before={},
-        after={},
-        facts={
-            "rule": "RM-1",
-            "reminder": "expiry",
-            "days_left": days_left,
-            "threshold_days": threshold_days,
-            "expires_on": expires_on,
-        },
-    )
+    facts = {
+        "rule": "RM-1",
+        "reminder": "expiry",
+        "days_left": days_left,
+        "threshold_days": threshold_days,
+        "expires_on": expires_on.isoformat(),
+    }
+    return sim_event(EventType.REMINDER_DUE, stamp, iccid, before={}, after={}, facts=facts)
 
 
 def pool_event(
     kind: EventType,
-    *,
-    event_id: UUID,
-    tenant: str,
+    stamp: EventStamp,
     pool: str,
-    known_at: datetime,
+    *,
     cycle: str,
     usage: Mapping[str, int | None],
     facts: Mapping[str, Any],
 ) -> Event:
-    """A pool crossed a threshold or is exhausted (PL-8, RM-2); `usage`: used, total and remaining bytes of the cycle."""
-    return _resource_event(
-        kind.value,
-        source=f"/v1/pools/{pool}",
-        event_id=event_id,
-        tenant=tenant,
-        known_at=known_at,
-        data={"rule": "PL-8", "pool": pool, "cycle": cycle, **facts, "before": {}, "after": usage},
-    )
+    """A pool crossed a threshold or is exhausted (PL-8, RM-2); `usage`: used, total and remaining bytes."""
+    data = {"rule": "PL-8", "pool": pool, "cycle": cycle, **facts, "before": {}, "after": usage}
+    return _event(kind, stamp, f"/v1/pools/{pool}", data)
 
 
 def rule_braked(
-    *,
-    event_id: UUID,
-    tenant: str,
-    account: str,
-    known_at: datetime,
-    hold: str,
-    hold_rule: str,
-    waiting: int,
-    limit_per_hour: int,
+    stamp: EventStamp, account: str, *, hold: str, hold_rule: str, waiting: int, limit_per_hour: int
 ) -> Event:
-    """The brake holds back `waiting` suspensions of an account, beyond `limit_per_hour` (ST-25)."""
-    return _resource_event(
-        EventType.RULE_BRAKED.value,
-        source=f"/v1/admin/accounts/{account}",
-        event_id=event_id,
-        tenant=tenant,
-        known_at=known_at,
-        data={
-            "rule": "ST-25",
-            "account": account,
-            "hold": hold,
-            "hold_rule": hold_rule,
-            "waiting": waiting,
-            "limit_per_hour": limit_per_hour,
-            "before": {},
-            "after": {"waiting": waiting},
-        },
-    )
+    """The brake delays `waiting` suspensions of an account that exceed `limit_per_hour` (ST-25)."""
+    data = {
+        "rule": "ST-25",
+        "account": account,
+        "hold": hold,
+        "hold_rule": hold_rule,
+        "waiting": waiting,
+        "limit_per_hour": limit_per_hour,
+        "before": {},
+        "after": {"waiting": waiting},
+    }
+    return _event(EventType.RULE_BRAKED, stamp, f"/v1/admin/accounts/{account}", data)
 
 
 def bulk_operation_completed(
-    *, event_id: UUID, tenant: str, bulk_id: UUID, known_at: datetime, before: str, after: str, view: Mapping[str, Any]
+    stamp: EventStamp, bulk_id: UUID, *, before: str, after: str, view: Mapping[str, Any]
 ) -> Event:
     """A bulk operation reached its final status; `view` is the bulk operation as the API returns it (AC-4)."""
-    return _resource_event(
-        EventType.BULK_OPERATION_COMPLETED.value,
-        source=f"/v1/bulk-operations/{bulk_id}",
-        event_id=event_id,
-        tenant=tenant,
-        known_at=known_at,
-        data={"before": {"status": before}, "after": {"status": after}, "bulk_operation": view},
-    )
+    data = {"before": {"status": before}, "after": {"status": after}, "bulk_operation": view}
+    return _event(EventType.BULK_OPERATION_COMPLETED, stamp, f"/v1/bulk-operations/{bulk_id}", data)
 
 
 WEBHOOK_TEST = "webhook.test"
-"""Sent on request to one endpoint; not part of the event feed's types."""
+"""Sent on request to one endpoint: no `EventType`, because nothing happened."""
 
 
-def webhook_test(*, event_id: UUID, tenant: str, endpoint_id: UUID, known_at: datetime) -> Event:
+def webhook_test(stamp: EventStamp, endpoint_id: UUID) -> Event:
     """The event that `POST /v1/webhooks/{id}/test` sends to one endpoint."""
-    return _resource_event(
-        WEBHOOK_TEST,
-        source=f"/v1/webhooks/{endpoint_id}",
-        event_id=event_id,
-        tenant=tenant,
-        known_at=known_at,
-        data={"webhook": str(endpoint_id)},
-    )
+    return _event(WEBHOOK_TEST, stamp, f"/v1/webhooks/{endpoint_id}", {"webhook": str(endpoint_id)})
 
 
-def _resource_event(
-    name: str, *, source: str, event_id: UUID, tenant: str, known_at: datetime, data: Mapping[str, Any]
-) -> Event:
+def _event(kind: str, stamp: EventStamp, source: str, data: Mapping[str, Any], *, subject: str | None = None) -> Event:
     return Event(
-        event_id=event_id,
-        tenant=tenant,
-        type=name,
+        event_id=stamp.event_id,
+        tenant=stamp.tenant,
+        type=str(kind),
         source=source,
-        took_effect_at=known_at,
-        known_at=known_at,
-        data={"known_at": known_at.isoformat(), **data},
+        subject=subject,
+        took_effect_at=stamp.took_effect_at or stamp.known_at,
+        known_at=stamp.known_at,
+        data={"known_at": stamp.known_at.isoformat(), **data},
     )

@@ -1,6 +1,6 @@
 """Record what one transaction changes on SIMs: their rows, their timeline (LC-12) and their events.
 
-A use-case passes the SIM as it was and as the rules made it; transitions and hold changes are derived from the difference.
+A use-case passes the SIM as it was and as the rules made it; transitions and hold changes are their difference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.db.pools import cycles as pool_cycles
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
-from app.domain.events import Event, EventType, sim_event, state_event
+from app.domain.events import Event, EventStamp, EventType, sim_event, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
@@ -82,11 +82,13 @@ class SimChangeRecorder:
         facts = {name: value for name, value in data.items() if name not in ("before", "after")}
         event = sim_event(
             kind,
-            event_id=new_id(self.now),
-            tenant=record.tenant,
-            iccid=record.sim.iccid,
-            known_at=self.now,
-            took_effect_at=reason.effective_at,
+            EventStamp(
+                event_id=new_id(self.now),
+                tenant=record.tenant,
+                known_at=self.now,
+                took_effect_at=reason.effective_at,
+            ),
+            record.sim.iccid,
             before=data["before"],
             after=data["after"],
             facts=_reason_facts(reason) | facts,

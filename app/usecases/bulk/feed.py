@@ -14,7 +14,7 @@ from app.db.bulk.rows import BulkRecord, ItemEnd
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.events import bulk_operation_completed
+from app.domain.events import EventStamp, bulk_operation_completed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refused
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
@@ -158,10 +158,8 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
     await work.bulk.change(bulk.id, status=status, finished_at=now)
     ended = replace(bulk, status=status, finished_at=now)
     event = bulk_operation_completed(
-        event_id=new_id(now),
-        tenant=bulk.tenant,
-        bulk_id=bulk.id,
-        known_at=now,
+        EventStamp(event_id=new_id(now), tenant=bulk.tenant, known_at=now),
+        bulk.id,
         before=bulk.status,
         after=status,
         view=bulk_view(ended, await work.bulk.counts(bulk.id), now),

@@ -9,7 +9,7 @@ from datetime import datetime
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.usage import brake as rows
-from app.domain.events import Event, rule_braked
+from app.domain.events import Event, EventStamp, rule_braked
 from app.domain.sim.holds import HOLDS
 from app.domain.usage.brake import allowed_now, brake_limit
 from app.domain.vocabulary import HoldCode
@@ -63,10 +63,8 @@ class Brake:
 
     def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> Event:
         return rule_braked(
-            event_id=new_id(self.now),
-            tenant=tenant,
-            account=account,
-            known_at=self.now,
+            EventStamp(event_id=new_id(self.now), tenant=tenant, known_at=self.now),
+            account,
             hold=hold,
             hold_rule=rule,
             waiting=waiting,

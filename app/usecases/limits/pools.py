@@ -17,7 +17,7 @@ from app.db.pools import cycles as sums
 from app.db.pools import rows
 from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
-from app.domain.events import Event, EventType, pool_event
+from app.domain.events import Event, EventStamp, EventType, pool_event
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
 from app.domain.usage.pools import PoolState, PoolUse, backward_state, crossed
@@ -113,10 +113,8 @@ def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventTyp
     now = ctx.now()
     return pool_event(
         kind,
-        event_id=new_id(now),
-        tenant=pool["tenant"],
-        pool=pool["id"],
-        known_at=now,
+        EventStamp(event_id=new_id(now), tenant=pool["tenant"], known_at=now),
+        pool["id"],
         cycle=cycle,
         usage={"used": use.used, "total": use.total, "remaining": use.remaining},
         facts=facts,

@@ -25,7 +25,7 @@ HELD = frozenset({SimState.SUSPENDED, SimState.EXPIRED})
 """States a SIM shows while a hold stops it."""
 
 UNRESTRICTED = NOT_YET_ACTIVATED | {SimState.ACTIVE}
-"""States a SIM shows while no hold stops it. One change may take it from before activation under a hold (LC-5, LC-8)."""
+"""States a SIM shows while no hold stops it. It may skip `active` (LC-5, LC-8)."""
 
 ONCE_ACTIVATED = frozenset({SimState.ACTIVE, SimState.EXPIRED})
 
@@ -60,7 +60,7 @@ async def enqueue_enforcement_after(
     """
     required = [(after, enforcement_after(kind, before, after)) for kind, before, after in done]
     stops = [record.id for record, kind in required if kind is OperationKind.SUSPEND]
-    coming = await work.operations.awaited(stops, OperationKind.SUSPEND) if stops else set()
+    coming = await work.operations.open_or_waiting(stops, OperationKind.SUSPEND) if stops else set()
     return await _enqueue(ctx, work, [(r, k) for r, k in required if r.id not in coming], "ST-24")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
-from app.domain.events import Event, EventType, sim_event
+from app.domain.events import Event, EventStamp, EventType, sim_event
 from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
 from app.usecases.ids import new_id
 from app.usecases.operations.views import operation_view
@@ -84,10 +84,8 @@ def operation_event(operation: OperationRecord, kind: EventType, now: datetime) 
     before, after = _status_change(operation, kind)
     return sim_event(
         kind,
-        event_id=new_id(now),
-        tenant=operation.tenant,
-        iccid=operation.iccid,
-        known_at=now,
+        EventStamp(event_id=new_id(now), tenant=operation.tenant, known_at=now),
+        operation.iccid,
         before=before,
         after=after,
         facts={"operation": operation_view(operation)},

@@ -1,4 +1,4 @@
-"""Route an operation: the first protocol of the SIM's account that supports the kind, by the capability table (CP-1)."""
+"""Route an operation: the first protocol of its account that supports the kind, by the capability table (CP-1)."""
 
 from __future__ import annotations
 

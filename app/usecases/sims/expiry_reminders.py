@@ -7,7 +7,7 @@ from typing import Any
 
 from app.db.sims import expiring as rows
 from app.db.usage import counters as usage
-from app.domain.events import Event, expiry_reminder
+from app.domain.events import Event, EventStamp, expiry_reminder
 from app.domain.usage.reminders import Reminders, expiry_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
@@ -53,12 +53,14 @@ def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> Event:
     now = ctx.now()
     today = now.astimezone(zone).date()
     return expiry_reminder(
-        event_id=new_id(now),
-        tenant=row["tenant"],
-        iccid=row["iccid"],
-        known_at=now,
-        took_effect_at=datetime.combine(today, time(), zone),
+        EventStamp(
+            event_id=new_id(now),
+            tenant=row["tenant"],
+            known_at=now,
+            took_effect_at=datetime.combine(today, time(), zone),
+        ),
+        row["iccid"],
         days_left=(row["expires_on"] - today).days,
         threshold_days=level,
-        expires_on=row["expires_on"].isoformat(),
+        expires_on=row["expires_on"],
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain.events import Event, usage_adjusted
+from app.domain.events import Event, EventStamp, usage_adjusted
 from app.usecases.ids import new_id
 
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]
@@ -22,10 +22,8 @@ def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) ->
         cycle = f"{row['cycle'] // 100:04d}-{row['cycle'] % 100:02d}"
         events.append(
             usage_adjusted(
-                event_id=new_id(now),
-                tenant=row["tenant"],
-                iccid=row["iccid"],
-                known_at=now,
+                EventStamp(event_id=new_id(now), tenant=row["tenant"], known_at=now),
+                row["iccid"],
                 cycle=cycle,
                 before=was,
                 after=row["used"],
