@@ -69,7 +69,7 @@ async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) ->
     references = await references_of(ctx, work, command.tenant, command.kind)
     if mismatch := references.mismatch(record, command.kind, command.arguments):
         raise mismatch
-    # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-3).
+    # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-4).
     busy = record.id in await work.operations.open_of([record.id])
     decision = await validate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
     return Evaluation(record=record, decision=decision, has_open_operation=busy)
