@@ -1,4 +1,4 @@
-"""Events: their types, their payloads, and which of them reports a SIM's change of state (`api.md`, Events).
+"""Events: their types, their payloads, and which of them reports a SIM's change of state (`docs/api.md`, Events).
 
 Every event is built here, by one constructor per type or family, so that each payload has one author. The domain draws
 no random numbers and reads no clock: id and time are in the `EventStamp`.

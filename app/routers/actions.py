@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
-from app.domain.identifiers import iccid_twin, parse_iccid
+from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.domain.vocabulary import OperationKind
 from app.routers.http.deps import Ctx, Operator, json_object, once_key, trail_of
 from app.routers.http.problems import shown_refusal
@@ -99,7 +99,7 @@ def wish_of(
     if not isinstance(wait, bool):
         raise InvalidArgument([Fault(code="WRONG_TYPE", detail="true or false", pointer="/wait")])
     arguments = arguments_of(kind, given)
-    if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, iccid_twin(iccid)):
+    if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, alternate_iccid(iccid)):
         raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the card, again", pointer="/confirm")])
     trail = trail_of(request, caller)
     return RequestOperation(

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.domain.diagnosis.checklists import Facts, Finding, HoldExplained
+from app.domain.diagnosis.checklists import DiagnosisFacts, Finding, HoldExplained
 from app.domain.identifiers import parse_iccid
 from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.deps import Ctx, SimsReader
@@ -22,7 +22,7 @@ from .sims import refuse_as_of
 router = APIRouter(prefix="/v1/sims", tags=["sims"])
 
 _NOT_ASKED = frozenset({"sim", "today", "carrier_knows_it"})
-TOLD = {name: field.type for name, field in Facts.__dataclass_fields__.items() if name not in _NOT_ASKED}
+TOLD = {name: field.type for name, field in DiagnosisFacts.__dataclass_fields__.items() if name not in _NOT_ASKED}
 """What a caller may tell of the device, as query parameters; what is not told is `unknown`."""
 
 _FLAGS = {"true": True, "false": False}

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree as SafeTree
 
 from app.carriers.errors import CarrierProtocolError
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.units import UNITS
 
 Object = Mapping[str, Any]
@@ -175,7 +175,7 @@ def days_between(first: date, last: date) -> list[date]:
 
 def iccid_forms(iccid: str) -> tuple[str, ...]:
     """The forms a carrier may know a card by: as it is, and with or without the check digit where it is one (DV-5)."""
-    twin = iccid_twin(iccid)
+    twin = alternate_iccid(iccid)
     return (iccid,) if twin is None else (iccid, twin)
 
 

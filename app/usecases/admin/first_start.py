@@ -17,7 +17,7 @@ from typing import Any
 from app.db.uow import UnitOfWork
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
-from app.domain.sim.snapshot import TELLS
+from app.domain.sim.snapshot import REPORTED_HOLDS
 from app.domain.vocabulary import Carrier, HoldCode
 from app.outbound.sandbox_control import SandboxControl
 from app.telemetry import get_logger
@@ -61,7 +61,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     files = _read(ctx, demo)
     await _give_to_carriers(ctx, control, files)
     async with ctx.work() as work:
-        if not await work.ledger.mark(FIRST_IMPORT, ctx.now()):
+        if not await work.import_marks.set(FIRST_IMPORT, ctx.now()):
             return False
         await _import(ctx, work, files)
         await work.commit()
@@ -71,7 +71,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
 
 async def _done(ctx: Context) -> bool:
     async with ctx.work() as work:
-        return await work.ledger.marked(FIRST_IMPORT)
+        return await work.import_marks.is_set(FIRST_IMPORT)
 
 
 def _read(ctx: Context, demo: Path) -> Demo:
@@ -134,7 +134,7 @@ def _at_the_carrier(
     if faults:
         raise InvalidArgument(faults, WRONG)
     sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
-    stops = {hold.code if hold.code in TELLS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    stops = {hold.code if hold.code in REPORTED_HOLDS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
     return row | {
         "state": sim.underlying.value,
         "holds": ";".join(sorted(stops)),

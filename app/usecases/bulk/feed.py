@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.db.bulk.rows import BulkRecord, ItemEnd
+from app.db.bulk.repository import BulkRecord, ItemEnd
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.events import EventStamp, bulk_operation_completed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
 from app.usecases.bulk.views import bulk_view
@@ -36,7 +36,7 @@ async def advance_bulk(ctx: Context) -> int:
     """One turn on the bulk operation that waited longest; gives how many items moved. Safe side by side."""
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
-        bulk = await work.bulk.take(ctx.now())
+        bulk = await work.bulk.lock_next_due(ctx.now())
         if bulk is None:
             return 0
         bulk = await _begun(ctx, work, bulk)
@@ -121,7 +121,7 @@ def _end(bulk: BulkRecord, position: int, became: object) -> ItemEnd:
 
 
 def _error(became: object) -> dict[str, Any]:
-    if isinstance(became, Refused):
+    if isinstance(became, Refusal):
         return {
             "code": became.code.value,
             "detail": text(f"refusal.{became.detail}", "en", **became.facts),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin, parse_iccid
+from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
@@ -41,7 +41,7 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> 
             if len(faults) == MOST_FAULTS:
                 break
             continue
-        rows.append((line, iccid, iccid_twin(iccid)))
+        rows.append((line, iccid, alternate_iccid(iccid)))
         total += 1
         if len(rows) == CHUNK:
             await work.bulk_items.add_file_rows(file_id, rows)

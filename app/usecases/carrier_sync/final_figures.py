@@ -12,7 +12,13 @@ from app.db.mapping import SimRecord
 from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import Cycle, cycle_on, end_instant, preceding, start_instant
-from app.domain.usage.sync_policy import DAYS_BY_BATCH, closes_again, closes_by, day_of_cycle, used_after
+from app.domain.usage.sync_policy import (
+    DAILY_FIGURES_IN_BATCHES,
+    closing_pull_due,
+    closing_pull_repeats,
+    day_of_cycle,
+    may_have_used_since,
+)
 from app.usecases.carrier_sync.usage_page import AccountPull, current_carrier_state, pull_day, pull_usage
 
 
@@ -24,12 +30,12 @@ async def pull_final_figures(run: AccountPull, after: int, upto: int | None) -> 
     today = run.today()
     running = cycle_on(run.carrier, today)
     protocol, day = run.client.protocol, day_of_cycle(running, today)
-    if not closes_by(protocol, day):
+    if not closing_pull_due(protocol, day):
         return
     cycle = preceding(run.carrier, running)
-    page = await _incomplete(run, cycle, after, upto, also_complete=closes_again(protocol, day))
+    page = await _incomplete(run, cycle, after, upto, also_complete=closing_pull_repeats(protocol, day))
     await run.batch.run(page, partial(pull_usage, run, cycle))
-    if protocol in DAYS_BY_BATCH:
+    if protocol in DAILY_FIGURES_IN_BATCHES:
         await run.batch.run(page, partial(pull_day, run, cycle.last_day))
 
 
@@ -54,4 +60,6 @@ async def _incomplete(
         return []
     async with run.ctx.work() as work:
         records = await work.sims.by_ids(ids)
-    return [record for record in records.values() if used_after(record.sim, current_carrier_state(record), opens)]
+    return [
+        record for record in records.values() if may_have_used_since(record.sim, current_carrier_state(record), opens)
+    ]

@@ -14,7 +14,7 @@ from app.carriers.http.throttle import in_background
 from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import cycle_on
-from app.domain.usage.sync_policy import FRESH_BY_BATCH, may_have_used
+from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used
 from app.telemetry import get_logger
 from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch
 from app.usecases.carrier_sync.usage_page import AccountPull, PullReport, current_carrier_state, pull_usage
@@ -40,7 +40,7 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
     followed = await move_counters(ctx, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
-        if client.protocol in FRESH_BY_BATCH and account in ctx.accounts:
+        if client.protocol in CURRENT_FIGURES_IN_BATCHES and account in ctx.accounts:
             report["figures"] += await _ask_members(ctx, account, near)
     return report
 

@@ -18,8 +18,8 @@ from app.db.sims.drifts import DriftRow
 from app.domain.events import EventType
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.sim.holds import is_ours, shown_state
-from app.domain.sim.reconciliation import Explanation, Judgement, Repair, judge
-from app.domain.sim.snapshot import VIEW_LAG, Drift, take_word
+from app.domain.sim.reconciliation import DriftDecision, DriftExplanation, Repair, classify_drift
+from app.domain.sim.snapshot import VIEW_LAG, Drift, apply_snapshot
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
@@ -45,7 +45,7 @@ async def reconcile(ctx: Context) -> dict[str, Any]:
     """One pass over every account that is not paused; gives what was seen, explained, repaired and told."""
     report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     for account in ctx.accounts:
         if account in ctx.clients and not states.get(account, {}).get("paused_at"):
             report.update(await _reconcile_account(ctx, account, states.get(account, {}).get("changes_seen_at")))
@@ -83,7 +83,7 @@ async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) 
 
 async def _remember(ctx: Context, account: str, began: datetime) -> None:
     async with ctx.work() as work:
-        await work.ledger.set_account(account, changes_seen_at=began)
+        await work.account_states.set(account, changes_seen_at=began)
         await work.commit()
 
 
@@ -106,7 +106,7 @@ async def _judge_account(ctx: Context, account: str) -> Counter[str]:
             report.update([row.explanation])
             rows.append(row)
             asked += [operation] if operation is not None else []
-        await work.drifts.put(rows)
+        await work.drifts.upsert(rows)
         await work.operations.add(asked)
         await work.events.add(recorder.events)
         await work.commit()
@@ -125,12 +125,12 @@ def _judged(
     earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
     drift = _drift_of(ctx, record)
     zone = ctx.zone(record.account)
-    verdict = judge(record.sim, drift, since=since, now=recorder.now, zone=zone, repair=_repair_of(earlier))
+    verdict = classify_drift(record.sim, drift, since=since, now=recorder.now, zone=zone, repair=_repair_of(earlier))
     operation = _ask(ctx, record, verdict, recorder.now)
     if verdict.ask is not None and operation is None:
-        verdict = Judgement(explanation=Explanation.DRIFT)
+        verdict = DriftDecision(explanation=DriftExplanation.DRIFT)
     told_at = same.told_at if same is not None else None
-    if verdict.explanation is Explanation.DRIFT and told_at is None:
+    if verdict.explanation is DriftExplanation.DRIFT and told_at is None:
         _raise_drift(recorder, record, drift, earlier)
         told_at = recorder.now
     row = DriftRow(
@@ -150,7 +150,7 @@ def _drift_of(ctx: Context, record: SimRecord) -> Drift:
     holds = [(hold.code, hold.carrier_code or "") for hold in record.sim.holds if not is_ours(hold)]
     at = record.carrier_as_of or ctx.now()
     on = at.astimezone(ctx.zone(record.account)).date()
-    taken = take_word(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
+    taken = apply_snapshot(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
     return taken.drift or Drift.UNKNOWN_CODE
 
 
@@ -158,10 +158,10 @@ def _repair_of(operation: OperationRecord | None) -> Repair | None:
     if operation is None:
         return None
     ended_badly = operation.status in (OperationStatus.FAILED, OperationStatus.CANCELLED)
-    return Repair(asked_at=operation.created_at, failed=ended_badly)
+    return Repair(requested_at=operation.created_at, failed=ended_badly)
 
 
-def _ask(ctx: Context, record: SimRecord, verdict: Judgement, now: datetime) -> OperationRecord | None:
+def _ask(ctx: Context, record: SimRecord, verdict: DriftDecision, now: datetime) -> OperationRecord | None:
     """The repair as a row, where the account has a way for it."""
     channel = channel_of(ctx, record, verdict.ask, {}) if verdict.ask is not None else None
     if verdict.ask is None or channel is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.sim.snapshot import quiet_stop, stop_stands, take_word
+from app.domain.sim.snapshot import apply_snapshot, gateway_stop_in_force, holds_from_network_cut
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -31,8 +31,8 @@ def with_snapshot(
         return seen
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
     told = [(hold.code, hold.carrier_code) for hold in word.holds]
-    holds = told or quiet_stop(record.sim, word.state, word.network_cut)
-    taken = take_word(
+    holds = told or holds_from_network_cut(record.sim, word.state, word.network_cut)
+    taken = apply_snapshot(
         record.sim,
         word.state,
         holds,
@@ -45,7 +45,7 @@ def with_snapshot(
     reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     dated = replace(
         seen,
-        stopped_by_us=stop_stands(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
+        stopped_by_us=gateway_stop_in_force(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
         disagrees_since=(record.disagrees_since or recorder.now) if taken.drift else None,
     )
     changed = recorder.change(dated, taken.sim, reason)

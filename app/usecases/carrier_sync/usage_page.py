@@ -13,7 +13,7 @@ from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import Cycle, cycle_on
 from app.domain.calendar.days import ONE_DAY, local
-from app.domain.usage.sync_policy import DAYS_BY_BATCH, may_have_used
+from app.domain.usage.sync_policy import DAILY_FIGURES_IN_BATCHES, may_have_used
 from app.domain.vocabulary import Carrier, SimState
 from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch
 from app.usecases.carrier_sync.snapshots import apply_snapshots
@@ -74,7 +74,7 @@ async def pull_page(run: AccountPull, page: Page) -> None:
     await run.batch.run(using, partial(pull_usage, run, cycle))
     # On a cycle's first day yesterday is the closed cycle's: its figure stands beside the cycle's own only once that is
     # complete, or the hours that both have would count twice. The closing asks for it then.
-    if run.client.protocol in DAYS_BY_BATCH and today > cycle.start:
+    if run.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
         await run.batch.run(using, partial(pull_day, run, today - ONE_DAY))
     asked = {record.sim.iccid for record in page} - run.running if run.changed is None else run.changed
     await run.batch.run([record for record in page if record.sim.iccid in asked], partial(_ask_words, run))

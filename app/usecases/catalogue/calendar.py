@@ -1,4 +1,4 @@
-"""The calendar and terms, asked without any card: pure rules behind a thin door (`api.md`, Calendar and terms)."""
+"""The calendar and terms, asked without any card: pure rules behind a thin door (`docs/api.md`, Calendar and terms)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def due_view(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: dat
         "due_at": _text(found.due_at),
         "provisional": found.provisional,
         "rule": found.rule,
-        "because": [{"key": b.key, "day": _text(b.day)} for b in found.because],
+        "because": [{"key": b.key, "day": _text(b.day)} for b in found.reasons],
         "assumed": list(found.assumed),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
-from app.domain.operation.capabilities import APN, CAPABILITIES, Figure, channel_for
+from app.domain.operation.capabilities import APN, CAPABILITIES, ProtocolLimit, channel_for
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.usecases.accounts import open_to
@@ -86,5 +86,5 @@ def _protocol(account: Account, protocol: ProtocolAccount) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
+def _figure(figure: ProtocolLimit) -> dict[str, Any]:
     return {"value": figure.value, "source": figure.source, "known": figure.known}

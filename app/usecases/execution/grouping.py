@@ -10,7 +10,7 @@ from typing import Any
 
 from app.carriers.base import CarrierClient, SimRef
 from app.db.mapping import OperationRecord
-from app.domain.operation.outcomes import Patience, steps_of
+from app.domain.operation.outcomes import PollingPolicy, steps_of
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.routing import polling_policy_of
@@ -23,7 +23,7 @@ class CallGroup:
     operations: Sequence[OperationRecord]
     refs: Mapping[int, SimRef]
     client: CarrierClient
-    policy: Patience
+    polling: PollingPolicy
     deadline_s: float
     """Seconds within which the call must be over (`SEND_DEADLINE_SHARE` of the lease)."""
 
@@ -85,7 +85,7 @@ def _group(
         operations=operations,
         refs=refs,
         client=client,
-        policy=polling_policy_of(ctx, first.account, first.kind),
+        polling=polling_policy_of(ctx, first.account, first.kind),
         deadline_s=ctx.lease.total_seconds() * SEND_DEADLINE_SHARE,
     )
 

@@ -1,4 +1,4 @@
-"""What people do to operations: cancel them before they are sent, complete what no API completes (`api.md`, Desk)."""
+"""What people do to operations: cancel them before they are sent, complete what no API completes (docs/api.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
     now = ctx.now()
     ended = with_status(operation, OperationStatus.CANCELLED, now, "cancelled")
     await save_settled(ctx, work, SimChangeRecorder(now), [ended], [ended])
-    await work.access.note([_audit(ctx, operation, ended, actor, "cancel")])
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "cancel")])
     return ended
 
 
@@ -67,7 +67,7 @@ async def complete(
     for record in sims.values():
         apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
     await save_settled(ctx, work, recorder, [ended], [ended], sims=sims)
-    await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.carriers.errors import CarrierError
-from app.domain.operation.outcomes import Sent, after_send
+from app.domain.operation.outcomes import SendResult, after_send
 from app.usecases.carrier_sync.usage_run import refresh_usage
 from app.usecases.context import Context
 from app.usecases.execution.grouping import CallGroup
@@ -26,7 +26,7 @@ async def refresh(ctx: Context, group: CallGroup) -> list[AttemptResult]:
         return _not_sent(group, "CARRIER_UNAVAILABLE", "the carrier does not answer")
     except CarrierError as error:
         return _not_sent(group, outcome_of(error)[0], error.detail)
-    done = after_send(Sent.SETTLED, tries=0, patience=group.policy)
+    done = after_send(SendResult.SETTLED, tries=0, polling=group.polling)
     return [
         AttemptResult(operation=operation, next=done, snapshot=snapshots.get(group.ref(operation).iccid))
         for operation in group.operations

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.record import end_events, enqueued, with_failure
@@ -71,7 +71,7 @@ async def _validated(
     if mismatch := references.mismatch(record, operation.kind, operation.arguments):
         return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
     decision = await validate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return with_failure(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
     due = replace(operation, due_at=decision.due.due_at, due_rule=decision.due.rule)
     return enqueued(due, now, channel=decision.channel)

@@ -20,7 +20,7 @@ async def send(group: CallGroup) -> list[AttemptResult]:
         async with asyncio.timeout(group.deadline_s):
             if len(group.operations) == 1:
                 receipt = await group.client.change(group.change, group.sims[0], group.arguments)
-                return [from_receipt(group.operations[0], receipt, group.policy)]
+                return [from_receipt(group.operations[0], receipt, group.polling)]
             outcomes = await group.client.change_many(group.change, group.sims, group.arguments)
     except CarrierError as error:
         return _all_failed(group, error)
@@ -30,7 +30,7 @@ async def send(group: CallGroup) -> list[AttemptResult]:
 
 
 def _all_failed(group: CallGroup, error: CarrierError) -> list[AttemptResult]:
-    return [from_error(operation, error, group.policy) for operation in group.operations]
+    return [from_error(operation, error, group.polling) for operation in group.operations]
 
 
 def _batch_results(group: CallGroup, outcomes: Sequence[ChangeOutcome]) -> list[AttemptResult]:
@@ -41,8 +41,8 @@ def _batch_results(group: CallGroup, outcomes: Sequence[ChangeOutcome]) -> list[
     for operation in group.operations:
         outcome = by_iccid.get(group.ref(operation).iccid)
         if outcome is not None and outcome.receipt is not None:
-            results.append(from_receipt(operation, outcome.receipt, group.policy))
+            results.append(from_receipt(operation, outcome.receipt, group.polling))
         else:
             error = outcome.error if outcome is not None else None
-            results.append(from_error(operation, error if isinstance(error, CarrierError) else missing, group.policy))
+            results.append(from_error(operation, error if isinstance(error, CarrierError) else missing, group.polling))
     return results

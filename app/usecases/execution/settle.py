@@ -64,7 +64,7 @@ async def save_settled(
     await recorder.write(work)
     await work.operations.save(saved)
     await work.events.add(end_events(ended, recorder.now))
-    await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
+    await work.bulk.settle_items([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
         await apply_settled_operations(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
@@ -115,8 +115,8 @@ def _columns(operation: OperationRecord, result: AttemptResult, now: datetime) -
         "result": result.result or operation.result,
         "error": result.error,
         "channel": Channel.DESK if step.channel is Channel.DESK else operation.channel,
-        "sent_at": operation.sent_at if step.sent_stands else None,
-        "attempts": operation.attempts if step.was_sent else max(0, operation.attempts - 1),
+        "sent_at": operation.sent_at if step.keep_sent_at else None,
+        "attempts": operation.attempts if step.counts_as_attempt else max(0, operation.attempts - 1),
         "tries": operation.tries + 1 if repeated else 0,
     }
 

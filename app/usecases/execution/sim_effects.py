@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from app.db.mapping import OperationRecord, SimRecord
-from app.domain.operation.effects import LEAVES_STOPPED, Settled
+from app.domain.operation.effects import STOPPED_AFTER, SettledOperation
 from app.domain.operation.effects import settle as effects_of
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Channel, OperationKind
@@ -43,7 +43,7 @@ def apply_success(
 
     `activated_on` is the carrier's own date of activation (LC-16), `plan` the new plan of a change of plan.
     """
-    settled = Settled(
+    settled = SettledOperation(
         arguments=operation.arguments,
         at=now,
         on=now.astimezone(ctx.zone(record.account)).date(),
@@ -73,7 +73,7 @@ def _with_carrier_change(
     changed = replace(
         record,
         carrier_changed_at=now if by_api else record.carrier_changed_at,
-        stopped_by_us=LEAVES_STOPPED.get(operation.kind, record.stopped_by_us),
+        stopped_by_us=STOPPED_AFTER.get(operation.kind, record.stopped_by_us),
     )
     if changed != record:
         recorder.save(changed)

@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 from app.carriers.base import Progress, ProgressState, SimRef, SimSnapshot
 from app.carriers.errors import CarrierError
 from app.db.mapping import OperationRecord
-from app.domain.operation.outcomes import Next, Progressed, Verdict, after_ask, after_progress, heeding, verdict
+from app.domain.operation.outcomes import (
+    ChangeProgress,
+    NextStep,
+    VerificationResult,
+    after_progress,
+    after_verification,
+    verify_change,
+    with_push_hint,
+)
 from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.execution.grouping import CallGroup
 from app.usecases.execution.results import AttemptResult
@@ -81,7 +89,7 @@ async def _or_none(query: Awaitable[Answer]) -> Answer | None:
 def _result(
     group: CallGroup, operation: OperationRecord, progress: Progress, snapshot: SimSnapshot | None, now: datetime
 ) -> AttemptResult:
-    found = verdict(group.change, operation.arguments, snapshot)
+    found = verify_change(group.change, operation.arguments, snapshot)
     step = _next_step(group, operation, progress, found, now, has_snapshot=snapshot is not None)
     error = _failure(progress) if step.status is OperationStatus.FAILED else operation.error
     return AttemptResult(operation=operation, next=step, error=error, snapshot=snapshot)
@@ -91,20 +99,22 @@ def _next_step(
     group: CallGroup,
     operation: OperationRecord,
     progress: Progress,
-    found: Verdict,
+    found: VerificationResult,
     now: datetime,
     *,
     has_snapshot: bool,
-) -> Next:
+) -> NextStep:
     """The next step of an operation whose answer was lost (`verifying`), or of one that the carrier accepted."""
     since_sent = now - (operation.sent_at or now)
     silent = progress.state in (ProgressState.UNREPORTED, ProgressState.PENDING)
     if operation.status is OperationStatus.VERIFYING and silent:
         # The change may have left us as late as the send's deadline, so the settle lag counts from then.
         since_sent -= timedelta(seconds=group.deadline_s)
-        return after_ask(found, since_sent=since_sent, tries=operation.tries, patience=group.policy)
-    reported = heeding(operation.carrier_hint, Progressed(progress.state.value), found if has_snapshot else None)
-    return after_progress(reported, found, since_sent=since_sent, tries=operation.tries, patience=group.policy)
+        return after_verification(found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
+    reported = with_push_hint(
+        operation.carrier_hint, ChangeProgress(progress.state.value), found if has_snapshot else None
+    )
+    return after_progress(reported, found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
 
 
 def _failure(progress: Progress) -> dict[str, Any]:

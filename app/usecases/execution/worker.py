@@ -52,7 +52,7 @@ async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[
     """Claim due operations of accounts that are not paused, with their SIMs' identities by row id."""
     async with ctx.work() as work:
         await work.operations.requeue_expired(ctx.now())
-        paused = [code for code, state in (await work.ledger.account_states()).items() if state["paused_at"]]
+        paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
         claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=paused)
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()

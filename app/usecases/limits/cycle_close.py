@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from app.db.connection import Connection
+from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows as pools
@@ -20,7 +17,7 @@ from app.db.sims.read import cycle_number
 from app.db.usage import brake as rule_stops
 from app.db.usage import rollovers as rows
 from app.domain.calendar.cycles import Cycle, cycle_at, preceding, start_instant
-from app.domain.sim.holds import turnover
+from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
@@ -82,7 +79,7 @@ def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimReco
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
     """The card at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
-    _, leaving = turnover(replace(sim, holds=old))
+    _, leaving = start_cycle(replace(sim, holds=old))
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 
@@ -99,7 +96,7 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
                 await _close_pool(ctx, await work.driver(), pool["ref"])
                 await work.commit()
             closed += 1
-        except (asyncpg.PostgresError, SQLAlchemyError):  # its cycle stays open, and is closed by the next run
+        except DATABASE_ERRORS:  # its cycle stays open, and is closed by the next run
             log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
     return closed
 

@@ -20,7 +20,7 @@ from app.db.uow import UnitOfWork
 from app.domain.events import Event, EventStamp, EventType, pool_event
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
-from app.domain.usage.pools import PoolState, PoolUse, backward_state, crossed
+from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -70,13 +70,13 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
     if not pool["settled"] and pool["account"] is not None:
         await rows.assign_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
     if pool["kind"] == "backward":
-        state = backward_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
+        state = postpaid_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
         if pool["state"] != PoolState.RELEASED:
             await rows.set_state(connection, pool["ref"], state.value)
     await work.events.add(events)
 
 
-def _wanted(pool: PoolRow, use: PoolUse) -> HoldCode | None:
+def _wanted(pool: PoolRow, use: PoolUsage) -> HoldCode | None:
     """The hold that the pool's use puts on its active members now."""
     if use.total is not None:
         return HoldCode.POOL_EXHAUSTED if use.exhausted else None
@@ -85,12 +85,12 @@ def _wanted(pool: PoolRow, use: PoolUse) -> HoldCode | None:
 
 
 def _spoken(
-    ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, marks: tuple[str, ...]
+    ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, marks: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[Event]]:
     """What the pool's use says for the first time in this cycle (PL-8, RM-2)."""
     rules = pool["rules"]
     spoken_pct = frozenset(int(mark[4:]) for mark in marks if mark.startswith("pct:"))
-    percents = crossed([n for n in rules.get("levels_pct", []) if n > 0], use.used, use.total, spoken_pct)
+    percents = crossed_levels([n for n in rules.get("levels_pct", []) if n > 0], use.used, use.total, spoken_pct)
     used = sorted(n for n in rules.get("levels", []) if 0 < n <= use.used)
     left = [n for n in rules.get("remaining", []) if use.remaining is not None and use.remaining <= n]
     said: list[tuple[str, EventType, dict[str, Any]]] = [
@@ -109,7 +109,7 @@ def _spoken(
     return (*marks, *(mark for mark, _, _ in fresh)), events
 
 
-def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventType, facts: dict[str, Any]) -> Event:
+def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventType, facts: dict[str, Any]) -> Event:
     now = ctx.now()
     return pool_event(
         kind,

@@ -15,7 +15,7 @@ from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
@@ -54,7 +54,7 @@ class Evaluation:
     """The rules' decision on a command, and the SIM it is about (locked until the transaction ends)."""
 
     record: SimRecord
-    decision: Accepted | Refused
+    decision: Accepted | Refusal
     has_open_operation: bool
 
 
@@ -83,7 +83,7 @@ async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOper
     evaluation = await evaluate(ctx, work, command)
     operation = accept(ctx, command, evaluation)
     await work.operations.add([operation])
-    await work.access.note([_audit(ctx, command, evaluation.record, operation)])
+    await work.access.add_audit([_audit(ctx, command, evaluation.record, operation)])
     return operation
 
 
@@ -93,7 +93,7 @@ def accept(ctx: Context, command: RequestOperation, evaluation: Evaluation) -> O
     later = command.execute_at is not None and command.execute_at > now
     waits = command.wait and evaluation.has_open_operation
     row = _row(command, evaluation.record, now)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         if not ((later or waits) and decision.code in RECHECKED_WHEN_DUE):
             raise OperationRefused(decision)
         return _scheduled(row, command, now, behind=waits and not later)
@@ -130,7 +130,7 @@ def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *
 async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
     """The decision a command would get, with due date and cost in fen; nothing is stored."""
     decision = (await evaluate(ctx, work, command)).decision
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return {"allowed": False, "refusal": decision, "due_at": None, "cost_fen": None, "consumes": None}
     due = decision.due
     return {

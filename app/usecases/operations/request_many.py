@@ -11,7 +11,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
@@ -35,7 +35,7 @@ class RequestMany:
     correlation_id: str | None = None
 
 
-Decision = Accepted | Refused | Malformed
+Decision = Accepted | Refusal | Malformed
 
 
 async def evaluate_many(
@@ -68,13 +68,13 @@ async def evaluate_many(
 
 async def request_many(
     ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
-) -> dict[int, OperationRecord | Refused | Malformed]:
+) -> dict[int, OperationRecord | Refusal | Malformed]:
     """Store an operation for each SIM the rules allow it for; the outcome by row id.
 
     The caller holds the SIMs locked, in the order of their row ids.
     """
     decisions = await evaluate_many(ctx, work, records, command)
-    outcomes: dict[int, OperationRecord | Refused | Malformed] = {}
+    outcomes: dict[int, OperationRecord | Refusal | Malformed] = {}
     for record in records:
         decision = decisions[record.id]
         outcomes[record.id] = _queued(ctx, record, command, decision) if isinstance(decision, Accepted) else decision

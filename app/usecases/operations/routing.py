@@ -9,7 +9,7 @@ from typing import Any
 from app.carriers.config import Account, ProtocolAccount
 from app.db.mapping import SimRecord
 from app.domain.operation.capabilities import channel_for
-from app.domain.operation.outcomes import Patience
+from app.domain.operation.outcomes import PollingPolicy
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
@@ -36,13 +36,15 @@ def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: 
     return channel_for(protocol.protocol, account.carrier, kind, product_code=bool(arguments.get("product_code")))
 
 
-def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> Patience:
+def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> PollingPolicy:
     """How long to wait for this account's protocol: settle lag, completion and window (`carriers.toml`, OP-3)."""
     protocol = _configured(ctx, account_code, kind)
     if protocol is None:
-        return Patience(settle_lag=DEFAULT_WAIT, completion=DEFAULT_WAIT, window=ctx.window)
+        return PollingPolicy(settle_lag=DEFAULT_WAIT, completion=DEFAULT_WAIT, window=ctx.window)
     settle, completion = protocol.settings.settle_lag_s, protocol.settings.completion_s
-    return Patience(settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window)
+    return PollingPolicy(
+        settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
+    )
 
 
 def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:

@@ -13,7 +13,7 @@ from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, decide
 from app.domain.operation.limits import Counts
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
@@ -31,7 +31,7 @@ async def validate_sim(
     arguments: Mapping[str, Any],
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`."""
     counts = await budget_counts_of(ctx, work, [record], kind)
     return validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
@@ -45,7 +45,7 @@ def validate_counted(
     counts: Counts,
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """The rules' decision where the budgets are known already. Raises `Malformed`."""
     return decide(
         record.sim,
@@ -119,5 +119,5 @@ async def references_of(ctx: Context, work: UnitOfWork, tenant: str, kind: Opera
     if kind not in KINDS_WITH_REFERENCES:
         return References(plans={}, pool_plans={}, pool_zones={}, zone_of=ctx.zone)
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
-    plans, pool_plans = await work.plans.all(tenant), await work.plans.pool_ids(tenant)
+    plans, pool_plans = await work.plans.all(tenant), await work.plans.of_pools(tenant)
     return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone)

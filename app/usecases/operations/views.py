@@ -1,4 +1,4 @@
-"""An operation as callers, events and files see it (`api.md`, Operations): without the columns of the job queue."""
+"""An operation as callers, events and files see it (`docs/api.md`, Operations), without the job queue's columns."""
 
 from __future__ import annotations
 

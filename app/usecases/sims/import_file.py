@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
-from app.db.sims.rows import LIMIT_COLUMNS
+from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
@@ -130,7 +130,7 @@ async def import_sims(
 ) -> ImportReport:
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant)
+    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant)
     known.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
     for line, columns in rows:
@@ -146,7 +146,9 @@ async def import_sims(
     await _take_chunk(ctx, work, known, chunk, report)
     await attach_unmatched_reports(ctx, work, tenant, known.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
-    await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
+    await work.access.add_audit(
+        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]
+    )
     return report
 
 
@@ -195,7 +197,7 @@ async def _take_chunk(
     ids = await work.sims.insert(fresh)
     report.created += len(ids)
     await _patch(ctx, work, list(changed.values()), moved)
-    await work.plans.left(plans_left, ctx.now())
+    await work.plans.add_history(plans_left, ctx.now())
     known.arrived.update(ids)
 
 
@@ -220,7 +222,7 @@ def _refusal(ctx: Context, known: _Known, row: ParsedRow, owner: Any) -> Fault |
     if earlier is not None:
         return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
     known.seen[iccid] = row.line
-    if (twin := iccid_twin(iccid)) is not None:
+    if (twin := alternate_iccid(iccid)) is not None:
         known.seen[twin] = row.line
     if owner is not None and owner.tenant != known.tenant:
         return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")

@@ -1,4 +1,4 @@
-"""One row of an import: which columns there are, how each is read, and the card it makes (`api.md`, Import).
+"""One row of an import: which columns there are, how each is read, and the card it makes (`docs/api.md`, Import).
 
 Reading is pure: a row becomes a card or faults that name the column, never the value.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
-from app.domain.sim.lifecycle import as_dates_say
+from app.domain.sim.lifecycle import state_from_dates
 from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.terms.book import terms_in_force
@@ -156,7 +156,7 @@ def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime)
     sim = _dated(sim)
     state = values.get("state")
     if state is None:
-        return _held(as_dates_say(sim, today, at)[0], values.get("holds", ()), at)
+        return _held(state_from_dates(sim, today, at)[0], values.get("holds", ()), at)
     return _told(sim, state, values.get("holds"), today, at)
 
 
@@ -171,7 +171,7 @@ def _dated(sim: Sim) -> Sim:
 def _told(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:
     """A card whose state the file tells: `suspended` is a card with holds, by default `manual`."""
     if state is SimState.SUSPENDED:
-        dated = as_dates_say(sim, today, at)[0]
+        dated = state_from_dates(sim, today, at)[0]
         activated = sim.activated_on is not None or dated.underlying is SimState.ACTIVE
         underlying = SimState.ACTIVE if activated else dated.underlying
         return _held(replace(sim, underlying=underlying), holds or (HoldCode.MANUAL,), at)

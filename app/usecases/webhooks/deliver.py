@@ -17,7 +17,7 @@ from uuid import UUID
 
 from app.clock import SystemClock, monotonic
 from app.db.events.webhooks import DeliveryResult
-from app.domain.webhook_retry import TRIED_FOR, retry_wait
+from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
@@ -138,7 +138,7 @@ def _settled(came: DeliveryAttempt, now: datetime) -> DeliveryResult:
     wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
     if sent.delivered:
         status = "delivered"
-    elif sent.gone or now + wait - delivery["created_at"] > TRIED_FOR:
+    elif sent.gone or now + wait - delivery["created_at"] > RETRY_PERIOD:
         status = "failed"
     else:
         status = "pending"

@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
 from app.domain.events import EventStamp, webhook_test
-from app.domain.webhook_retry import OLD_SECRET_LIVES
+from app.domain.webhook_retry import OLD_SECRET_LIFETIME
 from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
@@ -55,7 +55,7 @@ async def permit(ctx: Context, wanted: EndpointRequest) -> None:
 
 async def _url_faults(ctx: Context, url: str) -> list[Fault]:
     try:
-        await ctx.webhooks.permit(url)
+        await ctx.webhooks.check_url(url)
     except TargetRefused as refused:
         return [Fault(pointer="/url", code="TARGET_REFUSED", detail=str(refused))]
     return []
@@ -97,7 +97,7 @@ async def create(
         created_at=now,
     )
     await work.webhooks.add_endpoint(endpoint)
-    await work.access.note([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
     return endpoint, secret
 
 
@@ -130,7 +130,7 @@ async def _change(
         stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
         await work.webhooks.change_endpoint(endpoint_id, **stored)
     after = replace(before, **columns)
-    await work.access.note([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
     return after
 
 
@@ -139,7 +139,7 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
-        await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
         await work.commit()
 
 
@@ -156,11 +156,11 @@ async def rotate(
             earliest_retry_at=before.old_secret_until.isoformat(),
         )
     secret = new_secret()
-    until: datetime = now + OLD_SECRET_LIVES
+    until: datetime = now + OLD_SECRET_LIFETIME
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
-    await work.access.note([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=shown(after))])
     return after, secret
 
 
@@ -170,7 +170,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
     now = ctx.now()
     event = webhook_test(EventStamp(event_id=new_id(now), tenant=tenant, known_at=now), endpoint_id)
     await work.events.add([event])
-    return await work.delivery_log.deliver_event(endpoint_id, event.event_id, now)
+    return await work.deliveries.add_test(endpoint_id, event.event_id, now)
 
 
 def _audit(
