@@ -11,18 +11,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.events.store import HistoryRow
+from app.db.events.store import Event, HistoryRow
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as pool_cycles
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
-from app.domain.events import Event, EventStamp, EventType, sim_event, state_event
+from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
 from app.domain.vocabulary import HoldCode, SimState
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, sim_event
 
 
 async def queue_limit_checks(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
@@ -83,7 +83,6 @@ class SimChangeRecorder:
         event = sim_event(
             kind,
             EventStamp(
-                event_id=new_id(self.now),
                 tenant=record.tenant,
                 known_at=self.now,
                 took_effect_at=reason.effective_at,

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db.events.store import Event
 from app.db.events.webhooks import EndpointRow
-from app.domain.events import Event
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.webhooks import deliveries as log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.db.connection import Connection
-from app.domain.events import Event
+from app.db.events.store import Event
 
 _ADD = """
 INSERT INTO events (event_id, tenant, type, subject, source, took_effect_at, known_at, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,23 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.events import Event
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event to publish: CloudEvents 1.0 attributes and payload.
+
+    `source` is the path of the resource, `subject` the ICCID where the event is about one SIM: deliveries of one
+    subject keep their order.
+    """
+
+    event_id: UUID
+    tenant: str
+    type: str
+    source: str
+    took_effect_at: datetime
+    known_at: datetime
+    data: Mapping[str, Any]
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

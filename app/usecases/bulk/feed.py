@@ -14,15 +14,14 @@ from app.db.bulk.repository import BulkRecord, ItemEnd
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.events import EventStamp, bulk_operation_completed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
 from app.usecases.bulk.views import bulk_view
 from app.usecases.context import Context
+from app.usecases.events import EventStamp, bulk_operation_completed
 from app.usecases.execution.settle import observe_ended, save_settled
-from app.usecases.ids import new_id
 from app.usecases.operations.record import with_status
 from app.usecases.operations.request_many import RequestMany, evaluate_many, request_many
 from app.usecases.sim_changes import SimChangeRecorder
@@ -158,7 +157,7 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
     await work.bulk.change(bulk.id, status=status, finished_at=now)
     ended = replace(bulk, status=status, finished_at=now)
     event = bulk_operation_completed(
-        EventStamp(event_id=new_id(now), tenant=bulk.tenant, known_at=now),
+        EventStamp(tenant=bulk.tenant, known_at=now),
         bulk.id,
         before=bulk.status,
         after=status,

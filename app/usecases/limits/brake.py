@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.db.connection import Connection
+from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.usage import brake as rows
-from app.domain.events import Event, EventStamp, rule_braked
 from app.domain.sim.holds import HOLDS
 from app.domain.usage.brake import allowed_now, brake_limit
 from app.domain.vocabulary import HoldCode
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, rule_braked
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Brake:
 
     def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> Event:
         return rule_braked(
-            EventStamp(event_id=new_id(self.now), tenant=tenant, known_at=self.now),
+            EventStamp(tenant=tenant, known_at=self.now),
             account,
             hold=hold,
             hold_rule=rule,

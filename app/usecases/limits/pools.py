@@ -12,19 +12,20 @@ from typing import Any
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows
 from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
-from app.domain.events import Event, EventStamp, EventType, pool_event
+from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
 from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, pool_event
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pool_holds
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -113,7 +114,7 @@ def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventT
     now = ctx.now()
     return pool_event(
         kind,
-        EventStamp(event_id=new_id(now), tenant=pool["tenant"], known_at=now),
+        EventStamp(tenant=pool["tenant"], known_at=now),
         pool["id"],
         cycle=cycle,
         usage={"used": use.used, "total": use.total, "remaining": use.remaining},

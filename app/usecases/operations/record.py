@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from app.db.events.store import Event
 from app.db.mapping import OperationRecord, SimRecord
-from app.domain.events import Event, EventStamp, EventType, sim_event
+from app.domain.events import EventType
 from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.usecases.events import EventStamp, sim_event
 from app.usecases.ids import new_id
 from app.usecases.operations.views import operation_view
 
@@ -84,7 +86,7 @@ def operation_event(operation: OperationRecord, kind: EventType, now: datetime) 
     before, after = _status_change(operation, kind)
     return sim_event(
         kind,
-        EventStamp(event_id=new_id(now), tenant=operation.tenant, known_at=now),
+        EventStamp(tenant=operation.tenant, known_at=now),
         operation.iccid,
         before=before,
         after=after,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, time, tzinfo
 from typing import Any
 
+from app.db.events.store import Event
 from app.db.sims import expiring as rows
 from app.db.usage import counters as usage
-from app.domain.events import Event, EventStamp, expiry_reminder
 from app.domain.usage.reminders import Reminders, expiry_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, expiry_reminder
 
 CHUNK = 1_000
 
@@ -54,7 +54,6 @@ def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> Event:
     today = now.astimezone(zone).date()
     return expiry_reminder(
         EventStamp(
-            event_id=new_id(now),
             tenant=row["tenant"],
             known_at=now,
             took_effect_at=datetime.combine(today, time(), zone),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain.events import Event, EventStamp, usage_adjusted
-from app.usecases.ids import new_id
+from app.db.events.store import Event
+from app.usecases.events import EventStamp, usage_adjusted
 
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]
 
@@ -22,7 +22,7 @@ def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) ->
         cycle = f"{row['cycle'] // 100:04d}-{row['cycle'] % 100:02d}"
         events.append(
             usage_adjusted(
-                EventStamp(event_id=new_id(now), tenant=row["tenant"], known_at=now),
+                EventStamp(tenant=row["tenant"], known_at=now),
                 row["iccid"],
                 cycle=cycle,
                 before=was,

@@ -11,12 +11,12 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
-from app.domain.events import EventStamp, webhook_test
 from app.domain.webhook_retry import OLD_SECRET_LIFETIME
 from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.events import EventStamp, webhook_test
 from app.usecases.ids import new_id
 
 MOST_TYPES = 100
@@ -168,7 +168,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
     """Put a test event in line for this endpoint alone; gives the delivery's id. Raises `NotFound`."""
     await find(work, tenant, endpoint_id)
     now = ctx.now()
-    event = webhook_test(EventStamp(event_id=new_id(now), tenant=tenant, known_at=now), endpoint_id)
+    event = webhook_test(EventStamp(tenant=tenant, known_at=now), endpoint_id)
     await work.events.add([event])
     return await work.deliveries.add_test(endpoint_id, event.event_id, now)
 

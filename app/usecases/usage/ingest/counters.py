@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
+from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
 from app.db.usage.counters import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
-from app.domain.events import Event
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CLOSED, KEY_BITS, NO_DAY, parts
