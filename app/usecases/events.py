@@ -1,4 +1,4 @@
-"""Build events: one constructor per type or family, so that each payload has one author (`docs/api.md`, Events)."""
+"""Build events: one constructor per type or family, each payload with one author (`docs/api.md`, Events and webhooks)."""
 
 from __future__ import annotations
 
