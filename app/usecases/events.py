@@ -1,4 +1,4 @@
-"""Build events: one constructor per type or family, each payload with one author (`docs/api.md`, Events and webhooks)."""
+"""Build events: one constructor per type or family, one author per payload (`docs/api.md`, Events and webhooks)."""
 
 from __future__ import annotations
 
