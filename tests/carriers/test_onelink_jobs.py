@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -136,11 +135,3 @@ async def test_a_card_without_a_number_is_changed_by_its_iccid_beside_the_batch(
     outcomes = await it.client.change_many(OperationKind.SUSPEND, sims, {})
     assert [one.receipt.reference for one in outcomes if one.receipt] == ["job:J", "7", "job:J"]
     assert sent(it, "change/sim-status")[-1]["iccid"] == "89860412102070000001"
-
-
-async def test_a_month_row_may_name_its_card_with_86_and_say_what_it_covers() -> None:
-    rows = {"dataAmountList": [{"msisdn": "8614914000000", "dataAmount": "2", "deadLine": "20240612"}]}
-    it = onelink({"query/sim-data-usage-monthly/batch": answer(rows)})
-    other = SimRef(iccid="89860412102070000001", msisdn="14400000001")
-    [figure] = await it.client.usage([SIM, other], JUNE)
-    assert (figure.iccid, figure.used, figure.as_of) == (ICCID, 2048, datetime(2024, 6, 12, 16, tzinfo=UTC))
