@@ -60,6 +60,14 @@ def test_only_the_domain_and_the_carriers_tell_carriers_apart() -> None:
     assert_none(breaches(rules.carriers_by_name, outside("app/domain/", "app/carriers/")))
 
 
+def test_no_statement_names_a_carrier() -> None:
+    assert_none(breaches(rules.carriers_in_sql, modules("app/db")))
+
+
+def test_no_test_patches_a_size_of_ours() -> None:
+    assert_none(breaches(rules.patched_constants, modules("tests")))
+
+
 def test_tests_use_the_real_thing() -> None:
     assert_none(breaches(rules.doubles, modules("tests")))
 
@@ -103,6 +111,8 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
         (rules.impurities, "async def f(): ..."),
         (rules.impurities, "open('x')"),
         (rules.carriers_by_name, "sim.carrier is Carrier.CMCC"),
+        (rules.carriers_in_sql, "f\"CASE WHEN s.carrier = 'ctcc' THEN {x} END\""),
+        (rules.patched_constants, "from app.usecases.bulk import feed\nmonkeypatch.setattr(feed, 'CHUNK', 2)"),
         (rules.doubles, "from unittest.mock import patch"),
         (rules.doubles, "monkeypatch.setattr('app.clock.now', None)"),
     ],
