@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.carriers.config_file import AccountsInvalid
-from app.cli.exits import CommandError, ExitCode
+from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings
 
@@ -82,6 +82,7 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
         case "key-create":
             load_command("database").key_create(settings, given)
         case "sandbox":
+            require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
             load_command("sandbox").run_sandbox(settings, given)
         case "import":
             load_command("gateway_client").import_file(settings, given.file, plans=given.plans, partial=given.partial)

@@ -95,6 +95,23 @@ def carriers_in_sql(tree: ast.Module) -> Iterator[Breach]:
                 yield from ((node.lineno, name) for name in CARRIER_NAMES.findall(text))
 
 
+def undeclared_drivers(tree: ast.Module) -> Iterator[Breach]:
+    """asyncpg in a module whose docstring does not begin with `asyncpg:`, or beside SQLAlchemy (ADR 15)."""
+    modules, names = set(), set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=imported):
+                modules |= {name.name.split(".")[0] for name in imported}
+            case ast.ImportFrom(module=str(module), names=imported):
+                modules.add(module.split(".")[0])
+                names |= {name.name for name in imported if module == "app.db.connection"}
+    uses = "asyncpg" in modules or "Connection" in names
+    if uses and "sqlalchemy" in modules:
+        yield 1, "mixes asyncpg and SQLAlchemy"
+    if uses != (ast.get_docstring(tree) or "").startswith("asyncpg:"):
+        yield 1, "its docstring begins with `asyncpg:` if, and only if, its statements are asyncpg's"
+
+
 def patched_constants(tree: ast.Module) -> Iterator[Breach]:
     """A name of one of our modules replaced by a test: what a test must vary is an argument."""
     ours = {

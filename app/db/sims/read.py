@@ -1,4 +1,4 @@
-"""asyncpg, a measured hot path (docs/adr/0015): one SIM, or many, with plan, running cycle and open operation.
+"""asyncpg: one SIM, or many, with plan, running cycle and open operation; the hot path of reads.
 
 One statement a read, `SimRow` as it comes from the driver; `app.usecases.sims.views` makes the JSON of it. What depends
 on the carrier is a parameter: the running cycle's number and the start of the month in which rebinds count are JSON

@@ -157,7 +157,7 @@ def _language(request: Request) -> str:
 
 
 def shown_remedy(remedy: Remedy, language: str) -> dict[str, Any]:
-    """A remedy as callers see it (`api.md`, /explanation)."""
+    """A remedy as callers see it (`docs/api.md`, Explanation)."""
     return {
         "action": remedy.action,
         "text": text(f"remedy.{remedy.action}", language),

@@ -1,4 +1,4 @@
-"""The one clock's row: moved forwards by one, seen by all (`api.md`, One clock)."""
+"""The one clock's row: moved forwards by one, seen by all (`docs/api.md`, One clock)."""
 
 from __future__ import annotations
 

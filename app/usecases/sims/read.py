@@ -31,7 +31,7 @@ def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
 
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """One card as `api.md` shows it. Raises `NotFound`."""
+    """One card as `docs/api.md` shows it. Raises `NotFound`."""
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
     row = await fetch_sim(ctx.pool, tenant, iccid, running_periods(days, zones))
