@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 
-from app.carriers.base import SimRef
+from app.carriers.base import Failures, SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
 from app.carriers.http.throttle import in_background
 from app.db.mapping import SimRecord
@@ -178,14 +178,16 @@ async def _near(ctx: Context, account: str) -> list[SimRecord]:
         return list((await work.sims.by_ids(ids)).values()) if ids else []
 
 
-async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef]) -> int:
+async def refresh_usage(
+    ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef], *, failures: Failures | None = None
+) -> int:
     """Ask for these cards' usage of the running cycle now (US-2, refresh on demand); gives how many figures changed.
 
     Raises: query errors of the carriers' tree; an account without usage is none.
     """
     cycle = cycle_on(carrier, local(ctx.now(), ctx.zone(account)).date())
     try:
-        told = await ctx.clients[account].usage(refs, cycle)
+        told = await ctx.clients[account].usage(refs, cycle, failures=failures)
     except UnsupportedOperation:
         return 0
     return await apply_cycle_figures(ctx, account, told, cycle)
