@@ -1,7 +1,7 @@
-"""The relay: events become deliveries, deliveries are sent with no transaction open, and what came is written down.
+"""Deliver webhooks: events become deliveries, which are sent with no transaction open; then the results are stored.
 
-At least once: who dies between sending and writing leaves a lease behind that runs out, and the receiver knows a
-repeated event by its id. Each lane (a card, mostly) of an endpoint is sent in order; others go on meanwhile.
+At least once: a process that dies between sending and storing leaves a lease that expires, and receivers recognise a
+repeated event by its id. Each lane of an endpoint (usually one SIM) is sent in order, lanes independently.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from app.usecases.context import Context
 from app.usecases.webhooks.feed import cloud_event
 
 AT_ONCE = 16
-"""Deliveries of one endpoint under way in one process, so that a slow receiver does not take every slot."""
+"""Concurrent deliveries to one endpoint per process, so that a slow receiver does not occupy every slot."""
 
 LEASE = TIMEOUT * 3
 FAN_OUT = 1_000
 ROUND_S = 5.0
-"""A round begins nothing new after so long, so that a worker can stop."""
+"""Seconds after which a round starts nothing new, so that a worker can stop."""
 
-LOOK_AGAIN_S = 0.1
+POLL_S = 0.1
 GONE = "the receiver said 410 Gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """One delivery as it was claimed, and what came of sending it."""
+    """One delivery as it was claimed, and the result of sending it."""
 
     delivery: Mapping[str, Any]
     sent: SendResult
 
 
 async def deliver_round(ctx: Context) -> int:
-    """Deliver what is due to every endpoint side by side; gives how many attempts were made.
+    """Deliver what is due to all endpoints concurrently; returns how many attempts were made.
 
-    Safe in any number of processes. An endpoint that has more while another one is slow is served again at once.
+    Safe in any number of processes. An endpoint that gets new deliveries while another is slow is served at once.
     """
     began, attempts = monotonic(), 0
     running: dict[UUID, asyncio.Task[int]] = {}
@@ -58,7 +58,7 @@ async def deliver_round(ctx: Context) -> int:
                     running[endpoint_id] = asyncio.create_task(_serve(ctx, endpoint_id, fresh=fresh))
             if not running:
                 return attempts
-            await asyncio.wait(running.values(), timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(running.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             ended = {endpoint_id: task for endpoint_id, task in running.items() if task.done()}
             attempts += sum(task.result() for task in ended.values())
             running = {endpoint_id: task for endpoint_id, task in running.items() if endpoint_id not in ended}
@@ -75,7 +75,7 @@ async def _busy(ctx: Context) -> list[tuple[UUID, bool]]:
 
 
 async def _serve(ctx: Context, endpoint_id: UUID, *, fresh: bool) -> int:
-    """Serve one endpoint until nothing is due or the round is old; gives how many attempts were made."""
+    """Deliver to one endpoint until nothing is due or the round ends; returns how many attempts were made."""
     while fresh:
         async with ctx.work() as work:
             fresh = await work.webhooks.fan_out(endpoint_id, ctx.now(), FAN_OUT)
@@ -106,7 +106,7 @@ async def _claim(ctx: Context, endpoint_id: UUID, limit: int) -> list[dict[str, 
 
 
 async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt:
-    """One signed attempt. Its timestamp is real time: the receiver checks it against its own clock."""
+    """One signed attempt. Its timestamp is real time, because receivers compare it with their own clock."""
     body = json.dumps(cloud_event(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     stamp = int(SystemClock().now().timestamp())
     signed = headers(_live_secrets(delivery, ctx.now()), str(delivery["event_id"]), stamp, body)
@@ -120,11 +120,11 @@ def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
     return [delivery["secret"], *old]
 
 
-async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[DeliveryAttempt]) -> None:
+async def _settle(ctx: Context, endpoint_id: UUID, attempts: Sequence[DeliveryAttempt]) -> None:
     now = ctx.now()
-    settled = [_settled(one, now) for one in came]
+    settled = [_settled(one, now) for one in attempts]
     async with ctx.work() as work:
-        if any(one.sent.gone for one in came):
+        if any(one.sent.gone for one in attempts):
             await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
         await work.webhooks.settle(settled, now)
         await work.commit()
@@ -132,8 +132,8 @@ async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[DeliveryAttemp
         ctx.telemetry.webhook_deliveries.labels("retried" if one.status == "pending" else one.status).inc()
 
 
-def _settled(came: DeliveryAttempt, now: datetime) -> DeliveryResult:
-    delivery, sent = came.delivery, came.sent
+def _settled(attempt: DeliveryAttempt, now: datetime) -> DeliveryResult:
+    delivery, sent = attempt.delivery, attempt.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
     wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
     if sent.delivered:
