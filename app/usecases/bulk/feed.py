@@ -37,8 +37,11 @@ Outcome = OperationRecord | Accepted | Refusal | Malformed
 """What evaluating or requesting one item yields."""
 
 
-async def advance_bulk(ctx: Context) -> int:
-    """Advance the bulk operation that waited longest; returns how many items changed. Safe in parallel."""
+async def advance_bulk(ctx: Context, *, chunk: int = CHUNK) -> int:
+    """Advance the bulk operation that waited longest, at most `chunk` items per account; returns how many changed.
+
+    Safe in any number of processes.
+    """
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
         bulk = await work.bulk.lock_next_due(ctx.now())
@@ -49,7 +52,7 @@ async def advance_bulk(ctx: Context) -> int:
             ended = await _cancel_unsent(ctx, work, bulk)
             changed = len(ended) or await work.bulk.cancel_pending(bulk.id)
         else:
-            changed = await _enqueue_items(ctx, work, bulk)
+            changed = await _enqueue_items(ctx, work, bulk, chunk)
         finished = not changed and await _finish(ctx, work, bulk)
         await work.bulk.change(bulk.id, fed_at=ctx.now())
         await work.commit()
@@ -70,12 +73,12 @@ async def _with_current_status(ctx: Context, work: UnitOfWork, bulk: BulkRecord)
     return replace(bulk, status=status, started_at=started)
 
 
-async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> int:
+async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """Enqueue the next chunk of each account whose backlog leaves room for it; a smaller chunk would cost as much."""
     backlog = await work.bulk.backlog(bulk.accounts)
     enqueued = 0
     for account in bulk.accounts:
-        size = await _chunk_size(work, bulk)
+        size = await _chunk_size(work, bulk, chunk)
         room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= size
         items = await work.bulk.pending(bulk.id, account, size) if room else []
         if items:
@@ -86,12 +89,12 @@ async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> in
     return enqueued
 
 
-async def _chunk_size(work: UnitOfWork, bulk: BulkRecord) -> int:
-    """How many items may be enqueued at once: no more than could fail before the limit is passed."""
+async def _chunk_size(work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
+    """Items to enqueue at once: no more than may fail before `max_failures` is exceeded."""
     if bulk.max_failures is None or bulk.dry_run:
-        return CHUNK
+        return chunk
     left = bulk.max_failures + 1 - await work.bulk.failures(bulk.id, bulk.max_failures + 1)
-    return max(1, min(CHUNK, left))
+    return max(1, min(chunk, left))
 
 
 async def _ends(
