@@ -108,18 +108,7 @@ async def create_key(
 
     Raises: `InvalidArgument`, `NotFound`.
     """
-    faults = [
-        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
-        for index, scope in enumerate(scopes)
-        if scope not in SCOPES
-    ] + [
-        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
-        for index, network in enumerate(networks)
-        if not _is_network(network)
-    ]
-    if not scopes:
-        faults.append(Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes"))
-    if faults:
+    if faults := [*_scope_faults(scopes), *_network_faults(networks)]:
         raise InvalidArgument(faults)
     if not await work.access.tenant_exists(tenant):
         raise NotFound("tenant")
@@ -163,6 +152,24 @@ async def revoke_key(ctx: Context, tenant: str, key_id: UUID, *, actor: str) -> 
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.revoked", subject=str(key_id))
         await work.access.add_audit([row])
         await work.commit()
+
+
+def _scope_faults(scopes: Sequence[str]) -> list[Fault]:
+    if not scopes:
+        return [Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes")]
+    return [
+        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ]
+
+
+def _network_faults(networks: Sequence[str]) -> list[Fault]:
+    return [
+        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
+        for index, network in enumerate(networks)
+        if not _is_network(network)
+    ]
 
 
 def _is_network(text: str) -> bool:

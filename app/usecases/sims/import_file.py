@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
@@ -17,13 +16,11 @@ from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
-from app.domain.identifiers import alternate_iccid
-from app.domain.sim.model import Plan
-from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
 from app.usecases.sim_changes import queue_limit_checks
+from app.usecases.sims.import_checks import ImportState, rejection_of
 from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED, ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.usage.ingest.service import attach_unmatched_reports
 
@@ -130,7 +127,9 @@ async def import_sims(
 ) -> ImportReport:
     """Store a file's good rows in this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    state = _Import(plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant)
+    state = ImportState(
+        plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant
+    )
     state.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
     for line, columns in rows:
@@ -152,20 +151,6 @@ async def import_sims(
     return report
 
 
-@dataclass
-class _Import:
-    """What is known while a file is imported. `seen`: ICCID -> line of its first row."""
-
-    tenant: str
-    plans: Mapping[str, Plan]
-    pools: Mapping[str, str]
-    seen: dict[str, int]
-    zones: dict[str, ZoneInfo] = field(default_factory=dict)
-    """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
-    arrived: dict[str, int] = field(default_factory=dict)
-    """ICCID -> row id of SIMs added: their unmatched usage is counted last, because ingest waits for it meanwhile."""
-
-
 def _read(line: int, columns: dict[str, str]) -> ParsedRow:
     if "" in columns:
         return ParsedRow(line=line, faults=(Fault(code="ROW_UNREADABLE", detail=columns[""], line=line),))
@@ -173,7 +158,7 @@ def _read(line: int, columns: dict[str, str]) -> ParsedRow:
 
 
 async def _take_chunk(
-    ctx: Context, work: UnitOfWork, state: _Import, chunk: Sequence[ParsedRow], report: ImportReport
+    ctx: Context, work: UnitOfWork, state: ImportState, chunk: Sequence[ParsedRow], report: ImportReport
 ) -> None:
     """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
@@ -183,7 +168,7 @@ async def _take_chunk(
     updates = _Updates()
     for row in chunk:
         owner = owners.get(row.values["iccid"])
-        fault = _refusal(ctx, state, row, owner)
+        fault = rejection_of(ctx, state, row, owner)
         if fault is not None:
             report.reject(fault)
         elif owner is None:
@@ -230,50 +215,9 @@ async def _store_updates(ctx: Context, work: UnitOfWork, updates: _Updates) -> N
     await work.plans.add_history(updates.plans_left, ctx.now())
 
 
-def _refusal(ctx: Context, state: _Import, row: ParsedRow, owner: Any) -> Fault | None:
-    """Why a row cannot be stored. `owner`: the known SIM of this ICCID in either of its forms, of any tenant."""
-    values = row.values
-    iccid = values["iccid"]
-    earlier = state.seen.get(iccid)
-    if earlier is not None:
-        return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
-    state.seen[iccid] = row.line
-    if (twin := alternate_iccid(iccid)) is not None:
-        state.seen[twin] = row.line
-    if owner is not None and owner.tenant != state.tenant:
-        return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
-    account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
-    fault = _plan_refusal(state, row, values["carrier"] if owner is None else Carrier(owner.carrier))
-    if fault is not None:
-        return fault
-    if account is None:
-        return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
-    return _zone_refusal(state, row, ctx.zone(account if owner is None else owner.account))
-
-
-def _plan_refusal(state: _Import, row: ParsedRow, carrier: Carrier) -> Fault | None:
-    """Plan and pool must exist, the plan be of the SIM's carrier and the pool of the same plan (PL-5)."""
-    values = row.values
-    plan = state.plans.get(values["plan"])
-    if plan is None or plan.carrier is not carrier:
-        return Fault(code="UNKNOWN_PLAN", detail="no such plan for this carrier", line=row.line, column="plan")
-    if "pool" in values and state.pools.get(values["pool"]) is None:
-        return Fault(code="UNKNOWN_POOL", detail="no such pool", line=row.line, column="pool")
-    if "pool" in values and state.pools[values["pool"]] != plan.id:
-        return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
-    return None
-
-
-def _zone_refusal(state: _Import, row: ParsedRow, zone: ZoneInfo) -> Fault | None:
-    """A pool's members share one time zone, because its cycle ends at one midnight (BC-4)."""
-    pool = row.values.get("pool")
-    if pool is None or str(state.zones.setdefault(pool, zone)) == str(zone):
-        return None
-    detail = "the pool's account is in another zone (BC-4, PL-5)"
-    return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column="pool")
-
-
-def _add_new(ctx: Context, state: _Import, row: ParsedRow, created: list[dict[str, Any]], report: ImportReport) -> None:
+def _add_new(
+    ctx: Context, state: ImportState, row: ParsedRow, created: list[dict[str, Any]], report: ImportReport
+) -> None:
     values = row.values
     account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
     now = ctx.now()

@@ -50,14 +50,14 @@ async def list_sims(
     ctx: Context, tenant: str, wanted: SimFilter, *, after: int, limit: int, total: bool
 ) -> tuple[list[dict[str, Any]], int | None, int | None]:
     """A page of SIMs, the row id to continue after (None on the last page), and the total if `total`."""
-    asked = replace(wanted, cycles=current_cycles(ctx))
-    ids = await page_ids(ctx.pool, tenant, asked, after=after, limit=limit + 1)
+    filtered = replace(wanted, cycles=current_cycles(ctx))
+    ids = await page_ids(ctx.pool, tenant, filtered, after=after, limit=limit + 1)
     shown = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
     rows = await fetch_sims(ctx.pool, tenant, shown, running_periods(days, zones)) if shown else []
     items = [sim_view(row, days, zones) for row in rows]
-    how_many = await count(ctx.pool, tenant, asked) if total else None
+    how_many = await count(ctx.pool, tenant, filtered) if total else None
     return items, shown[-1] if len(ids) > limit else None, how_many
 
 
