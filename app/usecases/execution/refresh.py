@@ -18,8 +18,8 @@ from app.usecases.execution.results import AttemptResult, from_error, not_sent, 
 async def refresh(ctx: Context, group: CallGroup) -> list[AttemptResult]:
     """Query snapshots, then usage (applied at once); the snapshots are applied when the results are settled.
 
-    A SIM that the carrier does not know fails (LC-18). Any other error is asked about again later, for that SIM alone
-    where it is the SIM's: a query is safe to repeat, whatever became of it.
+    A SIM that the carrier does not know fails (LC-18). After any other error the operation is queued again, for that
+    SIM alone where the error is the SIM's: a query is safe to repeat.
     """
     failures: Failures = {}
     account, carrier = group.operations[0].account, group.operations[0].carrier
