@@ -19,7 +19,7 @@ from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.sim_changes import queue_limit_checks
-from app.usecases.usage.ingest.service import detach_reports
+from app.usecases.usage.ingest.unmatched import detach_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
 

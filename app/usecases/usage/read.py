@@ -19,7 +19,7 @@ from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.usage.carrier_usage import running
-from app.usecases.usage.ingest.cycle_index import oldest_cycle
+from app.usecases.usage.ingest.cycle_table import oldest_cycle
 from app.usecases.usage.ingest.reports import MAX_AHEAD
 
 GRANULARITIES = ("day", "cycle", "report")
