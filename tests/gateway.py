@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from app.carriers.config_file import read_accounts
-from app.cli.play import sandbox_options
+from app.cli.sandbox import sandbox_options
 from app.container import Container, open_container
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain

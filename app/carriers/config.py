@@ -1,4 +1,4 @@
-"""A carrier account: which protocols reach it, where, as whom, and with what manners (`api.md`, carriers.toml)."""
+"""A carrier account: which protocols reach it, where, as whom, and with what manners (`docs/api.md`, carriers.toml)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
         ProtocolName.DESK: "/",
     }
 )
-"""Base paths on the sandbox port (`api.md`); GSL's `/v1/` is part of what is signed, so it belongs to the calls."""
+"""Base paths on the sandbox port (`docs/api.md`);
+GSL's `/v1/` is part of what is signed, so it belongs to the calls.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words (`api.md`)."""
+"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words
+(`docs/api.md`).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What carriers send us unasked: verified as far as the protocol allows, read into notices, and acknowledged.
 
-A notice is a hint: it says which card to ask about, never what is true of it (`api.md`, Events and webhooks).
+A notice is a hint: it says which card to ask about, never what is true of it (`docs/api.md`, Events and webhooks).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What China Telecom's two generations share: envelopes, codes and answers (`mobile-and-telecom.md` B1.4, B1.5, B2.2).
+"""What China Telecom's two generations share: envelopes, codes and answers (`docs/carriers/`: B1.4, B1.5, B2.2).
 
 There is no common envelope: eleven shapes and plain text. The first character tells JSON, XML or text apart; the code
 is then looked for under the names that the shapes use.

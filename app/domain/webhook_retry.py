@@ -1,4 +1,4 @@
-"""How long and how often others are told what happened (`api.md`, Events and webhooks)."""
+"""How long and how often others are told what happened (`docs/api.md`, Events and webhooks)."""
 
 from __future__ import annotations
 

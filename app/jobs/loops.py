@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
+from app.db.connection import DATABASE_ERRORS
 from app.telemetry import get_logger
 from app.usecases.bulk.feed import advance_bulk
 from app.usecases.carrier_sync.notifications import process_notifications
@@ -68,7 +66,7 @@ async def _turn(ctx: Context, loop: Loop) -> float:
     """One turn; gives how long to rest. No fault of a turn ends the loop: it is told, and the turn is tried again."""
     try:
         return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except DATABASE_ERRORS as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
     except Exception:
         log.exception("loop.failed", loop=loop.name)

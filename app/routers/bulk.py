@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.vocabulary import OperationKind
 from app.routers.http.deps import Ctx, Operator, Paged, SimsReader, body_of, json_object, once_key, parsed, trail_of

@@ -43,14 +43,14 @@ async def once(ctx: Context, key: OnceKey | None, act: Callable[[UnitOfWork], Aw
     """
     async with ctx.work() as work:
         if key is not None:
-            if not await work.idempotency.take(key.tenant, key.key):
+            if not await work.idempotency.lock(key.tenant, key.key):
                 raise RequestInProgress
             earlier = await work.idempotency.stored(key.tenant, key.key, ctx.now())
             if earlier is not None:
                 return _replayed(earlier, key)
         answer = await act(work)
         if key is not None:
-            await work.idempotency.keep(
+            await work.idempotency.store(
                 key.tenant, key.key, _stored(answer, key), operation_id=answer.operation_id, now=ctx.now()
             )
         await work.commit()

@@ -104,12 +104,12 @@ class SimChangeRecorder:
     async def write(self, work: UnitOfWork) -> None:
         """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
         await work.sims.save(list(self.records.values()), self.now)
-        await work.plans.left(self.plans_left, self.now)
+        await work.plans.add_history(self.plans_left, self.now)
         if self.activity_changed:
             await queue_limit_checks(work, self.activity_changed)
         if self.ended_tests:
             await pool_cycles.set_tested(await work.driver(), sorted(self.ended_tests.items()))
-        await work.events.remember(self.history)
+        await work.events.add_history(self.history)
         await work.events.add(self.events)
 
     def _tell_state(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:

@@ -19,7 +19,7 @@ from sandbox.telecom import changes as c
 from sandbox.telecom import pools as p
 from sandbox.telecom import reads as q
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import MethodCall, push_xml
+from sandbox.telecom.core import MethodCall, kind_of, push_xml
 from sandbox.telecom.des import decrypt, encrypt
 from sandbox.telecom.states import main_status
 from sandbox.time import MINUTE
@@ -102,15 +102,6 @@ _CHANGES = frozenset(
         "verify_real_name",
     }
 )
-
-
-def kind_of(method: str, fixed: str, params: Mapping[str, Any]) -> str:
-    """The neutral operation; by its arguments where one method serves two."""
-    if method in ("disabledNumber", "disabledNumberService"):
-        return {"19": "suspend", "20": "resume"}.get(str(params.get("orderTypeId", "")), "other")
-    if method == "singleCutNet":
-        return "restore_network" if params.get("action") == "DEL" else "cut_network"
-    return fixed
 
 
 class CtccCmp:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.ctcc_cmp.server import kind_of
 from sandbox.ctwing import batches as b
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
@@ -16,7 +15,7 @@ from sandbox.http.messages import XML, Answer, Request, json_answer
 from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import MethodCall, push_xml
+from sandbox.telecom.core import MethodCall, kind_of, push_xml
 from sandbox.telecom.states import main_status
 from sandbox.time import BEIJING
 

@@ -10,71 +10,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.fleet.automatic import AUTOMATIC_CHANGES, Limits
+from sandbox.fleet.automatic import AUTOMATIC, AUTOMATIC_CHANGES, Limits
 from sandbox.fleet.card import Card, count
 from sandbox.fleet.changes import CHANGES
+from sandbox.fleet.readings import Readings
 from sandbox.fleet.store import Pending, Store
 from sandbox.fleet.traffic import Meter
-from sandbox.options import YESTERDAY, ProtocolSettings
-from sandbox.time import BEIJING, SECOND, Cycle, SandboxClock, Zone, cycle_of
+from sandbox.time import SECOND, SandboxClock, Zone
 
-_BY_CARRIER: Mapping[str, tuple[str, ...]] = {
-    "cmcc": ("onelink",),
-    "cucc": ("jasper", "unicom_cmp"),
-    "ctcc": ("ctcc_cmp", "ctwing"),
-    "overseas": ("jasper",),
-}
 _RAISES = frozenset({"set_threshold", "order_addon", "change_plan"})
 
 
-class World:
+class World(Readings):
     """The carriers' side of every card."""
 
     def __init__(self, store: Store, clock: SandboxClock, meter: Meter, zones: Mapping[str, Zone]) -> None:
-        self.store = store
-        self.clock = clock
-        self.meter = meter
-        self._zones = zones
+        super().__init__(store, clock, meter, zones)
         self.limits = Limits(self)
-
-    def now(self) -> int:
-        """The sandbox's instant, ms."""
-        return self.clock.now()
-
-    def settings(self, protocol: str) -> ProtocolSettings:
-        """A protocol's manners as they are now."""
-        return self.store.settings[protocol]
-
-    def zone(self, card: Card) -> Zone:
-        """The zone of a card's business days."""
-        return self._zones.get(card.carrier, BEIJING)
-
-    def protocols(self, card: Card) -> tuple[str, ...]:
-        """Through which protocols a card shows."""
-        return _BY_CARRIER[card.carrier] + (("gsl",) if card.gsl else ())
-
-    def cycle(self, card: Card, at: int) -> Cycle:
-        """The card's billing cycle at an instant."""
-        return cycle_of(card.carrier, self.zone(card).day(at))
-
-    def usage(self, card: Card, cycle: Cycle, until: int) -> int:
-        """Bytes of a cycle up to an instant."""
-        return self.meter.between(card, self.zone(card), cycle.first, cycle.end, until)
-
-    def usage_until(self, card: Card, protocol: str, *, frozen: bool = False) -> int:
-        """The instant a usage read reaches to: now, the last midnight, or as far back as the lag set."""
-        now, lag = self.now(), self.settings(protocol).lag
-        if lag == YESTERDAY or (lag is None and frozen):
-            zone = self.zone(card)
-            return zone.start(zone.day(now))
-        return now - int(lag * SECOND) if isinstance(lag, int | float) else now
-
-    def visible_state(self, card: Card, protocol: str) -> str:
-        """The neutral state a protocol shows: the present one, or one as old as the lag set."""
-        lag = self.settings(protocol).lag
-        if not isinstance(lag, int | float) or not lag:
-            return card.visible_state()
-        return card.visible_state_at(self.now() - int(lag * SECOND))
 
     @contextmanager
     def changing(self, card: Card, at: int) -> Iterator[None]:
@@ -96,7 +48,7 @@ class World:
         """Whether a change asked for is still being done."""
         waiting = self.store.of_card.get(card.iccid, ())
         return any(
-            self.store.pending[number].protocol != "own" and not self.store.pending[number].args.get("quiet")
+            self.store.pending[number].protocol != AUTOMATIC and not self.store.pending[number].args.get("quiet")
             for number in waiting
         )
 
@@ -126,9 +78,9 @@ class World:
         until = self.now() if now is None else now
         while (pending := self.store.pop_due(until)) is not None:
             card = self.store.cards[pending.iccid]
-            if pending.protocol == "own":
+            if pending.protocol == AUTOMATIC:
                 with self.changing(card, pending.due):
-                    AUTOMATIC_CHANGES[pending.do](self, card, pending.args, pending.due)
+                    AUTOMATIC_CHANGES[pending.do](self.limits, card, pending.due)
                 continue
             self._complete(card, pending)
 

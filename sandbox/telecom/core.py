@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,15 @@ class MethodCall:
         else:
             pending.push = push
         return number
+
+
+def kind_of(method: str, fixed: str, params: Mapping[str, Any]) -> str:
+    """The neutral operation; by its arguments where one method serves two."""
+    if method in ("disabledNumber", "disabledNumberService"):
+        return {"19": "suspend", "20": "resume"}.get(str(params.get("orderTypeId", "")), "other")
+    if method == "singleCutNet":
+        return "restore_network" if params.get("action") == "DEL" else "cut_network"
+    return fixed
 
 
 def push_xml(push: dict[str, Any]) -> bytes:

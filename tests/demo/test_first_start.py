@@ -50,7 +50,7 @@ async def test_the_fleet_is_imported_whole_and_once(house: House) -> None:
     assert len(await cards_of(house.ctx)) == lines("fleet.csv")
     async with house.ctx.work() as work:
         assert len(await work.plans.all(DEFAULT_TENANT)) == lines("plans.csv")
-        assert await work.ledger.marked(FIRST_IMPORT)
+        assert await work.import_marks.is_set(FIRST_IMPORT)
 
 
 async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House) -> None:
@@ -134,4 +134,4 @@ async def test_a_file_the_import_would_refuse_changes_nothing_and_says_where(hou
     assert [(fault.line, fault.column) for fault in refusal.value.faults] == [(2, "opened_on")]
     assert await cards_of(house.ctx) == {}
     async with house.ctx.work() as work:
-        assert not await work.ledger.marked(FIRST_IMPORT)
+        assert not await work.import_marks.is_set(FIRST_IMPORT)

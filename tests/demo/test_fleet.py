@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.identifiers import alternate_iccid, luhn_ok
+from app.domain.identifiers import alternate_iccid, luhn_valid
 from app.domain.sim.holds import shown_state
 from app.domain.sim.lifecycle import state_from_dates
 from app.domain.sim.model import Plan, Sim
@@ -127,7 +127,7 @@ def test_cards_and_devices_have_valid_names() -> None:
         assert len(row["msisdn"]) == 13
         assert len(row["imsi"]) == 15
         assert row["imsi"].startswith("460")
-        assert not row["imei"] or (len(row["imei"]) == 15 and luhn_ok(row["imei"]))
+        assert not row["imei"] or (len(row["imei"]) == 15 and luhn_valid(row["imei"]))
     for name in ("iccid", "msisdn", "imsi"):
         assert len({row[name] for row in rows()}) == len(rows())
     imeis = [row["imei"] for row in rows() if row["imei"]]

@@ -286,7 +286,7 @@ def test_add_ons_are_not_for_overseas_nor_for_backward_pools() -> None:
     for terms in Supplier:
         assert taken(a_sim(terms, Carrier.CUCC), K.ORDER_ADDON)
         assert refused(a_sim(terms, Carrier.OVERSEAS), K.ORDER_ADDON).rule == "QT-7"
-    backward = a_sim(GSL, Carrier.CMCC, plan=a_plan(kind=PlanKind.POOL_BACKWARD))
+    backward = a_sim(GSL, Carrier.CMCC, plan=a_plan(kind=PlanKind.POSTPAID_POOL))
     assert refused(backward, K.ORDER_ADDON).rule == "QT-7"
 
 

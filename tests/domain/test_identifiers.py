@@ -14,8 +14,8 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import (
     alternate_iccid,
     luhn_digit,
-    luhn_ok,
-    mask,
+    luhn_valid,
+    mask_iccid,
     parse_iccid,
     parse_imei,
     parse_imsi,
@@ -30,7 +30,7 @@ DIGITS = st.text("0123456789", min_size=1, max_size=24)
 def test_the_check_digit_is_luhns(digits: str) -> None:
     """DV-5: python-stdnum is the oracle."""
     assert luhn_digit(digits) == stdnum_luhn.calc_check_digit(digits)
-    assert luhn_ok(digits) == (len(digits) > 1 and stdnum_luhn.is_valid(digits))
+    assert luhn_valid(digits) == (len(digits) > 1 and stdnum_luhn.is_valid(digits))
 
 
 @given(st.text("0123456789", min_size=14, max_size=16))
@@ -131,7 +131,7 @@ def test_an_imsi_is_fourteen_or_fifteen_digits() -> None:
 
 
 def test_a_mask_shows_the_last_four() -> None:
-    assert mask("89860012345678901239") == "****1239"
+    assert mask_iccid("89860012345678901239") == "****1239"
 
 
 @pytest.mark.parametrize(

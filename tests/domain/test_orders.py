@@ -32,7 +32,14 @@ from app.domain.commerce.orders import (
 )
 from app.domain.errors import Malformed
 from app.domain.identifiers import luhn_digit
-from app.domain.sim.number_ranges import Obstacle, RangeRejection, RangeSelection, choose_range, number_of, typed_list
+from app.domain.sim.number_ranges import (
+    RangeObstacle,
+    RangeRejection,
+    RangeSelection,
+    number_of,
+    parse_typed_list,
+    select_range,
+)
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
@@ -212,10 +219,10 @@ FULL = [body + luhn_digit(body) for body in BODIES]
 def test_a_range_is_taken_whole_with_its_check_digits_left_out() -> None:
     """AC-2: start and end included."""
     members = dict.fromkeys(FULL, SimState.SILENT)
-    taken = choose_range(FULL[2], FULL[5], members)
+    taken = select_range(FULL[2], FULL[5], members)
     assert taken == RangeSelection(iccids=tuple(FULL[2:6]))
-    assert choose_range(BODIES[2], FULL[5], members) == taken
-    assert choose_range(FULL[3], FULL[3], members) == RangeSelection(iccids=(FULL[3],))
+    assert select_range(BODIES[2], FULL[5], members) == taken
+    assert select_range(FULL[3], FULL[3], members) == RangeSelection(iccids=(FULL[3],))
     letters = "898600A2345678901239"
     assert (number_of(FULL[0]), number_of(letters)) == (BODIES[0], letters)
 
@@ -224,9 +231,11 @@ def test_a_range_is_refused_whole_saying_which_card_is_in_the_way() -> None:
     """AC-2: missing or active."""
     members = dict.fromkeys(FULL, SimState.TESTING) | {FULL[4]: SimState.ACTIVE}
     del members[FULL[3]]
-    refused = choose_range(FULL[2], FULL[5], members)
-    assert refused == RangeRejection(obstacles=((BODIES[3], Obstacle.MISSING), (FULL[4], Obstacle.ACTIVE)), count=2)
-    short = choose_range(FULL[2], FULL[5], members, shown=1)
+    refused = select_range(FULL[2], FULL[5], members)
+    assert refused == RangeRejection(
+        obstacles=((BODIES[3], RangeObstacle.MISSING), (FULL[4], RangeObstacle.ACTIVE)), count=2
+    )
+    short = select_range(FULL[2], FULL[5], members, shown=1)
     assert isinstance(short, RangeRejection)
     assert (len(short.obstacles), short.count) == (1, 2)
 
@@ -234,11 +243,11 @@ def test_a_range_is_refused_whole_saying_which_card_is_in_the_way() -> None:
 def test_a_range_or_typed_list_takes_digits_only() -> None:
     """AC-2, AC-3: else a file."""
     with pytest.raises(Malformed) as wrong:
-        choose_range("898600A2345678901239", FULL[5], {})
+        select_range("898600A2345678901239", FULL[5], {})
     assert wrong.value.code == "USE_A_FILE"
     with pytest.raises(Malformed):
-        choose_range(FULL[5], FULL[2], {})
+        select_range(FULL[5], FULL[2], {})
     with pytest.raises(Malformed) as wrong:
-        choose_range("8986001234567890000", "8986009234567890000", {})
+        select_range("8986001234567890000", "8986009234567890000", {})
     assert wrong.value.code == "RANGE_TOO_LONG"
-    assert typed_list([FULL[1], FULL[0], FULL[1]]) == (FULL[1], FULL[0])
+    assert parse_typed_list([FULL[1], FULL[0], FULL[1]]) == (FULL[1], FULL[0])

@@ -30,7 +30,7 @@ from tests.domain.cards import a_sim
 S = SimState
 FLEXEM, GSL, STANDARD = Supplier.FLEXEM, Supplier.GSL, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
-FORWARD, BACKWARD = PlanKind.POOL_FORWARD, PlanKind.POOL_BACKWARD
+FORWARD, BACKWARD = PlanKind.PREPAID_POOL, PlanKind.POSTPAID_POOL
 
 
 def test_a_forward_pool_holds_what_its_active_members_bring() -> None:

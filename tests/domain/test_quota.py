@@ -82,7 +82,7 @@ def test_gsl_stops_a_single_card_once_it_passes_its_allowance() -> None:
 def test_a_pools_card_does_not_stop_at_its_own_allowance() -> None:
     """QT-2, PL-3: a single card's rule."""
     assert by_use(a_sim(GSL, pool="p"), GB) == set()
-    assert by_use(a_sim(GSL, plan=a_plan(kind=PlanKind.POOL_FORWARD)), GB) == set()
+    assert by_use(a_sim(GSL, plan=a_plan(kind=PlanKind.PREPAID_POOL)), GB) == set()
 
 
 def test_standard_stops_at_the_allowance_where_chosen() -> None:

@@ -171,7 +171,7 @@ class Machine(RuleBasedStateMachine):
                 received_at=ctx.now(),
                 iccid=name,
             )
-            await work.inbox.put(row)
+            await work.inbox.add(row)
             await work.commit()
         await process_notifications(ctx)
 

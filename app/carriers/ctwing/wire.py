@@ -1,4 +1,4 @@
-"""The CTWing 5G-CMP gateway on the wire: signature, paths, batch rows (`mobile-and-telecom.md` B2; [C n] as there)."""
+"""The CTWing 5G-CMP gateway on the wire: signature, paths, batch rows (`docs/carriers/ctwing.md`; [C n] as there)."""
 
 from __future__ import annotations
 

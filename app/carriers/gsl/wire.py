@@ -1,4 +1,4 @@
-"""Huawei Cloud GSL on the wire: signature, codes, models (`unicom-gsl-camara.md` part B; [N] as there)."""
+"""Huawei Cloud GSL on the wire: signature, codes, models (`docs/carriers/gsl.md`; [n] as there)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from app.carriers.http.transport_errors import LocallyThrottled, is_unhealthy
 from app.clock import Clock
 
 MAX_IN_FLIGHT = 20
-"""httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
+"""httpx slows down badly beyond some 20 connections in a process (docs/carriers/README.md, httpx)."""
 
 MAX_WAIT_S = 2.0
 """How long a call waits for its turn before it is refused with the time to come back: for the budget (but see

@@ -1,4 +1,4 @@
-"""Cisco IoT Control Center REST v1, as China Unicom runs it (`unicom-gsl-camara.md` part A1; [N] as there)."""
+"""Cisco IoT Control Center REST v1, as China Unicom runs it (`docs/carriers/jasper.md`; [n] as there)."""
 
 from __future__ import annotations
 

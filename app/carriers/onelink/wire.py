@@ -1,4 +1,4 @@
-"""China Mobile OneLink v5 on the wire: codes, tables and answers (`mobile-and-telecom.md` part A; [C n] as there)."""
+"""China Mobile OneLink v5 on the wire: codes, tables and answers (`docs/carriers/onelink.md`; [C n] as there)."""
 
 from __future__ import annotations
 

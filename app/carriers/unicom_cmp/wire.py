@@ -1,4 +1,4 @@
-"""Unicom's capability gateway gwapi (雁飞智连 CMP 5.0) on the wire (`unicom-gsl-camara.md` part A2; [N] as there)."""
+"""Unicom's capability gateway gwapi (雁飞智连 CMP 5.0) on the wire (`docs/carriers/unicom_cmp.md`; [n] as there)."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ async def move_water_marks(connection: Connection, marks: Iterable[tuple[int, st
 
 
 async def find_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
-    """(place, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `place`: index of the identity."""
+    """(place, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `place` counts these."""
     gateways, report_ids = zip(*identities, strict=True)
     found: list[asyncpg.Record] = await connection.fetch(_FIND_REPORTS, gateways, report_ids)
     return found

@@ -8,7 +8,7 @@ from app.domain.calendar.days import add_to_month
 from app.domain.operation.refusal import Refusal, RefusalCode
 
 MONTHS = 6
-MOST_CARDS = 500_000
+MAX_CARDS = 500_000
 PAUSE = timedelta(minutes=5)
 """Between two exports of one tenant (EX-2, D for refusing instead of asking to wait)."""
 
@@ -21,7 +21,7 @@ def export_months(on: date) -> tuple[str, ...]:
 
 def export_refusal(cards: int, last_asked_at: datetime | None, now: datetime) -> Refusal | None:
     """Why an export is refused: too many cards, or too soon, with the earliest time (EX-2)."""
-    if cards > MOST_CARDS:
+    if cards > MAX_CARDS:
         return Refusal(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
     if last_asked_at is None or now >= last_asked_at + PAUSE:
         return None

@@ -1,6 +1,6 @@
-"""What each carrier protocol can do, as data that callers can read (CP-1; api.md, Capabilities).
+"""What each carrier protocol can do, as data that callers can read (CP-1; docs/api.md, Capabilities).
 
-Figures marked `known=False` are published nowhere (`carriers/`): careful defaults, settings per account.
+Figures marked `known=False` are published nowhere (`docs/carriers/`): careful defaults, settings per account.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _channel(kind: OperationKind, channel: Channel, request: OperationRequest) -
 
 
 def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Arguments:
-    """The arguments as they are sent: a threshold rounded up to the carriers' megabytes (api.md, Actions)."""
+    """The arguments as they are sent: a threshold rounded up to the carriers' megabytes (docs/api.md, Actions)."""
     amount = arguments.get("bytes")
     if kind is OperationKind.SET_THRESHOLD and channel is Channel.API and isinstance(amount, int):
         rounded: dict[str, Argument] = {**arguments, "bytes": ceil_div(amount, MB) * MB}

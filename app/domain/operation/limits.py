@@ -133,7 +133,7 @@ def _cap(request: OperationRequest) -> Refusal | None:
 
 def _addon(request: OperationRequest) -> Refusal | None:
     """QT-7: add-ons are not offered overseas, nor for backward pools."""
-    offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POOL_BACKWARD
+    offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POSTPAID_POOL
     return None if offered else _violation("QT-7", "addon_not_offered")
 
 

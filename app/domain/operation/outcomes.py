@@ -255,6 +255,6 @@ def backoff(first: timedelta, tries: int) -> timedelta:
 
 
 def may_cancel(status: OperationStatus, sent_at: datetime | None, step: int) -> bool:
-    """An operation may be cancelled until it is sent (`api.md`, Operations)."""
+    """An operation may be cancelled until it is sent (`docs/api.md`, Operations)."""
     waiting = status in (OperationStatus.SCHEDULED, OperationStatus.QUEUED)
     return waiting and sent_at is None and step == 0

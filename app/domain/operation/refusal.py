@@ -13,7 +13,7 @@ from app.domain.vocabulary import Actor, HoldCode
 
 
 class RefusalCode(StrEnum):
-    """The codes of api.md under which a rule refuses; the first two of 409, the others of 422."""
+    """The codes of docs/api.md under which a rule refuses; the first two of 409, the others of 422."""
 
     INCOMPATIBLE_STATE = "INCOMPATIBLE_STATE"
     OPERATION_IN_PROGRESS = "OPERATION_IN_PROGRESS"

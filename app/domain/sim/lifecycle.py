@@ -198,7 +198,7 @@ def _apply_transition(
 
 
 def state_from_dates(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """An imported card without a told state: what its dates make of it by `today` (api.md, Import).
+    """An imported card without a told state: what its dates make of it by `today` (docs/api.md, Import).
 
     A card with `activated_on` or `expires_on` was activated; one with neither is worked out from its opening.
     """

@@ -1,4 +1,4 @@
-"""The terms of FlexManager (繁易), from its manual of 2022-07: FM in rules.md."""
+"""The terms of FlexManager (繁易), from its manual of 2022-07: FM in docs/catalogue.md."""
 
 from __future__ import annotations
 

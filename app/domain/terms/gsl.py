@@ -1,4 +1,4 @@
-"""The terms of Huawei Cloud Global SIM Link, from its FAQ of 2024-06-17: GSL in rules.md."""
+"""The terms of Huawei Cloud Global SIM Link, from its FAQ of 2024-06-17: GSL in docs/catalogue.md."""
 
 from __future__ import annotations
 

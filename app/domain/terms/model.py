@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term(Generic[T]):
-    """One value of the terms. `assumed` names the D rules it rests on; `source` is as rules.md cites."""
+    """One value of the terms. `assumed` names the D rules it rests on; `source` is as docs/catalogue.md cites."""
 
     value: T | None
     source: str

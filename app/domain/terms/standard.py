@@ -1,4 +1,4 @@
-"""The common terms of the trade: SIX (the six card states) and OVR (why a card stops) in rules.md."""
+"""The common terms of the trade: SIX (the six card states) and OVR (why a card stops) in docs/catalogue.md."""
 
 from __future__ import annotations
 

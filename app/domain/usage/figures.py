@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class UsageSource(StrEnum):
-    """Where `used` comes from (api.md, `usage.source`)."""
+    """Where `used` comes from (docs/api.md, `usage.source`)."""
 
     CARRIER = "carrier"
     GATEWAY_REPORT = "gateway_report"

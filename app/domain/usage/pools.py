@@ -58,7 +58,7 @@ def pool_usage(
     """
     states = tuple(members)
     effective = sum(map(contributes, states))
-    total = effective * allowance + addons if kind is PlanKind.POOL_FORWARD else None
+    total = effective * allowance + addons if kind is PlanKind.PREPAID_POOL else None
     return PoolUsage(
         cards=len(states),
         effective_cards=effective,
@@ -132,7 +132,7 @@ def _too_late(kind: PlanKind, batch: PoolOrder, on: date) -> Refusal | None:
     forming = terms_in_force(batch.terms, batch.carrier, on).pool_forming.value
     if batch.at_purchase or forming is None:
         return None
-    if kind is PlanKind.POOL_BACKWARD or forming is PoolForming.AT_PURCHASE:
+    if kind is PlanKind.POSTPAID_POOL or forming is PoolForming.AT_PURCHASE:
         return _refused("pool_at_purchase_only")
     return _refused("pool_before_shipping_only") if batch.shipped else None
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.db.connection import DATABASE_ERRORS
+from app.db.operations import OpenOperationExists
 from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal, Remedy
 from app.telemetry import correlation_id, get_logger
@@ -158,7 +157,7 @@ def _language(request: Request) -> str:
 
 
 def shown_remedy(remedy: Remedy, language: str) -> dict[str, Any]:
-    """A remedy as callers see it (`api.md`, /explanation)."""
+    """A remedy as callers see it (`docs/api.md`, Explanation)."""
     return {
         "action": remedy.action,
         "text": text(f"remedy.{remedy.action}", language),
@@ -236,10 +235,12 @@ async def _http(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, code, detail, headers=error.headers)
 
 
+async def _operation_in_progress(request: Request, _error: Exception) -> Response:
+    return problem(request, 409, "OPERATION_IN_PROGRESS", "another operation on this card is open")
+
+
 async def _database(request: Request, error: Exception) -> Response:
     """Contention and an absent database are no faults of the program: come back in a moment."""
-    if isinstance(error, IntegrityError) and "uq_operations_open_sim" in str(error.orig):
-        return problem(request, 409, "OPERATION_IN_PROGRESS", "another operation on this card is open")
     cause = getattr(error, "orig", None) or error
     if getattr(cause, "sqlstate", None) in NOT_KEEPABLE:
         fault = Fault(
@@ -276,6 +277,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OverflowError, _beyond_the_calendar)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    for trouble in (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    app.add_exception_handler(OpenOperationExists, _operation_in_progress)
+    for trouble in DATABASE_ERRORS:
         app.add_exception_handler(trouble, _database)
     app.add_exception_handler(Exception, _unexpected)

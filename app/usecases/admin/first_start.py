@@ -61,7 +61,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     files = _read(ctx, demo)
     await _give_to_carriers(ctx, control, files)
     async with ctx.work() as work:
-        if not await work.ledger.mark(FIRST_IMPORT, ctx.now()):
+        if not await work.import_marks.set(FIRST_IMPORT, ctx.now()):
             return False
         await _import(ctx, work, files)
         await work.commit()
@@ -71,7 +71,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
 
 async def _done(ctx: Context) -> bool:
     async with ctx.work() as work:
-        return await work.ledger.marked(FIRST_IMPORT)
+        return await work.import_marks.is_set(FIRST_IMPORT)
 
 
 def _read(ctx: Context, demo: Path) -> Demo:

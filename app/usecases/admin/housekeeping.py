@@ -32,7 +32,7 @@ async def delete_settled_deliveries(ctx: Context) -> int:
     total = 0
     while True:
         async with ctx.work() as work:
-            forgotten = await work.delivery_log.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
+            forgotten = await work.deliveries.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
             await work.commit()
         total += forgotten
         if forgotten < CHUNK:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.db.bulk.rows import BulkRecord, ItemEnd
+from app.db.bulk.repository import BulkRecord, ItemEnd
 from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
@@ -36,7 +36,7 @@ async def advance_bulk(ctx: Context) -> int:
     """One turn on the bulk operation that waited longest; gives how many items moved. Safe side by side."""
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
-        bulk = await work.bulk.take(ctx.now())
+        bulk = await work.bulk.lock_next_due(ctx.now())
         if bulk is None:
             return 0
         bulk = await _begun(ctx, work, bulk)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import parse_imei
 from app.domain.vocabulary import OperationKind
@@ -51,12 +51,12 @@ async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> 
     bulk = _record(ctx, command)
     await work.bulk.add(bulk)
     await add_items(ctx, work, bulk, command.selector)
-    total, accounts = await work.bulk_items.summed(bulk.id)
+    total, accounts = await work.bulk_items.deduplicate_and_count(bulk.id)
     _judge(command, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
     if total >= MANY:
         await work.bulk_items.analyze_items()
-    await work.access.note([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
+    await work.access.add_audit([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
     return replace(bulk, total=total, accounts=tuple(accounts))
 
 
@@ -112,7 +112,7 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, 
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
     if bulk.status != "cancelling":
         await work.bulk.change(bulk_id, status="cancelling", fed_at=None)
-        await work.access.note([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
+        await work.access.add_audit([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
     return replace(bulk, status="cancelling")
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.sims.search import SimFilter, where_of
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid
-from app.domain.sim.number_ranges import RangeRejection, choose_range, number_of, typed_list
+from app.domain.sim.number_ranges import RangeRejection, number_of, parse_typed_list, select_range
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import OperationKind, SimState
 from app.usecases.context import Context
@@ -127,7 +127,7 @@ async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: 
 def _typed(iccids: Sequence[str]) -> tuple[str, ...]:
     """The list, each card once; every entry that cannot be one is told (AC-2)."""
     try:
-        return typed_list(iccids)
+        return parse_typed_list(iccids)
     except Malformed:
         faults = [fault for index, text in enumerate(iccids) if (fault := _fault(index, text)) is not None]
         raise InvalidArgument(faults[:1_000]) from None
@@ -135,7 +135,7 @@ def _typed(iccids: Sequence[str]) -> tuple[str, ...]:
 
 def _fault(index: int, text: str) -> Fault | None:
     try:
-        typed_list([text])
+        parse_typed_list([text])
     except Malformed as wrong:
         return Fault(pointer=f"/selector/iccids/{index}", code=wrong.code, detail=wrong.detail)
     return None
@@ -143,12 +143,12 @@ def _fault(index: int, text: str) -> Fault | None:
 
 async def _ranged(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tuple[str, ...]:
     """AC-2. That the cards must not be active is asked where they are to be activated."""
-    typed = typed_list([wanted.start, wanted.end])
+    typed = parse_typed_list([wanted.start, wanted.end])
     first, last = number_of(typed[0]), number_of(typed[-1])
     found = await work.bulk_items.states_between(bulk.tenant, wanted.pool, first, last)
     activates = bulk.kind == OperationKind.ACTIVATE
     members = {iccid: SimState(state) if activates else SimState.INVENTORY for iccid, state in found.items()}
-    taken = choose_range(wanted.start, wanted.end, members)
+    taken = select_range(wanted.start, wanted.end, members)
     if isinstance(taken, RangeRejection):
         raise RangeBlocked(taken)
     return taken.iccids

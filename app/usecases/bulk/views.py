@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.usecases.context import Context
 
 COUNTED = ("pending", "open", "succeeded", "failed", "cancelled")

@@ -36,7 +36,7 @@ async def store_push(ctx: Context, account: str, push: Push) -> Received:
         succeeded=notice.succeeded,
     )
     async with ctx.work() as work:
-        await work.inbox.put(row)
+        await work.inbox.add(row)
         await work.commit()
     return received
 

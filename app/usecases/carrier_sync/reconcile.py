@@ -45,7 +45,7 @@ async def reconcile(ctx: Context) -> dict[str, Any]:
     """One pass over every account that is not paused; gives what was seen, explained, repaired and told."""
     report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     for account in ctx.accounts:
         if account in ctx.clients and not states.get(account, {}).get("paused_at"):
             report.update(await _reconcile_account(ctx, account, states.get(account, {}).get("changes_seen_at")))
@@ -83,7 +83,7 @@ async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) 
 
 async def _remember(ctx: Context, account: str, began: datetime) -> None:
     async with ctx.work() as work:
-        await work.ledger.set_account(account, changes_seen_at=began)
+        await work.account_states.set(account, changes_seen_at=began)
         await work.commit()
 
 
@@ -106,7 +106,7 @@ async def _judge_account(ctx: Context, account: str) -> Counter[str]:
             report.update([row.explanation])
             rows.append(row)
             asked += [operation] if operation is not None else []
-        await work.drifts.put(rows)
+        await work.drifts.upsert(rows)
         await work.operations.add(asked)
         await work.events.add(recorder.events)
         await work.commit()

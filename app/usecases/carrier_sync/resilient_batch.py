@@ -20,7 +20,7 @@ from app.carriers.errors import (
     UnsupportedOperation,
 )
 from app.db.mapping import SimRecord
-from app.domain.identifiers import mask
+from app.domain.identifiers import mask_iccid
 from app.telemetry import get_logger
 
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
@@ -124,7 +124,7 @@ class ResilientBatch:
         _log.warning(
             "usage_pull.passed_over",
             account=self._account,
-            iccid=mask(part[0].sim.iccid),
+            iccid=mask_iccid(part[0].sim.iccid),
             cards=len(part),
             error=type(error).__name__,
             code=error.carrier_code,

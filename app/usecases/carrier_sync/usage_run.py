@@ -61,7 +61,7 @@ async def _side_by_side(
     ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[PullReport]]
 ) -> dict[str, int]:
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     paused = {code for code, state in states.items() if state["paused_at"] is not None}
     asked = [code for code in codes if code in ctx.clients and code not in paused]
     pulled = await asyncio.gather(*(_to_its_end(ctx, code, pull) for code in asked))
@@ -141,7 +141,7 @@ async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
     """
     if began is not None:
         async with ctx.work() as work:
-            await work.ledger.set_account(account, changes_seen_at=began)
+            await work.account_states.set(account, changes_seen_at=began)
             await work.commit()
     async with ctx.pool.acquire() as connection:
         await rows.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
@@ -150,7 +150,7 @@ async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
 async def _changes(ctx: Context, account: str, batch: ResilientBatch) -> set[str] | None:
     """The cards the carrier says have changed since the last whole run; None: it has no list, or none has been."""
     async with ctx.work() as work:
-        state = (await work.ledger.account_states()).get(account)
+        state = (await work.account_states.all()).get(account)
     seen = state["changes_seen_at"] if state else None
     if seen is None:
         return None

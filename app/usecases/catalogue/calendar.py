@@ -1,4 +1,4 @@
-"""The calendar and terms, asked without any card: pure rules behind a thin door (`api.md`, Calendar and terms)."""
+"""The calendar and terms, asked without any card: pure rules behind a thin door (`docs/api.md`, Calendar and terms)."""
 
 from __future__ import annotations
 

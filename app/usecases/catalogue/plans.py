@@ -103,11 +103,11 @@ def _typed(name: str, cell: str) -> Any:
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
     """Keep plans; the same id replaces, and where its limits change its cards and pools are looked at (QT)."""
     known = await work.plans.all(tenant)
-    await work.plans.put(tenant, plans, ctx.now())
+    await work.plans.upsert(tenant, plans, ctx.now())
     moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
     if moved:
         await plan_checks.note(await work.driver(), tenant, moved)
-    await work.access.note(
+    await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )
 

@@ -33,7 +33,7 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
     now = ctx.now()
     ended = with_status(operation, OperationStatus.CANCELLED, now, "cancelled")
     await save_settled(ctx, work, SimChangeRecorder(now), [ended], [ended])
-    await work.access.note([_audit(ctx, operation, ended, actor, "cancel")])
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "cancel")])
     return ended
 
 
@@ -66,7 +66,7 @@ async def complete(
     for record in cards.values():
         apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
     await save_settled(ctx, work, recorder, [ended], [ended], cards=cards)
-    await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended
 
 

@@ -82,7 +82,7 @@ async def save_settled(
     await work.events.add(
         [operation_event(o, END_EVENTS[o.status], recorder.now) for o in ended if o.status in END_EVENTS]
     )
-    await work.bulk.ended([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
+    await work.bulk.settle_items([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
     if ended:
         await apply_settled_operations(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])

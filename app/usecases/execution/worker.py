@@ -46,7 +46,7 @@ async def drain(ctx: Context) -> int:
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
     async with ctx.work() as work:
         await work.operations.requeue_expired(ctx.now())
-        excluded = [code for code, state in (await work.ledger.account_states()).items() if state["paused_at"]]
+        excluded = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
         claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=excluded)
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()

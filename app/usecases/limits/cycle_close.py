@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from app.db.connection import Connection
+from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows as pools
@@ -99,7 +96,7 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
                 await _close_pool(ctx, await work.driver(), pool["ref"])
                 await work.commit()
             closed += 1
-        except (asyncpg.PostgresError, SQLAlchemyError):  # its cycle stays open, and is closed by the next run
+        except DATABASE_ERRORS:  # its cycle stays open, and is closed by the next run
             log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
     return closed
 

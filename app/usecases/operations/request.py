@@ -71,7 +71,7 @@ async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOper
     considered = await evaluate(ctx, work, command)
     operation = accept(ctx, command, considered)
     await work.operations.add([operation])
-    await work.access.note([_audit(ctx, command, considered.record, operation)])
+    await work.access.add_audit([_audit(ctx, command, considered.record, operation)])
     return operation
 
 

@@ -86,7 +86,7 @@ async def references_of(ctx: Context, work: UnitOfWork, tenant: str, kind: Opera
     if kind not in KINDS_WITH_REFERENCES:
         return References(plans={}, pools={}, zones={}, zone_of=ctx.zone)
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
-    plans, pools = await work.plans.all(tenant), await work.plans.pool_ids(tenant)
+    plans, pools = await work.plans.all(tenant), await work.plans.of_pools(tenant)
     return References(plans=plans, pools=pools, zones=zones, zone_of=ctx.zone)
 
 

@@ -1,4 +1,4 @@
-"""How an operation is shown: the fields of `api.md`, Operations, and nothing of how it is worked."""
+"""How an operation is shown: the fields of `docs/api.md`, Operations, and nothing of how it is worked."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ async def pool_usage(
 
 
 async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
-    """One cycle of a pool as callers see it (`api.md`, Plans, pools, orders)."""
+    """One cycle of a pool as callers see it (`docs/api.md`, Plans, pools, orders)."""
     use, as_of = await pool_usage(ctx, connection, pool, cycle)
     state = pool["state"] if pool["kind"] == "backward" else "exhausted" if use.exhausted else "in_use"
     return {

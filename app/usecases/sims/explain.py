@@ -136,7 +136,7 @@ def _after_activation(sim: Sim, today: date) -> list[Deadline]:
 async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -> dict[str, Any]:
     """Why a card is as it is: every hold with what lifts it, the checklists, and DG-3. Raises `NotFound`.
 
-    `told` is what the caller knows of the device (`api.md`, /explanation): it fills the checklists.
+    `told` is what the caller knows of the device (`docs/api.md`, Explanation): it fills the checklists.
     """
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
-from app.db.sims.rows import LIMIT_COLUMNS
+from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
@@ -130,7 +130,7 @@ async def import_sims(
 ) -> ImportReport:
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant)
+    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant)
     known.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
     for line, columns in rows:
@@ -146,7 +146,9 @@ async def import_sims(
     await _take_chunk(ctx, work, known, chunk, report)
     await attach_unmatched_reports(ctx, work, tenant, known.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
-    await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
+    await work.access.add_audit(
+        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]
+    )
     return report
 
 
@@ -195,7 +197,7 @@ async def _take_chunk(
     ids = await work.sims.insert(fresh)
     report.created += len(ids)
     await _patch(ctx, work, list(changed.values()), moved)
-    await work.plans.left(plans_left, ctx.now())
+    await work.plans.add_history(plans_left, ctx.now())
     known.arrived.update(ids)
 
 

@@ -1,4 +1,4 @@
-"""One row of an import: which columns there are, how each is read, and the card it makes (`api.md`, Import).
+"""One row of an import: which columns there are, how each is read, and the card it makes (`docs/api.md`, Import).
 
 Reading is pure: a row becomes a card or faults that name the column, never the value.
 """

@@ -30,7 +30,7 @@ def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
 
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """One card as `api.md` shows it. Raises `NotFound`."""
+    """One card as `docs/api.md` shows it. Raises `NotFound`."""
     found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), account_zones(ctx))
     if found is None:
         raise NotFound("sim")
@@ -83,7 +83,7 @@ async def patch_sim(
         await work.sims.patch(record.id, columns, ctx.now())
         if "reminders" in columns:
             await queue_limit_checks(work, [record.id])
-        await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
+        await work.access.add_audit([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
         await work.commit()
     return await get_sim(ctx, actor.tenant, iccid)
 
@@ -126,7 +126,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
             raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
         await detach_reports(ctx, work, record)
         await work.sims.delete(record.id)
-        await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
+        await work.access.add_audit([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
         await work.commit()
 
 

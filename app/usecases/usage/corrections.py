@@ -50,7 +50,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
         counts = {"applied": applied, "unchanged": taken - applied}
         after: dict[str, object] = {**counts, "unknown": len(unknown), "rejected": len(rejected)}
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="usage.corrected", after=after)
-        await work.access.note([row])
+        await work.access.add_audit([row])
         await work.commit()
     return {**counts, "unknown": unknown, "rejected": rejected}
 

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 from app.db.mapping import SimRecord
 from app.db.sims.read import cycle_number, shows_used, usage_shown
-from app.db.usage import allowances
+from app.db.usage import allowances, unmatched
 from app.db.usage import counters as rows
-from app.db.usage import unmatched as aside
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
@@ -209,9 +208,9 @@ def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo
 async def unmatched_reports(
     ctx: Context, tenant: str, *, after: int, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Reports kept aside for cards the tenant does not have."""
+    """A page of the reports of ICCIDs the tenant does not have, and its end where more follow."""
     async with ctx.pool.acquire() as connection:
-        found = await aside.page(connection, tenant, after, limit + 1)
+        found = await unmatched.page(connection, tenant, after, limit + 1)
     items = [
         {
             "iccid": row["iccid"],

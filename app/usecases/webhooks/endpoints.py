@@ -56,7 +56,7 @@ async def permit(ctx: Context, wanted: EndpointRequest) -> None:
 
 async def _url_faults(ctx: Context, url: str) -> list[Fault]:
     try:
-        await ctx.webhooks.permit(url)
+        await ctx.webhooks.check_url(url)
     except TargetRefused as refused:
         return [Fault(pointer="/url", code="TARGET_REFUSED", detail=str(refused))]
     return []
@@ -98,7 +98,7 @@ async def create(
         created_at=now,
     )
     await work.webhooks.add_endpoint(endpoint)
-    await work.access.note([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
     return endpoint, secret
 
 
@@ -131,7 +131,7 @@ async def _change(
         stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
         await work.webhooks.change_endpoint(endpoint_id, **stored)
     after = replace(before, **columns)
-    await work.access.note([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
     return after
 
 
@@ -140,7 +140,7 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
-        await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
         await work.commit()
 
 
@@ -161,7 +161,7 @@ async def rotate(
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
-    await work.access.note([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=shown(after))])
     return after, secret
 
 
@@ -179,7 +179,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
         data={"known_at": now.isoformat(), "webhook": str(endpoint_id)},
     )
     await work.events.add([event])
-    return await work.delivery_log.deliver_event(endpoint_id, event.event_id, now)
+    return await work.deliveries.add_test(endpoint_id, event.event_id, now)
 
 
 def _audit(

@@ -14,8 +14,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.connection import DATABASE_ERRORS
 from app.db.mapping import SimRecord
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
@@ -175,7 +175,7 @@ class Drive:
         while True:
             try:
                 await self.ask_for_more(at_most)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+            except DATABASE_ERRORS as error:
                 print("asking:", type(error).__name__)
             await asyncio.sleep(every_s)
 
@@ -199,7 +199,7 @@ class Drive:
         for _ in range(100):
             try:
                 return list(await self.ctx.pool.fetch(query))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DATABASE_ERRORS:
                 await asyncio.sleep(0.1)
         raise AssertionError("the database is away")
 
@@ -237,7 +237,7 @@ class Drive:
         """A day later, what no carrier's word shows is a person's (OP-3)."""
         day = timedelta(hours=25)
         async with self.ctx.work() as work:
-            await work.ledger.move_clock(self.ctx.clock.offset + day)
+            await work.clock_offset.move(self.ctx.clock.offset + day)
             await work.commit()
         self.ctx.clock.adopt(self.ctx.clock.offset + day)
         await self.stage.tell("clock", {"advance": "25h"})

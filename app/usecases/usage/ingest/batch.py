@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from app.db.connection import Connection
-from app.db.events.outbox import put_events
+from app.db.events.outbox import add_events
 from app.db.usage import ingest as rows
 from app.domain.calendar.days import ONE_DAY
 from app.usecases.usage.ingest.counters import count
@@ -93,7 +93,7 @@ class Batch:
             await rows.move_water_marks(self._connection, moved)
         await self._store_unmatched([report for report in new if report.sim is None])
         events = await count(self._connection, self._cache, new, self._now)
-        await put_events(self._connection, events)
+        await add_events(self._connection, events)
 
     async def _resolve_unmatched(self) -> None:
         """Look unknown ICCIDs up once more, now that no SIM can be added before this batch is committed."""
@@ -112,7 +112,7 @@ class Batch:
         self._reports = [report for report in resolved if report.cycle != TOO_OLD]
         for report in resolved:
             if report.cycle == TOO_OLD:  # the SIM's own calendar keeps less than the longest one
-                self.tallies[report.request].rejected.append(rejected_instant(report.index, too_old=True))
+                self.tallies[report.request].rejected.append(rejected_instant(report.place, too_old=True))
 
     def _again(self, report: ResolvedReport, iccid: str, sim: SimKey | None) -> ResolvedReport:
         """A report of an unknown ICCID with its SIM, or with the form under which unmatched reports are stored."""
@@ -134,14 +134,14 @@ class Batch:
         for report in screened.new:
             tally = self.tallies[report.request]
             if report.sim is None:
-                tally.unknown.append(report.index)
+                tally.unknown.append(report.place)
             else:
                 tally.accepted += 1
                 tally.late += report.second < yesterday
         for report in screened.duplicates:
             self.tallies[report.request].duplicates += 1
         for report in screened.conflicts:
-            self.tallies[report.request].conflicts.append(report.index)
+            self.tallies[report.request].conflicts.append(report.place)
 
     async def _store_unmatched(self, reports: Sequence[ResolvedReport]) -> None:
         if reports:

@@ -27,8 +27,9 @@ SPARE = 2
 async def count(
     connection: Connection, cache: SimLookupCache, reports: Sequence[ResolvedReport], now: datetime
 ) -> list[EventRow]:
-    """Add the matched ones of distinct reports to their counters; gives the events of closed cycles that changed (US-5).
+    """Add distinct reports to the counters of their SIMs; gives the events of closed cycles that changed (US-5).
 
+    Unmatched ones are passed over.
     The transaction must hold the locks of `rows.lock_counting`.
     """
     deltas = summed(reports)
@@ -66,13 +67,14 @@ def summed(reports: Iterable[ResolvedReport]) -> list[rows.Delta]:
         else:
             total, first, last = earlier
             sums[key] = (total + amount, min(first, second), max(last, second))
-    order = sorted(sums)
-    closed = [key for key in order if is_closed(key)]
-    running = [key for key in order if not is_closed(key)] if closed else order
-    return [
-        rows.Delta(number, place, *counter_of(key), *sums[key])
-        for place, (number, key) in enumerate([*((CLOSED, key) for key in closed), *((RUNNING, key) for key in running)])
-    ]
+    closed = sorted(key for key in sums if is_closed(key))
+    running = sorted(key for key in sums if not is_closed(key)) if closed else sorted(sums)
+    deltas: list[rows.Delta] = []
+    for number, keys in ((CLOSED, closed), (RUNNING, running)):
+        for key in keys:
+            (sim_id, cycle), (total, first, last) = counter_of(key), sums[key]
+            deltas.append(rows.Delta(number, len(deltas), sim_id, cycle, total, first, last))
+    return deltas
 
 
 def span(cache: SimLookupCache, sim: SimKey, number: int) -> figures.CycleSpan:

@@ -42,7 +42,7 @@ MAX_COUNTED = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IccidBlock:
-    """SIMs of one block and one calendar as read from the database: `ids[n]` is the row id of `prefix + suffixes[n]`."""
+    """SIMs of one block and one calendar as read: `ids[n]` is the row id of the ICCID `prefix + suffixes[n]`."""
 
     prefix: str
     calendar: int

@@ -19,7 +19,7 @@ from app.usecases.usage.ingest.sim_cache import SimLookupCache
 class ResolvedReport(NamedTuple):
     """One report that can be stored: exactly one of `sim` and `iccid` (of a SIM the tenant does not have) is set.
 
-    `second`: epoch seconds, exact to the microsecond; `request`, `index`: the request's place in its batch and the
+    `second`: epoch seconds, exact to the microsecond; `request`, `place`: the request's place in its batch and the
     report's place in the request.
     """
 
@@ -31,7 +31,7 @@ class ResolvedReport(NamedTuple):
     amount: int
     cycle: CycleKey
     request: int
-    index: int
+    place: int
 
 
 class Resolver:

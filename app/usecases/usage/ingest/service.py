@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,14 +16,7 @@ import asyncpg
 
 from app.clock import monotonic
 from app.db.connection import Connection
-from app.db.mapping import SimRecord
-from app.db.pools.rows import members_to_check, refs_of
-from app.db.uow import UnitOfWork
-from app.db.usage import ingest as rows
-from app.db.usage import unmatched as aside
-from app.db.usage.counters import queue_checks
 from app.db.usage.partitions import create_partitions
-from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -116,10 +109,6 @@ class Ingest:
         size = sum(len(submission.reports) for submission in taken)
         try:
             tallies = await self._write(taken)
-        except DATABASE_BEHIND as error:
-            _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
-            for submission in taken:
-                submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
         except asyncio.CancelledError:
             for submission in taken:
                 submission.fail(Unavailable("the gateway is stopping", retry_after=1))
