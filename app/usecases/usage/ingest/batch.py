@@ -19,6 +19,7 @@ from app.usecases.usage.ingest.duplicates import (
     Content,
     Identity,
     Screened,
+    identity_of,
     moved_marks,
     possible_duplicates,
     screen,
@@ -47,6 +48,7 @@ class Batch:
         self._epoch = cache.epoch
         self._requests: Sequence[Submission] = ()
         self._reports: list[ResolvedReport] = []
+        self._has_unmatched = False
         self.tallies: list[Tally] = []
 
     async def resolve(self, requests: Sequence[Submission]) -> None:
@@ -62,6 +64,7 @@ class Batch:
             sims = await self._sims(tenant, reports.iccids)
             found, self.tallies[number].rejected = resolver.resolve(number, reports, gateways, sims)
             self._reports += found
+            self._has_unmatched = self._has_unmatched or None in sims
 
     async def _sims(self, tenant: str, iccids: Sequence[str]) -> list[SimKey | None]:
         """The SIM of each ICCID by the cache, which first loads those it lacks."""
@@ -81,14 +84,15 @@ class Batch:
         epoch, marks = await rows.lock_batch(self._connection, gateways)
         if epoch != self._epoch:  # compared with the batch's own: another batch may have renewed the cache since
             raise StaleSimCache(epoch)
-        if any(report.sim is None for report in self._reports):
+        if self._has_unmatched:
             await self._resolve_unmatched()
-        screened = screen(self._reports, await self._stored(marks))
+        identities = list(map(identity_of, self._reports))
+        screened = screen(self._reports, identities, await self._stored(identities, marks))
         self._tally(screened)
         new = screened.new
         if not new:
             return
-        await rows.copy_reports(self._connection, list(map(_row, new)))
+        await rows.copy_reports(self._connection, _binary(new))
         if moved := moved_marks(new, marks):
             await rows.move_water_marks(self._connection, moved)
         await self._store_unmatched([report for report in new if report.sim is None])
@@ -121,9 +125,11 @@ class Batch:
         cycle = self._cache.tables(self._now)[calendar_of(sim)].key(report.second)
         return report._replace(sim=sim, iccid=None, cycle=cycle)
 
-    async def _stored(self, marks: Mapping[int, rows.WaterMarks]) -> dict[Identity, Content]:
-        """What is stored under the identities of these reports."""
-        asked = possible_duplicates(((report.gateway, report.report_id) for report in self._reports), marks)
+    async def _stored(
+        self, identities: Sequence[Identity], marks: Mapping[int, rows.WaterMarks]
+    ) -> dict[Identity, Content]:
+        """What is stored under these identities."""
+        asked = possible_duplicates(identities, marks)
         if not asked:
             return {}
         found = await rows.find_reports(self._connection, asked)
@@ -131,13 +137,14 @@ class Batch:
 
     def _tally(self, screened: Screened) -> None:
         yesterday = (self._now - ONE_DAY).timestamp()
-        for report in screened.new:
-            tally = self.tallies[report.request]
-            if report.sim is None:
-                tally.unknown.append(report.place)
+        for _, _, sim, _, second, _, _, request, place in screened.new:
+            tally = self.tallies[request]
+            if sim is None:
+                tally.unknown.append(place)
             else:
                 tally.accepted += 1
-                tally.late += report.second < yesterday
+                if second < yesterday:
+                    tally.late += 1
         for report in screened.duplicates:
             self.tallies[report.request].duplicates += 1
         for report in screened.conflicts:
@@ -162,10 +169,12 @@ class Batch:
             )
 
 
-def _row(report: ResolvedReport) -> bytes:
-    """A report as a row of binary COPY."""
-    if report.sim is None:
-        return rows.pack_unmatched_report(
-            report.iccid or "", report.second, report.amount, report.gateway, report.report_id
-        )
-    return rows.pack_report(sim_id_of(report.sim), report.second, report.amount, report.gateway, report.report_id)
+def _binary(new: Sequence[ResolvedReport]) -> list[bytes]:
+    """The reports as rows of binary COPY."""
+    known, unmatched = rows.pack_report, rows.pack_unmatched_report
+    return [
+        known(sim_id_of(sim), second, amount, gateway, report_id)
+        if sim is not None
+        else unmatched(iccid or "", second, amount, gateway, report_id)
+        for gateway, report_id, sim, iccid, second, amount, _, _, _ in new
+    ]

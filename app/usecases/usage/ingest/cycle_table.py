@@ -49,10 +49,10 @@ def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime) -> CycleTable:
     cycle = oldest_cycle(carrier, now, zone)
     starts, keys = [start_instant(cycle, zone).timestamp()], [TOO_OLD]
     while cycle.start <= running.start:
-        keys.append(cycle_key(cycle_number(cycle), closed=cycle.start < running.start))
+        keys.append(cycle_key(cycle_number(cycle), running=cycle == running))
         cycle = following(carrier, cycle)
         starts.append(start_instant(cycle, zone).timestamp())
-    keys.append(cycle_key(cycle_number(cycle), closed=False))
+    keys.append(cycle_key(cycle_number(cycle), running=True))
     return CycleTable(starts=starts, keys=keys)
 
 

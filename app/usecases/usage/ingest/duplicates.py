@@ -6,8 +6,9 @@ the high mark, the usual case, is new without a query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from app.db.usage.ingest import WaterMarks
 from app.usecases.usage.ingest.packed import sim_id_of
@@ -31,14 +32,20 @@ class Screened:
     conflicts: list[ResolvedReport] = field(default_factory=list)
 
 
-def screen(reports: list[ResolvedReport], stored: Mapping[Identity, Content]) -> Screened:
-    """Part the reports by their identity; of several with one identity in the batch the first counts."""
-    if not stored and len({(report.gateway, report.report_id) for report in reports}) == len(reports):
+identity_of: Callable[[ResolvedReport], Identity] = itemgetter(0, 1)
+"""The gateway and id of a report; by place, since it is called for every report."""
+
+
+def screen(
+    reports: list[ResolvedReport], identities: Sequence[Identity], stored: Mapping[Identity, Content]
+) -> Screened:
+    """Part the reports by their identity, one for each; of several with one identity in the batch the first counts."""
+    if not stored and len(set(identities)) == len(reports):
         return Screened(new=reports)
     screened, contents = Screened(), dict(stored)
-    for report in reports:
+    for report, identity in zip(reports, identities, strict=True):
         content = content_of(report)
-        first = contents.setdefault((report.gateway, report.report_id), content)
+        first = contents.setdefault(identity, content)
         if first is content:
             screened.new.append(report)
         else:
@@ -74,8 +81,8 @@ def possible_duplicates(identities: Iterable[Identity], marks: Mapping[int, Wate
 def moved_marks(new: Sequence[ResolvedReport], marks: Mapping[int, WaterMarks]) -> list[tuple[int, str, str]]:
     """The gateways whose water marks new reports move outwards: (row id, lowest, highest), by row id."""
     ids: dict[int, list[tuple[int, str]]] = {}
-    for report in new:
-        ids.setdefault(report.gateway, []).append((len(report.report_id), report.report_id))
+    for gateway, report_id in map(identity_of, new):
+        ids.setdefault(gateway, []).append((len(report_id), report_id))
     moved = []
     for gateway, used in sorted(ids.items()):
         low, high = bounds_of(marks[gateway])

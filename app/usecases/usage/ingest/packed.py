@@ -4,41 +4,44 @@ A batch handles thousands of reports, so a SIM with its calendar, a billing cycl
 compared, hashed and sorted at no cost. All shifts and masks are in this module. Bit 0 is the lowest.
 
 ==============  =====================================================================================
-`SimKey`        bits 0-7: number of the SIM's calendar (`SimLookupCache`), bits 8 and up: SIM row id
-`CycleKey`      bits 0-19: billing cycle as yyyymm, bit 20: set where the cycle is closed
-`CounterKey`    bits 0-20: a `CycleKey`, bits 21 and up: SIM row id; sorts by SIM, then by cycle
+`SimKey`        bits 0-7: number of the SIM's calendar (`SimLookupCache`), bits 8-46: SIM row id
+`CycleKey`      bits 0-19: billing cycle as yyyymm, bit 59: set where the cycle is running
+`CounterKey`    bits 0-19: the cycle, bits 20-58: SIM row id, bit 59: the cycle is running
 ==============  =====================================================================================
+
+So counter keys sort as counters are locked: closed cycles first, then by SIM, then by cycle. All fit into the two
+30-bit digits of a CPython integer.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import NewType
 
 SimKey = NewType("SimKey", int)
 CycleKey = NewType("CycleKey", int)
 CounterKey = NewType("CounterKey", int)
 
-CALENDAR_BITS = 8
-MAX_CALENDARS = 1 << CALENDAR_BITS
-_CALENDAR_MASK = MAX_CALENDARS - 1
-
+_CALENDAR_BITS = 8
+_CALENDAR_MASK = (1 << _CALENDAR_BITS) - 1
 _CYCLE_BITS = 20
 _CYCLE_MASK = (1 << _CYCLE_BITS) - 1
-_CLOSED = 1 << _CYCLE_BITS
-_CYCLE_KEY_BITS = _CYCLE_BITS + 1
+_RUNNING = 1 << 59
+_SIM_MASK = (_RUNNING >> _CYCLE_BITS) - 1
 
 TOO_OLD = CycleKey(0)
 """The `CycleKey` of an instant before the cycles that are kept."""
 
 
 def sim_key(sim_id: int, calendar: int) -> SimKey:
-    """A SIM's row id and its calendar's number (below `MAX_CALENDARS`)."""
-    return SimKey(sim_id << CALENDAR_BITS | calendar)
+    """A SIM's row id (below 2 to the power of 39) and its calendar's number (below 256)."""
+    return SimKey(sim_id << _CALENDAR_BITS | calendar)
 
 
 def sim_id_of(sim: SimKey) -> int:
     """The SIM's row id."""
-    return sim >> CALENDAR_BITS
+    return sim >> _CALENDAR_BITS
 
 
 def calendar_of(sim: SimKey) -> int:
@@ -46,26 +49,31 @@ def calendar_of(sim: SimKey) -> int:
     return sim & _CALENDAR_MASK
 
 
-def cycle_key(cycle: int, *, closed: bool) -> CycleKey:
-    """A billing cycle (yyyymm) and whether it is closed."""
-    return CycleKey(cycle | _CLOSED if closed else cycle)
-
-
-def counter_key(sim: SimKey, cycle: CycleKey) -> CounterKey:
-    """The counter that a SIM's reports of a cycle are added to."""
-    return CounterKey(sim >> CALENDAR_BITS << _CYCLE_KEY_BITS | cycle)
-
-
-def is_closed(key: CycleKey | CounterKey) -> bool:
-    """Whether the cycle is closed."""
-    return bool(key & _CLOSED)
-
-
-def counter_of(key: CounterKey) -> tuple[int, int]:
-    """The counter's SIM row id and cycle (yyyymm)."""
-    return key >> _CYCLE_KEY_BITS, key & _CYCLE_MASK
+def cycle_key(cycle: int, *, running: bool) -> CycleKey:
+    """A billing cycle (yyyymm), running (or not open yet) or closed."""
+    return CycleKey(cycle | _RUNNING if running else cycle)
 
 
 def cycle_of(key: CycleKey | CounterKey) -> int:
     """The cycle as yyyymm."""
     return key & _CYCLE_MASK
+
+
+def is_closed(key: CycleKey | CounterKey) -> bool:
+    """Whether the cycle is closed."""
+    return not key & _RUNNING
+
+
+def counter_key(sim: SimKey, cycle: CycleKey) -> CounterKey:
+    """The counter that a SIM's reports of a cycle are added to."""
+    return CounterKey(sim >> _CALENDAR_BITS << _CYCLE_BITS | cycle)
+
+
+def counters_of(keys: Sequence[CounterKey]) -> list[tuple[int, int]]:
+    """(SIM row id, cycle as yyyymm) of each counter."""
+    return [(key >> _CYCLE_BITS & _SIM_MASK, key & _CYCLE_MASK) for key in keys]
+
+
+def closed_count(keys: Sequence[CounterKey]) -> int:
+    """How many of the keys, which are sorted, are of closed cycles: they are the first."""
+    return bisect_left(keys, _RUNNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import repeat
 from typing import NamedTuple, cast
 
@@ -34,6 +35,10 @@ class ResolvedReport(NamedTuple):
     place: int
 
 
+_RESOLVED = partial(tuple.__new__, ResolvedReport)
+"""Makes a `ResolvedReport` of a row of columns: as `_make` does, without a Python call per report."""
+
+
 class Resolver:
     """Resolves the reports of one batch against the cache, by the clock of the batch."""
 
@@ -49,7 +54,7 @@ class Resolver:
 
         `gateways`: row ids by name; `sims`: what the cache found, one per report.
         """
-        seconds = [at.timestamp() for at in reports.instants]
+        seconds = list(map(datetime.timestamp, reports.instants))
         if None not in sims:
             known = cast("Sequence[SimKey]", sims)
             cycles = _cycles(self._cache.tables(self._now), known, seconds)
@@ -66,7 +71,7 @@ class Resolver:
                     range(len(reports)),
                     strict=False,
                 )
-                return list(map(ResolvedReport._make, columns)), []
+                return list(map(_RESOLVED, columns)), []
         return self._resolve_each(request, reports, gateways, sims, seconds)
 
     def _resolve_each(
