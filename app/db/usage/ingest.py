@@ -1,4 +1,4 @@
-"""The statements of usage ingest, by plain asyncpg: a measured hot path (docs/performance.md).
+"""asyncpg: the statements of usage ingest, a measured hot path (docs/performance.md).
 
 They run in one transaction that the use-case opens (`app.usecases.usage.ingest.batch`), in this order, which is also
 the order of locks:

@@ -1,6 +1,6 @@
-"""Unmatched reports: counted when their SIM is added, unmatched again when it is removed, deleted after a time.
+"""asyncpg: unmatched reports, counted when their SIM is added, unmatched again when it is removed, deleted in time.
 
-Plain asyncpg: the statements share the locks and the transaction of usage ingest (`app.db.usage.ingest`).
+The statements share the locks and the transaction of usage ingest (`app.db.usage.ingest`).
 """
 
 from __future__ import annotations

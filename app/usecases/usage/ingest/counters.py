@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from app.db.connection import Connection
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
 from app.db.usage.counters import queue_checks
@@ -30,7 +30,7 @@ SPARE = 2
 
 async def count(
     connection: Connection, cache: SimLookupCache, reports: Sequence[ResolvedReport], now: datetime
-) -> list[EventRow]:
+) -> list[Event]:
     """Add distinct reports to the counters of their SIMs; gives the events of closed cycles that changed (US-5).
 
     Unmatched ones are passed over.

@@ -11,8 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from app.db.sims.read import cycle_number
-from app.domain.calendar.cycles import Cycle, cycle_at, following, preceding, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, following, preceding, start_instant
 from app.domain.vocabulary import Carrier
 from app.usecases.usage.ingest.packed import TOO_OLD, CycleKey, cycle_key
 
