@@ -28,7 +28,7 @@ from app.routers import (
 from app.routers.described import document_of
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
-from app.routers.http.middleware import AroundRequests
+from app.routers.http.middleware import RequestMiddleware
 from app.routers.http.problems import add_problem_handlers
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
@@ -72,7 +72,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     add_problem_handlers(app)
-    app.add_middleware(AroundRequests, telemetry=container.context.telemetry)
+    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     app.openapi = partial(document_of, app, app.openapi)  # type: ignore[method-assign]
     return app
 

@@ -95,7 +95,7 @@ def shown(selector: Selector) -> dict[str, Any]:
         case Pool():
             return {"pool": selector.pool}
         case Filtered():
-            return {"filter": selector.query}
+            return {"filter": selector.query} if selector.query else {"all": True}
         case Filed():
             return {"file_id": str(selector.file_id)}
         case FailedOf():
