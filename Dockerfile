@@ -1,4 +1,5 @@
-# One image, three commands: api, worker, scheduler (and migrate, key-create). It brings no database: set DATABASE_URL.
+# One image, three commands: api, worker, scheduler (and migrate, key-create). It brings no database (set DATABASE_URL)
+# and no sandbox carriers: SIMGATE_CARRIERS names real accounts.
 #   docker build -t simgate --build-arg COMMIT=$(git rev-parse --short HEAD) .
 #   docker run -e DATABASE_URL=postgres://… -e SIMGATE_CARRIERS=/etc/simgate/carriers.toml -v …:/etc/simgate:ro simgate api
 

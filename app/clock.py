@@ -1,7 +1,7 @@
 """The only place that reads the time.
 
 `SystemClock` is real time. `OffsetClock` is real time moved forwards by an offset that sandbox mode keeps in a
-database row (`api.md`, One clock); without one it reads as real time.
+database row (`docs/api.md`, One clock); without one it reads as real time.
 """
 
 from __future__ import annotations

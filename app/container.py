@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.carriers.account_client import AccountClient
@@ -18,7 +16,7 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import create_engine, create_pool
+from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
 from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
@@ -31,9 +29,6 @@ from app.workdays import ChineseWorkdays
 CLOCK_PERIOD_S = 0.5
 """How often another process's moves of the one clock are looked for: seen within a second."""
 
-
-DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a database that restarts looks like from here: no reason for a process to end."""
 
 log = get_logger("container")
 
@@ -139,4 +134,4 @@ async def run_clock_sync(context: Context) -> None:
 async def sync_clock(context: Context) -> None:
     """Take the offset as it stands in the database."""
     async with context.work() as work:
-        context.clock.adopt(await work.ledger.clock_offset())
+        context.clock.adopt(await work.clock_offset.read())

@@ -1,6 +1,6 @@
 """Settings, read once in a composition root and handed on; nothing else reads the environment.
 
-The names are a contract (`api.md`, Running it).
+The names are a contract (`docs/api.md`, Running it).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What operators see: metrics with closed label sets (never an ICCID), and one structured log line per event.
 
-One registry per process, opened by the container; names are a contract (`api.md`, Operating).
+One registry per process, opened by the container; names are a contract (`docs/api.md`, Operating).
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ async def _seed_counters(connection: asyncpg.Connection[asyncpg.Record]) -> None
     """
     await connection.execute("ALTER TABLE usage_cycles SET (fillfactor = 66)")
     await connection.execute(
-        "INSERT INTO usage_cycles (sim_id, cycle, watch, reported_at, room)"
+        "INSERT INTO usage_cycles (sim_id, cycle, next_check_bytes, reported_at, padding)"
         " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, 3221225472, now(), NULL"
         " FROM sims ORDER BY id",
         timeout=7200,

@@ -37,7 +37,7 @@ from bench.house import KEY, ROOT, Database, database, iccid, resident_mb
 
 LATENCY_MS = 20
 IN_FLIGHT = 20
-"""Where bare httpx is at its best (`stack.md` §6), and the most a client of ours uses."""
+"""Where bare httpx is at its best (`docs/carriers/README.md`, httpx), and the most a client of ours uses."""
 
 LIMIT = 100
 LEAST_RATIO = 0.5

@@ -1,21 +1,19 @@
-"""The control API (`api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
+"""The control API (`docs/api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.fleet import own
+from sandbox.core import SandboxCore
 from sandbox.fleet.card import Card
+from sandbox.fleet.device import count_traffic, insert_into_device
 from sandbox.fleet.fleet import BadRow, add_rows
 from sandbox.fleet.store import new_stats
 from sandbox.http.messages import Answer, Request, json_answer
 from sandbox.time import MINUTE, duration_ms, iso, to_ms
-
-if TYPE_CHECKING:
-    from sandbox.app import Sandbox
 
 
 class Refused(Exception):
@@ -29,9 +27,9 @@ class Refused(Exception):
 class Control:
     """`/_control/…` over a sandbox."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._world = sandbox.world
+    def __init__(self, core: SandboxCore) -> None:
+        self._core = core
+        self._world = core.world
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("POST", "sims"): self._add,
             ("GET", "sims"): self._list,
@@ -78,13 +76,13 @@ class Control:
         """A card as a test wants to see it: the truth, without lag."""
         world, now = self._world, self._world.now()
         today = world.zone(card).day(now)
-        protocols = [name for name in world.protocols(card) if name in self._sandbox.wires]
+        protocols = [name for name in world.protocols(card) if name in self._core.servers]
         return {
             "iccid": card.iccid,
             "carrier": card.carrier,
             "protocols": protocols,
-            "state": card.shown(),
-            "native_state": {name: self._sandbox.wires[name].native(card) for name in protocols},
+            "state": card.visible_state(),
+            "native_state": {name: self._core.servers[name].native_state(card) for name in protocols},
             "imei": card.imei,
             "province": card.place,
             "usage": {
@@ -93,7 +91,7 @@ class Control:
             },
             "effects": card.effects,
             "requests": card.requests,
-            "own": card.own,
+            "own": card.automatic,
             "now": iso(now),
             "holds": sorted(card.holds),
             "bound_imei": card.bound_imei,
@@ -122,7 +120,7 @@ class Control:
             card = self._card(values.get("iccid"))
             if card.state == "cancelled":
                 raise Refused(409, "the card is cancelled")
-            own.use(self._world, card, amount)
+            count_traffic(self._world, card, amount)
         return self._seen(rows)
 
     def _seen(self, rows: list[dict[str, Any]]) -> Any:
@@ -136,8 +134,8 @@ class Control:
             if not all(value is None or isinstance(value, str) for value in (imei, province)):
                 raise Refused(422, "imei and province must be texts")
             before = card.imei
-            if own.put_in(self._world, card, imei, province):
-                self._sandbox.device_changed(card, before)
+            if insert_into_device(self._world, card, imei, province):
+                self._core.device_changed(card, before)
         return self._seen(rows)
 
     def _clock(self, request: Request) -> Any:
@@ -155,47 +153,47 @@ class Control:
             raise Refused(422, 'give {"now": an instant with offset} or {"advance": a duration}') from error
         if target < now - MINUTE:
             raise Refused(409, "the clock goes forwards only")
-        self._sandbox.move_to(target)
+        self._core.move_to(target)
         return self._clock(request)
 
     def _settings(self, request: Request) -> Any:
-        return self._sandbox.settings_shown()
+        return self._core.all_settings()
 
     def _set(self, request: Request) -> Any:
         values = _object(request)
         protocol = values.pop("protocol", "*")
-        names = list(self._sandbox.wires) if protocol == "*" else [protocol]
+        names = list(self._core.servers) if protocol == "*" else [protocol]
         try:
             for name in names:
-                if name not in self._sandbox.wires:
-                    raise ValueError(f"protocol must be * or one of {', '.join(self._sandbox.wires)}")
-                self._sandbox.set(name, values)
+                if name not in self._core.servers:
+                    raise ValueError(f"protocol must be * or one of {', '.join(self._core.servers)}")
+                self._core.set(name, values)
         except ValueError as error:
             raise Refused(422, str(error)) from error
-        return self._sandbox.settings_shown()
+        return self._core.all_settings()
 
     def _faults(self, request: Request) -> Any:
         return [
             {"protocol": f.protocol, "operation": f.operation, "kind": f.kind, "count": f.count, "params": f.params}
-            for f in self._sandbox.faults.waiting
+            for f in self._core.faults.waiting
         ]
 
     def _add_fault(self, request: Request) -> Any:
         try:
-            self._sandbox.faults.add(_object(request), tuple(self._sandbox.wires))
+            self._core.faults.add(_object(request), tuple(self._core.servers))
         except ValueError as error:
             raise Refused(422, str(error)) from error
         return self._faults(request)
 
     def _no_faults(self, request: Request) -> Any:
-        self._sandbox.faults.waiting.clear()
+        self._core.faults.waiting.clear()
         return []
 
     def _stats(self, request: Request) -> Any:
-        return {name: self._world.store.stats.get(name) or new_stats() for name in self._sandbox.wires}
+        return {name: self._world.store.stats.get(name) or new_stats() for name in self._core.servers}
 
     def _reset(self, request: Request) -> Any:
-        self._sandbox.reset()
+        self._core.reset()
         return {"sims": len(self._world.store.cards)}
 
 

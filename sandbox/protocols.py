@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sandbox.ctcc_cmp.wire import CtccCmp
+from sandbox.ctcc_cmp.server import CtccCmp
 from sandbox.ctwing.operations import OPERATIONS as CTWING
-from sandbox.ctwing.wire import CtWing
+from sandbox.ctwing.server import CtWing
 from sandbox.fleet.world import World
 from sandbox.gsl.operations import OPERATIONS as GSL
-from sandbox.gsl.wire import Gsl
-from sandbox.http.wire import Wire
+from sandbox.gsl.server import Gsl
+from sandbox.http.server import ProtocolServer
 from sandbox.jasper.operations import OPERATIONS as JASPER
-from sandbox.jasper.wire import Jasper
+from sandbox.jasper.server import Jasper
 from sandbox.onelink.operations import OPERATIONS as ONELINK
-from sandbox.onelink.wire import OneLink
+from sandbox.onelink.server import OneLink
 from sandbox.unicom_cmp.operations import OPERATIONS as UNICOM_CMP
-from sandbox.unicom_cmp.wire import UnicomCmp
+from sandbox.unicom_cmp.server import UnicomCmp
 
-WIRES: Mapping[str, Callable[[World, dict[str, str]], Wire]] = MappingProxyType(
+SERVERS: Mapping[str, Callable[[World, dict[str, str]], ProtocolServer]] = MappingProxyType(
     {
         "onelink": lambda world, credentials: OneLink(world, credentials, ONELINK),
         "jasper": lambda world, credentials: Jasper(world, credentials, JASPER),

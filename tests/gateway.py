@@ -16,16 +16,17 @@ from typing import Any
 import httpx
 
 from app.carriers.config_file import read_accounts
-from app.cli.play import sandbox_options
+from app.cli.sandbox import sandbox_options
 from app.container import Container, open_container
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
 from app.settings import PROJECT, Settings
-from app.usecases.access import keep_known_key
+from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
 from sandbox.http.messages import ConnectionCut
+from tests.contract import Contract
 
 BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 """When every test begins, whatever the day on which it is run: cards in tests have dates of that autumn."""
@@ -147,12 +148,15 @@ async def open_gateway(
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()
         holder.append(_sandbox(settings, accounts, container))
-        await keep_known_key(container.context, KEY)
+        await ensure_admin_key(container.context, KEY)
         app = create_app(container)
         headers = {"Authorization": f"Bearer {KEY}"}
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        hooks = {"response": [Contract(app).check]}
         async with (
-            httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as api,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://gateway", headers=headers, event_hooks=hooks
+            ) as api,
             httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1") as control,
         ):
             yield Gateway(container=container, api=api, control=control, sandbox=holder[0])

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 
 from app.carriers.base import (
     Arguments,
+    ChangeOutcome,
     DayUsage,
     Finding,
-    Outcome,
     Progress,
     Receipt,
     Session,
@@ -21,7 +21,7 @@ from app.carriers.base import (
 from app.carriers.config import EVERYTHING, Account, ProtocolAccount, ProtocolSettings
 from app.carriers.errors import CarrierError, UnsupportedOperation
 from app.carriers.http.throttle import RepeatWindows
-from app.carriers.http.wire_errors import HeldBack
+from app.carriers.http.transport_errors import LocallyThrottled
 from app.carriers.protocol_client import ProtocolClient
 from app.clock import Clock
 from app.domain.calendar.cycles import Cycle
@@ -63,24 +63,26 @@ class AccountClient:
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change. Raises: the tree; `CarrierRateLimited` inside the card's repeat window, nothing sent."""
-        entry, client = self._needed_changer(kind)
-        held = await self._held(entry, kind, [sim])
+        entry, client = self._required_changer(kind)
+        held = await self._inside_window(entry, kind, [sim])
         if held:
             raise held[sim.iccid]
         receipt = await client.change(kind, sim, arguments)
         if not receipt.already:
-            await self._note(entry, kind, [sim.iccid])
+            await self._open_window(entry, kind, [sim.iccid])
         return receipt
 
-    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+    async def change_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
+    ) -> list[ChangeOutcome]:
         """Ask for the same change on many cards; cards inside their window are left out of the calls."""
-        entry, client = self._needed_changer(kind)
-        held = await self._held(entry, kind, sims)
+        entry, client = self._required_changer(kind)
+        held = await self._inside_window(entry, kind, sims)
         free = [sim for sim in sims if sim.iccid not in held]
         ends = {end.iccid: end for end in (await client.change_many(kind, free, arguments) if free else [])}
-        ends |= {iccid: Outcome(iccid=iccid, error=error) for iccid, error in held.items()}
+        ends |= {iccid: ChangeOutcome(iccid=iccid, error=error) for iccid, error in held.items()}
         taken = [end.iccid for end in ends.values() if end.receipt and not end.receipt.already]
-        await self._note(entry, kind, taken)
+        await self._open_window(entry, kind, taken)
         return [ends[sim.iccid] for sim in sims]
 
     def change_batch(self, kind: OperationKind) -> int:
@@ -90,11 +92,11 @@ class AccountClient:
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
         """How a change goes, by the protocol that took it."""
-        return await self._needed_changer(kind)[1].progress(kind, sim, reference)
+        return await self._required_changer(kind)[1].progress(kind, sim, reference)
 
     async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
         """How a change of many cards goes, by the protocol that took it."""
-        return await self._needed_changer(kind)[1].progress_many(kind, sims, reference)
+        return await self._required_changer(kind)[1].progress_many(kind, sims, reference)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """The carrier's word; real-name is asked of another protocol where the account names one for it."""
@@ -161,32 +163,34 @@ class AccountClient:
         covering = [pair for pair in self._pairs if pair[0].covers(kind) and pair[1].can(kind)]
         return min(covering, key=lambda pair: kind not in pair[0].uses, default=None)
 
-    def _needed_changer(self, kind: OperationKind) -> Pair:
+    def _required_changer(self, kind: OperationKind) -> Pair:
         pair = self._changer(kind)
         if pair is None:
             raise UnsupportedOperation(f"account {self.account.code} has no API for {kind}")
         return pair
 
-    async def _held(self, entry: ProtocolAccount, kind: OperationKind, sims: Sequence[SimRef]) -> dict[str, HeldBack]:
+    async def _inside_window(
+        self, entry: ProtocolAccount, kind: OperationKind, sims: Sequence[SimRef]
+    ) -> dict[str, LocallyThrottled]:
         """The cards still inside their repeat window, each with the error that says when to come back."""
         if not entry.settings.repeat_window_s:
             return {}
-        ends = await self._windows.until(self._key(entry), _api(kind), [sim.iccid for sim in sims])
+        ends = await self._windows.until(self._key(entry), _window_api(kind), [sim.iccid for sim in sims])
         now = self._clock.now()
-        return {iccid: _too_early((end - now).total_seconds()) for iccid, end in ends.items()}
+        return {iccid: _window_error((end - now).total_seconds()) for iccid, end in ends.items()}
 
-    async def _note(self, entry: ProtocolAccount, kind: OperationKind, iccids: Sequence[str]) -> None:
+    async def _open_window(self, entry: ProtocolAccount, kind: OperationKind, iccids: Sequence[str]) -> None:
         if entry.settings.repeat_window_s and iccids:
             until = self._clock.now() + timedelta(seconds=entry.settings.repeat_window_s)
-            await self._windows.note(self._key(entry), _api(kind), iccids, until)
+            await self._windows.note(self._key(entry), _window_api(kind), iccids, until)
 
     def _key(self, entry: ProtocolAccount) -> str:
         return f"{self.account.code}/{entry.protocol}"
 
 
-def _api(kind: OperationKind) -> str:
+def _window_api(kind: OperationKind) -> str:
     return STATE_API if kind in STATE_KINDS else kind.value
 
 
-def _too_early(seconds: float) -> HeldBack:
-    return HeldBack("the card is inside the carrier's repeat window; nothing was sent", retry_after=seconds)
+def _window_error(seconds: float) -> LocallyThrottled:
+    return LocallyThrottled("the card is inside the carrier's repeat window; nothing was sent", retry_after=seconds)

@@ -48,7 +48,7 @@ class ProgressState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
-    UNTOLD = "untold"
+    UNREPORTED = "untold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ChangeOutcome:
     """One card's end in a batch of changes: a receipt or an error of the tree, never both."""
 
     iccid: str
@@ -149,7 +149,9 @@ class CarrierClient(Protocol):
         """Ask for one change. Raises: any of the tree; `UnsupportedOperation` before anything is sent."""
         ...
 
-    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+    async def change_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
+    ) -> list[ChangeOutcome]:
         """Ask for the same change on many cards in the fewest calls; at most `change_batch(kind)` cards a call."""
         ...
 

@@ -1,4 +1,4 @@
-"""A carrier account: which protocols reach it, where, as whom, and with what manners (`api.md`, carriers.toml)."""
+"""A carrier account: which protocols reach it, where, as whom, and with what manners (`docs/api.md`, carriers.toml)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app.carriers.http.throttle import MOST_IN_FLIGHT
+from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import Codes
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
@@ -48,7 +48,7 @@ class ProtocolSettings:
     """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
 
     per_second: int | None = None
-    in_flight: int = MOST_IN_FLIGHT
+    in_flight: int = MAX_IN_FLIGHT
     repeat_window_s: int = 0
     settle_lag_s: int = 60
     completion_s: int = 0
@@ -60,7 +60,7 @@ def documented(protocol: ProtocolName) -> ProtocolSettings:
     known = CAPABILITIES[protocol]
     return ProtocolSettings(
         per_second=known.per_second.value,
-        in_flight=known.in_flight.value or MOST_IN_FLIGHT,
+        in_flight=known.in_flight.value or MAX_IN_FLIGHT,
         repeat_window_s=known.repeat_window_s.value or 0,
         settle_lag_s=known.settle_lag_s.value or 0,
     )
@@ -80,7 +80,9 @@ SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
         ProtocolName.DESK: "/",
     }
 )
-"""Base paths on the sandbox port (`api.md`); GSL's `/v1/` is part of what is signed, so it belongs to the calls."""
+"""Base paths on the sandbox port (`docs/api.md`);
+GSL's `/v1/` is part of what is signed, so it belongs to the calls.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

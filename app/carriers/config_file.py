@@ -1,4 +1,6 @@
-"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words (`api.md`)."""
+"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words
+(`docs/api.md`).
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ from app.carriers.config import (
     documented,
     sandbox_mode,
 )
-from app.carriers.http.throttle import MOST_IN_FLIGHT
-from app.carriers.result_codes import Codes, Verdict
+from app.carriers.http.throttle import MAX_IN_FLIGHT
+from app.carriers.result_codes import CodeMeaning, Codes
 from app.domain.vocabulary import Carrier, ProtocolName
 
 __all__ = [
@@ -187,17 +189,17 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{where}.settings is not a table")
             return defaults, {}, {}
-        manners, extra = ProtocolSettings.__dataclass_fields__, OPTIONS.get(protocol, {})
-        self._unknown(f"{where}.settings", value, (*manners, *extra, "codes"))
-        numbers = {name: self._number(f"{where}.settings.{name}", value[name]) for name in manners if name in value}
+        throttle, extra = ProtocolSettings.__dataclass_fields__, OPTIONS.get(protocol, {})
+        self._unknown(f"{where}.settings", value, (*throttle, *extra, "codes"))
+        numbers = {name: self._number(f"{where}.settings.{name}", value[name]) for name in throttle if name in value}
         options = {name: value[name] for name in extra if name in value}
         for name, option in options.items():
             if type(option) is not extra[name]:
                 self.faults.append(f"{where}.settings.{name} must be {extra[name].__name__}")
-        kept: dict[str, Any] = {name: getattr(defaults, name) for name in manners} | numbers
+        kept: dict[str, Any] = {name: getattr(defaults, name) for name in throttle} | numbers
         kept["per_second"] = kept["per_second"] or None
-        if not 1 <= kept["in_flight"] <= MOST_IN_FLIGHT:
-            self.faults.append(f"{where}.settings.in_flight must be 1 to {MOST_IN_FLIGHT}")
+        if not 1 <= kept["in_flight"] <= MAX_IN_FLIGHT:
+            self.faults.append(f"{where}.settings.in_flight must be 1 to {MAX_IN_FLIGHT}")
         codes = self._codes(f"{where}.settings.codes", value.get("codes", {}))
         return ProtocolSettings(**kept), MappingProxyType(options), codes
 
@@ -206,8 +208,8 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{where} is not a table")
             return {}
-        verdicts = {code: self._choice(f"{where}.{code}", word, Verdict) for code, word in value.items()}
-        return MappingProxyType({code: verdict for code, verdict in verdicts.items() if verdict is not None})
+        meanings = {code: self._choice(f"{where}.{code}", word, CodeMeaning) for code, word in value.items()}
+        return MappingProxyType({code: meaning for code, meaning in meanings.items() if meaning is not None})
 
     def _number(self, where: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -1,6 +1,6 @@
 """What carriers send us unasked: verified as far as the protocol allows, read into notices, and acknowledged.
 
-A notice is a hint: it says which card to ask about, never what is true of it (`api.md`, Events and webhooks).
+A notice is a hint: it says which card to ask about, never what is true of it (`docs/api.md`, Events and webhooks).
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class Received:
 Receiver = Callable[[Push, Mapping[str, str]], Received | None]
 """Reads a push under an account's credentials; None where it is not of the protocol's shape. Raises `NotAuthentic`."""
 
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 
 
 def bounded(push: Push) -> Push:
     """The push, if it is of a size that any of the documented ones could have. Raises `CarrierProtocolError`."""
-    if len(push.body) > MOST_BYTES:
+    if len(push.body) > MAX_BYTES:
         raise CarrierProtocolError(f"a push of {len(push.body)} bytes")
     return push
 

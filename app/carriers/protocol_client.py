@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from app.carriers.base import (
     Arguments,
+    ChangeOutcome,
     DayUsage,
     Finding,
-    Outcome,
     Progress,
     ProgressState,
     Receipt,
@@ -26,7 +26,7 @@ from app.carriers.base import (
 )
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
 from app.carriers.http.transport import PLAIN, Dialect, Transport
-from app.carriers.result_codes import Codes, Verdict
+from app.carriers.result_codes import CodeMeaning, Codes
 from app.clock import Clock
 from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
@@ -85,14 +85,16 @@ class ProtocolClient:
         """How many cards one call carries."""
         return 1
 
-    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+    async def change_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
+    ) -> list[ChangeOutcome]:
         """The same change on many cards, one by one."""
-        self._must_have(kind)
-        return await spread(sims, self._transport.in_flight, lambda sim: self._end_of(kind, sim, arguments))
+        self._require_api(kind)
+        return await concurrently(sims, self._transport.in_flight, lambda sim: self._outcome_of(kind, sim, arguments))
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
         """This protocol has no word for a change under way."""
-        return Progress(state=ProgressState.UNTOLD)
+        return Progress(state=ProgressState.UNREPORTED)
 
     async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
         """How a change of many cards under one reference goes: card by card, where the protocol has no batch."""
@@ -147,25 +149,25 @@ class ProtocolClient:
         words = "agree" if fine else "differ: check NTP here, signatures may be refused"
         return Finding(what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {words}")
 
-    def _must_have(self, kind: OperationKind) -> None:
+    def _require_api(self, kind: OperationKind) -> None:
         if not self.can(kind):
             raise UnsupportedOperation(f"{self.protocol} has no API for {kind}")
 
-    async def _end_of(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Outcome:
+    async def _outcome_of(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> ChangeOutcome:
         try:
-            return Outcome(iccid=sim.iccid, receipt=await self.change(kind, sim, arguments))
+            return ChangeOutcome(iccid=sim.iccid, receipt=await self.change(kind, sim, arguments))
         except CarrierError as error:
-            return Outcome(iccid=sim.iccid, error=error)
+            return ChangeOutcome(iccid=sim.iccid, error=error)
 
 
-def receipt_of(verdict: Verdict, *, settled: bool, reference: str | None = None) -> Receipt:
+def receipt_of(meaning: CodeMeaning, *, settled: bool, reference: str | None = None) -> Receipt:
     """The receipt of a change the carrier took, or need not take because the card is so."""
-    if verdict is Verdict.ALREADY:
+    if meaning is CodeMeaning.ALREADY:
         return Receipt(settled=True, already=True)
-    return Receipt(settled=settled and verdict is Verdict.OK, reference=reference)
+    return Receipt(settled=settled and meaning is CodeMeaning.OK, reference=reference)
 
 
-def needed_msisdn(sim: SimRef, protocol: ProtocolName) -> str:
+def required_msisdn(sim: SimRef, protocol: ProtocolName) -> str:
     """The card's number without its 86. Raises `CarrierRejected` where the gateway does not know it."""
     if not sim.msisdn:
         raise CarrierRejected(f"{protocol} knows a card by its number, and this card's is not known here")
@@ -186,7 +188,7 @@ def argument_text(arguments: Arguments, name: str) -> str:
     return value
 
 
-async def if_told(asking: Awaitable[Result]) -> Result | None:
+async def optional_answer(asking: Awaitable[Result]) -> Result | None:
     """The answer to a side question, or None where the carrier refuses it or answers what we cannot read.
 
     Some accounts lack the capability for it, and the main question has been answered.
@@ -202,7 +204,7 @@ def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-async def spread(items: Sequence[Item], width: int, work: Callable[[Item], Awaitable[Result]]) -> list[Result]:
+async def concurrently(items: Sequence[Item], width: int, work: Callable[[Item], Awaitable[Result]]) -> list[Result]:
     """The results of `work` for every item, in order, at most `width` at a time; the first error ends it all."""
     if len(items) == 1:
         return [await work(items[0])]

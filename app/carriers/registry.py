@@ -20,10 +20,10 @@ from app.carriers.http.throttle import (
     CallBudget,
     LocalBudget,
     LocalRepeatWindows,
-    Manners,
+    NoObserver,
     Observer,
     RepeatWindows,
-    Unobserved,
+    Throttle,
 )
 from app.carriers.http.transport import PLAIN, Dialect, Transport, Wire
 from app.carriers.jasper import notifications as jasper_inbound
@@ -80,7 +80,7 @@ def build_clients(
         _client,
         sandbox_url=sandbox_url,
         clock=clock,
-        observer=observer or Unobserved(),
+        observer=observer or NoObserver(),
         budget=budget or LocalBudget(clock),
         wire=wire,
     )
@@ -112,7 +112,7 @@ def _client(
     wire: Wire | None,
 ) -> ProtocolClient:
     breaker = Breaker(clock, on_change=partial(observer.breaker, account.code))
-    manners = Manners(
+    throttle = Throttle(
         account=f"{account.code}/{entry.protocol}",
         clock=clock,
         budget=budget,
@@ -125,7 +125,7 @@ def _client(
         return Transport(
             account=account.code,
             base_url=base_url(entry, sandbox_url),
-            manners=manners,
+            throttle=throttle,
             observer=observer,
             clock=clock,
             read_s=entry.settings.read_s,

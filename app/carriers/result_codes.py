@@ -17,7 +17,7 @@ from app.carriers.errors import (
 )
 
 
-class Verdict(StrEnum):
+class CodeMeaning(StrEnum):
     """The meaning of a business code. The values are what `settings.codes` of carriers.toml may say."""
 
     OK = "ok"
@@ -42,34 +42,34 @@ class NoSuchCard(CarrierRejected):
     """The carrier does not know the card, or it is not ours."""
 
 
-class TokenEnded(CarrierUnavailable):
+class TokenExpired(CarrierUnavailable):
     """The session token is not valid any more; nothing was done. Never leaves this package."""
 
 
-Codes = Mapping[str, Verdict]
+Codes = Mapping[str, CodeMeaning]
 
-_ERRORS: Mapping[Verdict, type[CarrierError]] = MappingProxyType(
+_ERRORS: Mapping[CodeMeaning, type[CarrierError]] = MappingProxyType(
     {
-        Verdict.REJECTED: CarrierRejected,
-        Verdict.NO_SUCH_CARD: NoSuchCard,
-        Verdict.BUSY: CarrierUnavailable,
-        Verdict.RATE_LIMITED: CarrierRateLimited,
-        Verdict.AUTH: CarrierAuthFailed,
-        Verdict.TOKEN: TokenEnded,
+        CodeMeaning.REJECTED: CarrierRejected,
+        CodeMeaning.NO_SUCH_CARD: NoSuchCard,
+        CodeMeaning.BUSY: CarrierUnavailable,
+        CodeMeaning.RATE_LIMITED: CarrierRateLimited,
+        CodeMeaning.AUTH: CarrierAuthFailed,
+        CodeMeaning.TOKEN: TokenExpired,
     }
 )
 
 
-def weigh(codes: Codes, code: str, message: str, *, changes: bool) -> Verdict:
+def interpret_code(codes: Codes, code: str, message: str, *, changes: bool) -> CodeMeaning:
     """The verdict on a code where it is no failure (OK, ALREADY, ACCEPTED); raises the tree's error otherwise.
 
     A code that no table knows is a `CarrierProtocolError` with the raw code kept, never a guess.
     """
-    verdict = codes.get(code)
-    if verdict is None:
+    meaning = codes.get(code)
+    if meaning is None:
         raise CarrierProtocolError(f"no table knows this code: {message}", carrier_code=code)
-    if verdict in (Verdict.OK, Verdict.ALREADY, Verdict.ACCEPTED):
-        return verdict
-    if verdict is Verdict.BROKEN:
+    if meaning in (CodeMeaning.OK, CodeMeaning.ALREADY, CodeMeaning.ACCEPTED):
+        return meaning
+    if meaning is CodeMeaning.BROKEN:
         raise (CarrierOutcomeUnknown if changes else CarrierUnavailable)(message, carrier_code=code)
-    raise _ERRORS[verdict](message, carrier_code=code)
+    raise _ERRORS[meaning](message, carrier_code=code)

@@ -1,4 +1,4 @@
-"""What China Telecom's two generations share: envelopes, codes and answers (`mobile-and-telecom.md` B1.4, B1.5, B2.2).
+"""What China Telecom's two generations share: envelopes, codes and answers (`docs/carriers/`: B1.4, B1.5, B2.2).
 
 There is no common envelope: eleven shapes and plain text. The first character tells JSON, XML or text apart; the code
 is then looked for under the names that the shapes use.
@@ -16,27 +16,27 @@ from xml.etree.ElementTree import Element
 
 from app.carriers.base import CarrierHold, Session
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
-from app.carriers.result_codes import Codes, Verdict, weigh
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
-        "0": Verdict.OK,
-        "0000": Verdict.OK,
-        "success": Verdict.OK,  # orderFlow's info
-        "-1": Verdict.AUTH,  # 用户名或者密码错误，无权限 [C 3]
-        "-2": Verdict.REJECTED,  # 必传参数缺失 [C 3]
-        "-3": Verdict.AUTH,  # sign参数值错误 [C 3]
-        "-4": Verdict.NO_SUCH_CARD,  # iccid号码错误或不存在 [C 2]
-        "-5": Verdict.REJECTED,  # business check failed [C 2]
-        "-7": Verdict.BUSY,  # 该号码已有业务正在处理，请稍后下发 [1]
-        "-9": Verdict.REJECTED,  # CRM refused [1]
-        "100008": Verdict.REJECTED,  # business error [C 2]
-        "101004": Verdict.RATE_LIMITED,  # 请求过于频繁 [1]
-        "9000": Verdict.BROKEN,  # upstream failure 接口入参转换异常 [C 2]
+        "0": CodeMeaning.OK,
+        "0000": CodeMeaning.OK,
+        "success": CodeMeaning.OK,  # orderFlow's info
+        "-1": CodeMeaning.AUTH,  # 用户名或者密码错误，无权限 [C 3]
+        "-2": CodeMeaning.REJECTED,  # 必传参数缺失 [C 3]
+        "-3": CodeMeaning.AUTH,  # sign参数值错误 [C 3]
+        "-4": CodeMeaning.NO_SUCH_CARD,  # iccid号码错误或不存在 [C 2]
+        "-5": CodeMeaning.REJECTED,  # business check failed [C 2]
+        "-7": CodeMeaning.BUSY,  # 该号码已有业务正在处理，请稍后下发 [1]
+        "-9": CodeMeaning.REJECTED,  # CRM refused [1]
+        "100008": CodeMeaning.REJECTED,  # business error [C 2]
+        "101004": CodeMeaning.RATE_LIMITED,  # 请求过于频繁 [1]
+        "9000": CodeMeaning.BROKEN,  # upstream failure 接口入参转换异常 [C 2]
     }
 )
 
@@ -89,26 +89,26 @@ _PLAIN_CODE = re.compile(r"-?\d{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ParsedReply:
     """An answer that is no failure: its verdict, the transaction it began, and its body, JSON or XML."""
 
-    verdict: Verdict
+    meaning: CodeMeaning
     reference: str | None
     json: Object
     xml: Element | None
 
 
-def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
     """Read any of the shapes. Raises: the tree, by `codes`; what is no shape at all is unreadable."""
     body = reply.body.strip()
     first = body[:1]
     if first == b"{":
-        content: Object = reading.json_object(body)
+        content: Object = parse.json_object(body)
         fields = _json_fields(content)
-        return _weighed(fields, codes, changes=changes, json=content)
+        return _parsed(fields, codes, changes=changes, json=content)
     if first == b"<":
-        root = reading.xml_root(body)
-        return _weighed(_leaves(root), codes, changes=changes, xml=root)
+        root = parse.xml_root(body)
+        return _parsed(_leaves(root), codes, changes=changes, xml=root)
     return _plain(body, codes, changes=changes)
 
 
@@ -119,7 +119,7 @@ def leaf(root: Element, name: str) -> str:
 
 def main_status(json: Object) -> str:
     """productMainStatusCd: the first entry that is not 6, which may stand beside the real one [1] S14."""
-    codes = [reading.text(entry.get("productMainStatusCd")) for entry in reading.objects(json.get("productInfo"))]
+    codes = [parse.text(entry.get("productMainStatusCd")) for entry in parse.objects(json.get("productInfo"))]
     known = [code for code in codes if code]
     if not known:
         raise CarrierProtocolError("productMainStatusCd is missing")
@@ -140,7 +140,7 @@ def stop_holds(root: Element | None, json: Object) -> tuple[CarrierHold, ...]:
 
 def network_cut(json: Object) -> bool | None:
     """`netBlockStatusName` 未断网 or 已断网; None where it is not said."""
-    return reading.flag(json.get("netBlockStatusName"), yes=("已断网",), no=("未断网",))
+    return parse.flag(json.get("netBlockStatusName"), yes=("已断网",), no=("未断网",))
 
 
 def attribute(root: Element, name: str) -> str | None:
@@ -150,7 +150,7 @@ def attribute(root: Element, name: str) -> str | None:
         for place, child in enumerate(children):
             if (child.text or "").strip() == name:
                 value = _value_beside(children, place)
-                return reading.text_or_none(value)
+                return parse.text_or_none(value)
     return None
 
 
@@ -158,53 +158,53 @@ def traffic(root: Element | None) -> int | None:
     """Bytes of TOTAL_BYTES_CNT, MB as a text suffix [C 5]; None for a blank."""
     if root is None:
         raise CarrierProtocolError("usage was expected as XML")
-    return reading.amount_with_unit(leaf(root, "TOTAL_BYTES_CNT"))
+    return parse.amount_with_unit(leaf(root, "TOTAL_BYTES_CNT"))
 
 
 def session(json: Object, zone: tzinfo, as_of: datetime) -> Session:
     """getOnlineStatus: description.result -1 = offline, and the session has not stopped; online 0 is assumed [I]."""
-    told = reading.an_object(json.get("description"))
-    online = reading.text(told.get("result")) != "-1" and reading.text(told.get("acctStatusType")) != "stop"
+    description = parse.as_object(json.get("description"))
+    online = parse.text(description.get("result")) != "-1" and parse.text(description.get("acctStatusType")) != "stop"
     return Session(
         online=online,
         as_of=as_of,
-        ip=reading.text_or_none(told.get("framedIpAddress")) if online else None,
-        rat=reading.text_or_none(told.get("rattype")) if online else None,
-        imei=reading.text_or_none(told.get("imei")),
-        apn=reading.text_or_none(told.get("apn")) if online else None,
-        since=reading.instant(told.get("startTime"), zone) if online else None,
+        ip=parse.text_or_none(description.get("framedIpAddress")) if online else None,
+        rat=parse.text_or_none(description.get("rattype")) if online else None,
+        imei=parse.text_or_none(description.get("imei")),
+        apn=parse.text_or_none(description.get("apn")) if online else None,
+        since=parse.instant(description.get("startTime"), zone) if online else None,
     )
 
 
-def _weighed(
+def _parsed(
     fields: Mapping[str, str], codes: Codes, *, changes: bool, json: Object | None = None, xml: Element | None = None
-) -> Judged:
+) -> ParsedReply:
     code = next((fields[name] for name in _CODE_NAMES if fields.get(name)), "")
     message = next((fields[name] for name in _MESSAGE_NAMES if fields.get(name)), "")
     reference = next((fields[name] for name in _REFERENCE_NAMES if fields.get(name)), None)
     if not code:
         raise CarrierProtocolError("an answer without any result code")
     if any(words in message for words in ALREADY):
-        return Judged(Verdict.ALREADY, reference, json or {}, xml)
-    verdict = weigh(codes, code, message, changes=changes)
+        return ParsedReply(CodeMeaning.ALREADY, reference, json or {}, xml)
+    meaning = interpret_code(codes, code, message, changes=changes)
     if fields.get("RspType", "0") != "0":
         raise CarrierProtocolError("RspType and the code disagree", carrier_code=code)
-    return Judged(verdict, reference, json or {}, xml)
+    return ParsedReply(meaning, reference, json or {}, xml)
 
 
-def _plain(body: bytes, codes: Codes, *, changes: bool) -> Judged:
+def _plain(body: bytes, codes: Codes, *, changes: bool) -> ParsedReply:
     """`-N` or `<code>：<text>` (full-width colon): never a success (B1.4)."""
     try:
-        plain = reading.text(body.decode())
+        plain = parse.text(body.decode())
     except UnicodeDecodeError:
         raise CarrierProtocolError(f"an answer in no known encoding ({len(body)} bytes)") from None
     if any(words in plain for words in ALREADY):
-        return Judged(Verdict.ALREADY, None, {}, None)
+        return ParsedReply(CodeMeaning.ALREADY, None, {}, None)
     match = _PLAIN_CODE.match(plain)
     if match is None:
         raise CarrierProtocolError(f"an answer that is neither JSON, XML nor a code ({len(body)} bytes)")
     message = plain[match.end() :].lstrip("：: ") or "refused"
-    weigh(codes, match[0], message, changes=changes)
+    interpret_code(codes, match[0], message, changes=changes)
     raise CarrierProtocolError("a bare code that means success", carrier_code=match[0])
 
 
@@ -212,7 +212,7 @@ def _json_fields(content: Object) -> Mapping[str, str]:
     """The scalar fields at the top, and those of `Response`."""
     response = content.get("Response")
     both: dict[str, Any] = {**content, **(response if isinstance(response, dict) else {})}
-    return {name: reading.text(value) for name, value in both.items() if not isinstance(value, dict | list | bool)}
+    return {name: parse.text(value) for name, value in both.items() if not isinstance(value, dict | list | bool)}
 
 
 def _leaves(root: Element) -> Mapping[str, str]:
@@ -220,14 +220,14 @@ def _leaves(root: Element) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for element in root.iter():
         if len(element) == 0:
-            found.setdefault(element.tag.rpartition("}")[2], reading.text(element.text))
+            found.setdefault(element.tag.rpartition("}")[2], parse.text(element.text))
     return found
 
 
 def _texts(root: Element) -> list[str]:
     """The texts below productInfo, in order."""
     return [
-        reading.text(element.text)
+        parse.text(element.text)
         for info in root.iter()
         if info.tag.rpartition("}")[2] == "productInfo"
         for element in info.iter()
@@ -237,8 +237,8 @@ def _texts(root: Element) -> list[str]:
 
 def _json_texts(value: object) -> list[str]:
     return [
-        reading.text(item)
-        for entry in reading.objects(value)
+        parse.text(item)
+        for entry in parse.objects(value)
         for item in entry.values()
         if not isinstance(item, dict | list | bool)
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.carriers import telecom
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.notifications import Notice, NoticeKind, Push, Received, digest
 
 ROOT = "NotifyContractRoot"
@@ -27,7 +27,7 @@ def receive(push: Push, credentials: Mapping[str, str]) -> Received | None:
     """Read one push; None where it is not this XML. Raises: `CarrierProtocolError`."""
     if not push.body.lstrip().startswith(b"<"):
         return None
-    root = reading.xml_root(push.body)
+    root = parse.xml_root(push.body)
     if root.tag.rpartition("}")[2] != ROOT:
         return None
     payload = {name: telecom.leaf(root, name) for name in FIELDS}

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.carriers.config_file import AccountsInvalid
-from app.cli.exits import CommandError, ExitCode
+from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings
 
@@ -82,15 +82,16 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
         case "key-create":
             load_command("database").key_create(settings, given)
         case "sandbox":
-            load_command("play").run_sandbox(settings, given)
+            require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
+            load_command("sandbox").run_sandbox(settings, given)
         case "import":
-            load_command("talk").import_file(settings, given.file, plans=given.plans, partial=given.partial)
+            load_command("gateway_client").import_file(settings, given.file, plans=given.plans, partial=given.partial)
         case "advance":
-            load_command("talk").advance(settings, given.duration)
+            load_command("gateway_client").advance(settings, given.duration)
         case "rule":
             load_command("rule").rule(given.id)
         case "carriers":
-            load_command("check").check_carriers(settings, given.account)
+            load_command("carriers_check").check_carriers(settings, given.account)
 
 
 def load_command(name: str) -> Any:

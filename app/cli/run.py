@@ -26,8 +26,7 @@ from app.carriers.config import Account, sandbox_mode
 from app.carriers.config_file import read_accounts
 from app.cli.banner import banner
 from app.cli.database import database, migrate
-from app.cli.exits import CommandError, ExitCode
-from app.cli.play import sandbox_options
+from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.container import Container, open_container, run_clock_sync, sync_clock
 from app.jobs.advance import Advancer
 from app.jobs.gauges import run_gauges
@@ -39,10 +38,9 @@ from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import PROJECT, Settings
 from app.telemetry import configure_logging
-from app.usecases.access import keep_known_key
+from app.usecases.access import ensure_admin_key
 from app.usecases.admin.first_start import first_start
-from app.usecases.sims.read import silent_example
-from sandbox.serve import serve as serve_sandbox
+from app.usecases.sims.read import example_silent_iccid
 
 GRACE_S = 10
 
@@ -73,6 +71,7 @@ def serve_roles(settings: Settings, command: str) -> None:
     port = settings.port if roles.api else settings.metrics_port
     bound = _bind(settings.host, port) if port is not None else None
     if roles.carriers and sandbox_mode(accounts):
+        require_sandbox(ExitCode.CARRIERS, "name real accounts in SIMGATE_CARRIERS, or run from a checkout")
         _bind("127.0.0.1", settings.sandbox_port).close()
     with bound or nullcontext(), database(settings, single_gateway=command == "run") as url:
         migrate(url)
@@ -145,7 +144,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
             group.create_task(run_scheduler(ctx, slots, parts.stop, busy=advancer.busy))
         tune_garbage_collector()
         if parts.roles.api:
-            example = await silent_example(ctx) if ctx.sandbox else None
+            example = await example_silent_iccid(ctx) if ctx.sandbox else None
             print(banner(settings, key, example=example, sandbox=ctx.sandbox), flush=True)
         await parts.stop.wait()
         clock.cancel()
@@ -173,11 +172,11 @@ async def _known_keys(parts: _Parts) -> str | None:
     """Keep the bootstrap key, and in sandbox mode the demo key, which is given to be shown."""
     ctx, settings = parts.container.context, parts.container.settings
     if settings.bootstrap_key is not None:
-        await keep_known_key(ctx, settings.bootstrap_key.get_secret_value())
+        await ensure_admin_key(ctx, settings.bootstrap_key.get_secret_value())
     if not ctx.sandbox or not parts.roles.api:
         return None
     key = _demo_key(settings)
-    await keep_known_key(ctx, key)
+    await ensure_admin_key(ctx, key)
     return key
 
 
@@ -194,6 +193,8 @@ def _demo_key(settings: Settings) -> str:
 
 async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
     """The sandbox on its own port, in this process; ready before anything asks it."""
+    from app.cli.sandbox import sandbox_options, serve_sandbox  # the image does not carry the sandbox
+
     started = asyncio.Event()
     options = sandbox_options(parts.container.settings, parts.accounts)
     port = parts.container.settings.sandbox_port

@@ -90,7 +90,7 @@ class AccessRepository:
         )
         return _key(row) if row else None
 
-    async def note(self, rows: Sequence[AuditRow]) -> None:
+    async def add_audit(self, rows: Sequence[AuditRow]) -> None:
         """Write to the audit trail; why, and the id that joins a request's traces, travel with the request."""
         if rows:
             why = {"reason": reason.get(), "correlation_id": correlation_id.get()}

@@ -1,4 +1,7 @@
-"""Connections: one SQLAlchemy engine for use-cases, one plain asyncpg pool for the hot paths, the same database."""
+"""Connections to the database: an SQLAlchemy engine for the control plane, an asyncpg pool for the hot paths.
+
+Which path uses which is decided in docs/adr/0015. What either raises is in `DATABASE_ERRORS`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,29 @@ from uuid import uuid4
 
 import asyncpg
 from sqlalchemy import make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
+
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What both drivers raise when the database is away, restarting, busy or refuses a statement; `OSError` includes
+`TimeoutError`. Background work logs these and tries again; a request is answered 503."""
+
+DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""
+
+_REFUSED_VALUES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
+"""SQLSTATEs of a value that PostgreSQL cannot store: NUL in a text, a day or a number out of range."""
+
+
+def refused_value(error: BaseException) -> bool:
+    """Whether the database refused a value, rather than being in trouble itself."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) in _REFUSED_VALUES
+
 
 STATEMENT_TIMEOUT_MS = "30000"
 LOCK_TIMEOUT_MS = "5000"
@@ -28,7 +50,11 @@ def _server_settings() -> dict[str, str]:
 
 
 def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> AsyncEngine:
-    """An engine on `postgresql+asyncpg://…`. Through PgBouncer in transaction mode nothing may be prepared by name."""
+    """An engine on `postgresql+asyncpg://…`.
+
+    PgBouncer in transaction mode hands each transaction another server connection, so that a statement prepared under
+    a fixed name may be missing or somebody else's: names are random there, and nothing is cached.
+    """
     connect_args: dict[str, Any] = {"server_settings": _server_settings(), "timeout": 10}
     if pgbouncer:
         connect_args |= {
@@ -46,14 +72,16 @@ async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
-async def _leave_as_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Sessions keep nothing (only transactions set, lock or listen): a reset would be a second round trip a read."""
+async def _reset_if_in_transaction(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Reset only what was left in a transaction: settings and locks are per transaction, so that a released connection
+    has nothing else to reset, and asyncpg's default reset would double the round trips of a read.
+    """
     if connection.is_in_transaction():
         await connection.reset()
 
 
 async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncpg.Pool[asyncpg.Record]:
-    """A plain asyncpg pool on the same database, for reads and batches that cannot afford a layer."""
+    """An asyncpg pool on the same database, for the measured hot paths; `jsonb` is decoded to Python values."""
     options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
     target = make_url(url)
     return await asyncpg.create_pool(
@@ -62,6 +90,6 @@ async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncp
         min_size=1,
         max_size=size,
         init=_decode_json,
-        reset=_leave_as_is,
+        reset=_reset_if_in_transaction,
         **options,
     )

@@ -38,7 +38,7 @@ class IdempotencyRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def take(self, tenant: str, key: str) -> bool:
+    async def lock(self, tenant: str, key: str) -> bool:
         """Take the key until this transaction ends; False while another request under it is not yet answered."""
         found = await self._connection.execute(
             text("SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant || chr(10) || :key, 7446283))"),
@@ -55,7 +55,7 @@ class IdempotencyRepository:
         row = (await self._connection.execute(statement)).mappings().first()
         return StoredAnswer(**row) if row else None
 
-    async def keep(
+    async def store(
         self, tenant: str, key: str, answer: StoredAnswer, *, operation_id: UUID | None, now: datetime
     ) -> None:
         """Keep the answer of a request; an expired one under the same key is replaced."""

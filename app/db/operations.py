@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
@@ -51,6 +52,10 @@ _RECLAIM = text(
 )
 
 
+class OpenOperationExists(Exception):
+    """A SIM has an open operation already, requested in a transaction that ran beside this one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFilter:
     """What a list of operations may be narrowed by; None = not asked."""
@@ -71,9 +76,15 @@ class OperationRepository:
         self._connection = connection
 
     async def add(self, records: Sequence[OperationRecord]) -> None:
-        """Add new operations. Raises IntegrityError where a SIM has an open one (`uq_operations_open_sim`)."""
-        if records:
+        """Add new operations. Raises `OpenOperationExists`; the transaction cannot go on then."""
+        if not records:
+            return
+        try:
             await self._connection.execute(operations.insert(), [operation_columns(record) for record in records])
+        except IntegrityError as error:
+            if "uq_operations_open_sim" in str(error.orig):
+                raise OpenOperationExists from error
+            raise
 
     async def get(self, tenant: str, operation_id: UUID, *, for_update: bool = False) -> OperationRecord | None:
         """One operation of a tenant."""

@@ -32,7 +32,7 @@ class PlanRepository:
         rows = await self._connection.execute(select(plans).where(plans.c.tenant == tenant).order_by(plans.c.id))
         return {row["id"]: plan_from(row) for row in rows.mappings()}
 
-    async def put(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
+    async def upsert(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
         """Add plans; the same id replaces. The allowance that held until now is kept (`app.db.usage.allowances`)."""
         names = [name for name in Plan.__dataclass_fields__ if name != "id"]
         for plan in given:
@@ -52,13 +52,13 @@ class PlanRepository:
         rows = await self._connection.execute(select(pools.c.id, account).where(pools.c.tenant == tenant))
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
-    async def left(self, plans_left: Mapping[int, str], now: datetime) -> None:
+    async def add_history(self, plans_left: Mapping[int, str], now: datetime) -> None:
         """Keep which plan these cards (by row id) had until now."""
         rows = [{"sim_id": sim_id, "until": now, "plan": plan} for sim_id, plan in plans_left.items()]
         if rows:
             await self._connection.execute(insert(sim_plans).on_conflict_do_nothing(), rows)
 
-    async def pool_ids(self, tenant: str) -> dict[str, str]:
+    async def of_pools(self, tenant: str) -> dict[str, str]:
         """The tenant's pools and the plan of each."""
         rows = await self._connection.execute(select(pools.c.id, pools.c.plan).where(pools.c.tenant == tenant))
         return {row[0]: row[1] for row in rows}

@@ -1,18 +1,24 @@
-"""The unit of work: one connection, one transaction, explicit commit; leaving the block rolls back."""
+"""The unit of work: one connection, one transaction, explicit commit; leaving the block rolls back.
+
+`UnitOfWork` is where the two database styles meet (docs/adr/0015): repositories are SQLAlchemy Core on `connection`,
+`driver()` gives the asyncpg connection under it, in the same transaction, for the hot paths.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRepository
+from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
-from app.db.bulk.rows import BulkRepository
+from app.db.bulk.repository import BulkRepository
+from app.db.clock_offset import ClockOffsetRepository
 from app.db.connection import Connection
 from app.db.events.deliveries import DeliveryRepository
 from app.db.events.feed import FeedRepository
@@ -20,31 +26,54 @@ from app.db.events.inbox import InboxRepository
 from app.db.events.store import EventRepository
 from app.db.events.webhooks import WebhookRepository
 from app.db.idempotency import IdempotencyRepository
-from app.db.jobs import LedgerRows
+from app.db.import_marks import ImportMarkRepository
+from app.db.job_runs import JobRunRepository
 from app.db.operations import OperationRepository
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
-from app.db.sims.rows import SimRepository
+from app.db.sims.repository import SimRepository
+
+R = TypeVar("R")
+
+_FIRST_STATEMENT = text("SELECT 1")
+
+
+class _HasConnection(Protocol):
+    connection: AsyncConnection
+
+
+class _On(Generic[R]):
+    """A repository on the connection of its unit of work; repositories hold no state, so each use makes one."""
+
+    def __init__(self, repository: Callable[[AsyncConnection], R]) -> None:
+        self._repository = repository
+
+    def __get__(self, work: _HasConnection, owner: type[object]) -> R:
+        return self._repository(work.connection)
 
 
 class UnitOfWork:
-    """One transaction and the rows it may touch. Never shared between tasks."""
+    """One transaction and the repositories in it. Never shared between tasks."""
 
     connection: AsyncConnection
-    access: AccessRepository
-    bulk: BulkRepository
-    bulk_items: BulkItemRepository
-    delivery_log: DeliveryRepository
-    drifts: DriftRepository
-    events: EventRepository
-    feed: FeedRepository
-    idempotency: IdempotencyRepository
-    inbox: InboxRepository
-    ledger: LedgerRows
-    operations: OperationRepository
-    plans: PlanRepository
-    sims: SimRepository
-    webhooks: WebhookRepository
+
+    access = _On(AccessRepository)
+    account_states = _On(AccountStateRepository)
+    bulk = _On(BulkRepository)
+    bulk_items = _On(BulkItemRepository)
+    clock_offset = _On(ClockOffsetRepository)
+    deliveries = _On(DeliveryRepository)
+    drifts = _On(DriftRepository)
+    events = _On(EventRepository)
+    feed = _On(FeedRepository)
+    idempotency = _On(IdempotencyRepository)
+    import_marks = _On(ImportMarkRepository)
+    inbox = _On(InboxRepository)
+    job_runs = _On(JobRunRepository)
+    operations = _On(OperationRepository)
+    plans = _On(PlanRepository)
+    sims = _On(SimRepository)
+    webhooks = _On(WebhookRepository)
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -52,20 +81,6 @@ class UnitOfWork:
 
     async def __aenter__(self) -> Self:
         self.connection = await self._stack.enter_async_context(self._engine.connect())
-        self.access = AccessRepository(self.connection)
-        self.bulk = BulkRepository(self.connection)
-        self.bulk_items = BulkItemRepository(self.connection)
-        self.delivery_log = DeliveryRepository(self.connection)
-        self.drifts = DriftRepository(self.connection)
-        self.events = EventRepository(self.connection)
-        self.feed = FeedRepository(self.connection)
-        self.idempotency = IdempotencyRepository(self.connection)
-        self.inbox = InboxRepository(self.connection)
-        self.ledger = LedgerRows(self.connection)
-        self.operations = OperationRepository(self.connection)
-        self.plans = PlanRepository(self.connection)
-        self.sims = SimRepository(self.connection)
-        self.webhooks = WebhookRepository(self.connection)
         return self
 
     async def __aexit__(
@@ -74,10 +89,15 @@ class UnitOfWork:
         await self._stack.__aexit__(kind, error, trace)
 
     async def driver(self) -> Connection:
-        """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg."""
-        await self.connection.execute(text("SELECT 1"))  # SQLAlchemy begins the transaction with its first statement
+        """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg.
+
+        SQLAlchemy begins the driver's transaction with its first statement and has no public call for it, so one is
+        sent here, but only where none has begun: asyncpg knows that without asking the server.
+        """
         raw = await self.connection.get_raw_connection()
         connection: Any = raw.driver_connection
+        if not connection.is_in_transaction():
+            await self.connection.execute(_FIRST_STATEMENT)
         return connection
 
     async def commit(self) -> None:

@@ -27,7 +27,7 @@ def luhn_digit(digits: str) -> str:
     return str(-total % 10)
 
 
-def luhn_ok(digits: str) -> bool:
+def luhn_valid(digits: str) -> bool:
     """Whether the last of `digits` is the check digit of those before it."""
     return len(digits) > 1 and _DIGITS.fullmatch(digits) is not None and luhn_digit(digits[:-1]) == digits[-1]
 
@@ -43,7 +43,7 @@ def _clean(text: str, name: str) -> str:
 def parse_iccid(text: str) -> str:
     """The ICCID as written: 89 first, 19 or 20 characters, digits or, after the sixth, capital letters (DV-5).
 
-    A failed check digit is no error (`luhn_ok` tells). Raises `Malformed`.
+    A failed check digit is no error (`luhn_valid` tells). Raises `Malformed`.
     """
     iccid = _clean(text, "ICCID")
     if _ICCID.fullmatch(iccid) is None:
@@ -51,13 +51,13 @@ def parse_iccid(text: str) -> str:
     return iccid
 
 
-def iccid_twin(iccid: str) -> str | None:
+def alternate_iccid(iccid: str) -> str | None:
     """The other form of the name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
     if _DIGITS.fullmatch(iccid) is None:
         return None
     if len(iccid) == ICCID_BODY:
         return iccid + luhn_digit(iccid)
-    return iccid[:-1] if luhn_ok(iccid) else None
+    return iccid[:-1] if luhn_valid(iccid) else None
 
 
 def parse_imei(text: str) -> str:
@@ -65,7 +65,7 @@ def parse_imei(text: str) -> str:
     imei = _clean(text, "IMEI")
     if _DIGITS.fullmatch(imei) is None or len(imei) != _IMEI_LENGTH:
         raise Malformed("IMEI_MALFORMED", "an IMEI is 15 digits")
-    if not luhn_ok(imei):
+    if not luhn_valid(imei):
         raise Malformed("IMEI_CHECK_DIGIT", "the check digit of the IMEI does not fit")
     return imei
 
@@ -94,6 +94,6 @@ def tac(imei: str) -> str:
     return imei[:8]
 
 
-def mask(iccid: str) -> str:
+def mask_iccid(iccid: str) -> str:
     """The ICCID as logs may show it: the last four characters."""
     return f"****{iccid[-4:]}"

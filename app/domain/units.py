@@ -1,4 +1,6 @@
-"""Bytes from carriers' decimal texts. 1 KB = 1024 bytes, 1 MB = 1024 KB, 1 GB = 1024 MB (rules.md, Names; D)."""
+"""Bytes from carriers' decimal texts. 1 KB = 1024 bytes, 1 MB = 1024 KB, 1 GB = 1024 MB
+(docs/catalogue.md, Names; D).
+"""
 
 from __future__ import annotations
 

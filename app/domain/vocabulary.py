@@ -1,6 +1,6 @@
 """The field's words: every closed set of names that table, class, route, metric and doc share.
 
-The values are the words of the wire and of the database (`api.md`, `rules.md` LC, ST, OP-1).
+The values are the words of the wire and of the database (`docs/api.md`, `docs/rules.md` LC, ST, OP-1).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class OperationKind(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands (`api.md`, Operations)."""
+    """Where an operation stands (`docs/api.md`, Operations)."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -156,8 +156,8 @@ class PlanKind(StrEnum):
     """Whether a plan's allowance is the card's own or a pool's (PL)."""
 
     CARD = "card"
-    POOL_FORWARD = "pool_forward"
-    POOL_BACKWARD = "pool_backward"
+    PREPAID_POOL = "pool_forward"
+    POSTPAID_POOL = "pool_backward"
 
 
 class Actor(StrEnum):

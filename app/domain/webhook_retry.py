@@ -1,17 +1,17 @@
-"""How long and how often others are told what happened (`api.md`, Events and webhooks)."""
+"""How long and how often others are told what happened (`docs/api.md`, Events and webhooks)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-TRIED_FOR = timedelta(days=3)
+RETRY_PERIOD = timedelta(days=3)
 """A delivery is tried for so long, counted from when it was first due."""
 
-OLD_SECRET_LIVES = timedelta(hours=24)
+OLD_SECRET_LIFETIME = timedelta(hours=24)
 """After a rotation both secrets sign for so long, so that a receiver may change over in its own time."""
 
 FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(hours=6)
+MAX_WAIT = timedelta(hours=6)
 
 
 def retry_wait(attempts: int, jitter: int) -> timedelta:
@@ -21,5 +21,5 @@ def retry_wait(attempts: int, jitter: int) -> timedelta:
     come back together.
     """
     growth: int = 3 ** min(max(attempts, 1) - 1, 12)
-    wait = min(FIRST_WAIT * growth, LONGEST_WAIT)
+    wait = min(FIRST_WAIT * growth, MAX_WAIT)
     return wait * (1500 + jitter) // 2000

@@ -1,4 +1,6 @@
-"""Move the one clock: gateway and sandbox together, from one thing due to the next, each run until quiet (`api.md`)."""
+"""Move the one clock: gateway and sandbox together, from one thing due to the next, each run until quiet
+(`docs/api.md`).
+"""
 
 from __future__ import annotations
 

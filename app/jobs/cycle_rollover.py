@@ -7,9 +7,9 @@ from typing import Any
 
 from app.usecases.context import Context
 from app.usecases.limits.cycle_close import roll_over_zone
-from app.usecases.sims.expiry_reminders import remind_zone
+from app.usecases.sims.expiry_reminders import emit_expiry_reminders
 
 
 async def turn_over_day(ctx: Context, zone: tzinfo) -> dict[str, Any]:
     """Turn over what begins a new cycle today; tell owners of cards that expire soon."""
-    return {**await roll_over_zone(ctx, zone), **await remind_zone(ctx, zone)}
+    return {**await roll_over_zone(ctx, zone), **await emit_expiry_reminders(ctx, zone)}

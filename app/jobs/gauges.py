@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from app.clock import monotonic
-from app.container import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -53,8 +53,8 @@ async def count(ctx: Context) -> None:
 async def _jobs(ctx: Context) -> None:
     """Each job's last success, and what the last audit found, whoever ran them: the ledger outlives every process."""
     async with ctx.work() as work:
-        last = await work.ledger.last_slots()
-        audited = await work.ledger.last_report(HOUSEKEEPING)
+        last = await work.job_runs.last_slots()
+        audited = await work.job_runs.last_report(HOUSEKEEPING)
     for name in {job.name for job in jobs_for(ctx)} & last.keys():
         ctx.telemetry.job_last_success.labels(name).set(last[name].timestamp())
     for kind in KINDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.usecases.admin.housekeeping import delete_old_files, forget_answers, forget_deliveries
+from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files, delete_settled_deliveries
 from app.usecases.context import Context
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.audit import audit_usage
@@ -13,9 +13,9 @@ from app.usecases.usage.audit import audit_usage
 async def run_housekeeping(ctx: Context) -> dict[str, Any]:
     """Forget expired idempotency keys, old files, deliveries; tidy the reports' leaves; audit the counters."""
     return {
-        "idempotency_keys": await forget_answers(ctx),
+        "idempotency_keys": await delete_expired_keys(ctx),
         "files": await delete_old_files(ctx),
-        "deliveries": await forget_deliveries(ctx),
+        "deliveries": await delete_settled_deliveries(ctx),
         **await clean_up_usage(ctx),
         **await audit_usage(ctx),
     }

@@ -6,16 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
+from app.db.connection import DATABASE_ERRORS
 from app.telemetry import get_logger
-from app.usecases.bulk.feed import feed_bulk
-from app.usecases.carrier_sync.notifications import follow_up
+from app.usecases.bulk.feed import advance_bulk
+from app.usecases.carrier_sync.notifications import process_notifications
 from app.usecases.context import Context
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
-from app.usecases.execution.worker import work_round
+from app.usecases.execution.worker import worker_round
 from app.usecases.limits.evaluate import work as work_limits
 from app.usecases.webhooks.deliver import deliver_round
 
@@ -36,10 +34,10 @@ class Loop:
 
 
 LOOPS: tuple[Loop, ...] = (
-    Loop(name="operations", turn=work_round, idle_pause_s=0.2, concurrency=3),
+    Loop(name="operations", turn=worker_round, idle_pause_s=0.2, concurrency=3),
     Loop(name="schedule", turn=start_scheduled, idle_pause_s=0.25),
-    Loop(name="inbox", turn=follow_up, idle_pause_s=0.25),
-    Loop(name="bulk", turn=feed_bulk, idle_pause_s=0.25),
+    Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
+    Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
     Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
@@ -68,7 +66,7 @@ async def _turn(ctx: Context, loop: Loop) -> float:
     """One turn; gives how long to rest. No fault of a turn ends the loop: it is told, and the turn is tried again."""
     try:
         return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except DATABASE_ERRORS as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
     except Exception:
         log.exception("loop.failed", loop=loop.name)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.usecases.carrier_sync.pools import none_near, refresh_pools
-from app.usecases.carrier_sync.usage_run import nothing_left, pull_rest
+from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
+from app.usecases.carrier_sync.usage_run import no_unfinished_pull, resume_pulls
 from app.usecases.context import Context
 
 
 async def refresh(ctx: Context) -> dict[str, Any]:
     """Go on with the runs that broke off; let pools follow their cards, and ask about those near their end."""
-    left = await pull_rest(ctx)
+    left = await resume_pulls(ctx)
     return {**await refresh_pools(ctx), **left}
 
 
@@ -20,4 +20,4 @@ async def is_quiet(ctx: Context) -> bool:
 
     Counters that follow their cards can wait for the next stop of the clock.
     """
-    return await nothing_left(ctx) and await none_near(ctx)
+    return await no_unfinished_pull(ctx) and await no_pool_near_its_end(ctx)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from app.container import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS
 from app.jobs.schedule import JobSpec
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -51,8 +51,8 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelt
 
 async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> SlotOutcome:
     async with ctx.work() as work:
-        mine = await work.ledger.claim_slot(job.name, slot, started, LEASE)
-        done = not mine and await work.ledger.finished(job.name, slot)
+        mine = await work.job_runs.claim_slot(job.name, slot, started, LEASE)
+        done = not mine and await work.job_runs.finished(job.name, slot)
         await work.commit()
     if mine:
         return SlotOutcome.RUN
@@ -69,7 +69,7 @@ async def _run(ctx: Context, job: JobSpec, slot: datetime, started: datetime) ->
 
 async def _finish(ctx: Context, job: JobSpec, slot: datetime, report: dict[str, Any]) -> None:
     async with ctx.work() as work:
-        await work.ledger.finish_slot(job.name, slot, ctx.now(), report)
+        await work.job_runs.finish_slot(job.name, slot, ctx.now(), report)
         await work.commit()
     ctx.telemetry.job_last_success.labels(job.name).set(slot.timestamp())
     log.info("job.done", job=job.name, slot=slot.isoformat(), **report)
@@ -79,7 +79,7 @@ async def _release(ctx: Context, job: JobSpec, slot: datetime, started: datetime
     """Let go of a slot, if it still is ours; where that cannot be written, its lease runs out."""
     try:
         async with ctx.work() as work:
-            await work.ledger.release_slot(job.name, slot, started, rest, {"error": error})
+            await work.job_runs.release_slot(job.name, slot, started, rest, {"error": error})
             await work.commit()
     except DATABASE_ERRORS as trouble:
         log.warning("job.not_released", job=job.name, slot=slot.isoformat(), error=type(trouble).__name__)
@@ -91,7 +91,7 @@ async def _beat(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -
         await asyncio.sleep(HEARTBEAT_S)
         try:
             async with ctx.work() as work:
-                await work.ledger.extend_slot(job.name, slot, started, LEASE)
+                await work.job_runs.extend_slot(job.name, slot, started, LEASE)
                 await work.commit()
         except DATABASE_ERRORS as error:
             log.warning("job.database_trouble", job=job.name, error=type(error).__name__)

@@ -18,7 +18,7 @@ from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import pull_usage
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 
 HOME = ZoneInfo("Asia/Shanghai")
 
@@ -75,7 +75,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
     """Every job; those that follow the carrier's day once per zone of the accounts."""
     zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
     sweeps = [
-        JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(sweep_zone, zone=zone))
+        JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))
         for zone in zones
     ]
     turns = [

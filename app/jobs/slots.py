@@ -114,5 +114,5 @@ async def open_slots(ctx: Context, jobs: Iterable[JobSpec]) -> Slots:
     for job in known:
         ctx.telemetry.job_failures.labels(job.name).inc(0)
     async with ctx.work() as work:
-        last = await work.ledger.last_slots()
+        last = await work.job_runs.last_slots()
     return Slots(known, ctx.now(), last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Any
 
-from app.container import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS
 from app.telemetry import get_logger
 from app.usecases.carrier_sync.usage_run import pull_all
 from app.usecases.context import Context

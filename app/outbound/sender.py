@@ -76,7 +76,7 @@ class WebhookSender:
             network_backend=_CheckedBackend(self._allowed),
         )
 
-    async def permit(self, url: str) -> None:
+    async def check_url(self, url: str) -> None:
         """Whether this URL may be called at all; a name that does not resolve now is judged when it is called.
 
         Raises `TargetRefused`.

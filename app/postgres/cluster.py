@@ -2,7 +2,7 @@
 
 `SIMGATE_DATA_DIR/postgres/` holds the locks, and the cluster too, wherever the user that PostgreSQL runs as can enter
 it. Started by root where that user cannot, the cluster lies in `/var/lib/simgate/<id>` and `<id>` in
-`SIMGATE_DATA_DIR/cluster-id` (api.md, Running it).
+`SIMGATE_DATA_DIR/cluster-id` (docs/api.md, Running it).
 """
 
 from __future__ import annotations

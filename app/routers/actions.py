@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.domain.identifiers import iccid_twin, parse_iccid
+from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.domain.vocabulary import OperationKind
 from app.routers.http.codes import RULE_REFUSALS, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, trail_of
-from app.routers.http.idempotency import Idempotent, replayed, store
+from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.refusals import refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.actions import (
@@ -38,7 +38,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.idempotency import RequestKey
 from app.usecases.operations.request import RequestOperation, dry_run, request_operation
-from app.usecases.operations.views import shown
+from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/sims", tags=["actions"], route_class=TypedRoute)
 
@@ -83,10 +83,9 @@ async def _act(
             return stored
         operation = await request_operation(ctx, work, command)
         response = json_response(
-            shown(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
+            operation_view(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
         )
-        await store(ctx, work, key, response, began=operation.id)
-        await work.commit()
+        await commit(ctx, work, key, response, began=operation.id)
     return response
 
 
@@ -105,7 +104,7 @@ def command_of(
 ) -> RequestOperation:
     """The operation a request asks for. Raises `InvalidArgument` where a termination is not confirmed."""
     arguments = body.model_dump(exclude_unset=True, exclude={"execute_at", "wait"})
-    if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, iccid_twin(iccid)):
+    if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, alternate_iccid(iccid)):
         raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the SIM, again", pointer="/confirm")])
     trail = trail_of(request, caller)
     return RequestOperation(
@@ -155,7 +154,13 @@ async def rebind_sim(
 
 @router.post("/{iccid}/change-region", **ACTION)
 async def change_sim_region(
-    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: ChangeRegionBody, key: Idempotent
+    request: Request,
+    iccid: Iccid,
+    ctx: Ctx,
+    caller: Operator,
+    query: DryRunOnly,
+    body: ChangeRegionBody,
+    key: Idempotent,
 ) -> Response:
     """Move the SIM to a region (RG)."""
     return await _act(request, ctx, caller, query, OperationKind.CHANGE_REGION, iccid, body, key)
@@ -163,7 +168,13 @@ async def change_sim_region(
 
 @router.post("/{iccid}/set-threshold", **ACTION)
 async def set_sim_threshold(
-    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: SetThresholdBody, key: Idempotent
+    request: Request,
+    iccid: Iccid,
+    ctx: Ctx,
+    caller: Operator,
+    query: DryRunOnly,
+    body: SetThresholdBody,
+    key: Idempotent,
 ) -> Response:
     """Stop the SIM at a usage per cycle, or no longer (QT-4)."""
     return await _act(request, ctx, caller, query, OperationKind.SET_THRESHOLD, iccid, body, key)

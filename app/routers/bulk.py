@@ -9,13 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response, StreamingResponse
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.vocabulary import OperationKind
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, replayed, store
+from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.responses import json_response
 from app.routers.schemas import bulk as schemas
 from app.routers.schemas.actions import ARGUMENTS, NoArguments
@@ -26,10 +26,10 @@ from app.routers.schemas.sims import SimFilters
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed
-from app.usecases.bulk.selectors import Filed, Filtered, Listed, Pool, Range, Selector
+from app.usecases.bulk.selectors import IccidList, IccidRange, MatchingSims, PoolMembers, Selector, UploadedFile
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.sims.import_file import decoded
+from app.usecases.sims.import_file import decode_text
 
 from .imports import LARGEST_FILE
 from .sims import filter_of
@@ -40,9 +40,7 @@ LARGEST_BODY = 32 << 20
 PARTS = (SimFilters, NoArguments, *ARGUMENTS.values())
 
 BulkId = Annotated[str, Path(description="The bulk operation's id.", examples=[OPERATION_ID])]
-BulkBody = Annotated[
-    schemas.BulkRequest, Depends(JsonBody(schemas.BulkRequest, most=LARGEST_BODY, parts=PARTS))
-]
+BulkBody = Annotated[schemas.BulkRequest, Depends(JsonBody(schemas.BulkRequest, most=LARGEST_BODY, parts=PARTS))]
 RetryBody = Annotated[schemas.BulkRetryRequest, Depends(JsonBody(schemas.BulkRetryRequest))]
 ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": schemas.BulkOperation}
 
@@ -58,17 +56,19 @@ def _id_of(text: str) -> UUID:
 def selector_of(given: schemas.Selector) -> Selector:
     """The selector of a request as the use-cases have it. Raises `InvalidArgument` for a wrong filter."""
     if given.iccids is not None:
-        return Listed(iccids=tuple(given.iccids))
+        return IccidList(iccids=tuple(given.iccids))
     if given.range is not None:
-        return Range(start=given.range.start, end=given.range.end, pool=given.range.pool)
+        return IccidRange(start=given.range.start, end=given.range.end, pool=given.range.pool)
     if given.pool is not None:
-        return Pool(pool=given.pool)
+        return PoolMembers(pool=given.pool)
     if given.file_id is not None:
-        return Filed(file_id=given.file_id)
-    return _filtered(given.filter) if given.filter is not None else Filtered(wanted=filter_of(SimFilters()), query={})
+        return UploadedFile(file_id=given.file_id)
+    return (
+        _filtered(given.filter) if given.filter is not None else MatchingSims(wanted=filter_of(SimFilters()), query={})
+    )
 
 
-def _filtered(given: Mapping[str, Any]) -> Filtered:
+def _filtered(given: Mapping[str, Any]) -> MatchingSims:
     """The list's query parameters as an object; `tag` may be a list. An empty one is not every SIM: that is `all`."""
     pointer = "/selector/filter"
     if not given:
@@ -79,7 +79,7 @@ def _filtered(given: Mapping[str, Any]) -> Filtered:
     except InvalidArgument as wrong:
         faults = [_within(fault, pointer) for fault in wrong.faults]
         raise InvalidArgument(faults) from None
-    return Filtered(wanted=wanted, query=dict(given))
+    return MatchingSims(wanted=wanted, query=dict(given))
 
 
 def _query_value(name: str, value: Any) -> Any:
@@ -114,7 +114,7 @@ def _command(request: Request, caller: Caller, body: schemas.BulkRequest) -> Req
 
 
 async def _accepted(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> Response:
-    view = views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now())
+    view = views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now())
     return json_response(view, status=202, headers={"Location": f"/v1/bulk-operations/{bulk.id}"})
 
 
@@ -129,8 +129,7 @@ async def create_bulk_operation(
             return stored
         bulk = await request_bulk(ctx, work, command)
         response = await _accepted(ctx, work, bulk)
-        await store(ctx, work, key, response, began=bulk.id)
-        await work.commit()
+        await commit(ctx, work, key, response, began=bulk.id)
     return response
 
 
@@ -142,7 +141,7 @@ async def list_bulk_operations(
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.bulk.page(caller.tenant, before=page.id, limit=page.limit + 1)
-        items = [views.shown(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
+        items = [views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -153,7 +152,7 @@ async def get_bulk_operation(bulk_id: BulkId, ctx: Ctx, caller: SimsReader) -> R
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         counts = await work.bulk.counts(bulk.id)
-    return json_response(views.shown(bulk, counts, ctx.now()))
+    return json_response(views.bulk_view(bulk, counts, ctx.now()))
 
 
 @router.get("/bulk-operations/{bulk_id}/items", response_model=schemas.BulkItemPage, responses=refusals("NOT_FOUND"))
@@ -168,7 +167,7 @@ async def list_bulk_operation_items(
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         rows = await work.bulk.items(bulk.id, status=query.status, after=page.number or 0, limit=page.limit + 1)
-    items = [views.shown_item(row) for row in rows[: page.limit]]
+    items = [views.item_view(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(items[-1]["position"] if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -200,9 +199,7 @@ async def _found(ctx: Context, caller: Caller, bulk_id: str) -> BulkRecord:
         return await find(work, caller.tenant, _id_of(bulk_id))
 
 
-@router.post(
-    "/bulk-operations/{bulk_id}/cancel", **ACCEPTED, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE")
-)
+@router.post("/bulk-operations/{bulk_id}/cancel", **ACCEPTED, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
 async def cancel_bulk_operation(
     request: Request, bulk_id: BulkId, ctx: Ctx, caller: Operator, body: NoBody, key: Idempotent
 ) -> Response:
@@ -212,14 +209,11 @@ async def cancel_bulk_operation(
             return stored
         bulk = await cancel(ctx, work, caller.tenant, _id_of(bulk_id), actor=trail_of(request, caller).actor)
         response = await _accepted(ctx, work, bulk)
-        await store(ctx, work, key, response, began=bulk.id)
-        await work.commit()
+        await commit(ctx, work, key, response, began=bulk.id)
     return response
 
 
-@router.post(
-    "/bulk-operations/{bulk_id}/retry", **ACCEPTED, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE")
-)
+@router.post("/bulk-operations/{bulk_id}/retry", **ACCEPTED, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
 async def retry_bulk_operation(
     request: Request, bulk_id: BulkId, ctx: Ctx, caller: Operator, body: RetryBody, key: Idempotent
 ) -> Response:
@@ -228,7 +222,7 @@ async def retry_bulk_operation(
     command = RequestBulk(
         tenant=caller.tenant,
         kind=OperationKind.REFRESH,
-        selector=Listed(iccids=()),
+        selector=IccidList(iccids=()),
         requested_by=trail.actor,
         reason=trail.reason,
         correlation_id=trail.correlation_id,
@@ -238,8 +232,7 @@ async def retry_bulk_operation(
             return stored
         bulk = await retry_failed(ctx, work, caller.tenant, _id_of(bulk_id), command)
         response = await _accepted(ctx, work, bulk)
-        await store(ctx, work, key, response, began=bulk.id)
-        await work.commit()
+        await commit(ctx, work, key, response, began=bulk.id)
     return response
 
 
@@ -251,12 +244,11 @@ async def upload_file(
     ctx: Ctx, caller: Operator, upload: Annotated[Upload, Depends(SIM_FILE)], key: Idempotent
 ) -> Response:
     """Upload a CSV file that names SIMs in a column `iccid`, for the selector of a bulk operation."""
-    text = decoded(upload.content)
+    text = decode_text(upload.content)
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
-        file_id, rows = await files.keep_file(ctx, work, caller.tenant, text)
+        file_id, rows = await files.store_file(ctx, work, caller.tenant, text)
         response = json_response({"id": str(file_id), "rows": rows}, status=201)
-        await store(ctx, work, key, response)
-        await work.commit()
+        await commit(ctx, work, key, response)
     return response

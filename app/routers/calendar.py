@@ -15,8 +15,8 @@ from app.routers.http.responses import json_response
 from app.routers.schemas import calendar as schemas
 from app.routers.schemas import catalogue
 from app.texts.catalogue import language_of, text, texts
-from app.usecases.catalogue import calendar as answers
-from app.usecases.catalogue.carriers import capabilities_shown, carriers_shown
+from app.usecases.catalogue import calendar as views
+from app.usecases.catalogue.carriers import capabilities_view, carriers_view
 from app.usecases.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["calendar and terms"], route_class=TypedRoute)
@@ -38,19 +38,19 @@ RuleId = Annotated[str, Path(description="The rule's id.", examples=["RN-2"])]
 @router.get("/calendar/cycle", response_model=schemas.CycleAnswer)
 async def get_cycle(caller: TermsReader, query: CycleQuery) -> Response:
     """The billing cycle a day belongs to; at Unicom the 27th to the 26th."""
-    return json_response(answers.cycle_answer(query.carrier, query.on))
+    return json_response(views.cycle_view(query.carrier, query.on))
 
 
 @router.get("/calendar/expiry", response_model=schemas.ExpiryAnswer)
 async def get_expiry(caller: TermsReader, query: ExpiryQuery) -> Response:
     """The last valid day of a SIM, and when it is cancelled."""
-    return json_response(answers.expiry_answer(query.terms, query.carrier, query.activated_on, query.months))
+    return json_response(views.expiry_view(query.terms, query.carrier, query.activated_on, query.months))
 
 
 @router.get("/calendar/renewal", response_model=schemas.RenewalAnswer)
 async def get_renewal(request: Request, caller: TermsReader, query: RenewalQuery) -> Response:
     """Whether a SIM may be renewed on a day, and until when."""
-    answer = answers.renewal_answer(query.terms, query.carrier, query.expires_on, query.on)
+    answer = views.renewal_view(query.terms, query.carrier, query.expires_on, query.on)
     language = language_of(request.headers.get("accept-language"))
     return json_response(answer | {"text": text(f"renewal.{answer['reason']}", language)})
 
@@ -58,7 +58,7 @@ async def get_renewal(request: Request, caller: TermsReader, query: RenewalQuery
 @router.get("/calendar/due", response_model=schemas.DueAnswer)
 async def get_due(request: Request, ctx: Ctx, caller: TermsReader, query: DueQuery) -> Response:
     """By when the carrier completes something handed in at an instant."""
-    answer = answers.due_answer(ctx, query.terms, query.carrier, query.kind, query.at)
+    answer = views.due_view(ctx, query.terms, query.carrier, query.kind, query.at)
     language = language_of(request.headers.get("accept-language"))
     answer["because"] = [
         step | {"text": text(f"because.{step['key']}", language, day=step["day"] or "")} for step in answer["because"]
@@ -69,15 +69,13 @@ async def get_due(request: Request, ctx: Ctx, caller: TermsReader, query: DueQue
 @router.get("/calendar/forced-activation", response_model=schemas.ForcedActivationAnswer)
 async def get_forced_activation(caller: TermsReader, query: ForcedQuery) -> Response:
     """When an unused SIM becomes active by itself."""
-    return json_response(
-        answers.forced_answer(query.terms, query.carrier, query.opened_on, query.test_months)
-    )
+    return json_response(views.forced_activation_view(query.terms, query.carrier, query.opened_on, query.test_months))
 
 
 @router.get("/calendar/workdays", response_model=schemas.WorkdaysAnswer)
 async def list_workdays(ctx: Ctx, caller: TermsReader, query: WorkdaysQuery) -> Response:
     """Mainland China's workdays, with public holidays and make-up workdays."""
-    return json_response(answers.workdays_answer(ctx, query.first, query.last))
+    return json_response(views.workdays_view(ctx, query.first, query.last))
 
 
 @router.get("/terms/{supplier}/{carrier}", response_model=catalogue.Terms)
@@ -85,25 +83,25 @@ async def get_terms(
     ctx: Ctx, supplier: SupplierPath, carrier: CarrierPath, caller: TermsReader, query: OnQuery
 ) -> Response:
     """The terms in force, every value with its source."""
-    return json_response(answers.terms_answer(supplier, carrier, query.on or ctx.now().date()))
+    return json_response(views.terms_view(supplier, carrier, query.on or ctx.now().date()))
 
 
 @router.get("/carriers", response_model=catalogue.CarrierPage)
 async def list_carriers(ctx: Ctx, caller: TermsReader) -> Response:
     """Every carrier, with the accounts open to the tenant."""
-    return json_response({"items": carriers_shown(ctx, caller.tenant), "next_cursor": None})
+    return json_response({"items": carriers_view(ctx, caller.tenant), "next_cursor": None})
 
 
 @router.get("/carriers/{code}/capabilities", response_model=catalogue.Capabilities, responses=refusals("NOT_FOUND"))
 async def get_capabilities(ctx: Ctx, code: CarrierCode, caller: TermsReader) -> Response:
     """What each account and protocol of a carrier can do."""
-    return json_response(capabilities_shown(ctx, caller.tenant, code))
+    return json_response(capabilities_view(ctx, caller.tenant, code))
 
 
 @router.get("/regions/high-risk", response_model=catalogue.HighRiskRegions)
 async def list_high_risk_regions(caller: TermsReader, query: CarrierQuery) -> Response:
     """Regions where only local SIMs may be used."""
-    return json_response(answers.high_risk_answer(query.carrier))
+    return json_response(views.high_risk_view(query.carrier))
 
 
 @router.get("/rules/{rule_id}", response_model=catalogue.Rule, responses=refusals("NOT_FOUND"))

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from app.routers.http.contract import Parameters, TypedRoute, Upload, UploadBody, parsed, validated
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
-from app.routers.http.idempotency import Idempotent, replayed, store
+from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import imports as schemas
-from app.usecases.catalogue.plans import COLUMNS, plans_from_csv, put_plans, read_plan, shown_plan
+from app.usecases.catalogue.plans import COLUMNS, plan_view, plans_from_csv, put_plans, read_plan
 from app.usecases.errors import InvalidArgument
-from app.usecases.sims.import_file import ImportReport, csv_rows, decoded, import_sims, ndjson_rows
-from app.usecases.sims.import_rows import READERS
+from app.usecases.sims.import_file import ImportReport, csv_rows, decode_text, import_sims, ndjson_rows
+from app.usecases.sims.import_rows import COLUMN_PARSERS
 
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
@@ -28,7 +28,8 @@ JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
 
 LINES = "one JSON object a line, with the columns of the CSV as fields"
 SIMS = UploadBody(
-    {CSV: f"a header of some of {', '.join(READERS)}", NDJSON: LINES, "application/ndjson": LINES}, most=LARGEST_FILE
+    {CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}", NDJSON: LINES, "application/ndjson": LINES},
+    most=LARGEST_FILE,
 )
 PLANS = UploadBody(
     {JSON: schemas.PlanRequest, CSV: f"a header of {', '.join(COLUMNS)}"}, most=LARGEST_PLANS, default=JSON
@@ -36,7 +37,7 @@ PLANS = UploadBody(
 
 
 def _rows_of(upload: Upload) -> Iterator[tuple[int, dict[str, str]]]:
-    text = decoded(upload.content)
+    text = decode_text(upload.content)
     return csv_rows(text) if upload.media_type == CSV else ndjson_rows(text)
 
 
@@ -66,8 +67,7 @@ async def import_sims_file(
         if report.rejected and query.mode == "whole":
             raise InvalidArgument(report.rejected[:MAX_FAULTS], "bad rows; nothing was changed")
         response = json_response(_view(report))
-        await store(ctx, work, key, response)
-        await work.commit()
+        await commit(ctx, work, key, response)
     return response
 
 
@@ -76,7 +76,7 @@ async def list_plans(ctx: Ctx, caller: SimsReader) -> Response:
     """Every plan of the tenant."""
     async with ctx.work() as work:
         known = await work.plans.all(caller.tenant)
-    return json_response({"items": [shown_plan(plan) for plan in known.values()], "next_cursor": None})
+    return json_response({"items": [plan_view(plan) for plan in known.values()], "next_cursor": None})
 
 
 @router.post("/plans", status_code=201, response_model=schemas.PlanAnswer)
@@ -85,17 +85,16 @@ async def put_plan(
 ) -> Response:
     """Add one plan (JSON) or many (CSV); the same id replaces."""
     if upload.media_type == CSV:
-        plans = plans_from_csv(decoded(upload.content))
+        plans = plans_from_csv(decode_text(upload.content))
     else:
         plans = [read_plan(_plan_fields(upload.content))]
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
         await put_plans(ctx, work, caller.tenant, plans, actor=trail_of(request, caller).actor)
-        items = [shown_plan(plan) for plan in plans]
+        items = [plan_view(plan) for plan in plans]
         response = json_response({"items": items} if upload.media_type == CSV else items[0], status=201)
-        await store(ctx, work, key, response)
-        await work.commit()
+        await commit(ctx, work, key, response)
     return response
 
 

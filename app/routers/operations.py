@@ -15,12 +15,12 @@ from app.domain.identifiers import parse_iccid
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, replayed, store
+from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage
 from app.usecases.errors import NotFound
 from app.usecases.execution.manual import cancel, complete
-from app.usecases.operations.views import shown
+from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=TypedRoute)
 
@@ -75,7 +75,7 @@ async def list_operations(
     async with ctx.work() as work:
         found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
         total = {"total": await work.operations.count(wanted)} if query.include == "total" else {}
-    items = [shown(operation) for operation in found[: page.limit]]
+    items = [operation_view(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_csv(items), media_type="text/csv; charset=utf-8", headers={"X-Next-Cursor": cursor or ""})
@@ -100,12 +100,10 @@ async def get_operation(operation_id: OperationId, ctx: Ctx, caller: SimsReader)
         found = await work.operations.get(caller.tenant, operation_id_of(operation_id))
     if found is None:
         raise NotFound("operation")
-    return json_response(shown(found))
+    return json_response(operation_view(found))
 
 
-@router.post(
-    "/{operation_id}/cancel", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE")
-)
+@router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
 async def cancel_operation(
     request: Request,
     operation_id: OperationId,
@@ -120,9 +118,8 @@ async def cancel_operation(
             return stored
         actor = trail_of(request, caller).actor
         cancelled = await cancel(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
-        response = json_response(shown(cancelled))
-        await store(ctx, work, key, response, began=cancelled.id)
-        await work.commit()
+        response = json_response(operation_view(cancelled))
+        await commit(ctx, work, key, response, began=cancelled.id)
     return response
 
 
@@ -151,7 +148,6 @@ async def complete_operation(
             actor=trail_of(request, caller).actor,
             pack=body.bytes,
         )
-        response = json_response(shown(completed))
-        await store(ctx, work, key, response, began=completed.id)
-        await work.commit()
+        response = json_response(operation_view(completed))
+        await commit(ctx, work, key, response, began=completed.id)
     return response

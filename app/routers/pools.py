@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, PoolsWriter, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, replayed, store
+from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.responses import json_response
 from app.routers.schemas import pools as schemas
 from app.routers.schemas.base import Paging
@@ -43,18 +43,15 @@ async def list_pools(ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depe
 
 
 @router.post("", status_code=201, response_model=schemas.Pool, responses=refusals("ALREADY_EXISTS"))
-async def create_pool(
-    request: Request, ctx: Ctx, caller: PoolsWriter, body: CreateBody, key: Idempotent
-) -> Response:
+async def create_pool(request: Request, ctx: Ctx, caller: PoolsWriter, body: CreateBody, key: Idempotent) -> Response:
     """Create a pool of one carrier and one plan (PL-5)."""
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
         given = body.model_dump(mode="json")
-        pool = await manage.create_pool(ctx, work, caller.tenant, given, _actor(request, caller))
+        pool = await manage.add_pool(ctx, work, caller.tenant, given, _actor(request, caller))
         response = json_response(pool, status=201)
-        await store(ctx, work, key, response)
-        await work.commit()
+        await commit(ctx, work, key, response)
     return response
 
 
@@ -65,14 +62,13 @@ async def get_pool(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
 
 
 @router.patch("/{pool}", response_model=schemas.Pool, responses=NOT_FOUND)
-async def rename_pool(
-    pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: RenameBody
-) -> Response:
+async def rename_pool(pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: RenameBody) -> Response:
     """Change the pool's name (PL-7)."""
     async with ctx.work() as work:
         renamed = await manage.rename_pool(ctx, work, caller.tenant, pool, body.name, _actor(request, caller))
-        await work.commit()
-    return json_response(renamed)
+        response = json_response(renamed)
+        await commit(ctx, work, None, response)
+    return response
 
 
 @router.get("/{pool}/members", response_model=schemas.PoolMemberPage, responses=NOT_FOUND)
@@ -109,10 +105,9 @@ async def order_pool_addon(
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
-        cycle = await manage.order_pack(ctx, work, caller.tenant, pool, body.bytes, _actor(request, caller))
+        cycle = await manage.add_pool_addon(ctx, work, caller.tenant, pool, body.bytes, _actor(request, caller))
         response = json_response(cycle, status=201)
-        await store(ctx, work, key, response)
-        await work.commit()
+        await commit(ctx, work, key, response)
     return response
 
 
@@ -129,11 +124,8 @@ async def _set_rules(
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
         rules: dict[str, Any] = body.model_dump(exclude_unset=True)
-        response = json_response(
-            await manage.set_rules(ctx, work, caller.tenant, pool, rules, _actor(request, caller))
-        )
-        await store(ctx, work, key, response)
-        await work.commit()
+        response = json_response(await manage.set_rules(ctx, work, caller.tenant, pool, rules, _actor(request, caller)))
+        await commit(ctx, work, key, response)
     return response
 
 
@@ -166,8 +158,7 @@ async def activate_pool_members(
         bulk_id = await activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
         location = {"Location": f"/v1/bulk-operations/{bulk_id}"}
         response = json_response({"id": str(bulk_id)}, status=202, headers=location)
-        await store(ctx, work, key, response, began=bulk_id)
-        await work.commit()
+        await commit(ctx, work, key, response, began=bulk_id)
     return response
 
 

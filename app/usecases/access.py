@@ -90,7 +90,7 @@ async def create_tenant(ctx: Context, work: UnitOfWork, tenant: str, *, actor: s
         raise InvalidArgument([Fault(code="TENANT_MALFORMED", detail="a-z 0-9 _ - , at most 63", pointer="/id")])
     new = await work.access.add_tenant(tenant, ctx.now())
     if new:
-        await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="tenant.created")])
+        await work.access.add_audit([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="tenant.created")])
     return new
 
 
@@ -125,7 +125,7 @@ async def create_key(
         id=new_id(ctx.now()), tenant=tenant, scopes=tuple(scopes), networks=tuple(networks), expires_at=expires_at
     )
     await work.access.upsert_key(key, hashlib.sha256(secret.encode()).digest(), ctx.now())
-    await work.access.note(
+    await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.created", subject=str(key.id))]
     )
     return key.id, secret
@@ -158,7 +158,7 @@ async def revoke_key(ctx: Context, tenant: str, key_id: UUID, *, actor: str) -> 
         if not await work.access.revoke(tenant, key_id):
             raise NotFound("key")
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.revoked", subject=str(key_id))
-        await work.access.note([row])
+        await work.access.add_audit([row])
         await work.commit()
 
 
@@ -170,7 +170,7 @@ def _is_network(text: str) -> bool:
     return True
 
 
-async def keep_known_key(ctx: Context, secret: str) -> None:
+async def ensure_admin_key(ctx: Context, secret: str) -> None:
     """Make a secret that an operator chose an `admin` key of tenant `default` (bootstrap and demo keys)."""
     digest = hashlib.sha256(secret.encode()).digest()
     async with ctx.work() as work:

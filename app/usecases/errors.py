@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 
 
 class UseCaseError(Exception):
@@ -74,7 +74,7 @@ class InvalidArgument(UseCaseError):
 class OperationRefused(UseCaseError):
     """A rule says no."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: Refusal) -> None:
         super().__init__(refused.code)
         self.refused = refused
         self.code = refused.code

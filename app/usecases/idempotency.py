@@ -29,7 +29,7 @@ async def claim(ctx: Context, work: UnitOfWork, key: RequestKey) -> StoredAnswer
     Raises `RequestInProgress` while the first request under the key has no answer yet, `IdempotencyMismatch` where the
     key belongs to another request.
     """
-    if not await work.idempotency.take(key.tenant, key.key):
+    if not await work.idempotency.lock(key.tenant, key.key):
         raise RequestInProgress
     stored = await work.idempotency.stored(key.tenant, key.key, ctx.now())
     if stored is not None and stored.request_hash != key.request_hash:
@@ -38,7 +38,12 @@ async def claim(ctx: Context, work: UnitOfWork, key: RequestKey) -> StoredAnswer
 
 
 async def complete(
-    ctx: Context, work: UnitOfWork, key: RequestKey, answer: StoredAnswer, *, began: UUID | None = None
+    ctx: Context, work: UnitOfWork, key: RequestKey | None, answer: StoredAnswer | None, *, began: UUID | None = None
 ) -> None:
-    """Store the answer under the claimed key; `began`: the operation, or bulk operation, that keeps it until it ends."""
-    await work.idempotency.keep(key.tenant, key.key, answer, operation_id=began, now=ctx.now())
+    """Commit the work, with the answer stored under the claimed key if there is one.
+
+    It is stored for 24 hours, or as long as the operation or bulk operation that it `began` is open.
+    """
+    if key is not None and answer is not None:
+        await work.idempotency.store(key.tenant, key.key, answer, operation_id=began, now=ctx.now())
+    await work.commit()

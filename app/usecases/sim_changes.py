@@ -25,7 +25,7 @@ from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.ids import new_id
 
 
-async def look_again(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
+async def queue_limit_checks(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
     """Have the limits of these cards and of their pools looked at: what they may use has changed."""
     cards = sorted(set(sim_ids))
     connection = await work.driver()
@@ -33,7 +33,7 @@ async def look_again(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Because:
+class ChangeReason:
     """Why a card changed: a cause in words, the rule, who did it, when it took effect, and by which operation."""
 
     cause: str
@@ -45,7 +45,7 @@ class Because:
 
 
 @dataclass
-class ChangeLog:
+class SimChangeRecorder:
     """Collects the changes of one transaction; `write` puts them down."""
 
     now: datetime
@@ -53,12 +53,12 @@ class ChangeLog:
     events: list[EventRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     plans_left: dict[int, str] = field(default_factory=dict)
-    weighed_anew: set[int] = field(default_factory=set)
+    activity_changed: set[int] = field(default_factory=set)
     """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
-    tests_over: dict[int, int] = field(default_factory=dict)
+    ended_tests: dict[int, int] = field(default_factory=dict)
     """Cards whose test ended, and how many bytes of test traffic each had."""
 
-    def change(self, record: SimRecord, sim: Sim, because: Because) -> SimRecord:
+    def change(self, record: SimRecord, sim: Sim, reason: ChangeReason) -> SimRecord:
         """The card became `sim`: remember it, its timeline and its events."""
         before, after = record.sim, sim
         changed = replace(record, sim=sim)
@@ -69,24 +69,24 @@ class ChangeLog:
             self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
             if SimState.ACTIVE in (before.underlying, after.underlying):
-                self.weighed_anew.add(record.id)
+                self.activity_changed.add(record.id)
             if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
-                self.tests_over[record.id] = allowed
-            self._remember(record, "state", before.underlying.value, after.underlying.value, because)
-        self._tell_state(record, before, after, because)
-        self._tell_holds(record, before.holds, after.holds, because)
+                self.ended_tests[record.id] = allowed
+            self._remember(record, "state", before.underlying.value, after.underlying.value, reason)
+        self._tell_state(record, before, after, reason)
+        self._tell_holds(record, before.holds, after.holds, reason)
         return changed
 
-    def keep(self, record: SimRecord) -> None:
+    def save(self, record: SimRecord) -> None:
         """Write this record back though no rule changed it (the carrier's view of it moved)."""
         self.records[record.id] = record
 
-    def tell(self, record: SimRecord, event_type: str, because: Because, data: dict[str, Any]) -> None:
+    def add_event(self, record: SimRecord, event_type: str, reason: ChangeReason, data: dict[str, Any]) -> None:
         """One event about a card."""
-        known = {"known_at": self.now.isoformat(), "cause": because.cause, "rule": because.rule, "actor": because.actor}
+        known = {"known_at": self.now.isoformat(), "cause": reason.cause, "rule": reason.rule, "actor": reason.actor}
         extra = {
-            "operation_id": str(because.operation_id) if because.operation_id else None,
-            "correlation_id": because.correlation_id,
+            "operation_id": str(reason.operation_id) if reason.operation_id else None,
+            "correlation_id": reason.correlation_id,
         }
         self.events.append(
             EventRow(
@@ -95,7 +95,7 @@ class ChangeLog:
                 type=event_type,
                 source=f"/v1/sims/{record.sim.iccid}",
                 subject=record.sim.iccid,
-                took_effect_at=because.effective_at,
+                took_effect_at=reason.effective_at,
                 known_at=self.now,
                 data=known | extra | data,
             )
@@ -104,22 +104,22 @@ class ChangeLog:
     async def write(self, work: UnitOfWork) -> None:
         """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
         await work.sims.save(list(self.records.values()), self.now)
-        await work.plans.left(self.plans_left, self.now)
-        if self.weighed_anew:
-            await look_again(work, self.weighed_anew)
-        if self.tests_over:
-            await pool_cycles.set_tested(await work.driver(), sorted(self.tests_over.items()))
-        await work.events.remember(self.history)
+        await work.plans.add_history(self.plans_left, self.now)
+        if self.activity_changed:
+            await queue_limit_checks(work, self.activity_changed)
+        if self.ended_tests:
+            await pool_cycles.set_tested(await work.driver(), sorted(self.ended_tests.items()))
+        await work.events.add_history(self.history)
         await work.events.add(self.events)
 
-    def _tell_state(self, record: SimRecord, before: Sim, after: Sim, because: Because) -> None:
+    def _tell_state(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
         was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
         told = state_event(before, after)
         if told is not None:
-            self.tell(record, told.value, because, {"before": {"state": was.value}, "after": {"state": now.value}})
+            self.add_event(record, told.value, reason, {"before": {"state": was.value}, "after": {"state": now.value}})
 
     def _tell_holds(
-        self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], because: Because
+        self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], reason: ChangeReason
     ) -> None:
         old, new = {h.code: h for h in before}, {h.code: h for h in after}
         codes = {"before": {"holds": sorted(old)}, "after": {"holds": sorted(new)}}
@@ -127,14 +127,14 @@ class ChangeLog:
             added = code in new
             hold = new[code] if added else old[code]
             event = "sim.hold_added" if added else "sim.hold_lifted"
-            self.tell(
+            self.add_event(
                 record,
                 event,
-                because,
+                reason,
                 codes | {"hold": code.value, "hold_rule": HOLDS[code].rule, "source": hold.source.value},
             )
             self._remember(
-                record, "hold", None if added else code.value, code.value if added else None, because, HOLDS[code].rule
+                record, "hold", None if added else code.value, code.value if added else None, reason, HOLDS[code].rule
             )
 
     def _remember(
@@ -143,7 +143,7 @@ class ChangeLog:
         what: str,
         before: str | None,
         after: str | None,
-        because: Because,
+        reason: ChangeReason,
         rule: str | None = None,
     ) -> None:
         self.history.append(
@@ -152,11 +152,11 @@ class ChangeLog:
                 what=what,
                 before=before,
                 after=after,
-                cause=because.cause,
-                rule=because.rule or rule,
-                actor=because.actor,
-                took_effect_at=because.effective_at,
+                cause=reason.cause,
+                rule=reason.rule or rule,
+                actor=reason.actor,
+                took_effect_at=reason.effective_at,
                 known_at=self.now,
-                operation_id=because.operation_id,
+                operation_id=reason.operation_id,
             )
         )

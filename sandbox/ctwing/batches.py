@@ -9,9 +9,9 @@ from typing import Any
 
 from sandbox.fleet.card import Card
 from sandbox.http.messages import Answer, json_answer
-from sandbox.http.wire import find_card
+from sandbox.http.server import find_card
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import Asked
+from sandbox.telecom.core import MethodCall
 from sandbox.telecom.states import MAIN_NAMES, cut, main_entries, main_status
 from sandbox.time import BEIJING, cycle_of
 
@@ -22,22 +22,22 @@ _MOST = 100
 class Op:
     """One path: what it does, its neutral name, whether it names one card, the envelope of its refusals."""
 
-    run: Callable[[Asked], Answer]
+    run: Callable[[MethodCall], Answer]
     kind: str = "other"
     card: bool = True
     shape: str = "result"
 
 
-def status(asked: Asked) -> Answer:
+def status(call: MethodCall) -> Answer:
     """queryCardMainStatus, with whether the network is cut and the person is known."""
-    card, shown = asked.one, asked.shown()
+    card, state = call.one, call.visible_state()
     entries = [
         {
             "productMainStatusCd": code,
             "productMainStatusName": MAIN_NAMES[code],
             "operatorDefinitionStatusName": MAIN_NAMES[code],
         }
-        for code in main_entries(card, shown)
+        for code in main_entries(card, state)
     ]
     return json_answer(
         {
@@ -47,23 +47,23 @@ def status(asked: Asked) -> Answer:
             "netBlockStatusName": "已断网" if cut(card) else "未断网",
             "authStatus": "1" if card.verified else "0",
             "productInfo": entries,
-            "GROUP_TRANSACTIONID": asked.number(),
+            "GROUP_TRANSACTIONID": call.number(),
         }
     )
 
 
-def _batch(asked: Asked) -> list[tuple[str, Card | None]]:
+def _batch(call: MethodCall) -> list[tuple[str, Card | None]]:
     """The numbers asked for and their cards; at most 100. Raises Refusal."""
-    numbers = asked.params.get("accessNumbers") or asked.params.get("accessNumber") or []
+    numbers = call.params.get("accessNumbers") or call.params.get("accessNumber") or []
     if isinstance(numbers, str):
         numbers = [part for part in numbers.split(",") if part]
     if not isinstance(numbers, list) or len(numbers) > _MOST:
         raise r.Refusal(f"{r.CHECK}（accessNumber最多{_MOST}个）")
-    return [(str(number), find_card(asked.world, asked.protocol, msisdn=str(number))) for number in numbers]
+    return [(str(number), find_card(call.world, call.protocol, msisdn=str(number))) for number in numbers]
 
 
-def _info(asked: Asked, card: Card) -> dict[str, Any]:
-    code = main_status(card, asked.world.shown(card, asked.protocol))
+def _info(call: MethodCall, card: Card) -> dict[str, Any]:
+    code = main_status(card, call.world.visible_state(card, call.protocol))
     form = "%Y-%m-%d %H:%M:%S"
     return {
         "accessNumber": card.msisdn,
@@ -81,64 +81,64 @@ def _info(asked: Asked, card: Card) -> dict[str, Any]:
     }
 
 
-def _mine(asked: Asked) -> list[Card]:
-    return [card for card in asked.world.store.cards.values() if card.carrier == "ctcc"]
+def _account_cards(call: MethodCall) -> list[Card]:
+    return [card for card in call.world.store.cards.values() if card.carrier == "ctcc"]
 
 
-def sim_info(asked: Asked) -> Answer:
+def sim_info(call: MethodCall) -> Answer:
     """BQ018: the cards named, or all of the account by page."""
-    cards = [card for _, card in _batch(asked) if card is not None] or _mine(asked)[:_MOST]
-    wanted = asked.text("simStatus")
-    listed = [info for card in cards if (info := _info(asked, card)) and wanted in ("", info["simStatus"])]
+    cards = [card for _, card in _batch(call) if card is not None] or _account_cards(call)[:_MOST]
+    wanted = call.text("simStatus")
+    listed = [info for card in cards if (info := _info(call, card)) and wanted in ("", info["simStatus"])]
     return json_answer({"code": "0", "message": "成功", "data": {"qrySimInfoList": listed}})
 
 
-def sim_status(asked: Asked) -> Answer:
+def sim_status(call: MethodCall) -> Answer:
     """BQ020; the list's name is our guess."""
-    listed = [_info(asked, card) for _, card in _batch(asked) if card is not None]
+    listed = [_info(call, card) for _, card in _batch(call) if card is not None]
     return json_answer({"code": "0", "message": "成功", "data": {"qrySimStatusList": listed}})
 
 
-def real_names(asked: Asked) -> Answer:
+def real_names(call: MethodCall) -> Answer:
     """BQ019: 1 = real-named."""
     listed = [
         {"accessNumber": number, "status": 1 if card.verified else 0}
-        for number, card in _batch(asked)
+        for number, card in _batch(call)
         if card is not None
     ]
     return json_answer({"code": 0, "msg": "查询成功", "data": {"statusList": listed}})
 
 
-def flow_by_month(asked: Asked) -> Answer:
+def flow_by_month(call: MethodCall) -> Answer:
     """`batchQryFlowByMonth`: this month, or the one named."""
-    cycle = cycle_of("ctcc", BEIJING.day(asked.now))
-    month = asked.text("month").replace("-", "") or cycle.id.replace("-", "")
+    cycle = cycle_of("ctcc", BEIJING.day(call.now))
+    month = call.text("month").replace("-", "") or cycle.id.replace("-", "")
     try:
         cycle = cycle_of("ctcc", date(int(month[:4]), int(month[4:6]), 1).toordinal())
     except ValueError as error:
         raise r.Refusal(r.MISSING) from error
-    return _flows(asked, cycle.first, cycle.end, {"month": month})
+    return _flows(call, cycle.first, cycle.end, {"month": month})
 
 
-def flow_by_date(asked: Asked) -> Answer:
+def flow_by_date(call: MethodCall) -> Answer:
     """UQ013: one day."""
-    text = (asked.text("date") or asked.text("queryDate") or asked.text("startDate")).replace("-", "")
+    text = (call.text("date") or call.text("queryDate") or call.text("startDate")).replace("-", "")
     try:
         day = BEIJING.day(BEIJING.parse(text, "%Y%m%d"))
     except ValueError as error:
         raise r.Refusal(r.MISSING) from error
-    return _flows(asked, day, day + 1, {"date": text})
+    return _flows(call, day, day + 1, {"date": text})
 
 
-def _flows(asked: Asked, first: int, end: int, when: dict[str, str]) -> Answer:
-    world = asked.world
+def _flows(call: MethodCall, first: int, end: int, when: dict[str, str]) -> Answer:
+    world = call.world
     listed = []
-    for number, card in _batch(asked):
+    for number, card in _batch(call):
         if card is None:
             empty = {"result": "0", "unit": "MB", "flowAmount": "", **when}
             listed.append({"accessNumber": number, **empty, "status": "1", "statusDesc": "号码不存在"})
             continue
-        until = world.usage_until(card, asked.protocol)
+        until = world.usage_until(card, call.protocol)
         used = world.meter.between(card, world.zone(card), first, end, until)
         listed.append(
             {
@@ -154,46 +154,46 @@ def _flows(asked: Asked, first: int, end: int, when: dict[str, str]) -> Answer:
     return json_answer({"code": 0, "msg": "查询成功", "data": listed})
 
 
-def status_changes(asked: Asked) -> Answer:
+def status_changes(call: MethodCall) -> Answer:
     """`cradStatus` (sic): the cards whose status changed, the newest first."""
-    changed = sorted((card for card in _mine(asked) if card.history), key=lambda card: -card.modified)
-    page, size = asked.text("page") or "1", asked.text("size") or "50"
+    changed = sorted((card for card in _account_cards(call) if card.history), key=lambda card: -card.modified)
+    page, size = call.text("page") or "1", call.text("size") or "50"
     if not page.isdecimal() or not size.isdecimal():
         raise r.Refusal(r.MISSING)
     first = max(0, int(page) - 1) * int(size)
     form = "%Y-%m-%d %H:%M:%S"
     listed = [
-        {**_info(asked, card), "statusTime": BEIJING.text(card.history[-1][0], form)}
+        {**_info(call, card), "statusTime": BEIJING.text(card.history[-1][0], form)}
         for card in changed[first : first + int(size)]
     ]
     return json_answer({"result": "0", "resultMsg": r.DONE, "total": len(changed), "list": listed})
 
 
-def apns(asked: Asked) -> Answer:
+def apns(call: MethodCall) -> Answer:
     """`queryUsingAPN`."""
-    off = bool(asked.one.extra.get("apn_off"))
+    off = bool(call.one.extra.get("apn_off"))
     return json_answer({"code": "0", "message": "成功", "data": [{"apn": "ctnet", "status": "0" if off else "1"}]})
 
 
-def apn_switch(asked: Asked) -> Answer:
+def apn_switch(call: MethodCall) -> Answer:
     """`apnNetStatusAction`: ADD cuts one APN, DEL gives it back."""
-    asked.world.asked(asked.one)
-    number = asked.change("apn_switch", "other", {"function": "apn", "off": asked.text("action") == "ADD"})
+    call.world.count_request(call.one)
+    number = call.change("apn_switch", "other", {"function": "apn", "off": call.text("action") == "ADD"})
     return json_answer({"code": "0", "message": r.TAKEN, "data": {"GROUP_TRANSACTIONID": number}})
 
 
-def apn_speed(asked: Asked) -> Answer:
+def apn_speed(call: MethodCall) -> Answer:
     """`apnMoudleSpeedLimitAction` (sic)."""
-    asked.world.asked(asked.one)
-    number = asked.change("attributes", "other", {"set": {"apn_speed": asked.text("speedValue")}})
+    call.world.count_request(call.one)
+    number = call.change("attributes", "other", {"set": {"apn_speed": call.text("speedValue")}})
     return json_answer({"code": "0", "message": r.TAKEN, "data": {"GROUP_TRANSACTIONID": number}})
 
 
-def diagnosis(asked: Asked) -> Answer:
+def diagnosis(call: MethodCall) -> Answer:
     """RD001."""
-    return json_answer({"code": "0", "message": "成功", "data": {"accessNumber": asked.one.msisdn, "risks": []}})
+    return json_answer({"code": "0", "message": "成功", "data": {"accessNumber": call.one.msisdn, "risks": []}})
 
 
-def location(asked: Asked) -> Answer:
+def location(call: MethodCall) -> Answer:
     """LWL001, LWL004, LWL006."""
     return json_answer({"code": "0", "message": "成功", "data": {"lat": "30.59", "lon": "114.30"}})

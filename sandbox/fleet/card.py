@@ -20,7 +20,8 @@ class Card:
     """One card. `state` is the underlying state; `holds` maps a hold to the instant it came.
 
     `days` holds counted bytes per day; while `flow_from` is set, generated traffic since then comes on top.
-    `history` holds `[instant, shown before, shown after]`. `addons` and `rebinds` count per cycle or month.
+    `history` holds `[instant, visible state before, visible state after]`. `addons` and `rebinds` count
+    per cycle or month.
     """
 
     sid: int
@@ -59,10 +60,10 @@ class Card:
     extra: dict[str, Any] = field(default_factory=dict)
     history: list[list[Any]] = field(default_factory=list)
     effects: dict[str, int] = field(default_factory=dict)
-    own: dict[str, int] = field(default_factory=dict)
+    automatic: dict[str, int] = field(default_factory=dict)
     requests: int = 0
 
-    def shown(self) -> str:
+    def visible_state(self) -> str:
         """The neutral state as a whole: a final state, else `suspended` under a hold that stops the card."""
         if self.state in ("cancelled", "expired"):
             return self.state
@@ -73,20 +74,20 @@ class Card:
         """Whether data flows: in use, and nothing holds it."""
         return self.state == "active" and not self.holds and not self.extra.get("apn_off")
 
-    def noted(self, before: str, at: int) -> None:
+    def record_change(self, before: str, at: int) -> None:
         """Keep the change of what is shown, where there is one, and that the card was touched."""
-        after = self.shown()
+        after = self.visible_state()
         if after != before:
             self.history.append([at, before, after])
             del self.history[:-_HISTORY]
             self.modified = max(self.modified, at)
 
-    def shown_at(self, instant: int) -> str:
+    def visible_state_at(self, instant: int) -> str:
         """The neutral state that was shown at an instant, as far as the history reaches."""
         for at, before, _ in self.history:
             if at > instant:
                 return str(before)
-        return self.shown()
+        return self.visible_state()
 
     def dump(self) -> dict[str, Any]:
         """Everything that differs from a new card, as JSON."""
@@ -100,7 +101,9 @@ _DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
 
 
 def load_card(values: dict[str, Any]) -> Card:
-    """The card of a dump."""
+    """The card of a dump. Journals written before 2026-11-29 call `automatic` `own`."""
+    if "own" in values:
+        values["automatic"] = values.pop("own")
     days = {int(day): used for day, used in values.pop("days", {}).items()}
     return Card(days=days, **values)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from sandbox.fleet.automatic import AUTOMATIC
 from sandbox.fleet.card import ACTIVATED, Card
 from sandbox.fleet.world import World
 from sandbox.time import DAY
@@ -129,7 +130,7 @@ def place(world: World, card: Card) -> bool:
         card.flow_from = now
     if card.forced_on and card.state in ("inventory", "testing", "silent"):
         due = world.zone(card).start(date.fromisoformat(card.forced_on).toordinal())
-        world.store.plan(due, card, "own", "forced", "activate", {})
+        world.store.plan(due, card, AUTOMATIC, "forced", "activate", {})
     world.limits.plan(card, now)
     return replaced
 

@@ -10,84 +10,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sandbox.fleet.automatic import AUTOMATIC, AUTOMATIC_CHANGES, Limits
 from sandbox.fleet.card import Card, count
 from sandbox.fleet.changes import CHANGES
-from sandbox.fleet.own import OWN, Limits
+from sandbox.fleet.readings import Readings
 from sandbox.fleet.store import Pending, Store
 from sandbox.fleet.traffic import Meter
-from sandbox.options import YESTERDAY, ProtocolSettings
-from sandbox.time import BEIJING, SECOND, Cycle, SandboxClock, Zone, cycle_of
+from sandbox.time import SECOND, SandboxClock, Zone
 
-_BY_CARRIER: Mapping[str, tuple[str, ...]] = {
-    "cmcc": ("onelink",),
-    "cucc": ("jasper", "unicom_cmp"),
-    "ctcc": ("ctcc_cmp", "ctwing"),
-    "overseas": ("jasper",),
-}
 _RAISES = frozenset({"set_threshold", "order_addon", "change_plan"})
 
 
-class World:
+class World(Readings):
     """The carriers' side of every card."""
 
     def __init__(self, store: Store, clock: SandboxClock, meter: Meter, zones: Mapping[str, Zone]) -> None:
-        self.store = store
-        self.clock = clock
-        self.meter = meter
-        self._zones = zones
+        super().__init__(store, clock, meter, zones)
         self.limits = Limits(self)
 
-    def now(self) -> int:
-        """The sandbox's instant, ms."""
-        return self.clock.now()
-
-    def settings(self, protocol: str) -> ProtocolSettings:
-        """A protocol's manners as they are now."""
-        return self.store.settings[protocol]
-
-    def zone(self, card: Card) -> Zone:
-        """The zone of a card's business days."""
-        return self._zones.get(card.carrier, BEIJING)
-
-    def protocols(self, card: Card) -> tuple[str, ...]:
-        """Through which protocols a card shows."""
-        return _BY_CARRIER[card.carrier] + (("gsl",) if card.gsl else ())
-
-    def cycle(self, card: Card, at: int) -> Cycle:
-        """The card's billing cycle at an instant."""
-        return cycle_of(card.carrier, self.zone(card).day(at))
-
-    def usage(self, card: Card, cycle: Cycle, until: int) -> int:
-        """Bytes of a cycle up to an instant."""
-        return self.meter.between(card, self.zone(card), cycle.first, cycle.end, until)
-
-    def usage_until(self, card: Card, protocol: str, *, frozen: bool = False) -> int:
-        """The instant a usage read reaches to: now, the last midnight, or as far back as the lag set."""
-        now, lag = self.now(), self.settings(protocol).lag
-        if lag == YESTERDAY or (lag is None and frozen):
-            zone = self.zone(card)
-            return zone.start(zone.day(now))
-        return now - int(lag * SECOND) if isinstance(lag, int | float) else now
-
-    def shown(self, card: Card, protocol: str) -> str:
-        """The neutral state a protocol shows: the present one, or one as old as the lag set."""
-        lag = self.settings(protocol).lag
-        if not isinstance(lag, int | float) or not lag:
-            return card.shown()
-        return card.shown_at(self.now() - int(lag * SECOND))
-
     @contextmanager
-    def altering(self, card: Card, at: int) -> Iterator[None]:
+    def changing(self, card: Card, at: int) -> Iterator[None]:
         """Around every change of a card: traffic counted in, history kept, limits looked at again, journal told."""
-        before, zone = card.shown(), self.zone(card)
+        before, zone = card.visible_state(), self.zone(card)
         self.meter.count_in(card, zone, at)
         yield
         self.meter.count_in(card, zone, at)
-        card.noted(before, at)
+        card.record_change(before, at)
         self.limits.plan(card, at)
         self.store.touch("cards", card.iccid)
 
-    def asked(self, card: Card) -> None:
+    def count_request(self, card: Card) -> None:
         """An authentic change request came for this card, whatever becomes of it."""
         card.requests += 1
         self.store.touch("cards", card.iccid)
@@ -96,7 +48,7 @@ class World:
         """Whether a change asked for is still being done."""
         waiting = self.store.of_card.get(card.iccid, ())
         return any(
-            self.store.pending[number].protocol != "own" and not self.store.pending[number].args.get("quiet")
+            self.store.pending[number].protocol != AUTOMATIC and not self.store.pending[number].args.get("quiet")
             for number in waiting
         )
 
@@ -110,7 +62,7 @@ class World:
         return None
 
     def _apply(self, card: Card, protocol: str, do: str, kind: str, args: dict[str, Any], at: int) -> bool:
-        with self.altering(card, at):
+        with self.changing(card, at):
             happened = CHANGES[do](card, args, at)
             if do in _RAISES:
                 self.limits.lift_raised(card, at)
@@ -126,9 +78,9 @@ class World:
         until = self.now() if now is None else now
         while (pending := self.store.pop_due(until)) is not None:
             card = self.store.cards[pending.iccid]
-            if pending.protocol == "own":
-                with self.altering(card, pending.due):
-                    OWN[pending.do](self, card, pending.args, pending.due)
+            if pending.protocol == AUTOMATIC:
+                with self.changing(card, pending.due):
+                    AUTOMATIC_CHANGES[pending.do](self.limits, card, pending.due)
                 continue
             self._complete(card, pending)
 
@@ -142,9 +94,9 @@ class World:
             order["ok"] = possible
             self.store.order(pending.order, order)
         if pending.push is not None:
-            self.announce(pending.protocol, pending.push, pending.due)
+            self.queue_push(pending.protocol, pending.push, pending.due)
 
-    def announce(self, protocol: str, push: dict[str, Any], at: int) -> None:
+    def queue_push(self, protocol: str, push: dict[str, Any], at: int) -> None:
         """Put a message to the customer into the outbox, as often as its faults say."""
         url = self.settings(protocol).callback_url
         if url is None or push.get("lost"):
@@ -160,7 +112,7 @@ class World:
         last = card.extra.get("windows", {}).get(f"{protocol} {action}")
         return 0 if last is None else max(0.0, window - (self.now() - last) / SECOND)
 
-    def window_opens(self, card: Card, protocol: str, action: str) -> None:
+    def open_window(self, card: Card, protocol: str, action: str) -> None:
         """A call succeeded: the same may not be made again within the window."""
         if self.settings(protocol).repeat_window_s > 0:
             card.extra.setdefault("windows", {})[f"{protocol} {action}"] = self.now()

@@ -7,27 +7,27 @@ from typing import Any
 
 from sandbox.fleet.card import Card
 from sandbox.gsl import tables as t
-from sandbox.gsl.wire import Gsl, Refusal, body_of
-from sandbox.http.wire import Call
+from sandbox.gsl.server import Gsl, Refusal, body_of
+from sandbox.http.server import Call
 from sandbox.time import BEIJING
 
 Order = dict[str, int]
 
 
-def _start(wire: Gsl, call: Call) -> Card:
+def _start(server: Gsl, call: Call) -> Card:
     """The card, its request counted, no other work order open."""
-    card = wire.card(call)
-    wire.world.asked(card)
-    if wire.world.busy(card):
+    card = server.card(call)
+    server.world.count_request(card)
+    if server.world.busy(card):
         raise Refusal(t.UNFINISHED)
     return card
 
 
-def _order(wire: Gsl, card: Card, do: str, kind: str, args: dict[str, Any], number: int | None = None) -> Order:
+def _order(server: Gsl, card: Card, do: str, kind: str, args: dict[str, Any], number: int | None = None) -> Order:
     """A work order, done after `completion_s`."""
-    world = wire.world
+    world = server.world
     work_order = 1_000_000 + world.store.serial("work_orders")
-    pending = world.request(card, wire.name, do, kind, args, delay_s=world.settings(wire.name).completion_s)
+    pending = world.request(card, server.name, do, kind, args, delay_s=world.settings(server.name).completion_s)
     now = world.now()
     record = {
         "wo": work_order,
@@ -45,12 +45,12 @@ def _order(wire: Gsl, card: Card, do: str, kind: str, args: dict[str, Any], numb
     return {"work_order_id": work_order}
 
 
-def enable(wire: Gsl, call: Call) -> Order:
+def enable(server: Gsl, call: Call) -> Order:
     """激活: 可测试 or 可激活."""
-    card = _start(wire, call)
-    if card.shown() not in ("testing", "silent", "inventory"):
+    card = _start(server, call)
+    if card.visible_state() not in ("testing", "silent", "inventory"):
         raise Refusal(t.WRONG_STATE)
-    return _order(wire, card, "activate", "activate", {})
+    return _order(server, card, "activate", "activate", {})
 
 
 def _switch(call: Call) -> None:
@@ -59,29 +59,29 @@ def _switch(call: Call) -> None:
         raise Refusal(t.PARAMETERS)
 
 
-def stop(wire: Gsl, call: Call) -> Order:
+def stop(server: Gsl, call: Call) -> Order:
     """停机; which `down_up_switch` means stop is not documented, so any is taken."""
     _switch(call)
-    card = _start(wire, call)
-    if card.shown() != "active":
+    card = _start(server, call)
+    if card.visible_state() != "active":
         raise Refusal(t.WRONG_STATE)
-    return _order(wire, card, "suspend", "suspend", {})
+    return _order(server, card, "suspend", "suspend", {})
 
 
-def reset(wire: Gsl, call: Call) -> Order:
+def reset(server: Gsl, call: Call) -> Order:
     """复机: only what was stopped by request or by a volume."""
     _switch(call)
-    card = _start(wire, call)
+    card = _start(server, call)
     blocked = set(card.holds) - {"manual", "over_quota", "over_threshold", "pool_exhausted", "network_cut"}
-    if card.shown() != "suspended" or blocked:
+    if card.visible_state() != "suspended" or blocked:
         raise Refusal(t.WRONG_STATE)
-    return _order(wire, card, "resume", "resume", {"also": ["over_quota", "over_threshold", "pool_exhausted"]})
+    return _order(server, card, "resume", "resume", {"also": ["over_quota", "over_threshold", "pool_exhausted"]})
 
 
-def bind(wire: Gsl, call: Call) -> Order:
+def bind(server: Gsl, call: Call) -> Order:
     """机卡重绑: Telecom (so often a month) and Mobile (bind_type 1 only)."""
     body = body_of(call)
-    card = _start(wire, call)
+    card = _start(server, call)
     kind, imei = body.get("bind_type"), body.get("imei")
     if kind not in (1, 2) or (kind == 2 and not re.fullmatch(r"\d{15}", str(imei or ""))):
         raise Refusal(t.PARAMETERS)
@@ -91,38 +91,38 @@ def bind(wire: Gsl, call: Call) -> Order:
         raise Refusal(t.WRONG_STATE)
     args: dict[str, Any] = {"imei": imei if kind == 2 else None}
     if card.carrier == "ctcc":
-        if rebinds_left(wire, card) == 0:
+        if rebinds_left(server, card) == 0:
             raise Refusal(t.REBINDS_USED)
-        args["month"] = BEIJING.text(wire.world.now(), "%Y-%m")
-    return _order(wire, card, "rebind", "rebind", args)
+        args["month"] = BEIJING.text(server.world.now(), "%Y-%m")
+    return _order(server, card, "rebind", "rebind", args)
 
 
-def rebinds_left(wire: Gsl, card: Card) -> int | None:
+def rebinds_left(server: Gsl, card: Card) -> int | None:
     """How often a Telecom card may be bound anew this month; None where nothing limits it."""
-    limit = wire.world.settings(wire.name).rebinds_per_month
+    limit = server.world.settings(server.name).rebinds_per_month
     if card.carrier != "ctcc" or limit is None:
         return None
-    return max(0, limit - card.rebinds.get(BEIJING.text(wire.world.now(), "%Y-%m"), 0))
+    return max(0, limit - card.rebinds.get(BEIJING.text(server.world.now(), "%Y-%m"), 0))
 
 
-def cut(wire: Gsl, call: Call) -> Order:
+def cut(server: Gsl, call: Call) -> Order:
     """断网: Telecom only; ADD cuts, DEL restores."""
     action = body_of(call).get("action")
-    card = _start(wire, call)
+    card = _start(server, call)
     if action not in ("ADD", "DEL"):
         raise Refusal(t.PARAMETERS)
     if card.carrier != "ctcc":
         raise Refusal(t.CARRIER)
-    if card.shown() != "active" or ("network_cut" in card.holds) == (action == "ADD"):
+    if card.visible_state() != "active" or ("network_cut" in card.holds) == (action == "ADD"):
         raise Refusal(t.WRONG_STATE)
     do = "cut_network" if action == "ADD" else "restore_network"
-    return _order(wire, card, do, do, {})
+    return _order(server, card, do, do, {})
 
 
-def exceed(wire: Gsl, call: Call) -> Order:
+def exceed(server: Gsl, call: Call) -> Order:
     """达量断网: Telecom, and pool cards of the others; MB as text."""
     body = body_of(call)
-    card = _start(wire, call)
+    card = _start(server, call)
     action, quota = body.get("action"), str(body.get("quota", ""))
     if action not in (1, 2) or (action == 1 and not re.fullmatch(r"-1|\d+", quota)):
         raise Refusal(t.PARAMETERS)
@@ -131,42 +131,42 @@ def exceed(wire: Gsl, call: Call) -> Order:
     if card.state != "active" or (action == 2 and card.threshold is None):
         raise Refusal(t.WRONG_STATE)
     args = {"mb": int(quota) if action == 1 else None, "type": "1"}
-    return _order(wire, card, "set_threshold", "set_threshold", args, 12 if action == 1 else 21)
+    return _order(server, card, "set_threshold", "set_threshold", args, 12 if action == 1 else 21)
 
 
-def speed(wire: Gsl, call: Call) -> Order:
+def speed(server: Gsl, call: Call) -> Order:
     """限速: Telecom and Unicom; -1 takes it off."""
     value = body_of(call).get("speed_value")
-    card = _start(wire, call)
+    card = _start(server, call)
     speeds = {"ctcc": t.TELECOM_SPEEDS, "cucc": t.UNICOM_SPEEDS}.get(card.carrier)
     if speeds is None:
         raise Refusal(t.CARRIER)
     if value != -1 and value not in speeds:
         raise Refusal(t.SPEED)
-    return _order(wire, card, "attributes", "other", {"set": {"speed": value}}, t.ORDER_TYPES["speed"])
+    return _order(server, card, "attributes", "other", {"set": {"speed": value}}, t.ORDER_TYPES["speed"])
 
 
-def clear_real_name(wire: Gsl, call: Call) -> Order:
+def clear_real_name(server: Gsl, call: Call) -> Order:
     """清除实名: Telecom only."""
-    card = _start(wire, call)
+    card = _start(server, call)
     if card.carrier != "ctcc":
         raise Refusal(t.CARRIER)
-    return _order(wire, card, "clear_real_name", "other", {}, t.ORDER_TYPES["clear_real_name"])
+    return _order(server, card, "clear_real_name", "other", {}, t.ORDER_TYPES["clear_real_name"])
 
 
-def switch_policy(wire: Gsl, call: Call) -> Order:
+def switch_policy(server: Gsl, call: Call) -> Order:
     """A tri-carrier card's policy; its type of work order is not in the table, 2 here."""
     policy = body_of(call).get("network_switch_policy_id")
-    card = _start(wire, call)
+    card = _start(server, call)
     if not isinstance(policy, int):
         raise Refusal(t.PARAMETERS)
-    return _order(wire, card, "attributes", "other", {"set": {"policy": policy}}, 2)
+    return _order(server, card, "attributes", "other", {"set": {"policy": policy}}, 2)
 
 
-def switch_network(wire: Gsl, call: Call) -> Order:
+def switch_network(server: Gsl, call: Call) -> Order:
     """A tri-carrier card's network: 1 Mobile, 2 Telecom, 3 Unicom."""
     carrier = body_of(call).get("carrier_type")
-    card = _start(wire, call)
+    card = _start(server, call)
     if carrier not in (1, 2, 3):
         raise Refusal(t.PARAMETERS)
-    return _order(wire, card, "attributes", "other", {"set": {"network": carrier}}, 2)
+    return _order(server, card, "attributes", "other", {"set": {"network": carrier}}, 2)

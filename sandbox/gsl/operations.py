@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from sandbox.gsl import changes as c
-from sandbox.gsl import keeping as k
+from sandbox.gsl import customer_data as k
 from sandbox.gsl import pools as p
 from sandbox.gsl import reads as r
 from sandbox.gsl import usage as u
-from sandbox.gsl.wire import Op
+from sandbox.gsl.server import Op
 
 
 def _path(template: str) -> re.Pattern[str]:

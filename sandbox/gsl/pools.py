@@ -7,33 +7,33 @@ from typing import Any
 
 from sandbox.fleet.card import Card, allowance_of
 from sandbox.gsl import tables as t
-from sandbox.gsl.reads import PHYSICAL, mine, page, pool_id
+from sandbox.gsl.reads import PHYSICAL, account_cards, page, pool_id
+from sandbox.gsl.server import Gsl, Refusal, mb, when
 from sandbox.gsl.usage import total, used
-from sandbox.gsl.wire import Gsl, Refusal, mb, when
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.time import cycle_named
 
 _CARRIERS = {"cmcc": 1, "ctcc": 2, "cucc": 3, "overseas": 201}
 
 
-def card_plans(wire: Gsl, call: Call) -> list[dict[str, Any]]:
+def card_plans(server: Gsl, call: Call) -> list[dict[str, Any]]:
     """GET /v1/sim-price-plans: a bare array."""
-    entry = wire.card(call)
+    entry = server.card(call)
     return [
         {
             "id": entry.sid,
             "account_id": "sandbox",
             "sim_card_id": entry.sid,
-            "status": 2 if entry.shown() == "active" else 1 if entry.activated_at is None else 5,
+            "status": 2 if entry.visible_state() == "active" else 1 if entry.activated_at is None else 5,
             "price_plan_id": entry.plan or "plan",
             "cid": entry.iccid,
             "order_id": entry.order,
             "create_time": when(entry.opened_at),
             "active_time": when(entry.activated_at),
             "stop_time": None,
-            "flow_total": mb(total(wire, entry)),
-            "flow_used": mb(used(wire, entry)),
-            "flow_left": mb(total(wire, entry) - used(wire, entry)),
+            "flow_total": mb(total(server, entry)),
+            "flow_used": mb(used(server, entry)),
+            "flow_left": mb(total(server, entry) - used(server, entry)),
             "using": "1",
             "price_plan_name": entry.plan,
             "description": None,
@@ -47,9 +47,9 @@ def card_plans(wire: Gsl, call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def price_plans(wire: Gsl, call: Call) -> dict[str, Any]:
+def price_plans(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/price-plans: the plans that the cards have."""
-    plans = {entry.plan: entry.carrier for entry in mine(wire) if entry.plan}
+    plans = {entry.plan: entry.carrier for entry in account_cards(server) if entry.plan}
     listed = [
         {
             "price_plan_id": name,
@@ -74,19 +74,19 @@ def price_plans(wire: Gsl, call: Call) -> dict[str, Any]:
     return page(call, "price_plans", listed)
 
 
-def _pools(wire: Gsl, call: Call) -> dict[str, list[Card]]:
+def _pools(server: Gsl, call: Call) -> dict[str, list[Card]]:
     pools: dict[str, list[Card]] = {}
-    for entry in mine(wire):
+    for entry in account_cards(server):
         if entry.pool and call.text("pool_name") in ("", entry.pool):
             pools.setdefault(entry.pool, []).append(entry)
     return pools
 
 
-def _pool(wire: Gsl, name: str, members: list[Card]) -> dict[str, Any]:
-    cycle = wire.world.cycle(members[0], wire.world.now())
-    zone = wire.world.zone(members[0])
-    active = [entry for entry in members if entry.shown() in ("active", "suspended")]
-    flow = sum(used(wire, entry) for entry in members)
+def _pool(server: Gsl, name: str, members: list[Card]) -> dict[str, Any]:
+    cycle = server.world.cycle(members[0], server.world.now())
+    zone = server.world.zone(members[0])
+    active = [entry for entry in members if entry.visible_state() in ("active", "suspended")]
+    flow = sum(used(server, entry) for entry in members)
     whole = sum(allowance_of(entry.plan) or 0 for entry in active)
     return {
         "id": pool_id(name),
@@ -100,7 +100,7 @@ def _pool(wire: Gsl, name: str, members: list[Card]) -> dict[str, Any]:
         "flow_used": mb(flow),
         "flow_left": mb(whole - flow),
         "quantity": len(members),
-        "modify_time": when(wire.world.now()),
+        "modify_time": when(server.world.now()),
         "order_id": None,
         "activated_sim_quantity": len(active),
         "inactive_sim_quantity": sum(entry.activated_at is None for entry in members),
@@ -109,36 +109,36 @@ def _pool(wire: Gsl, name: str, members: list[Card]) -> dict[str, Any]:
     }
 
 
-def forward_pools(wire: Gsl, call: Call) -> dict[str, Any]:
+def forward_pools(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/sim-pools."""
-    return page(call, "pools", [_pool(wire, *item) | {"status": 1} for item in sorted(_pools(wire, call).items())])
+    return page(call, "pools", [_pool(server, *item) | {"status": 1} for item in sorted(_pools(server, call).items())])
 
 
-def backward_pools(wire: Gsl, call: Call) -> dict[str, Any]:
+def backward_pools(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/back-pools: no total. The sandbox keeps the same pools under both."""
     listed = []
-    for item in sorted(_pools(wire, call).items()):
-        pool = _pool(wire, *item)
+    for item in sorted(_pools(server, call).items()):
+        pool = _pool(server, *item)
         del pool["flow_total"], pool["flow_left"]
         listed.append(pool | {"pool_status": 2, "status_time": pool["effective_time"]})
     return page(call, "pools", listed)
 
 
-def pool_members(wire: Gsl, call: Call) -> dict[str, Any]:
+def pool_members(server: Gsl, call: Call) -> dict[str, Any]:
     """GET …/members of a pool in a cycle."""
     cycle_name = call.text("billing_cycle")
     if not re.fullmatch(r"20\d\d-?(0[1-9]|1[0-2])", cycle_name):
         raise Refusal(t.PARAMETERS)
     listed = []
-    for name, members in _pools(wire, call).items():
+    for name, members in _pools(server, call).items():
         if call.text("pool_id") != str(pool_id(name)):
             continue
         for entry in members:
             if call.text("cid") not in ("", entry.iccid):
                 continue
             cycle = cycle_named(entry.carrier, int(cycle_name[:4]), int(cycle_name[-2:]))
-            flow = mb(used(wire, entry, cycle))
-            status = t.SIM_STATUS[entry.shown()]
+            flow = mb(used(server, entry, cycle))
+            status = t.SIM_STATUS[entry.visible_state()]
             values = {"id": entry.sid, "cid": entry.iccid, "sim_price_plan_id": entry.sid}
             listed.append({**values, "flow_used": flow, "sim_status": status})
     return page(call, "pool_members", listed)

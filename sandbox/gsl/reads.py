@@ -8,9 +8,9 @@ from typing import Any
 from sandbox.fleet.card import Card
 from sandbox.gsl import tables as t
 from sandbox.gsl.changes import rebinds_left
+from sandbox.gsl.server import Gsl, Refusal, mb, when
 from sandbox.gsl.usage import total, used
-from sandbox.gsl.wire import Gsl, Refusal, mb, when
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 
 PHYSICAL = 3
 
@@ -21,21 +21,21 @@ def page(call: Call, key: str, entries: list[Any]) -> dict[str, Any]:
     if not limit.isdecimal() or not 1 <= int(limit) <= 500 or not offset.isdecimal() or int(offset) < 1:
         raise Refusal(t.PARAMETERS)
     first = (int(offset) - 1) * int(limit)
-    entries_shown = entries[first : first + int(limit)]
-    return {"limit": int(limit), "offset": int(offset), "count": len(entries), key: entries_shown}
+    entries_on_page = entries[first : first + int(limit)]
+    return {"limit": int(limit), "offset": int(offset), "count": len(entries), key: entries_on_page}
 
 
-def mine(wire: Gsl) -> list[Card]:
+def account_cards(server: Gsl) -> list[Card]:
     """The cards that GSL sold."""
-    return [card for card in wire.world.store.cards.values() if card.gsl]
+    return [card for card in server.world.store.cards.values() if card.gsl]
 
 
-def view(wire: Gsl, card: Card) -> dict[str, Any]:
+def view(server: Gsl, card: Card) -> dict[str, Any]:
     """SimDeviceVO (B.3.1). What only vSIM and eSIM know is null."""
-    world, expires = wire.world, None
+    world, expires = server.world, None
     if card.expires_on:
         expires = world.zone(card).start(date.fromisoformat(card.expires_on).toordinal() + 1)
-    shown = world.shown(card, wire.name)
+    state = world.visible_state(card, server.name)
     reason = t.operator_status(card.holds, expired=card.state == "expired")
     activated = card.state in ("active", "expired", "cancelled")
     return {
@@ -44,7 +44,7 @@ def view(wire: Gsl, card: Card) -> dict[str, Any]:
         "cid": card.iccid,
         "sim_pool_id": pool_id(card.pool) if card.pool else None,
         "imei": card.imei or None,
-        "sim_status": t.SIM_STATUS[shown],
+        "sim_status": t.SIM_STATUS[state],
         **dict.fromkeys(("device_status", "device_model", "device_status_date", "node_id")),
         "act_date": when(card.activated_at),
         "iccid": card.iccid,
@@ -56,9 +56,9 @@ def view(wire: Gsl, card: Card) -> dict[str, Any]:
         "expire_time": when(expires),
         "price_plan_name": card.plan,
         "sim_price_plan_id": card.sid,
-        "flow_left": mb(total(wire, card) - used(wire, card)) if activated else None,
-        "flow_used": mb(used(wire, card)) if activated else None,
-        "operator_status": reason if shown in ("suspended", "expired") or reason == 7 else -1,
+        "flow_left": mb(total(server, card) - used(server, card)) if activated else None,
+        "flow_used": mb(used(server, card)) if activated else None,
+        "operator_status": reason if state in ("suspended", "expired") or reason == 7 else -1,
         "msisdn": card.msisdn,
         "imsi": card.imsi,
         **{f"customer_attribute{number}": card.extra.get(f"attribute{number}") for number in range(1, 7)},
@@ -66,24 +66,24 @@ def view(wire: Gsl, card: Card) -> dict[str, Any]:
         "cut_net_flag": "network_cut" in card.holds,
         "exceed_cut_net_flag": "over_threshold" in card.holds,
         "exceed_cut_net_quota": None if card.threshold is None else card.threshold["mb"],
-        "imei_bind_remain_times": rebinds_left(wire, card),
+        "imei_bind_remain_times": rebinds_left(server, card),
         "speed_value": card.extra.get("speed", -1),
     }
 
 
-def card(wire: Gsl, call: Call) -> dict[str, Any]:
+def card(server: Gsl, call: Call) -> dict[str, Any]:
     """GET …/{id}."""
-    return view(wire, wire.card(call))
+    return view(server, server.card(call))
 
 
-def cards(wire: Gsl, call: Call) -> dict[str, Any]:
+def cards(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/sim-cards, filtered."""
     kind, key = call.text("main_search_type"), call.text("main_search_key")
     found = [
         entry
-        for entry in mine(wire)
+        for entry in account_cards(server)
         if _found_by(entry, kind, key)
-        and call.text("sim_status") in ("", str(t.SIM_STATUS[wire.world.shown(entry, wire.name)]))
+        and call.text("sim_status") in ("", str(t.SIM_STATUS[server.world.visible_state(entry, server.name)]))
         and call.text("real_named").lower() in ("", str(entry.verified).lower())
         and call.text("msisdn") in ("", entry.msisdn)
         and call.text("order_id") in ("", entry.order or "")
@@ -91,7 +91,7 @@ def cards(wire: Gsl, call: Call) -> dict[str, Any]:
     if call.text("order") == "desc":
         found.reverse()
     paged = page(call, "sim_cards", found)
-    return paged | {"sim_cards": [view(wire, entry) for entry in paged["sim_cards"]]}
+    return paged | {"sim_cards": [view(server, entry) for entry in paged["sim_cards"]]}
 
 
 def _found_by(entry: Card, kind: str, key: str) -> bool:
@@ -102,19 +102,19 @@ def _found_by(entry: Card, kind: str, key: str) -> bool:
     return entry.order == key if kind == "2" else entry.iccid.startswith(key)
 
 
-def real_named(wire: Gsl, call: Call) -> dict[str, Any]:
+def real_named(server: Gsl, call: Call) -> dict[str, Any]:
     """GET …/real-named: in real time; mainland carriers."""
-    entry = wire.card(call)
+    entry = server.card(call)
     if entry.carrier == "overseas":
         raise Refusal(t.CARRIER)
     return {"iccid": entry.iccid, "real_named": entry.verified}
 
 
-def work_orders(wire: Gsl, call: Call) -> dict[str, Any]:
+def work_orders(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/work-orders, the newest first; `main_search_key` is an id."""
     key, kind, status = call.text("main_search_key"), call.text("work_order_type"), call.text("status")
     listed = []
-    orders = wire.world.store.orders
+    orders = server.world.store.orders
     for order in [orders[key]] if key in orders else reversed(list(orders.values())):
         if "wo" not in order or key not in ("", str(order["wo"])) or kind not in ("", str(order["type"])):
             continue
@@ -144,9 +144,9 @@ def work_orders(wire: Gsl, call: Call) -> dict[str, Any]:
     return page(call, "work_orders", listed)
 
 
-def work_order_details(wire: Gsl, call: Call) -> dict[str, Any]:
+def work_order_details(server: Gsl, call: Call) -> dict[str, Any]:
     """GET …/details: 1 done, 2 being done, 3 failed."""
-    order = wire.world.store.orders.get(call.text("work_order_id"))
+    order = server.world.store.orders.get(call.text("work_order_id"))
     if order is None or "wo" not in order:
         raise Refusal(t.PARAMETERS)
     key = call.text("main_search_key")
@@ -171,6 +171,6 @@ def pool_id(name: str) -> int:
     )
 
 
-def multiply(wire: Gsl, call: Call) -> dict[str, Any]:
+def multiply(server: Gsl, call: Call) -> dict[str, Any]:
     """GET /v1/sim-cards-multiply: the sandbox has no tri-carrier cards."""
     return page(call, "sim_cards", [])

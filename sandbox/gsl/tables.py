@@ -1,4 +1,4 @@
-"""Huawei Cloud GSL: its codes (carriers/unicom-gsl-camara.md, part B).
+"""Huawei Cloud GSL: its codes (docs/carriers/gsl.md).
 
 Codes GSL.9999xxxx are ours: the documents list no code for these cases (B.4).
 """

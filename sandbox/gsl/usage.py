@@ -8,28 +8,28 @@ from typing import Any
 
 from sandbox.fleet.card import Card, allowance_of
 from sandbox.gsl import tables as t
-from sandbox.gsl.wire import Gsl, Refusal, body_of, mb
-from sandbox.http.wire import Call
+from sandbox.gsl.server import Gsl, Refusal, body_of, mb
+from sandbox.http.server import Call
 from sandbox.time import BEIJING, Cycle, cycle_named, cycle_of
 
 
-def used(wire: Gsl, card: Card, cycle: Cycle | None = None) -> int:
+def used(server: Gsl, card: Card, cycle: Cycle | None = None) -> int:
     """Bytes of a cycle (this one) as far as they show."""
-    world = wire.world
+    world = server.world
     period = cycle or world.cycle(card, world.now())
-    return world.usage(card, period, world.usage_until(card, wire.name, frozen=True))
+    return world.usage(card, period, world.usage_until(card, server.name, frozen=True))
 
 
-def total(wire: Gsl, card: Card) -> int:
+def total(server: Gsl, card: Card) -> int:
     """The allowance of this cycle, add-ons included."""
-    cycle = wire.world.cycle(card, wire.world.now())
+    cycle = server.world.cycle(card, server.world.now())
     return (allowance_of(card.plan) or 0) + card.addons.get(cycle.id, 0)
 
 
-def month_usages(wire: Gsl, call: Call) -> dict[str, Any]:
+def month_usages(server: Gsl, call: Call) -> dict[str, Any]:
     """POST …/month-usages: asked with a dash, answered without."""
     body = body_of(call)
-    cards, cycles = wire.cards(body, 500), body.get("billing_cycles")
+    cards, cycles = server.cards(body, 500), body.get("billing_cycles")
     if not isinstance(cycles, list) or not 1 <= len(cycles) <= 6:
         raise Refusal(t.PARAMETERS)
     if not all(re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", str(name)) for name in cycles):
@@ -39,16 +39,16 @@ def month_usages(wire: Gsl, call: Call) -> dict[str, Any]:
         flows = []
         for name in cycles:
             cycle = cycle_named(card.carrier, int(name[:4]), int(name[5:]))
-            flows.append({"billing_cycle": name.replace("-", ""), "flow_used": mb(used(wire, card, cycle))})
+            flows.append({"billing_cycle": name.replace("-", ""), "flow_used": mb(used(server, card, cycle))})
         usages.append({"sim_card_id": card.sid, "iccid": card.iccid, "flow_usages": flows})
     return {"month_usages": usages}
 
 
-def daily_flow(wire: Gsl, call: Call) -> list[dict[str, Any]]:
+def daily_flow(server: Gsl, call: Call) -> list[dict[str, Any]]:
     """POST …/batch-daily-flow: a month or a day, from the 1st of last month to yesterday; a bare array."""
     body = body_of(call)
-    cards = wire.cards(body, 100)
-    world = wire.world
+    cards = server.cards(body, 100)
+    world = server.world
     today = BEIJING.day(world.now())
     earliest = cycle_of("cmcc", cycle_of("cmcc", today).first - 1).first
     days = [day for day in _days(body) if earliest <= day < today]
@@ -84,7 +84,7 @@ def _days(body: dict[str, Any]) -> range:
     return range(cycle.first, cycle.end)
 
 
-def plan_flow(wire: Gsl, call: Call) -> list[dict[str, Any]]:
+def plan_flow(server: Gsl, call: Call) -> list[dict[str, Any]]:
     """POST …/usage/batch-query: a bare array."""
     return [
         {
@@ -94,9 +94,9 @@ def plan_flow(wire: Gsl, call: Call) -> list[dict[str, Any]]:
             "price_plan_id": card.plan or "plan",
             "price_plan_name": card.plan,
             "iccid": card.iccid,
-            "flow_total": mb(total(wire, card)),
-            "flow_used": mb(used(wire, card)),
-            "flow_left": mb(total(wire, card) - used(wire, card)),
+            "flow_total": mb(total(server, card)),
+            "flow_used": mb(used(server, card)),
+            "flow_left": mb(total(server, card) - used(server, card)),
         }
-        for card in wire.cards(body_of(call), 50)
+        for card in server.cards(body_of(call), 50)
     ]

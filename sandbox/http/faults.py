@@ -50,7 +50,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Struck:
+class ActiveFaults:
     """The faults that one call met, by kind, with their parameters."""
 
     kinds: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Struck:
         return self.kinds.get(kind, {}).get(name, default)
 
 
-NONE = Struck()
+NONE = ActiveFaults()
 
 
 class Faults:
@@ -91,24 +91,24 @@ class Faults:
         self.waiting.append(fault)
         return fault
 
-    def take(self, protocol: str, operation: str, *, push: bool) -> Struck:
+    def take(self, protocol: str, operation: str, *, push: bool) -> ActiveFaults:
         """The faults a call meets; each counts down. Push faults wait for a call that is pushed at its end,
         a revoked token for a call that bears one.
         """
         if not self.waiting:
             return NONE
-        struck = Struck()
+        faults = ActiveFaults()
         for fault in list(self.waiting):
             fits = fault.protocol in ("*", protocol) and fault.operation in ("*", operation)
             idle = (fault.kind in PUSH_KINDS and not push) or (fault.kind == "revoke_token" and operation == "token")
-            if not fits or idle or fault.kind in struck:
+            if not fits or idle or fault.kind in faults:
                 continue
-            struck.kinds[fault.kind] = fault.params
+            faults.kinds[fault.kind] = fault.params
             if fault.count is not None:
                 fault.count -= 1
                 if fault.count == 0:
                     self.waiting.remove(fault)
-        return struck
+        return faults
 
 
 def _check_params(kind: str, params: dict[str, Any]) -> None:
@@ -122,28 +122,28 @@ def _check_params(kind: str, params: dict[str, Any]) -> None:
         raise ValueError(f"{kind} needs params.seconds")
 
 
-def refused(struck: Struck) -> Answer | None:
+def substitute_answer(faults: ActiveFaults) -> Answer | None:
     """The answer that comes instead of doing anything, if one of the faults is of that sort."""
-    if "status_429" in struck:
-        after = struck.param("status_429", "retry_after", None)
+    if "status_429" in faults:
+        after = faults.param("status_429", "retry_after", None)
         headers = () if after is None else (("retry-after", str(after)),)
         return Answer("请求过于频繁，请稍后再试".encode(), TEXT, 429, headers)
-    if "status_500" in struck and not struck.param("status_500", "applied", False):
+    if "status_500" in faults and not faults.param("status_500", "applied", False):
         return text_answer("Internal Server Error", TEXT, 500)
-    if any(kind in struck and not struck.param(kind, "applied", True) for kind in ("garbage", "html", "wrong_charset")):
-        return spoilt(struck, text_answer("系统忙，请稍后再试"))
+    if any(kind in faults and not faults.param(kind, "applied", True) for kind in ("garbage", "html", "wrong_charset")):
+        return corrupted(faults, text_answer("系统忙，请稍后再试"))
     return None
 
 
-def spoilt(struck: Struck, answer: Answer) -> Answer:
+def corrupted(faults: ActiveFaults, answer: Answer) -> Answer:
     """What becomes of an answer after the request was carried out."""
-    if "status_500" in struck and struck.param("status_500", "applied", False):
+    if "status_500" in faults and faults.param("status_500", "applied", False):
         return text_answer("Internal Server Error", TEXT, 500)
-    if "garbage" in struck:
+    if "garbage" in faults:
         return Answer(GARBAGE, answer.kind, answer.status)
-    if "html" in struck:
-        return text_answer(PAGE, HTML, struck.param("html", "status", 200))
-    if "wrong_charset" in struck:
+    if "html" in faults:
+        return text_answer(PAGE, HTML, faults.param("html", "status", 200))
+    if "wrong_charset" in faults:
         text = answer.body.decode()
         return Answer(text.encode("utf-16" if text.isascii() else "gb18030"), answer.kind, answer.status)
     return answer

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import httpx
 
 from sandbox.fleet.store import Store
-from sandbox.http.wire import Wire
+from sandbox.http.server import ProtocolServer
 
 log = logging.getLogger(__name__)
 _TIMEOUT = 5.0
@@ -23,9 +23,9 @@ class Pusher:
     No document tells a retry policy (B1.6), so a push is a hint that may be lost.
     """
 
-    def __init__(self, store: Store, wires: Mapping[str, Wire]) -> None:
+    def __init__(self, store: Store, servers: Mapping[str, ProtocolServer]) -> None:
         self.store = store
-        self._wires = wires
+        self._servers = servers
         self._client: httpx.AsyncClient | None = None
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -45,7 +45,7 @@ class Pusher:
         push = self.store.pushes.get(number)
         if push is None:
             return
-        body, kind = self._wires[push["protocol"]].push_body(push)
+        body, kind = self._servers[push["protocol"]].push_body(push)
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         for attempt in range(_ATTEMPTS):

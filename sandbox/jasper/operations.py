@@ -7,7 +7,7 @@ import re
 from sandbox.jasper import edits as e
 from sandbox.jasper import reads as r
 from sandbox.jasper import usage as u
-from sandbox.jasper.wire import Op
+from sandbox.jasper.server import Op
 
 
 def _path(template: str) -> re.Pattern[str]:

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.fleet.card import Card
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.jasper import tables as t
-from sandbox.jasper.wire import Jasper, Refusal, status_of
+from sandbox.jasper.server import Jasper, Refusal, status_of
 from sandbox.time import DAY, HOUR, UTC_ZONE, iso, to_ms
 
 _ACCOUNT = "100020620"
@@ -28,9 +28,9 @@ def card_of(call: Call) -> Card:
     return call.card
 
 
-def status_shown(wire: Jasper, card: Card) -> str:
+def visible_status(server: Jasper, card: Card) -> str:
     """The SIM status as it shows."""
-    return status_of(card, wire.world.shown(card, wire.name))
+    return status_of(card, server.world.visible_state(card, server.name))
 
 
 def plan_of(card: Card) -> str:
@@ -38,7 +38,7 @@ def plan_of(card: Card) -> str:
     return card.plan or "DEFAULT_PLAN"
 
 
-def details(wire: Jasper, call: Call) -> dict[str, Any]:
+def details(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /devices/{iccid}."""
     card = card_of(call)
     extra = card.extra
@@ -47,7 +47,7 @@ def details(wire: Jasper, call: Call) -> dict[str, Any]:
         "imsi": card.imsi,
         "msisdn": card.msisdn,
         "imei": card.imei,
-        "status": status_shown(wire, card),
+        "status": visible_status(server, card),
         "ratePlan": plan_of(card),
         "communicationPlan": extra.get("communicationPlan", "CP_Basic_ON"),
         "customer": extra.get("customer"),
@@ -68,7 +68,7 @@ def details(wire: Jasper, call: Call) -> dict[str, Any]:
     return values
 
 
-def search(wire: Jasper, call: Call) -> dict[str, Any]:
+def search(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /devices: what was modified since, the oldest change first."""
     since = call.text("modifiedSince")
     if not since:
@@ -79,24 +79,24 @@ def search(wire: Jasper, call: Call) -> dict[str, Any]:
     if status and status not in t.TARGETS:
         raise Refusal(t.BAD_STATUS)
     size, page = paging(call)
-    found = wire.found(
+    found = server.found(
         (first, last, status, *(call.text(name) for name in t.CUSTOM)),
         lambda card: (
             card.modified >= first
             and card.carrier in ("cucc", "overseas")
             and (last is None or card.modified <= last)
-            and (not status or status_shown(wire, card) == status)
+            and (not status or visible_status(server, card) == status)
             and _custom_fits(call, card)
         ),
     )
-    return paged("devices", [_brief(wire, card) for card in found], size, page)
+    return paged("devices", [_brief(server, card) for card in found], size, page)
 
 
-def _brief(wire: Jasper, card: Card) -> dict[str, Any]:
+def _brief(server: Jasper, card: Card) -> dict[str, Any]:
     plan = card.extra.get("communicationPlan", "CP_Basic_ON")
     return {
         "iccid": card.iccid,
-        "status": status_shown(wire, card),
+        "status": visible_status(server, card),
         "ratePlan": plan_of(card),
         "communicationPlan": plan,
     }
@@ -134,9 +134,9 @@ def paged(key: str, entries: list[Any], size: int, page: int, **more: Any) -> di
     return {**more, "pageNumber": page, key: entries[first : first + size], "lastPage": last}
 
 
-def session(wire: Jasper, call: Call) -> dict[str, Any]:
+def session(server: Jasper, call: Call) -> dict[str, Any]:
     """GET …/sessionInfo: started and not ended = online; both null where there never was one."""
-    card, now = card_of(call), wire.world.now()
+    card, now = card_of(call), server.world.now()
     online = bool(card.imei) and card.data_on()
     ever = card.activated_at is not None and bool(card.imei)
     started = card.extra.get("session_from") or max(card.activated_at or 0, now - 6 * HOUR)
@@ -148,9 +148,9 @@ def session(wire: Jasper, call: Call) -> dict[str, Any]:
     }
 
 
-def audit(wire: Jasper, call: Call) -> dict[str, Any]:
+def audit(server: Jasper, call: Call) -> dict[str, Any]:
     """GET …/auditTrails, newest first."""
-    card, now = card_of(call), wire.world.now()
+    card, now = card_of(call), server.world.now()
     days = call.text("daysOfHistory") or "30"
     if not days.isdecimal() or int(days) > 365:
         raise Refusal(t.TOO_OLD)
@@ -161,7 +161,7 @@ def audit(wire: Jasper, call: Call) -> dict[str, Any]:
             "value": value,
             "effectiveDate": stamp(effective),
             "status": "Completed" if effective <= now else "Pending",
-            "userName": wire.user,
+            "userName": server.user,
             "delegatedUser": None,
             "ipAddress": "127.0.0.1",
         }
@@ -172,9 +172,9 @@ def audit(wire: Jasper, call: Call) -> dict[str, Any]:
     return paged("deviceAuditTrails", records, size, page, iccid=card.iccid, timestamp=iso(now))
 
 
-def locations(wire: Jasper, call: Call) -> dict[str, Any]:
+def locations(server: Jasper, call: Call) -> dict[str, Any]:
     """GET …/locationHistory: the one place the card is in."""
-    card, now = card_of(call), wire.world.now()
+    card, now = card_of(call), server.world.now()
     entry = {
         "iccid": card.iccid,
         "dateReceived": stamp(now),
@@ -193,7 +193,7 @@ def locations(wire: Jasper, call: Call) -> dict[str, Any]:
     return paged("simlocations", [entry], size, page)
 
 
-def sms_list(wire: Jasper, call: Call) -> dict[str, Any]:
+def sms_list(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /smsMessages."""
     if not call.text("fromDate"):
         raise Refusal(t.NO_FROM)
@@ -201,16 +201,16 @@ def sms_list(wire: Jasper, call: Call) -> dict[str, Any]:
     wanted = call.text("iccid")
     found = [
         order["sms"]
-        for order in wire.world.store.orders.values()
+        for order in server.world.store.orders.values()
         if "sms" in order and order["at"] >= first and wanted in ("", order["iccid"])
     ]
     size, page = paging(call)
     return paged("smsMsgIds", found, size, page)
 
 
-def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
+def sms_detail(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /smsMessages/{id}."""
-    sent = wire.world.store.orders.get(f"sms-{call.text('sms')}")
+    sent = server.world.store.orders.get(f"sms-{call.text('sms')}")
     if sent is None:
         raise Refusal(t.UNKNOWN_SMS)
     when = stamp(sent["at"])
@@ -218,7 +218,7 @@ def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
         "smsMsgId": sent["sms"],
         "status": "Delivered",
         "messageText": sent["text"],
-        "senderLogin": wire.user,
+        "senderLogin": server.user,
         "iccid": sent["iccid"],
         "sentTo": sent["msisdn"],
         "sentFrom": "Server",
@@ -229,20 +229,22 @@ def sms_detail(wire: Jasper, call: Call) -> dict[str, Any]:
     }
 
 
-def events(wire: Jasper, call: Call) -> dict[str, Any]:
+def events(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /eventplan/{iccid}; the real answer's shape is unknown."""
     card = card_of(call)
     listed = [{"eventName": name, "effectiveDate": stamp(at)} for name, at in card.extra.get("products", [])]
     return {"iccid": card.iccid, "eventPlans": listed}
 
 
-def rate_plans(wire: Jasper, call: Call) -> dict[str, Any]:
+def rate_plans(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /rateplans."""
-    names = sorted({plan_of(card) for card in wire.world.store.cards.values() if card.carrier in ("cucc", "overseas")})
+    names = sorted(
+        {plan_of(card) for card in server.world.store.cards.values() if card.carrier in ("cucc", "overseas")}
+    )
     size, page = paging(call)
     return paged("ratePlans", [{"name": name, "version": "1"} for name in names], size, page)
 
 
-def echo(wire: Jasper, call: Call) -> dict[str, Any]:
+def echo(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /echo/{param}."""
     return {"context": call.text("text")}

@@ -1,4 +1,4 @@
-"""Cisco IoT Control Center (Jasper) REST v1: its codes (carriers/unicom-gsl-camara.md, part A1).
+"""Cisco IoT Control Center (Jasper) REST v1: its codes (docs/carriers/jasper.md).
 
 English messages are the documented ones only where A1.6 marks them visible and for 10000001; the rest is our wording.
 """

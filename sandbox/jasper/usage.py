@@ -7,18 +7,18 @@ from datetime import date
 from typing import Any
 
 from sandbox.fleet.card import Card, allowance_of
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.jasper import tables as t
-from sandbox.jasper.reads import card_of, paged, paging, plan_of, status_shown
-from sandbox.jasper.wire import Jasper, Refusal
+from sandbox.jasper.reads import card_of, paged, paging, plan_of, visible_status
+from sandbox.jasper.server import Jasper, Refusal
 from sandbox.time import Cycle, cycle_of, iso
 
 
-def cycle_to_date(wire: Jasper, call: Call) -> dict[str, Any]:
+def cycle_to_date(server: Jasper, call: Call) -> dict[str, Any]:
     """GET …/ctdUsages: bytes, messages, seconds."""
-    card, world = card_of(call), wire.world
+    card, world = card_of(call), server.world
     cycle = world.cycle(card, world.now())
-    used = world.usage(card, cycle, world.usage_until(card, wire.name))
+    used = world.usage(card, cycle, world.usage_until(card, server.name))
     limit = (allowance_of(card.plan) or 0) + card.addons.get(cycle.id, 0)
     over = "over_quota" in card.holds or (card.auto_stop and limit and used >= limit)
     return {
@@ -26,7 +26,7 @@ def cycle_to_date(wire: Jasper, call: Call) -> dict[str, Any]:
         "imsi": card.imsi,
         "msisdn": card.msisdn,
         "imei": card.imei,
-        "status": status_shown(wire, card),
+        "status": visible_status(server, card),
         "ratePlan": plan_of(card),
         "communicationPlan": card.extra.get("communicationPlan", "CP_Basic_ON"),
         "ctdDataUsage": used,
@@ -38,12 +38,12 @@ def cycle_to_date(wire: Jasper, call: Call) -> dict[str, Any]:
     }
 
 
-def in_zone(wire: Jasper, call: Call) -> dict[str, Any]:
+def in_zone(server: Jasper, call: Call) -> dict[str, Any]:
     """GET …/usageInZone: this cycle or one of the two before."""
-    card, world = card_of(call), wire.world
+    card, world = card_of(call), server.world
     zone = world.zone(card)
-    cycle = _zone_cycle(wire, card, call.text("cycleStartDate"))
-    used = world.usage(card, cycle, world.usage_until(card, wire.name))
+    cycle = _zone_cycle(server, card, call.text("cycleStartDate"))
+    used = world.usage(card, cycle, world.usage_until(card, server.name))
     entry = {
         "ratePlan": plan_of(card),
         "ratePlanVersion": "1",
@@ -63,9 +63,9 @@ def in_zone(wire: Jasper, call: Call) -> dict[str, Any]:
     }
 
 
-def _zone_cycle(wire: Jasper, card: Card, text: str) -> Cycle:
+def _zone_cycle(server: Jasper, card: Card, text: str) -> Cycle:
     """The cycle that starts on a day (or in which it lies). Raises Refusal."""
-    current = wire.world.cycle(card, wire.world.now())
+    current = server.world.cycle(card, server.world.now())
     if not text:
         return current
     day = re.match(r"(\d{4})-(\d\d)-(\d\d)", text)
@@ -83,9 +83,9 @@ def _zone_cycle(wire: Jasper, card: Card, text: str) -> Cycle:
     raise Refusal(t.BAD_CYCLE)
 
 
-def plan_usage(wire: Jasper, call: Call) -> dict[str, Any]:
+def plan_usage(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /usages: bytes by rate plan; the real answer's shape is unknown."""
-    name, world = call.text("ratePlanName"), wire.world
+    name, world = call.text("ratePlanName"), server.world
     if not name:
         raise Refusal(t.REQUIRED)
     now, total = world.now(), 0

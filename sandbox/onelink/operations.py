@@ -11,7 +11,7 @@ from sandbox.onelink import reads as r
 from sandbox.onelink import services as s
 from sandbox.onelink import tables as t
 from sandbox.onelink import usage as u
-from sandbox.onelink.wire import Op
+from sandbox.onelink.server import Op
 
 _MANY, _FEW = 100, 20
 

@@ -5,30 +5,30 @@ from __future__ import annotations
 import re
 
 from sandbox.fleet.card import Card
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.onelink import tables as t
-from sandbox.onelink.wire import OneLink, Refusal, Result, page, stamp, status_code, wanted_cards
+from sandbox.onelink.server import OneLink, Refusal, Result, page, stamp, status_code, wanted_cards
 from sandbox.time import BEIJING, HOUR
 
 _ORDER_STAMP = "%Y%m%d%H%M%S"
 
 
-def basic_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def basic_info(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23S00."""
     card = cards[0]
     names = {"msisdn": card.msisdn, "imsi": card.imsi, "iccid": card.iccid}
     return [{**names, "activeDate": stamp(card.activated_at), "openDate": stamp(card.opened_at), "remark": ""}]
 
 
-def status(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def status(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25S04."""
     card = cards[0]
-    shown = wire.world.shown(card, wire.name)
+    state = server.world.visible_state(card, server.name)
     changed = card.history[-1][0] if card.history else card.opened_at
-    return [{"cardStatus": status_code(card, shown), "lastChangeDate": stamp(changed)}]
+    return [{"cardStatus": status_code(card, state), "lastChangeDate": stamp(changed)}]
 
 
-def change_history(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def change_history(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23S02: descStatus is the old state, targetStatus the new."""
     card = cards[0]
     changes = [
@@ -42,7 +42,7 @@ def change_history(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{"changeHistoryList": changes}]
 
 
-def stop_reason(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def stop_reason(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25S02."""
     card = cards[0]
     reason = t.stop_reason(card.holds, expired=card.state == "expired")
@@ -50,7 +50,7 @@ def stop_reason(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{"platformType": _platform(card), "stopReason": reason, "shutdownReasonDesc": words}]
 
 
-def freeze(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def freeze(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M40: a management freeze."""
     frozen = "carrier_control" in cards[0].holds
     when = stamp(cards[0].holds.get("carrier_control"))
@@ -58,11 +58,11 @@ def freeze(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{**values, "manageStopRestartStatusTime": when}]
 
 
-def card_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def card_info(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25S05: one status per card."""
     result: Result = []
     for selector, value in wanted_cards(call.params):
-        card = wire.find(**{selector: value})
+        card = server.find(**{selector: value})
         if card is None:
             code, text = t.UNKNOWN_CARD
             result.append({"status": code, "message": text, selector: value})
@@ -72,11 +72,11 @@ def card_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return result
 
 
-def platform(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def platform(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25S06."""
     result: Result = []
     for selector, value in wanted_cards(call.params):
-        card = wire.find(**{selector: value})
+        card = server.find(**{selector: value})
         if card is None:
             result.append(
                 {selector: value, "platformType": "", "status": t.UNKNOWN_CARD[0], "message": t.UNKNOWN_CARD[1]}
@@ -91,12 +91,12 @@ def _platform(card: Card) -> str:
     return "OneLink-PB" if card.pb else "OneLink-CT"
 
 
-def imei(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def imei(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23S04."""
     return [{"imei": cards[0].imei}]
 
 
-def changed_on(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def changed_on(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23E00: the cards that changed status on a day, with the last status of that day; paged by 50 at most."""
     text = call.text("changeDate").replace("-", "")
     if not re.fullmatch(r"\d{8}", text):
@@ -106,7 +106,7 @@ def changed_on(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     except ValueError as error:
         raise Refusal(t.BAD_DATE) from error
     found: Result = []
-    for card in wire.world.store.cards.values():
+    for card in server.world.store.cards.values():
         if card.carrier != "cmcc" or BEIJING.day(card.modified) < day:
             continue
         that_day = [entry for entry in card.history if BEIJING.day(entry[0]) == day]
@@ -119,29 +119,29 @@ def changed_on(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return page(call, found)
 
 
-def status_numbers(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def status_numbers(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23E05."""
     numbers: dict[str, int] = {}
-    for card in wire.world.store.cards.values():
+    for card in server.world.store.cards.values():
         if card.carrier == "cmcc":
-            code = status_code(card, card.shown())
+            code = status_code(card, card.visible_state())
             numbers[code] = numbers.get(code, 0) + 1
     return [{"cardStatus": code, "num": str(number)} for code, number in sorted(numbers.items())]
 
 
-def total_number(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def total_number(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25E00."""
-    return [{"totalNum": str(sum(card.carrier == "cmcc" for card in wire.world.store.cards.values()))}]
+    return [{"totalNum": str(sum(card.carrier == "cmcc" for card in server.world.store.cards.values()))}]
 
 
-def on_off(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def on_off(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25M00: a card is on while it is in a device."""
     return [{"status": "1" if cards[0].imei and cards[0].state != "cancelled" else "0"}]
 
 
-def session(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def session(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25M01: 00 offline, 01 online; rat 6 = 4G."""
-    card, world = cards[0], wire.world
+    card, world = cards[0], server.world
     online = bool(card.imei) and card.data_on()
     since = card.extra.get("session_from") or max(card.activated_at or 0, world.now() - 6 * HOUR)
     entry = {
@@ -156,7 +156,7 @@ def session(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{"simSessionList": [entry]}]
 
 
-def functions(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def functions(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M08: 0 paused, 1 normal."""
     extra = cards[0].extra
     listed = [
@@ -171,49 +171,49 @@ def functions(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{"serviceTypeList": listed}]
 
 
-def apn_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def apn_info(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M03."""
     return [{"apnList": [{"apnName": "CMIOT", "status": "0" if cards[0].extra.get("apn_off") else "1"}]}]
 
 
-def bind_status(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def bind_status(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23A04: 0 separated, 1 not separated."""
     when = cards[0].holds.get("device_mismatch")
     return [{"result": "1" if when is None else "0", "errorCode": "", "errorDes": "", "sepTime": stamp(when)}]
 
 
-def region_status(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def region_status(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23A11: 0 inside, 1 outside; once per card and hour; 12199 without a limit."""
-    card, world = cards[0], wire.world
+    card, world = cards[0], server.world
     if card.province is None:
         raise Refusal(t.NO_REGION)
     last = card.extra.get("region_asked", 0)
-    if world.settings(wire.name).strict and world.now() - last < HOUR:
+    if world.settings(server.name).strict and world.now() - last < HOUR:
         raise Refusal(t.BUSY)
     card.extra["region_asked"] = world.now()
     world.store.touch("cards", card.iccid)
     return [{"regionLimitStatus": "1" if "out_of_region" in card.holds else "0"}]
 
 
-def region_area(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def region_area(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23A15."""
     if cards[0].province is None:
         raise Refusal(t.NO_REGION)
     return [{"restrictedArea": [t.PROVINCES.get(cards[0].province, cards[0].province)]}]
 
 
-def real_name(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def real_name(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23A10: 1 = registered; other values are not published, 0 here."""
     return [{"realNameStatus": "1" if cards[0].verified else "0", "reason": "" if cards[0].verified else "未登记"}]
 
 
-def order_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def order_info(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M27: acknowledged, then inProgress, then completed or failed."""
     number = call.text("orderNum")
-    order = wire.world.store.orders.get(number)
+    order = server.world.store.orders.get(number)
     if order is None or "created" not in order:
         raise Refusal(t.EMULATOR["unknown_job"])
-    now = wire.world.now()
+    now = server.world.now()
     if order["done"] is not None:
         state, at = "completed" if order["ok"] else "failed", order["done"]
     else:
@@ -223,12 +223,12 @@ def order_info(wire: OneLink, call: Call, cards: list[Card]) -> Result:
     return [{"orderNum": number, "status": state, **stamps}]
 
 
-def batch_result(wire: OneLink, call: Call, cards: list[Card]) -> Result:
+def batch_result(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M10: 0 pending, 1 running, 2 done, 3 done with failures (4, a job that failed whole, never)."""
-    job = wire.world.store.orders.get(call.text("jobId"))
+    job = server.world.store.orders.get(call.text("jobId"))
     if job is None or "results" not in job:
         raise Refusal(t.EMULATOR["unknown_job"])
-    now = wire.world.now()
+    now = server.world.now()
     if now < job["due"]:
         return [{"jobStatus": "0" if now < (job["created"] + job["due"]) // 2 else "1"}]
     types = {"msisdn": "1", "iccid": "2", "imsi": "3"}

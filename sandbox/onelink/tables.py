@@ -1,4 +1,4 @@
-"""China Mobile OneLink v5: its codes (carriers/mobile-and-telecom.md, part A).
+"""China Mobile OneLink v5: its codes (docs/carriers/onelink.md).
 
 Codes under `EMULATOR` are ours: the documents know no code for these cases. Clients must treat them as unknown.
 """

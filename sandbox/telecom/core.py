@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.telecom import replies as r
 from sandbox.time import BEIJING
 
@@ -15,7 +16,7 @@ _ACCEPT_TYPES = {"activate": "7", "suspend": "8", "resume": "9", "cut_network": 
 
 
 @dataclass(slots=True)
-class Asked:
+class MethodCall:
     """A method call, its credentials and card already checked."""
 
     world: World
@@ -45,9 +46,9 @@ class Asked:
         """A new transaction's number."""
         return r.transaction(self.now, self.world.store.serial())
 
-    def shown(self) -> str:
+    def visible_state(self) -> str:
         """The neutral state the platform shows."""
-        return self.world.shown(self.one, self.protocol)
+        return self.world.visible_state(self.one, self.protocol)
 
     def usage(self, first: int, end: int) -> int:
         """Bytes of the days [first, end) as far as they show."""
@@ -71,10 +72,19 @@ class Asked:
             order |= {"due": pending.due, "done": None}
         world.store.order(number, order)
         if pending is None or push.get("early"):
-            world.announce(self.protocol, push, self.now)
+            world.queue_push(self.protocol, push, self.now)
         else:
             pending.push = push
         return number
+
+
+def kind_of(method: str, fixed: str, params: Mapping[str, Any]) -> str:
+    """The neutral operation; by its arguments where one method serves two."""
+    if method in ("disabledNumber", "disabledNumberService"):
+        return {"19": "suspend", "20": "resume"}.get(str(params.get("orderTypeId", "")), "other")
+    if method == "singleCutNet":
+        return "restore_network" if params.get("action") == "DEL" else "cut_network"
+    return fixed
 
 
 def push_xml(push: dict[str, Any]) -> bytes:

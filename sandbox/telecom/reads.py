@@ -8,30 +8,30 @@ from typing import Any
 from sandbox.fleet.card import allowance_of
 from sandbox.http.messages import Answer, json_answer
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import Asked
+from sandbox.telecom.core import MethodCall
 from sandbox.telecom.states import MAIN_NAMES, OLD_NAMES, cut, main_entries, old_status
 from sandbox.time import BEIJING, HOUR, cycle_named, cycle_of
 
 _PAGE = 50
 
 
-def main_status(asked: Asked) -> Answer:
+def main_status(call: MethodCall) -> Answer:
     """QueryCardMainStatus."""
-    card, shown = asked.one, asked.shown()
-    if shown == "cancelled" and asked.text("queryDropCard") != "true" and asked.world.settings(asked.protocol).strict:
+    card, state = call.one, call.visible_state()
+    if state == "cancelled" and call.text("queryDropCard") != "true" and call.world.settings(call.protocol).strict:
         raise r.Refusal(r.CARD)
     entries = [
-        {"productMainStatusCd": code, "productMainStatusName": MAIN_NAMES[code]} for code in main_entries(card, shown)
+        {"productMainStatusCd": code, "productMainStatusName": MAIN_NAMES[code]} for code in main_entries(card, state)
     ]
     created = BEIJING.text(card.activated_at or card.opened_at, "%Y%m%d")
-    number = {"GROUP_TRANSACTIONID": asked.number(), "number": card.msisdn}
+    number = {"GROUP_TRANSACTIONID": call.number(), "number": card.msisdn}
     return r.result_code({**number, "servCreateDate": created, "productInfo": entries})
 
 
-def old_card_status(asked: Asked) -> Answer:
+def old_card_status(call: MethodCall) -> Answer:
     """queryCardStatus: the reason of a stop."""
-    card = asked.one
-    code = old_status(card, asked.shown())
+    card = call.one
+    code = old_status(card, call.visible_state())
     info = {
         "productStatusCd": code,
         "productStatusName": OLD_NAMES[code],
@@ -41,15 +41,15 @@ def old_card_status(asked: Asked) -> Answer:
         "BasicInfo": {"result": "0", "resultMsg": r.DONE},
         "prodRecords": {"prodRecord": {"productInfo": info}},
         "number": card.msisdn,
-        "GROUP_TRANSACTIONID": asked.number(),
+        "GROUP_TRANSACTIONID": call.number(),
     }
     return r.xml("root", {"Query_response": values})
 
 
-def product(asked: Asked) -> Answer:
+def product(call: MethodCall) -> Answer:
     """prodInstQuery: plan, functions and the 达量断网 attributes."""
-    card = asked.one
-    code = main_entries(card, asked.shown())[-1]
+    card = call.one
+    code = main_entries(card, call.visible_state())[-1]
     limit = card.threshold
     attributes = [
         {"attrName": "是否已达量断网", "attrValue": "是" if "over_threshold" in card.holds else "否"},
@@ -81,37 +81,37 @@ def product(asked: Asked) -> Answer:
     return r.xml("SvcCont", {"result": {"prodInfos": info}, "resultCode": "0", "resultMsg": r.DONE})
 
 
-def telephone(asked: Asked) -> Answer:
+def telephone(call: MethodCall) -> Answer:
     """GetTelephone."""
-    return r.upper_result(asked.one.msisdn, asked.number())
+    return r.upper_result(call.one.msisdn, call.number())
 
 
-def telephone_plus(asked: Asked) -> Answer:
+def telephone_plus(call: MethodCall) -> Answer:
     """GetTelephonePlus."""
-    card = asked.one
+    card = call.one
     names = {"access_number": card.msisdn, "ICCID": card.iccid, "4G_IMSI": card.imsi, "3G_IMSI": ""}
-    return json_answer({"RESULT": "0", "SMSG": r.DONE, **names, "GROUP_TRANSACTIONID": asked.number()})
+    return json_answer({"RESULT": "0", "SMSG": r.DONE, **names, "GROUP_TRANSACTIONID": call.number()})
 
 
-def sim_list(asked: Asked) -> Answer:
+def sim_list(call: MethodCall) -> Answer:
     """getSIMList: 50 a page."""
-    index = asked.text("pageIndex") or "1"
-    wanted, iccid = asked.text("simStatus"), asked.text("iccid")
+    index = call.text("pageIndex") or "1"
+    wanted, iccid = call.text("simStatus"), call.text("iccid")
     cards = []
-    for card in asked.world.store.cards.values():
-        code = main_entries(card, card.shown())[-1] if card.carrier == "ctcc" else ""
+    for card in call.world.store.cards.values():
+        code = main_entries(card, card.visible_state())[-1] if card.carrier == "ctcc" else ""
         if code and wanted in ("", code) and iccid in ("", card.iccid):
             activated = "" if card.activated_at is None else BEIJING.text(card.activated_at, "%Y-%m-%d %H:%M:%S")
             entry = {"accNumber": card.msisdn, "iccid": card.iccid, "imsi": card.imsi, "simStatus": [code]}
             cards.append({**entry, "activationTime": activated})
     first = (int(index) - 1) * _PAGE if index.isdecimal() and int(index) > 0 else 0
     page = {"pageIndex": index, "total": str(len(cards)), "simList": cards[first : first + _PAGE]}
-    return r.result_code({"groupTransactionId": asked.number(), "description": page})
+    return r.result_code({"groupTransactionId": call.number(), "description": page})
 
 
-def _ticket(asked: Asked, first: int, end: int) -> Answer:
-    used = asked.usage(first, end)
-    number = asked.number()
+def _ticket(call: MethodCall, first: int, end: int) -> Answer:
+    used = call.usage(first, end)
+    number = call.number()
     values: dict[str, Any] = {
         "CHARGE_CNT_CH": "0元",
         "DURATION_CNT_CH": "",
@@ -120,51 +120,51 @@ def _ticket(asked: Asked, first: int, end: int) -> Answer:
         "TOTALPAGE": "",
         "TOTAL_BYTES_CNT": f"{r.megabytes(used)}MB",
         "GROUP_TRANSACTIONID": number,
-        "number": asked.one.msisdn,
+        "number": call.one.msisdn,
     }
-    if asked.text("needDtl") == "1":
+    if call.text("needDtl") == "1":
         values["NEW_DATA_TICKET_QRsp"] = [
             {"START_TIME": date.fromordinal(day).strftime("%Y%m%d000000"), "BYTES_CNT": f"{r.megabytes(bytes_)}MB"}
-            for day in range(first, min(end, BEIJING.day(asked.now) + 1))
-            if (bytes_ := asked.usage(day, day + 1))
+            for day in range(first, min(end, BEIJING.day(call.now) + 1))
+            if (bytes_ := call.usage(day, day + 1))
         ]
     return r.web("NEW_DATA_TICKET_QRsp", values)
 
 
-def traffic(asked: Asked) -> Answer:
+def traffic(call: MethodCall) -> Answer:
     """queryTraffic: the month to date."""
-    cycle = cycle_of("ctcc", BEIJING.day(asked.now))
-    return _ticket(asked, cycle.first, cycle.end)
+    cycle = cycle_of("ctcc", BEIJING.day(call.now))
+    return _ticket(call, cycle.first, cycle.end)
 
 
-def traffic_today(asked: Asked) -> Answer:
+def traffic_today(call: MethodCall) -> Answer:
     """QueryTrafficOfToday."""
-    today = BEIJING.day(asked.now)
-    return _ticket(asked, today, today + 1)
+    today = BEIJING.day(call.now)
+    return _ticket(call, today, today + 1)
 
 
-def traffic_by_date(asked: Asked) -> Answer:
+def traffic_by_date(call: MethodCall) -> Answer:
     """queryTrafficByDate: both days included, of one month."""
-    start, end = asked.text("startDate"), asked.text("endDate")
+    start, end = call.text("startDate"), call.text("endDate")
     try:
         first, last = (BEIJING.day(BEIJING.parse(text, "%Y%m%d")) for text in (start, end))
     except ValueError as error:
         raise r.Refusal(r.MISSING) from error
     if start[:6] != end[:6] or last < first:
         raise r.Refusal(f"{r.CHECK}（只能查询同一个月的流量）")
-    return _ticket(asked, first, last + 1)
+    return _ticket(call, first, last + 1)
 
 
-def packages(asked: Asked) -> Answer:
+def packages(call: MethodCall) -> Answer:
     """queryPakage: the plan and its add-ons, KB."""
-    card, text = asked.one, asked.text("monthDate")
-    cycle = cycle_of("ctcc", BEIJING.day(asked.now))
+    card, text = call.one, call.text("monthDate")
+    cycle = cycle_of("ctcc", BEIJING.day(call.now))
     if text:
         try:
             cycle = cycle_named("ctcc", int(text[:4]), int(text[4:6]))
         except ValueError as error:
             raise r.Refusal(r.MISSING) from error
-    used = asked.usage(cycle.first, cycle.end)
+    used = call.usage(cycle.first, cycle.end)
     total = (allowance_of(card.plan) or 0) + card.addons.get(cycle.id, 0)
     entry = {
         "ACCU_NAME": "国内流量",
@@ -181,9 +181,9 @@ def packages(asked: Asked) -> Answer:
     return r.web("CurrAcuRsp", {"CumulRspList": entry, "IRESULT": "0", "SMSG": r.DONE, "number": card.msisdn})
 
 
-def online(asked: Asked) -> Answer:
+def online(call: MethodCall) -> Answer:
     """getOnlineStatus: `result` -1 offline, 0 online (inferred)."""
-    card, now = asked.one, asked.now
+    card, now = call.one, call.now
     is_online = bool(card.imei) and card.data_on()
     start = max(card.activated_at or 0, now - 6 * HOUR)
     form = "%Y-%m-%d %H:%M:%S"
@@ -205,15 +205,15 @@ def online(asked: Asked) -> Answer:
         "stopTime": "" if is_online else BEIJING.text(max(start, card.modified), form),
         "startTime": BEIJING.text(start, form),
     }
-    return r.result_code({"groupTransactionId": asked.number(), "description": description})
+    return r.result_code({"groupTransactionId": call.number(), "description": description})
 
 
-def real_name(asked: Asked) -> Answer:
+def real_name(call: MethodCall) -> Answer:
     """realNameQueryIot: 0 real-named, -5 not."""
-    card = asked.one
+    card = call.one
     if not card.verified:
         return r.xml("SvcCont", {"RESULT": "", "resultCode": "-5", "resultMsg": "未能查询到实名制信息"})
-    name = MAIN_NAMES[main_entries(card, asked.shown())[-1]]
+    name = MAIN_NAMES[main_entries(card, call.visible_state())[-1]]
     active = "" if card.activated_at is None else BEIJING.text(card.activated_at, "%Y%m%d%H%M%S")
     result = {
         "activeTime": active,
@@ -225,37 +225,37 @@ def real_name(asked: Asked) -> Answer:
     return r.xml("SvcCont", {"RESULT": result, "resultCode": "0", "resultMsg": r.DONE})
 
 
-def balance(asked: Asked) -> Answer:
+def balance(call: MethodCall) -> Answer:
     """QueryBalance."""
-    amount = "-12.50" if "arrears" in asked.one.holds else "100.00"
+    amount = "-12.50" if "arrears" in call.one.holds else "100.00"
     values = {"ACCOUNTBALANCE": amount, "USERBALANCE": amount, "BALANCE": amount, "IRESULT": "0"}
     return r.web("BALANCE_QRRsp", values)
 
 
-def owe(asked: Asked) -> Answer:
+def owe(call: MethodCall) -> Answer:
     """queryOwe."""
-    amount = "12.50" if "arrears" in asked.one.holds else "0.00"
+    amount = "12.50" if "arrears" in call.one.holds else "0.00"
     return r.web("OWE_QRRsp", {"OWE": amount, "IRESULT": "0"})
 
 
-def bind_detection(asked: Asked) -> Answer:
+def bind_detection(call: MethodCall) -> Answer:
     """QueryBindDetection."""
-    card = asked.one
+    card = call.one
     separated = "1" if "device_mismatch" in card.holds else "0"
     return r.result_code({"imei": card.bound_imei or "", "currentImei": card.imei, "status": separated})
 
 
-def orders(asked: Asked) -> Answer:
+def orders(call: MethodCall) -> Answer:
     """GetOrdersByRequestId."""
-    number = asked.text("requestId")
-    order = asked.world.store.orders.get(number)
+    number = call.text("requestId")
+    order = call.world.store.orders.get(number)
     listed = []
     if order is not None and "created" in order:
         status = "竣工" if order["done"] is not None else "处理中"
         listed.append({"requestId": number, "statusName": status})
-    return r.result_code({"orderList": listed, "pageIndex": asked.text("pageIndex") or "1"})
+    return r.result_code({"orderList": listed, "pageIndex": call.text("pageIndex") or "1"})
 
 
-def sms(asked: Asked) -> Answer:
+def sms(call: MethodCall) -> Answer:
     """QuerySmsDetail."""
-    return r.web("NEW_SMS_TICKET_QRsp", {"IRESULT": "0", "TOTALCOUNT": "0", "number": asked.one.msisdn})
+    return r.web("NEW_SMS_TICKET_QRsp", {"IRESULT": "0", "TOTALCOUNT": "0", "number": call.one.msisdn})

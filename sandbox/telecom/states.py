@@ -62,27 +62,27 @@ _OLD: Mapping[str, str] = MappingProxyType(
 )
 
 
-def main_status(card: Card, shown: str) -> str:
+def main_status(card: Card, state: str) -> str:
     """ProductMainStatusCd of a neutral state."""
-    if shown == "testing" and card.extra.get("test_off"):
+    if state == "testing" and card.extra.get("test_off"):
         return "3"
-    return _MAIN[shown]
+    return _MAIN[state]
 
 
-def main_entries(card: Card, shown: str) -> list[str]:
+def main_entries(card: Card, state: str) -> list[str]:
     """All the codes of productInfo: 6 stands beside the real one where the carrier manages the card."""
-    code = main_status(card, shown)
+    code = main_status(card, state)
     managed = code == "5" and "not_real_named" in card.holds
     return ["6", code] if managed else [code]
 
 
-def old_status(card: Card, shown: str) -> str:
+def old_status(card: Card, state: str) -> str:
     """The older status, with the reason of a stop."""
-    if shown == "suspended":
+    if state == "suspended":
         for hold, code in _REASONS:
             if hold in card.holds:
                 return code
-    return _OLD[shown]
+    return _OLD[state]
 
 
 def cut(card: Card) -> bool:

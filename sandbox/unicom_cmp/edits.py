@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.fleet.card import Card, allowance_of
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.time import BEIJING
 from sandbox.unicom_cmp import tables as t
-from sandbox.unicom_cmp.wire import Data, Refusal, UnicomCmp, status_of
+from sandbox.unicom_cmp.server import Data, Refusal, UnicomCmp, status_of
 
 Step = tuple[str, str, dict[str, Any]]
 
 
-def edit(wire: UnicomCmp, call: Call) -> Data:
+def edit(server: UnicomCmp, call: Call) -> Data:
     """`wsEditTerminal`: one attribute of one card; numbers come as numbers or as text."""
-    card = wire.card(call)
-    wire.world.asked(card)
+    card = server.card(call)
+    server.world.count_request(card)
     change, target = call.text("changeType"), call.text("targetValue")
-    if wire.world.busy(card):
+    if server.world.busy(card):
         raise Refusal(t.IN_PROGRESS)
-    _do(wire, call, card, _step(card, change, target), change)
-    return _done(wire, card)
+    _do(server, call, card, _step(card, change, target), change)
+    return _done(server, card)
 
 
 def _step(card: Card, change: str, target: str) -> Step:
@@ -48,12 +48,12 @@ def _step(card: Card, change: str, target: str) -> Step:
 
 
 def _status(card: Card, target: str) -> Step:
-    now = status_of(card, card.shown())
+    now = status_of(card, card.visible_state())
     if target == now:
         raise Refusal(t.SAME_STATUS)
     if target not in t.MOVES.get(now, frozenset()):
         raise Refusal(t.BAD_VALUE if not target.isdecimal() or int(target) > 8 else t.BAD_MOVE)
-    if target == "2" and card.shown() in ("suspended", "expired"):
+    if target == "2" and card.visible_state() in ("suspended", "expired"):
         free = {"manual", "over_quota", "over_threshold", "pool_exhausted", "network_cut"}
         if set(card.holds) - free:
             raise Refusal(t.BAD_MOVE)
@@ -69,12 +69,12 @@ def _status(card: Card, target: str) -> Step:
     return "to_state", "other", {"to": t.NEUTRAL[target]}
 
 
-def _do(wire: UnicomCmp, call: Call, card: Card, step: Step, change: str) -> None:
-    world = wire.world
+def _do(server: UnicomCmp, call: Call, card: Card, step: Step, change: str) -> None:
+    world = server.world
     late = call.text("asynchronous") == "1"
     do, kind, args = step
     pending = world.request(
-        card, wire.name, do, kind, args, delay_s=world.settings(wire.name).completion_s if late else 0
+        card, server.name, do, kind, args, delay_s=world.settings(server.name).completion_s if late else 0
     )
     now = world.now()
     number = f"unicom-{card.iccid}-{change}"
@@ -85,30 +85,30 @@ def _do(wire: UnicomCmp, call: Call, card: Card, step: Step, change: str) -> Non
     world.store.order(number, order)
 
 
-def _done(wire: UnicomCmp, card: Card) -> Data:
-    return {"iccid": card.iccid, "effectiveDate": BEIJING.text(wire.world.now(), "%Y-%m-%d %H:%M:%S")}
+def _done(server: UnicomCmp, card: Card) -> Data:
+    return {"iccid": card.iccid, "effectiveDate": BEIJING.text(server.world.now(), "%Y-%m-%d %H:%M:%S")}
 
 
-def network_config(wire: UnicomCmp, call: Call) -> Data:
+def network_config(server: UnicomCmp, call: Call) -> Data:
     """`wsEditNetworkAccessConfig`: another communication plan by its number."""
-    card = wire.card(call)
-    wire.world.asked(card)
+    card = server.card(call)
+    server.world.count_request(card)
     number = call.text("nacId")
     if not number:
         raise Refusal(t.BAD_VALUE)
     if str(card.extra.get("nacId", "")) == number:
         raise Refusal(t.SAME_CONFIG)
-    _do(wire, call, card, ("attributes", "other", {"set": {"nacId": number}}), "nac")
-    return _done(wire, card)
+    _do(server, call, card, ("attributes", "other", {"set": {"nacId": number}}), "nac")
+    return _done(server, card)
 
 
-def add_rate_plan(wire: UnicomCmp, call: Call) -> Data:
+def add_rate_plan(server: UnicomCmp, call: Call) -> Data:
     """addRatePlan: a top-up for every card of an account that has the basic plan."""
     plan, size = call.text("basicPlanName"), allowance_of(call.text("addPlanName"))
     amount = call.text("addQuantity") or "1"
     if not plan or size is None or not amount.isdecimal():
         raise Refusal(t.BAD_VALUE)
-    world = wire.world
+    world = server.world
     for card in list(world.store.cards.values()):
         if card.carrier == "cucc" and card.plan == plan:
             args = {
@@ -116,5 +116,5 @@ def add_rate_plan(wire: UnicomCmp, call: Call) -> Data:
                 "bytes": size * int(amount),
                 "product": call.text("addPlanName"),
             }
-            world.request(card, wire.name, "order_addon", "order_addon", args, delay_s=0)
+            world.request(card, server.name, "order_addon", "order_addon", args, delay_s=0)
     return {"accountId": call.text("accountId")}

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from sandbox.fleet.card import Card
 from sandbox.unicom_cmp import edits as e
 from sandbox.unicom_cmp import reads as r
-from sandbox.unicom_cmp.wire import Data, Op
+from sandbox.unicom_cmp.server import Data, Op
 
 
 def _edit_kind(data: Data, card: Card | None) -> str:
     change, target = str(data.get("changeType", "")), str(data.get("targetValue", ""))
     if change == "3" and target == "2":
-        return "resume" if card is not None and card.shown() in ("suspended", "expired") else "activate"
+        return "resume" if card is not None and card.visible_state() in ("suspended", "expired") else "activate"
     if change == "3":
         return {"3": "suspend", "4": "terminate"}.get(target, "other")
     return "change_plan" if change == "4" else "other"

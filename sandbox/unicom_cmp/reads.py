@@ -7,10 +7,10 @@ from datetime import date, datetime
 from typing import Any
 
 from sandbox.fleet.card import Card
-from sandbox.http.wire import Call
+from sandbox.http.server import Call
 from sandbox.time import BEIJING, HOUR, Cycle, cycle_named
 from sandbox.unicom_cmp import tables as t
-from sandbox.unicom_cmp.wire import Data, Refusal, UnicomCmp, status_of
+from sandbox.unicom_cmp.server import Data, Refusal, UnicomCmp, status_of
 
 _PAGE = 50
 _STAMP = "%Y-%m-%d %H:%M:%S"
@@ -27,16 +27,16 @@ def mb(used: int) -> str:
     return f"{thousandths // 1000}.{thousandths % 1000:03d}"
 
 
-def details(wire: UnicomCmp, call: Call) -> Data:
+def details(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalDetails`: at most 50 cards."""
-    return {"terminals": [terminal(wire, card) for card in wire.cards(call)]}
+    return {"terminals": [terminal(server, card) for card in server.cards(call)]}
 
 
-def terminal(wire: UnicomCmp, card: Card) -> Data:
+def terminal(server: UnicomCmp, card: Card) -> Data:
     """One card (A2.4.1)."""
-    world, extra = wire.world, card.extra
+    world, extra = server.world, card.extra
     cycle = world.cycle(card, world.now())
-    used = mb(world.usage(card, cycle, world.usage_until(card, wire.name)))
+    used = mb(world.usage(card, cycle, world.usage_until(card, server.name)))
     needed = card.real_name == "individual"
     return {
         "iccid": card.iccid,
@@ -45,7 +45,7 @@ def terminal(wire: UnicomCmp, card: Card) -> Data:
         "imei": card.imei,
         "accountId": "100020620",
         "operatorAccountId": "",
-        "simStatus": status_of(card, world.shown(card, wire.name)),
+        "simStatus": status_of(card, world.visible_state(card, server.name)),
         "realNameStatus": t.real_name_status(needed=needed, verified=card.verified),
         "lockStatus": "1" if "device_mismatch" in card.holds else "0",
         "ratePlan": card.plan or "DEFAULT_PLAN",
@@ -87,9 +87,9 @@ def _named(card: Card, text: str) -> Cycle:
         raise Refusal(t.BAD_VALUE) from error
 
 
-def closed_cycle(wire: UnicomCmp, call: Call) -> Data:
+def closed_cycle(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalUsage`: only a cycle that has closed, within six; otherwise 1074."""
-    card, world = wire.card(call), wire.world
+    card, world = server.card(call), server.world
     if not re.fullmatch(r"\d{6}", call.text("billingCycle")):
         raise Refusal(t.BAD_VALUE)
     cycle, current = _named(card, call.text("billingCycle")), world.cycle(card, world.now())
@@ -101,15 +101,15 @@ def closed_cycle(wire: UnicomCmp, call: Call) -> Data:
     return {"iccid": card.iccid, "cycleStartDate": start, "ratePlan": card.plan, "billable": "true", **volumes}
 
 
-def usage_details(wire: UnicomCmp, call: Call) -> Data:
+def usage_details(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalUsageDataDetails`: one session a day here, whole KB; the cycle is the one named by the month."""
-    card, world = wire.card(call), wire.world
+    card, world = server.card(call), server.world
     text = call.text("cycleStartDate")
     try:
         day = datetime.fromisoformat(text[:10]).date()
     except ValueError as error:
         raise Refusal(t.BAD_VALUE) from error
-    cycle, zone, until = _named(card, f"{day:%Y%m}"), world.zone(card), world.usage_until(card, wire.name)
+    cycle, zone, until = _named(card, f"{day:%Y%m}"), world.zone(card), world.usage_until(card, server.name)
     sessions = []
     for ordinal in range(cycle.first, cycle.end):
         used = world.meter.day(card, zone, ordinal, until)
@@ -133,26 +133,26 @@ def usage_details(wire: UnicomCmp, call: Call) -> Data:
     return {"usageDetails": sessions[first : first + _PAGE], "totalPages": pages}
 
 
-def network_config(wire: UnicomCmp, call: Call) -> Data:
+def network_config(server: UnicomCmp, call: Call) -> Data:
     """`wsGetNetworkAccessconfig`."""
-    cards = wire.cards(call)
+    cards = server.cards(call)
     return {
         "networkAccessConfigs": [{"iccid": card.iccid, "nacId": str(card.extra.get("nacId", "1"))} for card in cards]
     }
 
 
-def provisioning(wire: UnicomCmp, call: Call) -> Data:
+def provisioning(server: UnicomCmp, call: Call) -> Data:
     """`wsGetProvisioningStatus` (or wsStatus): the last change of an attribute; the answer's shape is our guess."""
-    card = wire.card(call)
-    order = wire.world.store.orders.get(f"unicom-{card.iccid}-{call.text('changeType') or '3'}")
+    card = server.card(call)
+    order = server.world.store.orders.get(f"unicom-{card.iccid}-{call.text('changeType') or '3'}")
     status = "None" if order is None else "Pending" if order["done"] is None else "Completed"
     return {"iccid": card.iccid, "changeType": call.text("changeType") or "3", "status": status}
 
 
-def _session(wire: UnicomCmp, card: Card) -> dict[str, Any]:
+def _session(server: UnicomCmp, card: Card) -> dict[str, Any]:
     online = bool(card.imei) and card.data_on()
     ever = bool(card.imei) and card.activated_at is not None
-    started = max(card.activated_at or 0, wire.world.now() - 6 * HOUR)
+    started = max(card.activated_at or 0, server.world.now() - 6 * HOUR)
     return {
         "iccid": card.iccid,
         "ipAddress": f"10.{card.sid >> 16 & 255}.{card.sid >> 8 & 255}.{card.sid & 255}" if online else "",
@@ -163,35 +163,35 @@ def _session(wire: UnicomCmp, card: Card) -> dict[str, Any]:
     }
 
 
-def sessions(wire: UnicomCmp, call: Call) -> Data:
+def sessions(server: UnicomCmp, call: Call) -> Data:
     """`wsGetSessionInfo`: fields as in the SOAP twin."""
-    cards = wire.cards(call) if call.params.get("iccids") else [wire.card(call)]
-    return {"sessionInfo": [_session(wire, card) for card in cards]}
+    cards = server.cards(call) if call.params.get("iccids") else [server.card(call)]
+    return {"sessionInfo": [_session(server, card) for card in cards]}
 
 
-def events(wire: UnicomCmp, call: Call) -> Data:
+def events(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalEvents`."""
     return {
         "events": [
-            {"eventName": name, "startTime": stamp(at)} for name, at in wire.card(call).extra.get("products", [])
+            {"eventName": name, "startTime": stamp(at)} for name, at in server.card(call).extra.get("products", [])
         ]
     }
 
 
-def available_events(wire: UnicomCmp, call: Call) -> Data:
+def available_events(server: UnicomCmp, call: Call) -> Data:
     """`wsGetAvailableEvents`."""
-    return {"iccid": wire.card(call).iccid, "events": []}
+    return {"iccid": server.card(call).iccid, "events": []}
 
 
-def rating(wire: UnicomCmp, call: Call) -> Data:
+def rating(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalRating`."""
-    card = wire.card(call)
+    card = server.card(call)
     return {"iccid": card.iccid, "terminalRatings": [{"ratePlanName": card.plan, "status": "Current"}]}
 
 
-def audit(wire: UnicomCmp, call: Call) -> Data:
+def audit(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalAuditTrail`."""
-    card = wire.card(call)
+    card = server.card(call)
     changes = [
         {
             "field": "simStatus",
@@ -204,49 +204,49 @@ def audit(wire: UnicomCmp, call: Call) -> Data:
     return {"iccid": card.iccid, "terminalAuditTrails": changes}
 
 
-def modified(wire: UnicomCmp, call: Call) -> Data:
+def modified(server: UnicomCmp, call: Call) -> Data:
     """`wsGetModifiedTerminals`: the cards modified since."""
     text = call.text("since") or call.text("modifiedSince")
     try:
         since = BEIJING.parse(text[:19].replace("T", " "), _STAMP)
     except ValueError as error:
         raise Refusal(t.BAD_VALUE) from error
-    found = [card for card in wire.world.store.cards.values() if card.carrier == "cucc" and card.modified >= since]
+    found = [card for card in server.world.store.cards.values() if card.carrier == "cucc" and card.modified >= since]
     found.sort(key=lambda card: (card.modified, card.sid))
     return {"iccids": [card.iccid for card in found]}
 
 
-def _by(wire: UnicomCmp, call: Call, name: str) -> Data:
+def _by(server: UnicomCmp, call: Call, name: str) -> Data:
     values = call.params.get(f"{name}s") or call.params.get(name) or []
     wanted = set(values if isinstance(values, list) else str(values).split(","))
     found = [
-        card for card in wire.world.store.cards.values() if card.carrier == "cucc" and getattr(card, name) in wanted
+        card for card in server.world.store.cards.values() if card.carrier == "cucc" and getattr(card, name) in wanted
     ]
-    return {"terminals": [terminal(wire, card) for card in found[:_PAGE]]}
+    return {"terminals": [terminal(server, card) for card in found[:_PAGE]]}
 
 
-def by_imsi(wire: UnicomCmp, call: Call) -> Data:
+def by_imsi(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalsByImsi`."""
-    return _by(wire, call, "imsi")
+    return _by(server, call, "imsi")
 
 
-def by_msisdn(wire: UnicomCmp, call: Call) -> Data:
+def by_msisdn(server: UnicomCmp, call: Call) -> Data:
     """`wsGetTerminalsByMsisdn`."""
-    return _by(wire, call, "msisdn")
+    return _by(server, call, "msisdn")
 
 
-def real_name(wire: UnicomCmp, call: Call) -> Data:
+def real_name(server: UnicomCmp, call: Call) -> Data:
     """realNameStatusQuery: by the first 19 digits; rspcode 0001 verified, 0002 not."""
-    card = wire.card(call)
+    card = server.card(call)
     return {"rspcode": "0001" if card.verified else "0002", "rspdesc": "已实名" if card.verified else "未实名"}
 
 
-def location(wire: UnicomCmp, call: Call) -> Data:
+def location(server: UnicomCmp, call: Call) -> Data:
     """LocationBasedService."""
     return {"msid": call.text("msid"), "longitude": "114.30", "latitude": "30.59"}
 
 
-def accounts(wire: UnicomCmp, call: Call) -> Data:
+def accounts(server: UnicomCmp, call: Call) -> Data:
     """`wsQueryAcctTable`, GetAccountIdByAcctName."""
     return {
         "accountId": "100020620",
@@ -255,16 +255,16 @@ def accounts(wire: UnicomCmp, call: Call) -> Data:
     }
 
 
-def apn(wire: UnicomCmp, call: Call) -> Data:
+def apn(server: UnicomCmp, call: Call) -> Data:
     """`wsGetPollApn`."""
     return {"apns": [{"apn": "scuiot"}]}
 
 
-def sms(wire: UnicomCmp, call: Call) -> Data:
+def sms(server: UnicomCmp, call: Call) -> Data:
     """`wsQuerySMS`, wsQuerySMSDetail: none."""
     return {"smsMessages": [], "totalPages": 0}
 
 
-def nothing(wire: UnicomCmp, call: Call) -> Data:
+def nothing(server: UnicomCmp, call: Call) -> Data:
     """`wsGetInvoice`: none."""
     return {}

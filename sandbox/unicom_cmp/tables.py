@@ -1,4 +1,4 @@
-"""China Unicom gwapi (雁飞智连 CMP): its codes (carriers/unicom-gsl-camara.md, part A2).
+"""China Unicom gwapi (雁飞智连 CMP): its codes (docs/carriers/unicom_cmp.md).
 
 Codes that begin with `E9` are ours: no catalogue of errors is published (A2.5).
 """

@@ -10,7 +10,7 @@ import pytest
 from app.carriers.config import CREDENTIALS, SANDBOX_PATHS, base_url, documented
 from app.carriers.config_file import AccountsInvalid, parse_accounts, read_accounts, sandbox_mode
 from app.carriers.registry import FACTORIES, build_clients
-from app.carriers.result_codes import Verdict
+from app.carriers.result_codes import CodeMeaning
 from app.clock import SystemClock
 from app.domain.operation.capabilities import channel_for
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName
@@ -66,7 +66,7 @@ def test_a_real_account_takes_its_secrets_from_the_environment_and_from_files(
     assert (account.open_to("t1"), account.open_to("t3")) == (True, False)
     assert (entry.covers("suspend"), entry.covers("resume")) == (True, False)
     assert (entry.settings.per_second, entry.settings.in_flight, entry.settings.completion_s) == (3, 2, 7)
-    assert dict(entry.codes) == {"40000029": Verdict.RATE_LIMITED}
+    assert dict(entry.codes) == {"40000029": CodeMeaning.RATE_LIMITED}
     assert base_url(entry, "http://unused") == "https://api.10646.cn/rws/api/v1/"
     assert "the-key" not in repr(account)
 

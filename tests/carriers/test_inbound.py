@@ -11,7 +11,7 @@ import pytest
 from app.carriers import telecom_push
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.jasper import notifications as jasper
-from app.carriers.notifications import MOST_BYTES, NotAuthentic, NoticeKind, Push, bounded
+from app.carriers.notifications import MAX_BYTES, NotAuthentic, NoticeKind, Push, bounded
 from app.carriers.unicom_cmp import notifications as unicom
 from tests.carriers.harness import sample
 
@@ -156,4 +156,4 @@ def test_a_body_of_another_shape_is_left_to_others(body: bytes) -> None:
 
 def test_a_push_of_a_size_none_has_is_refused() -> None:
     with pytest.raises(CarrierProtocolError):
-        bounded(Push(body=b" " * (MOST_BYTES + 1), content_type=FORM, at=AT))
+        bounded(Push(body=b" " * (MAX_BYTES + 1), content_type=FORM, at=AT))

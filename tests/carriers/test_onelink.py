@@ -188,7 +188,7 @@ async def test_a_job_tells_each_cards_end_with_its_code() -> None:
     assert [one.state for one in (done, failed, unnamed)] == [
         ProgressState.DONE,
         ProgressState.FAILED,
-        ProgressState.UNTOLD,
+        ProgressState.UNREPORTED,
     ]
     assert failed.carrier_code == "12089"
     assert sent(it, "query/sim-batch-result")[0]["jobId"] == "J"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.carriers import telecom_push
 from app.carriers.account_client import AccountClient
 from app.carriers.errors import CarrierError, CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.jasper import notifications as jasper_inbound
 from app.carriers.notifications import NotAuthentic, Push
 from app.carriers.unicom_cmp import notifications as unicom_inbound
@@ -187,13 +187,13 @@ def test_a_strange_push_is_refused_or_left_to_others(body: bytes, kind: str) -> 
     ],
 )
 def test_amounts_are_rounded_half_up_once(number: str | None, unit: int, expected: int | None) -> None:
-    assert reading.amount(number, unit) == expected
+    assert parse.amount(number, unit) == expected
 
 
 @given(st.integers(0, 10**9), st.integers(0, 99))
-def test_two_decimals_of_a_megabyte_lose_less_than_a_hundredth_of_one(whole: int, hundredths: int) -> None:
-    exact = (whole * 100 + hundredths) * 1024 * 1024
-    read = reading.amount(f"{whole}.{hundredths:02d}", 1024 * 1024)
+def test_two_decimals_of_a_megabyte_lose_less_than_a_hundredth_of_one(integer: int, hundredths: int) -> None:
+    exact = (integer * 100 + hundredths) * 1024 * 1024
+    read = parse.amount(f"{integer}.{hundredths:02d}", 1024 * 1024)
     assert read is not None
     assert abs(read * 100 - exact) <= 50
 
@@ -203,13 +203,13 @@ def test_two_decimals_of_a_megabyte_lose_less_than_a_hundredth_of_one(whole: int
 )
 def test_json_that_python_would_choke_on_is_unreadable(body: bytes) -> None:
     with pytest.raises(CarrierProtocolError):
-        reading.json_object(body)
+        parse.json_object(body)
 
 
 def test_a_lone_surrogate_cannot_be_kept() -> None:
-    value = reading.json_object(b'{"a":"\\ud800"}')["a"]
+    value = parse.json_object(b'{"a":"\\ud800"}')["a"]
     with pytest.raises(CarrierProtocolError):
-        reading.text(value)
+        parse.text(value)
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ def test_a_lone_surrogate_cannot_be_kept() -> None:
 def test_times_in_every_form_seen(text: str, expected: datetime | None) -> None:
     from zoneinfo import ZoneInfo
 
-    assert reading.instant(text, ZoneInfo("Asia/Shanghai")) == expected
+    assert parse.instant(text, ZoneInfo("Asia/Shanghai")) == expected
 
 
 def test_a_sentinel_day_is_no_day() -> None:
-    assert reading.day("0001-01-01 00:00:00", UTC) is None
+    assert parse.day("0001-01-01 00:00:00", UTC) is None

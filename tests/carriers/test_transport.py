@@ -20,7 +20,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
-from app.carriers.http.transport import MOST_BYTES, _wire
+from app.carriers.http.transport import MAX_BYTES, _wire
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, stand
 
@@ -152,7 +152,7 @@ async def test_an_answer_that_cannot_be_read_says_so(protocol: str, content: byt
 
 
 async def test_an_endless_answer_is_cut_off() -> None:
-    it = stand("jasper", always(b" " * (MOST_BYTES + 1)))
+    it = stand("jasper", always(b" " * (MAX_BYTES + 1)))
     error = await error_of(it.client.snapshot([SIM]))
     assert kinds_of(error) == [CarrierProtocolError]
     assert "larger" in error.detail

@@ -24,7 +24,7 @@ from app.carriers.unicom_cmp.wire import token
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import ICCID, SIM, always, stand
 
-# mobile-and-telecom.md B1.3, keys abc, def, ghi
+# docs/carriers/ctcc_cmp.md B1.3, keys abc, def, ghi
 DES_ROWS = [
     (
         "14914000000,queryPakage,test,test",

@@ -138,7 +138,7 @@ class Bench:
                 if progress.state is not ProgressState.PENDING:
                     break
                 await asyncio.sleep(0.03)
-            assert progress.state in (ProgressState.DONE, ProgressState.UNTOLD), progress
+            assert progress.state in (ProgressState.DONE, ProgressState.UNREPORTED), progress
         await self.shown(kind, sim)
 
     async def shown(self, kind: OperationKind, sim: SimRef) -> SimSnapshot:

@@ -14,7 +14,7 @@ from app.carriers.base import SimRef
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_on
 from app.domain.sim.holds import shown_state
-from app.domain.sim.snapshot import take_word
+from app.domain.sim.snapshot import apply_snapshot
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.admin.first_start import first_start
 from app.usecases.admin.readiness import FIRST_IMPORT
@@ -50,7 +50,7 @@ async def test_the_fleet_is_imported_whole_and_once(house: House) -> None:
     assert len(await cards_of(house.ctx)) == lines("fleet.csv")
     async with house.ctx.work() as work:
         assert len(await work.plans.all(DEFAULT_TENANT)) == lines("plans.csv")
-        assert await work.ledger.marked(FIRST_IMPORT)
+        assert await work.import_marks.is_set(FIRST_IMPORT)
 
 
 async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House) -> None:
@@ -59,7 +59,7 @@ async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House
         iccid: shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
         for iccid, record in (await cards_of(house.ctx)).items()
     }
-    assert {iccid: card.shown() for iccid, card in house.sandbox.store.cards.items()} == ours
+    assert {iccid: card.visible_state() for iccid, card in house.sandbox.store.cards.items()} == ours
 
 
 async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(house: House) -> None:
@@ -70,7 +70,7 @@ async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(ho
         refs = [SimRef(iccid=c.sim.iccid, msisdn=c.msisdn, imsi=c.imsi) for c in cards.values() if c.account == account]
         for word in await client.snapshot(refs):
             sim = cards[word.iccid].sim
-            taken = take_word(
+            taken = apply_snapshot(
                 sim,
                 word.state,
                 [(hold.code, hold.carrier_code) for hold in word.holds],
@@ -134,4 +134,4 @@ async def test_a_file_the_import_would_refuse_changes_nothing_and_says_where(hou
     assert [(fault.line, fault.column) for fault in refusal.value.faults] == [(2, "opened_on")]
     assert await cards_of(house.ctx) == {}
     async with house.ctx.work() as work:
-        assert not await work.ledger.marked(FIRST_IMPORT)
+        assert not await work.import_marks.is_set(FIRST_IMPORT)

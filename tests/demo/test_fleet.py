@@ -13,16 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.identifiers import iccid_twin, luhn_ok
+from app.domain.identifiers import alternate_iccid, luhn_valid
 from app.domain.sim.holds import shown_state
-from app.domain.sim.lifecycle import as_dates_say
+from app.domain.sim.lifecycle import state_from_dates
 from app.domain.sim.model import Plan, Sim
 from app.domain.sim.validity import validity
-from app.domain.usage.quota import holds_by_use
+from app.domain.usage.quota import usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
-from app.usecases.admin.first_start import on_that_day
+from app.usecases.admin.first_start import resolve_day
 from app.usecases.catalogue.plans import plans_from_csv
-from app.usecases.sims.import_rows import new_sim, read_row
+from app.usecases.sims.import_rows import new_sim, parse_row
 from demo import make_fleet
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"
@@ -61,8 +61,8 @@ def sims_on(today: date) -> list[Sim]:
     at = datetime(today.year, today.month, today.day, 4, tzinfo=UTC)
     found = []
     for line, row in enumerate(rows(), 2):
-        dated = {name: on_that_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
-        read = read_row(line, dated)
+        dated = {name: resolve_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
+        read = parse_row(line, dated)
         assert read.faults == ()
         sim = new_sim(read.values, plans()[read.values["plan"]], today=today, at=at)
         found.append(replace(sim, threshold=amounts("thresholds.csv").get(sim.iccid)))
@@ -123,11 +123,11 @@ def test_cards_and_devices_have_valid_names() -> None:
     for row in rows():
         assert len(row["iccid"]) == 20
         assert row["iccid"].startswith("89860")
-        assert iccid_twin(row["iccid"]) == row["iccid"][:19]
+        assert alternate_iccid(row["iccid"]) == row["iccid"][:19]
         assert len(row["msisdn"]) == 13
         assert len(row["imsi"]) == 15
         assert row["imsi"].startswith("460")
-        assert not row["imei"] or (len(row["imei"]) == 15 and luhn_ok(row["imei"]))
+        assert not row["imei"] or (len(row["imei"]) == 15 and luhn_valid(row["imei"]))
     for name in ("iccid", "msisdn", "imsi"):
         assert len({row[name] for row in rows()}) == len(rows())
     imeis = [row["imei"] for row in rows() if row["imei"]]
@@ -138,7 +138,7 @@ def test_every_date_is_relative_to_the_first_start() -> None:
     for row in rows():
         for name, cell in row.items():
             if name.endswith("_on") and cell:
-                assert on_that_day(cell, date(2030, 5, 17)) != cell
+                assert resolve_day(cell, date(2030, 5, 17)) != cell
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_every_date_is_relative_to_the_first_start() -> None:
     [("D", "2026-11-21"), ("D-12", "2026-11-09"), ("D+30", "2026-12-21"), ("2024-02-29", "2024-02-29"), ("", "")],
 )
 def test_a_relative_day_is_counted_from_the_first_start(written: str, day: str) -> None:
-    assert on_that_day(written, date(2026, 11, 21)) == day
+    assert resolve_day(written, date(2026, 11, 21)) == day
 
 
 @given(DAYS)
@@ -159,7 +159,7 @@ def test_on_any_day_the_told_states_are_what_the_dates_say(today: date) -> None:
     at = datetime(today.year, today.month, today.day, 4, tzinfo=UTC)
     for sim in sims_on(today):
         blank = replace(sim, underlying=SimState.INVENTORY, holds=())
-        assert as_dates_say(blank, today, at)[0].underlying is sim.underlying, sim.iccid
+        assert state_from_dates(blank, today, at)[0].underlying is sim.underlying, sim.iccid
 
 
 @given(DAYS)
@@ -187,7 +187,7 @@ def test_what_was_used_puts_on_exactly_the_holds_that_the_file_tells() -> None:
     today, used = date(2026, 11, 21), amounts("traffic.csv")
     for sim in sims_on(today):
         told = {hold.code for hold in sim.holds} & USED_UP
-        assert holds_by_use(sim, used.get(sim.iccid, 0), 0, today) == told, sim.iccid
+        assert usage_holds(sim, used.get(sim.iccid, 0), 0, today) == told, sim.iccid
 
 
 def test_a_card_reads_as_its_row_says() -> None:

@@ -15,6 +15,8 @@ DOCUMENTS = sorted(
     for path in [
         PROJECT / "README.md",
         PROJECT / "CHANGELOG.md",
+        PROJECT / "CONTRIBUTING.md",
+        PROJECT / "sandbox" / "README.md",
         *(PROJECT / "docs").rglob("*.md"),
         *(PROJECT / "app" / "carriers").rglob("README.md"),
     ]
@@ -67,3 +69,12 @@ def test_a_decision_record_is_one_page_with_its_four_parts(record: Path) -> None
 
 def test_decision_records_are_numbered_without_gaps() -> None:
     assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+def test_the_index_of_decision_records_has_each_one_with_its_title() -> None:
+    index = (PROJECT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    titles = [record.read_text(encoding="utf-8").splitlines()[0].partition(". ")[2] for record in RECORDS]
+    rows = [
+        f"| [{int(record.name[:4])}]({record.name}) | {title} |" for record, title in zip(RECORDS, titles, strict=True)
+    ]
+    assert [row for row in rows if row not in index] == []

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
-from app.domain.sim.snapshot import QUIET_CODE, Drift, WordTaken, quiet_stop, stop_stands, take_word
+from app.domain.sim.snapshot import (
+    NETWORK_CUT_CODE,
+    Drift,
+    SnapshotApplied,
+    apply_snapshot,
+    gateway_stop_in_force,
+    holds_from_network_cut,
+)
 from app.domain.sim.transitions import Cause, HoldChange, Transition
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
@@ -23,9 +30,9 @@ GSL, STANDARD = Supplier.GSL, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
 
 
-def word(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str], **facts: Any) -> WordTaken:
+def word(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str], **facts: Any) -> SnapshotApplied:
     told: dict[str, Any] = {"at": NOON, "on": TODAY, "operation_open": False}
-    return take_word(sim, state, holds, **(told | facts))
+    return apply_snapshot(sim, state, holds, **(told | facts))
 
 
 def theirs(code: HoldCode, raw: str | None = "4") -> Sim:
@@ -37,7 +44,7 @@ def test_before_activation_the_terms_decide_and_the_carriers_word_moves_nothing(
     """LC-14, LC-1: shown as 库存, 可测试 or 测试中, none of it drift."""
     card = a_sim(state=state)
     for told in (S.INVENTORY, S.TESTING, S.SILENT, S.EXPIRED):
-        assert word(card, told) == WordTaken(sim=card, changes=(), drift=None)
+        assert word(card, told) == SnapshotApplied(sim=card, changes=(), drift=None)
 
 
 def test_active_on_a_card_not_yet_activated_is_its_first_use() -> None:
@@ -97,13 +104,13 @@ def test_a_carriers_own_hold_leaves_when_its_word_no_longer_has_it() -> None:
 def test_active_on_a_card_we_hold_is_drift_and_never_a_release() -> None:
     """LC-14, LC-6."""
     card = a_sim(Supplier.FLEXEM, Carrier.CMCC, S.ACTIVE, H.POLICY_CUTOFF)
-    assert word(card, S.ACTIVE) == WordTaken(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_HELD)
+    assert word(card, S.ACTIVE) == SnapshotApplied(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_HELD)
 
 
 def test_our_own_stop_seen_at_the_carrier_adds_no_second_manual() -> None:
     """LC-14, ST-24: but a reason of the carrier's own does."""
     card = a_sim(Supplier.FLEXEM, Carrier.CMCC, S.ACTIVE, H.POLICY_CUTOFF)
-    assert word(card, S.SUSPENDED, (H.MANUAL, "8")) == WordTaken(sim=card, changes=(), drift=None)
+    assert word(card, S.SUSPENDED, (H.MANUAL, "8")) == SnapshotApplied(sim=card, changes=(), drift=None)
     assert word(card, S.SUSPENDED).sim == card
     more = word(card, S.SUSPENDED, (H.MANUAL, "8"), (H.ARREARS, "4"))
     assert codes(more.sim.holds) == {H.POLICY_CUTOFF, H.ARREARS}
@@ -127,8 +134,8 @@ def test_the_carriers_word_tells_whether_our_stop_stands() -> None:
 
     def stands(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str]) -> tuple[bool, bool]:
         return (
-            stop_stands(sim, state, holds, stopped_by_us=False),
-            stop_stands(sim, state, holds, stopped_by_us=True),
+            gateway_stop_in_force(sim, state, holds, stopped_by_us=False),
+            gateway_stop_in_force(sim, state, holds, stopped_by_us=True),
         )
 
     assert stands(ours, S.ACTIVE, *manual) == (False, False)
@@ -146,18 +153,18 @@ def test_telecom_data_off_is_a_changed_device_unless_we_cut_it() -> None:
     assert codes(word(free, S.ACTIVE, (H.DEVICE_MISMATCH, "已断网")).sim.holds) == {H.DEVICE_MISMATCH}
     cut = a_sim(GSL, Carrier.CTCC, S.ACTIVE, H.NETWORK_CUT)
     taken = word(cut, S.ACTIVE, (H.DEVICE_MISMATCH, "已断网"))
-    assert taken == WordTaken(sim=cut, changes=(), drift=None)
+    assert taken == SnapshotApplied(sim=cut, changes=(), drift=None)
 
 
 def test_data_off_under_active_is_told_only_by_telecom() -> None:
     """LC-15, ST-22: and where the carrier says nothing of it, what it said before stands."""
-    told = ((H.DEVICE_MISMATCH, QUIET_CODE),)
+    told = ((H.DEVICE_MISMATCH, NETWORK_CUT_CODE),)
     free = a_sim(GSL, Carrier.CTCC)
-    assert [quiet_stop(free, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), ()]
-    known = replace(free, holds=(a_hold(H.DEVICE_MISMATCH, HoldSource.CARRIER, QUIET_CODE),))
-    assert [quiet_stop(known, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), told]
-    assert quiet_stop(free, S.SUSPENDED, network_cut=True) == ()
-    assert quiet_stop(a_sim(GSL, Carrier.CMCC), S.ACTIVE, network_cut=True) == ()
+    assert [holds_from_network_cut(free, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), ()]
+    known = replace(free, holds=(a_hold(H.DEVICE_MISMATCH, HoldSource.CARRIER, NETWORK_CUT_CODE),))
+    assert [holds_from_network_cut(known, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), told]
+    assert holds_from_network_cut(free, S.SUSPENDED, network_cut=True) == ()
+    assert holds_from_network_cut(a_sim(GSL, Carrier.CMCC), S.ACTIVE, network_cut=True) == ()
 
 
 def test_cancelled_cancels_from_any_state() -> None:
@@ -170,16 +177,16 @@ def test_cancelled_cancels_from_any_state() -> None:
 def test_an_expired_card_still_running_is_drift() -> None:
     """LC-6, LC-8: and one that only the carrier calls expired."""
     expired = a_sim(state=S.EXPIRED)
-    assert word(expired, S.ACTIVE) == WordTaken(sim=expired, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
+    assert word(expired, S.ACTIVE) == SnapshotApplied(sim=expired, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
     for told in (S.EXPIRED, S.SUSPENDED):
-        assert word(expired, told) == WordTaken(sim=expired, changes=(), drift=None)
+        assert word(expired, told) == SnapshotApplied(sim=expired, changes=(), drift=None)
     assert word(a_sim(), S.EXPIRED).drift is Drift.EXPIRED_THERE
 
 
 def test_an_expired_card_bears_its_hold_whatever_the_carrier_says() -> None:
     """ST-5: also where the carrier had told it first."""
     card = replace(a_sim(state=S.EXPIRED), holds=(a_hold(H.PLAN_EXPIRED, HoldSource.CARRIER, "0"),))
-    assert word(card, S.ACTIVE) == WordTaken(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
+    assert word(card, S.ACTIVE) == SnapshotApplied(sim=card, changes=(), drift=Drift.RUNNING_THOUGH_EXPIRED)
 
 
 def test_a_card_in_use_shown_as_unused_is_drift_save_for_a_test_order() -> None:
@@ -192,15 +199,15 @@ def test_a_card_in_use_shown_as_unused_is_drift_save_for_a_test_order() -> None:
 
 def test_nothing_moves_while_an_operation_is_open_nor_after_the_end() -> None:
     """LC-14, LC-11."""
-    assert word(a_sim(), S.CANCELLED, operation_open=True) == WordTaken(sim=a_sim(), changes=(), drift=None)
+    assert word(a_sim(), S.CANCELLED, operation_open=True) == SnapshotApplied(sim=a_sim(), changes=(), drift=None)
     dead = a_sim(state=S.CANCELLED)
-    assert word(dead, S.ACTIVE) == WordTaken(sim=dead, changes=(), drift=Drift.ALIVE_THERE)
+    assert word(dead, S.ACTIVE) == SnapshotApplied(sim=dead, changes=(), drift=Drift.ALIVE_THERE)
     assert word(dead, S.CANCELLED).drift is None
 
 
 def test_a_code_that_no_table_knows_is_told_and_moves_nothing() -> None:
     """LC-13."""
-    assert word(a_sim(), None) == WordTaken(sim=a_sim(), changes=(), drift=Drift.UNKNOWN_CODE)
+    assert word(a_sim(), None) == SnapshotApplied(sim=a_sim(), changes=(), drift=Drift.UNKNOWN_CODE)
 
 
 REASONS = st.lists(
@@ -232,3 +239,11 @@ def test_no_word_of_a_carrier_releases_what_we_hold_or_revives_the_dead(
         assert taken.sim == card
     again = word(taken.sim, state, *reasons)
     assert again.sim == taken.sim
+
+
+def test_the_same_word_twice_changes_nothing_also_where_it_names_a_cut_and_another_device() -> None:
+    """LC-15: only a cut of ours explains away a changed device; one that the carrier names stands beside it."""
+    reasons = ((H.NETWORK_CUT, ""), (H.DEVICE_MISMATCH, ""))
+    taken = word(a_sim(carrier=Carrier.CTCC), S.ACTIVE, *reasons)
+    assert codes(taken.sim.holds) == {H.NETWORK_CUT, H.DEVICE_MISMATCH}
+    assert word(taken.sim, S.ACTIVE, *reasons).sim == taken.sim

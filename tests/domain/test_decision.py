@@ -14,7 +14,7 @@ import pytest
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, Decision, decide
 from app.domain.operation.limits import Counts
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.sim.model import Sim
 from app.domain.units import MB
 from app.domain.vocabulary import (
@@ -63,9 +63,9 @@ def taken(sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = None
     return answer
 
 
-def refused(sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = None, **facts: Any) -> Refused:
+def refused(sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = None, **facts: Any) -> Refusal:
     answer = ask(sim, kind, arguments, **facts)
-    assert isinstance(answer, Refused), answer
+    assert isinstance(answer, Refusal), answer
     return answer
 
 
@@ -132,9 +132,9 @@ def test_the_full_product_of_states_kinds_holds_and_terms() -> None:
         for kind in OperationKind:
             answer = ask(card, kind)
             where = (terms, carrier, state, held, kind, answer)
-            by_state = isinstance(answer, Refused) and answer.code is RefusalCode.INCOMPATIBLE_STATE
+            by_state = isinstance(answer, Refusal) and answer.code is RefusalCode.INCOMPATIBLE_STATE
             assert by_state != _state_allows(terms, carrier, state, codes, kind), where
-            if isinstance(answer, Refused):
+            if isinstance(answer, Refusal):
                 assert rule.fullmatch(answer.rule), where
                 assert by_state or answer.code is RefusalCode.RULE_VIOLATION, where
                 named = set() if state is S.CANCELLED or not by_state else codes
@@ -286,7 +286,7 @@ def test_add_ons_are_not_for_overseas_nor_for_backward_pools() -> None:
     for terms in Supplier:
         assert taken(a_sim(terms, Carrier.CUCC), K.ORDER_ADDON)
         assert refused(a_sim(terms, Carrier.OVERSEAS), K.ORDER_ADDON).rule == "QT-7"
-    backward = a_sim(GSL, Carrier.CMCC, plan=a_plan(kind=PlanKind.POOL_BACKWARD))
+    backward = a_sim(GSL, Carrier.CMCC, plan=a_plan(kind=PlanKind.POSTPAID_POOL))
     assert refused(backward, K.ORDER_ADDON).rule == "QT-7"
 
 

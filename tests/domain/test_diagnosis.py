@@ -11,31 +11,31 @@ import pytest
 from app.domain.diagnosis.checklists import (
     CHECKLISTS,
     Answer,
-    Facts,
+    DiagnosisFacts,
     Symptom,
     explain_holds,
+    forced_activation_unused,
     named_violation,
     run_checklist,
-    unused_yet_running_out,
 )
-from app.domain.operation.remedies import Moment
+from app.domain.operation.remedies import RuleContext
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
-MOMENT = Moment(now=NOON, zone=SHANGHAI, workdays=WORKDAYS)
+MOMENT = RuleContext(now=NOON, zone=SHANGHAI, workdays=WORKDAYS)
 
 
 def answers(symptom: Symptom, **facts: Any) -> dict[str, tuple[Answer, str | None]]:
-    told = Facts(**({"sim": a_sim(GSL), "today": TODAY} | facts))
+    told = DiagnosisFacts(**({"sim": a_sim(GSL), "today": TODAY} | facts))
     return {finding.check: (finding.answer, finding.remedy) for finding in run_checklist(symptom, told)}
 
 
 def test_what_nobody_told_is_unknown_and_no_fault() -> None:
     """DG-1."""
     for symptom in Symptom:
-        found = run_checklist(symptom, Facts(sim=a_sim(GSL), today=TODAY))
+        found = run_checklist(symptom, DiagnosisFacts(sim=a_sim(GSL), today=TODAY))
         assert [finding.check for finding in found] == [check.name for check in CHECKLISTS[symptom]]
         assert all(finding.answer is not Answer.FAULT and finding.remedy is None for finding in found)
 
@@ -112,7 +112,7 @@ def test_every_hold_of_a_stopped_card_is_explained() -> None:
     assert (first.code, first.rule, first.carrier_code, first.lagging) == (HoldCode.OVER_QUOTA, "ST-2", "1", False)
     assert [remedy.action for remedy in first.remedies] == ["order_addon", "next_cycle"]
     assert (second.since, second.source, second.also_called) == (NOON, HoldSource.GATEWAY, ("主动停机", "主动停用"))
-    early = Moment(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    early = RuleContext(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
     assert explain_holds(card, early)[0].lagging
 
 
@@ -128,12 +128,12 @@ def test_a_violation_is_named_only_on_evidence() -> None:
 def test_never_used_yet_expired_is_the_forced_activation() -> None:
     """DG-3, LC-1: opened 2023-01-05, active by force on 2023-04-05, valid through 2024-03-31."""
     card = a_sim(FLEXEM, activated_on=date(2023, 4, 5), expires_on=date(2024, 3, 31))
-    forced = unused_yet_running_out(card, TODAY, ever_used=False)
+    forced = forced_activation_unused(card, TODAY, ever_used=False)
     assert forced is not None
     assert (forced.forced_on, forced.rule) == (date(2023, 4, 5), "LC-1")
-    assert unused_yet_running_out(card, TODAY, ever_used=True) is None
-    assert unused_yet_running_out(replace(card, activated_on=date(2023, 3, 1)), TODAY, ever_used=False) is None
+    assert forced_activation_unused(card, TODAY, ever_used=True) is None
+    assert forced_activation_unused(replace(card, activated_on=date(2023, 3, 1)), TODAY, ever_used=False) is None
     fresh = replace(card, expires_on=date(2025, 6, 11))
-    assert unused_yet_running_out(fresh, TODAY, ever_used=False) is None
-    assert unused_yet_running_out(replace(fresh, expires_on=date(2025, 6, 10)), TODAY, ever_used=False) is not None
-    assert unused_yet_running_out(replace(card, opened_on=None), TODAY, ever_used=False) is None
+    assert forced_activation_unused(fresh, TODAY, ever_used=False) is None
+    assert forced_activation_unused(replace(fresh, expires_on=date(2025, 6, 10)), TODAY, ever_used=False) is not None
+    assert forced_activation_unused(replace(card, opened_on=None), TODAY, ever_used=False) is None

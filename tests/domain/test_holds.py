@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.domain.events import EventType, state_event
 from app.domain.sim.holds import (
     HOLDS,
-    Lifts,
+    RemedyAction,
     codes,
     is_ours,
     lagging,
@@ -19,7 +19,7 @@ from app.domain.sim.holds import (
     network_allowed,
     resume_lifts,
     shown_state,
-    turnover,
+    start_cycle,
     with_hold,
     without_hold,
 )
@@ -43,19 +43,19 @@ def test_the_table_knows_every_hold_by_its_rule() -> None:
 @pytest.mark.parametrize(
     ("code", "by", "actor"),
     [
-        (HoldCode.MANUAL, Lifts.RESUME, Actor.SELF),
-        (HoldCode.PLAN_EXPIRED, Lifts.RENEW, Actor.SELF),
-        (HoldCode.PHONE_MISUSE, Lifts.REPLACE_CARD, Actor.NOBODY),
-        (HoldCode.HIGH_RISK_REGION, Lifts.ASK_SUPPLIER, Actor.SUPPLIER),
-        (HoldCode.NOT_REAL_NAMED, Lifts.VERIFY_REAL_NAME, Actor.SELF),
-        (HoldCode.CARRIER_CONTROL, Lifts.ASK_CARRIER, Actor.CARRIER),
-        (HoldCode.POOL_FROZEN, Lifts.TOP_UP, Actor.SELF),
-        (HoldCode.ARREARS, Lifts.PAY, Actor.SELF),
-        (HoldCode.NETWORK_CUT, Lifts.RESTORE_NETWORK, Actor.SELF),
-        (HoldCode.VIOLATION, Lifts.ASK_SUPPLIER, Actor.SUPPLIER),
+        (HoldCode.MANUAL, RemedyAction.RESUME, Actor.SELF),
+        (HoldCode.PLAN_EXPIRED, RemedyAction.RENEW, Actor.SELF),
+        (HoldCode.PHONE_MISUSE, RemedyAction.REPLACE_CARD, Actor.NOBODY),
+        (HoldCode.HIGH_RISK_REGION, RemedyAction.ASK_SUPPLIER, Actor.SUPPLIER),
+        (HoldCode.NOT_REAL_NAMED, RemedyAction.VERIFY_REAL_NAME, Actor.SELF),
+        (HoldCode.CARRIER_CONTROL, RemedyAction.ASK_CARRIER, Actor.CARRIER),
+        (HoldCode.POOL_FROZEN, RemedyAction.TOP_UP, Actor.SELF),
+        (HoldCode.ARREARS, RemedyAction.PAY, Actor.SELF),
+        (HoldCode.NETWORK_CUT, RemedyAction.RESTORE_NETWORK, Actor.SELF),
+        (HoldCode.VIOLATION, RemedyAction.ASK_SUPPLIER, Actor.SUPPLIER),
     ],
 )
-def test_each_hold_says_what_lifts_it_and_who_may(code: HoldCode, by: Lifts, actor: Actor) -> None:
+def test_each_hold_says_what_lifts_it_and_who_may(code: HoldCode, by: RemedyAction, actor: Actor) -> None:
     """ST-1, ST-5, ST-7, ST-8, ST-10, ST-11, ST-12, ST-14, ST-16, ST-17."""
     assert (HOLDS[code].lifted_by[0].by, HOLDS[code].lifted_by[0].actor) == (by, actor)
 
@@ -112,11 +112,11 @@ def test_adding_then_lifting_in_any_order_ends_where_it_began(
 def test_a_new_cycle_lifts_only_what_is_ours() -> None:
     """ST-21, ST-24, BC-4: a suspension on request stays, and a carrier's own hold awaits its word."""
     ours = a_sim(GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.OVER_QUOTA, HoldCode.MANUAL)
-    turned, left = turnover(ours)
+    turned, left = start_cycle(ours)
     assert left == (HoldCode.OVER_QUOTA,)
     assert codes(turned.holds) == {HoldCode.MANUAL}
     theirs = with_hold(a_sim(GSL), a_hold(HoldCode.OVER_QUOTA, HoldSource.CARRIER, "1"))
-    assert turnover(theirs) == (theirs, ())
+    assert start_cycle(theirs) == (theirs, ())
     assert [is_ours(a_hold(HoldCode.MANUAL, source)) for source in HoldSource] == [True, True, False]
 
 

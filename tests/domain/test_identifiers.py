@@ -12,10 +12,10 @@ from stdnum import luhn as stdnum_luhn
 
 from app.domain.errors import Malformed
 from app.domain.identifiers import (
-    iccid_twin,
+    alternate_iccid,
     luhn_digit,
-    luhn_ok,
-    mask,
+    luhn_valid,
+    mask_iccid,
     parse_iccid,
     parse_imei,
     parse_imsi,
@@ -30,7 +30,7 @@ DIGITS = st.text("0123456789", min_size=1, max_size=24)
 def test_the_check_digit_is_luhns(digits: str) -> None:
     """DV-5: python-stdnum is the oracle."""
     assert luhn_digit(digits) == stdnum_luhn.calc_check_digit(digits)
-    assert luhn_ok(digits) == (len(digits) > 1 and stdnum_luhn.is_valid(digits))
+    assert luhn_valid(digits) == (len(digits) > 1 and stdnum_luhn.is_valid(digits))
 
 
 @given(st.text("0123456789", min_size=14, max_size=16))
@@ -91,8 +91,8 @@ def test_both_forms_name_one_card_only_where_the_twentieth_is_the_check_digit() 
     body = "8986001234567890123"
     full = body + luhn_digit(body)
     other = body + str((int(luhn_digit(body)) + 1) % 10)
-    assert (iccid_twin(body), iccid_twin(full), iccid_twin(other)) == (full, body, None)
-    assert iccid_twin("898600A2345678901239") is None
+    assert (alternate_iccid(body), alternate_iccid(full), alternate_iccid(other)) == (full, body, None)
+    assert alternate_iccid("898600A2345678901239") is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_imsi_is_fourteen_or_fifteen_digits() -> None:
 
 
 def test_a_mask_shows_the_last_four() -> None:
-    assert mask("89860012345678901239") == "****1239"
+    assert mask_iccid("89860012345678901239") == "****1239"
 
 
 @pytest.mark.parametrize(

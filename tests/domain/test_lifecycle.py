@@ -14,13 +14,13 @@ from app.domain.sim.holds import codes
 from app.domain.sim.lifecycle import (
     activated,
     allowed_test_bytes,
-    as_dates_say,
     end_test_early,
     forced_activation,
+    has_used_test_traffic,
     initial_state,
     next_due_on,
+    state_from_dates,
     sweep,
-    uses_up_its_test,
 )
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import TRANSITIONS, Cause, move
@@ -150,9 +150,9 @@ def test_a_used_up_test_activates_or_silences() -> None:
 def test_a_test_is_used_up_by_what_was_reported() -> None:
     """LC-1, LC-7: 30 MB reached is used up; a card without test traffic has nothing to use up."""
     card = a_sim(state=SimState.TESTING)
-    assert [uses_up_its_test(card, used) for used in (31457279, 31457280)] == [False, True]
-    assert not uses_up_its_test(a_sim(), 31457280)
-    assert not uses_up_its_test(replace(card, purchased_on=date(2022, 2, 6)), 31457280)
+    assert [has_used_test_traffic(card, used) for used in (31457279, 31457280)] == [False, True]
+    assert not has_used_test_traffic(a_sim(), 31457280)
+    assert not has_used_test_traffic(replace(card, purchased_on=date(2022, 2, 6)), 31457280)
 
 
 def test_forced_activation_without_real_name_activates_and_holds() -> None:
@@ -181,7 +181,9 @@ def test_the_state_of_an_import_defaults_to_what_its_dates_say() -> None:
     assert state(activated_on=date(2023, 7, 1)) is SimState.ACTIVE
     assert state(activated_on=date(2023, 6, 30)) is SimState.EXPIRED
     assert state(expires_on=date(2024, 4, 30)) is SimState.CANCELLED
-    filled, _ = as_dates_say(_fresh(FLEXEM, Carrier.CMCC, date(2024, 1, 1), activated_on=date(2024, 2, 3)), today, NOON)
+    filled, _ = state_from_dates(
+        _fresh(FLEXEM, Carrier.CMCC, date(2024, 1, 1), activated_on=date(2024, 2, 3)), today, NOON
+    )
     assert filled.expires_on == date(2025, 1, 31)
 
 

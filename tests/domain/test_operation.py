@@ -10,24 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.operation.outcomes import (
-    LONGEST_WAIT,
-    Patience,
-    Progressed,
-    Sent,
-    Verdict,
-    after_ask,
+    MAX_POLL_INTERVAL,
+    ChangeProgress,
+    PollingPolicy,
+    SendResult,
+    VerificationResult,
     after_progress,
     after_send,
+    after_verification,
     backoff,
-    heeding,
     may_cancel,
     steps_of,
-    verdict,
+    verify_change,
+    with_push_hint,
 )
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus, SimState
 
 SECOND = timedelta(seconds=1)
-PATIENCE = Patience(settle_lag=2 * SECOND, completion=SECOND, window=timedelta(days=1))
+PATIENCE = PollingPolicy(settle_lag=2 * SECOND, completion=SECOND, window=timedelta(days=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,127 +44,127 @@ class Word:
 @pytest.mark.parametrize(
     ("kind", "arguments", "word", "expected"),
     [
-        (OperationKind.ACTIVATE, {}, Word(state=SimState.ACTIVE), Verdict.APPLIED),
-        (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT), Verdict.NOT_APPLIED),
-        (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT, in_progress=True), Verdict.IN_PROGRESS),
-        (OperationKind.ACTIVATE, {}, Word(state=SimState.CANCELLED), Verdict.UNTOLD),
-        (OperationKind.ACTIVATE, {}, Word(state=None), Verdict.UNTOLD),
-        (OperationKind.ACTIVATE, {}, None, Verdict.UNTOLD),
-        (OperationKind.SUSPEND, {}, Word(state=SimState.SUSPENDED), Verdict.APPLIED),
-        (OperationKind.SUSPEND, {}, Word(state=SimState.EXPIRED), Verdict.APPLIED),
-        (OperationKind.SUSPEND, {}, Word(state=SimState.ACTIVE), Verdict.NOT_APPLIED),
-        (OperationKind.RESUME, {}, Word(state=SimState.ACTIVE), Verdict.APPLIED),
-        (OperationKind.RESUME, {}, Word(state=SimState.SUSPENDED), Verdict.NOT_APPLIED),
-        (OperationKind.TERMINATE, {}, Word(state=SimState.CANCELLED), Verdict.APPLIED),
-        (OperationKind.TERMINATE, {}, Word(state=SimState.ACTIVE), Verdict.NOT_APPLIED),
-        (OperationKind.CUT_NETWORK, {}, Word(network_cut=True), Verdict.APPLIED),
-        (OperationKind.CUT_NETWORK, {}, Word(network_cut=False), Verdict.NOT_APPLIED),
-        (OperationKind.CUT_NETWORK, {}, Word(), Verdict.UNTOLD),
-        (OperationKind.RESTORE_NETWORK, {}, Word(network_cut=False), Verdict.APPLIED),
-        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=5), Verdict.APPLIED),
-        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=6), Verdict.NOT_APPLIED),
-        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(), Verdict.UNTOLD),
-        (OperationKind.REBIND, {"imei": "1"}, Word(imei="1"), Verdict.APPLIED),
-        (OperationKind.REBIND, {"imei": "1"}, Word(imei="2"), Verdict.NOT_APPLIED),
-        (OperationKind.REBIND, {}, Word(imei="2"), Verdict.UNTOLD),
-        (OperationKind.ORDER_ADDON, {}, Word(state=SimState.ACTIVE), Verdict.UNTOLD),
-        (OperationKind.VERIFY_REAL_NAME, {}, Word(state=SimState.ACTIVE), Verdict.UNTOLD),
-        (OperationKind.REFRESH, {}, Word(), Verdict.NOT_APPLIED),
+        (OperationKind.ACTIVATE, {}, Word(state=SimState.ACTIVE), VerificationResult.APPLIED),
+        (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT), VerificationResult.NOT_APPLIED),
+        (OperationKind.ACTIVATE, {}, Word(state=SimState.SILENT, in_progress=True), VerificationResult.IN_PROGRESS),
+        (OperationKind.ACTIVATE, {}, Word(state=SimState.CANCELLED), VerificationResult.UNREPORTED),
+        (OperationKind.ACTIVATE, {}, Word(state=None), VerificationResult.UNREPORTED),
+        (OperationKind.ACTIVATE, {}, None, VerificationResult.UNREPORTED),
+        (OperationKind.SUSPEND, {}, Word(state=SimState.SUSPENDED), VerificationResult.APPLIED),
+        (OperationKind.SUSPEND, {}, Word(state=SimState.EXPIRED), VerificationResult.APPLIED),
+        (OperationKind.SUSPEND, {}, Word(state=SimState.ACTIVE), VerificationResult.NOT_APPLIED),
+        (OperationKind.RESUME, {}, Word(state=SimState.ACTIVE), VerificationResult.APPLIED),
+        (OperationKind.RESUME, {}, Word(state=SimState.SUSPENDED), VerificationResult.NOT_APPLIED),
+        (OperationKind.TERMINATE, {}, Word(state=SimState.CANCELLED), VerificationResult.APPLIED),
+        (OperationKind.TERMINATE, {}, Word(state=SimState.ACTIVE), VerificationResult.NOT_APPLIED),
+        (OperationKind.CUT_NETWORK, {}, Word(network_cut=True), VerificationResult.APPLIED),
+        (OperationKind.CUT_NETWORK, {}, Word(network_cut=False), VerificationResult.NOT_APPLIED),
+        (OperationKind.CUT_NETWORK, {}, Word(), VerificationResult.UNREPORTED),
+        (OperationKind.RESTORE_NETWORK, {}, Word(network_cut=False), VerificationResult.APPLIED),
+        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=5), VerificationResult.APPLIED),
+        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(threshold=6), VerificationResult.NOT_APPLIED),
+        (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(), VerificationResult.UNREPORTED),
+        (OperationKind.REBIND, {"imei": "1"}, Word(imei="1"), VerificationResult.APPLIED),
+        (OperationKind.REBIND, {"imei": "1"}, Word(imei="2"), VerificationResult.NOT_APPLIED),
+        (OperationKind.REBIND, {}, Word(imei="2"), VerificationResult.UNREPORTED),
+        (OperationKind.ORDER_ADDON, {}, Word(state=SimState.ACTIVE), VerificationResult.UNREPORTED),
+        (OperationKind.VERIFY_REAL_NAME, {}, Word(state=SimState.ACTIVE), VerificationResult.UNREPORTED),
+        (OperationKind.REFRESH, {}, Word(), VerificationResult.NOT_APPLIED),
     ],
 )
 def test_the_carriers_word_shows_a_change_or_does_not(
-    kind: OperationKind, arguments: dict[str, str | int], word: Word | None, expected: Verdict
+    kind: OperationKind, arguments: dict[str, str | int], word: Word | None, expected: VerificationResult
 ) -> None:
-    assert verdict(kind, arguments, word) is expected
+    assert verify_change(kind, arguments, word) is expected
 
 
 @pytest.mark.parametrize(
     ("sent", "status", "stands"),
     [
-        (Sent.SETTLED, OperationStatus.SUCCEEDED, True),
-        (Sent.ACCEPTED, OperationStatus.WAITING_CARRIER, True),
-        (Sent.REJECTED, OperationStatus.FAILED, True),
-        (Sent.UNKNOWN, OperationStatus.VERIFYING, True),
-        (Sent.NOT_SENT, OperationStatus.QUEUED, False),
+        (SendResult.SETTLED, OperationStatus.SUCCEEDED, True),
+        (SendResult.ACCEPTED, OperationStatus.WAITING_CARRIER, True),
+        (SendResult.REJECTED, OperationStatus.FAILED, True),
+        (SendResult.UNKNOWN, OperationStatus.VERIFYING, True),
+        (SendResult.NOT_SENT, OperationStatus.QUEUED, False),
     ],
 )
-def test_each_end_of_a_send_has_one_consequence(sent: Sent, status: OperationStatus, *, stands: bool) -> None:
-    following = after_send(sent, tries=0, patience=PATIENCE)
+def test_each_end_of_a_send_has_one_consequence(sent: SendResult, status: OperationStatus, *, stands: bool) -> None:
+    following = after_send(sent, tries=0, polling=PATIENCE)
 
-    assert (following.status, following.sent_stands) == (status, stands)
+    assert (following.status, following.keep_sent_at) == (status, stands)
 
 
 def test_a_lost_answer_is_asked_for_no_sooner_than_the_settle_lag() -> None:
-    assert after_send(Sent.UNKNOWN, tries=0, patience=PATIENCE).after == PATIENCE.settle_lag
+    assert after_send(SendResult.UNKNOWN, tries=0, polling=PATIENCE).after == PATIENCE.settle_lag
 
 
 def test_a_carriers_wish_to_be_asked_later_is_kept() -> None:
-    following = after_send(Sent.NOT_SENT, tries=7, patience=PATIENCE, retry_after=3 * SECOND)
+    following = after_send(SendResult.NOT_SENT, tries=7, polling=PATIENCE, retry_after=3 * SECOND)
 
     assert following.after == 3 * SECOND
 
 
 @given(
-    found=st.sampled_from(Verdict),
+    found=st.sampled_from(VerificationResult),
     since=st.timedeltas(min_value=timedelta(), max_value=timedelta(days=3)),
     tries=st.integers(0, 100),
 )
 def test_nothing_is_sent_again_before_it_shows_as_not_applied_after_the_lag(
-    found: Verdict, since: timedelta, tries: int
+    found: VerificationResult, since: timedelta, tries: int
 ) -> None:
-    following = after_ask(found, since_sent=since, tries=tries, patience=PATIENCE)
+    following = after_verification(found, since_sent=since, tries=tries, polling=PATIENCE)
 
     if following.status is OperationStatus.QUEUED:
-        assert found is Verdict.NOT_APPLIED
+        assert found is VerificationResult.NOT_APPLIED
         assert since >= PATIENCE.settle_lag
     if following.status is OperationStatus.SUCCEEDED:
-        assert found is Verdict.APPLIED
+        assert found is VerificationResult.APPLIED
     if following.channel is Channel.DESK:
         assert since >= PATIENCE.window
-    assert timedelta() <= following.after <= LONGEST_WAIT
+    assert timedelta() <= following.after <= MAX_POLL_INTERVAL
 
 
 @given(
-    told=st.sampled_from(Progressed),
-    found=st.sampled_from([None, *Verdict]),
+    told=st.sampled_from(ChangeProgress),
+    found=st.sampled_from([None, *VerificationResult]),
     since=st.timedeltas(min_value=timedelta(), max_value=timedelta(days=3)),
     tries=st.integers(0, 100),
 )
 def test_what_a_carrier_accepted_is_never_sent_again(
-    told: Progressed, found: Verdict | None, since: timedelta, tries: int
+    told: ChangeProgress, found: VerificationResult | None, since: timedelta, tries: int
 ) -> None:
-    following = after_progress(told, found, since_sent=since, tries=tries, patience=PATIENCE)
+    following = after_progress(told, found, since_sent=since, tries=tries, polling=PATIENCE)
 
     assert following.status in (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.WAITING_CARRIER)
-    if told is Progressed.FAILED:
-        so_already = found is Verdict.APPLIED
+    if told is ChangeProgress.FAILED:
+        so_already = found is VerificationResult.APPLIED
         assert following.status is (OperationStatus.SUCCEEDED if so_already else OperationStatus.FAILED)
     if following.channel is Channel.DESK:
-        assert (told, since >= PATIENCE.window) == (Progressed.UNTOLD, True)
+        assert (told, since >= PATIENCE.window) == (ChangeProgress.UNREPORTED, True)
 
 
 @given(first=st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(hours=1)), tries=st.integers(0, 60))
 def test_waits_grow_and_end(first: timedelta, tries: int) -> None:
-    assert timedelta() < backoff(first, tries) <= LONGEST_WAIT
+    assert timedelta() < backoff(first, tries) <= MAX_POLL_INTERVAL
     assert backoff(first, tries) <= backoff(first, tries + 1)
 
 
 @pytest.mark.parametrize(
     ("hint", "told", "found", "expected"),
     [
-        ("done", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.DONE),
-        ("failed", Progressed.UNTOLD, Verdict.UNTOLD, Progressed.FAILED),
-        (None, Progressed.UNTOLD, Verdict.UNTOLD, Progressed.UNTOLD),
-        ("done", Progressed.UNTOLD, Verdict.NOT_APPLIED, Progressed.UNTOLD),
-        ("done", Progressed.UNTOLD, None, Progressed.UNTOLD),
-        ("done", Progressed.FAILED, Verdict.UNTOLD, Progressed.FAILED),
-        ("failed", Progressed.PENDING, None, Progressed.PENDING),
+        ("done", ChangeProgress.UNREPORTED, VerificationResult.UNREPORTED, ChangeProgress.DONE),
+        ("failed", ChangeProgress.UNREPORTED, VerificationResult.UNREPORTED, ChangeProgress.FAILED),
+        (None, ChangeProgress.UNREPORTED, VerificationResult.UNREPORTED, ChangeProgress.UNREPORTED),
+        ("done", ChangeProgress.UNREPORTED, VerificationResult.NOT_APPLIED, ChangeProgress.UNREPORTED),
+        ("done", ChangeProgress.UNREPORTED, None, ChangeProgress.UNREPORTED),
+        ("done", ChangeProgress.FAILED, VerificationResult.UNREPORTED, ChangeProgress.FAILED),
+        ("failed", ChangeProgress.PENDING, None, ChangeProgress.PENDING),
     ],
 )
 def test_an_unasked_word_is_heeded_only_where_asking_tells_nothing(
-    hint: str | None, told: Progressed, found: Verdict | None, expected: Progressed
+    hint: str | None, told: ChangeProgress, found: VerificationResult | None, expected: ChangeProgress
 ) -> None:
-    assert heeding(hint, told, found) is expected
+    assert with_push_hint(hint, told, found) is expected
 
 
 def test_only_what_was_not_sent_may_be_cancelled() -> None:

@@ -16,23 +16,30 @@ from app.domain.commerce.directed import (
     target_kind,
 )
 from app.domain.commerce.exports import export_months, export_refusal
-from app.domain.commerce.invoices import REQUIRED, Billable, invoice_refusal, last_invoice_day, missing
+from app.domain.commerce.invoices import REQUIRED, Billable, invoice_refusal, last_invoice_day, missing_details
 from app.domain.commerce.orders import (
     NEXT,
+    AfterSalesRequest,
     OrderKind,
     OrderState,
-    Wish,
-    doubled,
-    foreign,
+    after_sales_refusal,
+    bought_elsewhere,
+    duplicate_iccids,
     may_move,
     shows_cards,
     shows_shipping,
     small_order,
-    wish_refusal,
 )
 from app.domain.errors import Malformed
 from app.domain.identifiers import luhn_digit
-from app.domain.sim.number_ranges import Obstacle, RangeRefused, RangeTaken, choose_range, number_of, typed_list
+from app.domain.sim.number_ranges import (
+    RangeObstacle,
+    RangeRejection,
+    RangeSelection,
+    number_of,
+    parse_typed_list,
+    select_range,
+)
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
@@ -70,14 +77,14 @@ def test_an_order_runs_from_placed_to_done() -> None:
 
 def test_gsl_says_no_to_what_is_asked_after_the_purchase() -> None:
     """OR-2, RN-4: a faulty card is refunded; the others publish nothing."""
-    for wish in Wish:
-        refused = wish_refusal(GSL, wish)
+    for wish in AfterSalesRequest:
+        refused = after_sales_refusal(GSL, wish)
         assert refused is not None
         assert refused.rule == "OR-2"
-        assert wish_refusal(STANDARD, wish) is None
-        assert wish_refusal(FLEXEM, wish) is None
-    assert wish_refusal(GSL, Wish.REFUND, card_faulty=True) is None
-    assert wish_refusal(GSL, Wish.NB_CARD, card_faulty=True) is not None
+        assert after_sales_refusal(STANDARD, wish) is None
+        assert after_sales_refusal(FLEXEM, wish) is None
+    assert after_sales_refusal(GSL, AfterSalesRequest.REFUND, card_faulty=True) is None
+    assert after_sales_refusal(GSL, AfterSalesRequest.NB_CARD, card_faulty=True) is not None
 
 
 def test_small_orders_have_their_conditions() -> None:
@@ -91,9 +98,9 @@ def test_small_orders_have_their_conditions() -> None:
 
 def test_a_cart_holds_each_card_once_and_only_ones_own() -> None:
     """RN-5, RN-6, RN-7."""
-    assert doubled([("a", "p"), ("b", "p"), ("a", "q"), ("a", "p")]) == ("a",)
-    assert doubled([("a", "p"), ("b", "p")]) == ()
-    assert foreign([("a", GSL), ("b", FLEXEM)], GSL) == ("b",)
+    assert duplicate_iccids([("a", "p"), ("b", "p"), ("a", "q"), ("a", "p")]) == ("a",)
+    assert duplicate_iccids([("a", "p"), ("b", "p")]) == ()
+    assert bought_elsewhere([("a", GSL), ("b", FLEXEM)], GSL) == ("b",)
 
 
 def test_what_may_be_put_on_a_directed_list() -> None:
@@ -181,7 +188,7 @@ def test_which_orders_may_stand_on_one_invoice() -> None:
     assert detail(order("a", 20_000, date(2024, 3, 13))) is None
     assert detail(order("a", 20_000, date(2024, 3, 12))) == "invoice_too_late"
     assert last_invoice_day(date(2024, 11, 30)) == date(2025, 2, 27)
-    assert missing({"title": "某公司", "tax_id": " "}) == REQUIRED[1:]
+    assert missing_details({"title": "某公司", "tax_id": " "}) == REQUIRED[1:]
 
 
 def test_an_export_covers_six_months_and_waits_five_minutes() -> None:
@@ -212,10 +219,10 @@ FULL = [body + luhn_digit(body) for body in BODIES]
 def test_a_range_is_taken_whole_with_its_check_digits_left_out() -> None:
     """AC-2: start and end included."""
     members = dict.fromkeys(FULL, SimState.SILENT)
-    taken = choose_range(FULL[2], FULL[5], members)
-    assert taken == RangeTaken(iccids=tuple(FULL[2:6]))
-    assert choose_range(BODIES[2], FULL[5], members) == taken
-    assert choose_range(FULL[3], FULL[3], members) == RangeTaken(iccids=(FULL[3],))
+    taken = select_range(FULL[2], FULL[5], members)
+    assert taken == RangeSelection(iccids=tuple(FULL[2:6]))
+    assert select_range(BODIES[2], FULL[5], members) == taken
+    assert select_range(FULL[3], FULL[3], members) == RangeSelection(iccids=(FULL[3],))
     letters = "898600A2345678901239"
     assert (number_of(FULL[0]), number_of(letters)) == (BODIES[0], letters)
 
@@ -224,21 +231,23 @@ def test_a_range_is_refused_whole_saying_which_card_is_in_the_way() -> None:
     """AC-2: missing or active."""
     members = dict.fromkeys(FULL, SimState.TESTING) | {FULL[4]: SimState.ACTIVE}
     del members[FULL[3]]
-    refused = choose_range(FULL[2], FULL[5], members)
-    assert refused == RangeRefused(obstacles=((BODIES[3], Obstacle.MISSING), (FULL[4], Obstacle.ACTIVE)), count=2)
-    short = choose_range(FULL[2], FULL[5], members, shown=1)
-    assert isinstance(short, RangeRefused)
+    refused = select_range(FULL[2], FULL[5], members)
+    assert refused == RangeRejection(
+        obstacles=((BODIES[3], RangeObstacle.MISSING), (FULL[4], RangeObstacle.ACTIVE)), count=2
+    )
+    short = select_range(FULL[2], FULL[5], members, shown=1)
+    assert isinstance(short, RangeRejection)
     assert (len(short.obstacles), short.count) == (1, 2)
 
 
 def test_a_range_or_typed_list_takes_digits_only() -> None:
     """AC-2, AC-3: else a file."""
     with pytest.raises(Malformed) as wrong:
-        choose_range("898600A2345678901239", FULL[5], {})
+        select_range("898600A2345678901239", FULL[5], {})
     assert wrong.value.code == "USE_A_FILE"
     with pytest.raises(Malformed):
-        choose_range(FULL[5], FULL[2], {})
+        select_range(FULL[5], FULL[2], {})
     with pytest.raises(Malformed) as wrong:
-        choose_range("8986001234567890000", "8986009234567890000", {})
+        select_range("8986001234567890000", "8986009234567890000", {})
     assert wrong.value.code == "RANGE_TOO_LONG"
-    assert typed_list([FULL[1], FULL[0], FULL[1]]) == (FULL[1], FULL[0])
+    assert parse_typed_list([FULL[1], FULL[0], FULL[1]]) == (FULL[1], FULL[0])

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.sim.binding import DeviceAnswer, rebinds_left, seen_in
+from app.domain.sim.binding import DeviceCheck, check_device, rebinds_left
 from app.domain.sim.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
 from app.domain.sim.regions import Risk, border_risk, bound_province, high_risk, out_of_region, region_table
 from app.domain.units import MB
 from app.domain.usage.pools import (
-    Batch,
+    PoolOrder,
     PoolState,
-    backward_state,
-    crossed,
+    crossed_levels,
     forming_refusal,
-    holds_by_pool,
     joined_by,
     member_ceiling,
-    pool_use,
+    pool_holds,
+    pool_usage,
+    postpaid_state,
 )
 from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplier
 from tests.domain.cards import a_sim
@@ -30,39 +30,39 @@ from tests.domain.cards import a_sim
 S = SimState
 FLEXEM, GSL, STANDARD = Supplier.FLEXEM, Supplier.GSL, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
-FORWARD, BACKWARD = PlanKind.POOL_FORWARD, PlanKind.POOL_BACKWARD
+FORWARD, BACKWARD = PlanKind.PREPAID_POOL, PlanKind.POSTPAID_POOL
 
 
 def test_a_forward_pool_holds_what_its_active_members_bring() -> None:
     """PL-1, PL-2, BC-3: whole allowance each, no pro rata; expired, cancelled and not activated bring nothing."""
     members = [S.ACTIVE, S.ACTIVE, S.SILENT, S.TESTING, S.EXPIRED, S.CANCELLED]
-    use = pool_use(FORWARD, 100 * MB, members, used=30 * MB, addons=10 * MB)
+    use = pool_usage(FORWARD, 100 * MB, members, used=30 * MB, addons=10 * MB)
     assert (use.cards, use.effective_cards, use.total, use.remaining) == (6, 2, 210 * MB, 180 * MB)
 
 
 def test_a_forward_pool_is_exhausted_at_remaining_zero() -> None:
     """PL-1, ST-4, QT-8: every activated member is held, the others are not."""
-    brim = pool_use(FORWARD, MB, [S.ACTIVE], used=MB)
-    almost = pool_use(FORWARD, MB, [S.ACTIVE], used=MB - 1)
+    brim = pool_usage(FORWARD, MB, [S.ACTIVE], used=MB)
+    almost = pool_usage(FORWARD, MB, [S.ACTIVE], used=MB - 1)
     assert (brim.exhausted, almost.exhausted) == (True, False)
-    assert holds_by_pool(a_sim(GSL), brim) == {HoldCode.POOL_EXHAUSTED}
-    assert holds_by_pool(a_sim(GSL), almost) == frozenset()
-    assert holds_by_pool(a_sim(GSL, state=S.SILENT), brim) == frozenset()
-    assert not pool_use(FORWARD, MB, [S.SILENT], used=0).exhausted
+    assert pool_holds(a_sim(GSL), brim) == {HoldCode.POOL_EXHAUSTED}
+    assert pool_holds(a_sim(GSL), almost) == frozenset()
+    assert pool_holds(a_sim(GSL, state=S.SILENT), brim) == frozenset()
+    assert not pool_usage(FORWARD, MB, [S.SILENT], used=0).exhausted
 
 
 def test_a_backward_pool_has_no_ceiling_but_its_rules_threshold() -> None:
     """PL-4, ST-13, QT-8: reached is enough."""
-    use = pool_use(BACKWARD, MB, [S.ACTIVE], used=500)
+    use = pool_usage(BACKWARD, MB, [S.ACTIVE], used=500)
     assert (use.total, use.remaining, use.exhausted) == (None, None, False)
-    assert holds_by_pool(a_sim(GSL), use, 500) == {HoldCode.POOL_THRESHOLD}
-    assert holds_by_pool(a_sim(GSL), use, 501) == frozenset()
-    assert holds_by_pool(a_sim(GSL), use) == frozenset()
+    assert pool_holds(a_sim(GSL), use, 500) == {HoldCode.POOL_THRESHOLD}
+    assert pool_holds(a_sim(GSL), use, 501) == frozenset()
+    assert pool_holds(a_sim(GSL), use) == frozenset()
 
 
 def test_a_members_ceiling_is_the_pool_or_its_own_threshold() -> None:
     """PL-3."""
-    use = pool_use(FORWARD, 100, [S.ACTIVE, S.ACTIVE], used=0)
+    use = pool_usage(FORWARD, 100, [S.ACTIVE, S.ACTIVE], used=0)
     assert member_ceiling(a_sim(GSL), use) == 200
     assert member_ceiling(a_sim(GSL, threshold=70), use) == 70
 
@@ -70,14 +70,14 @@ def test_a_members_ceiling_is_the_pool_or_its_own_threshold() -> None:
 @given(st.lists(st.integers(1, 150), max_size=4), st.lists(st.integers(0, 3000), min_size=1, max_size=6))
 def test_each_threshold_speaks_once_a_cycle_whatever_corrections_do(levels: list[int], figures: list[int]) -> None:
     """PL-8."""
-    spoken: frozenset[int] = frozenset()
+    already_sent: frozenset[int] = frozenset()
     told: list[int] = []
     for used in figures:
-        now = crossed(levels, used, 1000, spoken)
+        now = crossed_levels(levels, used, 1000, already_sent)
         told.extend(now)
-        spoken |= set(now)
+        already_sent |= set(now)
     assert sorted(told) == sorted({level for level in levels if level * 10 <= max(figures)})
-    assert crossed(levels, 5000, None, frozenset()) == ()
+    assert crossed_levels(levels, 5000, None, frozenset()) == ()
 
 
 def test_a_backward_pools_states() -> None:
@@ -88,14 +88,14 @@ def test_a_backward_pools_states() -> None:
         (False, False, True, PoolState.STOPPED),
         (True, True, False, PoolState.RELEASED),
     ):
-        assert backward_state(arrears=arrears, retention_over=over, over_threshold=threshold) is state
+        assert postpaid_state(arrears=arrears, retention_over=over, over_threshold=threshold) is state
 
 
 def test_which_orders_may_form_a_pool() -> None:
     """PL-5."""
-    telecom = Batch(carrier=Carrier.CTCC, plan="p", terms=GSL, at_purchase=False)
+    telecom = PoolOrder(carrier=Carrier.CTCC, plan="p", terms=GSL, at_purchase=False)
 
-    def detail(kind: PlanKind, *batches: Batch) -> str | None:
+    def detail(kind: PlanKind, *batches: PoolOrder) -> str | None:
         refused = forming_refusal(kind, batches, TODAY)
         assert refused is None or refused.rule == "PL-5"
         return None if refused is None else refused.detail
@@ -185,19 +185,19 @@ def test_the_tables_of_high_risk_regions_are_complete() -> None:
 def test_flexem_binds_the_type_and_lets_ten_devices_of_it_pass() -> None:
     """DV-1, DV-2: the first included."""
     card = a_sim(imei="490154203237518")
-    assert seen_in(a_sim(), "490154203237518", TODAY) is DeviceAnswer.BINDS
-    assert seen_in(card, "490154203237518", TODAY) is DeviceAnswer.PASSES
-    assert seen_in(card, "490154209999999", TODAY, 9) is DeviceAnswer.PASSES
-    assert seen_in(card, "490154209999999", TODAY, 10) is DeviceAnswer.LOCKS
-    assert seen_in(card, "490155203237518", TODAY) is DeviceAnswer.LOCKS
-    assert seen_in(card, "490155203237518", TODAY, first_device=True) is DeviceAnswer.PASSES
+    assert check_device(a_sim(), "490154203237518", TODAY) is DeviceCheck.BINDS
+    assert check_device(card, "490154203237518", TODAY) is DeviceCheck.PASSES
+    assert check_device(card, "490154209999999", TODAY, 9) is DeviceCheck.PASSES
+    assert check_device(card, "490154209999999", TODAY, 10) is DeviceCheck.LOCKS
+    assert check_device(card, "490155203237518", TODAY) is DeviceCheck.LOCKS
+    assert check_device(card, "490155203237518", TODAY, first_device=True) is DeviceCheck.PASSES
 
 
 def test_gsl_binds_one_device_and_standard_only_cards_sold_so() -> None:
     """DV-1."""
-    assert seen_in(a_sim(GSL, imei="490154203237518"), "490154209999999", TODAY) is DeviceAnswer.LOCKS
-    assert seen_in(a_sim(GSL), "490154209999999", TODAY) is DeviceAnswer.BINDS
-    assert seen_in(a_sim(STANDARD), "490154209999999", TODAY) is DeviceAnswer.PASSES
+    assert check_device(a_sim(GSL, imei="490154203237518"), "490154209999999", TODAY) is DeviceCheck.LOCKS
+    assert check_device(a_sim(GSL), "490154209999999", TODAY) is DeviceCheck.BINDS
+    assert check_device(a_sim(STANDARD), "490154209999999", TODAY) is DeviceCheck.PASSES
 
 
 def test_rebinds_left_are_counted_by_the_month() -> None:

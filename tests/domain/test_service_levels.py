@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Malformed
-from app.domain.operation.service_levels import KINDS, Case, Due, due
+from app.domain.operation.service_levels import KINDS, Circumstances, Due, due
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import DeskLevel, WorkdayLevel
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
@@ -26,11 +26,11 @@ def at(text: str) -> datetime:
 
 
 def desk(text: str, kind: str = "rebind", **case: bool) -> Due:
-    return due(FLEXEM, Carrier.CMCC, kind, at(text), SHANGHAI, WORKDAYS, 0, Case(**case))
+    return due(FLEXEM, Carrier.CMCC, kind, at(text), SHANGHAI, WORKDAYS, 0, Circumstances(**case))
 
 
 def gsl(carrier: Carrier, kind: str, text: str, **case: bool) -> Due:
-    return due(GSL, carrier, kind, at(text), SHANGHAI, WORKDAYS, 0, Case(**case))
+    return due(GSL, carrier, kind, at(text), SHANGHAI, WORKDAYS, 0, Circumstances(**case))
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_a_make_up_saturday_is_left_out_of_due_and_counted_by_earliest() -> None
     assert eve.due_on == date(2024, 2, 19)
     assert eve.earliest == at("2024-02-19T00:00")
     assert eve.assumed == ("SL-1",)
-    left_out = [step.day for step in eve.because if step.key == "make_up_day_left_out"]
+    left_out = [step.day for step in eve.reasons if step.key == "make_up_day_left_out"]
     assert left_out == [date(2024, 2, 18)]
     on_it = desk("2024-02-18T10:00")
     assert (on_it.due_on, on_it.earliest) == (date(2024, 2, 20), at("2024-02-20T00:00"))
-    assert on_it.because[0].key == "not_a_desk_day"
+    assert on_it.reasons[0].key == "not_a_desk_day"
 
 
 def test_region_remedies_may_be_done_the_same_evening() -> None:
     """SL-2, RG-3: handed in by 14:30 on a desk day."""
     soon = desk("2024-06-12T14:30", "change_region")
     assert (soon.rule, soon.due_on, soon.earliest) == ("SL-2", date(2024, 6, 13), at("2024-06-13T00:00"))
-    assert "possibly_same_evening" in [step.key for step in soon.because]
+    assert "possibly_same_evening" in [step.key for step in soon.reasons]
     late = desk("2024-06-12T14:31", "set_threshold")
     assert (late.due_on, late.earliest) == (date(2024, 6, 14), at("2024-06-15T00:00"))
     on_make_up_day = desk("2024-02-18T10:00", "verify_real_name")
@@ -132,7 +132,7 @@ def test_a_network_reset_is_due_as_a_suspend_and_a_resume() -> None:
     assert (workdays.due_on, workdays.earliest) == (date(2024, 6, 18), at("2024-06-15T00:00"))
     none = due(STANDARD, Carrier.CMCC, "reset_network", at("2024-06-12T10:00"), SHANGHAI, WORKDAYS)
     assert (none.due_at, none.rule) == (None, "SL-5")
-    long_window = Case(repeat_window=timedelta(days=5))
+    long_window = Circumstances(repeat_window=timedelta(days=5))
     later = due(GSL, Carrier.CUCC, "reset_network", at("2024-06-12T10:00"), SHANGHAI, WORKDAYS, 0, long_window)
     assert later.due_on == date(2024, 6, 19)
 

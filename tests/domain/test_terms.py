@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from app.domain.operation.capabilities import APN, CAPABILITIES, DATA_ONLY, channel_for
-from app.domain.terms.book import BOOK, describe, plain, terms_in_force
+from app.domain.terms.book import BOOK, describe, terms_in_force, to_json
 from app.domain.terms.model import Term
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName, Supplier
 
@@ -46,7 +46,7 @@ def test_every_value_is_read_with_its_source() -> None:
     assert (found["cancels_on_day"].value, found["cancels_on_day"].source) == (23, "FM 二.3")
     assert found["service.rebind"].value == {"rule": "SL-1", "same_evening": False}
     assert found["resume_lifts"].value == ["device_mismatch", "manual"]
-    assert plain(timedelta(hours=2)) == 7200
+    assert to_json(timedelta(hours=2)) == 7200
 
 
 OWN_SOURCES = {FLEXEM: ("FM",), GSL: ("GSL",), STANDARD: ("SIX", "OVR")}

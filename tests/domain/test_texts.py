@@ -10,9 +10,9 @@ from string import Formatter
 
 import pytest
 
-from app.domain.commerce.orders import Wish
+from app.domain.commerce.orders import AfterSalesRequest
 from app.domain.diagnosis.checklists import CHECKLISTS
-from app.domain.sim.holds import Lifts
+from app.domain.sim.holds import RemedyAction
 from app.domain.sim.snapshot import Drift
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
@@ -43,20 +43,20 @@ def _literals(*callees: str, keyword: str = "", position: int | None = None) -> 
 def _needed() -> set[str]:
     """Every key that the domain can give."""
     details = (
-        _literals("Refused", keyword="detail") | _literals("_violation", position=1) | _literals("_refused", position=2)
+        _literals("Refusal", keyword="detail") | _literals("_violation", position=1) | _literals("_refused", position=2)
     )
     details |= {word for word in _literals("_refused", position=1) if re.fullmatch("[a-z_]+", word)}
     details |= _literals("_refused", position=0) & {word.removeprefix("refusal.") for word in texts()}
     invoices = (DOMAIN / "commerce" / "invoices.py").read_text(encoding="utf-8")
-    details |= set(re.findall(r'\("(invoice_[a-z_]+)"', invoices)) | {f"order_{wish}" for wish in Wish}
+    details |= set(re.findall(r'\("(invoice_[a-z_]+)"', invoices)) | {f"order_{wish}" for wish in AfterSalesRequest}
     details |= {"renewal_paused", "renewal_closed", "state", "held"}
     checks = [check for checklist in CHECKLISTS.values() for check in checklist]
     reasons = {"not_a_desk_day", "handed_in_in_time", "handed_in_too_late", "days_counted", "within_the_month"}
     return {
         *(f"refusal.{detail}" for detail in details - {"renewal_", "order_"}),
-        *(f"because.{key}" for key in _literals("Because", keyword="key") | reasons),
+        *(f"because.{key}" for key in _literals("DueReason", keyword="key") | reasons),
         *(f"hold.{code}" for code in HoldCode),
-        *(f"remedy.{way}" for way in Lifts),
+        *(f"remedy.{way}" for way in RemedyAction),
         *(f"drift.{drift}" for drift in Drift),
         *(f"check.{check.name}" for check in checks),
         *(f"advice.{check.remedy}" for check in checks),

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.operation.decision import Accepted
-from app.domain.operation.effects import Settled, settle
-from app.domain.sim.holds import codes, turnover
+from app.domain.operation.effects import SettledOperation, settle
+from app.domain.sim.holds import codes, start_cycle
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.sim.model import Sim
-from app.domain.sim.snapshot import take_word
+from app.domain.sim.snapshot import apply_snapshot
 from app.domain.units import GB
-from app.domain.usage.quota import weighed
+from app.domain.usage.quota import apply_usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim
 from tests.domain.test_decision import ARGUMENTS, ask
@@ -34,13 +34,13 @@ def _step(card: Sim, today: date, what: str, fact: object) -> Sim:
         now = NOON + (today - NOON.date())
         if not isinstance(ask(card, fact, now=now), Accepted):
             return card
-        return settle(card, fact, Settled(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
+        return settle(card, fact, SettledOperation(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
     if what == "word":
         state, holds = fact  # type: ignore[misc]
         told = [(code, "x") for code in sorted(holds)]
-        return take_word(card, state, told, at=NOON, on=today, operation_open=False).sim
+        return apply_snapshot(card, state, told, at=NOON, on=today, operation_open=False).sim
     assert isinstance(fact, int)
-    return weighed(card, fact, 0, at=NOON, today=today)[0]
+    return apply_usage_holds(card, fact, 0, at=NOON, today=today)[0]
 
 
 @settings(max_examples=150)
@@ -59,7 +59,7 @@ def test_no_life_of_a_card_leaves_the_rules(
         if what == "days":
             assert isinstance(fact, int)
             today += timedelta(days=fact)
-            card = turnover(sweep(card, today, NOON)[0])[0]
+            card = start_cycle(sweep(card, today, NOON)[0])[0]
             due = next_due_on(card)
             assert due is None or due > today
         else:

@@ -95,9 +95,9 @@ async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gatew
     async with gateway.ctx.work() as work:
         for job, days in (("usage_pull", 3), ("usage_pull", 2), ("gone", 1), ("reconcile", 1)):
             slot = NOON - timedelta(days=days)
-            assert await work.ledger.claim_slot(job, slot, slot, LEASE)
+            assert await work.job_runs.claim_slot(job, slot, slot, LEASE)
             if job != "reconcile":
-                await work.ledger.finish_slot(job, slot, slot, {})
+                await work.job_runs.finish_slot(job, slot, slot, {})
         await work.commit()
 
     await count(gateway.ctx)

@@ -71,7 +71,7 @@ async def test_a_slot_whose_runner_was_killed_is_taken_over_by_another_process(g
     slot = spec.latest_until(EVENING - timedelta(hours=12), EVENING)
     assert slot is not None
     async with gateway.ctx.work() as work:  # what a killed process leaves behind
-        assert await work.ledger.claim_slot("pull", slot, gateway.ctx.now(), LEASE)
+        assert await work.job_runs.claim_slot("pull", slot, gateway.ctx.now(), LEASE)
         await work.commit()
     process = slots(spec)
 

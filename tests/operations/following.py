@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.carriers.base import SimRef
-from app.usecases.carrier_sync.snapshots import take_words
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.carrier_sync.snapshots import apply_snapshots
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway, card
 from tests.usage.reporting import HOME, report, send
 
@@ -49,7 +49,7 @@ async def there(gateway: Gateway, name: str) -> tuple[str, dict[str, int]]:
 
 
 async def sweep(gateway: Gateway) -> None:
-    await sweep_zone(gateway.ctx, HOME)
+    await expire_zone(gateway.ctx, HOME)
     await gateway.settle()
 
 
@@ -61,7 +61,7 @@ async def asked(gateway: Gateway, name: str) -> list[tuple[str, str, str]]:
 async def hear(gateway: Gateway, name: str) -> None:
     """The carrier's word on a card, a little later, and all that follows."""
     await gateway.advance(minutes=1)
-    await take_words(gateway.ctx, await gateway.ctx.clients["cmcc-main"].snapshot([SimRef(iccid=name)]))
+    await apply_snapshots(gateway.ctx, await gateway.ctx.clients["cmcc-main"].snapshot([SimRef(iccid=name)]))
     await gateway.settle()
 
 

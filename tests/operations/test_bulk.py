@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.usecases.bulk import feed
-from app.usecases.bulk.feed import feed_bulk
+from app.usecases.bulk.feed import advance_bulk
 from tests.gateway import Gateway, card, iccid
 
 
@@ -189,11 +189,11 @@ async def test_what_was_not_sent_is_cancelled(gateway: Gateway, monkeypatch: pyt
     monkeypatch.setattr(feed, "CHUNK", 3)
     names = await gateway.fleet(*cards(9))
     location = await begun(gateway, "suspend", {"iccids": names})
-    assert await feed_bulk(gateway.ctx) == 3
+    assert await advance_bulk(gateway.ctx) == 3
     cancelled = await gateway.api.post(f"{location}/cancel")
     assert cancelled.status_code == 202
     assert cancelled.json()["status"] == "cancelling"
-    while await feed_bulk(gateway.ctx):
+    while await advance_bulk(gateway.ctx):
         pass
     done = await settled(gateway, location)
     assert done["status"] == "cancelled"
@@ -241,7 +241,7 @@ async def test_a_scheduled_one_can_be_cancelled_before(gateway: Gateway) -> None
 async def test_results_are_read_as_files_while_it_runs(gateway: Gateway) -> None:
     names = await gateway.fleet(*cards(3))
     location = await begun(gateway, "suspend", {"iccids": names})
-    await feed_bulk(gateway.ctx)
+    await advance_bulk(gateway.ctx)
     rows = list(csv.DictReader(io.StringIO((await gateway.api.get(f"{location}/results.csv")).text)))
     assert [(row["iccid"], row["status"]) for row in rows] == [(name, "open") for name in names]
     lines = (await gateway.api.get(f"{location}/results.ndjson")).text.splitlines()
@@ -251,7 +251,7 @@ async def test_results_are_read_as_files_while_it_runs(gateway: Gateway) -> None
 async def test_a_person_who_waits_for_one_card_goes_first(gateway: Gateway) -> None:
     names = await gateway.fleet(*cards(30))
     await begun(gateway, "suspend", {"iccids": names[:29]})
-    await feed_bulk(gateway.ctx)
+    await advance_bulk(gateway.ctx)
     gateway.ctx.clock.adopt(gateway.ctx.clock.offset + timedelta(seconds=1))
     await gateway.api.post(f"/v1/sims/{names[29]}/suspend")
     async with gateway.ctx.work() as work:

@@ -13,7 +13,7 @@ import pytest
 from app.carriers.base import SimSnapshot
 from app.domain.vocabulary import SimState
 from app.usecases.carrier_sync.reconcile import reconcile
-from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from tests.gateway import Gateway, card, open_with
 
 ACCOUNTS = """
@@ -90,7 +90,7 @@ async def test_an_end_stands_until_it_is_told_anew(gateway: Gateway) -> None:
     first = gateway.ctx.now()
     for ends in (datetime.fromisoformat(ours).date(), None):
         word = SimSnapshot(iccid=name, state=SimState.ACTIVE, code="2", as_of=gateway.ctx.now(), expires_on=ends)
-        await take_words(gateway.ctx, [word])
+        await apply_snapshots(gateway.ctx, [word])
         await gateway.advance(hours=1)
 
     view = (await _sim(gateway, name))["carrier_view"]

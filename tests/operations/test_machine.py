@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from app.db.events.inbox import InboxRow
-from app.usecases.access import keep_known_key
-from app.usecases.carrier_sync.notifications import follow_up
-from app.usecases.execution.worker import work_round
+from app.usecases.access import ensure_admin_key
+from app.usecases.carrier_sync.notifications import process_notifications
+from app.usecases.execution.worker import worker_round
 from tests import databases
 from tests.gateway import KEY, Gateway, open_gateway
 
@@ -81,7 +81,7 @@ class Machine(RuleBasedStateMachine):
         await self.gateway.control.request("DELETE", "/_control/faults")
         settings = {"protocol": "*", "repeat_window_s": 0, "completion_s": 1}
         await self.gateway.control.post("/_control/settings", json=settings)
-        await keep_known_key(self.gateway.ctx, KEY)
+        await ensure_admin_key(self.gateway.ctx, KEY)
         self.names = await self.gateway.fleet(*FLEET)
 
     @rule(card=cards, kind=st.sampled_from(KINDS), wait=st.booleans())
@@ -132,7 +132,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def work_a_little(self) -> None:
-        self.do(work_round(self.gateway.ctx, limit=2))
+        self.do(worker_round(self.gateway.ctx, limit=2))
 
     @rule(sent=st.booleans(), limit=st.integers(1, 4))
     def die(self, sent: bool, limit: int) -> None:
@@ -171,9 +171,9 @@ class Machine(RuleBasedStateMachine):
                 received_at=ctx.now(),
                 iccid=name,
             )
-            await work.inbox.put(row)
+            await work.inbox.add(row)
             await work.commit()
-        await follow_up(ctx)
+        await process_notifications(ctx)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:

@@ -141,7 +141,7 @@ def test_programs_too_old_are_refused(fresh_dir: Path, monkeypatch: pytest.Monke
 
 @as_root
 async def test_root_lends_an_unprivileged_user_and_opens_no_folder(private_dir: Path) -> None:
-    """Where that user cannot come in, the cluster lies in /var/lib/simgate/<id> (api.md, Running it)."""
+    """Where that user cannot come in, the cluster lies in /var/lib/simgate/<id> (docs/api.md, Running it)."""
     with embedded(private_dir) as server:
         home = cluster.SHARED / (private_dir / "cluster-id").read_text().strip()
         assert server.sockets == home / "run"

@@ -87,8 +87,8 @@ async def test_a_csv_fleet_is_taken_at_the_first_start(tmp_path: Path) -> None:
     )
     sandbox = create_sandbox(SandboxOptions(fleet=fleet), HandClock())
     card = sandbox.store.cards[CMCC]
-    assert (card.shown(), list(card.holds), card.pb) == ("suspended", ["manual"], True)
-    assert sandbox.store.cards[CTCC].shown() == "silent"
+    assert (card.visible_state(), list(card.holds), card.pb) == ("suspended", ["manual"], True)
+    assert sandbox.store.cards[CTCC].visible_state() == "silent"
     await sandbox.close()
 
 
@@ -146,7 +146,7 @@ async def test_only_the_protocols_asked_for_are_there() -> None:
     sandbox = create_sandbox(
         SandboxOptions(protocols=("jasper",), settings={"jasper": ProtocolSettings()}), HandClock()
     )
-    assert list(sandbox.wires) == ["jasper"]
+    assert list(sandbox.servers) == ["jasper"]
     with pytest.raises(ValueError, match="telex"):
         SandboxOptions(protocols=("telex",))
     await sandbox.close()

@@ -9,7 +9,7 @@ from defusedxml import ElementTree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.ctcc_cmp.wire import METHODS
+from sandbox.ctcc_cmp.server import METHODS
 from sandbox.ctwing.operations import OPERATIONS as CTWING
 from sandbox.gsl.operations import OPERATIONS as GSL
 from sandbox.jasper.operations import OPERATIONS as JASPER

@@ -6,12 +6,12 @@ import hashlib
 
 import pytest
 
-from sandbox.ctwing.wire import sign_of
+from sandbox.ctwing.server import sign_of
 from sandbox.gsl.signing import canonical_request, parse, signature
-from sandbox.jasper.wire import sign
+from sandbox.jasper.server import sign
 from sandbox.telecom.des import decrypt, encrypt
+from sandbox.unicom_cmp.server import token_of
 from sandbox.unicom_cmp.sm3 import pure_sm3_hex, sm3_hex
-from sandbox.unicom_cmp.wire import token_of
 
 ABC = ("abc", "def", "ghi")
 TELECOM = [

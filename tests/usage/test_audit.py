@@ -76,7 +76,7 @@ async def test_what_reports_figures_and_corrections_made_in_any_order_is_right(g
         ("figures = NULL", "figures"),
         ("reported_since = reported_since + 1", "figures"),
         ("figures_to = figures_to - interval '1 second'", "figures"),
-        ("patchy = NOT patchy", "figures"),
+        ("has_day_figures = NOT has_day_figures", "figures"),
     ],
 )
 async def test_a_counter_that_is_not_what_it_was_made_of_is_found_and_left_as_it_is(

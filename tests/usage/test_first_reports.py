@@ -34,7 +34,9 @@ async def test_two_transactions_that_begin_one_counter_both_count(gateway: Gatew
             while not await third.fetchval(WAITING):
                 await asyncio.sleep(0.01)
         await waiting
-        row = await third.fetchrow("SELECT reported, reported_since, watch FROM usage_cycles WHERE sim_id = $1", sim_id)
+        row = await third.fetchrow(
+            "SELECT reported, reported_since, next_check_bytes FROM usage_cycles WHERE sim_id = $1", sim_id
+        )
         checks = await third.fetchval("SELECT count(*) FROM usage_checks WHERE sim_id = $1", sim_id)
 
     assert (tuple(row), checks) == ((12, 12, 0), 2)

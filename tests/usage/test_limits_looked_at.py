@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.db.usage import plan_checks
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 from tests.usage.limiting import MB, NOON, events_of, holds_of, set_clock, sim_of, use
 from tests.usage.reporting import HOME
@@ -57,7 +57,7 @@ async def test_a_card_that_the_sweep_activates_has_its_limits_at_once(gateway: G
     before = await holds_of(gateway, card)
 
     set_clock(gateway, datetime(2026, 12, 31, 23, tzinfo=HOME))
-    await sweep_zone(gateway.ctx, ZoneInfo("Asia/Shanghai"))
+    await expire_zone(gateway.ctx, ZoneInfo("Asia/Shanghai"))
     await gateway.settle()
 
     assert (before, await holds_of(gateway, card)) == ([], ["over_quota"])

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.usecases.limits.upkeep import check_all_pools
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 from tests.usage.pooling import MB, a_pool, be_at, cycle_of, done_at_desk, holds, members_of, turn, use
 from tests.usage.reporting import HOME
@@ -123,7 +123,7 @@ async def test_the_next_cycle_frees_an_expired_member_too_and_renewal_leaves_not
     await use(gateway, one, 25 * MB)
     held = await holds(gateway, two)
     await be_at(gateway, "2026-12-21T00:10:00+08:00")
-    await sweep_zone(gateway.ctx, HOME)
+    await expire_zone(gateway.ctx, HOME)
     await gateway.settle()
     expired = sorted(await holds(gateway, two))
     before = (await gateway.carrier(two))["effects"]

@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import PROJECT
 from app.usecases.carrier_sync.usage_run import pull_all
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway, open_gateway
 from tests.usage.reporting import cycles
 
@@ -104,7 +104,7 @@ async def test_a_card_whose_last_valid_day_ends_the_cycle_gets_that_days_use(gat
     await _until(gateway, "2026-12-31T12:00:00")
     await _traffic(gateway, card, 3 * MB)
     await _until(gateway, "2027-01-01T00:05:00")
-    await sweep_zone(gateway.ctx, HOME)
+    await expire_zone(gateway.ctx, HOME)
     await gateway.settle()
     await _until(gateway, "2027-01-01T02:30:00")
 

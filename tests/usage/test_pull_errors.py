@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.carriers.desk.client import DeskClient
-from app.usecases.carrier_sync.usage_run import pull_account, pull_all, pull_rest
+from app.usecases.carrier_sync.usage_run import pull_account, pull_all, resume_pulls
 from tests.gateway import Gateway, card, open_with
 from tests.usage.reporting import report, send, usage
 
@@ -144,11 +144,11 @@ async def test_what_a_run_left_is_done_in_a_later_hour_of_the_same_day(wide: Gat
     await wide.fault("status_429", operation="usage", count=None, retry_after=900)
 
     began = await pull_all(wide.ctx)
-    at_once = await pull_rest(wide.ctx)
+    at_once = await resume_pulls(wide.ctx)
     assert (await wide.control.delete("/_control/faults")).is_success
     await wide.advance(hours=1)
-    later = await pull_rest(wide.ctx)
-    done = await pull_rest(wide.ctx)
+    later = await resume_pulls(wide.ctx)
+    done = await resume_pulls(wide.ctx)
 
     assert (began["unfinished"], at_once) == (1, {})
     assert (later["accounts"], later["asked"], later["unfinished"], done) == (1, 6, 0, {})
@@ -179,9 +179,9 @@ async def test_a_pause_stops_a_run_under_way_and_the_rest_follows_when_it_is_ove
     assert (await wide.api.post("/v1/admin/accounts/cmcc-main/pause")).is_success
     paused = await under_way
     await wide.advance(hours=1)
-    meanwhile = await pull_rest(wide.ctx)
+    meanwhile = await resume_pulls(wide.ctx)
     assert (await wide.api.post("/v1/admin/accounts/cmcc-main/resume")).is_success
-    after = await pull_rest(wide.ctx)
+    after = await resume_pulls(wide.ctx)
 
     assert not paused.ended
     assert 0 < paused.asked < 6
@@ -205,7 +205,7 @@ async def test_one_accounts_fault_of_ours_does_not_end_the_others_run(wide: Gate
 
     report_ = await pull_all(broken)
     await wide.advance(hours=1)
-    again = await pull_rest(wide.ctx)
+    again = await resume_pulls(wide.ctx)
 
     assert (report_["accounts"], report_["unfinished"], await _used(wide, [good])) == (3, 1, [5 * MB])
     assert (again["accounts"], again["unfinished"], await _used(wide, [bad])) == (1, 0, [5 * MB])

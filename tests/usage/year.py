@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from app.jobs.cycle_rollover import turn_over_day
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.usage_pull import pull_usage
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway, card, iccid
 from tests.usage.reporting import report, send
 
@@ -118,7 +118,7 @@ class Year:
             await self.move_to(day, 0, 1)
             await turn_over_day(ctx, HOME)
             await self.move_to(day, 0, 5)
-            await sweep_zone(ctx, HOME)
+            await expire_zone(ctx, HOME)
             for model in self.models.values():
                 model.begin(day)
             await self.gateway.settle()

@@ -16,7 +16,7 @@ from app.carriers.errors import (
 from app.db.mapping import SimRecord
 from app.domain.sim.model import Plan, Sim
 from app.domain.vocabulary import Carrier, SimState, Supplier
-from app.usecases.carrier_sync.resilient_batch import MOST_REFUSED, RESTS_S, Asking, Page
+from app.usecases.carrier_sync.resilient_batch import MAX_CONSECUTIVE_REJECTIONS, RETRY_DELAYS_S, Page, ResilientBatch
 from tests.gateway import iccid
 
 PLAN = Plan(id="p", carrier=Carrier.CMCC, allowance=1, months=12)
@@ -62,12 +62,12 @@ class Carriers:
 @pytest.mark.parametrize("error", [CarrierRejected("no"), CarrierProtocolError("what"), CarrierUnavailable("500")])
 @pytest.mark.parametrize("bad", [0, 5, 7])
 async def test_the_card_that_brings_the_error_is_passed_over_alone(error: CarrierError, bad: int) -> None:
-    carrier, asking = Carriers(error, {bad}), Asking("a", rests_s=SHORT)
+    carrier, batch = Carriers(error, {bad}), ResilientBatch("a", retry_delays_s=SHORT)
 
-    await asking.about(cards(8), carrier.question)
+    await batch.run(cards(8), carrier.question)
 
     assert sorted(carrier.told) == [number for number in range(8) if number != bad]
-    assert asking.passed_over == 1
+    assert batch.skipped == 1
 
 
 @pytest.mark.parametrize("error", [CarrierUnavailable("down"), CarrierRateLimited("slow down", retry_after=0.1)])
@@ -75,9 +75,9 @@ async def test_a_carrier_that_is_down_ends_the_run_after_a_few_tries(error: Carr
     carrier = Carriers(error, set(range(64)))
 
     with pytest.raises(type(error)):
-        await Asking("a", rests_s=SHORT).about(cards(64), carrier.question)
+        await ResilientBatch("a", retry_delays_s=SHORT).run(cards(64), carrier.question)
 
-    assert carrier.calls == len(RESTS_S) + 1
+    assert carrier.calls == len(RETRY_DELAYS_S) + 1
 
 
 @pytest.mark.parametrize("error", [CarrierAuthFailed("who"), CarrierRateLimited("later", retry_after=900)])
@@ -85,24 +85,27 @@ async def test_what_no_short_rest_mends_ends_the_run_at_once(error: CarrierError
     carrier = Carriers(error, {0})
 
     with pytest.raises(type(error)):
-        await Asking("a", rests_s=SHORT).about(cards(8), carrier.question)
+        await ResilientBatch("a", retry_delays_s=SHORT).run(cards(8), carrier.question)
 
     assert carrier.calls == 1
 
 
 async def test_a_carrier_that_refuses_everything_costs_a_bounded_number_of_calls() -> None:
-    carrier, asking = Carriers(CarrierRejected("no"), set(range(200))), Asking("a", rests_s=SHORT)
+    carrier, batch = Carriers(CarrierRejected("no"), set(range(200))), ResilientBatch("a", retry_delays_s=SHORT)
 
     for _ in range(3):
-        await asking.about(cards(200), carrier.question)
+        await batch.run(cards(200), carrier.question)
 
-    assert carrier.calls <= 2 * MOST_REFUSED + 3
-    assert asking.passed_over == 600
+    assert carrier.calls <= 2 * MAX_CONSECUTIVE_REJECTIONS + 3
+    assert batch.skipped == 600
 
 
 async def test_what_an_account_cannot_be_asked_is_not_asked_twice() -> None:
-    carrier, asking = Carriers(UnsupportedOperation("no such thing"), set(range(8))), Asking("a", rests_s=SHORT)
+    carrier, batch = (
+        Carriers(UnsupportedOperation("no such thing"), set(range(8))),
+        ResilientBatch("a", retry_delays_s=SHORT),
+    )
 
-    await asking.about(cards(8), carrier.question)
+    await batch.run(cards(8), carrier.question)
 
-    assert (carrier.calls, asking.passed_over) == (1, 0)
+    assert (carrier.calls, batch.skipped) == (1, 0)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from app.carriers.base import CarrierHold, SimSnapshot
 from app.domain.vocabulary import HoldCode, SimState
-from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from tests.gateway import Gateway
 
 
@@ -15,7 +15,7 @@ async def _say(
 ) -> None:
     told = tuple(CarrierHold(code=code, carrier_code="9") for code in holds)
     as_of = gateway.ctx.now() - age
-    await take_words(gateway.ctx, [SimSnapshot(iccid=iccid, state=state, code="x", as_of=as_of, holds=told)])
+    await apply_snapshots(gateway.ctx, [SimSnapshot(iccid=iccid, state=state, code="x", as_of=as_of, holds=told)])
 
 
 async def _sim(gateway: Gateway, iccid: str) -> dict:

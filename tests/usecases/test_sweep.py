@@ -6,14 +6,14 @@ import asyncio
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from app.usecases.sims.expire import sweep_zone
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 
 HOME = ZoneInfo("Asia/Shanghai")
 
 
 async def _sweep(gateway: Gateway) -> dict[str, int]:
-    return await sweep_zone(gateway.ctx, HOME)
+    return await expire_zone(gateway.ctx, HOME)
 
 
 async def _state(gateway: Gateway, iccid: str) -> str:

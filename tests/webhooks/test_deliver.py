@@ -20,7 +20,7 @@ TENANT = "default"
 
 
 async def subscribe(ctx: Context, receiver: Receiver, *types: str) -> EndpointRow:
-    wanted = endpoints.WantedEndpoint(url=receiver.url, types=types)
+    wanted = endpoints.EndpointRequest(url=receiver.url, types=types)
     await endpoints.permit(ctx, wanted)
     async with ctx.work() as work:
         endpoint, secret = await endpoints.create(ctx, work, TENANT, wanted, actor="test")
@@ -273,7 +273,7 @@ async def test_a_slow_endpoint_does_not_hold_up_another(ctx: Context, receiver: 
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    wanted = endpoints.WantedEndpoint(url=f"http://127.0.0.1:{port}/")
+    wanted = endpoints.EndpointRequest(url=f"http://127.0.0.1:{port}/")
     async with ctx.work() as work:
         await endpoints.create(ctx, work, TENANT, wanted, actor="test")
         await work.commit()

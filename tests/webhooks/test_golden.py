@@ -55,7 +55,7 @@ async def test_events_keep_their_shape(gateway: Gateway, receiver: Receiver) -> 
         await reconcile(gateway.ctx)
         await gateway.advance(hours=25)
     async with gateway.ctx.work() as work:
-        wanted = endpoints.WantedEndpoint(url=receiver.url)
+        wanted = endpoints.EndpointRequest(url=receiver.url)
         endpoint, _ = await endpoints.create(gateway.ctx, work, "default", wanted, actor="test")
         await endpoints.test(gateway.ctx, work, "default", endpoint.id)
         await work.commit()

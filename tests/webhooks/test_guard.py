@@ -51,8 +51,8 @@ def test_what_is_no_target_is_refused(url: str) -> None:
 async def test_plain_http_goes_to_named_networks_only() -> None:
     sender = WebhookSender(())
     with pytest.raises(TargetRefused, match="https"):
-        await sender.permit("http://8.8.8.8/hook")
-    await sender.permit("https://8.8.8.8/hook")
+        await sender.check_url("http://8.8.8.8/hook")
+    await sender.check_url("https://8.8.8.8/hook")
     await sender.close()
 
 
@@ -71,7 +71,7 @@ async def test_a_name_that_turns_private_after_it_was_permitted_is_not_called(
     sender = WebhookSender(())
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     url = f"https://hook.example.com:{port}/"
-    await sender.permit(url)
+    await sender.check_url(url)
     sent = await sender.send(url, {}, b"{}")
     assert sent.status is None
     assert sent.error == "the target lies in a private network"

@@ -1,4 +1,5 @@
-"""strEnc, the DES variant of China Telecom's `m2m_ec` (`mobile-and-telecom.md` B1.2). A transport format, not security.
+"""strEnc, the DES variant of China Telecom's `m2m_ec` (`docs/carriers/ctcc_cmp.md` B1.2). A transport format, not
+security.
 
 Text goes in groups of four UTF-16 units, zero-padded, through DES with three keys in a row, always encrypting. The
 cipher is standard but for its first key permutation (PC-1), whose lower half reads the key bits in another order; a

@@ -14,18 +14,18 @@ from app.carriers import telecom
 from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.ctcc_cmp.cipher import StrEnc, sign_text
 from app.carriers.errors import CarrierRejected
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.transport import Call, Pairs, Transport
 from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
     argument_text,
+    concurrently,
     home_number,
-    if_told,
+    optional_answer,
     receipt_of,
-    spread,
 )
-from app.carriers.result_codes import Codes, NoSuchCard, Verdict
+from app.carriers.result_codes import CodeMeaning, Codes, NoSuchCard
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -74,58 +74,58 @@ class CtccCmpClient(ProtocolClient):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         if kind is OperationKind.SET_THRESHOLD:
             return await self._set_threshold(sim, arguments)
         path, method, signed = _request(kind, arguments)
         unsigned = _unsigned(kind, arguments)
         try:
-            judged = await self._ask(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
+            answer = await self._call(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
         except CarrierRejected:
-            if kind in telecom.TARGETS and await self._is_so(kind, sim):
+            if kind in telecom.TARGETS and await self._already_in_state(kind, sim):
                 return Receipt(settled=True, already=True)
             raise
-        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+        return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """One call per card, one more for the reason where it is stopped; a single card is asked for its cut-off."""
         full = len(sims) == 1
-        seen = await spread(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
+        seen = await concurrently(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
         return [snapshot for snapshot in seen if snapshot is not None]
 
     async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
         """Month to date, or the days of a closed month; one call a card."""
         if cycle.start > self._today():
             return []
-        figures = await spread(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle))
+        figures = await concurrently(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle))
         return [figure for figure in figures if figure is not None]
 
     async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
         """One call for each card and day."""
-        days = reading.days_between(first, min(last, self._today()))
-        asked = [(sim, day) for sim in sims for day in days]
-        figures = await spread(asked, self._transport.in_flight, lambda one: self._day_of(*one))
+        days = parse.days_between(first, min(last, self._today()))
+        requests = [(sim, day) for sim in sims for day in days]
+        figures = await concurrently(requests, self._transport.in_flight, lambda one: self._day_of(*one))
         return [figure for figure in figures if figure is not None]
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
         """realNameQueryIot: 0 = real-named, -5 = not [C 3]."""
-        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
         return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online, with address and device."""
-        judged = await self._ask("session", QUERY, "getOnlineStatus", sim)
-        return telecom.session(judged.json, self._zone, self._clock.now())
+        answer = await self._call("session", QUERY, "getOnlineStatus", sim)
+        return telecom.session(answer.json, self._zone, self._clock.now())
 
     async def _try_read(self) -> str:
         """`getSIMList` needs no card; a business refusal shows that user, password and signature passed too."""
         try:
-            await self._ask("other", QUERY, "getSIMList", None, unsigned=(("pageIndex", "1"),))
+            await self._call("other", QUERY, "getSIMList", None, unsigned=(("pageIndex", "1"),))
         except CarrierRejected as error:
             return f"getSIMList answered with code {error.carrier_code}; credentials and signature passed"
         return "getSIMList answered"
 
-    async def _ask(
+    async def _call(
         self,
         operation: str,
         path: str,
@@ -135,7 +135,7 @@ class CtccCmpClient(ProtocolClient):
         signed: Pairs = (),
         unsigned: Pairs = (),
         changes: bool = False,
-    ) -> telecom.Judged:
+    ) -> telecom.ParsedReply:
         """One call; `signed` are the parameters whose values go into the signature (B1.5)."""
         card = (_card(sim),) if sim else ()
         values = [self._user, self._password, method, *(value for _, value in (*card, *signed))]
@@ -146,7 +146,7 @@ class CtccCmpClient(ProtocolClient):
             ("sign", self._cipher.encrypt(sign_text(values))),
         )
         call = Call(operation, "GET", path, (*proof, *card, *signed, *unsigned), changes=changes)
-        return await self._transport.send(call, lambda reply: telecom.judge(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes))
 
     async def _set_threshold(self, sim: SimRef, arguments: Arguments) -> Receipt:
         """Add the quota in MB, rounded up; where one is there already the check refuses that, and it is modified."""
@@ -165,26 +165,26 @@ class CtccCmpClient(ProtocolClient):
 
     async def _quota(self, sim: SimRef, action: str, quota: str) -> Receipt:
         signed = (("action", action), ("quota", quota), ("type", TOTAL_USAGE))
-        judged = await self._ask("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
-        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+        answer = await self._call("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
+        return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
-    async def _is_so(self, kind: OperationKind, sim: SimRef) -> bool:
+    async def _already_in_state(self, kind: OperationKind, sim: SimRef) -> bool:
         """Whether a card that refused a change of state has that state already."""
-        judged = await if_told(self._ask("status", QUERY, "queryCardMainStatus", sim))
-        return judged is not None and telecom.main_status(judged.json) == telecom.TARGETS[kind]
+        answer = await optional_answer(self._call("status", QUERY, "queryCardMainStatus", sim))
+        return answer is not None and telecom.main_status(answer.json) == telecom.TARGETS[kind]
 
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
         try:
-            judged = await self._ask("status", QUERY, "queryCardMainStatus", sim)
+            answer = await self._call("status", QUERY, "queryCardMainStatus", sim)
         except NoSuchCard:
             return None
-        code = telecom.main_status(judged.json)
+        code = telecom.main_status(answer.json)
         state = telecom.STATES.get(code)
-        cut = telecom.network_cut(judged.json)
+        cut = telecom.network_cut(answer.json)
         threshold: int | None = None
         if full and state in (SimState.ACTIVE, SimState.SUSPENDED):
-            threshold, told_cut = await if_told(self._cut_off_of(sim)) or (None, None)
-            cut = told_cut if cut is None else cut
+            threshold, cut_flag = await optional_answer(self._cut_off_of(sim)) or (None, None)
+            cut = cut_flag if cut is None else cut
         return SimSnapshot(
             iccid=sim.iccid,
             state=state,
@@ -196,48 +196,48 @@ class CtccCmpClient(ProtocolClient):
         )
 
     async def _stop_reason_of(self, sim: SimRef) -> tuple[CarrierHold, ...]:
-        judged = await self._ask("status", QUERY, "queryCardStatus", sim)
-        return telecom.stop_holds(judged.xml, judged.json)
+        answer = await self._call("status", QUERY, "queryCardStatus", sim)
+        return telecom.stop_holds(answer.xml, answer.json)
 
     async def _cut_off_of(self, sim: SimRef) -> tuple[int | None, bool | None]:
         """The threshold in bytes, and stopFlag as the sign of a single cut [I], from prodInstQuery [C 2]."""
-        root = (await self._ask("status", QUERY, "prodInstQuery", sim)).xml
+        root = (await self._call("status", QUERY, "prodInstQuery", sim)).xml
         if root is None:
             return None, None
         quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE)
-        threshold = None if quota in (None, UNLIMITED) else reading.amount(quota, MB)
-        return threshold, reading.flag(telecom.leaf(root, "stopFlag"))
+        threshold = None if quota in (None, UNLIMITED) else parse.amount(quota, MB)
+        return threshold, parse.flag(telecom.leaf(root, "stopFlag"))
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
         running = cycle.end > self._today()
         span = () if running else (_day("startDate", cycle.start), _day("endDate", cycle.last_day))
         method = "queryTraffic" if running else "queryTrafficByDate"
         used = await self._traffic(sim, method, span)
-        as_of = self._clock.now() if running else reading.midnight(cycle.end, self._zone)
+        as_of = self._clock.now() if running else parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _day_of(self, sim: SimRef, day: date) -> DayUsage | None:
         used = await self._traffic(sim, "queryTrafficByDate", (_day("startDate", day), _day("endDate", day)))
-        as_of = min(self._clock.now(), reading.midnight(day + timedelta(days=1), self._zone))
+        as_of = min(self._clock.now(), parse.midnight(day + timedelta(days=1), self._zone))
         return None if used is None else DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of)
 
     async def _traffic(self, sim: SimRef, method: str, span: Pairs) -> int | None:
         try:
-            judged = await self._ask("usage", QUERY, method, sim, unsigned=(*span, ("needDtl", "0")))
+            answer = await self._call("usage", QUERY, method, sim, unsigned=(*span, ("needDtl", "0")))
         except NoSuchCard:
             return None
-        return telecom.traffic(judged.xml)
+        return telecom.traffic(answer.xml)
 
     async def _real_name_of(self, sim: SimRef) -> bool | None:
         try:
-            judged = await self._ask("real_name", QUERY, "realNameQueryIot", sim)
+            answer = await self._call("real_name", QUERY, "realNameQueryIot", sim)
         except NoSuchCard:
             return None
         except CarrierRejected as error:
             if error.carrier_code == "-5":
                 return False
             raise
-        return judged.verdict is Verdict.OK
+        return answer.meaning is CodeMeaning.OK
 
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()

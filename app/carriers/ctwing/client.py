@@ -12,27 +12,27 @@ from app.carriers import telecom
 from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.ctwing import wire
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Transport
 from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
     chunks,
+    concurrently,
     home_number,
-    if_told,
+    optional_answer,
     receipt_of,
-    spread,
 )
 from app.carriers.result_codes import Codes, NoSuchCard
-from app.carriers.telecom import Judged
+from app.carriers.telecom import ParsedReply
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 
 BATCH = 100
 PAGE = 50
-MOST_PAGES = 200
+MAX_PAGES = 200
 TOTAL_USAGE = "1"
 ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
 UNLIMITED = "-1"
@@ -69,18 +69,18 @@ class CtwingClient(ProtocolClient):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         number = await self._number(sim)
         if kind is OperationKind.SET_THRESHOLD:
             return await self._set_threshold(number, arguments)
         verb, path, params = wire.CHANGE_CALLS[kind]
         try:
-            judged = await self._ask(kind, (verb, path), (("access_number", number), *params), changes=True)
+            answer = await self._call(kind, (verb, path), (("access_number", number), *params), changes=True)
         except CarrierRejected:
-            if kind in telecom.TARGETS and await self._is_so(kind, number):
+            if kind in telecom.TARGETS and await self._already_in_state(kind, number):
                 return Receipt(settled=True, already=True)
             raise
-        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+        return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """A single card in full; many by 100 a call, and one by one where that row lacks a state or it is stopped."""
@@ -91,7 +91,7 @@ class CtwingClient(ProtocolClient):
         states = await self._states(numbered)
         plain = [self._brief(sim, states[number]) for number, sim in numbered if _is_plain(states.get(number))]
         rest = [sim for number, sim in numbered if not _is_plain(states.get(number))]
-        seen = await spread(rest, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=False))
+        seen = await concurrently(rest, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=False))
         return plain + [snapshot for snapshot in seen if snapshot is not None]
 
     async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
@@ -101,15 +101,15 @@ class CtwingClient(ProtocolClient):
             return []
         numbered = await self._numbered(sims)
         if cycle.end <= today:
-            closed = await spread(numbered, self._transport.in_flight, lambda one: self._closed(one, cycle))
+            closed = await concurrently(numbered, self._transport.in_flight, lambda one: self._closed(one, cycle))
             return [figure for figure in closed if figure is not None]
         month = cycle.start.strftime("%Y%m")
-        told = await self._flows(wire.FLOW_BY_MONTH, numbered, {})
+        figures = await self._flows(wire.FLOW_BY_MONTH, numbered, {})
         as_of = self._clock.now()
         return [
             UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
-            for sim, used, row in told
-            if reading.text(row.get("month")) in ("", month)
+            for sim, used, row in figures
+            if parse.text(row.get("month")) in ("", month)
         ]
 
     async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
@@ -117,22 +117,22 @@ class CtwingClient(ProtocolClient):
         now = self._clock.now()
         numbered = await self._numbered(sims)
         figures: list[DayUsage] = []
-        for day in reading.days_between(first, min(last, now.astimezone(self._zone).date())):
-            as_of = min(now, reading.midnight(day + timedelta(days=1), self._zone))
-            told = await self._flows(wire.FLOW_BY_DATE, numbered, {"date": day.strftime("%Y%m%d")})
-            figures += [DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of) for sim, used, _ in told]
+        for day in parse.days_between(first, min(last, now.astimezone(self._zone).date())):
+            as_of = min(now, parse.midnight(day + timedelta(days=1), self._zone))
+            rows = await self._flows(wire.FLOW_BY_DATE, numbered, {"date": day.strftime("%Y%m%d")})
+            figures += [DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of) for sim, used, _ in rows]
         return figures
 
     async def changed_since(self, since: datetime) -> list[str] | None:
         """ICCIDs in cradStatus from then on; None where its rows, whose names are not published, have no ICCID."""
         changed: dict[str, None] = {}
-        for page in range(1, MOST_PAGES):
-            judged = await self._ask("changes", wire.CHANGES, (("page", str(page)), ("size", str(PAGE))))
-            rows = wire.rows(judged.json)
+        for page in range(1, MAX_PAGES):
+            answer = await self._call("changes", wire.CHANGES, (("page", str(page)), ("size", str(PAGE))))
+            rows = wire.rows(answer.json)
             if any(not row.get("iccid") for row in rows):
                 return None
             recent = [row for row in rows if self._is_since(row, since)]
-            changed.update(dict.fromkeys(reading.text(row["iccid"]) for row in recent))
+            changed.update(dict.fromkeys(parse.text(row["iccid"]) for row in recent))
             if len(rows) < PAGE:
                 break
         return list(changed)
@@ -142,42 +142,44 @@ class CtwingClient(ProtocolClient):
         found: dict[str, bool] = {}
         for part in chunks(await self._numbered(sims), BATCH):
             ours = dict(part)
-            judged = await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})
-            for row in wire.rows(judged.json):
+            answer = await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})
+            for row in wire.rows(answer.json):
                 sim = ours.get(wire.number_of(row))
                 if sim is not None:
-                    found[sim.iccid] = reading.text(row.get("status")) == "1"
+                    found[sim.iccid] = parse.text(row.get("status")) == "1"
         return found
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online, with address and device."""
-        judged = await self._ask("session", wire.ONLINE, (("access_number", await self._number(sim)),))
-        return telecom.session(judged.json, self._zone, self._clock.now())
+        answer = await self._call("session", wire.ONLINE, (("access_number", await self._number(sim)),))
+        return telecom.session(answer.json, self._zone, self._clock.now())
 
     async def _try_read(self) -> str:
-        await self._ask("other", wire.SIM_LIST, (("pageIndex", "1"),))
+        await self._call("other", wire.SIM_LIST, (("pageIndex", "1"),))
         return "getSIMList answered"
 
-    async def _ask(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> Judged:
+    async def _call(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, query, changes=changes)
-        return await self._transport.send(request, lambda reply: telecom.judge(reply, self._codes, changes=changes))
+        return await self._transport.send(
+            request, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes)
+        )
 
-    async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> Judged:
+    async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, body=json.dumps(content).encode())
-        return await self._transport.send(request, lambda reply: telecom.judge(reply, self._codes, changes=False))
+        return await self._transport.send(request, lambda reply: telecom.parse_reply(reply, self._codes, changes=False))
 
     async def _number(self, sim: SimRef) -> str:
         """The card's number, asked for by ICCID where the gateway does not know it."""
         if sim.msisdn:
             return home_number(sim.msisdn)
-        judged = await self._ask("other", wire.TELEPHONE, (("iccid", sim.iccid),))
-        return reading.needed(judged.json.get("SMSG"), "SMSG")
+        answer = await self._call("other", wire.TELEPHONE, (("iccid", sim.iccid),))
+        return parse.required_text(answer.json.get("SMSG"), "SMSG")
 
     async def _numbered(self, sims: Sequence[SimRef]) -> list[Numbered]:
         """The cards with their numbers; those that have none are left out."""
-        numbers = await spread(sims, self._transport.in_flight, self._number_or_none)
+        numbers = await concurrently(sims, self._transport.in_flight, self._number_or_none)
         return [(number, sim) for number, sim in zip(numbers, sims, strict=True) if number]
 
     async def _number_or_none(self, sim: SimRef) -> str | None:
@@ -203,13 +205,13 @@ class CtwingClient(ProtocolClient):
 
     async def _quota(self, number: str, action: str, quota: str) -> Receipt:
         query = (("access_number", number), ("action", action), ("quota", quota), ("type", TOTAL_USAGE))
-        judged = await self._ask("set_threshold", wire.THRESHOLD, query, changes=True)
-        return receipt_of(judged.verdict, settled=False, reference=judged.reference)
+        answer = await self._call("set_threshold", wire.THRESHOLD, query, changes=True)
+        return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def _states(self, numbered: Sequence[Numbered]) -> dict[str, str]:
         states: dict[str, str] = {}
         parts = chunks(numbered, BATCH)
-        for rows in await spread(parts, self._transport.in_flight, self._infos):
+        for rows in await concurrently(parts, self._transport.in_flight, self._infos):
             states.update({wire.number_of(row): wire.state_of(row) for row in rows})
         return states
 
@@ -220,15 +222,15 @@ class CtwingClient(ProtocolClient):
     def _brief(self, sim: SimRef, code: str) -> SimSnapshot:
         return SimSnapshot(iccid=sim.iccid, state=telecom.STATES.get(code), code=code, as_of=self._clock.now())
 
-    async def _is_so(self, kind: OperationKind, number: str) -> bool:
+    async def _already_in_state(self, kind: OperationKind, number: str) -> bool:
         """Whether a card that refused a change of state has that state already."""
-        judged = await if_told(self._ask("status", wire.MAIN_STATUS, (("access_number", number),)))
-        return judged is not None and telecom.main_status(judged.json) == telecom.TARGETS[kind]
+        answer = await optional_answer(self._call("status", wire.MAIN_STATUS, (("access_number", number),)))
+        return answer is not None and telecom.main_status(answer.json) == telecom.TARGETS[kind]
 
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
         try:
             number = await self._number(sim)
-            json_ = (await self._ask("status", wire.MAIN_STATUS, (("access_number", number),))).json
+            json_ = (await self._call("status", wire.MAIN_STATUS, (("access_number", number),))).json
         except NoSuchCard:
             return None
         code = telecom.main_status(json_)
@@ -240,31 +242,31 @@ class CtwingClient(ProtocolClient):
             code=code,
             as_of=self._clock.now(),
             holds=await self._holds(number, code) if state is SimState.SUSPENDED else (),
-            real_named=reading.flag(json_.get("authStatus")),
+            real_named=parse.flag(json_.get("authStatus")),
             network_cut=telecom.network_cut(json_),
-            threshold=await if_told(self._threshold(number)) if wanted else None,
+            threshold=await optional_answer(self._threshold(number)) if wanted else None,
         )
 
     async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
         """`queryCardStatus` tells the reason on the older host; where this one does not answer it, an own request."""
-        judged = await if_told(self._ask("status", wire.CARD_STATUS, (("access_number", number),)))
-        told = telecom.stop_holds(judged.xml, judged.json) if judged else ()
-        return told or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)
+        answer = await optional_answer(self._call("status", wire.CARD_STATUS, (("access_number", number),)))
+        holds = telecom.stop_holds(answer.xml, answer.json) if answer else ()
+        return holds or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)
 
     async def _threshold(self, number: str) -> int | None:
-        root = (await self._ask("status", wire.PRODUCT, (("access_number", number),))).xml
+        root = (await self._call("status", wire.PRODUCT, (("access_number", number),))).xml
         quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE) if root is not None else None
-        return None if quota in (None, UNLIMITED) else reading.amount(quota, MB)
+        return None if quota in (None, UNLIMITED) else parse.amount(quota, MB)
 
     async def _closed(self, one: Numbered, cycle: Cycle) -> UsageFigure | None:
         number, sim = one
         span = (("startDate", cycle.start.strftime("%Y%m%d")), ("endDate", cycle.last_day.strftime("%Y%m%d")))
         query = (("access_number", number), *span, ("needDtl", "0"))
         try:
-            used = telecom.traffic((await self._ask("usage", wire.TRAFFIC_BY_DATE, query)).xml)
+            used = telecom.traffic((await self._call("usage", wire.TRAFFIC_BY_DATE, query)).xml)
         except NoSuchCard:
             return None
-        as_of = reading.midnight(cycle.end, self._zone)
+        as_of = parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _flows(
@@ -272,19 +274,19 @@ class CtwingClient(ProtocolClient):
     ) -> list[tuple[SimRef, int, Object]]:
         """(card, bytes, row) of a batch flow call, 100 cards each."""
 
-        async def ask(part: Sequence[Numbered]) -> list[tuple[SimRef, int, Object]]:
+        async def fetch(part: Sequence[Numbered]) -> list[tuple[SimRef, int, Object]]:
             ours = dict(part)
             content = {"custNumber": self._customer, "accessNumber": list(ours), **params}
             rows = wire.rows((await self._post("usage", call, content)).json)
-            told = [(ours.get(wire.number_of(row)), wire.flow(row), row) for row in rows]
-            return [(sim, used, row) for sim, used, row in told if sim is not None and used is not None]
+            figures = [(ours.get(wire.number_of(row)), wire.flow(row), row) for row in rows]
+            return [(sim, used, row) for sim, used, row in figures if sim is not None and used is not None]
 
-        parts = await spread(chunks(numbered, BATCH), self._transport.in_flight, ask)
+        parts = await concurrently(chunks(numbered, BATCH), self._transport.in_flight, fetch)
         return [figure for part in parts for figure in part]
 
     def _is_since(self, row: Object, since: datetime) -> bool:
         try:
-            moment = reading.instant(wire.time_of(row), self._zone)
+            moment = parse.instant(wire.time_of(row), self._zone)
         except CarrierProtocolError:
             return True
         return moment is None or moment >= since

@@ -1,4 +1,4 @@
-"""The CTWing 5G-CMP gateway on the wire: signature, paths, batch rows (`mobile-and-telecom.md` B2; [C n] as there)."""
+"""The CTWing 5G-CMP gateway on the wire: signature, paths, batch rows (`docs/carriers/ctwing.md`; [C n] as there)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.domain.vocabulary import OperationKind
 
@@ -60,24 +60,24 @@ def sign(secret: str, timestamp: str, query: Iterable[tuple[str, str]], body: by
 
 def number_of(row: Object) -> str:
     """The card's number in a batch row."""
-    return next((reading.text(row[name]) for name in _NUMBER_NAMES if row.get(name)), "")
+    return next((parse.text(row[name]) for name in _NUMBER_NAMES if row.get(name)), "")
 
 
 def state_of(row: Object) -> str:
     """The state code in a row of batchQrySimInfo, whose names are not published; empty where none is found."""
-    return next((reading.text(row[name]) for name in _STATE_NAMES if row.get(name)), "")
+    return next((parse.text(row[name]) for name in _STATE_NAMES if row.get(name)), "")
 
 
 def time_of(row: Object) -> str:
     """When a row of cradStatus says the change was; empty where it does not."""
-    return next((reading.text(row[name]) for name in _TIME_NAMES if row.get(name)), "")
+    return next((parse.text(row[name]) for name in _TIME_NAMES if row.get(name)), "")
 
 
 def rows(content: Object, depth: int = 4) -> list[Object]:
     """The rows of a batch answer: the first list of objects in it, wherever the envelope keeps it."""
     for value in content.values():
         if isinstance(value, list) and value:
-            return reading.objects(value)
+            return parse.objects(value)
         if isinstance(value, dict) and depth:
             found = rows(value, depth - 1)
             if found:
@@ -87,8 +87,8 @@ def rows(content: Object, depth: int = 4) -> list[Object]:
 
 def flow(row: Object) -> int | None:
     """Bytes of a flow row: an amount and its unit, such as `"42118.59"`, `"MB"`; None where there is no figure."""
-    number = reading.text_or_none(row.get("flowAmount"))
-    unit = reading.needed(row.get("unit"), "unit") if number else ""
+    number = parse.text_or_none(row.get("flowAmount"))
+    unit = parse.required_text(row.get("unit"), "unit") if number else ""
     if number and unit[-1:].isdigit():
         raise CarrierProtocolError("a usage unit no table knows", carrier_code=unit)
-    return reading.amount_with_unit(f"{number}{unit}") if number else None
+    return parse.amount_with_unit(f"{number}{unit}") if number else None

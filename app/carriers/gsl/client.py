@@ -25,10 +25,10 @@ from app.carriers.base import (
 )
 from app.carriers.errors import CarrierError, CarrierRejected
 from app.carriers.gsl import wire
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply, Transport
-from app.carriers.protocol_client import ProtocolClient, Setup, chunks, spread
+from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently
 from app.carriers.result_codes import Codes, NoSuchCard
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
@@ -100,7 +100,7 @@ class GslClient(ProtocolClient):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         command, body = self._command(kind, arguments)
         if kind is OperationKind.ACTIVATE:
             call = Call(kind, "POST", f"{CARD}/{command}", (("iccid", sim.iccid),), changes=True)
@@ -122,10 +122,10 @@ class GslClient(ProtocolClient):
         """One card a call, or the whole account 500 a page where that takes fewer calls."""
         if len(sims) > 1:
             first = await self._page(1)
-            pages = -(-reading.whole(first.get("count"), "count") // PAGE)
+            pages = -(-parse.integer(first.get("count"), "count") // PAGE)
             if pages < len(sims):
                 return await self._from_list(sims, first, pages)
-        seen = await spread(sims, self._transport.in_flight, self._snapshot_of)
+        seen = await concurrently(sims, self._transport.in_flight, self._snapshot_of)
         return [snapshot for snapshot in seen if snapshot is not None]
 
     async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
@@ -134,39 +134,39 @@ class GslClient(ProtocolClient):
         months = (today.year - cycle.start.year) * 12 + today.month - cycle.start.month
         if cycle.start > today or months >= MONTHS_KEPT:
             return []
-        as_of = reading.midnight(min(today, cycle.end), self._zone)
+        as_of = parse.midnight(min(today, cycle.end), self._zone)
         parts = chunks(sims, MONTH_BATCH)
-        found = await spread(parts, self._transport.in_flight, lambda part: self._month(part, cycle.id))
+        found = await concurrently(parts, self._transport.in_flight, lambda part: self._month(part, cycle.id))
         return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for part in found for iccid, used in part.items()]
 
     async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
         """Day usage of 100 cards a call, a day or a month; kept from the 1st of last month to yesterday [2]."""
         today = self._today()
         oldest = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-        days = reading.days_between(max(first, oldest), min(last, today - timedelta(days=1)))
+        days = parse.days_between(max(first, oldest), min(last, today - timedelta(days=1)))
         spans: dict[str, list[date]] = {}
         for day in days:
             spans.setdefault(day.strftime("%Y%m"), []).append(day)
-        asked = [(part, span, wanted) for part in chunks(sims, DAY_BATCH) for span, wanted in spans.items()]
-        parts = await spread(asked, self._transport.in_flight, lambda one: self._days(*one))
+        requests = [(part, span, wanted) for part in chunks(sims, DAY_BATCH) for span, wanted in spans.items()]
+        parts = await concurrently(requests, self._transport.in_flight, lambda one: self._days(*one))
         return [figure for part in parts for figure in part]
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
         """One card a call, in real time."""
-        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
         return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
 
     async def session(self, sim: SimRef) -> Session:
         """device_status 3 = online; GSL does not tell it of physical cards."""
         card = await self._card(sim)
-        status = reading.text(card.get("device_status"))
+        status = parse.text(card.get("device_status"))
         if not status:
             raise CarrierRejected("GSL tells no session of a physical card")
-        imei = reading.text_or_none(card.get("imei"))
+        imei = parse.text_or_none(card.get("imei"))
         return Session(online=status == ONLINE, as_of=self._clock.now(), imei=imei)
 
     async def _try_read(self) -> str:
-        count = reading.whole((await self._page(1, limit=10)).get("count"), "count")
+        count = parse.integer((await self._page(1, limit=10)).get("count"), "count")
         return f"the account lists {count} cards"
 
     def _command(self, kind: OperationKind, arguments: Arguments) -> tuple[str, dict[str, object]]:
@@ -208,10 +208,10 @@ class GslClient(ProtocolClient):
         return await self._get("status", "v1/sim-cards", (("limit", str(limit)), ("offset", str(number))), _object)
 
     async def _from_list(self, sims: Sequence[SimRef], first: Object, pages: int) -> list[SimSnapshot]:
-        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
-        others = await spread(range(2, pages + 1), self._transport.in_flight, self._page)
+        ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
+        others = await concurrently(range(2, pages + 1), self._transport.in_flight, self._page)
         as_of = self._clock.now()
-        cards = [card for page in (first, *others) for card in reading.objects(page.get("sim_cards"))]
+        cards = [card for page in (first, *others) for card in parse.objects(page.get("sim_cards"))]
         named = [(ours.get(_iccid(card)), card) for card in cards]
         return [wire.snapshot(card, iccid, self._zone, as_of) for iccid, card in named if iccid is not None]
 
@@ -224,31 +224,31 @@ class GslClient(ProtocolClient):
 
     async def _month(self, sims: Sequence[SimRef], cycle: str) -> dict[str, int]:
         """Bytes of a cycle by ICCID; the request names it with a dash, the answer without [1]."""
-        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         content = {"iccids": [sim.iccid for sim in sims], "billing_cycles": [cycle]}
         body = await self._post("usage", "v1/sim-cards/month-usages", content, _object)
         found: dict[str, int] = {}
-        for card in reading.objects(body.get("month_usages")):
-            for row in reading.objects(card.get("flow_usages")):
-                used = reading.amount(row.get("flow_used"), MB)
-                named = reading.text(row.get("billing_cycle")).replace("-", "") == cycle.replace("-", "")
+        for card in parse.objects(body.get("month_usages")):
+            for row in parse.objects(card.get("flow_usages")):
+                used = parse.amount(row.get("flow_used"), MB)
+                named = parse.text(row.get("billing_cycle")).replace("-", "") == cycle.replace("-", "")
                 if used is not None and named and _iccid(card) in ours:
                     found[ours[_iccid(card)]] = used
         return found
 
     async def _days(self, sims: Sequence[SimRef], month: str, wanted: Sequence[date]) -> list[DayUsage]:
-        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         span = {"month": month} if len(wanted) > 1 else {"date": wanted[0].strftime("%Y%m%d")}
         content = {"iccids": [sim.iccid for sim in sims], **span}
         days = await self._post("usage", "v1/sim-cards/batch-daily-flow", content, _list)
         figures: list[DayUsage] = []
         for entry in days:
-            day = reading.day(reading.text(entry.get("date")), self._zone)
+            day = parse.day(parse.text(entry.get("date")), self._zone)
             if day not in wanted or day is None:
                 continue
-            as_of = reading.midnight(day + timedelta(days=1), self._zone)
-            for row in reading.objects(entry.get("sim_flow")):
-                used = reading.amount(row.get("flow"), MB)
+            as_of = parse.midnight(day + timedelta(days=1), self._zone)
+            for row in parse.objects(entry.get("sim_flow")):
+                used = parse.amount(row.get("flow"), MB)
                 if used is not None and _iccid(row) in ours:
                     figures.append(DayUsage(iccid=ours[_iccid(row)], day=day, used=used, as_of=as_of))
         return figures
@@ -258,7 +258,7 @@ class GslClient(ProtocolClient):
             body = await self._get("real_name", f"{CARD}/real-named", (("iccid", sim.iccid),), _object)
         except NoSuchCard:
             return None
-        return reading.flag(body.get("real_named"))
+        return parse.flag(body.get("real_named"))
 
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()
@@ -275,12 +275,12 @@ def _quota(arguments: Arguments) -> dict[str, object]:
 
 
 def _iccid(row: Object) -> str:
-    return reading.text(row.get("iccid") or row.get("cid"))
+    return parse.text(row.get("iccid") or row.get("cid"))
 
 
 def _object(reply: Reply) -> Object:
-    return reading.json_object(reply.body)
+    return parse.json_object(reply.body)
 
 
 def _list(reply: Reply) -> list[Object]:
-    return reading.objects(reading.json_value(reply.body))
+    return parse.objects(parse.json_value(reply.body))

@@ -1,4 +1,4 @@
-"""Huawei Cloud GSL on the wire: signature, codes, models (`unicom-gsl-camara.md` part B; [N] as there)."""
+"""Huawei Cloud GSL on the wire: signature, codes, models (`docs/carriers/gsl.md`; [n] as there)."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from urllib.parse import quote
 
 from app.carriers.base import CarrierHold, Progress, ProgressState, SimSnapshot
 from app.carriers.errors import CarrierError, CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Reply
-from app.carriers.result_codes import Codes, Verdict, weigh
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, SimState
 
 CODES: Codes = MappingProxyType(
     {
-        "GSL.00010001": Verdict.AUTH,  # token invalid [1]
-        "GSL.00010003": Verdict.BROKEN,  # 系统繁忙 [3]
-        "GSL.00020003": Verdict.BROKEN,  # 系统繁忙 [1]
-        "GSL.00010004": Verdict.REJECTED,  # 参数错误 [3]
-        "GSL.00011001": Verdict.NO_SUCH_CARD,  # card missing or not yours [2]
-        "GSL.00011010": Verdict.REJECTED,  # too many iccids [2]
-        "GSL.00011011": Verdict.NO_SUCH_CARD,  # iccid does not exist [2]
-        "GSL.00011016": Verdict.REJECTED,
-        "GSL.00011063": Verdict.REJECTED,
-        "GSL.00012002": Verdict.REJECTED,
-        "GSL.00012016": Verdict.REJECTED,
-        "GSL.00013012": Verdict.REJECTED,
-        "GSL.00015028": Verdict.REJECTED,
-        "GSL.00015032": Verdict.REJECTED,
-        "GSL.00015033": Verdict.REJECTED,
-        "GSL.00016010": Verdict.BUSY,  # the card still has an unfinished work order [2]
+        "GSL.00010001": CodeMeaning.AUTH,  # token invalid [1]
+        "GSL.00010003": CodeMeaning.BROKEN,  # 系统繁忙 [3]
+        "GSL.00020003": CodeMeaning.BROKEN,  # 系统繁忙 [1]
+        "GSL.00010004": CodeMeaning.REJECTED,  # 参数错误 [3]
+        "GSL.00011001": CodeMeaning.NO_SUCH_CARD,  # card missing or not yours [2]
+        "GSL.00011010": CodeMeaning.REJECTED,  # too many iccids [2]
+        "GSL.00011011": CodeMeaning.NO_SUCH_CARD,  # iccid does not exist [2]
+        "GSL.00011016": CodeMeaning.REJECTED,
+        "GSL.00011063": CodeMeaning.REJECTED,
+        "GSL.00012002": CodeMeaning.REJECTED,
+        "GSL.00012016": CodeMeaning.REJECTED,
+        "GSL.00013012": CodeMeaning.REJECTED,
+        "GSL.00015028": CodeMeaning.REJECTED,
+        "GSL.00015032": CodeMeaning.REJECTED,
+        "GSL.00015033": CodeMeaning.REJECTED,
+        "GSL.00016010": CodeMeaning.BUSY,  # the card still has an unfinished work order [2]
     }
 )
 """The published part of the list [2: G2]; codes for a wrong state, a spent rebind quota are unknown."""
@@ -111,15 +111,15 @@ def sign(call: Call, query: str, *, credentials: Mapping[str, str], host: str, m
 def explain(call: Call, reply: Reply, codes: Codes) -> CarrierError | None:
     """The error of `{"error_code","error_msg"}` (or `code`, `message`); None where the status must decide."""
     try:
-        body = reading.json_object(reply.body)
-        code = reading.text(body.get("error_code") or body.get("code"))
-        message = reading.text(body.get("error_msg") or body.get("message"))
+        body = parse.json_object(reply.body)
+        code = parse.text(body.get("error_code") or body.get("code"))
+        message = parse.text(body.get("error_msg") or body.get("message"))
     except CarrierProtocolError:
         return None
     if not code or code.startswith(GATEWAY_CODES):
         return None
     try:
-        weigh(codes, code, message, changes=call.changes)
+        interpret_code(codes, code, message, changes=call.changes)
     except CarrierError as error:
         return error
     return CarrierProtocolError(f"HTTP {reply.status} with a code that means success", carrier_code=code)
@@ -127,15 +127,15 @@ def explain(call: Call, reply: Reply, codes: Codes) -> CarrierError | None:
 
 def work_order(reply: Reply) -> str:
     """The work order that a card command began."""
-    return str(reading.whole(reading.json_object(reply.body).get("work_order_id"), "work_order_id"))
+    return str(parse.integer(parse.json_object(reply.body).get("work_order_id"), "work_order_id"))
 
 
 def order_state(reply: Reply, reference: str) -> ProgressState:
     """The state of one work order in a list of them; one that is not listed yet is pending."""
-    orders = reading.objects(reading.json_object(reply.body).get("work_orders"))
+    orders = parse.objects(parse.json_object(reply.body).get("work_orders"))
     for order in orders:
-        if reading.text(order.get("id")) == reference:
-            status = reading.needed(order.get("status"), "status")
+        if parse.text(order.get("id")) == reference:
+            status = parse.required_text(order.get("status"), "status")
             if status not in WORK_ORDERS:
                 raise CarrierProtocolError("a work order status no table knows", carrier_code=status)
             return WORK_ORDERS[status]
@@ -144,15 +144,15 @@ def order_state(reply: Reply, reference: str) -> ProgressState:
 
 def failure(reply: Reply) -> Progress:
     """Why a work order failed, in its details' words."""
-    details = reading.objects(reading.json_object(reply.body).get("work_order_details"))
-    words = next((reading.text_or_none(detail.get("description")) for detail in details), None)
+    details = parse.objects(parse.json_object(reply.body).get("work_order_details"))
+    words = next((parse.text_or_none(detail.get("description")) for detail in details), None)
     return Progress(state=ProgressState.FAILED, carrier_code="work order failed", detail=words)
 
 
 def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnapshot:
     """A SimDeviceVO; its flows are as of yesterday, its state is now."""
-    code = reading.needed(card.get("sim_status"), "sim_status")
-    reason = reading.text(card.get("operator_status"))
+    code = parse.required_text(card.get("sim_status"), "sim_status")
+    reason = parse.text(card.get("operator_status"))
     held = STATES.get(code) is SimState.SUSPENDED and reason not in NO_REASON
     hold = CarrierHold(code=STOP_REASONS.get(reason, HoldCode.CARRIER_CONTROL), carrier_code=reason)
     return SimSnapshot(
@@ -161,24 +161,24 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
         code=code,
         as_of=as_of,
         holds=(hold,) if held else (),
-        activated_on=reading.day(card.get("act_date"), zone),
+        activated_on=parse.day(card.get("act_date"), zone),
         expires_on=last_day(card, zone),
-        imei=reading.text_or_none(card.get("imei")),
-        real_named=reading.flag(card.get("real_named")),
-        network_cut=reading.flag(card.get("cut_net_flag")),
+        imei=parse.text_or_none(card.get("imei")),
+        real_named=parse.flag(card.get("real_named")),
+        network_cut=parse.flag(card.get("cut_net_flag")),
         threshold=threshold(card),
     )
 
 
 def last_day(card: Object, zone: tzinfo) -> date | None:
     """The last valid day; an end at midnight is taken as exclusive [I]. None where none is told, never a sentinel."""
-    if reading.day(card.get("expire_time"), zone) is None:
+    if parse.day(card.get("expire_time"), zone) is None:
         return None
-    ends = reading.instant(card.get("expire_time"), zone)
+    ends = parse.instant(card.get("expire_time"), zone)
     return (ends - timedelta(seconds=1)).astimezone(zone).date() if ends else None
 
 
 def threshold(card: Object) -> int | None:
     """Bytes of exceed_cut_net_quota (MB), None where there is none; the flag beside it may mean "cut by it" [?]."""
-    quota = reading.text_or_none(card.get("exceed_cut_net_quota"))
-    return None if quota in (None, "-1") else reading.amount(quota, MB)
+    quota = parse.text_or_none(card.get("exceed_cut_net_quota"))
+    return None if quota in (None, "-1") else parse.amount(quota, MB)

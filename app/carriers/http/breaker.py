@@ -15,8 +15,8 @@ from app.clock import Clock
 
 FAILURES = 5
 PROBES = 2
-REST = timedelta(seconds=15)
-LONGEST_REST = timedelta(minutes=4)
+OPEN_TIME = timedelta(seconds=15)
+MAX_OPEN_TIME = timedelta(minutes=4)
 
 
 class OnChange(Protocol):
@@ -28,11 +28,11 @@ class OnChange(Protocol):
 
 
 class Health(StrEnum):
-    """What one call says about the carrier. `SILENT`: nothing (the call was cancelled)."""
+    """What one call says about the carrier. `NO_EVIDENCE`: nothing (the call was cancelled)."""
 
-    WELL = "well"
-    ILL = "ill"
-    SILENT = "silent"
+    HEALTHY = "well"
+    UNHEALTHY = "ill"
+    NO_EVIDENCE = "silent"
 
 
 class Breaker:
@@ -44,14 +44,14 @@ class Breaker:
         *,
         failures: int = FAILURES,
         probes: int = PROBES,
-        rest: timedelta = REST,
+        open_time: timedelta = OPEN_TIME,
         on_change: OnChange | None = None,
     ) -> None:
         self._clock = clock
         self._limit = failures
         self._probes = probes
-        self._first_rest = rest
-        self._rest = rest
+        self._first_open_time = open_time
+        self._open_time = open_time
         self._on_change = on_change
         self._failures = 0
         self._probing = 0
@@ -78,9 +78,9 @@ class Breaker:
         """Tell how a call went."""
         if probe:
             self._probing -= 1
-        if health is Health.ILL:
+        if health is Health.UNHEALTHY:
             self._count_failure(probe=probe)
-        elif health is Health.WELL:
+        elif health is Health.HEALTHY:
             self._count_success(probe=probe)
 
     def trip(self) -> None:
@@ -93,7 +93,7 @@ class Breaker:
             if self._failures >= self._limit:
                 self._open()
         elif probe:
-            self._rest = min(self._rest * 2, LONGEST_REST)
+            self._open_time = min(self._open_time * 2, MAX_OPEN_TIME)
             self._open()
 
     def _count_success(self, *, probe: bool) -> None:
@@ -106,7 +106,7 @@ class Breaker:
 
     def _open(self) -> None:
         newly = self._open_until is None
-        self._open_until = self._clock.now() + self._rest
+        self._open_until = self._clock.now() + self._open_time
         self._good_probes = 0
         if newly and self._on_change:
             self._on_change(opened=True)
@@ -115,6 +115,6 @@ class Breaker:
         self._open_until = None
         self._failures = 0
         self._good_probes = 0
-        self._rest = self._first_rest
+        self._open_time = self._first_open_time
         if self._on_change:
             self._on_change(opened=False)

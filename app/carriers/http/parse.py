@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree as SafeTree
 
 from app.carriers.errors import CarrierProtocolError
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.units import UNITS
 
 Object = Mapping[str, Any]
@@ -40,7 +40,7 @@ def json_value(body: bytes, charset: str = "utf-8") -> Any:
 
 def json_object(body: bytes, charset: str = "utf-8") -> Object:
     """The JSON object of a body."""
-    return an_object(json_value(body, charset))
+    return as_object(json_value(body, charset))
 
 
 def xml_root(body: bytes) -> Element:
@@ -52,7 +52,7 @@ def xml_root(body: bytes) -> Element:
     return root
 
 
-def an_object(value: object) -> Object:
+def as_object(value: object) -> Object:
     """The value as an object."""
     if not isinstance(value, dict):
         raise CarrierProtocolError(f"an object was expected, not {_kind(value)}")
@@ -65,7 +65,7 @@ def objects(value: object) -> list[Object]:
         return []
     if not isinstance(value, list):
         raise CarrierProtocolError(f"a list was expected, not {_kind(value)}")
-    return [an_object(item) for item in value]
+    return [as_object(item) for item in value]
 
 
 def text(value: object) -> str:
@@ -90,7 +90,7 @@ def text_or_none(value: object) -> str | None:
     return None if plain in _BLANKS else plain
 
 
-def needed(value: object, name: str) -> str:
+def required_text(value: object, name: str) -> str:
     """As `text`, but it must be there."""
     plain = text(value)
     if not plain:
@@ -98,9 +98,9 @@ def needed(value: object, name: str) -> str:
     return plain
 
 
-def whole(value: object, name: str) -> int:
+def integer(value: object, name: str) -> int:
     """A whole number, sent as a number or as text."""
-    plain = needed(value, name)
+    plain = required_text(value, name)
     if not re.fullmatch(r"-?[0-9]{1,18}", plain):
         raise CarrierProtocolError(f"{name} is not a whole number")
     return int(plain)
@@ -175,7 +175,7 @@ def days_between(first: date, last: date) -> list[date]:
 
 def iccid_forms(iccid: str) -> tuple[str, ...]:
     """The forms a carrier may know a card by: as it is, and with or without the check digit where it is one (DV-5)."""
-    twin = iccid_twin(iccid)
+    twin = alternate_iccid(iccid)
     return (iccid,) if twin is None else (iccid, twin)
 
 

@@ -15,19 +15,19 @@ from typing import Protocol
 
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited
 from app.carriers.http.breaker import Breaker, Health
-from app.carriers.http.wire_errors import HeldBack, is_ill
+from app.carriers.http.transport_errors import LocallyThrottled, is_unhealthy
 from app.clock import Clock
 
-MOST_IN_FLIGHT = 20
-"""httpx slows down badly beyond some 20 connections in a process (stack.md 6)."""
+MAX_IN_FLIGHT = 20
+"""httpx slows down badly beyond some 20 connections in a process (docs/carriers/README.md, httpx)."""
 
-PATIENCE_S = 2.0
+MAX_WAIT_S = 2.0
 """How long a call waits for its turn before it is refused with the time to come back: for the budget (but see
 `in_background`), and, where it is a change, for a free slot."""
 
-LONGEST_PAUSE_S = 3600.0
+MAX_PAUSE_S = 3600.0
 
-BACKGROUND_AHEAD_S = PATIENCE_S / 2
+BACKGROUND_AHEAD_S = MAX_WAIT_S / 2
 """How far ahead a call in the background reserves its turn: less than others wait, so that they find one before it."""
 
 SHORTEST_SLEEP_S = 0.05
@@ -48,8 +48,8 @@ def in_background() -> Iterator[None]:
 class CallBudget(Protocol):
     """Calls a second, shared by everyone who speaks for an account."""
 
-    async def acquire(self, account: str, per_second: int, patience: float) -> float:
-        """Seconds to wait before sending; the slot is then ours. More than `patience`: nothing was reserved."""
+    async def acquire(self, account: str, per_second: int, max_wait: float) -> float:
+        """Seconds to wait before sending; the slot is then ours. More than `max_wait`: nothing was reserved."""
         ...
 
 
@@ -77,7 +77,7 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
+class NoObserver:
     """An observer that keeps nothing, for tools and tests."""
 
     def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
@@ -94,13 +94,13 @@ class LocalBudget:
         self._clock = clock
         self._next: dict[str, datetime] = {}
 
-    async def acquire(self, account: str, per_second: int, patience: float) -> float:
+    async def acquire(self, account: str, per_second: int, max_wait: float) -> float:
         """As `CallBudget.acquire`."""
         now = self._clock.now()
-        turn = max(now, self._next.get(account, now))
-        wait = (turn - now).total_seconds()
-        if wait <= patience:
-            self._next[account] = turn + timedelta(seconds=1) / per_second
+        slot = max(now, self._next.get(account, now))
+        wait = (slot - now).total_seconds()
+        if wait <= max_wait:
+            self._next[account] = slot + timedelta(seconds=1) / per_second
         return wait
 
 
@@ -124,7 +124,7 @@ class LocalRepeatWindows:
         self._until.update({(account, api, iccid): until for iccid in iccids})
 
 
-class Manners:
+class Throttle:
     """The manners of one protocol of one account, in this process."""
 
     def __init__(
@@ -134,35 +134,35 @@ class Manners:
         clock: Clock,
         budget: CallBudget,
         breaker: Breaker,
-        in_flight: int = MOST_IN_FLIGHT,
+        in_flight: int = MAX_IN_FLIGHT,
         per_second: int | None = None,
-        patience_s: float = PATIENCE_S,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
-        self.in_flight = min(in_flight, MOST_IN_FLIGHT)
-        self._patience_s = patience_s
+        self.in_flight = min(in_flight, MAX_IN_FLIGHT)
+        self._max_wait_s = max_wait_s
         self._account = account
         self._clock = clock
         self._budget = budget
         self._breaker = breaker
         self._per_second = per_second
         self._slots = asyncio.Semaphore(self.in_flight)
-        self._silent_until: datetime | None = None
+        self._paused_until: datetime | None = None
 
     @asynccontextmanager
-    async def turn(self, *, hurried: bool = False) -> AsyncIterator[None]:
+    async def acquire(self, *, fail_fast: bool = False) -> AsyncIterator[None]:
         """One call's turn. Raises `CarrierUnavailable` and its kin where nothing may be sent now.
 
-        `hurried`: a change, whose sender holds a lease: it comes back later rather than wait long for a free slot.
+        `fail_fast`: a change, whose sender holds a lease: it comes back later rather than wait long for a free slot.
         """
-        async with self._slot(hurried=hurried):
+        async with self._slot(fail_fast=fail_fast):
             self._respect_pause()
             probe = self._breaker.enter()
-            health = Health.SILENT
+            health = Health.NO_EVIDENCE
             try:
                 if self._per_second is not None:
                     await self._await_budget(self._per_second)
                 yield
-                health = Health.WELL
+                health = Health.HEALTHY
             except CarrierError as error:
                 health = self._health_after(error)
                 raise
@@ -170,41 +170,41 @@ class Manners:
                 self._breaker.leave(probe=probe, health=health)
 
     @asynccontextmanager
-    async def _slot(self, *, hurried: bool) -> AsyncIterator[None]:
+    async def _slot(self, *, fail_fast: bool) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._patience_s if hurried else None):
+            async with asyncio.timeout(self._max_wait_s if fail_fast else None):
                 await self._slots.acquire()
         except TimeoutError:
-            raise HeldBack("as many calls as may be are under way; nothing was sent", retry_after=1) from None
+            raise LocallyThrottled("as many calls as may be are under way; nothing was sent", retry_after=1) from None
         try:
             yield
         finally:
             self._slots.release()
 
     def _respect_pause(self) -> None:
-        if self._silent_until is None:
+        if self._paused_until is None:
             return
-        left = (self._silent_until - self._clock.now()).total_seconds()
+        left = (self._paused_until - self._clock.now()).total_seconds()
         if left > 0:
-            raise HeldBack("the carrier asked for a pause; nothing was sent", retry_after=left)
-        self._silent_until = None
+            raise LocallyThrottled("the carrier asked for a pause; nothing was sent", retry_after=left)
+        self._paused_until = None
 
     async def _await_budget(self, per_second: int) -> None:
-        has_time = _background.get()
-        patience = BACKGROUND_AHEAD_S if has_time else self._patience_s
-        while (wait := await self._budget.acquire(self._account, per_second, patience)) > patience:
-            if not has_time:
-                raise HeldBack("the account's call budget is used up; nothing was sent", retry_after=wait)
-            await asyncio.sleep(max(wait - patience, SHORTEST_SLEEP_S))
+        can_wait = _background.get()
+        max_wait = BACKGROUND_AHEAD_S if can_wait else self._max_wait_s
+        while (wait := await self._budget.acquire(self._account, per_second, max_wait)) > max_wait:
+            if not can_wait:
+                raise LocallyThrottled("the account's call budget is used up; nothing was sent", retry_after=wait)
+            await asyncio.sleep(max(wait - max_wait, SHORTEST_SLEEP_S))
         if wait > 0:
             await asyncio.sleep(wait)
 
     def _health_after(self, error: CarrierError) -> Health:
-        if isinstance(error, HeldBack):
-            return Health.SILENT
+        if isinstance(error, LocallyThrottled):
+            return Health.NO_EVIDENCE
         if isinstance(error, CarrierRateLimited) and error.retry_after:
-            pause = min(error.retry_after, LONGEST_PAUSE_S)
-            self._silent_until = self._clock.now() + timedelta(seconds=pause)
+            pause = min(error.retry_after, MAX_PAUSE_S)
+            self._paused_until = self._clock.now() + timedelta(seconds=pause)
         if isinstance(error, CarrierAuthFailed):
             self._breaker.trip()
-        return Health.ILL if is_ill(error) else Health.WELL
+        return Health.UNHEALTHY if is_unhealthy(error) else Health.HEALTHY

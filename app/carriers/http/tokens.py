@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from app.carriers.errors import CarrierAuthFailed
-from app.carriers.result_codes import TokenEnded
+from app.carriers.result_codes import TokenExpired
 from app.clock import Clock
 
 T = TypeVar("T")
@@ -41,11 +41,11 @@ class TokenKeeper:
         token = await self._current()
         try:
             return await work(token)
-        except TokenEnded:
+        except TokenExpired:
             fresh = await self._renewed(token)
         try:
             return await work(fresh)
-        except TokenEnded as error:
+        except TokenExpired as error:
             raise CarrierAuthFailed("a new token is refused too", carrier_code=error.carrier_code) from None
 
     async def _current(self) -> str:

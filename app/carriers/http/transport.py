@@ -25,13 +25,13 @@ from app.carriers.errors import (
     CarrierProtocolError,
     CarrierRateLimited,
 )
-from app.carriers.http.throttle import Manners, Observer
-from app.carriers.http.wire_errors import WireOutcomeUnknown, WireUnavailable, outcome_of
+from app.carriers.http.throttle import Observer, Throttle
+from app.carriers.http.transport_errors import TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
 
 CONNECT_S = 3.0
 READ_S = 30.0
-MOST_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """A larger answer is unreadable: the largest honest one (500 cards) is some 200 KB."""
 
 COMMON_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "simgate"}
@@ -98,7 +98,7 @@ class Transport:
         *,
         account: str,
         base_url: str,
-        manners: Manners,
+        throttle: Throttle,
         observer: Observer,
         clock: Clock,
         read_s: float = READ_S,
@@ -109,30 +109,30 @@ class Transport:
         self._account = account
         self._base = base_url
         self._url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
-        self._manners = manners
+        self._throttle = throttle
         self._observer = observer
         self._clock = clock
         self._sign = dialect.sign
         self._explain = dialect.explain
         self._deadline_s = read_s + CONNECT_S
         self._time_outs = {"timeout": httpx.Timeout(read_s, connect=CONNECT_S).as_dict()}
-        self._wire = wire or _wire(base_url, manners.in_flight)
+        self._wire = wire or _wire(base_url, throttle.in_flight)
 
     @property
     def in_flight(self) -> int:
         """How many calls may be under way at once."""
-        return self._manners.in_flight
+        return self._throttle.in_flight
 
     async def send(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send one call and read its answer. Raises: the tree; `read` raises the protocol's own findings."""
-        async with self._manners.turn(hurried=call.changes):
+        async with self._throttle.acquire(fail_fast=call.changes):
             started = monotonic()
             outcome = "cancelled"
             try:
                 answer = read(await self._exchange(call))
                 outcome = "ok"
             except CarrierError as error:
-                outcome = outcome_of(error)
+                outcome = outcome_label(error)
                 raise
             finally:
                 self._observer.request(self._account, call.operation, outcome, monotonic() - started)
@@ -147,16 +147,16 @@ class Transport:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._round_trip(call)
         except _NOT_SENT as error:
-            raise WireUnavailable(f"not sent: {type(error).__name__}") from None
+            raise TransportUnavailable(f"not sent: {type(error).__name__}") from None
         except httpx.DecodingError:
             raise CarrierProtocolError("the answer's compression is broken") from None
         except (httpx.TransportError, TimeoutError) as error:
-            kind = WireOutcomeUnknown if call.changes else WireUnavailable
+            kind = TransportOutcomeUnknown if call.changes else TransportUnavailable
             raise kind(f"no usable answer: {type(error).__name__}") from None
         except (httpx.InvalidURL, UnicodeError):
             raise CarrierProtocolError("the request cannot be written as a URL; nothing was sent") from None
         if reply.status != 200:
-            self._judge_status(call, reply)
+            self._raise_for_status(call, reply)
         return reply
 
     async def _round_trip(self, call: Call) -> Reply:
@@ -178,7 +178,7 @@ class Transport:
             self._note_skew(response.headers.get("date"))
         return Reply(response.status_code, body, response.headers)
 
-    def _judge_status(self, call: Call, reply: Reply) -> None:
+    def _raise_for_status(self, call: Call, reply: Reply) -> None:
         """The error of an answer whose status is not 200; returns for other 2xx."""
         if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
             wait = self._retry_after(reply.headers.get("retry-after"))
@@ -188,7 +188,9 @@ class Transport:
         explained = self._explain(call, reply) if self._explain and reply.status >= 400 else None
         if reply.status >= 500:
             code = explained.carrier_code if explained else None
-            raise (WireOutcomeUnknown if call.changes else WireUnavailable)(f"HTTP {reply.status}", carrier_code=code)
+            raise (TransportOutcomeUnknown if call.changes else TransportUnavailable)(
+                f"HTTP {reply.status}", carrier_code=code
+            )
         if explained is not None:
             raise explained
         if reply.status in (401, 403):
@@ -233,8 +235,8 @@ async def _read_body(response: httpx.Response) -> bytes:
     size = 0
     async for chunk in response.aiter_bytes():
         size += len(chunk)
-        if size > MOST_BYTES:
-            raise CarrierProtocolError(f"the answer is larger than {MOST_BYTES} bytes")
+        if size > MAX_BYTES:
+            raise CarrierProtocolError(f"the answer is larger than {MAX_BYTES} bytes")
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

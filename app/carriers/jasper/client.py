@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from app.carriers.base import Arguments, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply
 from app.carriers.jasper import wire
-from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, spread
+from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, concurrently
 from app.carriers.result_codes import Codes, NoSuchCard
 from app.domain.calendar.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 PAGE = 50
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-LIST_WORTH = 4
+LIST_SHARE = 4
 """The whole account is listed, 50 cards a call, as long as that takes under a quarter of the calls one by one."""
 
 HEADERS = {"Accept": "application/json"}
@@ -55,7 +55,7 @@ class JasperClient(ProtocolClient):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         if kind is OperationKind.ORDER_ADDON:
             # the answer of /eventplan is not published: HTTP 2xx is all that is read of it
             body = {"eventName": argument_text(arguments, "product_code")}
@@ -68,9 +68,9 @@ class JasperClient(ProtocolClient):
         """One call per card, or the account's list where many are asked; one more for each stopped card."""
         listed = await self._listed(sims)
         rest = [sim for sim in sims if sim.iccid not in listed]
-        seen = await spread(rest, self._transport.in_flight, self._snapshot_of)
+        seen = await concurrently(rest, self._transport.in_flight, self._snapshot_of)
         stopped = [sim for sim in sims if wire.STATES.get(listed.get(sim.iccid, "")) is SimState.SUSPENDED]
-        limits = await spread(stopped, self._transport.in_flight, self._over_limit)
+        limits = await concurrently(stopped, self._transport.in_flight, self._over_limit)
         over = {sim.iccid: limit for sim, limit in zip(stopped, limits, strict=True)}
         found = [snapshot for snapshot in seen if snapshot is not None]
         return found + [self._brief(iccid, code, over.get(iccid)) for iccid, code in listed.items()]
@@ -81,7 +81,9 @@ class JasperClient(ProtocolClient):
         if cycle.start > today or cycle.start < self._oldest_cycle(today).start:
             return []
         running = cycle.end > today
-        figures = await spread(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle, running=running))
+        figures = await concurrently(
+            sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle, running=running)
+        )
         return [figure for figure in figures if figure is not None]
 
     async def changed_since(self, since: datetime) -> list[str] | None:
@@ -91,7 +93,7 @@ class JasperClient(ProtocolClient):
         while True:
             page = await self._page(since, number)
             for iccid, _ in page.devices:
-                changed.update(dict.fromkeys(reading.iccid_forms(iccid)))
+                changed.update(dict.fromkeys(parse.iccid_forms(iccid)))
             if page.last:
                 return list(changed)
             number += 1
@@ -100,14 +102,14 @@ class JasperClient(ProtocolClient):
         """Online ⇔ a session began and has not ended [3]."""
         body = await self._get("session", f"{_device(sim)}/sessionInfo", _object)
         device = await self._get("status", _device(sim), wire.device)
-        began = reading.instant(body.get("dateSessionStarted"), self._zone)
-        online = began is not None and not reading.text(body.get("dateSessionEnded"))
+        began = parse.instant(body.get("dateSessionStarted"), self._zone)
+        online = began is not None and not parse.text(body.get("dateSessionEnded"))
         return Session(
             online=online,
             as_of=self._clock.now(),
-            ip=reading.text_or_none(body.get("ipAddress")) if online else None,
-            imei=reading.text_or_none(device.get("imei")),
-            apn=reading.text_or_none(body.get("apn")) if online else None,
+            ip=parse.text_or_none(body.get("ipAddress")) if online else None,
+            imei=parse.text_or_none(device.get("imei")),
+            apn=parse.text_or_none(body.get("apn")) if online else None,
             since=began if online else None,
         )
 
@@ -124,9 +126,9 @@ class JasperClient(ProtocolClient):
 
     async def _listed(self, sims: Sequence[SimRef]) -> dict[str, str]:
         """ICCID → status of those cards that a worthwhile run through the account's list shows."""
-        missing = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        missing = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         found: dict[str, str] = {}
-        pages = len(sims) // LIST_WORTH if len(sims) > PAGE else 0
+        pages = len(sims) // LIST_SHARE if len(sims) > PAGE else 0
         for number in range(1, pages + 1):
             page = await self._page(LONG_AGO, number)
             found.update({missing[iccid]: status for iccid, status in page.devices if iccid in missing})
@@ -144,7 +146,7 @@ class JasperClient(ProtocolClient):
             device = await self._get("status", _device(sim), wire.device)
         except NoSuchCard:
             return None
-        code = reading.text(device.get("status"))
+        code = parse.text(device.get("status"))
         stopped = wire.STATES.get(code) is SimState.SUSPENDED
         return SimSnapshot(
             iccid=sim.iccid,
@@ -152,8 +154,8 @@ class JasperClient(ProtocolClient):
             code=code,
             as_of=self._clock.now(),
             holds=wire.holds(code, over_limit=await self._over_limit(sim) if stopped else None),
-            activated_on=reading.day(device.get("dateActivated"), self._zone),
-            imei=reading.text_or_none(device.get("imei")),
+            activated_on=parse.day(device.get("dateActivated"), self._zone),
+            imei=parse.text_or_none(device.get("imei")),
         )
 
     def _brief(self, iccid: str, code: str, over_limit: bool | None) -> SimSnapshot:  # noqa: FBT001
@@ -162,16 +164,16 @@ class JasperClient(ProtocolClient):
 
     async def _over_limit(self, sim: SimRef) -> bool | None:
         body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
-        return reading.flag(body.get("overageLimitReached"))
+        return parse.flag(body.get("overageLimitReached"))
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle, *, running: bool) -> UsageFigure | None:
         try:
             if running:
                 body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
-                used, as_of = reading.amount(body.get("ctdDataUsage"), 1), self._clock.now()
+                used, as_of = parse.amount(body.get("ctdDataUsage"), 1), self._clock.now()
             else:
                 body = await self._get("usage", f"{_device(sim)}/usageInZone", _object, _cycle_query(cycle.start))
-                used, as_of = wire.zone_usage(body), reading.midnight(cycle.end, self._zone)
+                used, as_of = wire.zone_usage(body), parse.midnight(cycle.end, self._zone)
         except NoSuchCard:
             return None
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
@@ -199,7 +201,7 @@ def _device(sim: SimRef) -> str:
 
 
 def _object(reply: Reply) -> Object:
-    return reading.json_object(reply.body)
+    return parse.json_object(reply.body)
 
 
 def _cycle_query(start: date) -> tuple[tuple[str, str], ...]:

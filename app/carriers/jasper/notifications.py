@@ -11,12 +11,12 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.notifications import NotAuthentic, Notice, NoticeKind, Push, Received
 
 FORM = "application/x-www-form-urlencoded"
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 OLDEST = timedelta(days=1)
 """Only the timestamp is signed, so an old one could carry anything: it stops being proof after a day."""
 
@@ -40,7 +40,7 @@ def receive(push: Push, credentials: Mapping[str, str]) -> Received | None:
     _verify(push, fields, credentials.get("push_secret"))
     data = inner or _data(fields.get("data", ""))
     notice = Notice(
-        external_id=reading.needed(fields.get("eventId"), "eventId"),
+        external_id=parse.required_text(fields.get("eventId"), "eventId"),
         kind=KINDS.get(fields["eventType"], NoticeKind.OTHER),
         iccid=data.get("iccid"),
         payload={"eventType": fields["eventType"], **data},
@@ -67,7 +67,7 @@ def _verify(push: Push, fields: Mapping[str, str], secret: str | None) -> None:
     if not right or not all(right):
         raise NotAuthentic("the signature of the timestamp is wrong or missing")
     try:
-        moment = reading.instant(timestamp, UTC)
+        moment = parse.instant(timestamp, UTC)
     except CarrierProtocolError:
         moment = None
     if moment is None or abs(push.at - moment) > OLDEST:
@@ -78,17 +78,17 @@ def _fields(push: Push) -> tuple[dict[str, str], dict[str, str]]:
     """The push's own fields, and those of its `data`: XML in a form, XML or an object in JSON."""
     if push.content_type.partition(";")[0].strip().lower() == FORM:
         try:
-            pairs = parse_qsl(push.body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+            pairs = parse_qsl(push.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
         except ValueError:
             raise CarrierProtocolError("a form that cannot be read") from None
         return dict(pairs), {}
-    body = reading.json_object(push.body)
+    body = parse.json_object(push.body)
     data = body.get("data")
     return _scalars(body), _scalars(data) if isinstance(data, dict) else {}
 
 
 def _scalars(row: Object) -> dict[str, str]:
-    return {name: reading.text(value) for name, value in row.items() if not isinstance(value, dict | list | bool)}
+    return {name: parse.text(value) for name, value in row.items() if not isinstance(value, dict | list | bool)}
 
 
 def _data(document: str) -> dict[str, str]:
@@ -96,8 +96,8 @@ def _data(document: str) -> dict[str, str]:
     if not document:
         return {}
     found: dict[str, str] = {}
-    for element in reading.xml_root(document.encode()).iter():
+    for element in parse.xml_root(document.encode()).iter():
         found.update({name.rpartition("}")[2]: value for name, value in element.attrib.items()})
         if len(element) == 0 and element.text:
-            found[element.tag.rpartition("}")[2]] = reading.text(element.text)
+            found[element.tag.rpartition("}")[2]] = parse.text(element.text)
     return found

@@ -1,4 +1,4 @@
-"""Cisco IoT Control Center REST v1, as China Unicom runs it (`unicom-gsl-camara.md` part A1; [N] as there)."""
+"""Cisco IoT Control Center REST v1, as China Unicom runs it (`docs/carriers/jasper.md`; [n] as there)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from app.carriers.base import CarrierHold
 from app.carriers.errors import CarrierError, CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Reply
-from app.carriers.result_codes import Codes, Verdict, weigh
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 _REFUSED = (
@@ -27,12 +27,12 @@ _FORBIDDEN = ("10000001", "10000030", "10000062", "10000079", "10000080")
 
 CODES: Codes = MappingProxyType(
     {
-        **dict.fromkeys(_REFUSED, Verdict.REJECTED),
-        **dict.fromkeys(_FORBIDDEN, Verdict.AUTH),
-        "20000001": Verdict.NO_SUCH_CARD,
-        "30000001": Verdict.BROKEN,  # unknown server error
-        "30000002": Verdict.BROKEN,  # could not submit the SMS
-        "400101": Verdict.RATE_LIMITED,  # the SOAP twin's rate limit [1: J3]
+        **dict.fromkeys(_REFUSED, CodeMeaning.REJECTED),
+        **dict.fromkeys(_FORBIDDEN, CodeMeaning.AUTH),
+        "20000001": CodeMeaning.NO_SUCH_CARD,
+        "30000001": CodeMeaning.BROKEN,  # unknown server error
+        "30000002": CodeMeaning.BROKEN,  # could not submit the SMS
+        "400101": CodeMeaning.RATE_LIMITED,  # the SOAP twin's rate limit [1: J3]
     }
 )
 
@@ -74,14 +74,14 @@ def explain(call: Call, reply: Reply, codes: Codes) -> CarrierError | None:
     """The error of `{"errorMessage","errorCode"}`; None where the body is no such thing (then the status decides)."""
     charset = "iso-8859-1" if "8859-1" in reply.headers.get("content-type", "").lower() else "utf-8"
     try:
-        body = reading.json_object(reply.body, charset)
-        code, message = reading.text(body.get("errorCode")), reading.text(body.get("errorMessage"))
+        body = parse.json_object(reply.body, charset)
+        code, message = parse.text(body.get("errorCode")), parse.text(body.get("errorMessage"))
     except CarrierProtocolError:
         return None
     if not code:
         return None
     try:
-        weigh(codes, code, message, changes=call.changes)
+        interpret_code(codes, code, message, changes=call.changes)
     except CarrierError as error:
         return error
     return CarrierProtocolError(f"HTTP {reply.status} with a code that means success", carrier_code=code)
@@ -89,8 +89,8 @@ def explain(call: Call, reply: Reply, codes: Codes) -> CarrierError | None:
 
 def device(reply: Reply) -> Object:
     """The bare resource of a 200; its status must be there."""
-    body = reading.json_object(reply.body)
-    reading.needed(body.get("status"), "status")
+    body = parse.json_object(reply.body)
+    parse.required_text(body.get("status"), "status")
     return body
 
 
@@ -98,16 +98,16 @@ def edited(reply: Reply) -> bool:
     """Whether an edit is in force (200 and the ICCID) or only accepted (202, whose body is not published)."""
     if reply.status == 202:
         return False
-    reading.needed(reading.json_object(reply.body).get("iccid"), "iccid")
+    parse.required_text(parse.json_object(reply.body).get("iccid"), "iccid")
     return True
 
 
 def page(reply: Reply) -> Page:
     """A page of the search; `lastPage` ends it."""
-    body = reading.json_object(reply.body)
-    rows = reading.objects(body.get("devices"))
-    found = [(reading.needed(row.get("iccid"), "iccid"), reading.text(row.get("status"))) for row in rows]
-    return Page(found, last=reading.flag(body.get("lastPage")) is not False or not rows)
+    body = parse.json_object(reply.body)
+    rows = parse.objects(body.get("devices"))
+    found = [(parse.required_text(row.get("iccid"), "iccid"), parse.text(row.get("status"))) for row in rows]
+    return Page(found, last=parse.flag(body.get("lastPage")) is not False or not rows)
 
 
 def holds(code: str, *, over_limit: bool | None) -> tuple[CarrierHold, ...]:
@@ -119,12 +119,12 @@ def holds(code: str, *, over_limit: bool | None) -> tuple[CarrierHold, ...]:
 
 def zone_usage(body: Object) -> int:
     """Bytes in all zones and rate plans of a usageInZone answer."""
-    plans = reading.an_object(body.get("deviceCycleUsageInZones") or {})
+    plans = parse.as_object(body.get("deviceCycleUsageInZones") or {})
     total = 0
     for rows in plans.values():
-        for row in reading.objects(rows):
-            unit = reading.text(row.get("dataUsageUnit")).lower()
+        for row in parse.objects(rows):
+            unit = parse.text(row.get("dataUsageUnit")).lower()
             if unit not in ("bytes", ""):
                 raise CarrierProtocolError("usageInZone in a unit no table knows", carrier_code=unit)
-            total += reading.amount(row.get("dataUsage"), 1) or 0
+            total += parse.amount(row.get("dataUsage"), 1) or 0
     return total

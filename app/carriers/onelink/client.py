@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from app.carriers.base import Arguments, Outcome, Progress, Receipt, SimRef
+from app.carriers.base import Arguments, ChangeOutcome, Progress, Receipt, SimRef
 from app.carriers.errors import CarrierError, CarrierRejected
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.onelink import wire
 from app.carriers.onelink.reads import OneLinkReads
 from app.carriers.protocol_client import (
     Setup,
     argument_text,
     chunks,
-    needed_msisdn,
+    concurrently,
     receipt_of,
-    spread,
+    required_msisdn,
 )
-from app.carriers.result_codes import Verdict
+from app.carriers.result_codes import CodeMeaning
 from app.domain.vocabulary import OperationKind, SimState
 
 BATCH = 100
@@ -51,7 +51,7 @@ class OneLinkClient(OneLinkReads):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         if kind is OperationKind.REBIND:
             return await self._rebind(sim, arguments)
         if kind is OperationKind.VERIFY_REAL_NAME:
@@ -64,15 +64,17 @@ class OneLinkClient(OneLinkReads):
         """100 for the three changes of state, else 1."""
         return BATCH if kind in wire.TARGET else 1
 
-    async def change_many(self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments) -> list[Outcome]:
+    async def change_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
+    ) -> list[ChangeOutcome]:
         """The same change of state on many cards, 100 a call; answers in the order of the cards."""
         if kind not in wire.TARGET or len(sims) == 1:
             return await super().change_many(kind, sims, arguments)
-        ends: dict[str, Outcome] = {}
-        for oper_type, group in (await self._groups(kind, sims, ends)).items():
+        outcomes: dict[str, ChangeOutcome] = {}
+        for oper_type, group in (await self._groups(kind, sims, outcomes)).items():
             for part in chunks(group, BATCH):
-                ends.update(await self._send_batch(kind, oper_type, part))
-        return [ends[sim.iccid] for sim in sims]
+                outcomes.update(await self._send_batch(kind, oper_type, part))
+        return [outcomes[sim.iccid] for sim in sims]
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
         """How the order or job goes; of a real-name request, whether the card is real-named by now."""
@@ -80,16 +82,16 @@ class OneLinkClient(OneLinkReads):
             return await self._real_name_progress(sim)
         if reference.startswith(wire.JOB):
             return (await self.progress_many(kind, [sim], reference))[sim.iccid]
-        judged = await self._link.ask("progress", "query/order-info", {"orderNum": reference})
-        return wire.order_progress(judged.row)
+        answer = await self._link.call("progress", "query/order-info", {"orderNum": reference})
+        return wire.order_progress(answer.row)
 
     async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
         """How the cards of one job go: one call for all of them."""
         if not reference.startswith(wire.JOB):
             return await super().progress_many(kind, sims, reference)
         params = {"jobId": reference.removeprefix(wire.JOB)}
-        judged = await self._link.ask("progress", "query/sim-batch-result", params)
-        return {sim.iccid: wire.job_progress(judged.row, _identities(sim)) for sim in sims}
+        answer = await self._link.call("progress", "query/sim-batch-result", params)
+        return {sim.iccid: wire.job_progress(answer.row, _identities(sim)) for sim in sims}
 
     async def _change_state(self, kind: OperationKind, sim: SimRef) -> Receipt:
         if kind is OperationKind.ACTIVATE:
@@ -101,76 +103,80 @@ class OneLinkClient(OneLinkReads):
             oper_type = wire.OPER_TYPES[kind]
         params = {"iccid": sim.iccid, "operType": oper_type}
         try:
-            judged = await self._link.ask(kind, "change/sim-status", params, changes=True)
+            answer = await self._link.call(kind, "change/sim-status", params, changes=True)
         except CarrierRejected as error:
-            if error.carrier_code == wire.WRONG_STATE and await self._is_so(kind, sim):
+            if error.carrier_code == wire.WRONG_STATE and await self._already_in_state(kind, sim):
                 return Receipt(settled=True, already=True)
             raise
-        return _accepted(judged)
+        return _accepted(answer)
 
-    async def _is_so(self, kind: OperationKind, sim: SimRef) -> bool:
+    async def _already_in_state(self, kind: OperationKind, sim: SimRef) -> bool:
         return wire.STATES.get(await self._card_status(sim)) is wire.TARGET[kind]
 
     async def _groups(
-        self, kind: OperationKind, sims: Sequence[SimRef], ends: dict[str, Outcome]
+        self, kind: OperationKind, sims: Sequence[SimRef], outcomes: dict[str, ChangeOutcome]
     ) -> Mapping[str, list[SimRef]]:
         """The cards by the operType they need; those that need none, or cannot, get their end at once."""
         if kind is not OperationKind.ACTIVATE:
             return {wire.OPER_TYPES_MANY[kind]: list(sims)}
         groups: dict[str, list[SimRef]] = {}
-        found = await spread(sims, self._transport.in_flight, self._activation_of)
+        found = await concurrently(sims, self._transport.in_flight, self._activation_of)
         for sim, end in zip(sims, found, strict=True):
-            if isinstance(end, Outcome):
-                ends[sim.iccid] = end
+            if isinstance(end, ChangeOutcome):
+                outcomes[sim.iccid] = end
             else:
                 groups.setdefault(end, []).append(sim)
         return groups
 
-    async def _activation_of(self, sim: SimRef) -> str | Outcome:
+    async def _activation_of(self, sim: SimRef) -> str | ChangeOutcome:
         """The batch operType that activates this card, or its end where none does."""
         try:
             code = await self._card_status(sim)
             if wire.STATES.get(code) is SimState.ACTIVE:
-                return Outcome(iccid=sim.iccid, receipt=Receipt(settled=True, already=True))
+                return ChangeOutcome(iccid=sim.iccid, receipt=Receipt(settled=True, already=True))
             return _activation(code, wire.ACTIVATE_MANY_FROM)
         except CarrierError as error:
-            return Outcome(iccid=sim.iccid, error=error)
+            return ChangeOutcome(iccid=sim.iccid, error=error)
 
-    async def _send_batch(self, kind: OperationKind, oper_type: str, sims: Sequence[SimRef]) -> dict[str, Outcome]:
+    async def _send_batch(
+        self, kind: OperationKind, oper_type: str, sims: Sequence[SimRef]
+    ) -> dict[str, ChangeOutcome]:
         params = {"iccids": "_".join(sim.iccid for sim in sims), "operType": oper_type}
         if kind is not OperationKind.ACTIVATE:
             params["reason"] = wire.REASON_OWN_REQUEST
         try:
-            judged = await self._link.ask(kind, "change/sim-status/batch", params, changes=True)
-            job = wire.JOB + reading.needed(judged.row.get("jobId"), "jobId")
+            answer = await self._link.call(kind, "change/sim-status/batch", params, changes=True)
+            job = wire.JOB + parse.required_text(answer.row.get("jobId"), "jobId")
         except CarrierError as error:
-            return {sim.iccid: Outcome(iccid=sim.iccid, error=error) for sim in sims}
-        return {sim.iccid: Outcome(iccid=sim.iccid, receipt=Receipt(settled=False, reference=job)) for sim in sims}
+            return {sim.iccid: ChangeOutcome(iccid=sim.iccid, error=error) for sim in sims}
+        return {
+            sim.iccid: ChangeOutcome(iccid=sim.iccid, receipt=Receipt(settled=False, reference=job)) for sim in sims
+        }
 
     async def _verify_real_name(self, sim: SimRef) -> Receipt:
         """A page for the person to go through: `result` holds its URL."""
         params = {"iccid": sim.iccid, "urlType": REAL_NAME_BY_WEB}
-        row = (await self._link.ask("verify_real_name", "secure/sim-real-name-reg", params, changes=True)).row
-        url = reading.needed(row.get("url"), "url")
-        return Receipt(settled=False, reference=reading.needed(row.get("busiSeq"), "busiSeq"), result={"url": url})
+        row = (await self._link.call("verify_real_name", "secure/sim-real-name-reg", params, changes=True)).row
+        url = parse.required_text(row.get("url"), "url")
+        return Receipt(settled=False, reference=parse.required_text(row.get("busiSeq"), "busiSeq"), result={"url": url})
 
     async def _order_addon(self, sim: SimRef, arguments: Arguments) -> Receipt:
         """A fixed pack: the product code is `maincommoDity:packageType`, as `0:2` for 500 MB [C 4]."""
         commodity, _, package = argument_text(arguments, "product_code").partition(":")
         if not commodity or not package:
             raise CarrierRejected("a OneLink product code is maincommoDity:packageType, such as 0:2")
-        number = needed_msisdn(sim, self.protocol)
+        number = required_msisdn(sim, self.protocol)
         params = {"msisdn": number, "maincommoDity": commodity, "packageType": package}
-        judged = await self._link.ask("order_addon", "order/gprspackage-order", params, changes=True)
-        reference = reading.text_or_none(judged.row.get("orderNum"))
-        return receipt_of(judged.verdict, settled=reference is None, reference=reference)
+        answer = await self._link.call("order_addon", "order/gprspackage-order", params, changes=True)
+        reference = parse.text_or_none(answer.row.get("orderNum"))
+        return receipt_of(answer.meaning, settled=reference is None, reference=reference)
 
     async def _rebind(self, sim: SimRef, arguments: Arguments) -> Receipt:
         """Network side, change to a device [1] S8; withdrawn from sale in 2021-11, so off unless the account has it."""
         imei = argument_text(arguments, "imei")
-        params = {"msisdn": needed_msisdn(sim, self.protocol), "operType": "3", "imei": imei}
-        judged = await self._link.ask("rebind", "operate/card-bind-by-web", params, changes=True)
-        return receipt_of(judged.verdict, settled=True)
+        params = {"msisdn": required_msisdn(sim, self.protocol), "operType": "3", "imei": imei}
+        answer = await self._link.call("rebind", "operate/card-bind-by-web", params, changes=True)
+        return receipt_of(answer.meaning, settled=True)
 
 
 def _activation(code: str, table: Mapping[str, str]) -> str:
@@ -180,11 +186,11 @@ def _activation(code: str, table: Mapping[str, str]) -> str:
     return oper_type
 
 
-def _accepted(judged: wire.Judged) -> Receipt:
+def _accepted(answer: wire.ParsedReply) -> Receipt:
     """Newer platforms give an orderNum; older ones none, then the snapshot must tell [C 2]."""
-    if judged.verdict is Verdict.ALREADY:
+    if answer.meaning is CodeMeaning.ALREADY:
         return Receipt(settled=True, already=True)
-    return Receipt(settled=False, reference=reading.text_or_none(judged.row.get("orderNum")))
+    return Receipt(settled=False, reference=parse.text_or_none(answer.row.get("orderNum")))
 
 
 def _identities(sim: SimRef) -> frozenset[str]:

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Mapping
 
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.tokens import Token, TokenKeeper
 from app.carriers.http.transport import Call, Transport
 from app.carriers.onelink import wire
@@ -36,10 +36,12 @@ class Link:
         moment = self._clock.now().astimezone(self._zone).strftime("%Y%m%d%H%M%S")
         return f"{self._appid}{moment}{next(self._sequence) % SEQUENCE:08d}"
 
-    async def ask(self, operation: str, path: str, params: Mapping[str, str], *, changes: bool = False) -> wire.Judged:
+    async def call(
+        self, operation: str, path: str, params: Mapping[str, str], *, changes: bool = False
+    ) -> wire.ParsedReply:
         """One call with the token; `params` are the card selector and the operation's own."""
 
-        async def work(token: str) -> wire.Judged:
+        async def work(token: str) -> wire.ParsedReply:
             return await self._post(operation, path, {"token": token, **params}, changes=changes)
 
         return await self._tokens.use(work)
@@ -51,9 +53,9 @@ class Link:
     async def _fetch_token(self) -> Token:
         params = {"appid": self._appid, "password": self._password}
         row = (await self._post("token", "get/token", params, changes=False)).row
-        return Token(reading.needed(row.get("token"), "token"), reading.whole(row.get("ttl"), "ttl"))
+        return Token(parse.required_text(row.get("token"), "token"), parse.integer(row.get("ttl"), "ttl"))
 
-    async def _post(self, operation: str, path: str, params: Mapping[str, str], *, changes: bool) -> wire.Judged:
+    async def _post(self, operation: str, path: str, params: Mapping[str, str], *, changes: bool) -> wire.ParsedReply:
         body = json.dumps({"transid": self.transid(), **params}).encode()
         call = Call(operation, "POST", path, body=body, headers=JSON, changes=changes)
-        return await self._transport.send(call, lambda reply: wire.judge(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: wire.parse_reply(reply, self._codes, changes=changes))

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from app.carriers.base import DayUsage, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Transport
 from app.carriers.onelink import wire
 from app.carriers.onelink.link import Link
-from app.carriers.protocol_client import ProtocolClient, Setup, chunks, if_told, spread
+from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently, optional_answer
 from app.carriers.result_codes import NoSuchCard
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import KB
@@ -21,8 +21,8 @@ BATCH = 100
 PAGE = 50
 MONTHS_KEPT = 6
 DAYS_KEPT = 7
-MOST_PAGES = 2000
-CHANGEABLE = ("1", "2", "4", "6", "7", "8", "9")
+MAX_PAGES = 2000
+LISTED_STATES = ("1", "2", "4", "6", "7", "8", "9")
 """The states asked for in the change list; whether the filter may be left out is not published."""
 
 Identities = Mapping[str, str]
@@ -40,7 +40,7 @@ class OneLinkReads(ProtocolClient):
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """One call per card, one more where it is stopped; a single card is also asked for its dates and device."""
         full = len(sims) == 1
-        seen = await spread(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
+        seen = await concurrently(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
         return [snapshot for snapshot in seen if snapshot is not None]
 
     async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
@@ -50,7 +50,7 @@ class OneLinkReads(ProtocolClient):
             return []
         if len(sims) == 1 and cycle.start <= today < cycle.end:
             return await self._usage_now(sims[0])
-        as_of = reading.midnight(min(today, cycle.end), self._zone)
+        as_of = parse.midnight(min(today, cycle.end), self._zone)
         params = {"queryDate": cycle.start.strftime("%Y%m")}
         found = await self._amounts("query/sim-data-usage-monthly/batch", sims, params)
         return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for iccid, used in found.items()]
@@ -60,8 +60,8 @@ class OneLinkReads(ProtocolClient):
         today = self._today()
         first, last = max(first, today - timedelta(days=DAYS_KEPT)), min(last, today - timedelta(days=1))
         figures: list[DayUsage] = []
-        for day in reading.days_between(first, last):
-            as_of = reading.midnight(day + timedelta(days=1), self._zone)
+        for day in parse.days_between(first, last):
+            as_of = parse.midnight(day + timedelta(days=1), self._zone)
             params = {"queryDate": day.strftime("%Y%m%d")}
             found = await self._amounts("query/sim-data-usage-daily/batch", sims, params)
             figures += [DayUsage(iccid=iccid, day=day, used=used, as_of=as_of) for iccid, used in found.items()]
@@ -69,31 +69,31 @@ class OneLinkReads(ProtocolClient):
 
     async def changed_since(self, since: datetime) -> list[str] | None:
         """ICCIDs in the change lists of every day from then to today."""
-        days = reading.days_between(since.astimezone(self._zone).date(), self._today())
-        asked = [(day, state) for day in days for state in CHANGEABLE]
-        lists = await spread(asked, self._transport.in_flight, lambda one: self._changed_on(*one))
+        days = parse.days_between(since.astimezone(self._zone).date(), self._today())
+        requests = [(day, state) for day in days for state in LISTED_STATES]
+        lists = await concurrently(requests, self._transport.in_flight, lambda one: self._changed_on(*one))
         return sorted({iccid for found in lists for iccid in found})
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
         """`realNameStatus` 1 = registered; no other value is published, so any other reads as not."""
-        answers = await spread(sims, self._transport.in_flight, self._real_name_of)
+        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
         return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
 
     async def session(self, sim: SimRef) -> Session:
         """The card's sessions and the device it is in."""
-        judged = await self._link.ask("session", "query/sim-session", {"iccid": sim.iccid})
-        rows = reading.objects(judged.row.get("simSessionList"))
-        online = [row for row in rows if reading.text(row.get("status")) == "01"]
-        imei = await if_told(self._imei_of(sim))
+        answer = await self._link.call("session", "query/sim-session", {"iccid": sim.iccid})
+        rows = parse.objects(answer.row.get("simSessionList"))
+        online = [row for row in rows if parse.text(row.get("status")) == "01"]
+        imei = await optional_answer(self._imei_of(sim))
         row: Object = online[0] if online else {}
         return Session(
             online=bool(online),
             as_of=self._clock.now(),
-            ip=reading.text_or_none(row.get("ip")),
-            rat=wire.RATS.get(reading.text(row.get("rat"))),
+            ip=parse.text_or_none(row.get("ip")),
+            rat=wire.RATS.get(parse.text(row.get("rat"))),
             imei=imei,
-            apn=reading.text_or_none(row.get("apnId")),
-            since=reading.instant(row.get("createDate"), self._zone),
+            apn=parse.text_or_none(row.get("apnId")),
+            since=parse.instant(row.get("createDate"), self._zone),
         )
 
     async def _try_read(self) -> str:
@@ -101,8 +101,8 @@ class OneLinkReads(ProtocolClient):
         return f"get/token answered; the token has {seconds} s left"
 
     async def _card_status(self, sim: SimRef) -> str:
-        judged = await self._link.ask("status", "query/sim-status", {"iccid": sim.iccid})
-        return reading.needed(judged.row.get("cardStatus"), "cardStatus")
+        answer = await self._link.call("status", "query/sim-status", {"iccid": sim.iccid})
+        return parse.required_text(answer.row.get("cardStatus"), "cardStatus")
 
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
         try:
@@ -117,56 +117,56 @@ class OneLinkReads(ProtocolClient):
             code=code,
             as_of=self._clock.now(),
             holds=wire.holds(stop),
-            activated_on=await if_told(self._activation_day_of(sim)) if full else None,
-            imei=await if_told(self._imei_of(sim)) if full else None,
+            activated_on=await optional_answer(self._activation_day_of(sim)) if full else None,
+            imei=await optional_answer(self._imei_of(sim)) if full else None,
         )
 
     async def _stop_reason_of(self, sim: SimRef) -> str:
-        judged = await self._link.ask("status", "query/sim-stop-reason", {"iccid": sim.iccid})
-        return reading.text(judged.row.get("stopReason"))
+        answer = await self._link.call("status", "query/sim-stop-reason", {"iccid": sim.iccid})
+        return parse.text(answer.row.get("stopReason"))
 
     async def _activation_day_of(self, sim: SimRef) -> date | None:
-        row = (await self._link.ask("status", "query/sim-basic-info", {"iccid": sim.iccid})).row
-        return reading.day(row.get("activeDate") or row.get("activateDate"), self._zone)
+        row = (await self._link.call("status", "query/sim-basic-info", {"iccid": sim.iccid})).row
+        return parse.day(row.get("activeDate") or row.get("activateDate"), self._zone)
 
     async def _imei_of(self, sim: SimRef) -> str | None:
-        row = (await self._link.ask("status", "query/sim-imei", {"iccid": sim.iccid})).row
-        return reading.text_or_none(row.get("imei"))
+        row = (await self._link.call("status", "query/sim-imei", {"iccid": sim.iccid})).row
+        return parse.text_or_none(row.get("imei"))
 
     async def _usage_now(self, sim: SimRef) -> list[UsageFigure]:
         """Month to date: CT cards in real time, PB cards up to the last midnight [C 3]."""
         try:
-            judged = await self._link.ask("usage", "query/sim-data-usage", {"iccid": sim.iccid})
+            answer = await self._link.call("usage", "query/sim-data-usage", {"iccid": sim.iccid})
         except NoSuchCard:
             return []
-        used = reading.amount(judged.row.get("dataAmount"), KB)
+        used = parse.amount(answer.row.get("dataAmount"), KB)
         if used is None:
             return []
         frozen = await self._is_pb(sim)
-        as_of = reading.midnight(self._today(), self._zone) if frozen else self._clock.now()
+        as_of = parse.midnight(self._today(), self._zone) if frozen else self._clock.now()
         return [UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)]
 
     async def _is_pb(self, sim: SimRef) -> bool:
-        judged = await self._link.ask("other", "query/sim-platform/batch", {"iccids": sim.iccid})
-        return "CT" not in reading.text(judged.row.get("platformType")).upper()
+        answer = await self._link.call("other", "query/sim-platform/batch", {"iccids": sim.iccid})
+        return "CT" not in parse.text(answer.row.get("platformType")).upper()
 
     async def _amounts(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
         """KB figures of many cards as bytes by ICCID, 100 a call; an absent list means that none used anything."""
-        parts = await spread(
+        parts = await concurrently(
             chunks(sims, BATCH), self._transport.in_flight, lambda part: self._amounts_of(path, part, params)
         )
         return {iccid: used for part in parts for iccid, used in part.items()}
 
     async def _amounts_of(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
         joined = "_".join(sim.iccid for sim in sims)
-        judged = await self._link.ask("usage", path, {"iccids": joined, **params})
-        if judged.row.get("dataAmountList") in (None, "", []):
+        answer = await self._link.call("usage", path, {"iccids": joined, **params})
+        if answer.row.get("dataAmountList") in (None, "", []):
             return dict.fromkeys((sim.iccid for sim in sims), 0)
         names = _by_any_name(sims)
         found: dict[str, int] = {}
-        for row in reading.objects(judged.row.get("dataAmountList")):
+        for row in parse.objects(answer.row.get("dataAmountList")):
             iccid = next((names[name] for name in _names(row) if name in names), None)
-            used = reading.amount(row.get("dataAmount"), KB)
+            used = parse.amount(row.get("dataAmount"), KB)
             if iccid is not None and used is not None:
                 found[iccid] = used
         return found
@@ -174,11 +174,11 @@ class OneLinkReads(ProtocolClient):
     async def _changed_on(self, day: date, state: str) -> list[str]:
         iccids: set[str] = set()
         numbers: set[str] = set()
-        for page in range(1, MOST_PAGES):
+        for page in range(1, MAX_PAGES):
             params = {"changeDate": day.strftime("%Y%m%d"), "cardStatus": state}
             params |= {"pageSize": str(PAGE), "startNum": str(page)}
-            judged = await self._link.ask("changes", "query/changeable-sim-date", params)
-            found, nameless = wire.changed_cards(judged.rows)
+            answer = await self._link.call("changes", "query/changeable-sim-date", params)
+            found, nameless = wire.changed_cards(answer.rows)
             before = len(iccids) + len(numbers)
             iccids.update(found)
             numbers.update(nameless)
@@ -190,16 +190,16 @@ class OneLinkReads(ProtocolClient):
         """ICCIDs of numbers, 100 a call; each row has a status of its own."""
         found: list[str] = []
         for part in chunks(numbers, BATCH):
-            judged = await self._link.ask("other", "query/sim-card-info/batch", {"msisdns": "_".join(part)})
-            found += [reading.text(row.get("iccid")) for row in judged.rows if reading.text(row.get("status")) == "0"]
+            answer = await self._link.call("other", "query/sim-card-info/batch", {"msisdns": "_".join(part)})
+            found += [parse.text(row.get("iccid")) for row in answer.rows if parse.text(row.get("status")) == "0"]
         return [iccid for iccid in found if iccid]
 
     async def _real_name_of(self, sim: SimRef) -> bool | None:
         try:
-            judged = await self._link.ask("real_name", "query/sim-real-name-status", {"iccid": sim.iccid})
+            answer = await self._link.call("real_name", "query/sim-real-name-status", {"iccid": sim.iccid})
         except NoSuchCard:
             return None
-        return reading.needed(judged.row.get("realNameStatus"), "realNameStatus") == "1"
+        return parse.required_text(answer.row.get("realNameStatus"), "realNameStatus") == "1"
 
     async def _real_name_progress(self, sim: SimRef) -> Progress:
         verified = await self._real_name_of(sim)
@@ -210,7 +210,7 @@ class OneLinkReads(ProtocolClient):
 
 
 def _names(row: Object) -> list[str]:
-    return [reading.text(row.get(name)) for name in ("iccid", "msisdn", "imsi")]
+    return [parse.text(row.get(name)) for name in ("iccid", "msisdn", "imsi")]
 
 
 def _by_any_name(sims: Sequence[SimRef]) -> Identities:

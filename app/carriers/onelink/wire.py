@@ -1,4 +1,4 @@
-"""China Mobile OneLink v5 on the wire: codes, tables and answers (`mobile-and-telecom.md` part A; [C n] as there)."""
+"""China Mobile OneLink v5 on the wire: codes, tables and answers (`docs/carriers/onelink.md`; [C n] as there)."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from types import MappingProxyType
 
 from app.carriers.base import CarrierHold, Progress, ProgressState
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
-from app.carriers.result_codes import Codes, Verdict, weigh
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
-        "0": Verdict.OK,  # [C 7]
-        "12021": Verdict.TOKEN,  # TOKEN不存在或已过期 [C 5]
-        "11011": Verdict.NO_SUCH_CARD,  # number unknown to the platform [1] S9
-        "12047": Verdict.ALREADY,  # function already on or off [1] S1
-        "12048": Verdict.ALREADY,
-        "12199": Verdict.REJECTED,  # region limit not ordered or lapsed [1] S1
+        "0": CodeMeaning.OK,  # [C 7]
+        "12021": CodeMeaning.TOKEN,  # TOKEN不存在或已过期 [C 5]
+        "11011": CodeMeaning.NO_SUCH_CARD,  # number unknown to the platform [1] S9
+        "12047": CodeMeaning.ALREADY,  # function already on or off [1] S1
+        "12048": CodeMeaning.ALREADY,
+        "12199": CodeMeaning.REJECTED,  # region limit not ordered or lapsed [1] S1
         # from here on: a OneLink-compatible reseller's list (S21) [1]
-        "11000": Verdict.REJECTED,  # 参数错误
-        "12004": Verdict.AUTH,  # transId/appid/token 鉴权失败
-        "12009": Verdict.NO_SUCH_CARD,  # 卡号不属于此用户
-        "12010": Verdict.NO_SUCH_CARD,  # 卡号不存在本系统
-        "12022": Verdict.AUTH,  # appid 或 password 鉴权不通过
-        "12034": Verdict.REJECTED,  # 群组ID不属于本企业
-        "12089": Verdict.REJECTED,  # 当前状态不可操作
-        "12098": Verdict.REJECTED,  # 停机原因不符合自主复机
-        "12099": Verdict.REJECTED,  # 主套餐过期无法复机
-        "12100": Verdict.REJECTED,  # 套餐已达量
-        "19010": Verdict.BROKEN,  # 其他错误: says nothing about whether it was done
-        "500": Verdict.BROKEN,  # 内部错误
+        "11000": CodeMeaning.REJECTED,  # 参数错误
+        "12004": CodeMeaning.AUTH,  # transId/appid/token 鉴权失败
+        "12009": CodeMeaning.NO_SUCH_CARD,  # 卡号不属于此用户
+        "12010": CodeMeaning.NO_SUCH_CARD,  # 卡号不存在本系统
+        "12022": CodeMeaning.AUTH,  # appid 或 password 鉴权不通过
+        "12034": CodeMeaning.REJECTED,  # 群组ID不属于本企业
+        "12089": CodeMeaning.REJECTED,  # 当前状态不可操作
+        "12098": CodeMeaning.REJECTED,  # 停机原因不符合自主复机
+        "12099": CodeMeaning.REJECTED,  # 主套餐过期无法复机
+        "12100": CodeMeaning.REJECTED,  # 套餐已达量
+        "19010": CodeMeaning.BROKEN,  # 其他错误: says nothing about whether it was done
+        "500": CodeMeaning.BROKEN,  # 内部错误
         # v2 and file service, seen live on the same hosts
-        "10": Verdict.REJECTED,  # 请求参数不正确 [C 2]
-        "14": Verdict.REJECTED,  # 日期参数格式不正确 [1] S24
-        "73": Verdict.BUSY,  # 系统忙，请稍后再试 [1] S24
-        "99": Verdict.BROKEN,  # 其它错误，请联系管理员 [1] S24
+        "10": CodeMeaning.REJECTED,  # 请求参数不正确 [C 2]
+        "14": CodeMeaning.REJECTED,  # 日期参数格式不正确 [1] S24
+        "73": CodeMeaning.BUSY,  # 系统忙，请稍后再试 [1] S24
+        "99": CodeMeaning.BROKEN,  # 其它错误，请联系管理员 [1] S24
     }
 )
 WRONG_STATE = "12089"
@@ -119,10 +119,10 @@ JOB = "job:"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ParsedReply:
     """An answer that is no failure: what its code means, and its result rows."""
 
-    verdict: Verdict
+    meaning: CodeMeaning
     rows: list[Object]
 
     @property
@@ -131,13 +131,13 @@ class Judged:
         return self.rows[0] if self.rows else {}
 
 
-def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
     """Read the envelope `{"status","message","result"}`. Raises: the tree, by `codes`."""
-    envelope = reading.json_object(reply.body)
-    code = reading.needed(envelope.get("status"), "status")
-    verdict = weigh(codes, code, reading.text(envelope.get("message")), changes=changes)
+    envelope = parse.json_object(reply.body)
+    code = parse.required_text(envelope.get("status"), "status")
+    meaning = interpret_code(codes, code, parse.text(envelope.get("message")), changes=changes)
     result = envelope.get("result")
-    return Judged(verdict, [reading.an_object(result)] if isinstance(result, dict) else reading.objects(result))
+    return ParsedReply(meaning, [parse.as_object(result)] if isinstance(result, dict) else parse.objects(result))
 
 
 def holds(stop_reason: str) -> tuple[CarrierHold, ...]:
@@ -160,7 +160,7 @@ def single(place: int) -> str:
 
 def order_progress(row: Object) -> Progress:
     """What query/order-info says."""
-    status = reading.needed(row.get("status"), "order status")
+    status = parse.required_text(row.get("status"), "order status")
     state = ORDER_STATES.get(status)
     if state is None:
         raise CarrierProtocolError("an order status no table knows", carrier_code=status)
@@ -169,33 +169,33 @@ def order_progress(row: Object) -> Progress:
 
 def job_progress(row: Object, identities: frozenset[str]) -> Progress:
     """What query/sim-batch-result says of a card: jobStatus 0 pending, 1 running, 2 done, 3 with failures, 4 failed."""
-    status = reading.needed(row.get("jobStatus"), "jobStatus")
+    status = parse.required_text(row.get("jobStatus"), "jobStatus")
     if status in ("0", "1"):
         return Progress(state=ProgressState.PENDING)
     if status == "4":
         return Progress(state=ProgressState.FAILED, carrier_code="jobStatus 4")
     if status not in ("2", "3"):
         raise CarrierProtocolError("a jobStatus no table knows", carrier_code=status)
-    for item in reading.objects(row.get("resultList")):
-        if reading.text(item.get("resultId")) in identities:
-            code = reading.needed(item.get("status"), "status")
+    for item in parse.objects(row.get("resultList")):
+        if parse.text(item.get("resultId")) in identities:
+            code = parse.required_text(item.get("status"), "status")
             if code == "0":
                 return Progress(state=ProgressState.DONE)
             return Progress(
-                state=ProgressState.FAILED, carrier_code=code, detail=reading.text_or_none(item.get("message"))
+                state=ProgressState.FAILED, carrier_code=code, detail=parse.text_or_none(item.get("message"))
             )
-    return Progress(state=ProgressState.DONE if status == "2" else ProgressState.UNTOLD)
+    return Progress(state=ProgressState.DONE if status == "2" else ProgressState.UNREPORTED)
 
 
 def changed_cards(rows: list[Object]) -> tuple[list[str], list[str]]:
     """ICCIDs, and the numbers of rows without one, from query/changeable-sim-date (field names not published)."""
     flat = [item for row in rows for item in _leaves(row)]
-    iccids = [reading.text(item.get("iccid")) for item in flat]
-    numbers = [reading.text(item.get("msisdn")) for item in flat if not item.get("iccid")]
+    iccids = [parse.text(item.get("iccid")) for item in flat]
+    numbers = [parse.text(item.get("msisdn")) for item in flat if not item.get("iccid")]
     return [iccid for iccid in iccids if iccid], [number for number in numbers if number]
 
 
 def _leaves(row: Object) -> list[Object]:
     """The rows themselves, or those of the lists they hold."""
-    nested = [reading.objects(value) for value in row.values() if isinstance(value, list)]
+    nested = [parse.objects(value) for value in row.values() if isinstance(value, list)]
     return [item for items in nested for item in items] if nested else [row]

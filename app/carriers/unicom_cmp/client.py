@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from app.carriers.base import Arguments, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierRejected
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Transport
-from app.carriers.protocol_client import ProtocolClient, Setup, chunks, receipt_of, spread
+from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently, receipt_of
 from app.carriers.result_codes import Codes, NoSuchCard
 from app.carriers.unicom_cmp import wire
 from app.domain.calendar.cycles import Cycle, cycle_on
@@ -26,8 +26,8 @@ BATCH = 50
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 HEADERS = {"Content-Type": "application/json;charset=UTF-8", "Accept": "application/json"}
-MOST_PAGES = 200
-NOBODYS_CARD = "89860000000000000000"
+MAX_PAGES = 200
+UNASSIGNED_ICCID = "89860000000000000000"
 
 
 class UnicomCmpClient(ProtocolClient):
@@ -47,15 +47,15 @@ class UnicomCmpClient(ProtocolClient):
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
-        self._must_have(kind)
+        self._require_api(kind)
         data = {
             "iccid": sim.iccid,
             "changeType": wire.STATUS_CHANGE,
             "targetValue": wire.TARGETS[kind],
             "asynchronous": "0",
         }
-        judged = await self._ask(kind, "wsEditTerminal", data, changes=True)
-        return receipt_of(judged.verdict, settled=True)
+        answer = await self._call(kind, "wsEditTerminal", data, changes=True)
+        return receipt_of(answer.meaning, settled=True)
 
     async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
         """State, device and real-name of 50 cards a call."""
@@ -68,76 +68,84 @@ class UnicomCmpClient(ProtocolClient):
         if cycle.start > today:
             return []
         if cycle.end <= today:
-            closed = await spread(sims, self._transport.in_flight, lambda sim: self._closed_usage(sim, cycle))
+            closed = await concurrently(sims, self._transport.in_flight, lambda sim: self._closed_usage(sim, cycle))
             return [figure for figure in closed if figure is not None]
         terminals = await self._terminals("usage", sims)
         as_of = self._clock.now()
-        told = {
-            iccid: reading.amount(terminal.get("monthToDateDataUsage"), MB) for iccid, terminal in terminals.items()
+        used_by_iccid = {
+            iccid: parse.amount(terminal.get("monthToDateDataUsage"), MB) for iccid, terminal in terminals.items()
         }
-        return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for iccid, used in told.items() if used is not None]
+        return [
+            UsageFigure(iccid=iccid, used=used, as_of=as_of)
+            for iccid, used in used_by_iccid.items()
+            if used is not None
+        ]
 
     async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
         """Sessions summed by the day they began; one call for each card and cycle, more where there are pages."""
-        days = await spread(sims, self._transport.in_flight, lambda sim: self._days_of(sim, first, last))
+        days = await concurrently(sims, self._transport.in_flight, lambda sim: self._days_of(sim, first, last))
         return [figure for figures in days for figure in figures]
 
     async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
         """`realNameStatus` of 50 cards a call."""
         terminals = await self._terminals("real_name", sims)
-        told = {iccid: wire.real_named(terminal) for iccid, terminal in terminals.items()}
-        return {iccid: answer for iccid, answer in told.items() if answer is not None}
+        statuses = {iccid: wire.real_named(terminal) for iccid, terminal in terminals.items()}
+        return {iccid: answer for iccid, answer in statuses.items() if answer is not None}
 
     async def session(self, sim: SimRef) -> Session:
         """Online ⇔ a session began and has not ended; the shape is taken from the SOAP twin [inf]."""
-        judged = await self._ask("session", "wsGetSessionInfo", {"iccids": [sim.iccid]})
-        row = _first_row(judged.data)
+        answer = await self._call("session", "wsGetSessionInfo", {"iccids": [sim.iccid]})
+        row = _first_row(answer.data)
         terminal = (await self._terminals("status", [sim])).get(sim.iccid, {})
-        began = reading.instant(row.get("dateSessionStarted"), self._zone)
-        online = began is not None and not reading.text(row.get("dateSessionEnded"))
+        began = parse.instant(row.get("dateSessionStarted"), self._zone)
+        online = began is not None and not parse.text(row.get("dateSessionEnded"))
         return Session(
             online=online,
             as_of=self._clock.now(),
-            ip=reading.text_or_none(row.get("ipAddress")) if online else None,
-            imei=reading.text_or_none(terminal.get("imei")),
+            ip=parse.text_or_none(row.get("ipAddress")) if online else None,
+            imei=parse.text_or_none(terminal.get("imei")),
             since=began if online else None,
         )
 
     async def _try_read(self) -> str:
         """Details of a card that nobody has: the gateway checks the token before the platform looks for the card."""
-        terminals = await self._terminals("other", [SimRef(iccid=NOBODYS_CARD)])
+        terminals = await self._terminals("other", [SimRef(iccid=UNASSIGNED_ICCID)])
         return f"wsGetTerminalDetails answered, {len(terminals)} cards; the token passed"
 
-    async def _ask(self, operation: str, api: str, data: Mapping[str, object], *, changes: bool = False) -> wire.Judged:
+    async def _call(
+        self, operation: str, api: str, data: Mapping[str, object], *, changes: bool = False
+    ) -> wire.ParsedReply:
         body = wire.envelope(self._setup.credentials, self._clock.now().astimezone(BEIJING), data)
         call = Call(operation, "POST", wire.path(api), body=body, headers=HEADERS, changes=changes)
-        return await self._transport.send(call, lambda reply: wire.judge(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: wire.parse_reply(reply, self._codes, changes=changes))
 
     async def _terminals(self, operation: str, sims: Sequence[SimRef]) -> dict[str, Object]:
         """The terminals of wsGetTerminalDetails by the ICCID that we know the card by."""
-        parts = await spread(chunks(sims, BATCH), self._transport.in_flight, lambda part: self._part(operation, part))
+        parts = await concurrently(
+            chunks(sims, BATCH), self._transport.in_flight, lambda part: self._part(operation, part)
+        )
         return {iccid: terminal for part in parts for iccid, terminal in part.items()}
 
     async def _part(self, operation: str, sims: Sequence[SimRef]) -> dict[str, Object]:
-        ours = {form: sim.iccid for sim in sims for form in reading.iccid_forms(sim.iccid)}
+        ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         try:
-            judged = await self._ask(operation, "wsGetTerminalDetails", {"iccids": [sim.iccid for sim in sims]})
+            answer = await self._call(operation, "wsGetTerminalDetails", {"iccids": [sim.iccid for sim in sims]})
         except NoSuchCard:
             return {}
-        rows = reading.objects(judged.data.get("terminals"))
-        named = ((reading.text(row.get("iccid")), row) for row in rows)
+        rows = parse.objects(answer.data.get("terminals"))
+        named = ((parse.text(row.get("iccid")), row) for row in rows)
         return {ours[iccid]: row for iccid, row in named if iccid in ours}
 
     def _snapshot_of(self, iccid: str, terminal: Object) -> SimSnapshot:
-        code = reading.needed(terminal.get("simStatus"), "simStatus")
+        code = parse.required_text(terminal.get("simStatus"), "simStatus")
         return SimSnapshot(
             iccid=iccid,
             state=wire.STATES.get(code),
             code=code,
             as_of=self._clock.now(),
             holds=wire.holds(terminal, code),
-            activated_on=reading.day(terminal.get("dateActivated"), self._zone),
-            imei=reading.text_or_none(terminal.get("imei")),
+            activated_on=parse.day(terminal.get("dateActivated"), self._zone),
+            imei=parse.text_or_none(terminal.get("imei")),
             real_named=wire.real_named(terminal),
         )
 
@@ -145,39 +153,39 @@ class UnicomCmpClient(ProtocolClient):
         """`totalDataVolume` of a closed cycle; MB is assumed [inf]. 1074: a month that is not kept, so no figure."""
         data = {"iccid": sim.iccid, "billingCycle": cycle.id.replace("-", "")}
         try:
-            judged = await self._ask("usage", "wsGetTerminalUsage", data)
+            answer = await self._call("usage", "wsGetTerminalUsage", data)
         except CarrierRejected as error:
             if error.carrier_code == wire.NOT_KEPT or isinstance(error, NoSuchCard):
                 return None
             raise
-        used = reading.amount(judged.data.get("totalDataVolume"), MB)
-        as_of = reading.midnight(cycle.end, self._zone)
+        used = parse.amount(answer.data.get("totalDataVolume"), MB)
+        as_of = parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _days_of(self, sim: SimRef, first: date, last: date) -> list[DayUsage]:
         now = self._clock.now()
-        days = reading.days_between(first, min(last, now.astimezone(self._zone).date()))
+        days = parse.days_between(first, min(last, now.astimezone(self._zone).date()))
         totals: dict[date, int] = {}
         try:
             for name in sorted({cycle_on(self._setup.carrier, day).id for day in days}):
                 await self._add_cycle(sim, name, totals)
         except NoSuchCard:
             return []
-        ends = {day: min(now, reading.midnight(day + timedelta(days=1), self._zone)) for day in days}
+        ends = {day: min(now, parse.midnight(day + timedelta(days=1), self._zone)) for day in days}
         return [DayUsage(iccid=sim.iccid, day=day, used=totals.get(day, 0), as_of=ends[day]) for day in days]
 
     async def _add_cycle(self, sim: SimRef, cycle: str, totals: dict[date, int]) -> None:
         """Any instant in the month that names the cycle stands for it [3]."""
-        for page in range(1, MOST_PAGES):
+        for page in range(1, MAX_PAGES):
             data = {"iccid": sim.iccid, "cycleStartDate": f"{cycle}-01 00:00:00", "pageNumber": str(page)}
-            judged = await self._ask("usage", "wsGetTerminalUsageDataDetails", data)
-            wire.add_sessions(totals, reading.objects(judged.data.get("usageDetails")), self._zone)
-            pages = reading.text(judged.data.get("totalPages"))
+            answer = await self._call("usage", "wsGetTerminalUsageDataDetails", data)
+            wire.add_sessions(totals, parse.objects(answer.data.get("usageDetails")), self._zone)
+            pages = parse.text(answer.data.get("totalPages"))
             if not pages.isdigit() or page >= int(pages):
                 return
 
 
 def _first_row(data: Object) -> Object:
     """The first object of the first list in the answer, else the answer itself."""
-    lists = (reading.objects(value) for value in data.values() if isinstance(value, list))
+    lists = (parse.objects(value) for value in data.values() if isinstance(value, list))
     return next((rows[0] for rows in lists if rows), data)

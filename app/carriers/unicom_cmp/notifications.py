@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.notifications import Notice, NoticeKind, Push, Received, digest
 
 
@@ -14,8 +14,8 @@ def receive(push: Push, credentials: Mapping[str, str]) -> Received | None:
     """Read one push; None where it is not this JSON. Raises: `CarrierProtocolError`."""
     if not push.body.lstrip().startswith(b"{"):
         return None
-    data = reading.json_object(push.body).get("data")
-    iccid = reading.text(data.get("iccid")) if isinstance(data, dict) else ""
+    data = parse.json_object(push.body).get("data")
+    iccid = parse.text(data.get("iccid")) if isinstance(data, dict) else ""
     if not iccid:
         return None
     notice = Notice(external_id=digest(push), kind=NoticeKind.DEVICE_CHANGED, iccid=iccid, payload={"iccid": iccid})

@@ -1,4 +1,4 @@
-"""Unicom's capability gateway gwapi (雁飞智连 CMP 5.0) on the wire (`unicom-gsl-camara.md` part A2; [N] as there)."""
+"""Unicom's capability gateway gwapi (雁飞智连 CMP 5.0) on the wire (`docs/carriers/unicom_cmp.md`; [n] as there)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from types import MappingProxyType
 
 from app.carriers.base import CarrierHold
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.http import parse as reading
+from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
-from app.carriers.result_codes import Codes, Verdict, weigh
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.carriers.unicom_cmp.sm3 import sm3_hex
 from app.domain.units import KB
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
-        "0000": Verdict.OK,  # [6]
-        "1193": Verdict.ALREADY,  # the card is in the requested status [1: U3]
-        "9017": Verdict.ACCEPTED,  # taken as success by U3; "change already in progress" is assumed [inf]
-        "1044": Verdict.ACCEPTED,
-        "1074": Verdict.REJECTED,  # billing month outside the kept range [1: U4]
+        "0000": CodeMeaning.OK,  # [6]
+        "1193": CodeMeaning.ALREADY,  # the card is in the requested status [1: U3]
+        "9017": CodeMeaning.ACCEPTED,  # taken as success by U3; "change already in progress" is assumed [inf]
+        "1044": CodeMeaning.ACCEPTED,
+        "1074": CodeMeaning.REJECTED,  # billing month outside the kept range [1: U4]
         # the SOAP vocabulary that gwapi mirrors [1: J3]; not seen on gwapi itself
-        "100100": Verdict.NO_SUCH_CARD,
-        "100101": Verdict.NO_SUCH_CARD,
-        "400101": Verdict.RATE_LIMITED,
-        "400200": Verdict.AUTH,
-        "400201": Verdict.NO_SUCH_CARD,
+        "100100": CodeMeaning.NO_SUCH_CARD,
+        "100101": CodeMeaning.NO_SUCH_CARD,
+        "400101": CodeMeaning.RATE_LIMITED,
+        "400200": CodeMeaning.AUTH,
+        "400201": CodeMeaning.NO_SUCH_CARD,
     }
 )
 NOT_KEPT = "1074"
@@ -69,10 +69,10 @@ NOT_VERIFIED = frozenset({"0", "1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ParsedReply:
     """An answer that is no failure: its verdict and business data."""
 
-    verdict: Verdict
+    meaning: CodeMeaning
     data: Object
 
 
@@ -102,33 +102,35 @@ def envelope(credentials: Mapping[str, str], moment: datetime, data: Mapping[str
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def judge(reply: Reply, codes: Codes, *, changes: bool) -> Judged:
+def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
     """Both levels: the gateway's status, then the business resultCode (or rspcode)."""
-    outer = reading.json_object(reply.body)
-    weigh(codes, reading.needed(outer.get("status"), "status"), reading.text(outer.get("message")), changes=changes)
-    data = reading.an_object(outer.get("data"))
-    code = reading.text(data.get("resultCode")) or reading.text(data.get("rspcode"))
+    outer = parse.json_object(reply.body)
+    interpret_code(
+        codes, parse.required_text(outer.get("status"), "status"), parse.text(outer.get("message")), changes=changes
+    )
+    data = parse.as_object(outer.get("data"))
+    code = parse.text(data.get("resultCode")) or parse.text(data.get("rspcode"))
     if not code:
         raise CarrierProtocolError("resultCode is missing")
-    return Judged(weigh(codes, code, reading.text(data.get("resultDesc")), changes=changes), data)
+    return ParsedReply(interpret_code(codes, code, parse.text(data.get("resultDesc")), changes=changes), data)
 
 
 def holds(terminal: Object, code: str) -> tuple[CarrierHold, ...]:
     """A deactivated card is over its quota where overageLimitReached says so, else stopped by request (LC-15)."""
     if STATES.get(code) is not SimState.SUSPENDED:
         return ()
-    over = reading.flag(terminal.get("overageLimitReached"), yes=("1", "true", "True", "TRUE", "Y"), no=("0",))
+    over = parse.flag(terminal.get("overageLimitReached"), yes=("1", "true", "True", "TRUE", "Y"), no=("0",))
     return (CarrierHold(code=HoldCode.OVER_QUOTA if over else HoldCode.MANUAL, carrier_code=code),)
 
 
 def real_named(terminal: Object) -> bool | None:
     """realNameStatus, None where it is not told."""
-    return reading.flag(terminal.get("realNameStatus"), yes=VERIFIED, no=NOT_VERIFIED)
+    return parse.flag(terminal.get("realNameStatus"), yes=VERIFIED, no=NOT_VERIFIED)
 
 
 def add_sessions(totals: dict[date, int], rows: Iterable[Object], zone: tzinfo) -> None:
     """Add usageDetails to the days on which the sessions began; dataVolume is KB [1: U3]."""
     for row in rows:
-        day = reading.day(row.get("sessionStartTime"), zone)
+        day = parse.day(row.get("sessionStartTime"), zone)
         if day is not None:
-            totals[day] = totals.get(day, 0) + (reading.amount(row.get("dataVolume"), KB) or 0)
+            totals[day] = totals.get(day, 0) + (parse.amount(row.get("dataVolume"), KB) or 0)

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 
 _UNKNOWN = '{"code": "NOT_FOUND", "detail": "no such sim", "carrier_code": null}'
 _FILL_NAMED = """
@@ -98,7 +98,7 @@ class BulkItemRepository:
         """Tell the planner what the table now holds: until it knows, it would read all of it for each settlement."""
         await self._connection.execute(text("ANALYZE bulk_items"))
 
-    async def summed(self, bulk_id: UUID) -> tuple[int, list[str]]:
+    async def deduplicate_and_count(self, bulk_id: UUID) -> tuple[int, list[str]]:
         """How many items there are, and of which accounts; two rows of one card count once."""
         repeated = await self._connection.execute(
             text(

@@ -24,7 +24,7 @@ class DeliveryRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def deliveries(
+    async def page(
         self, endpoint_id: UUID, *, status: str | None, before: int | None, limit: int
     ) -> list[dict[str, Any]]:
         """A page of an endpoint's delivery log, newest first."""
@@ -62,7 +62,7 @@ class DeliveryRepository:
         )
         return done.rowcount
 
-    async def deliver_event(self, endpoint_id: UUID, event_id: UUID, now: datetime) -> int:
+    async def add_test(self, endpoint_id: UUID, event_id: UUID, now: datetime) -> int:
         """Put one event of this transaction in line for one endpoint; gives the delivery's id."""
         done = await self._connection.execute(
             text(

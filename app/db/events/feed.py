@@ -42,7 +42,7 @@ class FeedRepository:
         row = found.first()
         return FeedPosition(seen=(row.xact, row.id)) if row else None
 
-    async def ended(self) -> int:
+    async def oldest_running(self) -> int:
         """Every transaction before this one has ended."""
         found = await self._connection.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
         return int(found.scalar_one())
@@ -76,7 +76,7 @@ async def read_feed(
     feed: FeedRepository, tenant: str, place: FeedPosition, *, types: tuple[str, ...], limit: int
 ) -> tuple[list[dict[str, Any]], FeedPosition | None]:
     """A page and the place behind it; None where the window is read to its end."""
-    end = place.end if place.end is not None else await feed.ended()
+    end = place.end if place.end is not None else await feed.oldest_running()
     rows = await feed.read(tenant, place, end, types=types, limit=limit)
     if len(rows) < limit:
         return rows, None

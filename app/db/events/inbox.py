@@ -35,7 +35,7 @@ class InboxRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def put(self, row: InboxRow) -> bool:
+    async def add(self, row: InboxRow) -> bool:
         """True where the notice is new; a repeated one changes nothing."""
         values = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__}
         statement = insert(inbox).values(**values).on_conflict_do_nothing().returning(inbox.c.external_id)

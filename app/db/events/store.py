@@ -75,7 +75,7 @@ class EventRepository:
             values = {name: [getattr(row, name) for row in rows] for name in EventRow.__dataclass_fields__}
             await self._connection.execute(_ADD, values)
 
-    async def remember(self, rows: Sequence[HistoryRow]) -> None:
+    async def add_history(self, rows: Sequence[HistoryRow]) -> None:
         """Add to the cards' timelines."""
         if rows:
             values = {name: [getattr(row, name) for row in rows] for name in HistoryRow.__dataclass_fields__}

@@ -12,7 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
-from app.domain.usage.pools import PoolUse
+from app.domain.usage.pools import PoolUsage
 
 Rows = list[asyncpg.Record]
 
@@ -138,7 +138,7 @@ async def add_pack(connection: Connection, ref: int, cycle: int, amount: int, at
     await connection.execute(_KEEP_PACK, ref, cycle, amount, at)
 
 
-async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUse, *, at: datetime) -> None:
+async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUsage, *, at: datetime) -> None:
     """The cycle is over: its cards and total stay as they were (PL-7)."""
     total = None if use.total is None else min(use.total, MOST)
     await connection.execute(_CLOSE, ref, cycle, use.cards, use.effective_cards, total, at)

@@ -1,8 +1,8 @@
-"""The tables of usage: what gateways reported, what carriers said, and the counters worked out from both.
+"""The tables of usage: gateway reports, carrier figures, and the counters derived from both.
 
-`usage_reports` is partitioned by the month of `at`; its leaves lie in the schema `usage_parts`, each with a unique
-index over the identity (`app.db.usage.partitions`). That an identity is unique across leaves too is kept by the gateway
-locks of `app.db.usage.ingest` (docs/adr, "Exact de-duplication across partitions").
+`usage_reports` is partitioned by the UTC month of `at`. The partitions are in the schema `usage_parts`, each with a
+unique index on the report's identity (gateway, report id; `app.db.usage.partitions`). Uniqueness across partitions is
+guaranteed by the gateway row locks of `app.db.usage.ingest` (docs/adr, "Exact de-duplication across partitions").
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ usage_gateways = Table(
     Column("highest", Text),
     UniqueConstraint("tenant", "name"),
 )
-"""A tenant's gateways. Every report id a gateway ever used lies between `lowest` and `highest`, ordered by length,
-then text; its row is locked by whoever adds reports of it."""
+"""A tenant's gateways, with the low and high water mark of the report ids each has used.
+
+Every report id a gateway has used is between `lowest` and `highest`, ordered by length, then text (both NULL: none
+yet). Ingest locks the row before it adds reports of the gateway."""
 
 usage_reports = Table(
     "usage_reports",
@@ -53,10 +55,10 @@ usage_reports = Table(
     CheckConstraint("(sim_id IS NULL) = (iccid IS NOT NULL)", name="known_or_named"),
     postgresql_partition_by="RANGE (at)",
 )
-"""One row per distinct report. A report of an unknown card has no `sim_id` but the `iccid` it came with."""
+"""One row per distinct report. A report for an ICCID the tenant does not have carries that `iccid` and no `sim_id`."""
 
-usage_unknown = Table(
-    "usage_unknown",
+usage_unmatched = Table(
+    "usage_unmatched",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("tenant", Text, nullable=False),
@@ -66,10 +68,10 @@ usage_unknown = Table(
     Column("at", INSTANT, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("received_at", INSTANT, nullable=False),
-    Index("ix_usage_unknown_tenant_iccid", "tenant", "iccid"),
-    Index("ix_usage_unknown_received_at", "received_at"),
+    Index("ix_usage_unmatched_tenant_iccid", "tenant", "iccid"),
+    Index("ix_usage_unmatched_received_at", "received_at"),
 )
-"""Reports kept aside for cards the tenant does not have (yet); their identities are in `usage_reports` too."""
+"""Unmatched reports: of ICCIDs the tenant does not have (yet). Their identities are in `usage_reports` too."""
 
 usage_cycles = Table(
     "usage_cycles",
@@ -84,27 +86,30 @@ usage_cycles = Table(
     Column("carrier_as_of", INSTANT),
     Column("figures", BigInteger),
     Column("figures_to", INSTANT),
-    Column("patchy", Boolean, nullable=False, server_default=text("false")),
+    Column("has_day_figures", Boolean, nullable=False, server_default=text("false")),
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
-    Column("watch", BigInteger),
+    Column("next_check_bytes", BigInteger),
     Column("tested", BigInteger),
-    Column("room", Text, server_default=text("repeat(' ', 24)")),
+    Column("padding", Text, server_default=text("repeat(' ', 24)")),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
     postgresql_with={"fillfactor": "90"},
 )
-"""A card's counters in one cycle (`cycle` = yyyymm): used = `figures` + `reported_since` (US-5).
+"""A SIM's counters for one billing cycle (`cycle` = yyyymm), in bytes: used = `figures` + `reported_since` (US-5).
 
-`reported` sums all distinct reports; `carrier_bytes` is the carrier's word on the cycle. Days are summed from the
-reports when read: a narrow row is what keeps a report cheap on a large fleet (docs/performance.md).
+- `reported`: sum of all distinct reports; `reported_at`: instant of the last of them.
+- `carrier_bytes`, `carrier_as_of`: the carrier's figure for the cycle and the instant it covers up to.
+- `figures`: that figure combined with the carrier's day figures newer than it; `figures_to`: the end of what they
+  cover; `has_day_figures`: whether there are such days.
+- `reported_since`: sum of the reports that no carrier figure in force covers.
+- `addons`: the add-on packs in force (QT-7).
+- `next_check_bytes`: used bytes at which limits must next be evaluated; NULL: at none, 0: at the next report.
+- `tested`: the part of used that was test traffic, set when the SIM's test ends; a pool does not count it (PL-5).
+- `padding`: 24 blanks that a row is inserted with and that its first report clears. They reserve a fifth of each page
+  for new row versions. A lower fillfactor does not: PostgreSQL then prunes the page at every access (ADR 11).
 
-`figures` = that word and the carrier's days that stand beside it, `figures_to` = where the last of them ends,
-`patchy` = there are such days; `reported_since` = reports of traffic that no standing figure covers. `watch` = the used
-bytes at which somebody must look (a limit, a threshold), NULL where none is left. `tested` = what of the used bytes was
-test traffic, set when the card's test ends: it is never a pool's (PL-5).
-
-`room`: blanks a row is born with and loses at its first report, so that a page has a fifth of itself free for new
-versions of its rows. A lower fillfactor would not do: PostgreSQL then clears the page at every visit (ADR 11)."""
+There are no columns per day: days are summed from the reports when read, so that the row stays narrow and adding a
+report stays cheap on a large fleet (docs/performance.md)."""
 
 usage_days = Table(
     "usage_days",
@@ -116,7 +121,7 @@ usage_days = Table(
     Column("as_of", INSTANT, nullable=False),
     CheckConstraint("starts_at < as_of", name="covers"),
 )
-"""Carriers' figures for single days: bytes from `starts_at`, the day's start in the carrier's zone, to `as_of`."""
+"""Carrier figures for single days: bytes from `starts_at`, the day's start in the account's zone, to `as_of`."""
 
 usage_marks = Table(
     "usage_marks",
@@ -126,7 +131,9 @@ usage_marks = Table(
     Column("mark", Text, primary_key=True),
     Column("at", INSTANT, nullable=False),
 )
-"""What has been said about a card in a cycle, so that it is said once."""
+"""Events already emitted and remedies already applied for a SIM in a cycle, so that each takes effect once.
+
+`mark`: `usage_mb:<level>` (RM-1) or `remedied:<hold code>` (`app.db.usage.brake`)."""
 
 usage_checks = Table(
     "usage_checks",
@@ -136,7 +143,10 @@ usage_checks = Table(
     Column("pool_ref", Integer),
     CheckConstraint("(sim_id IS NULL) <> (pool_ref IS NULL)", name="one_subject"),
 )
-"""Cards and pools whose limits must be looked at: written with what moved them, worked by `limits.work`."""
+"""Queue of SIMs and pools whose limits must be evaluated.
+
+Rows are inserted in the transaction that changed the usage or the limit, and consumed by
+`app.usecases.limits.evaluate.work`. A subject may be queued several times."""
 
 plan_checks = Table(
     "plan_checks",
@@ -145,7 +155,7 @@ plan_checks = Table(
     Column("plan", Text, primary_key=True),
     Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
 )
-"""Plans replaced with other limits; the tenant's cards up to `last_sim_id` have been queued in `usage_checks`."""
+"""Plans whose limits changed; the tenant's SIMs up to `last_sim_id` have been queued in `usage_checks`."""
 
 usage_addons = Table(
     "usage_addons",
@@ -161,6 +171,7 @@ usage_addons = Table(
     Index("ix_usage_addons_sim_id", "sim_id", postgresql_where=text("sim_id IS NOT NULL")),
     Index("ix_usage_addons_pool_ref", "pool_ref", postgresql_where=text("pool_ref IS NOT NULL")),
 )
+"""Add-on packs of a SIM's or a pool's cycle, in bytes (QT-7); their sum is in the cycle's `addons`."""
 
 plan_allowances = Table(
     "plan_allowances",
@@ -170,7 +181,7 @@ plan_allowances = Table(
     Column("until", INSTANT, primary_key=True),
     Column("allowance", BigInteger, nullable=False),
 )
-"""What a plan's allowance was until it was replaced: the one that held in the cycles which ended by then."""
+"""A plan's former allowances: `allowance` applied to the cycles that ended at or before `until`."""
 
 sim_plans = Table(
     "sim_plans",
@@ -179,7 +190,7 @@ sim_plans = Table(
     Column("until", INSTANT, primary_key=True),
     Column("plan", Text, nullable=False),
 )
-"""What a card's plan was until it got another; its plan now is the card's own."""
+"""A SIM's former plans: `plan` applied until `until`. The current plan is in `sims`."""
 
 pool_cycles = Table(
     "pool_cycles",
@@ -195,8 +206,11 @@ pool_cycles = Table(
     Column("total", BigInteger),
     Column("closed_at", INSTANT),
 )
-"""What a pool's cycle had beside its members' sum. `stopping` = the hold being put on its members, who have been
-worked through up to `stopped_through` (a SIM id); `cards` to `total` are frozen when the cycle closes."""
+"""State of a pool's cycle apart from the sum of its members' usage.
+
+`addons`: bytes of the pool's add-on packs. `marks`: the events already emitted in the cycle, plus `stopped` while its
+members are to bear a hold. `stopping`: the hold being put on the members (or `free`); they have been processed up to
+the SIM row id `stopped_through`. `cards`, `effective_cards` and `total` are frozen when the cycle closes."""
 
 rule_stops = Table(
     "rule_stops",
@@ -213,7 +227,7 @@ rule_stops = Table(
     UniqueConstraint("sim_id", "cycle", "hold"),
     Index("ix_rule_stops_account_stopped_at", "account", "stopped_at"),
 )
-"""Every stop a rule asked for; without `stopped_at` it waits behind the brake (ST-25)."""
+"""Every hold a rule wanted to put on a SIM; while `stopped_at` is NULL the brake keeps it waiting (ST-25)."""
 
 pull_cursors = Table(
     "pull_cursors",
@@ -223,9 +237,9 @@ pull_cursors = Table(
     Column("phase", SmallInteger, nullable=False),
     Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
 )
-"""How far the pull of an account's usage has come, so that a restarted one goes on and nobody is starved.
+"""Cursor of an account's usage pull, so that a restarted run continues and every SIM gets its turn.
 
-`slot` = when it last moved, `phase` = what is left behind the cursor (`app.db.usage.pulls.Phase`)."""
+`slot`: when the cursor last moved; `phase`: which SIMs are left (`app.db.usage.pulls.Phase`)."""
 
 cycle_rollovers = Table(
     "cycle_rollovers",
@@ -235,7 +249,7 @@ cycle_rollovers = Table(
     Column("last_sim_id", BigInteger, nullable=False, server_default=ZERO),
     Column("done_at", INSTANT),
 )
-"""Which cycle an account's cards were last turned over into, and how far."""
+"""The cycle into which an account's SIMs were last rolled over, and the cursor of that run (ST-21)."""
 
 usage_epoch = Table(
     "usage_epoch",
@@ -244,4 +258,4 @@ usage_epoch = Table(
     Column("epoch", BigInteger, nullable=False, server_default=ZERO),
     CheckConstraint("id = 1", name="one_row"),
 )
-"""Raised whenever a card leaves or its pool changes, so that ingest's cache of cards is never believed after it."""
+"""Counter raised whenever a SIM is removed: it invalidates every process's `SimLookupCache`."""

@@ -61,7 +61,7 @@ class DriftRepository:
         found = await self._connection.execute(select(carrier_drifts).where(carrier_drifts.c.sim_id.in_(list(sim_ids))))
         return {row["sim_id"]: DriftRow(**row) for row in found.mappings()}
 
-    async def put(self, rows: Sequence[DriftRow]) -> None:
+    async def upsert(self, rows: Sequence[DriftRow]) -> None:
         """Write down what is known now."""
         for row in rows:
             values = {name: getattr(row, name) for name in DriftRow.__dataclass_fields__}

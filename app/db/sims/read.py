@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.domain.calendar.cycles import Cycle, cycle_on
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.sim.holds import HOLDS
 from app.domain.sim.validity import cancellation
 from app.domain.terms.book import terms_in_force
@@ -87,7 +87,7 @@ async def read_sim(
     days = {zone: now.astimezone(zone).date() for zone in {SHANGHAI, *zones.values()}}
     cycles = _cycles(tuple(zones.items()), tuple(days.items()))
     row = await pool.fetchrow(_READ, tenant, iccid, cycles, now)
-    if row is None and (twin := iccid_twin(iccid)) is not None:
+    if row is None and (twin := alternate_iccid(iccid)) is not None:
         row = await pool.fetchrow(_READ, tenant, twin, cycles, now)
     return _card(row, days, zones) if row is not None else None
 

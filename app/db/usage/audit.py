@@ -15,8 +15,8 @@ SELECT * FROM (
     SELECT k.sim_id, k.cycle,
            coalesce(c.reported, 0) <> coalesce((SELECT sum(r.bytes) FROM usage_reports r
                WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes), 0) AS reported,
-           c.sim_id IS NOT NULL AND (c.figures, c.figures_to, c.patchy, c.reported_since)
-               IS DISTINCT FROM (f.bytes, f.covered_to, f.patchy, coalesce(f.since, 0)) AS figures,
+           c.sim_id IS NOT NULL AND (c.figures, c.figures_to, c.has_day_figures, c.reported_since)
+               IS DISTINCT FROM (f.bytes, f.covered_to, f.has_day_figures, coalesce(f.since, 0)) AS figures,
            c.sim_id IS NOT NULL AND k.closes > $5 AND c.pool_ref IS DISTINCT FROM p.ref AS pool
       FROM {CYCLE_SPANS}
       JOIN sims s ON s.id = k.sim_id

@@ -18,7 +18,7 @@ from app.db.connection import Connection
 Rows = list[asyncpg.Record]
 
 _ENSURE_COUNTERS = """
-INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch)
+INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes)
 SELECT k.sim_id, k.cycle, p.ref, 0
   FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
   JOIN sims s ON s.id = k.sim_id
@@ -68,8 +68,8 @@ SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
  ORDER BY r.at, r.gateway, r.report_id LIMIT $6
 """
 _RECONCILE = """
-SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
-       CASE WHEN c.patchy THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
+SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_figures,
+       CASE WHEN c.has_day_figures THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
                                  WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
                                    AND r.at <= c.carrier_as_of)
             ELSE c.reported - c.reported_since END AS ours
@@ -79,17 +79,18 @@ SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.patchy,
  ORDER BY s.id LIMIT $5
 """
 _COUNTERS = """
-SELECT c.sim_id, c.cycle, c.pool_ref, c.watch, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
+SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
 """
 _UNCHECKED_USAGE = """
 SELECT c.sim_id, coalesce(c.figures, 0) + c.reported_since AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
- WHERE coalesce(c.figures, 0) + c.reported_since >= c.watch
+ WHERE coalesce(c.figures, 0) + c.reported_since >= c.next_check_bytes
 """
 _SET_NEXT_CHECKS = """
-UPDATE usage_cycles c SET watch = k.watch FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, watch)
+UPDATE usage_cycles c SET next_check_bytes = k.bytes
+  FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, bytes)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """
 _MARK = """
@@ -191,14 +192,14 @@ async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> 
 
 
 async def unchecked_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Of these (card, cycle) what was used where the watch was reached and nobody has looked since."""
+    """Of these (card, cycle) what was used where the next_check_bytes was reached and nobody has looked since."""
     rows = await connection.fetch(_UNCHECKED_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row["used"] for row in rows}
 
 
-async def set_next_checks(connection: Connection, watches: Sequence[tuple[int, int, int | None]]) -> None:
+async def set_next_checks(connection: Connection, checks: Sequence[tuple[int, int, int | None]]) -> None:
     """At how many bytes somebody must look again: (card, cycle, bytes)."""
-    sims, cycles, amounts = zip(*watches, strict=True)
+    sims, cycles, amounts = zip(*checks, strict=True)
     await connection.execute(_SET_NEXT_CHECKS, sims, cycles, amounts)
 
 

@@ -16,7 +16,7 @@ CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestampt
 COUNTED = """
     SELECT CASE WHEN b.carrier_bytes IS NULL AND d.count = 0 THEN NULL
                 ELSE greatest(coalesce(b.carrier_bytes, 0) + d.bytes - d.held, 0) END AS bytes,
-           greatest(b.carrier_as_of, d.last) AS covered_to, d.count > 0 AS patchy,
+           greatest(b.carrier_as_of, d.last) AS covered_to, d.count > 0 AS has_day_figures,
            (SELECT sum(r.bytes) FROM usage_reports r
              WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
                AND (b.carrier_as_of IS NULL OR r.at > b.carrier_as_of)
@@ -38,15 +38,16 @@ COUNTED = """
 
 _RECOUNT = f"""
 UPDATE usage_cycles c
-   SET figures = f.bytes, figures_to = f.covered_to, patchy = f.patchy, reported_since = coalesce(f.since, 0)
+   SET figures = f.bytes, figures_to = f.covered_to, has_day_figures = f.has_day_figures,
+       reported_since = coalesce(f.since, 0)
   FROM {CYCLE_SPANS}
  CROSS JOIN LATERAL ({COUNTED}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """  # noqa: S608 - our own text
 
 _LOCK_USAGE = """
-SELECT c.sim_id, c.cycle, s.tenant, s.iccid, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
-       s.underlying
+SELECT c.sim_id, c.cycle, s.tenant, s.iccid, s.underlying, c.pool_ref, c.next_check_bytes,
+       coalesce(c.figures, 0) + c.reported_since AS used
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
   JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
  ORDER BY c.sim_id, c.cycle FOR UPDATE OF c

@@ -1,8 +1,8 @@
 """The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
 
 All of them run inside one transaction that the use-case opens (`app.usecases.usage.ingest.service`), in this order:
-`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order: the
-shared lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
+`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order:
+the shared lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
 transactions never hold reports of one gateway at once, so what `find_reports` finds is all there is (docs/adr).
 """
 
@@ -61,7 +61,7 @@ SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
   JOIN usage_reports r ON r.gateway = k.gateway AND r.report_id = k.report_id
 """
 _INSERT_UNMATCHED = """
-INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
+INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
 """
 _OPEN = f"""
@@ -75,26 +75,26 @@ SET LOCAL enable_mergejoin = off;
 _MOVED = """
 WITH moved AS (
     UPDATE usage_cycles c
-       SET room = NULL, reported = c.reported + k.bytes,
+       SET padding = NULL, reported = c.reported + k.bytes,
            reported_at = greatest(c.reported_at, to_timestamp(k.last)),
            reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END
       FROM usage_deltas k
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
- RETURNING k.place, c.sim_id, c.pool_ref, c.watch, coalesce(c.figures, 0) + c.reported_since AS used,
+ RETURNING k.place, c.sim_id, c.pool_ref, c.next_check_bytes, coalesce(c.figures, 0) + c.reported_since AS used,
            c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.patchy OR to_timestamp(k.last) > c.figures_to) AS split)"""
-_PLACES = "SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE split) AS split FROM moved"
+           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""
+_PLACES = "SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE needs_recount) AS needs_recount FROM moved"
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_PLACES}"
 _ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
-cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= watch)
+cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= next_check_bytes)
 {_PLACES}
 """  # noqa: S608 - our own text
 _MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
 _BEGIN_CYCLES = """
 WITH born AS (
-    INSERT INTO usage_cycles (sim_id, cycle, pool_ref, watch, reported, reported_since, reported_at)
+    INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes, reported, reported_since, reported_at)
     SELECT k.sim_id, k.cycle, p.ref, 0, k.bytes, k.bytes, to_timestamp(k.last)
       FROM usage_deltas k
       LEFT JOIN sims s ON s.id = k.sim_id
@@ -106,7 +106,7 @@ pools AS (
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM born WHERE NOT $2)
 SELECT sim_id, cycle FROM born
 """
-"""Begin counters with what their first reports bring; a watch of 0 has the card looked at."""
+"""Begin counters with what their first reports bring; a next_check_bytes of 0 has the card looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +260,7 @@ async def apply_round(
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)
-    split: list[int] = row["split"] or []
+    needs_recount: list[int] = row["needs_recount"] or []
     found = set(row["places"] or ())
     if len(found) < len(deltas):
         missing = {(delta.sim_id, delta.cycle): delta.place for delta in deltas if delta.place not in found}
@@ -270,5 +270,5 @@ async def apply_round(
             # another transaction has begun these in between
             await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)
-            split = split + (again["split"] or [])
-    return split
+            needs_recount = needs_recount + (again["needs_recount"] or [])
+    return needs_recount

@@ -28,12 +28,12 @@ _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paus
 _NEAR = """
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  CROSS JOIN LATERAL (SELECT coalesce(c.figures, 0) + c.reported_since AS bytes) used
- WHERE s.account = $1 AND c.cycle = $2 AND c.watch IS NOT NULL
-   AND (s.underlying = 'active' AND used.bytes * 5 >= c.watch * 4
-        OR s.underlying = 'testing' AND (c.watch - used.bytes) * 4 <= (
+ WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
+   AND (s.underlying = 'active' AND used.bytes * 5 >= c.next_check_bytes * 4
+        OR s.underlying = 'testing' AND (c.next_check_bytes - used.bytes) * 4 <= (
            SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
              FROM usage_cycles x WHERE x.sim_id = s.id))
- ORDER BY c.watch - used.bytes, s.id LIMIT $3
+ ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT $3
 """
 _NEAR_POOLS = """
 WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),

@@ -13,7 +13,7 @@ from app.db.usage.ingest import SIMS_LOCK, UNMATCHED_LOCK
 _WAITING = """
 SELECT u.id, u.gateway, u.report_id, u.at, u.bytes, k.sim_id
   FROM unnest($2::text[], $3::bigint[]) k(iccid, sim_id)
-  JOIN usage_unknown u ON u.tenant = $1 AND u.iccid = k.iccid
+  JOIN usage_unmatched u ON u.tenant = $1 AND u.iccid = k.iccid
 """
 _ASSIGN_SIMS = """
 UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
@@ -23,12 +23,12 @@ UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
 _RELEASE = """
 WITH mine AS (UPDATE usage_reports SET sim_id = NULL, iccid = $2 WHERE sim_id = $1
               RETURNING gateway, report_id, at, bytes)
-INSERT INTO usage_unknown (tenant, iccid, gateway, report_id, at, bytes, received_at)
+INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
 """
 _FORGET = """
-WITH old AS (DELETE FROM usage_unknown WHERE id IN (
-                 SELECT id FROM usage_unknown WHERE received_at < $1 ORDER BY received_at LIMIT $2)
+WITH old AS (DELETE FROM usage_unmatched WHERE id IN (
+                 SELECT id FROM usage_unmatched WHERE received_at < $1 ORDER BY received_at LIMIT $2)
              RETURNING gateway, report_id, at)
 DELETE FROM usage_reports r USING old
  WHERE r.gateway = old.gateway AND r.report_id = old.report_id AND r.at = old.at AND r.sim_id IS NULL
@@ -38,7 +38,7 @@ INSERT INTO usage_epoch (id, epoch) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET
 """
 _LIST = """
 SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_at
-  FROM usage_unknown u JOIN usage_gateways g ON g.id = u.gateway
+  FROM usage_unmatched u JOIN usage_gateways g ON g.id = u.gateway
  WHERE u.tenant = $1 AND u.id > $2 ORDER BY u.id LIMIT $3
 """
 
@@ -65,7 +65,7 @@ async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record])
         [row["at"] for row in reports],
         [row["sim_id"] for row in reports],
     )
-    await connection.execute("DELETE FROM usage_unknown WHERE id = ANY($1::bigint[])", [row["id"] for row in reports])
+    await connection.execute("DELETE FROM usage_unmatched WHERE id = ANY($1::bigint[])", [row["id"] for row in reports])
 
 
 async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:

@@ -13,7 +13,7 @@ _ISO = re.compile(
     r"(?:T(?:(?P<hours>[0-9]{1,6})H)?(?:(?P<minutes>[0-9]{1,6})M)?(?:(?P<seconds>[0-9]{1,9})S)?)?"
 )
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-LONGEST = timedelta(days=36_525)
+MAX_DURATION = timedelta(days=36_525)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -28,6 +28,6 @@ def parse_duration(text: str) -> timedelta:
         if not parts:
             raise Malformed("DURATION_MALFORMED", "a duration is written 31d, 12h or P31D")
         found = timedelta(**parts)
-    if found > LONGEST:
+    if found > MAX_DURATION:
         raise Malformed("DURATION_MALFORMED", "at most a hundred years")
     return found

@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 
 from app.domain.errors import Malformed
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.terms.model import Terms
 from app.domain.units import MB
 from app.domain.vocabulary import Supplier
@@ -32,8 +32,8 @@ GENERAL_UP_TO = 100 * MB
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 
 
-def _refused(rule: str, detail: str) -> Refused:
-    return Refused(code=RefusalCode.RULE_VIOLATION, rule=rule, detail=detail)
+def _refused(rule: str, detail: str) -> Refusal:
+    return Refusal(code=RefusalCode.RULE_VIOLATION, rule=rule, detail=detail)
 
 
 def target_kind(target: str) -> str:
@@ -47,7 +47,7 @@ def target_kind(target: str) -> str:
     return "ip"
 
 
-def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Refused | None:
+def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Refusal | None:
     """Why an entry may not be put on the list under these terms (DR-1, DR-4). Raises `Malformed`."""
     kinds, protocols = terms.directed_by.value, terms.directed_protocols.value
     kind = target_kind(target)
@@ -58,7 +58,7 @@ def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Ref
     return None
 
 
-def deletion_refusal(terms: Terms, state: EntryState, entries: int) -> Refused | None:
+def deletion_refusal(terms: Terms, state: EntryState, entries: int) -> Refusal | None:
     """Why an entry may not be deleted: one stays, and not in every state (DR-2); `flexem`'s list may empty (DR-4)."""
     if terms.directed_may_be_empty.value is False and entries <= 1:
         return _refused("DR-2", "last_directed_entry")
@@ -66,7 +66,7 @@ def deletion_refusal(terms: Terms, state: EntryState, entries: int) -> Refused |
     return _refused("DR-2", "directed_entry_busy") if by_state else None
 
 
-def back_to_general_refusal(terms: Terms) -> Refused | None:
+def back_to_general_refusal(terms: Terms) -> Refusal | None:
     """DR-2: under `gsl` a directed order never becomes general again; elsewhere nothing is published."""
     return _refused("DR-2", "never_general_again") if terms.supplier is Supplier.GSL else None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from app.domain.calendar.days import add_to_month
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 
 MONTHS = 6
-MOST_CARDS = 500_000
+MAX_CARDS = 500_000
 PAUSE = timedelta(minutes=5)
 """Between two exports of one tenant (EX-2, D for refusing instead of asking to wait)."""
 
@@ -19,13 +19,13 @@ def export_months(on: date) -> tuple[str, ...]:
     return tuple(f"{month.year:04d}-{month.month:02d}" for month in months)
 
 
-def export_refusal(cards: int, last_asked_at: datetime | None, now: datetime) -> Refused | None:
+def export_refusal(cards: int, last_asked_at: datetime | None, now: datetime) -> Refusal | None:
     """Why an export is refused: too many cards, or too soon, with the earliest time (EX-2)."""
-    if cards > MOST_CARDS:
-        return Refused(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
+    if cards > MAX_CARDS:
+        return Refusal(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
     if last_asked_at is None or now >= last_asked_at + PAUSE:
         return None
-    return Refused(
+    return Refusal(
         code=RefusalCode.RULE_VIOLATION,
         rule="EX-2",
         detail="export_too_soon",

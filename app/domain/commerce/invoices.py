@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.domain.calendar.days import ONE_DAY, add_months
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 
 OVER_FEN = 10_000
 """The sum of an invoice lies over this (大于 100 元; IV-1, FM 三.2.5)."""
@@ -35,12 +35,12 @@ def last_invoice_day(paid_on: date) -> date:
     return add_months(paid_on, WITHIN_MONTHS) - ONE_DAY
 
 
-def missing(details: Mapping[str, str]) -> tuple[str, ...]:
+def missing_details(details: Mapping[str, str]) -> tuple[str, ...]:
     """Which of the required details are empty (IV-1)."""
     return tuple(name for name in REQUIRED if not details.get(name, "").strip())
 
 
-def invoice_refusal(orders: Sequence[Billable], on: date) -> Refused | None:
+def invoice_refusal(orders: Sequence[Billable], on: date) -> Refusal | None:
     """Why these orders may not stand on one invoice on a day; None: they may (IV-1)."""
     checks = (
         ("invoice_order_twice", len({entry.order for entry in orders}) < len(orders)),
@@ -53,4 +53,4 @@ def invoice_refusal(orders: Sequence[Billable], on: date) -> Refused | None:
     if detail is None:
         return None
     late = ("IV-1",) if detail == "invoice_too_late" else ()
-    return Refused(code=RefusalCode.RULE_VIOLATION, rule="IV-1", detail=detail, assumed=late)
+    return Refusal(code=RefusalCode.RULE_VIOLATION, rule="IV-1", detail=detail, assumed=late)

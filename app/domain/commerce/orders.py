@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.units import GB, MB
 from app.domain.vocabulary import Supplier
 
@@ -71,7 +71,7 @@ def shows_cards(state: OrderState) -> bool:
     return state is _S.DONE
 
 
-class Wish(StrEnum):
+class AfterSalesRequest(StrEnum):
     """What a buyer may ask of an order after the purchase (OR-2)."""
 
     REFUND = "refund"
@@ -82,11 +82,11 @@ class Wish(StrEnum):
     NB_CARD = "nb_card"
 
 
-def wish_refusal(terms: Supplier, wish: Wish, *, card_faulty: bool = False) -> Refused | None:
+def after_sales_refusal(terms: Supplier, wish: AfterSalesRequest, *, card_faulty: bool = False) -> Refusal | None:
     """OR-2: what `gsl` does not do; under the others nothing is published, and `flexem` changes plans by RN-4."""
-    if terms is not Supplier.GSL or (wish is Wish.REFUND and card_faulty):
+    if terms is not Supplier.GSL or (wish is AfterSalesRequest.REFUND and card_faulty):
         return None
-    return Refused(code=RefusalCode.RULE_VIOLATION, rule="OR-2", detail=f"order_{wish}")
+    return Refusal(code=RefusalCode.RULE_VIOLATION, rule="OR-2", detail=f"order_{wish}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def small_order(allowance: int, cards: int, *, test_cards: bool = False) -> Smal
     return SmallOrder(allowed=allowance > GB and cards >= SMALL, freight_collect=True)
 
 
-def doubled(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def duplicate_iccids(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """The ICCIDs that stand more than once in a cart of (ICCID, plan): each may appear once (RN-6)."""
     seen: set[str] = set()
     again: dict[str, None] = {}
@@ -123,6 +123,6 @@ def doubled(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(again)
 
 
-def foreign(cards: Sequence[tuple[str, Supplier]], supplier: Supplier) -> tuple[str, ...]:
+def bought_elsewhere(cards: Sequence[tuple[str, Supplier]], supplier: Supplier) -> tuple[str, ...]:
     """The ICCIDs of cards bought elsewhere: only one's own cards are renewed (RN-5); part of an order may be (RN-7)."""
     return tuple(iccid for iccid, terms in cards if terms is not supplier)

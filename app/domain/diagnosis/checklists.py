@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from app.domain.calendar.days import ONE_DAY, add_months, local
 from app.domain.diagnosis import checks
-from app.domain.diagnosis.checks import Answer, Facts
+from app.domain.diagnosis.checks import Answer, DiagnosisFacts
 from app.domain.operation.refusal import Remedy
-from app.domain.operation.remedies import Moment, remedies_for
+from app.domain.operation.remedies import RuleContext, remedies_for
 from app.domain.sim.holds import HOLDS, lagging
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Hold, Sim
@@ -23,14 +23,14 @@ __all__ = [
     "CHECKLISTS",
     "Answer",
     "Check",
-    "Facts",
+    "DiagnosisFacts",
     "Finding",
     "HoldExplained",
     "Symptom",
     "explain_holds",
+    "forced_activation_unused",
     "named_violation",
     "run_checklist",
-    "unused_yet_running_out",
 ]
 
 
@@ -60,7 +60,7 @@ class Check:
     name: str
     rule: str
     remedy: str
-    look: Callable[[Facts], checks.Seen]
+    look: Callable[[DiagnosisFacts], checks.CheckResult]
 
 
 CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
@@ -72,20 +72,20 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 name="restarted",
                 rule="LC-4",
                 remedy="restart_device",
-                look=lambda facts: checks.told(facts.restarted, good=True),
+                look=lambda facts: checks.yes_or_no(facts.restarted, good=True),
             ),
             Check(
                 name="roaming",
                 rule="DG-1",
                 remedy="turn_roaming_on",
-                look=lambda facts: checks.told(facts.roaming_on, good=True),
+                look=lambda facts: checks.yes_or_no(facts.roaming_on, good=True),
             ),
             Check(name="activated", rule="LC-4", remedy="activate", look=checks.activated),
             Check(
                 name="people_use",
                 rule="LC-5",
                 remedy="devices_only",
-                look=lambda facts: checks.told(facts.used_for_people, good=False),
+                look=lambda facts: checks.yes_or_no(facts.used_for_people, good=False),
             ),
             Check(name="directed", rule="DR-1", remedy="complete_directed_list", look=checks.directed),
             Check(name="area", rule="RG-4", remedy="use_local_card", look=checks.area),
@@ -94,7 +94,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 name="carrier_data",
                 rule="OR-1",
                 remedy="wait_for_carrier_data",
-                look=lambda facts: checks.told(facts.carrier_knows_it, good=True),
+                look=lambda facts: checks.yes_or_no(facts.carrier_knows_it, good=True),
             ),
         ),
         Symptom.STOPPED: (
@@ -104,7 +104,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 name="restarted",
                 rule="DG-1",
                 remedy="restart_device",
-                look=lambda facts: checks.told(facts.restarted, good=True),
+                look=lambda facts: checks.yes_or_no(facts.restarted, good=True),
             ),
         ),
         Symptom.DROPS_OFTEN: (
@@ -113,25 +113,25 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 name="module",
                 rule="DG-1",
                 remedy="unbind_and_try_module",
-                look=lambda facts: checks.told(facts.module_compatible, good=True),
+                look=lambda facts: checks.yes_or_no(facts.module_compatible, good=True),
             ),
             Check(
                 name="signal",
                 rule="DG-1",
                 remedy="look_at_coverage",
-                look=lambda facts: checks.told(facts.signal_strong, good=True),
+                look=lambda facts: checks.yes_or_no(facts.signal_strong, good=True),
             ),
             Check(
                 name="other_device",
                 rule="DG-1",
                 remedy="replace_device",
-                look=lambda facts: checks.told(facts.works_elsewhere, good=False),
+                look=lambda facts: checks.yes_or_no(facts.works_elsewhere, good=False),
             ),
             Check(
                 name="coverage",
                 rule="DG-1",
                 remedy="use_other_carrier",
-                look=lambda facts: checks.told(facts.covered, good=True),
+                look=lambda facts: checks.yes_or_no(facts.covered, good=True),
             ),
         ),
     },
@@ -139,12 +139,12 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
 """The three checklists, in the order in which a person goes through them (GSL 7.1, 9.13, 9.15, 10.1, OVR 1-3)."""
 
 
-def run_checklist(symptom: Symptom, facts: Facts) -> tuple[Finding, ...]:
+def run_checklist(symptom: Symptom, facts: DiagnosisFacts) -> tuple[Finding, ...]:
     """Every check of a symptom with its answer, its evidence, and what to do where it is a fault (DG-1)."""
     return tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
 
 
-def _finding(check: Check, facts: Facts) -> Finding:
+def _finding(check: Check, facts: DiagnosisFacts) -> Finding:
     answer, evidence = check.look(facts)
     remedy = check.remedy if answer is Answer.FAULT else None
     return Finding(check=check.name, answer=answer, rule=check.rule, remedy=remedy, evidence=evidence)
@@ -164,7 +164,7 @@ class HoldExplained:
     remedies: tuple[Remedy, ...]
 
 
-def explain_holds(sim: Sim, moment: Moment) -> tuple[HoldExplained, ...]:
+def explain_holds(sim: Sim, context: RuleContext) -> tuple[HoldExplained, ...]:
     """Every hold on a card, explained (DG-2)."""
     return tuple(
         HoldExplained(
@@ -174,17 +174,17 @@ def explain_holds(sim: Sim, moment: Moment) -> tuple[HoldExplained, ...]:
             since=hold.since,
             source=hold.source,
             carrier_code=hold.carrier_code,
-            lagging=_lags(sim, hold, moment),
-            remedies=remedies_for(sim, hold.code, moment),
+            lagging=_lags(sim, hold, context),
+            remedies=remedies_for(sim, hold.code, context),
         )
         for hold in sim.holds
     )
 
 
-def _lags(sim: Sim, hold: Hold, moment: Moment) -> bool:
+def _lags(sim: Sim, hold: Hold, context: RuleContext) -> bool:
     """Whether a hold is the carrier's lag at a cycle's start (ST-21)."""
-    since = local(hold.since, moment.zone).date()
-    return lagging(sim.carrier, hold.code, sim.terms, moment.today, since)
+    since = local(hold.since, context.zone).date()
+    return lagging(sim.carrier, hold.code, sim.terms, context.today, since)
 
 
 def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:
@@ -196,7 +196,7 @@ def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, ci
     return HoldCode.VIOLATION
 
 
-def unused_yet_running_out(sim: Sim, today: date, *, ever_used: bool) -> ForcedActivation | None:
+def forced_activation_unused(sim: Sim, today: date, *, ever_used: bool) -> ForcedActivation | None:
     """DG-3: a card never used that is expired or has under a year left: the forced activation that began its time."""
     if ever_used or sim.opened_on is None or sim.activated_on is None or sim.expires_on is None:
         return None

@@ -26,7 +26,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class DiagnosisFacts:
     """What is known about a card and its device; None: nobody told."""
 
     sim: Sim
@@ -48,49 +48,49 @@ class Facts:
     covered: bool | None = None
 
 
-Seen = tuple[Answer, Mapping[str, str | None]]
+CheckResult = tuple[Answer, Mapping[str, str | None]]
 
 
-def told(value: bool | None, *, good: bool, **evidence: str | None) -> Seen:  # noqa: FBT001
+def yes_or_no(value: bool | None, *, good: bool, **evidence: str | None) -> CheckResult:  # noqa: FBT001
     """A yes or no that somebody told."""
     if value is None:
         return Answer.UNKNOWN, MappingProxyType(evidence)
     return Answer.OK if value is good else Answer.FAULT, MappingProxyType(evidence)
 
 
-def network(facts: Facts) -> Seen:
+def network(facts: DiagnosisFacts) -> CheckResult:
     """CP-1: the device speaks a network that the card is sold for."""
     networks = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).networks.value
     known = networks is not None and facts.device_network is not None
     fits = networks is not None and facts.device_network in networks
     sold = None if networks is None else "/".join(networks)
-    return told(fits if known else None, good=True, device=facts.device_network, card=sold)
+    return yes_or_no(fits if known else None, good=True, device=facts.device_network, card=sold)
 
 
-def access_point(facts: Facts) -> Seen:
+def access_point(facts: DiagnosisFacts) -> CheckResult:
     """GSL 7.1: name and APN both set to the carrier's, in any case."""
     wanted = APN[facts.sim.carrier]
     if wanted is None or facts.apn is None or facts.profile_name is None:
-        return told(None, good=True, wanted=wanted, apn=facts.apn)
+        return yes_or_no(None, good=True, wanted=wanted, apn=facts.apn)
     both = facts.apn.lower() == wanted and facts.profile_name.lower() == wanted
-    return told(both, good=True, wanted=wanted, apn=facts.apn)
+    return yes_or_no(both, good=True, wanted=wanted, apn=facts.apn)
 
 
-def activated(facts: Facts) -> Seen:
+def activated(facts: DiagnosisFacts) -> CheckResult:
     """The card was activated."""
     state = str(facts.sim.underlying)
-    return told(facts.sim.underlying in NOT_YET_ACTIVATED, good=False, state=state)
+    return yes_or_no(facts.sim.underlying in NOT_YET_ACTIVATED, good=False, state=state)
 
 
-def directed(facts: Facts) -> Seen:
+def directed(facts: DiagnosisFacts) -> CheckResult:
     """DR-1: a directed card reaches nothing that is not on its list."""
     sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
     general = not facts.sim.plan.directed and sold_as != "directed"
     complete = True if general else facts.directed_complete
-    return told(complete, good=True, directed=str(not general).lower())
+    return yes_or_no(complete, good=True, directed=str(not general).lower())
 
 
-def area(facts: Facts) -> Seen:
+def area(facts: DiagnosisFacts) -> CheckResult:
     """RG-4, RG-5: neither a high-risk nor a border area."""
     if facts.province is None:
         return Answer.UNKNOWN, MappingProxyType({"province": None})
@@ -104,23 +104,23 @@ def area(facts: Facts) -> Seen:
     return found, MappingProxyType({"province": facts.province, "city": facts.city})
 
 
-def real_name(facts: Facts) -> Seen:
+def real_name(facts: DiagnosisFacts) -> CheckResult:
     """LC-5: verified, where the card needs it."""
     held = any(hold.code is HoldCode.NOT_REAL_NAMED for hold in facts.sim.holds)
     missing = held or facts.sim.real_name is RealName.INDIVIDUAL
-    return told(missing, good=False, real_name=str(facts.sim.real_name))
+    return yes_or_no(missing, good=False, real_name=str(facts.sim.real_name))
 
 
-def stopped(facts: Facts) -> Seen:
+def stopped(facts: DiagnosisFacts) -> CheckResult:
     """ST: neither stopped nor expired."""
     shown = shown_state(facts.sim.underlying, facts.sim.holds, facts.sim.carrier)
     held = ",".join(hold.code for hold in facts.sim.holds) or None
     free = shown is SimState.ACTIVE and held is None
-    return told(free, good=True, state=str(shown), holds=held)
+    return yes_or_no(free, good=True, state=str(shown), holds=held)
 
 
-def device(facts: Facts) -> Seen:
+def device(facts: DiagnosisFacts) -> CheckResult:
     """ST-6: still in the device it is bound to."""
     bound, seen = facts.sim.imei, facts.imei_seen
     same = None if bound is None or seen is None else bound == seen
-    return told(same, good=True, bound=bound, seen=seen)
+    return yes_or_no(same, good=True, bound=bound, seen=seen)

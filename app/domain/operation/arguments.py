@@ -13,7 +13,7 @@ Argument = str | int | bool | None
 Arguments = Mapping[str, Argument]
 """An operation's arguments as the API names them: `imei`, `bytes`, `province`, `months`, `product_code` …"""
 
-NEEDED: Mapping[OperationKind, tuple[tuple[str, type], ...]] = MappingProxyType(
+REQUIRED_ARGUMENTS: Mapping[OperationKind, tuple[tuple[str, type], ...]] = MappingProxyType(
     {
         OperationKind.CHANGE_REGION: (("province", str),),
         OperationKind.RENEW: (("months", int),),
@@ -24,9 +24,9 @@ NEEDED: Mapping[OperationKind, tuple[tuple[str, type], ...]] = MappingProxyType(
 """What a kind cannot do without: texts that are not empty, counts of one or more."""
 
 
-def checked(kind: OperationKind, arguments: Arguments) -> Arguments:
+def validate_arguments(kind: OperationKind, arguments: Arguments) -> Arguments:
     """The arguments in their plain form. Raises `Malformed`, which never echoes them."""
-    for name, needed in NEEDED.get(kind, ()):
+    for name, needed in REQUIRED_ARGUMENTS.get(kind, ()):
         given = arguments.get(name)
         if not isinstance(given, needed) or isinstance(given, bool) or not given:
             raise Malformed(f"{name.upper()}_MISSING", f"{name} is needed")

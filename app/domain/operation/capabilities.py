@@ -1,6 +1,6 @@
-"""What each carrier protocol can do, as data that callers can read (CP-1; api.md, Capabilities).
+"""What each carrier protocol can do, as data that callers can read (CP-1; docs/api.md, Capabilities).
 
-Figures marked `known=False` are published nowhere (`carriers/`): careful defaults, settings per account.
+Figures marked `known=False` are published nowhere (`docs/carriers/`): careful defaults, settings per account.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _API, _DESK, _GATEWAY = Channel.API, Channel.DESK, Channel.GATEWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ProtocolLimit:
     """A limit of a protocol: its value, where it stands, and whether anyone published it."""
 
     value: int | None
@@ -35,11 +35,11 @@ class Capability:
     channels: Mapping[OperationKind, Channel]
     usage_unit: str
     usage_freshness: str
-    per_second: Figure
-    in_flight: Figure
-    repeat_window_s: Figure
-    settle_lag_s: Figure
-    read_batch: Figure
+    per_second: ProtocolLimit
+    in_flight: ProtocolLimit
+    repeat_window_s: ProtocolLimit
+    settle_lag_s: ProtocolLimit
+    read_batch: ProtocolLimit
     change_batch: Mapping[OperationKind, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -68,7 +68,7 @@ _CUTS: Mapping[OperationKind, Channel] = MappingProxyType(
 )
 """Cutting one card's network exists only at Telecom (QT-5)."""
 
-_BY_HAND: Mapping[OperationKind, Channel] = MappingProxyType(
+_DESK_CHANNELS: Mapping[OperationKind, Channel] = MappingProxyType(
     {kind: _DESK if channel is _API else channel for kind, channel in _BASE.items()},
 )
 
@@ -81,8 +81,8 @@ def _channels(*parts: Mapping[OperationKind, Channel]) -> Mapping[OperationKind,
     return MappingProxyType(merged)
 
 
-def _unknown(value: int) -> Figure:
-    return Figure(value=value, source="not published", known=False)
+def _not_published(value: int) -> ProtocolLimit:
+    return ProtocolLimit(value=value, source="not published", known=False)
 
 
 _ROWS = (
@@ -97,11 +97,11 @@ _ROWS = (
         ),
         usage_unit="KB",
         usage_freshness="CT cards at once, PB cards by the end of yesterday",
-        per_second=_unknown(5),
-        in_flight=_unknown(10),
-        repeat_window_s=Figure(value=1800, source="OneLink A9: 30, 10 or 3 minutes by edition"),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=100, source="OneLink A3"),
+        per_second=_not_published(5),
+        in_flight=_not_published(10),
+        repeat_window_s=ProtocolLimit(value=1800, source="OneLink A9: 30, 10 or 3 minutes by edition"),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=100, source="OneLink A3"),
         change_batch=MappingProxyType({OperationKind.SUSPEND: 100, OperationKind.RESUME: 100}),
     ),
     Capability(
@@ -117,22 +117,22 @@ _ROWS = (
         ),
         usage_unit="B",
         usage_freshness="cycle to date, small delay not published",
-        per_second=Figure(value=5, source="Jasper A1.7"),
-        in_flight=Figure(value=1, source="Jasper A1.7"),
-        repeat_window_s=_unknown(0),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=1, source="Jasper A1.3"),
+        per_second=ProtocolLimit(value=5, source="Jasper A1.7"),
+        in_flight=ProtocolLimit(value=1, source="Jasper A1.7"),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=1, source="Jasper A1.3"),
     ),
     Capability(
         protocol=ProtocolName.UNICOM_CMP,
         channels=_channels({OperationKind.TERMINATE: _API}),
         usage_unit="MB",
         usage_freshness="month to date, delay not published",
-        per_second=_unknown(5),
-        in_flight=_unknown(5),
-        repeat_window_s=_unknown(0),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=50, source="gwapi A2, wsGetTerminalDetails"),
+        per_second=_not_published(5),
+        in_flight=_not_published(5),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=50, source="gwapi A2, wsGetTerminalDetails"),
     ),
     Capability(
         protocol=ProtocolName.CTCC_CMP,
@@ -146,44 +146,44 @@ _ROWS = (
         ),
         usage_unit="MB",
         usage_freshness="month to date, delay not published",
-        per_second=Figure(value=8, source="m2m_ec B1.7: 500 calls a minute for usage"),
-        in_flight=_unknown(5),
-        repeat_window_s=_unknown(0),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=1, source="m2m_ec B1"),
+        per_second=ProtocolLimit(value=8, source="m2m_ec B1.7: 500 calls a minute for usage"),
+        in_flight=_not_published(5),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=1, source="m2m_ec B1"),
     ),
     Capability(
         protocol=ProtocolName.CTWING,
         channels=_channels(_CUTS, {OperationKind.SET_THRESHOLD: _API}),
         usage_unit="MB",
         usage_freshness="month to date, delay not published",
-        per_second=_unknown(5),
-        in_flight=_unknown(5),
-        repeat_window_s=_unknown(0),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=100, source="CTWing B2, batch queries"),
+        per_second=_not_published(5),
+        in_flight=_not_published(5),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=100, source="CTWing B2, batch queries"),
     ),
     Capability(
         protocol=ProtocolName.GSL,
         channels=_channels(_CUTS, {OperationKind.REBIND: _API, OperationKind.SET_THRESHOLD: _API}),
         usage_unit="MB",
         usage_freshness="by the end of yesterday (US-2)",
-        per_second=_unknown(5),
-        in_flight=_unknown(5),
-        repeat_window_s=_unknown(0),
-        settle_lag_s=_unknown(300),
-        read_batch=Figure(value=100, source="GSL B, batch-daily-flow"),
+        per_second=_not_published(5),
+        in_flight=_not_published(5),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=ProtocolLimit(value=100, source="GSL B, batch-daily-flow"),
     ),
     Capability(
         protocol=ProtocolName.DESK,
-        channels=_BY_HAND,
+        channels=_DESK_CHANNELS,
         usage_unit="B",
         usage_freshness="as entered by hand",
-        per_second=Figure(value=None, source="a person's work list"),
-        in_flight=Figure(value=None, source="a person's work list"),
-        repeat_window_s=Figure(value=0, source="a person's work list"),
-        settle_lag_s=Figure(value=0, source="a person's work list"),
-        read_batch=Figure(value=1, source="a person's work list"),
+        per_second=ProtocolLimit(value=None, source="a person's work list"),
+        in_flight=ProtocolLimit(value=None, source="a person's work list"),
+        repeat_window_s=ProtocolLimit(value=0, source="a person's work list"),
+        settle_lag_s=ProtocolLimit(value=0, source="a person's work list"),
+        read_batch=ProtocolLimit(value=1, source="a person's work list"),
     ),
 )
 
@@ -198,7 +198,7 @@ APN: Mapping[Carrier, str | None] = MappingProxyType(
 DATA_ONLY = True
 """No voice, no SMS of one's own, and no NB cards (GSL 5.5, 9.8)."""
 
-_CARRIER_SAYS: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Channel | None] = MappingProxyType(
+_CARRIER_OVERRIDES: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Channel | None] = MappingProxyType(
     {
         (None, Carrier.OVERSEAS, OperationKind.REBIND): None,
         (ProtocolName.GSL, Carrier.CUCC, OperationKind.REBIND): _DESK,
@@ -213,7 +213,7 @@ _CARRIER_SAYS: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Chann
 )
 """Where the carrier makes a difference within one protocol; a protocol of None: any."""
 
-NEEDS_PRODUCT = frozenset({OperationKind.ORDER_ADDON})
+NEEDS_PRODUCT_CODE = frozenset({OperationKind.ORDER_ADDON})
 """Kinds that a protocol's API takes only with its product code; a person does the others."""
 
 
@@ -226,8 +226,8 @@ def channel_for(
 ) -> Channel | None:
     """By what way this protocol brings such an operation to its end for a card of this carrier; None: not at all."""
     for name in (None, protocol):
-        if (name, carrier, kind) in _CARRIER_SAYS:
-            return _CARRIER_SAYS[name, carrier, kind]
+        if (name, carrier, kind) in _CARRIER_OVERRIDES:
+            return _CARRIER_OVERRIDES[name, carrier, kind]
     channel = CAPABILITIES[protocol].channels.get(kind)
-    lacks_product = kind in NEEDS_PRODUCT and not product_code
+    lacks_product = kind in NEEDS_PRODUCT_CODE and not product_code
     return Channel.DESK if channel is Channel.API and lacks_product else channel

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from app.domain.calendar.cycles import cycle_on
 from app.domain.operation.arguments import Arguments
 from app.domain.operation.limits import retention_end
-from app.domain.sim.hold_changes import Outcome, lift, put_on
+from app.domain.sim.hold_changes import SimUpdate, add_hold, lift_holds
 from app.domain.sim.holds import codes, resume_lifts
 from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Plan, Sim
@@ -21,7 +21,7 @@ from app.domain.vocabulary import Channel, HoldCode, HoldSource, OperationKind, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class SettledOperation:
     """What succeeded, when (`at`), on which day in the carrier's zone (`on`), and what the carrier or caller told.
 
     `carrier_activated_on`: the carrier's own date (LC-16); `plan`: the new plan of a change; `channel`: by what way.
@@ -36,74 +36,74 @@ class Settled:
     source: OperationSource = OperationSource.API
 
 
-_OF_A_RULE = frozenset({OperationSource.RULE, OperationSource.JOB})
+_RULE_SOURCES = frozenset({OperationSource.RULE, OperationSource.JOB})
 """Requests that follow a hold which a rule made: the hold is on or off already (ST-24)."""
 
 
-def _activate(sim: Sim, done: Settled) -> Outcome:
+def _activate(sim: Sim, done: SettledOperation) -> SimUpdate:
     """LC-16: from the carrier's date, else the day of settlement. A card already active stays as it is."""
     if sim.underlying not in NOT_YET_ACTIVATED:
         return sim, ()
     return activated(sim, done.carrier_activated_on or done.on, Cause.OPERATION, "LC-16", at=done.at)
 
 
-def _suspend(sim: Sim, done: Settled) -> Outcome:
+def _suspend(sim: Sim, done: SettledOperation) -> SimUpdate:
     """ST-24: the hold asked for goes on; one that a rule made is on already."""
-    if done.source in _OF_A_RULE:
+    if done.source in _RULE_SOURCES:
         return sim, ()
-    return put_on(sim, Hold(code=HoldCode.MANUAL, since=done.at, source=HoldSource.CALLER))
+    return add_hold(sim, Hold(code=HoldCode.MANUAL, since=done.at, source=HoldSource.CALLER))
 
 
-def _resume(sim: Sim, done: Settled) -> Outcome:
+def _resume(sim: Sim, done: SettledOperation) -> SimUpdate:
     """ST-20: what a resume lifts; a threshold lifted so stays off till the cycle's end (D)."""
-    if done.source in _OF_A_RULE:
+    if done.source in _RULE_SOURCES:
         return sim, ()
-    freed, records = lift(sim, resume_lifts(sim, done.on))
+    freed, records = lift_holds(sim, resume_lifts(sim, done.on))
     if HoldCode.OVER_THRESHOLD in codes(sim.holds) - codes(freed.holds):
         freed = replace(freed, threshold_off_until=cycle_on(sim.carrier, done.on).end)
     return freed, records
 
 
-def _rebind(sim: Sim, done: Settled) -> Outcome:
+def _rebind(sim: Sim, done: SettledOperation) -> SimUpdate:
     """DV-3: bound to the new device, or to whatever comes next where no IMEI was told."""
     imei = done.arguments.get("imei")
-    return lift(replace(sim, imei=None if imei is None else str(imei)), frozenset({HoldCode.DEVICE_MISMATCH}))
+    return lift_holds(replace(sim, imei=None if imei is None else str(imei)), frozenset({HoldCode.DEVICE_MISMATCH}))
 
 
-def _change_region(sim: Sim, done: Settled) -> Outcome:
+def _change_region(sim: Sim, done: SettledOperation) -> SimUpdate:
     """RG-3: bound to the new province."""
     moved = replace(sim, province=str(done.arguments["province"]), region_limited=True)
-    return lift(moved, frozenset({HoldCode.OUT_OF_REGION}))
+    return lift_holds(moved, frozenset({HoldCode.OUT_OF_REGION}))
 
 
-def _set_threshold(sim: Sim, done: Settled) -> Outcome:
+def _set_threshold(sim: Sim, done: SettledOperation) -> SimUpdate:
     """ST-3: a threshold removed lifts its hold; a raised one is weighed against use by the caller (QT-8)."""
     amount = done.arguments.get("bytes")
     if amount is None:
-        return lift(replace(sim, threshold=None), frozenset({HoldCode.OVER_THRESHOLD}))
+        return lift_holds(replace(sim, threshold=None), frozenset({HoldCode.OVER_THRESHOLD}))
     return replace(sim, threshold=int(amount), threshold_off_until=None), ()
 
 
-def _cut_network(sim: Sim, done: Settled) -> Outcome:
+def _cut_network(sim: Sim, done: SettledOperation) -> SimUpdate:
     """ST-16: data off, the state stays."""
-    return put_on(sim, Hold(code=HoldCode.NETWORK_CUT, since=done.at, source=HoldSource.CALLER))
+    return add_hold(sim, Hold(code=HoldCode.NETWORK_CUT, since=done.at, source=HoldSource.CALLER))
 
 
-def _restore_network(sim: Sim, done: Settled) -> Outcome:  # noqa: ARG001
+def _restore_network(sim: Sim, done: SettledOperation) -> SimUpdate:  # noqa: ARG001
     """ST-16: data on again."""
-    return lift(sim, frozenset({HoldCode.NETWORK_CUT}))
+    return lift_holds(sim, frozenset({HoldCode.NETWORK_CUT}))
 
 
-def _verify_real_name(sim: Sim, done: Settled) -> Outcome:
+def _verify_real_name(sim: Sim, done: SettledOperation) -> SimUpdate:
     """LC-5: verified, and by itself no longer held for it; a region limit goes only by the supplier's hand (RG-3)."""
     verified = replace(sim, real_name=RealName.VERIFIED)
     leaving = frozenset({HoldCode.NOT_REAL_NAMED})
     if done.channel is Channel.DESK and terms_in_force(sim.terms, sim.carrier, done.on).region_limited.value:
         verified, leaving = replace(verified, region_limited=False), leaving | {HoldCode.OUT_OF_REGION}
-    return lift(verified, leaving)
+    return lift_holds(verified, leaving)
 
 
-def _renew(sim: Sim, done: Settled) -> Outcome:
+def _renew(sim: Sim, done: SettledOperation) -> SimUpdate:
     """VD-5, RN-8: the end moves once the new plan is in force; an expired card lives again."""
     if sim.expires_on is None:
         return sim, ()
@@ -113,37 +113,37 @@ def _renew(sim: Sim, done: Settled) -> Outcome:
     if sim.underlying is not SimState.EXPIRED:
         return longer, ()
     alive, record = move(longer, SimState.ACTIVE, Cause.OPERATION, "VD-5", done.on)
-    freed, records = lift(alive, frozenset({HoldCode.PLAN_EXPIRED}))
+    freed, records = lift_holds(alive, frozenset({HoldCode.PLAN_EXPIRED}))
     return freed, (record, *records)
 
 
-def _change_plan(sim: Sim, done: Settled) -> Outcome:
+def _change_plan(sim: Sim, done: SettledOperation) -> SimUpdate:
     """RN-4, RN-10: the new plan counts from now on; the end date is that of the old one."""
     return (sim if done.plan is None else replace(sim, plan=done.plan)), ()
 
 
-def _join_pool(sim: Sim, done: Settled) -> Outcome:
+def _join_pool(sim: Sim, done: SettledOperation) -> SimUpdate:
     """PL-6: a member from now on."""
     return replace(sim, pool=str(done.arguments["pool"])), ()
 
 
-def _retain_number(sim: Sim, done: Settled) -> Outcome:
+def _retain_number(sim: Sim, done: SettledOperation) -> SimUpdate:
     """LC-10: kept to the longest time that is published, None where none is."""
     return replace(sim, retained_until=retention_end(sim, done.on)), ()
 
 
-def _terminate(sim: Sim, done: Settled) -> Outcome:
+def _terminate(sim: Sim, done: SettledOperation) -> SimUpdate:
     """LC-11: final."""
     moved, record = move(sim, SimState.CANCELLED, Cause.OPERATION, "OP-1", done.on)
     return moved, (record,)
 
 
-def _nothing(sim: Sim, done: Settled) -> Outcome:  # noqa: ARG001
+def _nothing(sim: Sim, done: SettledOperation) -> SimUpdate:  # noqa: ARG001
     """An operation that leaves the card as it was: a reset, a refresh; an add-on counts beside the card (QT-7)."""
     return sim, ()
 
 
-EFFECTS: Mapping[OperationKind, Callable[[Sim, Settled], Outcome]] = MappingProxyType(
+EFFECTS: Mapping[OperationKind, Callable[[Sim, SettledOperation], SimUpdate]] = MappingProxyType(
     {
         OperationKind.ACTIVATE: _activate,
         OperationKind.SUSPEND: _suspend,
@@ -167,7 +167,7 @@ EFFECTS: Mapping[OperationKind, Callable[[Sim, Settled], Outcome]] = MappingProx
 """What each kind does to the card (OP-1)."""
 
 
-LEAVES_STOPPED: Mapping[OperationKind, bool] = MappingProxyType(
+STOPPED_AFTER: Mapping[OperationKind, bool] = MappingProxyType(
     {
         OperationKind.SUSPEND: True,
         OperationKind.RESUME: False,
@@ -178,7 +178,7 @@ LEAVES_STOPPED: Mapping[OperationKind, bool] = MappingProxyType(
 """Whether a suspend of ours is in force at the carrier once a kind succeeded; other kinds do not change it (ST-24)."""
 
 
-def settle(sim: Sim, kind: OperationKind, done: Settled) -> Outcome:
+def settle(sim: Sim, kind: OperationKind, done: SettledOperation) -> SimUpdate:
     """The card after an operation succeeded, and every change in order.
 
     A card cancelled meanwhile stays cancelled (LC-11): the operation then changes nothing.

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from app.domain.calendar.cycles import cycle_at, end_instant
 from app.domain.calendar.days import ONE_DAY, add_months, add_to_month, start_of_day
 from app.domain.operation.arguments import Arguments
-from app.domain.operation.refusal import RefusalCode, Refused, Remedy
-from app.domain.operation.remedies import Moment, remedies_for
+from app.domain.operation.refusal import Refusal, RefusalCode, Remedy
+from app.domain.operation.remedies import RuleContext, remedies_for
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import renewal
@@ -32,19 +32,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class OperationRequest:
     """One request with everything that a check may look at."""
 
     sim: Sim
     arguments: Arguments
     counts: Counts
-    moment: Moment
+    context: RuleContext
     repeat_window: timedelta = timedelta(0)
 
     @property
     def terms(self) -> Terms:
         """The card's terms in force today."""
-        return terms_in_force(self.sim.terms, self.sim.carrier, self.moment.today)
+        return terms_in_force(self.sim.terms, self.sim.carrier, self.context.today)
 
 
 def _violation(
@@ -54,8 +54,8 @@ def _violation(
     retry_at: datetime | None = None,
     remedies: tuple[Remedy, ...] = (),
     assumed: tuple[str, ...] = (),
-) -> Refused:
-    return Refused(
+) -> Refusal:
+    return Refusal(
         code=RefusalCode.RULE_VIOLATION,
         rule=rule,
         detail=detail,
@@ -65,9 +65,9 @@ def _violation(
     )
 
 
-def _needs_real_name(asked: Asked) -> Refused | None:
+def _needs_real_name(request: OperationRequest) -> Refusal | None:
     """LC-5: a card that needs personal real-name is not activated before it."""
-    if asked.sim.real_name is not RealName.INDIVIDUAL:
+    if request.sim.real_name is not RealName.INDIVIDUAL:
         return None
     remedy = Remedy(
         action=OperationKind.VERIFY_REAL_NAME,
@@ -79,99 +79,101 @@ def _needs_real_name(asked: Asked) -> Refused | None:
     return _violation("LC-5", "real_name_first", remedies=(remedy,))
 
 
-def _arrears_unpaid(asked: Asked) -> Refused | None:
+def _arrears_unpaid(request: OperationRequest) -> Refusal | None:
     """ST-20: arrears are lifted on request only once paid."""
-    if HoldCode.ARREARS not in codes(asked.sim.holds) or asked.counts.arrears_paid:
+    if HoldCode.ARREARS not in codes(request.sim.holds) or request.counts.arrears_paid:
         return None
-    ways = remedies_for(asked.sim, HoldCode.ARREARS, asked.moment)
+    ways = remedies_for(request.sim, HoldCode.ARREARS, request.context)
     return _violation("ST-20", "arrears_unpaid", remedies=ways)
 
 
-def _rebind_budget(asked: Asked) -> Refused | None:
+def _rebind_budget(request: OperationRequest) -> Refusal | None:
     """DV-3: so many successful rebinds a calendar month, and no more where the terms refuse beyond."""
-    budget = asked.terms.rebinds_a_month.value
-    if not asked.terms.rebind_refused_beyond.value or budget is None:
+    budget = request.terms.rebinds_a_month.value
+    if not request.terms.rebind_refused_beyond.value or budget is None:
         return None
-    if asked.counts.rebinds_this_month < budget:
+    if request.counts.rebinds_this_month < budget:
         return None
-    return _violation("DV-3", "rebinds_used_up", retry_at=_at(add_to_month(asked.moment.today, 1), asked))
+    return _violation("DV-3", "rebinds_used_up", retry_at=_at(add_to_month(request.context.today, 1), request))
 
 
-def _at(day: date, asked: Asked) -> datetime:
-    return start_of_day(day, asked.moment.zone)
+def _at(day: date, request: OperationRequest) -> datetime:
+    return start_of_day(day, request.context.zone)
 
 
-def _region_limit(asked: Asked) -> Refused | None:
+def _region_limit(request: OperationRequest) -> Refusal | None:
     """RG-1, RG-3: only a card with a region limit has a region to change."""
-    if asked.terms.region_limited.value:
+    if request.terms.region_limited.value:
         return None
-    return _violation("RG-3" if asked.sim.carrier is Carrier.CMCC else "RG-1", "no_region_limit")
+    return _violation("RG-3" if request.sim.carrier is Carrier.CMCC else "RG-1", "no_region_limit")
 
 
-def _threshold(asked: Asked) -> Refused | None:
+def _threshold(request: OperationRequest) -> Refusal | None:
     """QT-4, QT-6: on which cards a threshold may be set, and how high."""
-    right, sim = asked.terms.threshold_right.value, asked.sim
+    right, sim = request.terms.threshold_right.value, request.sim
     if right is ThresholdRight.POOL_MEMBERS and sim.pool is None:
         return _violation("QT-4", "threshold_pool_members_only")
     if right is ThresholdRight.CAP_ONLY:
-        return _cap(asked)
+        return _cap(request)
     allowed = right in (ThresholdRight.ANY, ThresholdRight.POOL_MEMBERS)
     return None if allowed else _violation("QT-4", "threshold_not_offered")
 
 
-def _cap(asked: Asked) -> Refused | None:
+def _cap(request: OperationRequest) -> Refusal | None:
     """QT-6: the 100 MB cap and nothing else; once over it, only the next cycle frees the card."""
-    if HoldCode.OVER_THRESHOLD in codes(asked.sim.holds):
-        turns = end_instant(cycle_at(asked.sim.carrier, asked.moment.now, asked.moment.zone), asked.moment.zone)
-        ways = remedies_for(asked.sim, HoldCode.OVER_THRESHOLD, asked.moment)
+    if HoldCode.OVER_THRESHOLD in codes(request.sim.holds):
+        turns = end_instant(
+            cycle_at(request.sim.carrier, request.context.now, request.context.zone), request.context.zone
+        )
+        ways = remedies_for(request.sim, HoldCode.OVER_THRESHOLD, request.context)
         return _violation("QT-6", "cap_lifts_next_cycle", retry_at=turns, remedies=ways)
-    wanted = asked.arguments.get("bytes")
-    return None if wanted in (None, asked.terms.threshold_cap.value) else _violation("QT-6", "cap_only")
+    wanted = request.arguments.get("bytes")
+    return None if wanted in (None, request.terms.threshold_cap.value) else _violation("QT-6", "cap_only")
 
 
-def _addon(asked: Asked) -> Refused | None:
+def _addon(request: OperationRequest) -> Refusal | None:
     """QT-7: add-ons are not offered overseas, nor for backward pools."""
-    offered = asked.terms.addons.value and asked.sim.plan.kind is not PlanKind.POOL_BACKWARD
+    offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POSTPAID_POOL
     return None if offered else _violation("QT-7", "addon_not_offered")
 
 
-def _renewal_window(asked: Asked) -> Refused | None:
+def _renewal_window(request: OperationRequest) -> Refusal | None:
     """RN-1 to RN-3: inside the window; a card without a known end is not refused by it."""
-    sim = asked.sim
+    sim = request.sim
     if sim.expires_on is None:
         return None
-    answer = renewal(sim.terms, sim.carrier, sim.expires_on, asked.moment.today)
+    answer = renewal(sim.terms, sim.carrier, sim.expires_on, request.context.today)
     if answer.renewable:
         return None
-    retry = None if answer.opens_on is None else _at(answer.opens_on, asked)
+    retry = None if answer.opens_on is None else _at(answer.opens_on, request)
     return _violation(answer.rule, f"renewal_{answer.reason}", retry_at=retry, assumed=answer.assumed)
 
 
-def _renewal_count(asked: Asked) -> Refused | None:
+def _renewal_count(request: OperationRequest) -> Refusal | None:
     """RN-6: no more renewals than the plan takes."""
-    most = asked.sim.plan.renewals_max
-    return None if most is None or asked.counts.renewals < most else _violation("RN-6", "renewals_used_up")
+    most = request.sim.plan.renewals_max
+    return None if most is None or request.counts.renewals < most else _violation("RN-6", "renewals_used_up")
 
 
-def _profile(asked: Asked) -> Refused | None:
+def _profile(request: OperationRequest) -> Refusal | None:
     """RN-9: the buyer's profile is complete."""
-    return None if asked.counts.profile_complete else _violation("RN-9", "profile_incomplete")
+    return None if request.counts.profile_complete else _violation("RN-9", "profile_incomplete")
 
 
-def _plan_change(asked: Asked) -> Refused | None:
+def _plan_change(request: OperationRequest) -> Refusal | None:
     """OR-2, RN-4: some suppliers change no plan."""
-    return _violation("OR-2", "plan_change_not_offered") if asked.terms.plan_change.value is False else None
+    return _violation("OR-2", "plan_change_not_offered") if request.terms.plan_change.value is False else None
 
 
-def _pool_joining(asked: Asked) -> Refused | None:
+def _pool_joining(request: OperationRequest) -> Refusal | None:
     """PL-5, PL-6: no member leaves its pool, and later joining is the exception."""
-    if asked.sim.pool is not None:
+    if request.sim.pool is not None:
         return _violation("PL-6", "already_in_pool")
-    forming = asked.terms.pool_forming.value
+    forming = request.terms.pool_forming.value
     if forming is PoolForming.AT_PURCHASE:
         return _violation("PL-5", "pool_at_purchase_only")
-    told = asked.counts.order_shipped
-    shipped = asked.sim.underlying is SimState.ACTIVE if told is None else told
+    told = request.counts.order_shipped
+    shipped = request.sim.underlying is SimState.ACTIVE if told is None else told
     late = forming is PoolForming.BEFORE_SHIPPING and shipped
     return _violation("PL-5", "pool_before_shipping_only") if late else None
 
@@ -184,17 +186,17 @@ def retention_end(sim: Sim, on: date) -> date | None:
     return add_months(sim.expires_on + ONE_DAY, months) - ONE_DAY
 
 
-def _retention(asked: Asked) -> Refused | None:
+def _retention(request: OperationRequest) -> Refusal | None:
     """LC-10: only where the supplier offers it, once, and within its longest time."""
-    if not asked.terms.retention_offered.value:
+    if not request.terms.retention_offered.value:
         return _violation("LC-10", "retention_not_offered")
-    if asked.sim.retained_until is not None:
+    if request.sim.retained_until is not None:
         return _violation("LC-10", "already_retained")
-    last = retention_end(asked.sim, asked.moment.today)
-    return _violation("LC-10", "retention_over") if last is not None and asked.moment.today > last else None
+    last = retention_end(request.sim, request.context.today)
+    return _violation("LC-10", "retention_over") if last is not None and request.context.today > last else None
 
 
-Check = Callable[[Asked], Refused | None]
+Check = Callable[[OperationRequest], Refusal | None]
 
 CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
     {
@@ -213,7 +215,7 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
 """The checks of each kind, in order: windows, counts, real-name (OP-5); a kind without an entry has none."""
 
 
-def rule_refusal(kind: OperationKind, asked: Asked) -> Refused | None:
+def rule_refusal(kind: OperationKind, request: OperationRequest) -> Refusal | None:
     """The first refusal by window, count or real-name; None where there is none."""
-    found = (check(asked) for check in CHECKS.get(kind, ()))
+    found = (check(request) for check in CHECKS.get(kind, ()))
     return next((refused for refused in found if refused is not None), None)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.domain.operation.refusal import RefusalCode, Refused
-from app.domain.operation.remedies import Moment, remedies
+from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.operation.remedies import RuleContext, remedies
 from app.domain.sim.holds import codes, resume_lifts, shown_state
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
@@ -71,11 +71,11 @@ PRECONDITIONS: Mapping[OperationKind, Precondition] = MappingProxyType(
 """Every kind, with the rule that a refusal names."""
 
 
-def _fits(sim: Sim, kind: OperationKind, moment: Moment) -> bool:
+def _fits(sim: Sim, kind: OperationKind, context: RuleContext) -> bool:
     """Whether the state and the holds allow the kind."""
     row, held = PRECONDITIONS[kind], codes(sim.holds)
     if kind is OperationKind.RESUME:
-        return bool(held) and held <= resume_lifts(sim, moment.today)
+        return bool(held) and held <= resume_lifts(sim, context.today)
     if kind is OperationKind.VERIFY_REAL_NAME and sim.real_name is RealName.INDIVIDUAL:
         return True
     if held & row.or_held and sim.underlying is not SimState.EXPIRED:
@@ -85,13 +85,13 @@ def _fits(sim: Sim, kind: OperationKind, moment: Moment) -> bool:
     return shown_state(sim.underlying, sim.holds, sim.carrier) in row.states
 
 
-def state_refusal(sim: Sim, kind: OperationKind, moment: Moment) -> Refused | None:
+def state_refusal(sim: Sim, kind: OperationKind, context: RuleContext) -> Refusal | None:
     """The refusal by state and holds, naming every hold and what lifts it; None where there is none (ST-20, OP-6)."""
     cancelled = sim.underlying is SimState.CANCELLED
-    if not cancelled and _fits(sim, kind, moment):
+    if not cancelled and _fits(sim, kind, context):
         return None
     detail = "held" if sim.holds else "state"
-    return Refused(
+    return Refusal(
         code=RefusalCode.INCOMPATIBLE_STATE,
         rule="LC-11" if cancelled else PRECONDITIONS[kind].rule,
         detail="cancelled" if cancelled else detail,
@@ -99,5 +99,5 @@ def state_refusal(sim: Sim, kind: OperationKind, moment: Moment) -> Refused | No
             {"kind": kind, "state": shown_state(sim.underlying, sim.holds, sim.carrier)},
         ),
         holds=() if cancelled else tuple(hold.code for hold in sim.holds),
-        remedies=() if cancelled else remedies(sim, moment),
+        remedies=() if cancelled else remedies(sim, context),
     )

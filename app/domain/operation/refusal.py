@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.operation.service_levels import Because
+from app.domain.operation.service_levels import DueReason
 from app.domain.vocabulary import Actor, HoldCode
 
 
 class RefusalCode(StrEnum):
-    """The codes of api.md under which a rule refuses; the first two of 409, the others of 422."""
+    """The codes of docs/api.md under which a rule refuses; the first two of 409, the others of 422."""
 
     INCOMPATIBLE_STATE = "INCOMPATIBLE_STATE"
     OPERATION_IN_PROGRESS = "OPERATION_IN_PROGRESS"
@@ -38,12 +38,12 @@ class Remedy:
     earliest: datetime | None = None
     latest: datetime | None = None
     provisional: bool = False
-    because: tuple[Because, ...] = ()
+    reasons: tuple[DueReason, ...] = ()
     assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refusal:
     """Why an operation is not taken: the rule, the holds in the way, and what can be done.
 
     `detail` is a text key below `refusal.`, `facts` what its text names; `earliest_retry_at` None: no such time.

@@ -34,8 +34,8 @@ _INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Because:
-    """One step of the reasoning: a text key below `because.`, with the day it speaks of."""
+class DueReason:
+    """One step of the reasoning: a text key below `reasons.`, with the day it speaks of."""
 
     key: str
     day: date | None = None
@@ -50,12 +50,12 @@ class Due:
     due_at: datetime | None
     provisional: bool
     rule: str
-    because: tuple[Because, ...]
+    reasons: tuple[DueReason, ...]
     assumed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Circumstances:
     """The circumstances that change a service level.
 
     `industrial`: industrial-grade cards over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
@@ -67,7 +67,7 @@ class Case:
     repeat_window: timedelta = timedelta(0)
 
 
-PLAIN = Case()
+ORDINARY = Circumstances()
 
 NOT_PUBLISHED = Due(
     earliest=None,
@@ -75,13 +75,13 @@ NOT_PUBLISHED = Due(
     due_at=None,
     provisional=False,
     rule="SL-7",
-    because=(Because(key="not_published"),),
+    reasons=(DueReason(key="not_published"),),
     assumed=(),
 )
 
 
 @dataclass(slots=True)
-class _Walk:
+class _DayWalk:
     """A walk over days, noting whether any of them was provisional or a make-up workday."""
 
     workdays: WorkdayCalendar
@@ -118,7 +118,7 @@ def _nth_after(day: date, count: int, fits: Callable[[date], bool]) -> date:
     return day
 
 
-def _desk(level: DeskLevel, at: datetime, zone: tzinfo, walk: _Walk) -> Due:
+def _desk(level: DeskLevel, at: datetime, zone: tzinfo, walk: _DayWalk) -> Due:
     """SL-1, SL-2: done by the end of the desk day after the one on which it counts as handed in."""
     day, in_time = at.date(), at.time() <= DESK_CLOSES
     on_desk_day = walk.desk_day(day)
@@ -128,20 +128,20 @@ def _desk(level: DeskLevel, at: datetime, zone: tzinfo, walk: _Walk) -> Due:
     soonest = _nth_after(soonest, 1, walk.workday)
     if level.same_evening and counted == day:
         soonest = day
-    because = [Because(key=_desk_reason(on_desk_day=on_desk_day, in_time=in_time), day=day)]
-    because.append(Because(key="counts_as_handed_in", day=counted))
-    because.append(Because(key="done_by_next_desk_day", day=due_on))
+    reasons = [DueReason(key=_desk_reason(on_desk_day=on_desk_day, in_time=in_time), day=day)]
+    reasons.append(DueReason(key="counts_as_handed_in", day=counted))
+    reasons.append(DueReason(key="done_by_next_desk_day", day=due_on))
     if level.same_evening and counted == day:
-        because.append(Because(key="possibly_same_evening", day=day))
+        reasons.append(DueReason(key="possibly_same_evening", day=day))
     if walk.make_up is not None and walk.make_up <= due_on:
-        because.append(Because(key="make_up_day_left_out", day=walk.make_up))
+        reasons.append(DueReason(key="make_up_day_left_out", day=walk.make_up))
     return Due(
         earliest=start_of_day(plus_days(soonest, 1), zone),
         due_on=due_on,
         due_at=start_of_day(plus_days(due_on, 1), zone),
         provisional=walk.provisional,
         rule=level.rule,
-        because=tuple(because),
+        reasons=tuple(reasons),
         assumed=() if on_desk_day and walk.make_up is None else ("SL-1",),
     )
 
@@ -153,14 +153,14 @@ def _desk_reason(*, on_desk_day: bool, in_time: bool) -> str:
     return "handed_in_in_time" if in_time else "handed_in_too_late"
 
 
-def _in_workdays(level: WorkdayLevel, at: datetime, zone: tzinfo, walk: _Walk) -> Due:
+def _in_workdays(level: WorkdayLevel, at: datetime, zone: tzinfo, walk: _DayWalk) -> Due:
     """SL-8: by the end of the nth workday after the day of hand-in; a range gives the earliest too."""
     counted = _on_or_after(at.date(), walk.workday)
     due_on = _nth_after(counted, level.latest, walk.workday)
-    because = [Because(key="counts_as_handed_in", day=counted), Because(key="workdays_counted", day=due_on)]
+    reasons = [DueReason(key="counts_as_handed_in", day=counted), DueReason(key="workdays_counted", day=due_on)]
     if level.or_days is not None:
         due_on = max(due_on, plus_days(counted, level.or_days))
-        because.append(Because(key="up_to_a_week", day=due_on))
+        reasons.append(DueReason(key="up_to_a_week", day=due_on))
     first = None if level.earliest is None else _nth_after(counted, level.earliest, walk.workday)
     return Due(
         earliest=None if first is None else start_of_day(plus_days(first, 1), zone),
@@ -168,7 +168,7 @@ def _in_workdays(level: WorkdayLevel, at: datetime, zone: tzinfo, walk: _Walk) -
         due_at=start_of_day(plus_days(due_on, 1), zone),
         provisional=walk.provisional,
         rule=level.rule,
-        because=tuple(because),
+        reasons=tuple(reasons),
         assumed=("SL-8",),
     )
 
@@ -181,7 +181,7 @@ def _in_days(due_on: date, rule: str, key: str, at: datetime, zone: tzinfo, *, r
         due_at=start_of_day(plus_days(due_on, 1), zone),
         provisional=False,
         rule=rule,
-        because=(Because(key=key, day=due_on),),
+        reasons=(DueReason(key=key, day=due_on),),
         assumed=(),
     )
 
@@ -196,7 +196,7 @@ def _by_the_clock(level: ClockLevel, at: datetime) -> Due:
         due_at=at + latest,
         provisional=False,
         rule=level.rule,
-        because=(Because(key="first_days_of_month" if early else "from_acceptance"),),
+        reasons=(DueReason(key="first_days_of_month" if early else "from_acceptance"),),
         assumed=(),
     )
 
@@ -204,9 +204,9 @@ def _by_the_clock(level: ClockLevel, at: datetime) -> Due:
 def _by_level(level: Level, at: datetime, zone: tzinfo, workdays: WorkdayCalendar) -> Due:
     """What a service level makes of an instant on the carrier's clock."""
     if isinstance(level, DeskLevel):
-        return _desk(level, at, zone, _Walk(workdays))
+        return _desk(level, at, zone, _DayWalk(workdays))
     if isinstance(level, WorkdayLevel):
-        return _in_workdays(level, at, zone, _Walk(workdays))
+        return _in_workdays(level, at, zone, _DayWalk(workdays))
     if isinstance(level, ClockLevel):
         return _by_the_clock(level, at)
     if isinstance(level, DayLevel):
@@ -214,7 +214,7 @@ def _by_level(level: Level, at: datetime, zone: tzinfo, workdays: WorkdayCalenda
     return _in_days(month_end(at.date()), level.rule, "within_the_month", at, zone, ranged=True)
 
 
-def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Case) -> str:
+def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Circumstances) -> str:
     """Under which name the terms keep the level for a kind and its circumstances."""
     if kind == OperationKind.REBIND and LevelName.REBIND_OVER_BUDGET in policy.service:
         within = rebinds_this_month < (policy.rebinds_a_month.value or 0)
@@ -238,7 +238,7 @@ def due(
     zone: tzinfo,
     workdays: WorkdayCalendar,
     rebinds_this_month: int = 0,
-    case: Case = PLAIN,
+    case: Circumstances = ORDINARY,
 ) -> Due:
     """By when a request handed in at an instant is done, by these terms (SL-1 to SL-8). Raises `Malformed`."""
     if kind not in KINDS:
@@ -281,6 +281,6 @@ def _reset(
         earliest=quickest,
         provisional=down.provisional or up.provisional,
         rule="SL-5",
-        because=(Because(key="suspend_then_resume"), *down.because, *up.because),
+        reasons=(DueReason(key="suspend_then_resume"), *down.reasons, *up.reasons),
         assumed=tuple(dict.fromkeys(down.assumed + up.assumed)),
     )

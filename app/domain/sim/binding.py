@@ -10,7 +10,7 @@ from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
 
 
-class DeviceAnswer(StrEnum):
+class DeviceCheck(StrEnum):
     """What comes of a card being seen in a device."""
 
     BINDS = "binds"
@@ -18,7 +18,7 @@ class DeviceAnswer(StrEnum):
     LOCKS = "locks"
 
 
-def seen_in(sim: Sim, imei: str, on: date, devices_before: int = 1, *, first_device: bool = False) -> DeviceAnswer:
+def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, first_device: bool = False) -> DeviceCheck:
     """What the terms make of a device (DV-1, DV-2).
 
     `devices_before`: how many devices of the bound type the card was in, the first included, without this one;
@@ -27,13 +27,13 @@ def seen_in(sim: Sim, imei: str, on: date, devices_before: int = 1, *, first_dev
     policy = terms_in_force(sim.terms, sim.carrier, on)
     if sim.imei is None:
         only_if_sold = policy.binds_at.value == "where_sold_with_the_limit"
-        return DeviceAnswer.PASSES if only_if_sold else DeviceAnswer.BINDS
+        return DeviceCheck.PASSES if only_if_sold else DeviceCheck.BINDS
     if first_device or sim.imei == imei:
-        return DeviceAnswer.PASSES
+        return DeviceCheck.PASSES
     most = policy.bound_devices.value
     if most is None or tac(sim.imei) != tac(imei):
-        return DeviceAnswer.LOCKS
-    return DeviceAnswer.PASSES if devices_before < most else DeviceAnswer.LOCKS
+        return DeviceCheck.LOCKS
+    return DeviceCheck.PASSES if devices_before < most else DeviceCheck.LOCKS
 
 
 def rebinds_left(sim: Sim, on: date, rebinds_this_month: int) -> int | None:

@@ -7,24 +7,24 @@ from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import Change, HoldChange
 from app.domain.vocabulary import HoldCode
 
-Outcome = tuple[Sim, tuple[Change, ...]]
+SimUpdate = tuple[Sim, tuple[Change, ...]]
 """The SIM afterwards, and what changed on it."""
 
 
-def lift(sim: Sim, leaving: frozenset[HoldCode]) -> Outcome:
+def lift_holds(sim: Sim, leaving: frozenset[HoldCode]) -> SimUpdate:
     """The card without those holds it bears, and the record of each."""
     gone = tuple(hold for hold in sim.holds if hold.code in leaving)
     for hold in gone:
         sim = without_hold(sim, hold.code)
-    return sim, tuple(lifted(hold) for hold in gone)
+    return sim, tuple(hold_lifted(hold) for hold in gone)
 
 
-def lifted(hold: Hold) -> HoldChange:
+def hold_lifted(hold: Hold) -> HoldChange:
     """The record of a hold that left."""
     return HoldChange(code=hold.code, on=False, rule=HOLDS[hold.code].rule, source=hold.source)
 
 
-def put_on(sim: Sim, hold: Hold) -> Outcome:
+def add_hold(sim: Sim, hold: Hold) -> SimUpdate:
     """The card with a hold on, and the record; nothing where it was on already."""
     if hold.code in codes(sim.holds):
         return sim, ()

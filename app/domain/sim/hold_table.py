@@ -10,7 +10,7 @@ from types import MappingProxyType
 from app.domain.vocabulary import Actor, HoldCode, Supplier
 
 
-class Lifts(StrEnum):
+class RemedyAction(StrEnum):
     """What lifts a hold; the action of a remedy."""
 
     RESUME = "resume"
@@ -41,10 +41,10 @@ _ALL_BUT_FLEXEM = ALL - {Supplier.FLEXEM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lift:
+class HoldRemedy:
     """One way to lift a hold: by whom (None: as DV-3 says for the card), by itself or not, under which terms."""
 
-    by: Lifts
+    by: RemedyAction
     actor: Actor | None
     automatic: bool = False
     suppliers: frozenset[Supplier] = ALL
@@ -57,27 +57,27 @@ class HoldRule:
     rule: str
     code: HoldCode
     also_called: tuple[str, ...]
-    lifted_by: tuple[Lift, ...]
+    lifted_by: tuple[HoldRemedy, ...]
     source: str
     recoverable: bool = True
 
 
-def _self(by: Lifts, *suppliers: Supplier) -> Lift:
-    return Lift(by=by, actor=Actor.SELF, suppliers=frozenset(suppliers) or ALL)
+def _self(by: RemedyAction, *suppliers: Supplier) -> HoldRemedy:
+    return HoldRemedy(by=by, actor=Actor.SELF, suppliers=frozenset(suppliers) or ALL)
 
 
-def _next_cycle(suppliers: frozenset[Supplier] = ALL) -> Lift:
-    return Lift(by=Lifts.NEXT_CYCLE, actor=Actor.NOBODY, automatic=True, suppliers=suppliers)
+def _next_cycle(suppliers: frozenset[Supplier] = ALL) -> HoldRemedy:
+    return HoldRemedy(by=RemedyAction.NEXT_CYCLE, actor=Actor.NOBODY, automatic=True, suppliers=suppliers)
 
 
-_SUPPLIER_DESK = Lift(by=Lifts.ASK_SUPPLIER, actor=Actor.SUPPLIER)
+_SUPPLIER_DESK = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
 
 _ROWS = (
     HoldRule(
         rule="ST-1",
         code=HoldCode.MANUAL,
         also_called=("主动停机", "主动停用"),
-        lifted_by=(_self(Lifts.RESUME),),
+        lifted_by=(_self(RemedyAction.RESUME),),
         source="GSL 10.2, SIX 4",
     ),
     HoldRule(
@@ -85,9 +85,9 @@ _ROWS = (
         code=HoldCode.OVER_QUOTA,
         also_called=("超流量停机", "自动超停", "信控停用"),
         lifted_by=(
-            _self(Lifts.ORDER_ADDON, Supplier.GSL, Supplier.STANDARD),
+            _self(RemedyAction.ORDER_ADDON, Supplier.GSL, Supplier.STANDARD),
             _next_cycle(_ALL_BUT_FLEXEM),
-            Lift(by=Lifts.ASK_CARRIER, actor=Actor.CARRIER, suppliers=frozenset({Supplier.FLEXEM})),
+            HoldRemedy(by=RemedyAction.ASK_CARRIER, actor=Actor.CARRIER, suppliers=frozenset({Supplier.FLEXEM})),
         ),
         source="GSL 10.2, SIX 4, OVR 一",
     ),
@@ -96,9 +96,9 @@ _ROWS = (
         code=HoldCode.OVER_THRESHOLD,
         also_called=("超流量阈值停机", "达量停用"),
         lifted_by=(
-            _self(Lifts.RAISE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
-            _self(Lifts.REMOVE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
-            _self(Lifts.RESUME, Supplier.STANDARD),
+            _self(RemedyAction.RAISE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
+            _self(RemedyAction.REMOVE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
+            _self(RemedyAction.RESUME, Supplier.STANDARD),
             _next_cycle(),
         ),
         source="GSL 10.2, SIX 4",
@@ -108,9 +108,9 @@ _ROWS = (
         code=HoldCode.POOL_EXHAUSTED,
         also_called=("流量池停机",),
         lifted_by=(
-            _self(Lifts.ACTIVATE_POOL_MEMBERS),
-            _self(Lifts.ADD_POOL_CARDS),
-            _self(Lifts.ORDER_POOL_ADDON),
+            _self(RemedyAction.ACTIVATE_POOL_MEMBERS),
+            _self(RemedyAction.ADD_POOL_CARDS),
+            _self(RemedyAction.ORDER_POOL_ADDON),
             _next_cycle(),
         ),
         source="GSL 10.2, 13.5",
@@ -119,7 +119,7 @@ _ROWS = (
         rule="ST-5",
         code=HoldCode.PLAN_EXPIRED,
         also_called=("套餐到期停机", "已停机"),
-        lifted_by=(_self(Lifts.RENEW),),
+        lifted_by=(_self(RemedyAction.RENEW),),
         source="GSL 10.2, FM 二.3",
     ),
     HoldRule(
@@ -127,8 +127,8 @@ _ROWS = (
         code=HoldCode.DEVICE_MISMATCH,
         also_called=("机卡分离", "换绑停用"),
         lifted_by=(
-            Lift(by=Lifts.REBIND, actor=None),
-            Lift(by=Lifts.RESUME, actor=Actor.SUPPLIER, suppliers=frozenset({Supplier.FLEXEM})),
+            HoldRemedy(by=RemedyAction.REBIND, actor=None),
+            HoldRemedy(by=RemedyAction.RESUME, actor=Actor.SUPPLIER, suppliers=frozenset({Supplier.FLEXEM})),
         ),
         source="GSL 9.3, SIX 4, FM 一.3.1",
     ),
@@ -136,7 +136,7 @@ _ROWS = (
         rule="ST-7",
         code=HoldCode.PHONE_MISUSE,
         also_called=("手机内使用",),
-        lifted_by=(Lift(by=Lifts.REPLACE_CARD, actor=Actor.NOBODY),),
+        lifted_by=(HoldRemedy(by=RemedyAction.REPLACE_CARD, actor=Actor.NOBODY),),
         source="GSL 10.3, FM 一.1",
         recoverable=False,
     ),
@@ -152,9 +152,9 @@ _ROWS = (
         code=HoldCode.OUT_OF_REGION,
         also_called=("超出区域限制",),
         lifted_by=(
-            Lift(by=Lifts.VERIFY_REAL_NAME, actor=Actor.SUPPLIER),
-            Lift(by=Lifts.CAP_USAGE, actor=Actor.SUPPLIER),
-            Lift(by=Lifts.CHANGE_REGION, actor=Actor.SUPPLIER),
+            HoldRemedy(by=RemedyAction.VERIFY_REAL_NAME, actor=Actor.SUPPLIER),
+            HoldRemedy(by=RemedyAction.CAP_USAGE, actor=Actor.SUPPLIER),
+            HoldRemedy(by=RemedyAction.CHANGE_REGION, actor=Actor.SUPPLIER),
         ),
         source="FM 一.3.2",
     ),
@@ -162,14 +162,14 @@ _ROWS = (
         rule="ST-10",
         code=HoldCode.NOT_REAL_NAMED,
         also_called=("未实名制违规停机", "实名停用"),
-        lifted_by=(_self(Lifts.VERIFY_REAL_NAME),),
+        lifted_by=(_self(RemedyAction.VERIFY_REAL_NAME),),
         source="GSL 9.11, SIX 4, OVR 五",
     ),
     HoldRule(
         rule="ST-11",
         code=HoldCode.CARRIER_CONTROL,
         also_called=("异常停用",),
-        lifted_by=(Lift(by=Lifts.ASK_CARRIER, actor=Actor.CARRIER),),
+        lifted_by=(HoldRemedy(by=RemedyAction.ASK_CARRIER, actor=Actor.CARRIER),),
         source="SIX 4",
         recoverable=False,
     ),
@@ -177,7 +177,7 @@ _ROWS = (
         rule="ST-12",
         code=HoldCode.POOL_FROZEN,
         also_called=("流量池冻结停机",),
-        lifted_by=(_self(Lifts.TOP_UP),),
+        lifted_by=(_self(RemedyAction.TOP_UP),),
         source="GSL 10.2",
     ),
     HoldRule(
@@ -191,7 +191,7 @@ _ROWS = (
         rule="ST-14",
         code=HoldCode.ARREARS,
         also_called=("欠费停机",),
-        lifted_by=(_self(Lifts.PAY), _self(Lifts.RESUME, Supplier.STANDARD)),
+        lifted_by=(_self(RemedyAction.PAY), _self(RemedyAction.RESUME, Supplier.STANDARD)),
         source="OVR 三",
     ),
     HoldRule(
@@ -199,8 +199,8 @@ _ROWS = (
         code=HoldCode.POLICY_CUTOFF,
         also_called=("套餐断网阈值",),
         lifted_by=(
-            _self(Lifts.ORDER_ADDON),
-            Lift(by=Lifts.UPGRADE_PLAN, actor=Actor.SUPPLIER),
+            _self(RemedyAction.ORDER_ADDON),
+            HoldRemedy(by=RemedyAction.UPGRADE_PLAN, actor=Actor.SUPPLIER),
             _next_cycle(),
         ),
         source="FM 一.3.3",
@@ -209,7 +209,7 @@ _ROWS = (
         rule="ST-16",
         code=HoldCode.NETWORK_CUT,
         also_called=("单独断网",),
-        lifted_by=(_self(Lifts.RESTORE_NETWORK),),
+        lifted_by=(_self(RemedyAction.RESTORE_NETWORK),),
         source="GSL 3.12",
     ),
     HoldRule(

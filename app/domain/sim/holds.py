@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from app.domain.calendar.cycles import cycle_on
-from app.domain.sim.hold_table import ALL, HOLDS, HoldRule, Lift, Lifts
+from app.domain.sim.hold_table import ALL, HOLDS, HoldRemedy, HoldRule, RemedyAction
 from app.domain.sim.model import Hold, Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Supplier
@@ -15,9 +15,9 @@ from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Suppl
 __all__ = [
     "ALL",
     "HOLDS",
+    "HoldRemedy",
     "HoldRule",
-    "Lift",
-    "Lifts",
+    "RemedyAction",
     "codes",
     "is_ours",
     "lagging",
@@ -25,7 +25,7 @@ __all__ = [
     "network_allowed",
     "resume_lifts",
     "shown_state",
-    "turnover",
+    "start_cycle",
     "with_hold",
     "without_hold",
 ]
@@ -79,10 +79,10 @@ def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
 
 def leaves_by_next_cycle(code: HoldCode, terms: Supplier) -> bool:
     """Whether the hold goes by itself at the next cycle under these terms (ST-2, ST-3, ST-4, ST-13, ST-15)."""
-    return any(lift.by is Lifts.NEXT_CYCLE and terms in lift.suppliers for lift in HOLDS[code].lifted_by)
+    return any(lift.by is RemedyAction.NEXT_CYCLE and terms in lift.suppliers for lift in HOLDS[code].lifted_by)
 
 
-def turnover(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
+def start_cycle(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
     """The card at the start of a new cycle, and which holds left (ST-21, BC-4).
 
     Only holds of ours: one that the carrier put on leaves with the carrier's word (LC-15, ST-24).

@@ -83,7 +83,7 @@ def _forced_day(policy: Terms, begins: date) -> date | None:
     return end if policy.forced_day.value is ForcedDay.END_OF_PERIOD else None
 
 
-def _of_card(sim: Sim, opened_on: date) -> ForcedActivation:
+def _periods_of(sim: Sim, opened_on: date) -> ForcedActivation:
     """The periods of this card: `test_months` chosen at opening, else the plan's (LC-3)."""
     chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
     return forced_activation(sim.terms, sim.carrier, opened_on, chosen, sim.purchased_on, sim.silent_since)
@@ -135,16 +135,16 @@ def allowed_test_bytes(sim: Sim) -> int | None:
     return sim.plan.test_bytes if by_terms is None and sim.terms is not Supplier.FLEXEM else by_terms
 
 
-def uses_up_its_test(sim: Sim, reported: int) -> bool:
+def has_used_test_traffic(sim: Sim, reported: int) -> bool:
     """Whether so many bytes reported use up the test of a testing card; carriers do not display them (LC-1, LC-7)."""
     allowed = allowed_test_bytes(sim)
     return sim.underlying is SimState.TESTING and allowed is not None and reported >= allowed
 
 
-def _next_step(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
+def _next_transition(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
     """The next move that the dates of a card bring, whatever the day: when, where to, why, by which rule."""
     if sim.underlying in NOT_YET_ACTIVATED:
-        return _step_before_activation(sim)
+        return _transition_before_activation(sim)
     if sim.expires_on is None or sim.underlying is SimState.CANCELLED:
         return None
     if sim.underlying is SimState.ACTIVE:
@@ -153,11 +153,11 @@ def _next_step(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
     return None if ends_on is None else (ends_on, SimState.CANCELLED, Cause.CANCELLATION, "LC-9")
 
 
-def _step_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
+def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
     """Opening, the end of the test, forced activation: whichever is next for a card not yet activated."""
     if sim.opened_on is None:
         return None
-    plan, rule = _of_card(sim, sim.opened_on), RULE_OF_TERMS[sim.terms]
+    plan, rule = _periods_of(sim, sim.opened_on), RULE_OF_TERMS[sim.terms]
     if sim.underlying is SimState.INVENTORY and (plan.testing_until or plan.silent_until):
         first = SimState.TESTING if plan.testing_until else SimState.SILENT
         return sim.opened_on, first, Cause.OPENING, rule
@@ -168,7 +168,7 @@ def _step_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str] | Non
 
 def next_due_on(sim: Sim) -> date | None:
     """The next day on which the sweep must look at this card; None: its dates bring nothing more."""
-    step = _next_step(sim)
+    step = _next_transition(sim)
     return None if step is None else step[0]
 
 
@@ -178,13 +178,15 @@ def sweep(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, .
     Forced activation and cancellation ask nothing of the carrier; an expiry is followed by one suspend (LC-8).
     """
     records: list[Transition] = []
-    while (step := _next_step(sim)) is not None and step[0] <= today:
-        sim, made = _take(sim, step, at)
+    while (step := _next_transition(sim)) is not None and step[0] <= today:
+        sim, made = _apply_transition(sim, step, at)
         records.extend(made)
     return sim, tuple(records)
 
 
-def _take(sim: Sim, step: tuple[date, SimState, Cause, str], at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
+def _apply_transition(
+    sim: Sim, step: tuple[date, SimState, Cause, str], at: datetime
+) -> tuple[Sim, tuple[Transition, ...]]:
     """One move of the sweep."""
     day, to_state, cause, rule = step
     if to_state is SimState.ACTIVE:
@@ -195,17 +197,17 @@ def _take(sim: Sim, step: tuple[date, SimState, Cause, str], at: datetime) -> tu
     return moved, (record,)
 
 
-def as_dates_say(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """An imported card without a told state: what its dates make of it by `today` (api.md, Import).
+def state_from_dates(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
+    """An imported card without a told state: what its dates make of it by `today` (docs/api.md, Import).
 
     A card with `activated_on` or `expires_on` was activated; one with neither is worked out from its opening.
     """
     known = sim.activated_on is not None or sim.expires_on is not None
     started = replace(sim, underlying=SimState.ACTIVE if known else SimState.INVENTORY)
-    return sweep(with_end(started), today, at)
+    return sweep(with_validity_end(started), today, at)
 
 
-def with_end(sim: Sim) -> Sim:
+def with_validity_end(sim: Sim) -> Sim:
     """The card with its last valid day worked out from its activation, where nobody told it (VD)."""
     if sim.activated_on is None or sim.expires_on is not None:
         return sim
@@ -215,4 +217,4 @@ def with_end(sim: Sim) -> Sim:
 
 def initial_state(sim: Sim, today: date, at: datetime) -> SimState:
     """The underlying state that the dates of an imported card tell."""
-    return as_dates_say(sim, today, at)[0].underlying
+    return state_from_dates(sim, today, at)[0].underlying

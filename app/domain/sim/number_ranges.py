@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import Malformed
-from app.domain.identifiers import ICCID_BODY, luhn_ok, parse_iccid
+from app.domain.identifiers import ICCID_BODY, luhn_valid, parse_iccid
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import SimState
 
-MOST = 1_000_000
+MAX_RANGE = 1_000_000
 """No range is longer: a slip in a leading digit must not walk through a carrier's whole number space (D, AC-2)."""
 
 
-class Obstacle(StrEnum):
+class RangeObstacle(StrEnum):
     """Why a number of the range is in the way."""
 
     MISSING = "missing"
@@ -23,17 +23,17 @@ class Obstacle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RangeTaken:
+class RangeSelection:
     """The cards of the range, in order of their numbers."""
 
     iccids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RangeRefused:
+class RangeRejection:
     """The whole range is refused: the first numbers in the way, and how many there are."""
 
-    obstacles: tuple[tuple[str, Obstacle], ...]
+    obstacles: tuple[tuple[str, RangeObstacle], ...]
     count: int
     rule: str = "AC-2"
 
@@ -48,15 +48,17 @@ def _digits(text: str) -> str:
 
 def number_of(iccid: str) -> str:
     """The number by which cards follow each other: without the 20th digit where that is the check digit (AC-2)."""
-    return iccid[:-1] if len(iccid) > ICCID_BODY and iccid.isdigit() and luhn_ok(iccid) else iccid
+    return iccid[:-1] if len(iccid) > ICCID_BODY and iccid.isdigit() and luhn_valid(iccid) else iccid
 
 
-def typed_list(texts: Iterable[str]) -> tuple[str, ...]:
+def parse_typed_list(texts: Iterable[str]) -> tuple[str, ...]:
     """A typed list of cards, digits only, each once in the order given (AC-2). Raises `Malformed`."""
     return tuple(dict.fromkeys(map(_digits, texts)))
 
 
-def choose_range(start: str, end: str, members: Mapping[str, SimState], shown: int = 20) -> RangeTaken | RangeRefused:
+def select_range(
+    start: str, end: str, members: Mapping[str, SimState], shown: int = 20
+) -> RangeSelection | RangeRejection:
     """The pool's cards from start to end, both included (AC-2). Raises `Malformed`.
 
     `members`: underlying states by ICCID; `shown`: how many obstacles are told at most.
@@ -64,18 +66,18 @@ def choose_range(start: str, end: str, members: Mapping[str, SimState], shown: i
     first, last = number_of(_digits(start)), number_of(_digits(end))
     if len(first) != len(last) or int(first) > int(last):
         raise Malformed("RANGE_MALFORMED", "a range runs from a number to a later one of the same length")
-    if int(last) - int(first) >= MOST:
-        raise Malformed("RANGE_TOO_LONG", f"a range holds at most {MOST} cards")
+    if int(last) - int(first) >= MAX_RANGE:
+        raise Malformed("RANGE_TOO_LONG", f"a range holds at most {MAX_RANGE} cards")
     by_number = {number_of(iccid): (iccid, state) for iccid, state in members.items()}
     wanted = (str(number) for number in range(int(first), int(last) + 1))
     chosen: list[str] = []
-    obstacles: list[tuple[str, Obstacle]] = []
+    obstacles: list[tuple[str, RangeObstacle]] = []
     for number in wanted:
         iccid, state = by_number.get(number, (number, None))
         if state in NOT_YET_ACTIVATED:
             chosen.append(iccid)
         else:
-            obstacles.append((iccid, Obstacle.MISSING if state is None else Obstacle.ACTIVE))
+            obstacles.append((iccid, RangeObstacle.MISSING if state is None else RangeObstacle.ACTIVE))
     if obstacles:
-        return RangeRefused(obstacles=tuple(obstacles[:shown]), count=len(obstacles))
-    return RangeTaken(iccids=tuple(chosen))
+        return RangeRejection(obstacles=tuple(obstacles[:shown]), count=len(obstacles))
+    return RangeSelection(iccids=tuple(chosen))

@@ -15,7 +15,7 @@ from app.domain.sim.snapshot import VIEW_LAG, Drift
 from app.domain.vocabulary import OperationKind
 
 
-class Explanation(StrEnum):
+class DriftExplanation(StrEnum):
     """Why a disagreement stands."""
 
     LAG = "lag"
@@ -28,15 +28,15 @@ class Explanation(StrEnum):
 class Repair:
     """What was asked of the carrier to repair a disagreement: when, and whether that has failed."""
 
-    asked_at: datetime
+    requested_at: datetime
     failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class DriftDecision:
     """Why the disagreement stands, and what to ask of the carrier now."""
 
-    explanation: Explanation
+    explanation: DriftExplanation
     ask: OperationKind | None = None
 
 
@@ -52,18 +52,20 @@ def _waits_for_the_cycle(sim: Sim, now: datetime, zone: tzinfo) -> bool:
     return any(lagging(sim.carrier, hold.code, sim.terms, today, local(hold.since, zone).date()) for hold in sim.holds)
 
 
-def judge(sim: Sim, drift: Drift, *, since: datetime, now: datetime, zone: tzinfo, repair: Repair | None) -> Judgement:
+def classify_drift(
+    sim: Sim, drift: Drift, *, since: datetime, now: datetime, zone: tzinfo, repair: Repair | None
+) -> DriftDecision:
     """A disagreement seen since then: explained by lag (LC-6, ST-21), repaired once, or told (ST-24).
 
     `zone` is the card's zone; `repair` what was asked for this disagreement before.
     """
     if now - since < VIEW_LAG:
-        return Judgement(explanation=Explanation.LAG)
+        return DriftDecision(explanation=DriftExplanation.LAG)
     stopped_there = drift not in REPAIRS
     if stopped_there and _waits_for_the_cycle(sim, now, zone):
-        return Judgement(explanation=Explanation.CYCLE_START)
+        return DriftDecision(explanation=DriftExplanation.CYCLE_START)
     if repair is None and drift in REPAIRS:
-        return Judgement(explanation=Explanation.REPAIRING, ask=REPAIRS[drift])
-    if repair is not None and not repair.failed and now - repair.asked_at < VIEW_LAG:
-        return Judgement(explanation=Explanation.REPAIRING)
-    return Judgement(explanation=Explanation.DRIFT)
+        return DriftDecision(explanation=DriftExplanation.REPAIRING, ask=REPAIRS[drift])
+    if repair is not None and not repair.failed and now - repair.requested_at < VIEW_LAG:
+        return DriftDecision(explanation=DriftExplanation.REPAIRING)
+    return DriftDecision(explanation=DriftExplanation.DRIFT)

@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.sim.hold_changes import lifted, put_on
-from app.domain.sim.holds import codes, is_ours, shown_state, without_hold
+from app.domain.sim.hold_changes import add_hold, hold_lifted
+from app.domain.sim.holds import is_ours, shown_state, without_hold
 from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
@@ -31,13 +31,13 @@ class Drift(StrEnum):
     UNKNOWN_CODE = "unknown_code"
 
 
-_TOLD_BY_ALL = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
-TELLS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
+_REPORTED_BY_ALL = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
+REPORTED_HOLDS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
     {
-        Carrier.CMCC: _TOLD_BY_ALL
+        Carrier.CMCC: _REPORTED_BY_ALL
         | {HoldCode.DEVICE_MISMATCH, HoldCode.ARREARS, HoldCode.OUT_OF_REGION, HoldCode.CARRIER_CONTROL},
-        Carrier.CUCC: _TOLD_BY_ALL,
-        Carrier.CTCC: _TOLD_BY_ALL
+        Carrier.CUCC: _REPORTED_BY_ALL,
+        Carrier.CTCC: _REPORTED_BY_ALL
         | {
             HoldCode.DEVICE_MISMATCH,
             HoldCode.ARREARS,
@@ -52,7 +52,7 @@ TELLS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordTaken:
+class SnapshotApplied:
     """The card after the carrier's word, every change in order, and the disagreement that is left."""
 
     sim: Sim
@@ -63,10 +63,10 @@ class WordTaken:
 CarrierHolds = Sequence[tuple[HoldCode, str]]
 """Stop reasons as the carrier tells them, translated (LC-15), each with its raw code."""
 
-_TOLD = {SimState.ACTIVE, SimState.SUSPENDED}
+_IN_USE = {SimState.ACTIVE, SimState.SUSPENDED}
 
 
-def take_word(
+def apply_snapshot(
     sim: Sim,
     state: SimState | None,
     holds: CarrierHolds,
@@ -76,7 +76,7 @@ def take_word(
     operation_open: bool,
     activated_on: date | None = None,
     stopped_by_us: bool = False,
-) -> WordTaken:
+) -> SnapshotApplied:
     """The card after the carrier's word on it as of `at`, the day `on` in its zone (LC-14, LC-15).
 
     `activated_on`: the day of activation by the carrier's own word, else a first use counts from `on` (LC-16).
@@ -84,33 +84,33 @@ def take_word(
     With an operation open nothing moves and nothing is drift; before activation the terms decide, not the carrier.
     """
     if operation_open or sim.underlying is SimState.CANCELLED:
-        return WordTaken(sim=sim, changes=(), drift=None if operation_open else _after_the_end(state))
+        return SnapshotApplied(sim=sim, changes=(), drift=None if operation_open else _drift_of_cancelled(state))
     if state is SimState.CANCELLED:
         moved, record = move(sim, SimState.CANCELLED, Cause.CARRIER_WORD, "LC-14", on)
-        return WordTaken(sim=moved, changes=(record,), drift=None)
+        return SnapshotApplied(sim=moved, changes=(record,), drift=None)
     if state is None:
-        return WordTaken(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
+        return SnapshotApplied(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
     if sim.underlying in NOT_YET_ACTIVATED:
         return _before_activation(sim, state, holds, at=at, on=activated_on or on)
-    return _once_activated(sim, state, holds, at=at, stopped_by_us=stopped_by_us)
+    return _after_activation(sim, state, holds, at=at, stopped_by_us=stopped_by_us)
 
 
-def _after_the_end(state: SimState | None) -> Drift | None:
+def _drift_of_cancelled(state: SimState | None) -> Drift | None:
     """A card that we hold for cancelled and the carrier does not (LC-11)."""
-    return Drift.ALIVE_THERE if state in _TOLD else None
+    return Drift.ALIVE_THERE if state in _IN_USE else None
 
 
-def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, on: date) -> WordTaken:
+def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, on: date) -> SnapshotApplied:
     """LC-14: `active` or `suspended` is the first use; any other word moves nothing and is no drift."""
-    if state not in _TOLD:
-        return WordTaken(sim=sim, changes=(), drift=None)
+    if state not in _IN_USE:
+        return SnapshotApplied(sim=sim, changes=(), drift=None)
     awake, moves = activated(sim, on, Cause.FIRST_USE, "LC-14", at=at, held=False)
     unverified = state is SimState.SUSPENDED and sim.real_name is RealName.INDIVIDUAL
-    taken = _once_activated(awake, state, holds or (((HoldCode.NOT_REAL_NAMED, ""),) if unverified else ()), at=at)
+    taken = _after_activation(awake, state, holds or (((HoldCode.NOT_REAL_NAMED, ""),) if unverified else ()), at=at)
     return replace(taken, changes=(*moves, *taken.changes))
 
 
-def _in_want_of_a_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
+def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     """LC-5: where a card needs personal real-name and has none, a stop without a kind of its own is for that.
 
     Some carriers have no word for it (OneLink's reasons), and tell only that they control the card.
@@ -120,7 +120,7 @@ def _in_want_of_a_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     return tuple((HoldCode.NOT_REAL_NAMED if code is HoldCode.CARRIER_CONTROL else code, raw) for code, raw in holds)
 
 
-def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
+def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
     """The carrier's reasons, made whole (LC-14, LC-15).
 
     A stop without a told reason keeps the reasons it had, on a free card it is `manual`. Data off at `ctcc` that we
@@ -129,30 +129,30 @@ def _told(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
     if state is SimState.SUSPENDED and not holds:
         kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
         return kept if sim.holds else ((HoldCode.MANUAL, ""),)
-    if state is SimState.ACTIVE and HoldCode.NETWORK_CUT in codes(sim.holds):
+    if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds
 
 
-def _once_activated(
+def _after_activation(
     sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
-) -> WordTaken:
+) -> SnapshotApplied:
     """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
-    told = _in_want_of_a_name(sim, _told(sim, state, holds))
+    told = _as_missing_real_name(sim, _complete_holds(sim, state, holds))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     there = frozenset(code for code, _ in told) | dated
     gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in there)
-    changes: list[Change] = [lifted(hold) for hold in gone]
+    changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
     if sim.underlying is SimState.ACTIVE:
-        sim, added = _reported(sim, told, at=at, ours=ours)
+        sim, added = _add_carrier_holds(sim, told, at=at, ours=ours)
         changes.extend(added)
-    return WordTaken(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
+    return SnapshotApplied(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
 
 
-def _reported(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
+def _add_carrier_holds(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
     """LC-14: the carrier's reasons go on; where the stop is `ours` too, its `manual` is that and adds nothing.
 
     So under a hold of ours, and while a hold of the carrier outlives it with our suspend in force. On a free card the
@@ -162,12 +162,12 @@ def _reported(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool) -> tupl
     for code, raw in told:
         if not ours or code is not HoldCode.MANUAL:
             hold = Hold(code=code, since=at, source=HoldSource.CARRIER, carrier_code=raw or None)
-            sim, change = put_on(sim, hold)
+            sim, change = add_hold(sim, hold)
             added.extend(change)
     return sim, added
 
 
-def stop_stands(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stopped_by_us: bool) -> bool:
+def gateway_stop_in_force(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stopped_by_us: bool) -> bool:
     """Whether a suspend of ours is in force at the carrier after its word (ST-24).
 
     A card that runs there is not stopped; `manual` under a hold of ours is our own stop (LC-14), unless it was the
@@ -180,7 +180,7 @@ def stop_stands(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stoppe
     return stopped_by_us or (asked and not theirs and any(map(is_ours, sim.holds)))
 
 
-def _shows_its_test(sim: Sim, on: date) -> bool:
+def _shows_test_state(sim: Sim, on: date) -> bool:
     """LC-2: an order with test traffic keeps a card in use as it was before, which is no drift."""
     policy = terms_in_force(sim.terms, sim.carrier, on)
     return bool(policy.test_order_shows_unused.value) and sim.plan.test_bytes is not None
@@ -193,18 +193,18 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
     if state is SimState.EXPIRED:
         return Drift.EXPIRED_THERE if sim.underlying is SimState.ACTIVE else None
     if state in NOT_YET_ACTIVATED:
-        return None if _shows_its_test(sim, sim.activated_on or date.max) else Drift.NOT_ACTIVATED_THERE
+        return None if _shows_test_state(sim, sim.activated_on or date.max) else Drift.NOT_ACTIVATED_THERE
     if sim.underlying is SimState.EXPIRED:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)
     return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
 
 
-QUIET_CODE = "已断网"
+NETWORK_CUT_CODE = "已断网"
 """The carrier's word for data cut off under an active state (ST-22)."""
 
 
-def quiet_stop(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
+def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
     """What data off under `active` means at `ctcc`: another device (LC-15, ST-22); that we cut it is judged later.
 
     Where the carrier did not say whether data is off (None), what it said before stands.
@@ -212,4 +212,4 @@ def quiet_stop(sim: Sim, state: SimState | None, network_cut: bool | None) -> Ca
     if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
         return ()
     known = any(hold.code is HoldCode.DEVICE_MISMATCH and not is_ours(hold) for hold in sim.holds)
-    return ((HoldCode.DEVICE_MISMATCH, QUIET_CODE),) if network_cut or known else ()
+    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut or known else ()

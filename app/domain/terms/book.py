@@ -48,7 +48,7 @@ def describe(supplier: Supplier, carrier: Carrier, on: date) -> list[TermLine]:
     """Every value of the terms in force on a day, with its source (TM-3)."""
     terms = terms_in_force(supplier, carrier, on)
     return [
-        TermLine(name=name, value=plain(term.value), source=term.source, assumed=term.assumed)
+        TermLine(name=name, value=to_json(term.value), source=term.source, assumed=term.assumed)
         for name, term in _lines(terms)
     ]
 
@@ -63,14 +63,14 @@ def _lines(terms: Terms) -> Iterator[tuple[str, Term[object]]]:
         yield f"service.{name}", Term(value=level.value, source=level.source, assumed=level.assumed)
 
 
-def plain(value: object) -> object:
+def to_json(value: object) -> object:
     """The value in JSON's kinds: sets sorted, periods in seconds, records as objects."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(part) for name, part in asdict(value).items()}
+        return {name: to_json(part) for name, part in asdict(value).items()}
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): to_json(part) for key, part in value.items()}
     if isinstance(value, frozenset):
         return sorted(str(part) for part in value)
     if isinstance(value, tuple):
-        return [plain(part) for part in value]
+        return [to_json(part) for part in value]
     return int(value.total_seconds()) if isinstance(value, timedelta) else value

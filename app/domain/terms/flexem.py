@@ -1,4 +1,4 @@
-"""The terms of FlexManager (繁易), from its manual of 2022-07: FM in rules.md."""
+"""The terms of FlexManager (繁易), from its manual of 2022-07: FM in docs/catalogue.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.domain.terms.model import (
     Term,
     Terms,
     ThresholdRight,
-    promised,
+    service_level,
 )
 from app.domain.units import GB, MB
 from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, SimState, Supplier
@@ -30,19 +30,19 @@ TEST_TRAFFIC_SINCE = date(2022, 2, 7)
 CANCELLATION_DAY_SINCE = date(2022, 7, 6)
 """From this day the carriers cancel on the 23rd at `cucc` and `ctcc` too (RN-1, FM 二.3)."""
 
-_DESK = promised(level=DeskLevel(rule="SL-1"), source="FM 一.3.1.2")
-_REGION_DESK = promised(level=DeskLevel(rule="SL-2", same_evening=True), source="FM 一.3.2.1")
+_DESK = service_level(level=DeskLevel(rule="SL-1"), source="FM 一.3.1.2")
+_REGION_DESK = service_level(level=DeskLevel(rule="SL-2", same_evening=True), source="FM 一.3.2.1")
 
 _SERVICE: Mapping[str, Term[Level]] = MappingProxyType(
     {
         OperationKind.ACTIVATE: _DESK,
         OperationKind.SUSPEND: _DESK,
         OperationKind.RESUME: _DESK,
-        LevelName.RESUME_IN_FIRST_DEVICE: promised(
+        LevelName.RESUME_IN_FIRST_DEVICE: service_level(
             level=ClockLevel(rule="DV-4", earliest=timedelta(minutes=10), latest=timedelta(minutes=20)),
             source="FM FAQ 4",
         ),
-        LevelName.RESTORE: promised(
+        LevelName.RESTORE: service_level(
             level=ClockLevel(
                 rule="SL-4",
                 earliest=timedelta(hours=2),
@@ -138,7 +138,7 @@ _CUCC = replace(
     service=MappingProxyType(
         {
             **_SERVICE,
-            OperationKind.REBIND: promised(
+            OperationKind.REBIND: service_level(
                 level=ClockLevel(rule="DV-3", earliest=timedelta(minutes=15), latest=timedelta(minutes=30)),
                 source="FM 一.3.1.2",
             ),
@@ -155,7 +155,7 @@ _CTCC = replace(
     service=MappingProxyType(
         {
             **_SERVICE,
-            OperationKind.REBIND: promised(
+            OperationKind.REBIND: service_level(
                 level=ClockLevel(rule="DV-3", latest=timedelta(minutes=30)),
                 source="FM 一.3.1.2",
             ),

@@ -1,4 +1,4 @@
-"""The terms of Huawei Cloud Global SIM Link, from its FAQ of 2024-06-17: GSL in rules.md."""
+"""The terms of Huawei Cloud Global SIM Link, from its FAQ of 2024-06-17: GSL in docs/catalogue.md."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from app.domain.terms.model import (
     Terms,
     ThresholdRight,
     WorkdayLevel,
-    promised,
+    service_level,
 )
 from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, SimState, Supplier
 
 _DELIVERY: Mapping[str, Term[Level]] = MappingProxyType(
-    {LevelName.DELIVERY: promised(level=WorkdayLevel(rule="SL-6", latest=10), source="GSL 6.1")},
+    {LevelName.DELIVERY: service_level(level=WorkdayLevel(rule="SL-6", latest=10), source="GSL 6.1")},
 )
 
-_QUICK = promised(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2), source="GSL 9.9")
-_SLOW = promised(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2, or_days=7), source="GSL 9.9")
+_QUICK = service_level(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2), source="GSL 9.9")
+_SLOW = service_level(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2, or_days=7), source="GSL 9.9")
 
 _OVERSEAS = Terms(
     supplier=Supplier.GSL,
@@ -75,11 +75,11 @@ _CMCC = replace(
     service=MappingProxyType(
         {
             **_DELIVERY,
-            LevelName.DELIVERY_INDUSTRIAL: promised(level=DayLevel(rule="SL-6", days=42), source="GSL 6.1"),
+            LevelName.DELIVERY_INDUSTRIAL: service_level(level=DayLevel(rule="SL-6", days=42), source="GSL 6.1"),
             OperationKind.ACTIVATE: _SLOW,
             OperationKind.SUSPEND: _SLOW,
             OperationKind.RESUME: _SLOW,
-            OperationKind.REBIND: promised(level=WorkdayLevel(rule="DV-3", latest=3), source="GSL 9.3, 10.4"),
+            OperationKind.REBIND: service_level(level=WorkdayLevel(rule="DV-3", latest=3), source="GSL 9.3, 10.4"),
         },
     ),
 )
@@ -96,7 +96,7 @@ _CUCC = replace(
             OperationKind.ACTIVATE: _QUICK,
             OperationKind.SUSPEND: _QUICK,
             OperationKind.RESUME: _QUICK,
-            OperationKind.REBIND: promised(
+            OperationKind.REBIND: service_level(
                 level=WorkdayLevel(rule="DV-3", earliest=1, latest=3),
                 source="GSL 9.3, 10.4",
             ),
@@ -118,7 +118,7 @@ _CTCC = replace(
             OperationKind.ACTIVATE: _QUICK,
             OperationKind.SUSPEND: _QUICK,
             OperationKind.RESUME: _QUICK,
-            OperationKind.REBIND: promised(
+            OperationKind.REBIND: service_level(
                 level=ClockLevel(rule="DV-3", latest=timedelta(minutes=5)),
                 source="GSL 9.3, 10.4",
             ),

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term(Generic[T]):
-    """One value of the terms. `assumed` names the D rules it rests on; `source` is as rules.md cites."""
+    """One value of the terms. `assumed` names the D rules it rests on; `source` is as docs/catalogue.md cites."""
 
     value: T | None
     source: str
@@ -122,7 +122,7 @@ class MonthLevel:
 Level = DeskLevel | WorkdayLevel | DayLevel | ClockLevel | MonthLevel
 
 
-def promised(*, level: Level, source: str, assumed: tuple[str, ...] = ()) -> Term[Level]:
+def service_level(*, level: Level, source: str, assumed: tuple[str, ...] = ()) -> Term[Level]:
     """A service level as a value of the terms."""
     return Term(value=level, source=source, assumed=assumed)
 

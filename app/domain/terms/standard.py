@@ -1,4 +1,4 @@
-"""The common terms of the trade: SIX (the six card states) and OVR (why a card stops) in rules.md."""
+"""The common terms of the trade: SIX (the six card states) and OVR (why a card stops) in docs/catalogue.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.domain.terms.model import (
     Term,
     Terms,
     ThresholdRight,
-    promised,
+    service_level,
 )
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
@@ -44,7 +44,7 @@ _OVERSEAS = Terms(
     ),
     binds_at=Term(value="where_sold_with_the_limit", source="SIX 4"),
     service=MappingProxyType(
-        {LevelName.RESTORE: promised(level=MonthLevel(rule="SL-4"), source="OVR 四")},
+        {LevelName.RESTORE: service_level(level=MonthLevel(rule="SL-4"), source="OVR 四")},
     ),
 )
 

@@ -8,8 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 
 
-class UseSource(StrEnum):
-    """Where `used` comes from (api.md, `usage.source`)."""
+class UsageSource(StrEnum):
+    """Where `used` comes from (docs/api.md, `usage.source`)."""
 
     CARRIER = "carrier"
     GATEWAY_REPORT = "gateway_report"
@@ -17,7 +17,7 @@ class UseSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class CarrierFigure:
     """A carrier's figure: bytes, and the end of what it covers, never the moment of asking (US-5)."""
 
     used: int
@@ -25,12 +25,12 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class MergedUsage:
     """Bytes used, with both parts: the carrier's figure, and the reports that count beyond it; `reported`: all."""
 
     used: int
-    source: UseSource
-    carrier: Figure | None
+    source: UsageSource
+    carrier: CarrierFigure | None
     reported_since: int
     reported: int
     as_of: datetime | None
@@ -46,34 +46,34 @@ class DayFigure:
     in_cycle_figure: int = 0
 
 
-def newer(held: Figure | None, told: Figure) -> Figure:
+def latest_figure(held: CarrierFigure | None, told: CarrierFigure) -> CarrierFigure:
     """The figure that stands: an older `as_of` than the one held changes nothing; the same replaces (US-3, US-5)."""
     return told if held is None or told.as_of >= held.as_of else held
 
 
-def merged_use(
-    carrier: Figure | None,
+def merge_usage(
+    carrier: CarrierFigure | None,
     reported_after: int,
     reported: int,
     last_report_at: datetime | None = None,
-) -> Use:
+) -> MergedUsage:
     """Used = the carrier's figure as of its time + reports of traffic after it; where one is missing, the other (US-5).
 
     `reported_after`: bytes of reports whose `at` lies after the figure's `as_of`; `reported`: of all distinct reports.
     """
     if carrier is None:
-        return Use(
+        return MergedUsage(
             used=reported,
-            source=UseSource.GATEWAY_REPORT,
+            source=UsageSource.GATEWAY_REPORT,
             carrier=None,
             reported_since=reported,
             reported=reported,
             as_of=last_report_at,
         )
     late = last_report_at is not None and last_report_at > carrier.as_of
-    return Use(
+    return MergedUsage(
         used=carrier.used + reported_after,
-        source=UseSource.GATEWAY if reported_after else UseSource.CARRIER,
+        source=UsageSource.GATEWAY if reported_after else UsageSource.CARRIER,
         carrier=carrier,
         reported_since=reported_after,
         reported=reported,
@@ -81,15 +81,15 @@ def merged_use(
     )
 
 
-def with_days(cycle: Figure, days: Iterable[DayFigure]) -> Figure:
+def with_days(cycle: CarrierFigure, days: Iterable[DayFigure]) -> CarrierFigure:
     """A cycle's figure with the days that were told later: of a day and a cycle figure the later stands (US-5)."""
     later = [day for day in days if day.as_of > cycle.as_of]
-    return Figure(
+    return CarrierFigure(
         used=cycle.used + sum(day.used - day.in_cycle_figure for day in later),
         as_of=max([cycle.as_of, *(day.as_of for day in later)]),
     )
 
 
-def day_use(carrier: Figure | None, reported: int) -> int:
+def day_usage(carrier: CarrierFigure | None, reported: int) -> int:
     """Bytes used on a day: the carrier's figure for it, else the sum of its reports (US-5)."""
     return reported if carrier is None else carrier.used

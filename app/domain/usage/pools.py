@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from app.domain.calendar.cycles import cycle_on
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import PoolForming
@@ -24,7 +24,7 @@ class PoolState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolUse:
+class PoolUsage:
     """A pool's cycle in bytes. `total`, `remaining` None: a backward pool has no ceiling (PL-1, PL-4)."""
 
     cards: int
@@ -44,22 +44,22 @@ def contributes(underlying: SimState) -> bool:
     return underlying is SimState.ACTIVE
 
 
-def pool_use(
+def pool_usage(
     kind: PlanKind,
     allowance: int,
     members: Iterable[SimState],
     *,
     used: int,
     addons: int = 0,
-) -> PoolUse:
+) -> PoolUsage:
     """The figures of one cycle: whole allowance of each effective member, no pro rata (D), + add-ons (PL-1, PL-4).
 
     `members`: underlying states; `used`: the members' sum; amounts in bytes.
     """
     states = tuple(members)
     effective = sum(map(contributes, states))
-    total = effective * allowance + addons if kind is PlanKind.POOL_FORWARD else None
-    return PoolUse(
+    total = effective * allowance + addons if kind is PlanKind.PREPAID_POOL else None
+    return PoolUsage(
         cards=len(states),
         effective_cards=effective,
         total=total,
@@ -68,7 +68,7 @@ def pool_use(
     )
 
 
-def holds_by_pool(sim: Sim, use: PoolUse, threshold: int | None = None) -> frozenset[HoldCode]:
+def pool_holds(sim: Sim, use: PoolUsage, threshold: int | None = None) -> frozenset[HoldCode]:
     """What the pool's use puts on this member; members not activated are not stopped (PL-1, PL-2, PL-4).
 
     `threshold`: bytes at which a backward pool's rule stops its members, reached is enough (QT-8).
@@ -81,19 +81,21 @@ def holds_by_pool(sim: Sim, use: PoolUse, threshold: int | None = None) -> froze
     return frozenset({HoldCode.POOL_EXHAUSTED}) if use.exhausted else frozenset()
 
 
-def member_ceiling(sim: Sim, use: PoolUse) -> int | None:
+def member_ceiling(sim: Sim, use: PoolUsage) -> int | None:
     """The most one member may use: the effective total, or its own threshold (PL-3); None: no ceiling."""
     return use.total if sim.threshold is None else sim.threshold
 
 
-def crossed(levels: Sequence[int], used: int, total: int | None, spoken: frozenset[int]) -> tuple[int, ...]:
+def crossed_levels(
+    levels: Sequence[int], used: int, total: int | None, already_sent: frozenset[int]
+) -> tuple[int, ...]:
     """The levels (percent of the total) that use has reached and that were not spoken of in this cycle (PL-8)."""
     if not total:
         return ()
-    return tuple(level for level in sorted(set(levels) - spoken) if used * 100 >= level * total)
+    return tuple(level for level in sorted(set(levels) - already_sent) if used * 100 >= level * total)
 
 
-def backward_state(*, arrears: bool, retention_over: bool, over_threshold: bool) -> PoolState:
+def postpaid_state(*, arrears: bool, retention_over: bool, over_threshold: bool) -> PoolState:
     """The state of a backward pool (PL-4); how long arrears are retained is not published."""
     if arrears and retention_over:
         return PoolState.RELEASED
@@ -101,7 +103,7 @@ def backward_state(*, arrears: bool, retention_over: bool, over_threshold: bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class PoolOrder:
     """An order that is to form or join a pool: whole orders only (PL-5)."""
 
     carrier: Carrier
@@ -113,7 +115,7 @@ class Batch:
     whole: bool = True
 
 
-def forming_refusal(kind: PlanKind, batches: Sequence[Batch], on: date) -> Refused | None:
+def forming_refusal(kind: PlanKind, batches: Sequence[PoolOrder], on: date) -> Refusal | None:
     """Why these orders may not form one pool; None: they may, if the carrier's plan and price still hold (PL-5)."""
     if len({(batch.carrier, batch.plan) for batch in batches}) > 1:
         return _refused("pool_one_carrier_one_plan")
@@ -125,18 +127,18 @@ def forming_refusal(kind: PlanKind, batches: Sequence[Batch], on: date) -> Refus
     return next((refused for refused in late if refused is not None), None)
 
 
-def _too_late(kind: PlanKind, batch: Batch, on: date) -> Refused | None:
+def _too_late(kind: PlanKind, batch: PoolOrder, on: date) -> Refusal | None:
     """PL-5: when an order may still be put into a pool under its terms."""
     forming = terms_in_force(batch.terms, batch.carrier, on).pool_forming.value
     if batch.at_purchase or forming is None:
         return None
-    if kind is PlanKind.POOL_BACKWARD or forming is PoolForming.AT_PURCHASE:
+    if kind is PlanKind.POSTPAID_POOL or forming is PoolForming.AT_PURCHASE:
         return _refused("pool_at_purchase_only")
     return _refused("pool_before_shipping_only") if batch.shipped else None
 
 
-def _refused(detail: str) -> Refused:
-    return Refused(code=RefusalCode.RULE_VIOLATION, rule="PL-5", detail=detail)
+def _refused(detail: str) -> Refusal:
+    return Refusal(code=RefusalCode.RULE_VIOLATION, rule="PL-5", detail=detail)
 
 
 def joined_by(carrier: Carrier, on: date) -> date:

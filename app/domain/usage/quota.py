@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 
-from app.domain.sim.hold_changes import Outcome, lifted, put_on
+from app.domain.sim.hold_changes import SimUpdate, add_hold, hold_lifted
 from app.domain.sim.holds import codes, is_ours, without_hold
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import Change
@@ -15,7 +15,7 @@ from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import AllowanceStop, Edge, Terms
 from app.domain.vocabulary import HoldCode, HoldSource, OperationKind, PlanKind, SimState
 
-USE_HOLDS = frozenset({HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF})
+USAGE_HOLDS = frozenset({HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF})
 """The holds that a card's own use puts on."""
 
 
@@ -75,7 +75,7 @@ def limits(sim: Sim, addons: int, today: date) -> tuple[Limit, ...]:
     return tuple(limit for limit in found if limit is not None)
 
 
-def holds_by_use(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
+def usage_holds(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
     """The holds that so many bytes used in the cycle put on the card; none unless it is active (US-4)."""
     return _passed(sim, used, addons, today) if sim.underlying is SimState.ACTIVE else frozenset()
 
@@ -85,7 +85,7 @@ def _passed(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode
     return frozenset(limit.code for limit in limits(sim, addons, today) if limit.stops(used))
 
 
-REMEDIED: Mapping[OperationKind, frozenset[HoldCode]] = MappingProxyType(
+REEVALUATED_AFTER: Mapping[OperationKind, frozenset[HoldCode]] = MappingProxyType(
     {
         OperationKind.ORDER_ADDON: frozenset({HoldCode.OVER_QUOTA, HoldCode.POLICY_CUTOFF}),
         OperationKind.SET_THRESHOLD: frozenset({HoldCode.OVER_THRESHOLD}),
@@ -103,28 +103,28 @@ def _liftable(policy: Terms) -> frozenset[HoldCode]:
     """
     never = {HoldCode.OVER_QUOTA} if policy.allowance_stop.value is AllowanceStop.NEVER else set()
     capped = {HoldCode.OVER_THRESHOLD} if policy.threshold_cap.value is not None else set()
-    return USE_HOLDS - never - capped
+    return USAGE_HOLDS - never - capped
 
 
-def weighed(
-    sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USE_HOLDS
-) -> Outcome:
+def apply_usage_holds(
+    sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USAGE_HOLDS
+) -> SimUpdate:
     """The card with the holds that its use puts on, without those of ours that it does not, and the changes (ST-24).
 
     `answers`: the holds that use may lift, put on by use in this cycle or remedied since; one that came with the card
     otherwise waits for its remedy or the next cycle, and an expired card keeps what it passed. A carrier's own hold
     leaves with its word alone (LC-15).
     """
-    wanted = holds_by_use(sim, used, addons, today)
+    wanted = usage_holds(sim, used, addons, today)
     liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
     leaving = answers & liftable - _passed(sim, used, addons, today)
     changes: list[Change] = []
     for hold in sim.holds:
         if hold.code in leaving and is_ours(hold):
             sim = without_hold(sim, hold.code)
-            changes.append(lifted(hold))
+            changes.append(hold_lifted(hold))
     for code in sorted(wanted - codes(sim.holds)):
-        sim, added = put_on(sim, Hold(code=code, since=at, source=HoldSource.GATEWAY))
+        sim, added = add_hold(sim, Hold(code=code, since=at, source=HoldSource.GATEWAY))
         changes.extend(added)
     return sim, tuple(changes)
 
@@ -134,7 +134,7 @@ def remaining(sim: Sim, used: int, addons: int) -> int:
     return sim.plan.allowance + addons - used
 
 
-def holds_by_test_overrun(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
+def overrun_test_holds(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
     """What overrun test traffic puts on a card: `arrears` where the terms charge it at once, off by default (LC-3)."""
     charged = bool(policy.test_overrun_charged.value) and used > allowed
     return frozenset({HoldCode.ARREARS}) if charged else frozenset()

@@ -23,9 +23,9 @@ def _shown(state: SimState) -> bool:
     return state is not SimState.TESTING
 
 
-def usage_due(wanted: Reminders, state: SimState, used: int, spoken: Iterable[int] = ()) -> tuple[int, ...]:
+def usage_due(wanted: Reminders, state: SimState, used: int, already_sent: Iterable[int] = ()) -> tuple[int, ...]:
     """The usage thresholds (MB) that use has reached and that did not fire in this cycle; reached is enough (QT-8)."""
-    told = frozenset(spoken)
+    told = frozenset(already_sent)
     levels = sorted({level for level in wanted.usage_mb if level > 0} - told)
     return tuple(level for level in levels if _shown(state) and used >= level * MB)
 
@@ -35,17 +35,17 @@ def expiry_due(
     state: SimState,
     expires_on: date | None,
     today: date,
-    spoken: Iterable[int] = (),
+    already_sent: Iterable[int] = (),
 ) -> tuple[int, ...]:
     """The expiry thresholds (days) due today and not yet fired for this end date (RM-1)."""
     if expires_on is None or not _shown(state):
         return ()
     left = (expires_on - today).days
-    levels = sorted({level for level in wanted.expiry_days if level > 0} - frozenset(spoken), reverse=True)
+    levels = sorted({level for level in wanted.expiry_days if level > 0} - frozenset(already_sent), reverse=True)
     return tuple(level for level in levels if left <= level)
 
 
-def pool_due(percents: Iterable[int], remaining: int, total: int, spoken: Iterable[int] = ()) -> tuple[int, ...]:
+def pool_due(percents: Iterable[int], remaining: int, total: int, already_sent: Iterable[int] = ()) -> tuple[int, ...]:
     """The same for a pool's remaining allowance: percents left that it has fallen to (RM-2, PL-8)."""
-    levels = sorted({level for level in percents if level > 0} - frozenset(spoken), reverse=True)
+    levels = sorted({level for level in percents if level > 0} - frozenset(already_sent), reverse=True)
     return tuple(level for level in levels if remaining * 100 <= level * total)

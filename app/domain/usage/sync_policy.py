@@ -1,4 +1,4 @@
-"""Whom the pull asks about, and when a closed cycle's last figure is asked for (US-2, US-5, ST-21)."""
+"""Which SIMs a usage pull queries, and when a closed cycle's final figure is pulled (US-2, US-5, ST-21)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from app.domain.sim.model import Sim
 from app.domain.vocabulary import ProtocolName, SimState
 
 CLOSING_DAYS = 3
-"""Carriers' data lag about so many days at a cycle's start (ST-21); traffic of before a stop may come as late (D)."""
+"""Days by which carriers' data lag at a cycle's start (ST-21); traffic from before a stop may arrive as late (D)."""
 
-DAYS_BY_BATCH = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
-"""Where a day of a hundred cards is one call; elsewhere the daily figures would eat the budget."""
+DAILY_FIGURES_IN_BATCHES = frozenset({ProtocolName.ONELINK, ProtocolName.GSL, ProtocolName.CTWING})
+"""Protocols that return one day's usage of 100 SIMs in one call; elsewhere daily figures cost a call per SIM."""
 
-FRESH_BY_BATCH = frozenset({ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
-"""Where the month to date of 50 or 100 cards is one call and is of now; what OneLink and GSL give so ends yesterday."""
+CURRENT_FIGURES_IN_BATCHES = frozenset({ProtocolName.UNICOM_CMP, ProtocolName.CTWING})
+"""Protocols that return the month to date of 50 or 100 SIMs in one call, as of now.
 
-CLOSES_FROM: Mapping[ProtocolName, int] = MappingProxyType(
+OneLink and GSL have such a call too, but its figures end with yesterday.
+"""
+
+CLOSING_PULL_FROM_DAY: Mapping[ProtocolName, int] = MappingProxyType(
     {
         ProtocolName.JASPER: CLOSING_DAYS,
         ProtocolName.UNICOM_CMP: CLOSING_DAYS,
@@ -28,48 +31,53 @@ CLOSES_FROM: Mapping[ProtocolName, int] = MappingProxyType(
         ProtocolName.CTWING: CLOSING_DAYS,
     }
 )
-"""The day of the new cycle from which the closed one is asked for. These take one call a card for it (Telecom: the days
-of a month as one span, B1.5, B2.2), so they are asked once, when the data is expected to be complete; elsewhere it is a
-batch, and asked for from the first day on."""
+"""The day of the new cycle from which the closed cycle is pulled; protocols not listed: from day 1.
 
-USES = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIRED})
-"""States in which a card can carry traffic; an expired one where the carrier has not stopped it, or not yet."""
+These need one call per SIM for a closed cycle (Telecom: the days of a month as one span, B1.5, B2.2), so they are
+queried once, when the data is expected to be complete. The others take it in batches and are queried every day.
+"""
+
+MAY_CARRY_TRAFFIC = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIRED})
+"""Underlying states in which a SIM can carry traffic; an expired one until the carrier has stopped it."""
 
 STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
+"""Carrier states in which no traffic flows."""
 
 
-def idle_since(sim: Sim, word: SimState | None) -> datetime | None:
-    """Since when a card can have carried nothing: it is held, and by the carrier's own word.
+def stopped_since(sim: Sim, carrier_state: SimState | None) -> datetime | None:
+    """The instant since when a SIM can have carried no traffic; None where it may be carrying some.
 
-    `word`: the carrier's, None where it is older than our last change there. A hold of the carrier's stands while its
-    word has it, also under a state that reads active (ST-22). None: the card may be carrying traffic.
+    `carrier_state`: what the carrier reports, None where that is older than our last change there. A hold of ours
+    counts only once the carrier reports a stopped state; a hold set by the carrier counts by itself, also under a state
+    that reads active (ST-22).
     """
-    told = sim.holds if word in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
-    return min((hold.since for hold in told), default=None)
+    effective = sim.holds if carrier_state in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
+    return min((hold.since for hold in effective), default=None)
 
 
-def may_have_used(sim: Sim, word: SimState | None, now: datetime) -> bool:
-    """Whether the carrier is asked what a card has used: not where it has been idle for longer than data lag."""
-    idle = idle_since(sim, word)
-    return sim.underlying in USES and (idle is None or now - idle < timedelta(days=CLOSING_DAYS))
+def may_have_used(sim: Sim, carrier_state: SimState | None, now: datetime) -> bool:
+    """Whether a usage pull queries this SIM: not once it has been stopped for longer than carriers' data lag."""
+    stopped = stopped_since(sim, carrier_state)
+    recent = stopped is None or now - stopped < timedelta(days=CLOSING_DAYS)
+    return sim.underlying in MAY_CARRY_TRAFFIC and recent
 
 
-def used_after(sim: Sim, word: SimState | None, opens: datetime) -> bool:
-    """Whether a card may have carried traffic in a cycle that opened then."""
-    idle = idle_since(sim, word)
-    return idle is None or idle >= opens
+def may_have_used_since(sim: Sim, carrier_state: SimState | None, opens: datetime) -> bool:
+    """Whether a SIM may have carried traffic in the cycle that opened at `opens`."""
+    stopped = stopped_since(sim, carrier_state)
+    return stopped is None or stopped >= opens
 
 
 def day_of_cycle(cycle: Cycle, today: date) -> int:
-    """1 on the cycle's first day."""
+    """The ordinal of a day in its cycle: 1 on the cycle's first day."""
     return (today - cycle.start).days + 1
 
 
-def closes_by(protocol: ProtocolName, day: int) -> bool:
-    """Whether the cycle before is asked for on this day of the running one."""
-    return day >= CLOSES_FROM.get(protocol, 1)
+def closing_pull_due(protocol: ProtocolName, day: int) -> bool:
+    """Whether the previous cycle is pulled on this day (1 = first) of the running cycle."""
+    return day >= CLOSING_PULL_FROM_DAY.get(protocol, 1)
 
 
-def closes_again(protocol: ProtocolName, day: int) -> bool:
-    """Whether also the cards whose closing figure is held are asked about: a batch may, while data lag."""
-    return protocol not in CLOSES_FROM and day <= CLOSING_DAYS
+def closing_pull_repeats(protocol: ProtocolName, day: int) -> bool:
+    """Whether SIMs whose final figure is already held are pulled again: batch protocols, while data lag."""
+    return protocol not in CLOSING_PULL_FROM_DAY and day <= CLOSING_DAYS

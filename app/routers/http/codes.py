@@ -38,7 +38,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "UNAVAILABLE": 503,
     }
 )
-"""Every `code` of a problem -> its HTTP status (`api.md`, Errors)."""
+"""Every `code` of a problem -> its HTTP status (`docs/api.md`, Errors)."""
 
 TITLES: Mapping[int, str] = MappingProxyType(
     {

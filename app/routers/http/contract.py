@@ -38,9 +38,9 @@ class Parameters(Generic[Query]):
 
     def __call__(self, request: Request) -> Query:
         """The parameters of a request. Raises `InvalidArgument`."""
-        given = request.query_params if request.scope["query_string"] else {}
-        values = {name: given.getlist(name) if name in self._lists else given[name] for name in given}  # type: ignore[union-attr]
-        if values and not keepable(values):
+        given = request.query_params
+        values = {name: given.getlist(name) if name in self._lists else given[name] for name in given}
+        if not keepable(values):
             raise unusable_text()
         return validated(self.model, values, source="query")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from app.usecases.errors import Fault
 
@@ -34,7 +33,7 @@ CODES: Mapping[str, str] = MappingProxyType(
 DETAILS: Mapping[str, str] = MappingProxyType({"missing": "required", "extra_forbidden": "not known here"})
 
 
-def faults_of(errors: Sequence[ErrorDetails], *, source: str = "body", at: str = "") -> list[Fault]:
+def faults_of(errors: Sequence[Mapping[str, Any]], *, source: str = "body", at: str = "") -> list[Fault]:
     """One fault per error; `source` is `body` (RFC 6901 pointers), `query` or `path` (`query:name`)."""
     return [
         Fault(

@@ -1,7 +1,7 @@
 """The `Idempotency-Key` of a POST: its dependency, the stored response of an earlier request, and storing one.
 
-A route claims the key in its unit of work, answers again what is stored, and stores its own response before it commits:
-claim, work and stored response are one transaction. A refusal (an exception) rolls all of it back.
+A route claims the key in its unit of work and answers again what is stored (`replayed`), or does the work and commits
+it with its response (`commit`): claim, work and stored response are one transaction. An exception rolls all of it back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from app.usecases.idempotency import RequestKey, claim, complete
 from .problems import Unreadable
 from .responses import JSON
 
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
+STORED_HEADERS = ("Location", "Cache-Control")
 
 
 class IdempotencyHeader:
@@ -38,8 +39,8 @@ class IdempotencyHeader:
         key = request.headers.get("idempotency-key")
         if key is None:
             return None
-        if not key or len(key) > LONGEST_KEY or not all("!" <= c <= "~" for c in key):
-            raise Unreadable(f"an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters")
+        if not key or len(key) > MAX_KEY_LENGTH or not all("!" <= c <= "~" for c in key):
+            raise Unreadable(f"an Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters")
         caller: Caller = request.state.caller
         path = request.url.path + ("?" + request.url.query if request.url.query else "")
         parts = (request.method.encode(), path.encode(), request.state.body)
@@ -63,7 +64,7 @@ async def replayed(ctx: Context, work: UnitOfWork | None, key: RequestKey | None
     return Response(stored.body, status_code=stored.status, headers=headers, media_type=JSON)
 
 
-async def store(
+async def commit(
     ctx: Context,
     work: UnitOfWork | None,
     key: RequestKey | None,
@@ -72,16 +73,18 @@ async def store(
     began: UUID | None = None,
     body: bytes | None = None,
 ) -> None:
-    """Store the response under the key, to be committed with the work it answers.
+    """Commit the work together with the response to it, stored under the key if there is one.
 
     `began`: the operation or bulk operation it began. `body`: stored in place of a body that holds a secret, which is
     shown once and never stored.
     """
-    if work is None or key is None:
+    if work is None:
         return
-    headers = {name: response.headers[name] for name in ("Location", "Cache-Control") if name in response.headers}
-    content = bytes(response.body) if body is None else body
-    answer = StoredAnswer(request_hash=key.request_hash, status=response.status_code, headers=headers, body=content)
+    answer = None
+    if key is not None:
+        headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
+        content = bytes(response.body) if body is None else body
+        answer = StoredAnswer(request_hash=key.request_hash, status=response.status_code, headers=headers, body=content)
     await complete(ctx, work, key, answer, began=began)
 
 
@@ -89,11 +92,10 @@ async def store(
 async def held(ctx: Context, key: RequestKey | None) -> AsyncIterator[UnitOfWork | None]:
     """A unit of work that only holds the key, for work that commits by itself; None without a key.
 
-    It commits on leaving: the response is stored right after the work, and a second request meanwhile is 409.
+    The response is stored right after the work; a second request meanwhile is 409.
     """
     if key is None:
         yield None
         return
     async with ctx.work() as work:
         yield work
-        await work.commit()

@@ -6,14 +6,16 @@ ours, which carry their models: they are added here, with the problem codes each
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
-from app.routers.schemas.base import QueryModel
+from app.routers.schemas.base import Paging, QueryModel
 
 from .codes import PROBLEM_JSON, by_status, response_of
 from .contract import JsonBody, Parameters, UploadBody
@@ -36,18 +38,20 @@ def document_of(routes: Iterable[APIRoute], plain: Schema, webhooks: Iterable[ty
     """The document: `plain` is FastAPI's own of the same routes, `webhooks` the events sent to receivers."""
     models: set[type[BaseModel]] = set(webhooks)
     for route in routes:
-        for method in route.methods:
+        for method in route.methods or ():
             operation = plain["paths"][route.path_format][method.lower()]
             models |= set(_complete(operation, route, method))
     components = plain.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for schema in schemas.values():
+        _tidy(schema)
     for name, schema in _definitions(models).items():
+        _tidy(schema)
         if schemas.setdefault(name, schema) != schema:
             raise ValueError(f"two schemas are named {name}")
-    for schema in schemas.values():
-        _without_titles(schema)
+    _drop_unused(plain, schemas)
     components["securitySchemes"] = {
         SECURITY: {"type": "http", "scheme": "bearer", "description": "An API key: 256 random bits, shown once."}
     }
@@ -61,10 +65,23 @@ def _definitions(models: set[type[BaseModel]]) -> dict[str, Schema]:
     return found
 
 
-def _without_titles(schema: Schema) -> None:
-    """Property titles only repeat the names."""
+def _drop_unused(document: Schema, schemas: Schema) -> None:
+    """Drop schemas that nothing refers to; a webhook's event is referred to by its receivers."""
+    while True:
+        text = json.dumps(document)
+        unused = [name for name in schemas if REF.format(model=name) + '"' not in text]
+        if not unused:
+            return
+        for name in unused:
+            del schemas[name]
+
+
+def _tidy(schema: Schema) -> None:
+    """Drop what repeats a property's name, and defaults of null: they only mean that it may be absent."""
     for found in schema.get("properties", {}).values():
         found.pop("title", None)
+        if found.get("default", 0) is None:
+            del found["default"]
 
 
 def dependencies_of(route: APIRoute) -> Iterator[Any]:
@@ -77,42 +94,55 @@ def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[
     summary, _, _ = (route.description or "").partition("\n")
     operation["summary"] = summary.rstrip(".")
     parameters = operation.setdefault("parameters", [])
-    codes = ["INTERNAL_ERROR", "UNAVAILABLE"]
-    if parameters:
-        codes.append("INVALID_ARGUMENT")
+    codes = ["INTERNAL_ERROR", "UNAVAILABLE", "INVALID_ARGUMENT"]
     for dependency in dependencies_of(route):
+        codes += _codes_of(dependency)
         match dependency:
             case Needs(scope=scope):
-                codes += ["UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND"]
-                operation["security"] = [{SECURITY: []}]
-                operation["x-scope"] = scope
+                operation |= {"security": [{SECURITY: []}], "x-scope": scope}
             case Parameters(model=model):
-                codes += ["INVALID_ARGUMENT", *(["UNREADABLE"] if "cursor" in model.model_fields else [])]
                 parameters += query_parameters(model)
             case JsonBody(model=model, parts=parts):
-                codes += ["UNREADABLE", "TOO_LARGE", "INVALID_ARGUMENT"]
-                required = any(field.is_required() for field in model.model_fields.values())
-                operation["requestBody"] = {"required": required, "content": {JSON: {"schema": _ref(model)}}}
-                yield model
-                yield from parts
+                operation["requestBody"] = _json_body(model)
+                yield from (model, *parts)
             case UploadBody(types=types):
-                codes += ["UNREADABLE", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INVALID_ARGUMENT"]
                 operation["requestBody"] = {
                     "required": True,
-                    "content": {t: {"schema": _upload(types[t])} for t in types},
+                    "content": {name: {"schema": _upload(content)} for name, content in types.items()},
                 }
-                yield from (kind for kind in types.values() if not isinstance(kind, str))
+                yield from (content for content in types.values() if not isinstance(content, str))
             case IdempotencyHeader():
-                codes += ["UNREADABLE", "REQUEST_IN_PROGRESS", "IDEMPOTENCY_MISMATCH"]
                 parameters.append(_header("Idempotency-Key"))
     if method != "GET" and operation.get("security"):
         parameters.append(_header("X-Reason"))
-    if method == "PATCH" and "VERSION_CONFLICT" in str(operation["responses"]):
+    if method == "PATCH" and "412" in operation["responses"]:
         parameters.append(_header("If-Match"))
-    _answer_problems(operation["responses"], codes)
+    _add_problems(operation["responses"], codes)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _answer_problems(responses: Schema, common: Iterable[str]) -> None:
+def _codes_of(dependency: Any) -> tuple[str, ...]:
+    """The problem codes that reading this part of a request can end with."""
+    match dependency:
+        case Needs():
+            return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND")
+        case Parameters(model=model):
+            return ("UNREADABLE",) if issubclass(model, Paging) else ()
+        case JsonBody():
+            return ("UNREADABLE", "TOO_LARGE")
+        case UploadBody():
+            return ("UNREADABLE", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
+        case IdempotencyHeader():
+            return ("UNREADABLE", "REQUEST_IN_PROGRESS", "IDEMPOTENCY_MISMATCH")
+    return ()
+
+
+def _json_body(model: type[BaseModel]) -> Schema:
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {"required": required, "content": {JSON: {"schema": _ref(model)}}}
+
+
+def _add_problems(responses: Schema, common: Iterable[str]) -> None:
     """The operation's own codes and what every operation of its form can answer with, by status."""
     own = [code for response in responses.values() for code in response.get("x-problem-codes", ())]
     if "422" in responses and "x-problem-codes" not in responses["422"]:
@@ -123,8 +153,6 @@ def _answer_problems(responses: Schema, common: Iterable[str]) -> None:
         else:  # a status that is an answer as well as a problem
             responses[str(status)]["content"][PROBLEM_JSON] = response_of(status, codes)["content"][PROBLEM_JSON]
             responses[str(status)]["x-problem-codes"] = codes
-    for status in [each for each in responses if each != "default"]:
-        responses[status] = responses.pop(status)
 
 
 def _ref(model: type[BaseModel]) -> Schema:
@@ -172,12 +200,12 @@ def _inlined(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     return flat
 
 
-def methods_of(routes: Iterable[APIRoute]) -> Callable[[str], list[str]]:
+def methods_of(routes: Iterable[BaseRoute]) -> Callable[[str], list[str]]:
     """A function: path -> every method it answers, as the `Allow` header has them."""
-    known = list(routes)
+    known = [route for route in routes if isinstance(route, APIRoute)]
 
     def at(path: str) -> list[str]:
-        methods = {method for route in known if route.path_regex.match(path) for method in route.methods}
+        methods = {method for route in known if route.path_regex.match(path) for method in route.methods or ()}
         return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
     return at

@@ -1,10 +1,10 @@
-"""Refusals and remedies of the domain as callers see them, in their language (`api.md`, Errors and /explanation)."""
+"""Refusals and remedies of the domain as callers see them, in their language (`docs/api.md`, Errors)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.domain.operation.refusal import Refused, Remedy
+from app.domain.operation.refusal import Refusal, Remedy
 from app.texts.catalogue import text
 
 
@@ -23,13 +23,13 @@ def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
             "earliest": remedy.earliest.isoformat() if remedy.earliest else None,
             "latest": remedy.latest.isoformat() if remedy.latest else None,
             "provisional": remedy.provisional,
-            "because": [because.key for because in remedy.because],
+            "because": [reason.key for reason in remedy.reasons],
         },
         "assumed": list(remedy.assumed),
     }
 
 
-def refusal_view(refused: Refused, language: str) -> dict[str, Any]:
+def refusal_view(refused: Refusal, language: str) -> dict[str, Any]:
     """A refusal: code, rule, text, holds and what can be done."""
     return {
         "code": str(refused.code),

@@ -1,7 +1,7 @@
 """What every schema of the API is made of: the bases of requests, queries and answers, and the types of their fields.
 
 Requests and queries take known fields of the exact type only. Answers are documented with open enumerations: a reader
-ignores words it does not know (`api.md`, Conventions).
+ignores words it does not know (`docs/api.md`, Conventions).
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def checked(parse: Callable[[str], Any], code: str, detail: str) -> BeforeValida
         try:
             return parse(value)
         except Malformed as wrong:
-            raise PydanticCustomError(wrong.code, wrong.detail) from None  # type: ignore[arg-type] # noqa: RUF100
+            raise PydanticCustomError(wrong.code, wrong.detail) from None
         except ValueError:
-            raise PydanticCustomError(code, detail) from None  # type: ignore[arg-type] # noqa: RUF100
+            raise PydanticCustomError(code, detail) from None
 
     return BeforeValidator(validate)
 
@@ -180,8 +180,12 @@ class AsOf(QueryModel):
     """At which instant a SIM is read."""
 
     as_of: str | None = Field(
-        default=None, description="Read as it was at this instant (not built yet: `NOT_YET`).", examples=[None]
+        default=None,
+        description="Read as it was at this instant (not built yet: `NOT_YET`).",
+        examples=["2026-11-01T00:00:00+08:00"],
     )
     known_at: str | None = Field(
-        default=None, description="Read as it was known at this instant (not built yet: `NOT_YET`).", examples=[None]
+        default=None,
+        description="Read as it was known at this instant (not built yet: `NOT_YET`).",
+        examples=["2026-11-01T00:00:00+08:00"],
     )

@@ -57,7 +57,7 @@ class Selector(RequestModel):
     @model_validator(mode="after")
     def _one_way(self) -> Selector:
         if sum(getattr(self, way) is not None for way in WAYS) != 1:
-            raise PydanticCustomError("REQUIRED", f"one of {', '.join(WAYS)}")  # type: ignore[arg-type]
+            raise PydanticCustomError("REQUIRED", f"one of {', '.join(WAYS)}")
         return self
 
 

@@ -108,6 +108,7 @@ class Problem(AnswerModel):
     status_now: str | None = Field(
         default=None, description="The status there is, where it forbids the request (409).", examples=["completed"]
     )
+    count: int | None = Field(default=None, description="How many SIMs are in the way (AC-2).", examples=[3])
     operation: str | None = Field(
         default=None,
         description="The open operation in the way (409 `OPERATION_IN_PROGRESS`).",

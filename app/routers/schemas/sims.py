@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -228,7 +228,7 @@ class SimFilters(QueryModel):
 class Including(QueryModel):
     """What a list also says."""
 
-    include: Annotated[str, Field(pattern="^total$")] | None = Field(
+    include: Literal["total"] | None = Field(
         default=None, description="`total`: also how many there are in the whole list.", examples=["total"]
     )
 

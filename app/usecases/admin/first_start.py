@@ -17,7 +17,7 @@ from typing import Any
 from app.db.uow import UnitOfWork
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
-from app.domain.sim.snapshot import TELLS
+from app.domain.sim.snapshot import REPORTED_HOLDS
 from app.domain.vocabulary import Carrier, HoldCode
 from app.outbound.sandbox_control import SandboxControl
 from app.telemetry import get_logger
@@ -28,7 +28,7 @@ from app.usecases.catalogue.plans import plans_from_csv, put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims.import_file import csv_rows, import_sims
-from app.usecases.sims.import_rows import new_sim, read_row
+from app.usecases.sims.import_rows import new_sim, parse_row
 
 ACTOR = "first_start"
 WRONG = "the demo fleet is wrong; nothing was imported"
@@ -61,7 +61,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     files = _read(ctx, demo)
     await _give_to_carriers(ctx, control, files)
     async with ctx.work() as work:
-        if not await work.ledger.mark(FIRST_IMPORT, ctx.now()):
+        if not await work.import_marks.set(FIRST_IMPORT, ctx.now()):
             return False
         await _import(ctx, work, files)
         await work.commit()
@@ -71,7 +71,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
 
 async def _done(ctx: Context) -> bool:
     async with ctx.work() as work:
-        return await work.ledger.marked(FIRST_IMPORT)
+        return await work.import_marks.is_set(FIRST_IMPORT)
 
 
 def _read(ctx: Context, demo: Path) -> Demo:
@@ -97,7 +97,7 @@ def _amounts(path: Path) -> Iterator[tuple[str, int]]:
 
 def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
     today = _today(ctx, row)
-    return {name: on_that_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
+    return {name: resolve_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
 
 
 def _today(ctx: Context, row: Mapping[str, str]) -> date:
@@ -106,7 +106,7 @@ def _today(ctx: Context, row: Mapping[str, str]) -> date:
     return ctx.now().astimezone(ctx.zone(account or "")).date()
 
 
-def on_that_day(written: str, today: date) -> str:
+def resolve_day(written: str, today: date) -> str:
     """`D-12`, `D`, `D+30` as the day it is for a start on `today`; anything else as it is."""
     found = _RELATIVE.fullmatch(written)
     if found is None:
@@ -127,14 +127,14 @@ def _at_the_carrier(
     line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
 ) -> dict[str, Any]:
     """What the carrier knows of the card that the import will make of this row. Raises `InvalidArgument`."""
-    read = read_row(line, row)
+    read = parse_row(line, row)
     faults = read.faults or (
         () if row["plan"] in plans else (Fault(code="UNKNOWN_PLAN", detail="no such plan", line=line, column="plan"),)
     )
     if faults:
         raise InvalidArgument(faults, WRONG)
     sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
-    stops = {hold.code if hold.code in TELLS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    stops = {hold.code if hold.code in REPORTED_HOLDS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
     return row | {
         "state": sim.underlying.value,
         "holds": ";".join(sorted(stops)),

@@ -10,10 +10,10 @@ from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 
-async def accounts_shown(ctx: Context) -> list[dict[str, Any]]:
+async def accounts_view(ctx: Context) -> list[dict[str, Any]]:
     """Every configured account: carrier, zone, protocols, paused or not, brake released when."""
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     return [_shown(ctx, code, states.get(code)) for code in ctx.accounts]
 
 
@@ -54,25 +54,25 @@ async def _set(
     if account not in ctx.accounts:
         raise NotFound("account")
     async with ctx.work() as work:
-        await work.ledger.set_account(account, **columns)
+        await work.account_states.set(account, **columns)
         row = AuditRow(tenant=DEFAULT_TENANT, at=ctx.now(), actor=actor, action=action, subject=account, reason=reason)
-        await work.access.note([row])
-        states = await work.ledger.account_states()
+        await work.access.add_audit([row])
+        states = await work.account_states.all()
         await work.commit()
     return _shown(ctx, account, states.get(account))
 
 
-async def runs_shown(ctx: Context, limit: int) -> list[dict[str, Any]]:
+async def job_runs_view(ctx: Context, limit: int) -> list[dict[str, Any]]:
     """The latest job runs with their reports."""
     async with ctx.work() as work:
-        runs = await work.ledger.runs(limit)
+        runs = await work.job_runs.latest(limit)
     return [
         run | {name: run[name].isoformat() if run[name] else None for name in ("slot", "started_at", "finished_at")}
         for run in runs
     ]
 
 
-async def audit_shown(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
+async def audit_view(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
     """The audit trail of a tenant, newest first."""
     async with ctx.work() as work:
         rows = await work.access.trail(tenant, before=before, limit=limit)

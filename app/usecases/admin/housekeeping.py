@@ -11,7 +11,7 @@ DELIVERIES_KEPT = timedelta(days=30)
 CHUNK = 10_000
 
 
-async def forget_answers(ctx: Context) -> int:
+async def delete_expired_keys(ctx: Context) -> int:
     """Forget idempotency keys past their time; gives how many."""
     async with ctx.work() as work:
         forgotten = await work.idempotency.delete_expired(ctx.now())
@@ -27,12 +27,12 @@ async def delete_old_files(ctx: Context) -> int:
     return forgotten
 
 
-async def forget_deliveries(ctx: Context) -> int:
+async def delete_settled_deliveries(ctx: Context) -> int:
     """Forget webhook deliveries that ended long ago, some at a time; gives how many."""
     total = 0
     while True:
         async with ctx.work() as work:
-            forgotten = await work.delivery_log.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
+            forgotten = await work.deliveries.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
             await work.commit()
         total += forgotten
         if forgotten < CHUNK:

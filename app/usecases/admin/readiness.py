@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
-
+from app.db.connection import DATABASE_ERRORS
 from app.db.readiness import applied_revision
 from app.usecases.context import Context
 
-HEAD_REVISION = "0009"
+HEAD_REVISION = "0010"
 """The newest migration; a test keeps it in step with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"
@@ -24,10 +23,10 @@ async def readiness(ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]]
             if await applied_revision(ctx.pool) != HEAD_REVISION:
                 return checks | {"migrations": "not current", "first_import": "waiting"}
             async with ctx.work() as work:
-                if ctx.sandbox and not await work.ledger.marked(FIRST_IMPORT):
+                if ctx.sandbox and not await work.import_marks.is_set(FIRST_IMPORT):
                     checks["first_import"] = "under way"
             if ctx.sandbox and not await sandbox_answers():
                 checks["sandbox"] = "does not answer"
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except DATABASE_ERRORS:
         checks["database"] = "does not answer"
     return checks

@@ -10,33 +10,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.db.bulk.rows import BulkRecord, ItemEnd
+from app.db.bulk.repository import BulkRecord, ItemEnd
 from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
-from app.usecases.bulk.views import shown
+from app.usecases.bulk.views import bulk_view
 from app.usecases.context import Context
-from app.usecases.execution.settle import count_ended, finish
+from app.usecases.execution.settle import observe_ended, save_settled
 from app.usecases.ids import new_id
-from app.usecases.operations.record import moved
-from app.usecases.operations.request_many import RequestMany, consider_many, request_many
-from app.usecases.sim_changes import ChangeLog
+from app.usecases.operations.record import with_status
+from app.usecases.operations.request_many import RequestMany, evaluate_many, request_many
+from app.usecases.sim_changes import SimChangeRecorder
 
 CHUNK = 500
 BACKLOG = 1_000
 ENDING = frozenset({"stopping", "cancelling"})
 
 
-async def feed_bulk(ctx: Context) -> int:
+async def advance_bulk(ctx: Context) -> int:
     """One turn on the bulk operation that waited longest; gives how many items moved. Safe side by side."""
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
-        bulk = await work.bulk.take(ctx.now())
+        bulk = await work.bulk.lock_next_due(ctx.now())
         if bulk is None:
             return 0
         bulk = await _begun(ctx, work, bulk)
@@ -48,7 +48,7 @@ async def feed_bulk(ctx: Context) -> int:
         finished = not moved_items and await _finish(ctx, work, bulk)
         await work.bulk.change(bulk.id, fed_at=ctx.now())
         await work.commit()
-    count_ended(ctx, ended)
+    observe_ended(ctx, ended)
     return moved_items + finished
 
 
@@ -96,7 +96,7 @@ async def _ends(
     items: Sequence[tuple[int, int]],
     sims: dict[int, SimRecord],
 ) -> list[ItemEnd]:
-    wish = RequestMany(
+    command = RequestMany(
         kind=OperationKind(bulk.kind),
         source=OperationSource.BULK,
         arguments={name: value for name, value in bulk.arguments.items() if name != "confirm"},
@@ -105,8 +105,8 @@ async def _ends(
         reason=bulk.reason,
         correlation_id=bulk.correlation_id,
     )
-    ask = consider_many if bulk.dry_run else request_many
-    became = await ask(ctx, work, list(sims.values()), wish)
+    ask = evaluate_many if bulk.dry_run else request_many
+    became = await ask(ctx, work, list(sims.values()), command)
     return [_end(bulk, position, became.get(sim_id)) for position, sim_id in items]
 
 
@@ -121,7 +121,7 @@ def _end(bulk: BulkRecord, position: int, became: object) -> ItemEnd:
 
 
 def _error(became: object) -> dict[str, Any]:
-    if isinstance(became, Refused):
+    if isinstance(became, Refusal):
         return {
             "code": became.code.value,
             "detail": text(f"refusal.{became.detail}", "en", **became.facts),
@@ -142,8 +142,10 @@ async def _cancel_unsent(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> li
     await work.sims.by_ids([sim_id for _, sim_id in unsent], for_update=True)
     now = ctx.now()
     held = await work.operations.lock_unsent([operation_id for operation_id, _ in unsent])
-    ended = [moved(operation, OperationStatus.CANCELLED, now, "its bulk operation was ended") for operation in held]
-    await finish(ctx, work, ChangeLog(now), ended, ended)
+    ended = [
+        with_status(operation, OperationStatus.CANCELLED, now, "its bulk operation was ended") for operation in held
+    ]
+    await save_settled(ctx, work, SimChangeRecorder(now), ended, ended)
     return ended
 
 
@@ -166,7 +168,7 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
             "known_at": now.isoformat(),
             "before": {"status": bulk.status},
             "after": {"status": status},
-            "bulk_operation": shown(ended, await work.bulk.counts(bulk.id), now),
+            "bulk_operation": bulk_view(ended, await work.bulk.counts(bulk.id), now),
         },
     )
     await work.events.add([event])

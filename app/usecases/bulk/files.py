@@ -10,11 +10,11 @@ from uuid import UUID
 
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin, parse_iccid
+from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
-from app.usecases.sims.import_file import Unreadable
+from app.usecases.sims.import_file import UnreadableFile
 
 KEPT = timedelta(days=30)
 CHUNK = 2_000
@@ -22,10 +22,10 @@ MOST_FAULTS = 1_000
 COLUMN = "iccid"
 
 
-async def keep_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> tuple[UUID, int]:
+async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> tuple[UUID, int]:
     """Keep the cards a CSV file names; gives its id and how many rows it has. A bad row refuses the file.
 
-    Raises `Unreadable`, `InvalidArgument`.
+    Raises `UnreadableFile`, `InvalidArgument`.
     """
     now = ctx.now()
     file_id = new_id(now)
@@ -41,7 +41,7 @@ async def keep_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> t
             if len(faults) == MOST_FAULTS:
                 break
             continue
-        rows.append((line, iccid, iccid_twin(iccid)))
+        rows.append((line, iccid, alternate_iccid(iccid)))
         total += 1
         if len(rows) == CHUNK:
             await work.bulk_items.add_file_rows(file_id, rows)
@@ -53,15 +53,15 @@ async def keep_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> t
 
 
 def _column(text: str) -> Iterator[tuple[int, str]]:
-    """(line, cell) of the ICCID column. Raises `Unreadable`."""
+    """(line, cell) of the ICCID column. Raises `UnreadableFile`."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         if header.count(COLUMN) != 1:
-            raise Unreadable("the file needs a header with one column iccid")
+            raise UnreadableFile("the file needs a header with one column iccid")
         place = header.index(COLUMN)
         for cells in reader:
             if any(cells):
                 yield reader.line_num, cells[place] if place < len(cells) else ""
     except csv.Error as wrong:
-        raise Unreadable(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db.uow import UnitOfWork
 from app.domain.vocabulary import OperationKind
 from app.usecases.bulk.request import RequestBulk, request_bulk
-from app.usecases.bulk.selectors import Pool
+from app.usecases.bulk.selectors import PoolMembers
 from app.usecases.context import Context
 from app.usecases.pools.manage import Actor
 from app.usecases.pools.views import find_pool
@@ -16,12 +16,12 @@ from app.usecases.pools.views import find_pool
 async def activate_members(ctx: Context, work: UnitOfWork, tenant: str, pool: str, actor: Actor) -> UUID:
     """Activate the pool's inactive cards, as a bulk operation (AC-1); gives its id. Raises `NotFound`."""
     await find_pool(await work.driver(), tenant, pool)
-    wish = RequestBulk(
+    command = RequestBulk(
         tenant=tenant,
         kind=OperationKind.ACTIVATE,
-        selector=Pool(pool=pool),
+        selector=PoolMembers(pool=pool),
         requested_by=actor.name,
         reason=actor.reason,
         correlation_id=actor.correlation_id,
     )
-    return (await request_bulk(ctx, work, wish)).id
+    return (await request_bulk(ctx, work, command)).id

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.identifiers import parse_imei
 from app.domain.vocabulary import OperationKind
-from app.usecases.bulk.selectors import FailedOf, Selector, fill, shown
+from app.usecases.bulk.selectors import FailedItems, Selector, add_items, selector_view
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.ids import new_id
@@ -44,50 +44,54 @@ class RequestBulk:
     correlation_id: str | None = None
 
 
-async def request_bulk(ctx: Context, work: UnitOfWork, wish: RequestBulk) -> BulkRecord:
+async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> BulkRecord:
     """Accept the wish with its items as rows of this transaction. Raises `InvalidArgument`, `Malformed`."""
-    if wish.kind is OperationKind.REBIND and wish.arguments.get("imei") is not None:
-        parse_imei(str(wish.arguments["imei"]))
-    bulk = _record(ctx, wish)
+    if command.kind is OperationKind.REBIND and command.arguments.get("imei") is not None:
+        parse_imei(str(command.arguments["imei"]))
+    bulk = _record(ctx, command)
     await work.bulk.add(bulk)
-    await fill(ctx, work, bulk, wish.selector)
-    total, accounts = await work.bulk_items.summed(bulk.id)
-    _judge(wish, total)
+    await add_items(ctx, work, bulk, command.selector)
+    total, accounts = await work.bulk_items.deduplicate_and_count(bulk.id)
+    _judge(command, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
     if total >= MANY:
         await work.bulk_items.analyze_items()
-    await work.access.note([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
+    await work.access.add_audit([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
     return replace(bulk, total=total, accounts=tuple(accounts))
 
 
-def _judge(wish: RequestBulk, total: int) -> None:
+def _judge(command: RequestBulk, total: int) -> None:
     if total == 0:
         raise InvalidArgument([Fault(pointer="/selector", code="EMPTY_SELECTION", detail="no card is selected")])
-    if total > wish.max_items:
-        detail = f"{total} cards are selected, {wish.max_items} are allowed"
+    if total > command.max_items:
+        detail = f"{total} cards are selected, {command.max_items} are allowed"
         raise InvalidArgument([Fault(pointer="/selector", code="TOO_MANY_ITEMS", detail=detail)])
-    if wish.kind is OperationKind.TERMINATE and wish.retry_of is None and wish.arguments.get("confirm") != str(total):
+    if (
+        command.kind is OperationKind.TERMINATE
+        and command.retry_of is None
+        and command.arguments.get("confirm") != str(total)
+    ):
         detail = "the number of cards that are selected, as text"
         raise InvalidArgument([Fault(pointer="/arguments/confirm", code="NOT_CONFIRMED", detail=detail)])
 
 
-def _record(ctx: Context, wish: RequestBulk) -> BulkRecord:
+def _record(ctx: Context, command: RequestBulk) -> BulkRecord:
     now = ctx.now()
-    later = wish.execute_at is not None and wish.execute_at > now
+    later = command.execute_at is not None and command.execute_at > now
     return BulkRecord(
         id=new_id(now),
-        tenant=wish.tenant,
-        kind=wish.kind.value,
+        tenant=command.tenant,
+        kind=command.kind.value,
         status="scheduled" if later else "running",
-        selector=shown(wish.selector),
-        arguments=dict(wish.arguments),
-        dry_run=wish.dry_run,
-        max_failures=wish.max_failures,
-        execute_at=wish.execute_at if later else None,
-        retry_of=wish.retry_of,
-        requested_by=wish.requested_by,
-        reason=wish.reason,
-        correlation_id=wish.correlation_id,
+        selector=selector_view(command.selector),
+        arguments=dict(command.arguments),
+        dry_run=command.dry_run,
+        max_failures=command.max_failures,
+        execute_at=command.execute_at if later else None,
+        retry_of=command.retry_of,
+        requested_by=command.requested_by,
+        reason=command.reason,
+        correlation_id=command.correlation_id,
         created_at=now,
         started_at=None if later else now,
     )
@@ -108,11 +112,11 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, 
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
     if bulk.status != "cancelling":
         await work.bulk.change(bulk_id, status="cancelling", fed_at=None)
-        await work.access.note([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
+        await work.access.add_audit([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
     return replace(bulk, status="cancelling")
 
 
-async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, wish: RequestBulk) -> BulkRecord:
+async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, command: RequestBulk) -> BulkRecord:
     """Ask again for what failed, as a bulk operation of its own. Raises `Conflict` while the first one runs."""
     bulk = await find(work, tenant, bulk_id)
     if bulk.status not in ENDED:
@@ -120,10 +124,10 @@ async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUI
     if bulk.dry_run:
         raise Conflict("INCOMPATIBLE_STATE", "a dry run has nothing to retry")
     again = replace(
-        wish,
+        command,
         kind=OperationKind(bulk.kind),
         arguments=bulk.arguments,
-        selector=FailedOf(bulk_id=bulk_id),
+        selector=FailedItems(bulk_id=bulk_id),
         max_failures=bulk.max_failures,
         retry_of=bulk_id,
     )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.bulk.rows import BulkRecord
+from app.db.bulk.repository import BulkRecord
 from app.usecases.context import Context
 
 COUNTED = ("pending", "open", "succeeded", "failed", "cancelled")
@@ -21,7 +21,7 @@ PAGE = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def shown(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
+def bulk_view(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
     """The bulk operation as callers see it."""
     names = COUNTED_DRY if bulk.dry_run else COUNTED
     summary = {"total": bulk.total} | {name: counts.get(name, 0) for name in names}
@@ -56,7 +56,7 @@ def _eta(bulk: BulkRecord, left: int, now: datetime) -> datetime | None:
     return now + (now - bulk.started_at) * left // done
 
 
-def shown_item(row: Mapping[str, Any]) -> dict[str, Any]:
+def item_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """One item; an open one also tells where its operation stands."""
     return {
         "position": row["position"],
@@ -73,7 +73,7 @@ def shown_item(row: Mapping[str, Any]) -> dict[str, Any]:
 async def ndjson(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
     """Every item as one JSON object a line."""
     async for page in _pages(ctx, bulk_id):
-        yield "".join(json.dumps(shown_item(row), ensure_ascii=False) + "\n" for row in page).encode()
+        yield "".join(json.dumps(item_view(row), ensure_ascii=False) + "\n" for row in page).encode()
 
 
 async def csv_text(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
@@ -82,7 +82,7 @@ async def csv_text(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
     async for page in _pages(ctx, bulk_id):
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerows(_cells(shown_item(row)) for row in page)
+        writer.writerows(_cells(item_view(row)) for row in page)
         yield out.getvalue().encode()
 
 

@@ -12,11 +12,17 @@ from app.db.mapping import SimRecord
 from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import Cycle, cycle_on, end_instant, preceding, start_instant
-from app.domain.usage.sync_policy import DAYS_BY_BATCH, closes_again, closes_by, day_of_cycle, used_after
-from app.usecases.carrier_sync.usage_page import Run, ask_day, ask_usage, fresh_word
+from app.domain.usage.sync_policy import (
+    DAILY_FIGURES_IN_BATCHES,
+    closing_pull_due,
+    closing_pull_repeats,
+    day_of_cycle,
+    may_have_used_since,
+)
+from app.usecases.carrier_sync.usage_page import AccountPull, current_carrier_state, pull_day, pull_usage
 
 
-async def ask_closing(run: Run, after: int, upto: int | None) -> None:
+async def pull_final_figures(run: AccountPull, after: int, upto: int | None) -> None:
     """Ask for the cycle before, of the cards with row ids in (after, upto] whose figure of it is not complete.
 
     Raises: the tree's errors about the account.
@@ -24,16 +30,18 @@ async def ask_closing(run: Run, after: int, upto: int | None) -> None:
     today = run.today()
     running = cycle_on(run.carrier, today)
     protocol, day = run.client.protocol, day_of_cycle(running, today)
-    if not closes_by(protocol, day):
+    if not closing_pull_due(protocol, day):
         return
     cycle = preceding(run.carrier, running)
-    page = await _incomplete(run, cycle, after, upto, also_complete=closes_again(protocol, day))
-    await run.asking.about(page, partial(ask_usage, run, cycle))
-    if protocol in DAYS_BY_BATCH:
-        await run.asking.about(page, partial(ask_day, run, cycle.last_day))
+    page = await _incomplete(run, cycle, after, upto, also_complete=closing_pull_repeats(protocol, day))
+    await run.batch.run(page, partial(pull_usage, run, cycle))
+    if protocol in DAILY_FIGURES_IN_BATCHES:
+        await run.batch.run(page, partial(pull_day, run, cycle.last_day))
 
 
-async def _incomplete(run: Run, cycle: Cycle, after: int, upto: int | None, *, also_complete: bool) -> list[SimRecord]:
+async def _incomplete(
+    run: AccountPull, cycle: Cycle, after: int, upto: int | None, *, also_complete: bool
+) -> list[SimRecord]:
     """The activated cards of a range that may have used in the cycle and lack its last figure."""
     zone = run.ctx.zone(run.account)
     opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
@@ -52,4 +60,6 @@ async def _incomplete(run: Run, cycle: Cycle, after: int, upto: int | None, *, a
         return []
     async with run.ctx.work() as work:
         records = await work.sims.by_ids(ids)
-    return [record for record in records.values() if used_after(record.sim, fresh_word(record), opens)]
+    return [
+        record for record in records.values() if may_have_used_since(record.sim, current_carrier_state(record), opens)
+    ]

@@ -12,7 +12,7 @@ from app.carriers.notifications import Push, Received
 from app.db.events.inbox import InboxRow
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
-from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
 
 CHUNK = 100
@@ -36,12 +36,12 @@ async def store_push(ctx: Context, account: str, push: Push) -> Received:
         succeeded=notice.succeeded,
     )
     async with ctx.work() as work:
-        await work.inbox.put(row)
+        await work.inbox.add(row)
         await work.commit()
     return received
 
 
-async def follow_up(ctx: Context) -> int:
+async def process_notifications(ctx: Context) -> int:
     """Follow up notices: hurry the operation they speak of, and where there is none ask the carrier about the card."""
     async with ctx.work() as work:
         notices = await work.inbox.unhandled(CHUNK)
@@ -80,4 +80,4 @@ async def _ask(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
         words = await ctx.clients[account].snapshot(refs)
     except CarrierError:
         return
-    await take_words(ctx, words)
+    await apply_snapshots(ctx, words)

@@ -14,10 +14,10 @@ from app.carriers.http.throttle import in_background
 from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import cycle_on
-from app.domain.usage.sync_policy import FRESH_BY_BATCH, may_have_used
+from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used
 from app.telemetry import get_logger
-from app.usecases.carrier_sync.resilient_batch import Asking, Page
-from app.usecases.carrier_sync.usage_page import Pulled, Run, ask_usage, fresh_word
+from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch
+from app.usecases.carrier_sync.usage_page import AccountPull, PullReport, current_carrier_state, pull_usage
 from app.usecases.context import Context
 from app.usecases.limits.upkeep import move_counters
 from app.usecases.pools.views import running_pools
@@ -40,12 +40,12 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
     followed = await move_counters(ctx, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
-        if client.protocol in FRESH_BY_BATCH and account in ctx.accounts:
+        if client.protocol in CURRENT_FIGURES_IN_BATCHES and account in ctx.accounts:
             report["figures"] += await _ask_members(ctx, account, near)
     return report
 
 
-async def none_near(ctx: Context) -> bool:
+async def no_pool_near_its_end(ctx: Context) -> bool:
     """Whether no pool is near its end."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
@@ -54,7 +54,7 @@ async def none_near(ctx: Context) -> bool:
 
 async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
     """Ask for the use of an account's members of these pools; gives how many figures changed."""
-    run = Run(ctx, account, set(), Asking(account), Pulled())
+    run = AccountPull(ctx, account, set(), ResilientBatch(account), PullReport())
     cycle = cycle_on(run.carrier, run.today())
     members = await _members(run, pools, cycle_number(cycle))
     try:
@@ -62,13 +62,13 @@ async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
             for page in chunks(members, PAGE):
                 if await run.is_paused():
                     break
-                await run.asking.about(page, partial(ask_usage, run, cycle))
+                await run.batch.run(page, partial(pull_usage, run, cycle))
     except CarrierError as error:
         log.warning("pool_refresh.stopped", account=account, error=type(error).__name__)
     return run.done.figures
 
 
-async def _members(run: Run, pools: Sequence[int], cycle: int) -> Page:
+async def _members(run: AccountPull, pools: Sequence[int], cycle: int) -> Page:
     ctx = run.ctx
     async with ctx.pool.acquire() as connection:
         ids = await rows.members(connection, pools, run.account, cycle, MOST_MEMBERS)
@@ -77,4 +77,4 @@ async def _members(run: Run, pools: Sequence[int], cycle: int) -> Page:
     async with ctx.work() as work:
         found = await work.sims.by_ids(ids)
     records = [found[sim_id] for sim_id in ids if sim_id in found]
-    return [record for record in records if may_have_used(record.sim, fresh_word(record), ctx.now())]
+    return [record for record in records if may_have_used(record.sim, current_carrier_state(record), ctx.now())]

@@ -17,15 +17,15 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.sims.drifts import DriftRow
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.sim.holds import is_ours, shown_state
-from app.domain.sim.reconciliation import Explanation, Judgement, Repair, judge
-from app.domain.sim.snapshot import VIEW_LAG, Drift, take_word
+from app.domain.sim.reconciliation import DriftDecision, DriftExplanation, Repair, classify_drift
+from app.domain.sim.snapshot import VIEW_LAG, Drift, apply_snapshot
 from app.domain.vocabulary import OperationSource, OperationStatus
-from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
-from app.usecases.operations.record import new_row
+from app.usecases.operations.record import new_operation
 from app.usecases.operations.routing import channel_of
-from app.usecases.operations.validate import admitted
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.operations.validate import enqueued
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CALLS = 60
 """Questions a pass may put to one account, beside those about what its change list names."""
@@ -45,7 +45,7 @@ async def reconcile(ctx: Context) -> dict[str, Any]:
     """One pass over every account that is not paused; gives what was seen, explained, repaired and told."""
     report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     for account in ctx.accounts:
         if account in ctx.clients and not states.get(account, {}).get("paused_at"):
             report.update(await _reconcile_account(ctx, account, states.get(account, {}).get("changes_seen_at")))
@@ -62,7 +62,7 @@ async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | Non
         for start in range(0, len(chosen), AT_ONCE):
             words = await client.snapshot(chosen[start : start + AT_ONCE])
             report["seen"] += len(words)
-            report["changed"] += await take_words(ctx, words)
+            report["changed"] += await apply_snapshots(ctx, words)
     except CarrierError:
         report["unreachable"] += 1
     else:
@@ -83,7 +83,7 @@ async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) 
 
 async def _remember(ctx: Context, account: str, began: datetime) -> None:
     async with ctx.work() as work:
-        await work.ledger.set_account(account, changes_seen_at=began)
+        await work.account_states.set(account, changes_seen_at=began)
         await work.commit()
 
 
@@ -96,39 +96,43 @@ async def _judge_account(ctx: Context, account: str) -> Counter[str]:
         known = await work.drifts.of(list(records))
         busy = await work.operations.open_of(records)
         repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
-        log = ChangeLog(ctx.now())
+        recorder = SimChangeRecorder(ctx.now())
         rows: list[DriftRow] = []
         asked: list[OperationRecord] = []
         for record in records.values():
             if record.id in busy:
                 continue
-            row, operation = _judged(ctx, log, record, known.get(record.id), repairs)
+            row, operation = _judged(ctx, recorder, record, known.get(record.id), repairs)
             report.update([row.explanation])
             rows.append(row)
             asked += [operation] if operation is not None else []
-        await work.drifts.put(rows)
+        await work.drifts.upsert(rows)
         await work.operations.add(asked)
-        await work.events.add(log.events)
+        await work.events.add(recorder.events)
         await work.commit()
     return report
 
 
 def _judged(
-    ctx: Context, log: ChangeLog, record: SimRecord, known: DriftRow | None, repairs: dict[Any, OperationRecord]
+    ctx: Context,
+    recorder: SimChangeRecorder,
+    record: SimRecord,
+    known: DriftRow | None,
+    repairs: dict[Any, OperationRecord],
 ) -> tuple[DriftRow, OperationRecord | None]:
-    since = record.disagrees_since or log.now
+    since = record.disagrees_since or recorder.now
     same = known if known is not None and known.seen_at == since else None
     earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
     drift = _drift_of(ctx, record)
     zone = ctx.zone(record.account)
-    verdict = judge(record.sim, drift, since=since, now=log.now, zone=zone, repair=_repair_of(earlier))
-    operation = _ask(ctx, record, verdict, log.now)
+    verdict = classify_drift(record.sim, drift, since=since, now=recorder.now, zone=zone, repair=_repair_of(earlier))
+    operation = _ask(ctx, record, verdict, recorder.now)
     if verdict.ask is not None and operation is None:
-        verdict = Judgement(explanation=Explanation.DRIFT)
+        verdict = DriftDecision(explanation=DriftExplanation.DRIFT)
     told_at = same.told_at if same is not None else None
-    if verdict.explanation is Explanation.DRIFT and told_at is None:
-        _raise_drift(log, record, drift, earlier)
-        told_at = log.now
+    if verdict.explanation is DriftExplanation.DRIFT and told_at is None:
+        _raise_drift(recorder, record, drift, earlier)
+        told_at = recorder.now
     row = DriftRow(
         sim_id=record.id,
         seen_at=since,
@@ -146,7 +150,7 @@ def _drift_of(ctx: Context, record: SimRecord) -> Drift:
     holds = [(hold.code, hold.carrier_code or "") for hold in record.sim.holds if not is_ours(hold)]
     at = record.carrier_as_of or ctx.now()
     on = at.astimezone(ctx.zone(record.account)).date()
-    taken = take_word(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
+    taken = apply_snapshot(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
     return taken.drift or Drift.UNKNOWN_CODE
 
 
@@ -154,22 +158,22 @@ def _repair_of(operation: OperationRecord | None) -> Repair | None:
     if operation is None:
         return None
     ended_badly = operation.status in (OperationStatus.FAILED, OperationStatus.CANCELLED)
-    return Repair(asked_at=operation.created_at, failed=ended_badly)
+    return Repair(requested_at=operation.created_at, failed=ended_badly)
 
 
-def _ask(ctx: Context, record: SimRecord, verdict: Judgement, now: datetime) -> OperationRecord | None:
+def _ask(ctx: Context, record: SimRecord, verdict: DriftDecision, now: datetime) -> OperationRecord | None:
     """The repair as a row, where the account has a way for it."""
     channel = channel_of(ctx, record, verdict.ask, {}) if verdict.ask is not None else None
     if verdict.ask is None or channel is None:
         return None
-    row = new_row(record, verdict.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
-    return admitted(row, now, channel=channel)
+    row = new_operation(record, verdict.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
+    return enqueued(row, now, channel=channel)
 
 
-def _raise_drift(log: ChangeLog, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
-    since = record.disagrees_since or log.now
+def _raise_drift(recorder: SimChangeRecorder, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
+    since = record.disagrees_since or recorder.now
     tried = repair.id if repair else None
-    because = Because(cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=tried)
+    reason = ChangeReason(cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=tried)
     intended = shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
     reported = {
         "state": record.carrier_state.value if record.carrier_state else None,
@@ -178,4 +182,4 @@ def _raise_drift(log: ChangeLog, record: SimRecord, drift: Drift, repair: Operat
     }
     data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
     data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
-    log.tell(record, "carrier.drift_detected", because, data)
+    recorder.add_event(record, "carrier.drift_detected", reason, data)

@@ -20,45 +20,45 @@ from app.carriers.errors import (
     UnsupportedOperation,
 )
 from app.db.mapping import SimRecord
-from app.domain.identifiers import mask
+from app.domain.identifiers import mask_iccid
 from app.telemetry import get_logger
 
-RESTS_S = (0.2, 1.0, 3.0)
+RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 """Before the next try after one, two, three failures in a row; the fourth ends the run."""
 
-MOST_RESTS = 30
+MAX_RETRIES = 30
 """In one run."""
 
-LONGEST_REST_S = 10.0
+MAX_RETRY_AFTER_S = 10.0
 """A carrier that asks for a longer pause is asked again by a later run."""
 
-MOST_REFUSED = 100
+MAX_CONSECUTIVE_REJECTIONS = 100
 """Refusals in a row, with no answer between, after which a page that is refused is passed over whole: it is not one
 card then, and halving every page would take twice as many calls as there are cards."""
 
 Page = Sequence[SimRecord]
-Question = Callable[[Page], Awaitable[None]]
+PageCall = Callable[[Page], Awaitable[None]]
 """Asks about these cards and keeps what is told."""
 
 T = TypeVar("T")
 _log = get_logger("usage_pull")
 
 
-class Asking:
-    """The questions of one run to one account. `passed_over` counts cards without an answer, once a question.
+class ResilientBatch:
+    """The questions of one run to one account. `skipped` counts cards without an answer, once a question.
 
-    `rests_s`: how long to wait after one, two, three failures in a row.
+    `retry_delays_s`: how long to wait after one, two, three failures in a row.
     """
 
-    def __init__(self, account: str, *, rests_s: Sequence[float] = RESTS_S) -> None:
-        self._rests_s = rests_s
-        self.passed_over = 0
+    def __init__(self, account: str, *, retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> None:
+        self._rests_s = retry_delays_s
+        self.skipped = 0
         self._account = account
         self._failed = 0
         self._refused = 0
         self._rests = 0
 
-    async def about(self, page: Page, question: Question) -> None:
+    async def run(self, page: Page, question: PageCall) -> None:
         """Put a question about these cards, in as few calls as their errors allow.
 
         The other half is asked before a half that failed is halved: an answer shows that the carrier is well, and that
@@ -82,7 +82,7 @@ class Asking:
             else:
                 self._failed = self._refused = 0
 
-    async def once(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, question: Callable[[], Awaitable[T]]) -> T:
         """The answer to a question about the account as a whole. Raises: the tree."""
         while True:
             try:
@@ -93,7 +93,7 @@ class Asking:
     async def _rest(self, error: CarrierUnavailable) -> None:
         """Wait a moment. Raises the error where the carrier wants a longer pause, or has failed too often."""
         asked = (error.retry_after or 0.0) if isinstance(error, CarrierRateLimited) else 0.0
-        if self._failed >= len(self._rests_s) or self._rests >= MOST_RESTS or asked > LONGEST_REST_S:
+        if self._failed >= len(self._rests_s) or self._rests >= MAX_RETRIES or asked > MAX_RETRY_AFTER_S:
             raise error
         rest = max(asked, self._rests_s[self._failed])
         self._failed += 1
@@ -115,16 +115,16 @@ class Asking:
     def _smaller(self, part: Page, error: CarrierError) -> list[Page]:
         self._failed = 0
         self._refused += 1
-        if len(part) > 1 and self._refused < MOST_REFUSED:
+        if len(part) > 1 and self._refused < MAX_CONSECUTIVE_REJECTIONS:
             return _halves(part)
         return self._pass_over(part, error)
 
     def _pass_over(self, part: Page, error: CarrierError) -> list[Page]:
-        self.passed_over += len(part)
+        self.skipped += len(part)
         _log.warning(
             "usage_pull.passed_over",
             account=self._account,
-            iccid=mask(part[0].sim.iccid),
+            iccid=mask_iccid(part[0].sim.iccid),
             cards=len(part),
             error=type(error).__name__,
             code=error.carrier_code,

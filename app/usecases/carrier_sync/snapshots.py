@@ -7,15 +7,17 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
-from app.domain.sim.snapshot import quiet_stop, stop_stands, take_word
+from app.domain.sim.snapshot import apply_snapshot, gateway_stop_in_force, holds_from_network_cut
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CAUSE = "carrier_word"
 
 
-def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot, *, operation_open: bool) -> SimRecord:
+def with_snapshot(
+    ctx: Context, recorder: SimChangeRecorder, record: SimRecord, word: SimSnapshot, *, operation_open: bool
+) -> SimRecord:
     """The card after the carrier's word: its view moves on, and by LC-14 and LC-15 perhaps its state and holds.
 
     A word older than the one held changes nothing; one older than our last change there is only kept. A disagreement is
@@ -25,12 +27,12 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         return record
     seen = _seen(record, word)
     if record.carrier_changed_at is not None and word.as_of < record.carrier_changed_at:
-        log.keep(seen)
+        recorder.save(seen)
         return seen
     on = word.as_of.astimezone(ctx.zone(record.account)).date()
     told = [(hold.code, hold.carrier_code) for hold in word.holds]
-    holds = told or quiet_stop(record.sim, word.state, word.network_cut)
-    taken = take_word(
+    holds = told or holds_from_network_cut(record.sim, word.state, word.network_cut)
+    taken = apply_snapshot(
         record.sim,
         word.state,
         holds,
@@ -40,14 +42,14 @@ def with_word(ctx: Context, log: ChangeLog, record: SimRecord, word: SimSnapshot
         activated_on=word.activated_on,
         stopped_by_us=record.stopped_by_us,
     )
-    because = Because(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
+    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=word.as_of, rule="LC-14")
     dated = replace(
         seen,
-        stopped_by_us=stop_stands(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
-        disagrees_since=(record.disagrees_since or log.now) if taken.drift else None,
+        stopped_by_us=gateway_stop_in_force(record.sim, word.state, holds, stopped_by_us=record.stopped_by_us),
+        disagrees_since=(record.disagrees_since or recorder.now) if taken.drift else None,
     )
-    changed = log.change(dated, taken.sim, because)
-    log.keep(changed)
+    changed = recorder.change(dated, taken.sim, reason)
+    recorder.save(changed)
     return changed
 
 
@@ -59,7 +61,7 @@ def _seen(record: SimRecord, word: SimSnapshot) -> SimRecord:
     return replace(seen, carrier_expires_on=word.expires_on, carrier_expires_as_of=word.as_of)
 
 
-async def take_words(ctx: Context, words: Sequence[SimSnapshot]) -> int:
+async def apply_snapshots(ctx: Context, words: Sequence[SimSnapshot]) -> int:
     """Take the carrier's word on many cards in one transaction; gives how many cards the rules changed."""
     by_iccid = {word.iccid: word for word in words}
     if not by_iccid:
@@ -67,13 +69,13 @@ async def take_words(ctx: Context, words: Sequence[SimSnapshot]) -> int:
     async with ctx.work() as work:
         records = await work.sims.by_iccids(sorted(by_iccid), for_update=True)
         busy = await work.operations.open_of([record.id for record in records.values()])
-        log = ChangeLog(ctx.now())
+        recorder = SimChangeRecorder(ctx.now())
         moved = []
         for iccid, record in records.items():
-            after = with_word(ctx, log, record, by_iccid[iccid], operation_open=record.id in busy)
+            after = with_snapshot(ctx, recorder, record, by_iccid[iccid], operation_open=record.id in busy)
             if after.sim != record.sim:
                 moved.append((record, after))
-        await log.write(work)
-        await follow_holds(ctx, work, moved, reason="LC-14")
+        await recorder.write(work)
+        await enqueue_enforcement(ctx, work, moved, reason="LC-14")
         await work.commit()
     return len(moved)

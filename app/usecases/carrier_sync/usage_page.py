@@ -13,16 +13,16 @@ from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.domain.calendar.cycles import Cycle, cycle_on
 from app.domain.calendar.days import ONE_DAY, local
-from app.domain.usage.sync_policy import DAYS_BY_BATCH, may_have_used
+from app.domain.usage.sync_policy import DAILY_FIGURES_IN_BATCHES, may_have_used
 from app.domain.vocabulary import Carrier, SimState
-from app.usecases.carrier_sync.resilient_batch import Asking, Page
-from app.usecases.carrier_sync.snapshots import take_words
+from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figures
 
 
 @dataclass(slots=True)
-class Pulled:
+class PullReport:
     """What a run did for one account; `ended` says whether everybody was asked."""
 
     asked: int = 0
@@ -32,14 +32,14 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class AccountPull:
     """One account's run; `changed`: the cards whose state is to be asked for, None for all."""
 
     ctx: Context
     account: str
     changed: set[str] | None
-    asking: Asking
-    done: Pulled
+    batch: ResilientBatch
+    done: PullReport
     running: set[str] = field(default_factory=set)
     """Cards whose use has grown, so that their state need not be asked for."""
 
@@ -63,48 +63,48 @@ class Run:
             return await rows.is_paused(connection, self.account)
 
 
-async def ask_page(run: Run, page: Page) -> None:
+async def pull_page(run: AccountPull, page: Page) -> None:
     """Ask about one page: the use of the cards that may use, the days where they are a batch, the changed states.
 
     Raises: the tree's errors about the account.
     """
     today = run.today()
     cycle = cycle_on(run.carrier, today)
-    using = [record for record in page if may_have_used(record.sim, fresh_word(record), run.ctx.now())]
-    await run.asking.about(using, partial(ask_usage, run, cycle))
+    using = [record for record in page if may_have_used(record.sim, current_carrier_state(record), run.ctx.now())]
+    await run.batch.run(using, partial(pull_usage, run, cycle))
     # On a cycle's first day yesterday is the closed cycle's: its figure stands beside the cycle's own only once that is
     # complete, or the hours that both have would count twice. The closing asks for it then.
-    if run.client.protocol in DAYS_BY_BATCH and today > cycle.start:
-        await run.asking.about(using, partial(ask_day, run, today - ONE_DAY))
+    if run.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
+        await run.batch.run(using, partial(pull_day, run, today - ONE_DAY))
     asked = {record.sim.iccid for record in page} - run.running if run.changed is None else run.changed
-    await run.asking.about([record for record in page if record.sim.iccid in asked], partial(_ask_words, run))
+    await run.batch.run([record for record in page if record.sim.iccid in asked], partial(_ask_words, run))
     run.done.asked += len(page)
 
 
-def fresh_word(record: SimRecord) -> SimState | None:
+def current_carrier_state(record: SimRecord) -> SimState | None:
     """The carrier's word on a card's state, None where it is older than our last change there."""
     changed, told = record.carrier_changed_at, record.carrier_as_of
     return None if told is None or (changed is not None and told < changed) else record.carrier_state
 
 
-async def ask_usage(run: Run, cycle: Cycle, part: Page) -> None:
+async def pull_usage(run: AccountPull, cycle: Cycle, part: Page) -> None:
     """Ask for the use of these cards in a cycle, and keep it."""
-    told = await run.client.usage(refs_of(part), cycle)
+    told = await run.client.usage(sim_refs(part), cycle)
     run.running.update(await _running(run, part, told, cycle))
     run.done.figures += await apply_cycle_figures(run.ctx, run.account, told, cycle)
 
 
-async def ask_day(run: Run, day: date, part: Page) -> None:
+async def pull_day(run: AccountPull, day: date, part: Page) -> None:
     """Ask for the use of these cards on a day, and keep it."""
-    told = await run.client.usage_days(refs_of(part), day, day)
+    told = await run.client.usage_days(sim_refs(part), day, day)
     run.done.figures += await apply_day_figures(run.ctx, run.account, told)
 
 
-async def _ask_words(run: Run, part: Page) -> None:
-    run.done.words += await take_words(run.ctx, await run.client.snapshot(refs_of(part)))
+async def _ask_words(run: AccountPull, part: Page) -> None:
+    run.done.words += await apply_snapshots(run.ctx, await run.client.snapshot(sim_refs(part)))
 
 
-async def _running(run: Run, page: Page, told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
+async def _running(run: AccountPull, page: Page, told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
     """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked."""
     agreed = [r for r in page if not r.sim.holds and r.carrier_state is SimState.ACTIVE is r.sim.underlying]
     async with run.ctx.pool.acquire() as connection:
@@ -113,6 +113,6 @@ async def _running(run: Run, page: Page, told: Sequence[UsageFigure], cycle: Cyc
     return {r.sim.iccid for r in agreed if r.id in known and used.get(r.sim.iccid, 0) > known[r.id]}
 
 
-def refs_of(page: Page) -> list[SimRef]:
+def sim_refs(page: Page) -> list[SimRef]:
     """The identities by which carriers know these cards."""
     return [SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi) for record in page]

@@ -23,16 +23,16 @@ from app.domain.calendar.cycles import cycle_on
 from app.domain.calendar.days import local
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
-from app.usecases.carrier_sync.final_figures import ask_closing
-from app.usecases.carrier_sync.resilient_batch import Asking
-from app.usecases.carrier_sync.usage_page import Pulled, Run, ask_page
+from app.usecases.carrier_sync.final_figures import pull_final_figures
+from app.usecases.carrier_sync.resilient_batch import ResilientBatch
+from app.usecases.carrier_sync.usage_page import AccountPull, PullReport, pull_page
 from app.usecases.context import Context
 from app.usecases.pools.views import running_pools
 from app.usecases.usage.carrier_usage import apply_cycle_figures
 
 PAGE = 200
 NEAR_LIMIT = 500
-QUIET = timedelta(minutes=30)
+STALLED_AFTER = timedelta(minutes=30)
 """A run that has not moved for so long has broken off; before that, somebody may be at it."""
 
 log = get_logger("usage_pull")
@@ -44,24 +44,24 @@ async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
     return await _side_by_side(ctx, here, pull_account)
 
 
-async def pull_rest(ctx: Context) -> dict[str, int]:
+async def resume_pulls(ctx: Context) -> dict[str, int]:
     """Go on with the runs that broke off; where there are none, that is one statement."""
     async with ctx.pool.acquire() as connection:
-        codes = await rows.interrupted(connection, ctx.now() - QUIET)
+        codes = await rows.interrupted(connection, ctx.now() - STALLED_AFTER)
     return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {}
 
 
-async def nothing_left(ctx: Context) -> bool:
+async def no_unfinished_pull(ctx: Context) -> bool:
     """Whether no account has a run that is not at its end."""
     async with ctx.pool.acquire() as connection:
         return not await rows.interrupted(connection, ctx.now())
 
 
 async def _side_by_side(
-    ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[Pulled]]
+    ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[PullReport]]
 ) -> dict[str, int]:
     async with ctx.work() as work:
-        states = await work.ledger.account_states()
+        states = await work.account_states.all()
     paused = {code for code, state in states.items() if state["paused_at"] is not None}
     asked = [code for code in codes if code in ctx.clients and code not in paused]
     pulled = await asyncio.gather(*(_to_its_end(ctx, code, pull) for code in asked))
@@ -74,27 +74,27 @@ async def _side_by_side(
     }
 
 
-async def _to_its_end(ctx: Context, account: str, pull: Callable[[Context, str], Awaitable[Pulled]]) -> Pulled:
+async def _to_its_end(ctx: Context, account: str, pull: Callable[[Context, str], Awaitable[PullReport]]) -> PullReport:
     """One account's fault is its own: the others go on, and it is tried again with what is unfinished."""
     try:
         return await pull(ctx, account)
     except Exception:
         log.exception("usage_pull.failed", account=account)
-        return Pulled(ended=False)
+        return PullReport(ended=False)
 
 
-async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> Pulled:
+async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> PullReport:
     """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more.
 
     `rest`: only what a run that broke off has left.
     """
-    done, asking = Pulled(), Asking(account)
+    done, batch = PullReport(), ResilientBatch(account)
     began = ctx.now()
     async with ctx.pool.acquire() as connection:
         legs = await rows.begin(connection, account, began, rest=rest)
     try:
         with in_background():
-            run = Run(ctx, account, await _changes(ctx, account, asking), asking, done)
+            run = AccountPull(ctx, account, await _changes(ctx, account, batch), batch, done)
             near = [] if rest else await _near(ctx, account)
             done.ended = await _near_first(run, near, page) and await _in_turn(run, legs, near, page)
     except CarrierError as error:
@@ -105,15 +105,15 @@ async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bo
     return done
 
 
-async def _near_first(run: Run, near: Sequence[SimRecord], size: int) -> bool:
+async def _near_first(run: AccountPull, near: Sequence[SimRecord], size: int) -> bool:
     for start in range(0, len(near), size):
         if await run.is_paused():
             return False
-        await ask_page(run, near[start : start + size])
+        await pull_page(run, near[start : start + size])
     return True
 
 
-async def _in_turn(run: Run, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
+async def _in_turn(run: AccountPull, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
     """Everybody who was not asked first, leg by leg; whether the run came to its end, or was paused on its way."""
     asked = {record.id for record in near}
     for leg in legs:
@@ -126,8 +126,8 @@ async def _in_turn(run: Run, legs: Sequence[Leg], near: Sequence[SimRecord], siz
             page = [record for record in found if leg.upto is None or record.id <= leg.upto]
             ended = len(page) < size
             upto = leg.upto if ended else page[-1].id
-            await ask_page(run, [record for record in page if record.id not in asked])
-            await ask_closing(run, place, upto)
+            await pull_page(run, [record for record in page if record.id not in asked])
+            await pull_final_figures(run, place, upto)
             place = page[-1].id if page else place
             async with run.ctx.pool.acquire() as connection:
                 await rows.set_cursor(connection, run.account, place, run.ctx.now(), leg.phase)
@@ -141,21 +141,21 @@ async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
     """
     if began is not None:
         async with ctx.work() as work:
-            await work.ledger.set_account(account, changes_seen_at=began)
+            await work.account_states.set(account, changes_seen_at=began)
             await work.commit()
     async with ctx.pool.acquire() as connection:
         await rows.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
 
 
-async def _changes(ctx: Context, account: str, asking: Asking) -> set[str] | None:
+async def _changes(ctx: Context, account: str, batch: ResilientBatch) -> set[str] | None:
     """The cards the carrier says have changed since the last whole run; None: it has no list, or none has been."""
     async with ctx.work() as work:
-        state = (await work.ledger.account_states()).get(account)
+        state = (await work.account_states.all()).get(account)
     seen = state["changes_seen_at"] if state else None
     if seen is None:
         return None
     try:
-        changed = await asking.once(lambda: ctx.clients[account].changed_since(seen - timedelta(minutes=10)))
+        changed = await batch.call(lambda: ctx.clients[account].changed_since(seen - timedelta(minutes=10)))
     except (CarrierUnavailable, CarrierAuthFailed):
         raise
     except CarrierError as error:

@@ -1,4 +1,4 @@
-"""The calendar and terms, asked without any card: pure rules behind a thin door (`api.md`, Calendar and terms)."""
+"""The calendar and terms, asked without any card: pure rules behind a thin door (`docs/api.md`, Calendar and terms)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_SPAN = 800
 HOME = ZoneInfo("Asia/Shanghai")
 
 
-def cycle_answer(carrier: Carrier, on: date) -> dict[str, Any]:
+def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
     """The cycle a day belongs to (BC)."""
     cycle = cycle_on(carrier, on)
     return {
@@ -36,7 +36,7 @@ def cycle_answer(carrier: Carrier, on: date) -> dict[str, Any]:
     }
 
 
-def expiry_answer(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> dict[str, Any]:
+def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> dict[str, Any]:
     """When a card activated on a day ends, and when it is cancelled (VD, LC-9)."""
     found = validity(terms, carrier, activated_on, months)
     return {
@@ -47,7 +47,7 @@ def expiry_answer(terms: Supplier, carrier: Carrier, activated_on: date, months:
     }
 
 
-def renewal_answer(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> dict[str, Any]:
+def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> dict[str, Any]:
     """Whether a card may be renewed on a day (RN)."""
     found = renewal(terms, carrier, expires_on, on)
     return {
@@ -61,7 +61,7 @@ def renewal_answer(terms: Supplier, carrier: Carrier, expires_on: date, on: date
     }
 
 
-def due_answer(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: datetime) -> dict[str, Any]:
+def due_view(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: datetime) -> dict[str, Any]:
     """By when something handed in at an instant is done (SL). Raises `Malformed` for an unknown kind."""
     found = due(terms, carrier, kind, at, _zone(ctx, carrier), ctx.workdays)
     return {
@@ -70,7 +70,7 @@ def due_answer(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: d
         "due_at": _text(found.due_at),
         "provisional": found.provisional,
         "rule": found.rule,
-        "because": [{"key": b.key, "day": _text(b.day)} for b in found.because],
+        "because": [{"key": b.key, "day": _text(b.day)} for b in found.reasons],
         "assumed": list(found.assumed),
     }
 
@@ -80,7 +80,7 @@ def _zone(ctx: Context, carrier: Carrier) -> ZoneInfo:
     return next((ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is carrier), HOME)
 
 
-def forced_answer(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:
+def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:
     """When an unused card becomes active by itself (LC-1 to LC-3)."""
     found = forced_activation(terms, carrier, opened_on, test_months)
     return {
@@ -92,7 +92,7 @@ def forced_answer(terms: Supplier, carrier: Carrier, opened_on: date, test_month
     }
 
 
-def workdays_answer(ctx: Context, first: date, last: date) -> dict[str, Any]:
+def workdays_view(ctx: Context, first: date, last: date) -> dict[str, Any]:
     """Each day from first to last, both included (SL). Raises `Malformed`."""
     span = (last - first).days
     if not 0 <= span < LONGEST_SPAN:
@@ -113,7 +113,7 @@ def workdays_answer(ctx: Context, first: date, last: date) -> dict[str, Any]:
     }
 
 
-def terms_answer(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
+def terms_view(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
     """The terms in force on a day, every value with its source (TM-3)."""
     lines = describe(supplier, carrier, on)
     values = [
@@ -129,7 +129,7 @@ def terms_answer(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, An
     }
 
 
-def high_risk_answer(carrier: Carrier) -> dict[str, Any]:
+def high_risk_view(carrier: Carrier) -> dict[str, Any]:
     """Where a carrier's cards may not be used unless local (RG-4, RG-5)."""
     regions = {province: list(places) for province, places in region_table(carrier).items()}
     return {"carrier": carrier.value, "regions": regions, "rule": "RG-4", "source": "GSL 3.2", "assumed": []}

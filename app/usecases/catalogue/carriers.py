@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
-from app.domain.operation.capabilities import APN, CAPABILITIES, Figure, channel_for
+from app.domain.operation.capabilities import APN, CAPABILITIES, ProtocolLimit, channel_for
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.usecases.accounts import open_to
@@ -13,7 +13,7 @@ from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 
-def carriers_shown(ctx: Context, tenant: str) -> list[dict[str, Any]]:
+def carriers_view(ctx: Context, tenant: str) -> list[dict[str, Any]]:
     """Every carrier with the tenant's accounts at it."""
     accounts = open_to(ctx, tenant)
     return [
@@ -35,7 +35,7 @@ def _account(account: Account) -> dict[str, Any]:
     }
 
 
-def capabilities_shown(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
+def capabilities_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
     """Per account and protocol: operation -> api, desk, gateway or none, with its limits. Raises `NotFound`."""
     if code not in set(Carrier):
         raise NotFound("carrier")
@@ -86,5 +86,5 @@ def _protocol(account: Account, protocol: ProtocolAccount) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
+def _figure(figure: ProtocolLimit) -> dict[str, Any]:
     return {"value": figure.value, "source": figure.source, "known": figure.known}

@@ -14,7 +14,7 @@ from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_file import Unreadable
+from app.usecases.sims.import_file import UnreadableFile
 
 COLUMNS = tuple(Plan.__dataclass_fields__)
 REQUIRED = ("id", "carrier", "allowance", "months")
@@ -23,7 +23,7 @@ _FLAGS = ("auto_stop", "directed")
 _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
 
 
-def shown_plan(plan: Plan) -> dict[str, Any]:
+def plan_view(plan: Plan) -> dict[str, Any]:
     """A plan as callers see it."""
     return {name: getattr(plan, name) for name in COLUMNS}
 
@@ -69,12 +69,12 @@ def _wrong(name: str, value: Any) -> str | None:
 
 
 def plans_from_csv(text: str) -> list[Plan]:
-    """Plans from a CSV with these columns. Raises `Unreadable`, and `InvalidArgument` with line and column."""
+    """Plans from a CSV with these columns. Raises `UnreadableFile`, and `InvalidArgument` with line and column."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         return _plans_of(reader)
     except csv.Error as wrong:
-        raise Unreadable(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
 
 
 def _plans_of(reader: csv.DictReader[str]) -> list[Plan]:
@@ -103,11 +103,11 @@ def _typed(name: str, cell: str) -> Any:
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
     """Keep plans; the same id replaces, and where its limits change its cards and pools are looked at (QT)."""
     known = await work.plans.all(tenant)
-    await work.plans.put(tenant, plans, ctx.now())
+    await work.plans.upsert(tenant, plans, ctx.now())
     moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
     if moved:
         await plan_checks.note(await work.driver(), tenant, moved)
-    await work.access.note(
+    await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )
 

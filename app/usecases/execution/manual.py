@@ -15,11 +15,11 @@ from app.domain.usage.addons import pack_bytes
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound
-from app.usecases.execution.settle import apply, finish
+from app.usecases.execution.settle import apply_success, save_settled
 from app.usecases.limits.addons import PACK
-from app.usecases.operations.record import failed, moved
-from app.usecases.operations.views import shown
-from app.usecases.sim_changes import ChangeLog
+from app.usecases.operations.record import with_failure, with_status
+from app.usecases.operations.views import operation_view
+from app.usecases.sim_changes import SimChangeRecorder
 
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
@@ -31,9 +31,9 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
             "INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value
         )
     now = ctx.now()
-    ended = moved(operation, OperationStatus.CANCELLED, now, "cancelled")
-    await finish(ctx, work, ChangeLog(now), [ended], [ended])
-    await work.access.note([_audit(ctx, operation, ended, actor, "cancel")])
+    ended = with_status(operation, OperationStatus.CANCELLED, now, "cancelled")
+    await save_settled(ctx, work, SimChangeRecorder(now), [ended], [ended])
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "cancel")])
     return ended
 
 
@@ -60,13 +60,13 @@ async def complete(
             status_now=operation.status.value,
         )
     now = ctx.now()
-    log = ChangeLog(now)
+    recorder = SimChangeRecorder(now)
     ended = _ended(_sized(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
     cards = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
     for record in cards.values():
-        apply(ctx, log, ended, record, now, plan=await _new_plan(work, operation))
-    await finish(ctx, work, log, [ended], [ended], cards=cards)
-    await work.access.note([_audit(ctx, operation, ended, actor, "complete")])
+        apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
+    await save_settled(ctx, work, recorder, [ended], [ended], cards=cards)
+    await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended
 
 
@@ -91,8 +91,8 @@ def _completable(operation: OperationRecord) -> bool:
 
 def _ended(operation: OperationRecord, now: datetime, note: str, *, succeeded: bool) -> OperationRecord:
     if succeeded:
-        return moved(operation, OperationStatus.SUCCEEDED, now, note or "completed by a person", error=None)
-    return failed(operation, now, code="DESK_FAILED", detail=note or "a person reports that it failed")
+        return with_status(operation, OperationStatus.SUCCEEDED, now, note or "completed by a person", error=None)
+    return with_failure(operation, now, code="DESK_FAILED", detail=note or "a person reports that it failed")
 
 
 async def _locked(work: UnitOfWork, tenant: str, operation_id: UUID) -> OperationRecord:
@@ -114,6 +114,6 @@ def _audit(ctx: Context, before: OperationRecord, after: OperationRecord, actor:
         actor=actor,
         action=f"operation.{action}",
         subject=before.iccid,
-        before=shown(before),
-        after=shown(after),
+        before=operation_view(before),
+        after=operation_view(after),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.usecases.context import Context
-from app.usecases.operations.record import event_of
+from app.usecases.operations.record import operation_event
 
 CHUNK = 500
 
@@ -12,6 +12,6 @@ async def mark_overdue(ctx: Context) -> int:
     """Mark what is overdue by now, with an event each; gives how many."""
     async with ctx.work() as work:
         late = await work.operations.newly_overdue(ctx.now(), CHUNK)
-        await work.events.add([event_of(operation, "operation.overdue", ctx.now()) for operation in late])
+        await work.events.add([operation_event(operation, "operation.overdue", ctx.now()) for operation in late])
         await work.commit()
     return len(late)

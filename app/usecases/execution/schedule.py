@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.record import EVENT_OF_END, event_of, failed
-from app.usecases.operations.validate import admitted, check, names_of
+from app.usecases.operations.record import END_EVENTS, operation_event, with_failure
+from app.usecases.operations.validate import enqueued, evaluate_sim, references_of
 
 
 async def start_scheduled(ctx: Context, limit: int = 500) -> int:
@@ -53,7 +53,9 @@ async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationR
             busy[operation.sim_id] = started
         changed.append(started)
     await work.operations.save(changed)
-    await work.events.add([event_of(o, EVENT_OF_END[o.status], ctx.now()) for o in changed if o.status in EVENT_OF_END])
+    await work.events.add(
+        [operation_event(o, END_EVENTS[o.status], ctx.now()) for o in changed if o.status in END_EVENTS]
+    )
     return changed
 
 
@@ -62,15 +64,15 @@ async def _started(
 ) -> OperationRecord:
     now = ctx.now()
     if record is None:
-        return failed(operation, now, code="NOT_FOUND", detail="the card is gone")
+        return with_failure(operation, now, code="NOT_FOUND", detail="the card is gone")
     if operation.source is OperationSource.RULE:
-        return admitted(operation, now, channel=operation.channel)
-    names = await names_of(ctx, work, record.tenant, operation.kind)
-    if wrong := names.wrong(record, operation.kind, operation.arguments):
-        return failed(operation, now, code=wrong.code, detail=f"refused when due: {wrong.detail}")
-    decision = await check(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
-    if isinstance(decision, Refused):
-        return failed(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
-    return admitted(
+        return enqueued(operation, now, channel=operation.channel)
+    names = await references_of(ctx, work, record.tenant, operation.kind)
+    if mismatch := names.mismatch(record, operation.kind, operation.arguments):
+        return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
+    decision = await evaluate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
+    if isinstance(decision, Refusal):
+        return with_failure(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
+    return enqueued(
         replace(operation, due_at=decision.due.due_at, due_rule=decision.due.rule), now, channel=decision.channel
     )

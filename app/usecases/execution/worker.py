@@ -13,7 +13,7 @@ from dataclasses import replace
 from app.carriers.base import CarrierClient, SimRef
 from app.db.mapping import OperationRecord
 from app.usecases.context import Context
-from app.usecases.execution.attempt import Came, groups, split, take_turn
+from app.usecases.execution.attempt import AttemptResult, by_phase, call_groups, execute_group
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.settle import settle
 
@@ -21,12 +21,12 @@ GATHER_S = 0.02
 """How long answers are gathered before they are settled together: a settlement of twenty costs hardly more than one."""
 
 
-async def work_round(ctx: Context, *, limit: int = 100) -> int:
+async def worker_round(ctx: Context, *, limit: int = 100) -> int:
     """One round over at most `limit` due operations; gives how many were taken up. Safe in any number of processes."""
     claimed, refs = await _claim(ctx, limit)
     if not claimed:
         return 0
-    sends, asks = split(claimed)
+    sends, asks = by_phase(claimed)
     marked = await _commit_to_send(ctx, sends) if sends else []
     await _turns(ctx, [*marked, *asks], refs)
     return len(claimed)
@@ -37,7 +37,7 @@ async def drain(ctx: Context) -> int:
     total = 0
     while True:
         await start_scheduled(ctx)
-        taken = await work_round(ctx)
+        taken = await worker_round(ctx)
         if not taken:
             return total
         total += taken
@@ -46,7 +46,7 @@ async def drain(ctx: Context) -> int:
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
     async with ctx.work() as work:
         await work.operations.requeue_expired(ctx.now())
-        excluded = [code for code, state in (await work.ledger.account_states()).items() if state["paused_at"]]
+        excluded = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
         claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=excluded)
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()
@@ -70,8 +70,9 @@ async def _turns(ctx: Context, operations: Sequence[OperationRecord], refs: dict
 
     known = [o for o in operations if o.account in ctx.clients]
     lost = [o for o in operations if o.account not in ctx.clients]
-    pending: set[asyncio.Task[list[Came]]] = {
-        asyncio.create_task(take_turn(ctx, group, refs)) for group in (*groups(known, client), *([o] for o in lost))
+    pending: set[asyncio.Task[list[AttemptResult]]] = {
+        asyncio.create_task(execute_group(ctx, group, refs))
+        for group in (*call_groups(known, client), *([o] for o in lost))
     }
     try:
         while pending:

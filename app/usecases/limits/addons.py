@@ -14,7 +14,7 @@ from app.db.usage import counters as rows
 from app.db.usage.brake import REMEDIED_PREFIX
 from app.domain.calendar.cycles import cycle_at
 from app.domain.usage.addons import pack_bytes
-from app.domain.usage.quota import REMEDIED
+from app.domain.usage.quota import REEVALUATED_AFTER
 from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.context import Context
 
@@ -68,7 +68,7 @@ async def _remember_remedies(ctx: Context, connection: Connection, done: Sequenc
     marks = [
         (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_PREFIX}{code}")
         for o in done
-        for code in sorted(REMEDIED.get(o.kind, ()))
+        for code in sorted(REEVALUATED_AFTER.get(o.kind, ()))
     ]
     if marks:
         await rows.mark(connection, marks, now)

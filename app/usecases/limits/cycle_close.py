@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from app.db.connection import Connection
+from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows as pools
@@ -20,14 +17,14 @@ from app.db.sims.read import cycle_number
 from app.db.usage import brake as rule_stops
 from app.db.usage import rollovers as rows
 from app.domain.calendar.cycles import Cycle, cycle_at, preceding, start_instant
-from app.domain.sim.holds import turnover
+from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import PoolRow, pool_usage, pool_zone, running_cycle
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
 ACTOR = "cycle_rollover"
@@ -58,11 +55,11 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             place = await rows.lock(connection, account, cycle_number(cycle))
             ids = await rows.held_cards(connection, account, place, CHUNK)
             records = await work.sims.by_ids(ids, for_update=True) if ids else {}
-            log = ChangeLog(ctx.now())
+            log = SimChangeRecorder(ctx.now())
             moved = [(record, _turn(log, record, opens)) for record in records.values()]
             await log.write(work)
             changed = [(before, after) for before, after in moved if before.sim != after.sim]
-            await follow_holds(ctx, work, changed, reason="ST-21")
+            await enqueue_enforcement(ctx, work, changed, reason="ST-21")
             if len(ids) < CHUNK:
                 await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
                 await rows.finish(connection, account, cycle_number(cycle), ctx.now())
@@ -74,15 +71,15 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             return lifted
 
 
-def _turn(log: ChangeLog, record: SimRecord, opens: datetime) -> SimRecord:
-    because = Because(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+    because = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
     return log.change(record, after_rollover(record.sim, opens), because)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
     """The card at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
-    _, leaving = turnover(replace(sim, holds=old))
+    _, leaving = start_cycle(replace(sim, holds=old))
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 
@@ -99,7 +96,7 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
                 await _close_pool(ctx, await work.driver(), pool["ref"])
                 await work.commit()
             closed += 1
-        except (asyncpg.PostgresError, SQLAlchemyError):  # its cycle stays open, and is closed by the next run
+        except DATABASE_ERRORS:  # its cycle stays open, and is closed by the next run
             log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
     return closed
 

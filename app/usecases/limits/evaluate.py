@@ -21,12 +21,12 @@ from app.db.usage import plan_checks
 from app.domain.calendar.cycles import cycle_at
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes
-from app.domain.sim.lifecycle import allowed_test_bytes, end_test_early, uses_up_its_test
+from app.domain.sim.lifecycle import allowed_test_bytes, end_test_early, has_used_test_traffic
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Transition
 from app.domain.terms.model import Edge
 from app.domain.units import MB
-from app.domain.usage.quota import USE_HOLDS, limits, weighed
+from app.domain.usage.quota import USAGE_HOLDS, apply_usage_holds, limits
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
@@ -35,8 +35,8 @@ from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pools_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
-from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 1_000
 POOLS = 10
@@ -61,7 +61,7 @@ class LimitEvaluation:
     added: frozenset[HoldCode]
     tested: Sim
     ended: Transition | None
-    watch: int | None = None
+    next_check_bytes: int | None = None
     told: tuple[int, ...] = ()
 
 
@@ -129,7 +129,7 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = ChangeLog(ctx.now())
+    log = SimChangeRecorder(ctx.now())
     reminders = await usage_reminders.wanted(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     judged = await _evaluate(ctx, connection, list(records.values()), log, reminders)
@@ -140,16 +140,16 @@ async def evaluate_sims(
     await usage_reminders.emit_crossings(connection, log, missed)
     await log.write(work)
     changed = [(before, after) for before, after in moved if before.sim != after.sim]
-    await follow_holds(ctx, work, changed, reason="ST-24")
-    watches = [(one.record.id, one.cycle, one.watch) for one in judged]
-    await rows.set_next_checks(connection, watches)
+    await enqueue_enforcement(ctx, work, changed, reason="ST-24")
+    checks = [(one.record.id, one.cycle, one.next_check_bytes) for one in judged]
+    await rows.set_next_checks(connection, checks)
 
 
 async def _evaluate(
     ctx: Context,
     connection: Connection,
     records: Sequence[SimRecord],
-    log: ChangeLog,
+    log: SimChangeRecorder,
     reminders: Mapping[int, Reminders],
 ) -> list[LimitEvaluation]:
     zones = {record.account: ctx.zone(record.account) for record in records}
@@ -159,7 +159,7 @@ async def _evaluate(
         await pool_cycles.move_sim_counters(connection, pooled)
     testing = [record.id for record in records if record.sim.underlying is SimState.TESTING]
     ever = await rows.lifetime_bytes(connection, testing) if testing else {}
-    held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USE_HOLDS]
+    held = [(record.id, cycles[record.id]) for record in records if codes(record.sim.holds) & USAGE_HOLDS]
     answers = await rule_stops.liftable_holds(connection, held) if held else {}
     judged = []
     for record in records:
@@ -168,7 +168,7 @@ async def _evaluate(
         tested, ended = _tested(record.sim, ever.get(record.id, 0), today, log.now)
         used, addons = (counter["used"], counter["addons"]) if counter else (0, 0)
         liftable_holds = frozenset(map(HoldCode, answers.get(record.id, ())))
-        sim, _ = weighed(tested, used, addons, at=log.now, today=today, answers=liftable_holds)
+        sim, _ = apply_usage_holds(tested, used, addons, at=log.now, today=today, answers=liftable_holds)
         one = LimitEvaluation(
             record=record,
             cycle=cycles[record.id],
@@ -187,7 +187,7 @@ async def _evaluate(
 
 def _tested(sim: Sim, ever: int, today: date, now: datetime) -> tuple[Sim, Transition | None]:
     """A testing card whose test traffic is used up, and its move (LC-1, LC-3); any other as it is."""
-    if not uses_up_its_test(sim, ever):
+    if not has_used_test_traffic(sim, ever):
         return sim, None
     tested, [ended] = end_test_early(sim, today, at=now)
     return tested, ended
@@ -203,7 +203,7 @@ def _look_again(one: LimitEvaluation, wanted: Reminders, ever: int) -> None:
         points += [limit.at + (limit.edge is Edge.PASSED) for limit in limits(one.sim, one.addons, one.today)]
         points += [level * MB for level in wanted.usage_mb if level > 0]
     one.told = usage_due(wanted, one.sim.underlying, one.used) if one.sim.underlying is SimState.ACTIVE else ()
-    one.watch = min((point for point in points if point > one.used), default=None)
+    one.next_check_bytes = min((point for point in points if point > one.used), default=None)
 
 
 async def _add_pool_holds(ctx: Context, connection: Connection, judged: Sequence[LimitEvaluation]) -> None:
@@ -235,12 +235,12 @@ async def _apply_brake(
     await work.events.add(await brake.write(connection))
 
 
-def _change(log: ChangeLog, one: LimitEvaluation) -> SimRecord:
+def _change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """The end of a test with its own cause and rule (LC-12), then the holds with theirs."""
     record = one.record
     if one.ended is not None:
-        ended = Because(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        ended = ChangeReason(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
         record = log.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return log.change(record, one.sim, ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))

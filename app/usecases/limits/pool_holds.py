@@ -16,7 +16,7 @@ from app.db.pools import rows
 from app.db.sims.read import cycle_number
 from app.domain.sim.holds import codes, is_ours, with_hold, without_hold
 from app.domain.sim.model import Hold, Sim
-from app.domain.usage.pools import PoolUse, contributes, holds_by_pool
+from app.domain.usage.pools import PoolUsage, contributes, pool_holds
 from app.domain.vocabulary import HoldCode, HoldSource, SimState
 from app.usecases.context import Context
 from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
@@ -24,12 +24,12 @@ from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
 POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
 
 
-def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUse, at: datetime) -> Sim:
+def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Sim:
     """The card with the pool holds of ours that the pool's use puts on it.
 
     None comes on a card that is not active; one that an expired card bears goes when it would go from an active one.
     """
-    ground = holds_by_pool(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
+    ground = pool_holds(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
     for hold in sim.holds:
         if hold.code in POOL_HOLDS and hold.code not in ground and is_ours(hold):
             sim = without_hold(sim, hold.code)
@@ -51,7 +51,7 @@ async def with_pools_holds(
         return {}
     found = await rows.named(connection, {(record.tenant, sim.pool or "") for record, sim in members})
     pools = {(pool["tenant"], pool["id"]): pool for pool in found}
-    uses: dict[int, PoolUse] = {}
+    uses: dict[int, PoolUsage] = {}
     brought: dict[int, Sim] = {}
     for record, sim in members:
         pool = pools.get((record.tenant, sim.pool or ""))

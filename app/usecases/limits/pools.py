@@ -21,16 +21,16 @@ from app.db.uow import UnitOfWork
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
-from app.domain.usage.pools import PoolState, PoolUse, backward_state, crossed
+from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pool_holds
-from app.usecases.operations.enforce_holds import follow_holds
+from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 log = get_logger("limits")
 CHUNK = 500
@@ -71,13 +71,13 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
     if not pool["settled"] and pool["account"] is not None:
         await rows.assign_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
     if pool["kind"] == "backward":
-        state = backward_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
+        state = postpaid_state(arrears=False, retention_over=False, over_threshold=wanted is not None)
         if pool["state"] != PoolState.RELEASED:
             await rows.set_state(connection, pool["ref"], state.value)
     await work.events.add(events)
 
 
-def _wanted(pool: PoolRow, use: PoolUse) -> HoldCode | None:
+def _wanted(pool: PoolRow, use: PoolUsage) -> HoldCode | None:
     """The hold that the pool's use puts on its active members now."""
     if use.total is not None:
         return HoldCode.POOL_EXHAUSTED if use.exhausted else None
@@ -86,12 +86,12 @@ def _wanted(pool: PoolRow, use: PoolUse) -> HoldCode | None:
 
 
 def _spoken(
-    ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, marks: tuple[str, ...]
+    ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, marks: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[EventRow]]:
     """What the pool's use says for the first time in this cycle (PL-8, RM-2)."""
     rules = pool["rules"]
     spoken_pct = frozenset(int(mark[4:]) for mark in marks if mark.startswith("pct:"))
-    percents = crossed([n for n in rules.get("levels_pct", []) if n > 0], use.used, use.total, spoken_pct)
+    percents = crossed_levels([n for n in rules.get("levels_pct", []) if n > 0], use.used, use.total, spoken_pct)
     used = sorted(n for n in rules.get("levels", []) if 0 < n <= use.used)
     left = [n for n in rules.get("remaining", []) if use.remaining is not None and use.remaining <= n]
     said: list[tuple[str, EventType, dict[str, Any]]] = [
@@ -110,7 +110,7 @@ def _spoken(
     return (*marks, *(mark for mark, _, _ in fresh)), events
 
 
-def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUse, kind: EventType, facts: dict[str, Any]) -> EventRow:
+def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventType, facts: dict[str, Any]) -> EventRow:
     now = ctx.now()
     return EventRow(
         event_id=new_id(now),
@@ -162,18 +162,18 @@ async def _enforce_members(
     if not records:
         return
     use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
-    log = ChangeLog(ctx.now())
+    log = SimChangeRecorder(ctx.now())
     judged = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
     judged = await _braked(ctx, work, connection, judged, cycle)
     moved = []
     for record, after in judged:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        because = Because(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+        because = ChangeReason(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
         if after != record.sim:
             moved.append((record, log.change(record, after, because)))
     await log.write(work)
-    await follow_holds(ctx, work, moved, reason="ST-24")
+    await enqueue_enforcement(ctx, work, moved, reason="ST-24")
 
 
 async def _braked(

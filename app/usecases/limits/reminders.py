@@ -15,7 +15,7 @@ from app.domain.events import EventType
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CAUSE = "usage"
 ACTOR = "limits"
@@ -71,7 +71,7 @@ async def reached_in_last_cycle(
     ]
 
 
-async def emit_crossings(connection: Connection, log: ChangeLog, reached: Sequence[Reached]) -> None:
+async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached: Sequence[Reached]) -> None:
     """`usage.threshold_crossed`, once a cycle for each threshold; each card at most once among those reached."""
     marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
     if not marks:
@@ -80,6 +80,6 @@ async def emit_crossings(connection: Connection, log: ChangeLog, reached: Sequen
     for one in reached:
         for level in one.levels:
             if (one.record.id, f"{MARK}{level}") in fresh:
-                because = Because(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
+                because = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.tell(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)
+                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)

@@ -10,14 +10,14 @@ from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
 from app.usecases.ids import new_id
-from app.usecases.operations.views import shown
+from app.usecases.operations.views import operation_view
 
 ENDED = frozenset({OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED})
 
-EVENT_OF_END = {OperationStatus.SUCCEEDED: "operation.succeeded", OperationStatus.FAILED: "operation.failed"}
+END_EVENTS = {OperationStatus.SUCCEEDED: "operation.succeeded", OperationStatus.FAILED: "operation.failed"}
 
 
-def new_row(
+def new_operation(
     record: SimRecord, kind: OperationKind, *, source: OperationSource, now: datetime, **facts: Any
 ) -> OperationRecord:
     """The row of a wish for a card, not yet admitted; `facts` are further columns of it."""
@@ -40,7 +40,7 @@ def new_row(
     )
 
 
-def moved(
+def with_status(
     operation: OperationRecord, status: OperationStatus, at: datetime, note: str = "", **columns: Any
 ) -> OperationRecord:
     """The operation in another status, with a line of history where the status or the note is new."""
@@ -53,15 +53,15 @@ def moved(
     return changed
 
 
-def failed(
+def with_failure(
     operation: OperationRecord, at: datetime, *, code: str, detail: str, carrier_code: str | None = None
 ) -> OperationRecord:
     """The operation ended in failure, with an error of ours and the carrier's code where it gave one."""
     error = {"code": code, "detail": detail, "carrier_code": carrier_code}
-    return moved(operation, OperationStatus.FAILED, at, detail, error=error)
+    return with_status(operation, OperationStatus.FAILED, at, detail, error=error)
 
 
-def event_of(operation: OperationRecord, event_type: str, now: datetime) -> EventRow:
+def operation_event(operation: OperationRecord, event_type: str, now: datetime) -> EventRow:
     """An event about an operation; its subject is the SIM, so that order per SIM holds."""
     return EventRow(
         event_id=new_id(now),
@@ -71,7 +71,7 @@ def event_of(operation: OperationRecord, event_type: str, now: datetime) -> Even
         subject=operation.iccid,
         took_effect_at=now,
         known_at=now,
-        data={"known_at": now.isoformat(), "operation": shown(operation)} | _difference(operation, event_type),
+        data={"known_at": now.isoformat(), "operation": operation_view(operation)} | _difference(operation, event_type),
     )
 
 

@@ -10,17 +10,18 @@ from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
+from app.db.operations import OpenOperationExists
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import RefusalCode, Refused
+from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
-from app.usecases.errors import NotFound, OperationRefused
-from app.usecases.operations.record import new_row
-from app.usecases.operations.validate import admitted, check, names_of
-from app.usecases.operations.views import shown
+from app.usecases.errors import Conflict, NotFound, OperationRefused
+from app.usecases.operations.record import new_operation
+from app.usecases.operations.validate import enqueued, evaluate_sim, references_of
+from app.usecases.operations.views import operation_view
 
-JUDGED_WHEN_DUE = frozenset(
+RECHECKED_WHEN_DUE = frozenset(
     {RefusalCode.INCOMPATIBLE_STATE, RefusalCode.OPERATION_IN_PROGRESS, RefusalCode.RULE_VIOLATION}
 )
 """What does not keep an operation from being scheduled: it is checked again when its time comes."""
@@ -44,78 +45,86 @@ class RequestOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
+class Evaluation:
     """What the rules say of a wish, and the card they looked at (locked until the transaction ends)."""
 
     record: SimRecord
-    answer: Accepted | Refused
+    answer: Accepted | Refusal
     busy: bool
 
 
-async def consider(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> Considered:
+async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) -> Evaluation:
     """Ask the rules. Raises `NotFound`, and `Malformed` for arguments that make no sense."""
-    record = await work.sims.get(wish.tenant, wish.iccid, for_update=True)
+    record = await work.sims.get(command.tenant, command.iccid, for_update=True)
     if record is None:
         raise NotFound("sim")
-    if wrong := (await names_of(ctx, work, wish.tenant, wish.kind)).wrong(record, wish.kind, wish.arguments):
-        raise wrong
+    if mismatch := (await references_of(ctx, work, command.tenant, command.kind)).mismatch(
+        record, command.kind, command.arguments
+    ):
+        raise mismatch
     busy = record.id in await work.operations.open_of([record.id])
-    answer = await check(ctx, work, record, wish.kind, wish.arguments, open_operation=busy)
-    return Considered(record=record, answer=answer, busy=busy)
+    answer = await evaluate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
+    return Evaluation(record=record, answer=answer, busy=busy)
 
 
-async def request_operation(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> OperationRecord:
-    """Accept the wish as a row of this transaction. Raises `OperationRefused`, `NotFound`, `Malformed`."""
-    considered = await consider(ctx, work, wish)
-    operation = accept(ctx, wish, considered)
-    await work.operations.add([operation])
-    await work.access.note([_audit(ctx, wish, considered.record, operation)])
+async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOperation) -> OperationRecord:
+    """Accept the command as a row of this transaction.
+
+    Raises `OperationRefused`, `NotFound`, `Malformed`; `Conflict` where a transaction beside this one was first.
+    """
+    considered = await evaluate(ctx, work, command)
+    operation = accept(ctx, command, considered)
+    try:
+        await work.operations.add([operation])
+    except OpenOperationExists:
+        raise Conflict("OPERATION_IN_PROGRESS", "another operation on this SIM is open") from None
+    await work.access.add_audit([_audit(ctx, command, considered.record, operation)])
     return operation
 
 
-def accept(ctx: Context, wish: RequestOperation, considered: Considered) -> OperationRecord:
+def accept(ctx: Context, command: RequestOperation, considered: Evaluation) -> OperationRecord:
     """The row of an accepted wish. Raises `OperationRefused`."""
     now, answer = ctx.now(), considered.answer
-    later = wish.execute_at is not None and wish.execute_at > now
-    behind = wish.wait and considered.busy
-    if isinstance(answer, Refused):
-        if not ((later or behind) and answer.code in JUDGED_WHEN_DUE):
+    later = command.execute_at is not None and command.execute_at > now
+    behind = command.wait and considered.busy
+    if isinstance(answer, Refusal):
+        if not ((later or behind) and answer.code in RECHECKED_WHEN_DUE):
             raise OperationRefused(answer)
-        return _scheduled(_row(wish, considered.record, now), wish, now, behind=behind and not later)
+        return _scheduled(_row(command, considered.record, now), command, now, behind=behind and not later)
     row = replace(
-        _row(wish, considered.record, now),
+        _row(command, considered.record, now),
         arguments=dict(answer.arguments),
         channel=answer.channel,
         due_at=answer.due.due_at,
         due_rule=answer.due.rule,
     )
-    return _scheduled(row, wish, now, behind=False) if later else admitted(row, now, channel=answer.channel)
+    return _scheduled(row, command, now, behind=False) if later else enqueued(row, now, channel=answer.channel)
 
 
-def _row(wish: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:
-    return new_row(
+def _row(command: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:
+    return new_operation(
         record,
-        wish.kind,
-        source=wish.source,
+        command.kind,
+        source=command.source,
         now=now,
-        arguments=dict(wish.arguments),
-        execute_at=wish.execute_at,
-        bulk_id=wish.bulk_id,
-        requested_by=wish.requested_by,
-        reason=wish.reason,
-        correlation_id=wish.correlation_id,
+        arguments=dict(command.arguments),
+        execute_at=command.execute_at,
+        bulk_id=command.bulk_id,
+        requested_by=command.requested_by,
+        reason=command.reason,
+        correlation_id=command.correlation_id,
     )
 
 
-def _scheduled(row: OperationRecord, wish: RequestOperation, now: datetime, *, behind: bool) -> OperationRecord:
+def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *, behind: bool) -> OperationRecord:
     line = {"at": now.isoformat(), "status": "scheduled", "note": "behind the open operation" if behind else ""}
-    return replace(row, run_after=wish.execute_at or now, waits=behind, history=(line,))
+    return replace(row, run_after=command.execute_at or now, waits=behind, history=(line,))
 
 
-async def dry_run(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> dict[str, Any]:
+async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
     """What would happen; nothing does."""
-    answer = (await consider(ctx, work, wish)).answer
-    if isinstance(answer, Refused):
+    answer = (await evaluate(ctx, work, command)).answer
+    if isinstance(answer, Refusal):
         return {"allowed": False, "refusal": answer, "due_at": None, "cost_fen": None, "consumes": None}
     due = answer.due
     return {
@@ -131,14 +140,14 @@ async def dry_run(ctx: Context, work: UnitOfWork, wish: RequestOperation) -> dic
     }
 
 
-def _audit(ctx: Context, wish: RequestOperation, record: SimRecord, operation: OperationRecord) -> AuditRow:
+def _audit(ctx: Context, command: RequestOperation, record: SimRecord, operation: OperationRecord) -> AuditRow:
     return AuditRow(
-        tenant=wish.tenant,
+        tenant=command.tenant,
         at=ctx.now(),
-        actor=wish.requested_by or wish.source.value,
-        action=f"operation.{wish.kind.value}",
+        actor=command.requested_by or command.source.value,
+        action=f"operation.{command.kind.value}",
         subject=record.sim.iccid,
-        reason=wish.reason,
-        correlation_id=wish.correlation_id,
-        after=shown(operation),
+        reason=command.reason,
+        correlation_id=command.correlation_id,
+        after=operation_view(operation),
     )

@@ -11,13 +11,13 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
-from app.usecases.operations.record import new_row
-from app.usecases.operations.validate import admitted, counts_of, decision, names_of
+from app.usecases.operations.record import new_operation
+from app.usecases.operations.validate import budget_counts_of, decision, enqueued, references_of
 
-BEHIND_SINGLE_ONES = 1
+BULK_PRIORITY = 1
 """Priority of bulk operations: a person who waits for one card goes first."""
 
 
@@ -28,31 +28,31 @@ class RequestMany:
     kind: OperationKind
     source: OperationSource
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    priority: int = BEHIND_SINGLE_ONES
+    priority: int = BULK_PRIORITY
     bulk_id: UUID | None = None
     requested_by: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
 
 
-Answer = Accepted | Refused | Malformed
+Answer = Accepted | Refusal | Malformed
 
 
-async def consider_many(
-    ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], wish: RequestMany
+async def evaluate_many(
+    ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
 ) -> dict[int, Answer]:
     """What the rules say of the wish for each card, by row id."""
     busy = await work.operations.open_of([record.id for record in records])
-    counts = await counts_of(ctx, work, records, wish.kind)
-    names = await names_of(ctx, work, records[0].tenant, wish.kind) if records else None
+    counts = await budget_counts_of(ctx, work, records, command.kind)
+    names = await references_of(ctx, work, records[0].tenant, command.kind) if records else None
     answers: dict[int, Answer] = {}
     for record in records:
-        if names is not None and (wrong := names.wrong(record, wish.kind, wish.arguments)):
-            answers[record.id] = wrong
+        if names is not None and (mismatch := names.mismatch(record, command.kind, command.arguments)):
+            answers[record.id] = mismatch
             continue
         try:
             answers[record.id] = decision(
-                ctx, record, wish.kind, wish.arguments, counts[record.id], open_operation=record.id in busy
+                ctx, record, command.kind, command.arguments, counts[record.id], open_operation=record.id in busy
             )
         except Malformed as malformed:
             answers[record.id] = malformed
@@ -60,35 +60,35 @@ async def consider_many(
 
 
 async def request_many(
-    ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], wish: RequestMany
-) -> dict[int, OperationRecord | Refused | Malformed]:
+    ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
+) -> dict[int, OperationRecord | Refusal | Malformed]:
     """Accept the wish for each card the rules allow it for, as rows of this transaction; by row id what became of it.
 
     The cards are locked by the caller, in the order of their ids.
     """
-    answers = await consider_many(ctx, work, records, wish)
-    became: dict[int, OperationRecord | Refused | Malformed] = {}
+    answers = await evaluate_many(ctx, work, records, command)
+    became: dict[int, OperationRecord | Refusal | Malformed] = {}
     for record in records:
         answer = answers[record.id]
-        became[record.id] = _row(ctx, record, wish, answer) if isinstance(answer, Accepted) else answer
+        became[record.id] = _row(ctx, record, command, answer) if isinstance(answer, Accepted) else answer
     await work.operations.add([row for row in became.values() if isinstance(row, OperationRecord)])
     return became
 
 
-def _row(ctx: Context, record: SimRecord, wish: RequestMany, answer: Accepted) -> OperationRecord:
+def _row(ctx: Context, record: SimRecord, command: RequestMany, answer: Accepted) -> OperationRecord:
     now = ctx.now()
-    row = new_row(
+    row = new_operation(
         record,
-        wish.kind,
-        source=wish.source,
+        command.kind,
+        source=command.source,
         now=now,
         arguments=dict(answer.arguments),
         due_at=answer.due.due_at,
         due_rule=answer.due.rule,
-        priority=wish.priority,
-        bulk_id=wish.bulk_id,
-        requested_by=wish.requested_by,
-        reason=wish.reason,
-        correlation_id=wish.correlation_id,
+        priority=command.priority,
+        bulk_id=command.bulk_id,
+        requested_by=command.requested_by,
+        reason=command.reason,
+        correlation_id=command.correlation_id,
     )
-    return admitted(row, now, channel=answer.channel)
+    return enqueued(row, now, channel=answer.channel)

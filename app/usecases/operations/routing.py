@@ -9,7 +9,7 @@ from typing import Any
 from app.carriers.config import Account, ProtocolAccount
 from app.db.mapping import SimRecord
 from app.domain.operation.capabilities import channel_for
-from app.domain.operation.outcomes import Patience
+from app.domain.operation.outcomes import PollingPolicy
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
@@ -33,13 +33,15 @@ def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: 
     return channel_for(protocol.protocol, account.carrier, kind, product_code=bool(arguments.get("product_code")))
 
 
-def patience_of(ctx: Context, account_code: str, kind: OperationKind) -> Patience:
+def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> PollingPolicy:
     """How long this account's protocol is waited for (settings of `carriers.toml`)."""
     account = ctx.accounts.get(account_code)
     protocol = protocol_of(account, kind) if account else None
     settle = protocol.settings.settle_lag_s if protocol else 60.0
     completion = protocol.settings.completion_s if protocol else 60.0
-    return Patience(settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window)
+    return PollingPolicy(
+        settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
+    )
 
 
 def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:

@@ -13,18 +13,18 @@ from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, decide
 from app.domain.operation.limits import Counts
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.record import moved
+from app.usecases.operations.record import with_status
 from app.usecases.operations.routing import channel_of, repeat_window_of
 
-NAMING = frozenset({OperationKind.CHANGE_PLAN, OperationKind.JOIN_POOL})
-COUNTED = frozenset({OperationKind.REBIND, OperationKind.RENEW})
+KINDS_WITH_REFERENCES = frozenset({OperationKind.CHANGE_PLAN, OperationKind.JOIN_POOL})
+KINDS_WITH_BUDGET = frozenset({OperationKind.REBIND, OperationKind.RENEW})
 
 
-async def check(
+async def evaluate_sim(
     ctx: Context,
     work: UnitOfWork,
     record: SimRecord,
@@ -32,18 +32,18 @@ async def check(
     arguments: Mapping[str, Any],
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """One card's answer."""
-    counts = await counts_of(ctx, work, [record], kind)
+    counts = await budget_counts_of(ctx, work, [record], kind)
     return decision(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
 
 
-async def counts_of(
+async def budget_counts_of(
     ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], kind: OperationKind
 ) -> dict[int, Counts]:
     """What the budgets need to know (DV-3: rebinds this calendar month, RN-6: renewals ever), set-based."""
     counts = {record.id: Counts() for record in records}
-    if kind not in COUNTED or not records:
+    if kind not in KINDS_WITH_BUDGET or not records:
         return counts
     today = ctx.now().astimezone(ctx.zone(records[0].account))
     month = datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
@@ -55,7 +55,7 @@ async def counts_of(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class References:
     """What arguments may name: the tenant's plans, and its pools with the plan and the zone of each."""
 
     plans: Mapping[str, Plan]
@@ -63,7 +63,7 @@ class Names:
     zones: Mapping[str, ZoneInfo]
     zone_of: Callable[[str], ZoneInfo]
 
-    def wrong(self, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Malformed | None:
+    def mismatch(self, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Malformed | None:
         """What does not fit this card: an unknown plan or pool, or one of another carrier or plan (PL-5)."""
         if kind is OperationKind.CHANGE_PLAN:
             plan = self.plans.get(str(arguments.get("plan")))
@@ -81,13 +81,13 @@ class Names:
         return None if same else Malformed("POOL_MISMATCH", "the pool's account is in another zone (BC-4, PL-5)")
 
 
-async def names_of(ctx: Context, work: UnitOfWork, tenant: str, kind: OperationKind) -> Names:
+async def references_of(ctx: Context, work: UnitOfWork, tenant: str, kind: OperationKind) -> References:
     """The names a kind's arguments are looked up in; none where it names nothing."""
-    if kind not in NAMING:
-        return Names(plans={}, pools={}, zones={}, zone_of=ctx.zone)
+    if kind not in KINDS_WITH_REFERENCES:
+        return References(plans={}, pools={}, zones={}, zone_of=ctx.zone)
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
-    plans, pools = await work.plans.all(tenant), await work.plans.pool_ids(tenant)
-    return Names(plans=plans, pools=pools, zones=zones, zone_of=ctx.zone)
+    plans, pools = await work.plans.all(tenant), await work.plans.of_pools(tenant)
+    return References(plans=plans, pools=pools, zones=zones, zone_of=ctx.zone)
 
 
 def decision(
@@ -98,7 +98,7 @@ def decision(
     counts: Counts,
     *,
     open_operation: bool,
-) -> Accepted | Refused:
+) -> Accepted | Refusal:
     """The rules' answer with the counts known."""
     return decide(
         record.sim,
@@ -114,9 +114,9 @@ def decision(
     )
 
 
-def admitted(operation: OperationRecord, now: datetime, *, channel: Channel) -> OperationRecord:
+def enqueued(operation: OperationRecord, now: datetime, *, channel: Channel) -> OperationRecord:
     """The operation at work: queued for the worker, or on a person's list."""
     desk = channel is Channel.DESK
     status = OperationStatus.WAITING_CARRIER if desk else OperationStatus.QUEUED
     note = "on the desk's work list" if desk else ""
-    return moved(operation, status, now, note, channel=channel, run_after=now, waits=False)
+    return with_status(operation, status, now, note, channel=channel, run_after=now, waits=False)

@@ -1,4 +1,4 @@
-"""How an operation is shown: the fields of `api.md`, Operations, and nothing of how it is worked."""
+"""How an operation is shown: the fields of `docs/api.md`, Operations, and nothing of how it is worked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from app.db.mapping import OperationRecord
 
 
-def shown(operation: OperationRecord) -> dict[str, Any]:
+def operation_view(operation: OperationRecord) -> dict[str, Any]:
     """The operation as callers, events and files see it."""
     return {
         "id": str(operation.id),

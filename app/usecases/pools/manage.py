@@ -17,7 +17,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument
 from app.usecases.pools.views import find_pool, running_cycle, show_cycle, show_pool
 
-KIND_OF_PLAN: Mapping[str, PlanKind] = {"forward": PlanKind.POOL_FORWARD, "backward": PlanKind.POOL_BACKWARD}
+KIND_OF_PLAN: Mapping[str, PlanKind] = {"forward": PlanKind.PREPAID_POOL, "backward": PlanKind.POSTPAID_POOL}
 RULES = ("levels_pct", "remaining", "levels", "stop_at")
 """Percents of a forward pool's total, bytes remaining, bytes used, and the bytes at which a backward pool stops."""
 
@@ -137,4 +137,4 @@ async def _note(
         correlation_id=actor.correlation_id,
         after=after,
     )
-    await work.access.note([row])
+    await work.access.add_audit([row])

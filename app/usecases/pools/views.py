@@ -13,7 +13,7 @@ from app.db.pools import rows
 from app.db.sims.read import cycle_number
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named
 from app.domain.calendar.days import local
-from app.domain.usage.pools import PoolUse
+from app.domain.usage.pools import PoolUsage
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
@@ -73,7 +73,7 @@ def is_open(pool: PoolRow, number: int, now: int) -> bool:
 
 async def pool_usage(
     ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle
-) -> tuple[PoolUse, datetime | None]:
+) -> tuple[PoolUsage, datetime | None]:
     """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4).
 
     A closed cycle has the cards and the total it was closed with; one from before the pool was made has no total.
@@ -93,12 +93,12 @@ async def pool_usage(
     used = summed["used"]
     remaining = None if total is None else total - used
     cards, effective = frozen["cards"], frozen["effective_cards"]
-    use = PoolUse(cards=cards, effective_cards=effective, total=total, used=used, remaining=remaining)
+    use = PoolUsage(cards=cards, effective_cards=effective, total=total, used=used, remaining=remaining)
     return use, summed["as_of"]
 
 
 async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
-    """One cycle of a pool as callers see it (`api.md`, Plans, pools, orders)."""
+    """One cycle of a pool as callers see it (`docs/api.md`, Plans, pools, orders)."""
     use, as_of = await pool_usage(ctx, connection, pool, cycle)
     state = pool["state"] if pool["kind"] == "backward" else "exhausted" if use.exhausted else "in_use"
     return {
@@ -181,7 +181,7 @@ async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
     }
 
 
-def _outlook(use: PoolUse, cycle: Cycle, today: date) -> dict[str, Any]:
+def _outlook(use: PoolUsage, cycle: Cycle, today: date) -> dict[str, Any]:
     left = (cycle.end - today).days - 1
     per_day = use.used // ((today - cycle.start).days + 1)
     expected = use.used + per_day * left

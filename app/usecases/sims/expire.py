@@ -11,14 +11,14 @@ from datetime import date, datetime, time, tzinfo
 from app.db.mapping import SimRecord
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import follow_holds
-from app.usecases.sim_changes import Because, ChangeLog
+from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
 ACTOR = "expiry_sweep"
 
 
-async def sweep_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     """Sweep the accounts of one zone by its today; gives how many cards were changed and how many carriers asked."""
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
     today = ctx.now().astimezone(zone).date()
@@ -26,10 +26,10 @@ async def sweep_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     while accounts:
         async with ctx.work() as work:
             due = await work.sims.due(accounts, today, CHUNK)
-            log = ChangeLog(ctx.now())
-            changed = _sweep_all(log, due, today, zone)
-            await log.write(work)
-            report["asked"] += await follow_holds(ctx, work, changed, reason="LC-8")
+            recorder = SimChangeRecorder(ctx.now())
+            changed = _sweep_all(recorder, due, today, zone)
+            await recorder.write(work)
+            report["asked"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
             await work.commit()
         report["seen"] += len(due)
         report["changed"] += len(changed)
@@ -39,19 +39,19 @@ async def sweep_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
 
 
 def _sweep_all(
-    log: ChangeLog, due: Sequence[SimRecord], today: date, zone: tzinfo
+    recorder: SimChangeRecorder, due: Sequence[SimRecord], today: date, zone: tzinfo
 ) -> list[tuple[SimRecord, SimRecord]]:
-    return [(record, _sweep_one(log, record, today, zone)) for record in due]
+    return [(record, _sweep_one(recorder, record, today, zone)) for record in due]
 
 
-def _sweep_one(log: ChangeLog, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
+def _sweep_one(recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
     """Day by day, so that every move stands in the timeline with its own cause, rule and day (LC-12)."""
     swept = record
     while (day := next_due_on(swept.sim)) is not None and day <= today:
-        sim, moves = sweep(swept.sim, day, log.now)
+        sim, moves = sweep(swept.sim, day, recorder.now)
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
-        because = Because(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)
-        swept = log.change(swept, sim, because)
-    log.keep(swept)
+        reason = ChangeReason(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)
+        swept = recorder.change(swept, sim, reason)
+    recorder.save(swept)
     return swept

@@ -17,7 +17,7 @@ from app.usecases.ids import new_id
 CHUNK = 1_000
 
 
-async def remind_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
+async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
     """Tell the owners of cards that expire soon, once per threshold and end date; gives how many were told."""
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
     place = told = 0

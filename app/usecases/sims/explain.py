@@ -15,8 +15,14 @@ from app.carriers.errors import (
 )
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_at
-from app.domain.diagnosis.checklists import Facts, Symptom, explain_holds, run_checklist, unused_yet_running_out
-from app.domain.operation.remedies import Moment
+from app.domain.diagnosis.checklists import (
+    DiagnosisFacts,
+    Symptom,
+    explain_holds,
+    forced_activation_unused,
+    run_checklist,
+)
+from app.domain.operation.remedies import RuleContext
 from app.domain.sim.holds import network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
@@ -26,7 +32,7 @@ from app.domain.sim.validity import cancellation
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
-from app.usecases.operations.validate import counts_of
+from app.usecases.operations.validate import budget_counts_of
 
 
 async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
@@ -130,25 +136,27 @@ def _after_activation(sim: Sim, today: date) -> list[Deadline]:
 async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -> dict[str, Any]:
     """Why a card is as it is: every hold with what lifts it, the checklists, and DG-3. Raises `NotFound`.
 
-    `told` is what the caller knows of the device (`api.md`, /explanation): it fills the checklists.
+    `told` is what the caller knows of the device (`docs/api.md`, Explanation): it fills the checklists.
     """
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
-        counts = await counts_of(ctx, work, [record], OperationKind.REBIND)
+        counts = await budget_counts_of(ctx, work, [record], OperationKind.REBIND)
         reported = await work.sims.ever_used(record.id)
-    moment = Moment(
+    context = RuleContext(
         now=ctx.now(),
         zone=ctx.zone(record.account),
         workdays=ctx.workdays,
         rebinds_this_month=counts[record.id].rebinds_this_month,
     )
     sim = record.sim
-    facts = Facts(sim=sim, today=moment.today, carrier_knows_it=record.carrier_as_of is not None or None, **told)
+    facts = DiagnosisFacts(
+        sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **told
+    )
     return {
         "record": record,
         "state": shown_state(sim.underlying, sim.holds, sim.carrier),
         "network_allowed": network_allowed(sim.underlying, sim.holds),
-        "holds": explain_holds(sim, moment),
+        "holds": explain_holds(sim, context),
         "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
-        "forced": unused_yet_running_out(sim, moment.today, ever_used=reported),
+        "forced": forced_activation_unused(sim, context.today, ever_used=reported),
     }

@@ -13,24 +13,24 @@ from zoneinfo import ZoneInfo
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
-from app.db.sims.rows import LIMIT_COLUMNS
+from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
-from app.usecases.sim_changes import look_again
-from app.usecases.sims.import_rows import READERS, REQUIRED, ReadRow, changes_of, new_sim, read_row
+from app.usecases.sim_changes import queue_limit_checks
+from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED, ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.usage.ingest.service import attach_unmatched_reports
 
 CHUNK = 1_000
 
 
-class Unreadable(UseCaseError):
+class UnreadableFile(UseCaseError):
     """The file cannot be read at all."""
 
     code = "UNREADABLE"
@@ -46,14 +46,14 @@ class ImportReport:
     rejected: list[Fault] = field(default_factory=list)
     faulty_lines: set[int] = field(default_factory=set)
 
-    def refuse(self, *faults: Fault) -> None:
+    def reject(self, *faults: Fault) -> None:
         """A row is bad."""
         self.rejected.extend(faults)
         self.faulty_lines.update(fault.line for fault in faults if fault.line is not None)
 
 
-def decoded(body: bytes) -> str:
-    """The file's text: UTF-8 (a BOM allowed) or GB18030. Raises `Unreadable`."""
+def decode_text(body: bytes) -> str:
+    """The file's text: UTF-8 (a BOM allowed) or GB18030. Raises `UnreadableFile`."""
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             text = body.decode(encoding)
@@ -62,11 +62,11 @@ def decoded(body: bytes) -> str:
         if "\x00" in text:
             break
         return text
-    raise Unreadable("the file is neither UTF-8 nor GB18030 text")
+    raise UnreadableFile("the file is neither UTF-8 nor GB18030 text")
 
 
 def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, columns) of a CSV file with a header. Raises `Unreadable`, also for unknown columns."""
+    """(line, columns) of a CSV file with a header. Raises `UnreadableFile`, also for unknown columns."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -79,20 +79,20 @@ def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
     except csv.Error as wrong:
-        raise Unreadable(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
 
 
 def _check_header(header: Sequence[str]) -> None:
-    unknown = [index + 1 for index, name in enumerate(header) if name not in READERS]
+    unknown = [index + 1 for index, name in enumerate(header) if name not in COLUMN_PARSERS]
     if unknown:
         faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
         places = ", ".join(map(str, unknown))
-        raise Unreadable(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
+        raise UnreadableFile(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
     if len(set(header)) != len(header):
-        raise Unreadable("a column appears twice")
+        raise UnreadableFile("a column appears twice")
     missing = [name for name in REQUIRED if name not in header]
     if missing:
-        raise Unreadable(f"missing columns: {', '.join(missing)}")
+        raise UnreadableFile(f"missing columns: {', '.join(missing)}")
 
 
 def ndjson_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -107,7 +107,7 @@ def ndjson_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         if not isinstance(value, dict):
             yield number, {"": "not an object"}
-        elif unknown := sorted(name for name in value if name not in READERS):
+        elif unknown := sorted(name for name in value if name not in COLUMN_PARSERS):
             yield number, {"": f"{len(unknown)} unknown columns"}
         else:
             yield number, {name: _cell(cell) for name, cell in value.items()}
@@ -130,14 +130,14 @@ async def import_sims(
 ) -> ImportReport:
     """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.pool_ids(tenant), seen={}, tenant=tenant)
+    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant)
     known.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
-    chunk: list[ReadRow] = []
+    chunk: list[ParsedRow] = []
     for line, columns in rows:
         report.rows += 1
         row = _read(line, columns)
         if row.faults:
-            report.refuse(*row.faults)
+            report.reject(*row.faults)
             continue
         chunk.append(row)
         if len(chunk) == CHUNK:
@@ -146,7 +146,9 @@ async def import_sims(
     await _take_chunk(ctx, work, known, chunk, report)
     await attach_unmatched_reports(ctx, work, tenant, known.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
-    await work.access.note([AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)])
+    await work.access.add_audit(
+        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]
+    )
     return report
 
 
@@ -162,14 +164,14 @@ class _Known:
     """Ids of the cards this import added: reports kept aside for them are counted last, for ingest waits meanwhile."""
 
 
-def _read(line: int, columns: dict[str, str]) -> ReadRow:
+def _read(line: int, columns: dict[str, str]) -> ParsedRow:
     if "" in columns:
-        return ReadRow(line=line, faults=(Fault(code="ROW_UNREADABLE", detail=columns[""], line=line),))
-    return read_row(line, columns)
+        return ParsedRow(line=line, faults=(Fault(code="ROW_UNREADABLE", detail=columns[""], line=line),))
+    return parse_row(line, columns)
 
 
 async def _take_chunk(
-    ctx: Context, work: UnitOfWork, known: _Known, chunk: Sequence[ReadRow], report: ImportReport
+    ctx: Context, work: UnitOfWork, known: _Known, chunk: Sequence[ParsedRow], report: ImportReport
 ) -> None:
     if not chunk:
         return
@@ -181,13 +183,13 @@ async def _take_chunk(
     for row in chunk:
         fault = _refusal(ctx, known, row, owners.get(row.values["iccid"]))
         if fault is not None:
-            report.refuse(fault)
+            report.reject(fault)
             continue
         owner = owners.get(row.values["iccid"])
         if owner is None:
             _add_fresh(ctx, known, row, fresh, report)
         else:
-            columns = changes_of(row)
+            columns = changed_columns(row)
             changed.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
             plans_left |= {owner.id: owner.plan} if owner.plan != columns["plan"] else {}
             moved += [owner.id] if _moves_limits(owner, columns) else []
@@ -195,7 +197,7 @@ async def _take_chunk(
     ids = await work.sims.insert(fresh)
     report.created += len(ids)
     await _patch(ctx, work, list(changed.values()), moved)
-    await work.plans.left(plans_left, ctx.now())
+    await work.plans.add_history(plans_left, ctx.now())
     known.arrived.update(ids)
 
 
@@ -210,17 +212,17 @@ async def _patch(ctx: Context, work: UnitOfWork, groups: Sequence[list[dict[str,
         await work.sims.patch_many(same, ctx.now())
     if moved:
         await queue_checks(await work.driver(), pool_refs=left)
-        await look_again(work, moved)
+        await queue_limit_checks(work, moved)
 
 
-def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | None:
+def _refusal(ctx: Context, known: _Known, row: ParsedRow, owner: Any) -> Fault | None:
     values = row.values
     iccid = values["iccid"]
     earlier = known.seen.get(iccid)
     if earlier is not None:
         return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
     known.seen[iccid] = row.line
-    if (twin := iccid_twin(iccid)) is not None:
+    if (twin := alternate_iccid(iccid)) is not None:
         known.seen[twin] = row.line
     if owner is not None and owner.tenant != known.tenant:
         return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
@@ -238,7 +240,7 @@ def _refusal(ctx: Context, known: _Known, row: ReadRow, owner: Any) -> Fault | N
     return _zone_refusal(known, row, ctx.zone(account if owner is None else owner.account))
 
 
-def _zone_refusal(known: _Known, row: ReadRow, zone: ZoneInfo) -> Fault | None:
+def _zone_refusal(known: _Known, row: ParsedRow, zone: ZoneInfo) -> Fault | None:
     """A pool's members share one zone: its cycles turn at one midnight (BC-4)."""
     pool = row.values.get("pool")
     if pool is None or str(known.zones.setdefault(pool, zone)) == str(zone):
@@ -247,7 +249,7 @@ def _zone_refusal(known: _Known, row: ReadRow, zone: ZoneInfo) -> Fault | None:
     return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column="pool")
 
 
-def _add_fresh(ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, Any]], report: ImportReport) -> None:
+def _add_fresh(ctx: Context, known: _Known, row: ParsedRow, fresh: list[dict[str, Any]], report: ImportReport) -> None:
     values = row.values
     account = account_for(ctx, known.tenant, values["carrier"], values.get("account"))
     now = ctx.now()
@@ -255,7 +257,7 @@ def _add_fresh(ctx: Context, known: _Known, row: ReadRow, fresh: list[dict[str, 
     try:
         sim = new_sim(values, known.plans[values["plan"]], today=today, at=now)
     except Malformed as wrong:
-        report.refuse(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
+        report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
         return
     fresh.append(
         sim_columns(sim)

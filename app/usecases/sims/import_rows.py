@@ -1,4 +1,4 @@
-"""One row of an import: which columns there are, how each is read, and the card it makes (`api.md`, Import).
+"""One row of an import: which columns there are, how each is read, and the card it makes (`docs/api.md`, Import).
 
 Reading is pure: a row becomes a card or faults that name the column, never the value.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
-from app.domain.sim.lifecycle import as_dates_say
+from app.domain.sim.lifecycle import state_from_dates
 from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.terms.book import terms_in_force
@@ -74,7 +74,7 @@ def _holds(value: str) -> tuple[HoldCode, ...]:
     return tuple(dict.fromkeys(_one_of(HoldCode)(code.strip()) for code in value.split(";") if code.strip()))
 
 
-READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+COLUMN_PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
     {
         "iccid": parse_iccid,
         "carrier": _one_of(Carrier),
@@ -108,7 +108,7 @@ REQUIRED = ("iccid", "carrier", "terms", "plan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRow:
+class ParsedRow:
     """One row with its values read, or with what is wrong with it."""
 
     line: int
@@ -116,7 +116,7 @@ class ReadRow:
     faults: tuple[Fault, ...] = ()
 
 
-def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
+def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
     """Read every column; an empty one counts as not given."""
     values: dict[str, Any] = {}
     faults = [
@@ -126,10 +126,10 @@ def read_row(line: int, given: Mapping[str, str]) -> ReadRow:
         if not text:
             continue
         try:
-            values[name] = READERS[name](text)
+            values[name] = COLUMN_PARSERS[name](text)
         except Malformed as wrong:
             faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
-    return ReadRow(line=line, values=values, faults=tuple(faults))
+    return ParsedRow(line=line, values=values, faults=tuple(faults))
 
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
@@ -156,7 +156,7 @@ def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime)
     sim = _dated(sim)
     state = values.get("state")
     if state is None:
-        return _held(as_dates_say(sim, today, at)[0], values.get("holds", ()), at)
+        return _held(state_from_dates(sim, today, at)[0], values.get("holds", ()), at)
     return _told(sim, state, values.get("holds"), today, at)
 
 
@@ -171,7 +171,7 @@ def _dated(sim: Sim) -> Sim:
 def _told(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:
     """A card whose state the file tells: `suspended` is a card with holds, by default `manual`."""
     if state is SimState.SUSPENDED:
-        dated = as_dates_say(sim, today, at)[0]
+        dated = state_from_dates(sim, today, at)[0]
         activated = sim.activated_on is not None or dated.underlying is SimState.ACTIVE
         underlying = SimState.ACTIVE if activated else dated.underlying
         return _held(replace(sim, underlying=underlying), holds or (HoldCode.MANUAL,), at)
@@ -190,7 +190,7 @@ def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
     return replace(sim, holds=(*sim.holds, *added))
 
 
-CHANGEABLE = [
+UPDATABLE_COLUMNS = [
     "msisdn",
     "imsi",
     "terms",
@@ -210,9 +210,9 @@ CHANGEABLE = [
 """What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
 
 
-def changes_of(row: ReadRow) -> dict[str, Any]:
+def changed_columns(row: ParsedRow) -> dict[str, Any]:
     """The columns that a row changes on a card that is known."""
-    given = {name: row.values[name] for name in CHANGEABLE if name in row.values}
+    given = {name: row.values[name] for name in UPDATABLE_COLUMNS if name in row.values}
     if "order" in given:
         given["order_id"] = given.pop("order")
     return {name: getattr(value, "value", value) for name, value in given.items()}

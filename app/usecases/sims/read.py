@@ -18,26 +18,26 @@ from app.domain.vocabulary import Carrier
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
-from app.usecases.sim_changes import look_again
+from app.usecases.sim_changes import queue_limit_checks
 from app.usecases.usage.ingest.service import detach_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
 
 
-def zones_of(ctx: Context) -> dict[str, ZoneInfo]:
+def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
     """The zone of every account."""
     return {code: ctx.zone(code) for code in ctx.accounts}
 
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """One card as `api.md` shows it. Raises `NotFound`."""
-    found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), zones_of(ctx))
+    """One card as `docs/api.md` shows it. Raises `NotFound`."""
+    found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), account_zones(ctx))
     if found is None:
         raise NotFound("sim")
     return found
 
 
-async def silent_example(ctx: Context) -> str | None:
+async def example_silent_iccid(ctx: Context) -> str | None:
     """The ICCID of some card that may be activated, to show a newcomer."""
     items, _, _ = await list_sims(ctx, DEFAULT_TENANT, SimFilter(state="silent"), after=0, limit=1, total=False)
     return str(items[0]["iccid"]) if items else None
@@ -50,7 +50,7 @@ async def list_sims(
     asked = replace(wanted, cycles=current_cycles(ctx))
     ids = await page_ids(ctx.pool, tenant, asked, after=after, limit=limit + 1)
     shown = ids[:limit]
-    items = await read_sims(ctx.pool, tenant, shown, ctx.now(), zones_of(ctx)) if shown else []
+    items = await read_sims(ctx.pool, tenant, shown, ctx.now(), account_zones(ctx)) if shown else []
     how_many = await count(ctx.pool, tenant, asked) if total else None
     return items, shown[-1] if len(ids) > limit else None, how_many
 
@@ -82,8 +82,8 @@ async def patch_sim(
             raise VersionConflict("the card has changed since", version=record.version)
         await work.sims.patch(record.id, columns, ctx.now())
         if "reminders" in columns:
-            await look_again(work, [record.id])
-        await work.access.note([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
+            await queue_limit_checks(work, [record.id])
+        await work.access.add_audit([replace(actor, action="sim.patched", subject=record.sim.iccid, after=columns)])
         await work.commit()
     return await get_sim(ctx, actor.tenant, iccid)
 
@@ -126,7 +126,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
             raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
         await detach_reports(ctx, work, record)
         await work.sims.delete(record.id)
-        await work.access.note([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
+        await work.access.add_audit([replace(actor, action="sim.deleted", subject=record.sim.iccid)])
         await work.commit()
 
 

@@ -97,12 +97,12 @@ async def _queue(
     before: Mapping[tuple[int, int], asyncpg.Record],
     after: Mapping[tuple[int, int], asyncpg.Record],
 ) -> None:
-    """Have the limits look at cards that reached their watch or fell below what they had used, and at their pools."""
+    """Queue the SIMs that reached `next_check_bytes` or whose used fell, and the pools of all whose used changed."""
     moved = [(before[pair], row) for pair, row in after.items() if row["used"] != before[pair]["used"]]
     due = [
         row["sim_id"]
         for was, row in moved
-        if row["used"] < was["used"] or (row["watch"] is not None and row["used"] >= row["watch"])
+        if row["used"] < was["used"] or (row["next_check_bytes"] is not None and row["used"] >= row["next_check_bytes"])
     ]
     await rows.queue_checks(connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None])
 

@@ -12,7 +12,7 @@ from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_named, cycle_on, end_instant, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.errors import Malformed
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage
 from app.usecases.usage.ingest.cycle_index import oldest_cycle
@@ -39,7 +39,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
     async with ctx.work() as work:
         cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
         for one in corrections:
-            record = cards.get(one.iccid) or cards.get(iccid_twin(one.iccid) or "")
+            record = cards.get(one.iccid) or cards.get(alternate_iccid(one.iccid) or "")
             if record is None:
                 unknown.append({"index": one.index})
             elif fault := _take(ctx, told, record, one):
@@ -50,7 +50,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
         counts = {"applied": applied, "unchanged": taken - applied}
         after: dict[str, object] = {**counts, "unknown": len(unknown), "rejected": len(rejected)}
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="usage.corrected", after=after)
-        await work.access.note([row])
+        await work.access.add_audit([row])
         await work.commit()
     return {**counts, "unknown": unknown, "rejected": rejected}
 

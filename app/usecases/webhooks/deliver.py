@@ -17,7 +17,7 @@ from uuid import UUID
 
 from app.clock import SystemClock, monotonic
 from app.db.events.webhooks import DeliveryResult
-from app.domain.webhook_retry import TRIED_FOR, retry_wait
+from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
@@ -36,7 +36,7 @@ GONE = "the receiver said 410 Gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
+class DeliveryAttempt:
     """One delivery as it was claimed, and what came of sending it."""
 
     delivery: Mapping[str, Any]
@@ -81,7 +81,7 @@ async def _serve(ctx: Context, endpoint_id: UUID, *, fresh: bool) -> int:
             fresh = await work.webhooks.fan_out(endpoint_id, ctx.now(), FAN_OUT)
             await work.commit()
     began, attempts = monotonic(), 0
-    pending: set[asyncio.Task[Came]] = set()
+    pending: set[asyncio.Task[DeliveryAttempt]] = set()
     try:
         while True:
             claimed = await _claim(ctx, endpoint_id, AT_ONCE - len(pending)) if monotonic() - began < ROUND_S else []
@@ -105,13 +105,13 @@ async def _claim(ctx: Context, endpoint_id: UUID, limit: int) -> list[dict[str, 
     return claimed
 
 
-async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> Came:
+async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt:
     """One signed attempt. Its timestamp is real time: the receiver checks it against its own clock."""
     body = json.dumps(cloud_event(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     stamp = int(SystemClock().now().timestamp())
     signed = headers(_live_secrets(delivery, ctx.now()), str(delivery["event_id"]), stamp, body)
     sent = await ctx.webhooks.send(delivery["url"], signed | {"content-type": "application/cloudevents+json"}, body)
-    return Came(delivery=delivery, sent=sent)
+    return DeliveryAttempt(delivery=delivery, sent=sent)
 
 
 def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
@@ -120,7 +120,7 @@ def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
     return [delivery["secret"], *old]
 
 
-async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[Came]) -> None:
+async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[DeliveryAttempt]) -> None:
     now = ctx.now()
     settled = [_settled(one, now) for one in came]
     async with ctx.work() as work:
@@ -132,13 +132,13 @@ async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[Came]) -> None
         ctx.telemetry.webhook_deliveries.labels("retried" if one.status == "pending" else one.status).inc()
 
 
-def _settled(came: Came, now: datetime) -> DeliveryResult:
+def _settled(came: DeliveryAttempt, now: datetime) -> DeliveryResult:
     delivery, sent = came.delivery, came.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
     wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
     if sent.delivered:
         status = "delivered"
-    elif sent.gone or now + wait - delivery["created_at"] > TRIED_FOR:
+    elif sent.gone or now + wait - delivery["created_at"] > RETRY_PERIOD:
         status = "failed"
     else:
         status = "pending"

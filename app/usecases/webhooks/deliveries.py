@@ -43,13 +43,13 @@ async def deliveries(
     """A page of the log, newest first. Raises `NotFound`."""
     async with ctx.work() as work:
         await find(work, tenant, endpoint_id)
-        return await work.delivery_log.deliveries(endpoint_id, status=status, before=before, limit=limit)
+        return await work.deliveries.page(endpoint_id, status=status, before=before, limit=limit)
 
 
 async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, delivery_id: int) -> int:
     """Send the event of one delivery again, behind what waits for its card; gives the new one. Raises `NotFound`."""
     await find(work, tenant, endpoint_id)
-    made = await work.delivery_log.redeliver(endpoint_id, delivery_id, ctx.now())
+    made = await work.deliveries.redeliver(endpoint_id, delivery_id, ctx.now())
     if made is None:
         raise NotFound("delivery")
     return made
@@ -58,4 +58,4 @@ async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UU
 async def replay(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime) -> int:
     """Send every event learned of in [start, end) again, as far as the endpoint wants it; gives how many."""
     await find(work, tenant, endpoint_id)
-    return await work.delivery_log.replay(endpoint_id, start, end, ctx.now())
+    return await work.deliveries.replay(endpoint_id, start, end, ctx.now())

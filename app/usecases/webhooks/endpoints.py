@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.events.store import EventRow
 from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
-from app.domain.webhook_retry import OLD_SECRET_LIVES
+from app.domain.webhook_retry import OLD_SECRET_LIFETIME
 from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
@@ -24,7 +24,7 @@ MOST_TYPES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedEndpoint:
+class EndpointRequest:
     """What a caller asks for. `types` empty: all; an entry may end in `.*`."""
 
     url: str
@@ -47,7 +47,7 @@ def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]
     return seen | {"secret": secret} if secret is not None else seen
 
 
-async def permit(ctx: Context, wanted: WantedEndpoint) -> None:
+async def permit(ctx: Context, wanted: EndpointRequest) -> None:
     """Judge the target and the types before a transaction is open. Raises `InvalidArgument`."""
     faults = [*await _url_faults(ctx, wanted.url), *_type_faults(wanted.types)]
     if faults:
@@ -56,7 +56,7 @@ async def permit(ctx: Context, wanted: WantedEndpoint) -> None:
 
 async def _url_faults(ctx: Context, url: str) -> list[Fault]:
     try:
-        await ctx.webhooks.permit(url)
+        await ctx.webhooks.check_url(url)
     except TargetRefused as refused:
         return [Fault(pointer="/url", code="TARGET_REFUSED", detail=str(refused))]
     return []
@@ -79,7 +79,7 @@ def _is_type(name: str) -> bool:
 
 
 async def create(
-    ctx: Context, work: UnitOfWork, tenant: str, wanted: WantedEndpoint, *, actor: str
+    ctx: Context, work: UnitOfWork, tenant: str, wanted: EndpointRequest, *, actor: str
 ) -> tuple[EndpointRow, str]:
     """Add a permitted endpoint; gives it with its secret, told this once."""
     now = ctx.now()
@@ -98,7 +98,7 @@ async def create(
         created_at=now,
     )
     await work.webhooks.add_endpoint(endpoint)
-    await work.access.note([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
     return endpoint, secret
 
 
@@ -131,7 +131,7 @@ async def _change(
         stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
         await work.webhooks.change_endpoint(endpoint_id, **stored)
     after = replace(before, **columns)
-    await work.access.note([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
     return after
 
 
@@ -140,7 +140,7 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
-        await work.access.note([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
         await work.commit()
 
 
@@ -157,11 +157,11 @@ async def rotate(
             earliest_retry_at=before.old_secret_until.isoformat(),
         )
     secret = new_secret()
-    until: datetime = now + OLD_SECRET_LIVES
+    until: datetime = now + OLD_SECRET_LIFETIME
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
-    await work.access.note([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=shown(after))])
     return after, secret
 
 
@@ -179,7 +179,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
         data={"known_at": now.isoformat(), "webhook": str(endpoint_id)},
     )
     await work.events.add([event])
-    return await work.delivery_log.deliver_event(endpoint_id, event.event_id, now)
+    return await work.deliveries.add_test(endpoint_id, event.event_id, now)
 
 
 def _audit(

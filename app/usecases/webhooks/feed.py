@@ -22,7 +22,7 @@ class FeedPage:
 
 
 def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One event in the structured form of CloudEvents 1.0 (`api.md`, Events and webhooks)."""
+    """One event in the structured form of CloudEvents 1.0 (`docs/api.md`, Events and webhooks)."""
     at: datetime = row["took_effect_at"]
     event = {
         "specversion": "1.0",

@@ -14,13 +14,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.connection import DATABASE_ERRORS
 from app.db.mapping import SimRecord
-from app.domain.operation.refusal import Refused
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
 from app.usecases.bulk.request import RequestBulk, request_bulk
-from app.usecases.bulk.selectors import Listed
+from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
 from app.usecases.sims.import_file import import_sims, ndjson_rows
@@ -111,7 +111,7 @@ class Drive:
             for (kind, arguments), part in wishes.items():
                 wish = RequestMany(kind=kind, source=OperationSource.API, arguments=json.loads(arguments), priority=0)
                 became = await request_many(self.ctx, work, sorted(part, key=lambda r: r.id), wish)
-                refused = [answer for answer in became.values() if isinstance(answer, Refused)]
+                refused = [answer for answer in became.values() if isinstance(answer, Refusal)]
                 assert not refused, refused[0]
                 asked += len(part)
                 self.asked[kind.value] += len(part)
@@ -121,7 +121,7 @@ class Drive:
     async def ask_in_bulk(self) -> UUID:
         """One bulk operation over every card, to be fed by workers that are killed."""
         names = tuple(name for cards in self.fleet.values() for name in cards)
-        wish = RequestBulk(tenant=TENANT, kind=OperationKind.SUSPEND, selector=Listed(iccids=names))
+        wish = RequestBulk(tenant=TENANT, kind=OperationKind.SUSPEND, selector=IccidList(iccids=names))
         async with self.ctx.work() as work:
             bulk = await request_bulk(self.ctx, work, wish)
             await work.commit()
@@ -175,7 +175,7 @@ class Drive:
         while True:
             try:
                 await self.ask_for_more(at_most)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+            except DATABASE_ERRORS as error:
                 print("asking:", type(error).__name__)
             await asyncio.sleep(every_s)
 
@@ -199,7 +199,7 @@ class Drive:
         for _ in range(100):
             try:
                 return list(await self.ctx.pool.fetch(query))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DATABASE_ERRORS:
                 await asyncio.sleep(0.1)
         raise AssertionError("the database is away")
 
@@ -237,7 +237,7 @@ class Drive:
         """A day later, what no carrier's word shows is a person's (OP-3)."""
         day = timedelta(hours=25)
         async with self.ctx.work() as work:
-            await work.ledger.move_clock(self.ctx.clock.offset + day)
+            await work.clock_offset.move(self.ctx.clock.offset + day)
             await work.commit()
         self.ctx.clock.adopt(self.ctx.clock.offset + day)
         await self.stage.tell("clock", {"advance": "25h"})

@@ -19,7 +19,7 @@ import httpx
 from app.carriers.config_file import read_accounts
 from app.container import Container, open_container
 from app.settings import PROJECT, Settings
-from app.usecases.access import keep_known_key
+from app.usecases.access import ensure_admin_key
 
 LEASE_S = 1.0
 SLOWEST_S = 0.35
@@ -153,7 +153,7 @@ async def open_stage(url: str, folder: Path, *, latency_ms: float = 0, **manners
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as control,
         ):
             stage = Stage(container=container, control=control, workers=workers)
-            await keep_known_key(container.context, "crash-test-key-0123456789-0123456789")
+            await ensure_admin_key(container.context, "crash-test-key-0123456789-0123456789")
             await _wait_for(control)
             await stage.tell("settings", {"protocol": "*", "repeat_window_s": 0, "completion_s": 0.2})
             yield stage

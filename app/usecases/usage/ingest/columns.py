@@ -12,7 +12,9 @@ UNKNOWN = -1
 
 @dataclass(slots=True)
 class Columns:
-    """Reports that may be counted. `cards`: as `SimLookupCache` remembers them, or `UNKNOWN`; then `names` tells the ICCID.
+    """Reports that may be counted.
+
+    `cards`: as `SimLookupCache` packs them, or `UNKNOWN`, then `names` has the ICCID.
 
     `origins`: the request's place in the batch `<< REQUEST_SHIFT |` the report's place in the request.
     """

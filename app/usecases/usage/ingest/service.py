@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.clock import monotonic
-from app.db.connection import Connection
+from app.db.connection import DATA_ERRORS, DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
 from app.db.pools.rows import members_to_check, refs_of
 from app.db.uow import UnitOfWork
@@ -23,7 +23,7 @@ from app.db.usage import ingest as rows
 from app.db.usage import unmatched as aside
 from app.db.usage.counters import queue_checks
 from app.db.usage.partitions import create_partitions
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -46,21 +46,6 @@ MAX_WAITING = 60_000
 TRIES = 4
 _BUSY_S = 10
 _log = get_logger("ingest")
-
-DATABASE_BEHIND = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-)
-"""What says that the database is away or too slow: the transaction did not commit, or nobody can know that it did.
-
-Either way the same request may be sent again: what was committed comes back as duplicates.
-"""
 
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
@@ -117,16 +102,17 @@ class Ingest:
         size = sum(len(submission.reports) for submission in taken)
         try:
             tallies = await self._write(taken)
-        except DATABASE_BEHIND as error:
-            _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
-            for submission in taken:
-                submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
         except asyncio.CancelledError:
             for submission in taken:
                 submission.fail(Unavailable("the gateway is stopping", retry_after=1))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, every waiting caller must be answered
-            if len(taken) > 1:
+            if isinstance(error, DATABASE_ERRORS) and not isinstance(error, DATA_ERRORS):
+                # Not committed, or nobody can know: the same request may be sent again, as duplicates are not counted.
+                _log.warning("ingest.unavailable", error=type(error).__name__, records=size)
+                for submission in taken:
+                    submission.fail(Unavailable("the database cannot take reports now", retry_after=1))
+            elif len(taken) > 1:
                 for submission in taken:
                     self._waiting += len(submission.reports)
                     await self._commit([submission])
@@ -202,7 +188,9 @@ async def attach_unmatched_reports(ctx: Context, work: UnitOfWork, tenant: str, 
 
     The pools they join are looked at (ST-4). Call it last: until the commit, ingest of unknown cards waits.
     """
-    forms = {form: sim_id for iccid, sim_id in ids.items() for form in (iccid, iccid_twin(iccid)) if form is not None}
+    forms = {
+        form: sim_id for iccid, sim_id in ids.items() for form in (iccid, alternate_iccid(iccid)) if form is not None
+    }
     if not forms:
         return 0
     connection = await work.driver()

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from app.db.connection import Connection
 from app.db.usage import ingest as rows
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CALENDAR_MASK, DayTable, day_table
@@ -98,7 +98,7 @@ class SimLookupCache:
         found: dict[str, Mapping[str, Any]] = {
             row["iccid"]: row for row in await rows.cards(connection, tenant, iccids)
         }
-        twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := iccid_twin(iccid)) is not None}
+        twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := alternate_iccid(iccid)) is not None}
         if twins:
             found |= {twins[row["iccid"]]: row for row in await rows.cards(connection, tenant, list(twins))}
         return found
@@ -140,5 +140,5 @@ class SimLookupCache:
 
 def canonical_iccid(iccid: str) -> str:
     """The shorter of the two forms of one name (DV-5): by it reports of unknown cards are kept and compared."""
-    twin = iccid_twin(iccid)
+    twin = alternate_iccid(iccid)
     return iccid if twin is None else min(iccid, twin, key=len)

@@ -8,15 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.ctcc_cmp.wire import kind_of
 from sandbox.ctwing import batches as b
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
 from sandbox.http.messages import XML, Answer, Request, json_answer
+from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
-from sandbox.http.wire import Call, find_card
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import Asked, push_xml
+from sandbox.telecom.core import MethodCall, kind_of, push_xml
 from sandbox.telecom.states import main_status
 from sandbox.time import BEIJING
 
@@ -39,7 +38,7 @@ class CtWing:
         self.cust_number = credentials["cust_number"]
         self._operations = operations
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By the path's last segments; a card number may stand in the path."""
         path = request.path.rstrip("/")
         inside = re.fullmatch(r"(.*)/(\d{11,15})(/\w+)?", path)
@@ -77,7 +76,7 @@ class CtWing:
             call.card = find_card(self.world, self.name, iccid, str(number))
             if call.card is None:
                 raise r.Refusal(r.CARD)
-        return op.run(Asked(self.world, self.name, call, params, call.card))
+        return op.run(MethodCall(self.world, self.name, call, params, call.card))
 
     def _shaped(self, op: b.Op, answer: Answer) -> Answer:
         """A plain-text refusal of the older platform in this host's envelopes (B2.2: `<result>100008</result>`)."""
@@ -121,7 +120,7 @@ class CtWing:
         if request.body[:1] == b"{":
             yield "&".join(f"{name}={_go(value)}" for name, value in sorted(request.merged.items()))
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """HTTP 429; the real answer is unknown."""
         return json_answer({"code": TOO_MANY[0], "message": TOO_MANY[1]}, 429)
 
@@ -129,9 +128,9 @@ class CtWing:
         """No token here: this one call meets a key that does not count."""
         return json_answer({"code": UNAUTHORISED[0], "message": UNAUTHORISED[1]}, 401)
 
-    def native(self, card: Card) -> str:
+    def native_state(self, card: Card) -> str:
         """`productMainStatusCd`."""
-        return main_status(card, card.shown())
+        return main_status(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """The completion XML, as on the older platform."""

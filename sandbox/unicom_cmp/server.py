@@ -11,8 +11,8 @@ from typing import Any
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
 from sandbox.http.messages import Answer, Request, json_answer
+from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
-from sandbox.http.wire import Call, find_card
 from sandbox.time import BEIJING
 from sandbox.unicom_cmp import tables as t
 from sandbox.unicom_cmp.sm3 import sm3_hex
@@ -57,7 +57,7 @@ class UnicomCmp:
         self._open_id = credentials["open_id"]
         self._operations = operations
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By the first segment after `/api/`; versions are taken as they come."""
         found = _OPERATION.fullmatch(request.path)
         name = found[1] if found else request.path
@@ -141,7 +141,7 @@ class UnicomCmp:
             raise Refusal(t.TOO_MANY)
         return [card for iccid in iccids if (card := self.find(str(iccid))) is not None]
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """HTTP 429 with a gateway answer; the real one is unknown."""
         return failed(t.THROTTLED, 429)
 
@@ -149,9 +149,9 @@ class UnicomCmp:
         """No token here: this one call meets credentials that do not count."""
         return failed(t.BAD_TOKEN)
 
-    def native(self, card: Card) -> str:
+    def native_state(self, card: Card) -> str:
         """`simStatus`."""
-        return status_of(card, card.shown())
+        return status_of(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """simImeiChange: only the ICCID is known to be told (A2.6)."""
@@ -168,6 +168,6 @@ def failed(error: tuple[str, str], status: int = 200) -> Answer:
     return json_answer({"status": error[0], "message": error[1]}, status)
 
 
-def status_of(card: Card, shown: str) -> str:
+def status_of(card: Card, state: str) -> str:
     """`simStatus` of a neutral state."""
-    return "5" if shown == "cancelled" and card.extra.get("final") == "PURGED" else t.STATUS[shown]
+    return "5" if state == "cancelled" and card.extra.get("final") == "PURGED" else t.STATUS[state]

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
 from sandbox.http.messages import Answer, Request, json_answer
-from sandbox.http.wire import Call, find_card
+from sandbox.http.server import Call, find_card
 from sandbox.jasper import tables as t
 from sandbox.time import iso
 
@@ -63,7 +63,7 @@ class Jasper:
         """Who is named in audit records."""
         return self._user
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By method and path; an edit by the status it asks for and the card's own."""
         path = request.path.removeprefix("/rws").removeprefix("/api").rstrip("/")
         params: dict[str, Any] = {name: value for name, value in request.query.items() if value != ""}
@@ -84,7 +84,11 @@ class Jasper:
         body = body_of(call, strict=False)
         status = str(body.get("status", "")).upper()
         if status == "ACTIVATED":
-            return "resume" if call.card is not None and call.card.shown() in ("suspended", "expired") else "activate"
+            return (
+                "resume"
+                if call.card is not None and call.card.visible_state() in ("suspended", "expired")
+                else "activate"
+            )
         by_status = {"DEACTIVATED": "suspend", "RETIRED": "terminate"}.get(status)
         if by_status is not None:
             return by_status
@@ -127,7 +131,7 @@ class Jasper:
         if scheme.lower() != "basic" or not hmac.compare_digest(value.strip().encode(), self._basic.encode()):
             raise Refusal(t.CREDENTIALS)
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """HTTP 429 without headers (A1.7)."""
         return failed(t.TOO_MANY)
 
@@ -135,9 +139,9 @@ class Jasper:
         """No token here: this one call meets credentials that do not count."""
         return failed(t.CREDENTIALS)
 
-    def native(self, card: Card) -> str:
+    def native_state(self, card: Card) -> str:
         """The SIM status."""
-        return status_of(card, card.shown())
+        return status_of(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """A form whose `data` is XML; only the timestamp is signed, with the account's API key (A1.8)."""
@@ -173,11 +177,11 @@ def failed(error: t.Error) -> Answer:
     return json_answer(body, status, _KIND, _CHALLENGE if status == 401 else ())
 
 
-def status_of(card: Card, shown: str) -> str:
+def status_of(card: Card, state: str) -> str:
     """The SIM status of a neutral state."""
-    if shown == "cancelled" and card.extra.get("final"):
+    if state == "cancelled" and card.extra.get("final"):
         return str(card.extra["final"])
-    return t.STATUS[shown]
+    return t.STATUS[state]
 
 
 def body_of(call: Call, *, strict: bool = True) -> dict[str, Any]:

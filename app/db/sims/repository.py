@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.schema.control import plans, sims
-from app.domain.identifiers import iccid_twin
+from app.domain.identifiers import alternate_iccid
 
 _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
     plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
@@ -24,7 +24,7 @@ LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 
 
 def _forms(iccid: str) -> list[str]:
-    twin = iccid_twin(iccid)
+    twin = alternate_iccid(iccid)
     return [iccid] if twin is None else [iccid, twin]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
-from sandbox.http.faults import Struck
+from sandbox.http.faults import ActiveFaults
 from sandbox.http.messages import Answer, Request
 
 
@@ -15,7 +15,7 @@ from sandbox.http.messages import Answer, Request
 class Call:
     """A request, named: `kind` is the neutral operation (`activate` … `status usage token other`), `op` the carrier's.
 
-    `pushed`: its end is told to the customer by a push. `struck`: the faults it met.
+    `pushed`: its end is told to the customer by a push. `faults`: the faults it met.
     """
 
     request: Request
@@ -24,7 +24,7 @@ class Call:
     params: dict[str, Any]
     card: Card | None = None
     pushed: bool = False
-    struck: Struck = field(default_factory=Struck)
+    faults: ActiveFaults = field(default_factory=ActiveFaults)
 
     def text(self, name: str) -> str:
         """A parameter as text, `""` where there is none; numbers as their digits."""
@@ -33,23 +33,23 @@ class Call:
 
     def skew_ms(self) -> int:
         """How far the carrier's clock is wrong for this call."""
-        return int(self.struck.param("clock_skew", "seconds", 0) * 1000)
+        return int(self.faults.param("clock_skew", "seconds", 0) * 1000)
 
     def push_faults(self) -> dict[str, Any]:
         """What will go wrong with the push of this call's end."""
         return {
             name: True
             for kind, name in (("lose_push", "lost"), ("duplicate_push", "twice"), ("early_push", "early"))
-            if kind in self.struck
+            if kind in self.faults
         }
 
 
-class Wire(Protocol):
+class ProtocolServer(Protocol):
     """One protocol's server side."""
 
     name: str
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """Say what is asked, for which card, without doing or checking anything."""
         ...
 
@@ -57,7 +57,7 @@ class Wire(Protocol):
         """Check and do it."""
         ...
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """The carrier's word for too many calls."""
         ...
 
@@ -65,7 +65,7 @@ class Wire(Protocol):
         """The credentials or the token stop counting: for this call (an answer), or for all until renewed (None)."""
         ...
 
-    def native(self, card: Card) -> Any:
+    def native_state(self, card: Card) -> Any:
         """The card's state in the protocol's own word, without lag."""
         ...
 

@@ -13,8 +13,8 @@ from sandbox.fleet.world import World
 from sandbox.gsl import signing
 from sandbox.gsl import tables as t
 from sandbox.http.messages import Answer, Request, json_answer
+from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
-from sandbox.http.wire import Call, find_card
 from sandbox.time import UTC_ZONE, iso
 
 
@@ -46,7 +46,7 @@ class Gsl:
         self._ak, self._sk = credentials["ak"], credentials["sk"]
         self._operations = operations
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By method and path; the last `/` of a path does not matter."""
         path = request.path.rstrip("/")
         for op in self._operations:
@@ -121,7 +121,7 @@ class Gsl:
             raise Refusal((code, status, f"iccid {missing[:5]} 不存在" if ids == [] else text))
         return [card for card in found if card is not None]
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """The API gateway's throttling."""
         return failed(t.THROTTLED, "0" * 32)
 
@@ -129,9 +129,9 @@ class Gsl:
         """No token here: this one call meets a key that does not count."""
         return failed(t.SIGNATURE, "0" * 32)
 
-    def native(self, card: Card) -> int:
+    def native_state(self, card: Card) -> int:
         """The sim_status, a number on the wire too."""
-        return t.SIM_STATUS[card.shown()]
+        return t.SIM_STATUS[card.visible_state()]
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """GSL pushes nothing; work orders are asked for."""

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
 from sandbox.http.messages import HTML, Answer, Request, json_answer, text_answer
-from sandbox.http.wire import Call, find_card
+from sandbox.http.server import Call, find_card
 from sandbox.onelink import tables as t
 from sandbox.time import BEIJING, SECOND
 
@@ -52,7 +52,7 @@ class OneLink:
         self._credentials = credentials
         self._operations = operations
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By path, and for changes by operType."""
         op, params = request.path.strip("/").removeprefix("v5/ec/"), request.merged
         found = self._operations.get(op)
@@ -150,7 +150,7 @@ class OneLink:
         if not current and not older:
             raise Refusal(t.TOKEN)
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """73 系统忙: the documented code nearest to a rate limit (A7; the real one is unknown)."""
         return envelope(t.BUSY, [])
 
@@ -160,9 +160,9 @@ class OneLink:
         self.world.store.touch("meta", "onelink_token")
         return None
 
-    def native(self, card: Card) -> str:
+    def native_state(self, card: Card) -> str:
         """CardStatus."""
-        return status_code(card, card.shown())
+        return status_code(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """v5 pushes nothing (A8)."""
@@ -174,9 +174,9 @@ def envelope(error: tuple[str, str], result: Result) -> Answer:
     return json_answer({"status": error[0], "message": error[1], "result": result})
 
 
-def status_code(card: Card, shown: str) -> str:
+def status_code(card: Card, state: str) -> str:
     """A neutral state in the code of the card's platform."""
-    return (t.PB_STATUS if card.pb else t.CT_STATUS)[shown]
+    return (t.PB_STATUS if card.pb else t.CT_STATUS)[state]
 
 
 def stamp(instant: int | None) -> str:

@@ -12,20 +12,20 @@ from typing import Any
 
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
-from sandbox.http.limits import Throttle
+from sandbox.http.limits import RateLimiter
 from sandbox.http.messages import Answer, Request, text_answer
-from sandbox.http.wire import Call, find_card
+from sandbox.http.server import Call, find_card
 from sandbox.telecom import changes as c
 from sandbox.telecom import pools as p
 from sandbox.telecom import reads as q
 from sandbox.telecom import replies as r
-from sandbox.telecom.core import Asked, push_xml
+from sandbox.telecom.core import MethodCall, kind_of, push_xml
 from sandbox.telecom.des import decrypt, encrypt
 from sandbox.telecom.states import main_status
 from sandbox.time import MINUTE
 
 log = logging.getLogger(__name__)
-Run = Callable[[Asked], Answer]
+Run = Callable[[MethodCall], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +104,6 @@ _CHANGES = frozenset(
 )
 
 
-def kind_of(method: str, fixed: str, params: Mapping[str, Any]) -> str:
-    """The neutral operation; by its arguments where one method serves two."""
-    if method in ("disabledNumber", "disabledNumberService"):
-        return {"19": "suspend", "20": "resume"}.get(str(params.get("orderTypeId", "")), "other")
-    if method == "singleCutNet":
-        return "restore_network" if params.get("action") == "DEL" else "cut_network"
-    return fixed
-
-
 class CtccCmp:
     """The server."""
 
@@ -123,9 +114,9 @@ class CtccCmp:
         self._user, self._password = credentials["user_id"], credentials["password"]
         self._keys = tuple(credentials[name] for name in ("key1", "key2", "key3"))
         self._proof = encrypt(self._password, *self._keys)
-        self._minute = Throttle(MINUTE)
+        self._minute = RateLimiter(MINUTE)
 
-    def name_call(self, request: Request) -> Call:
+    def identify(self, request: Request) -> Call:
         """By `method`; a suspend or resume by orderTypeId."""
         params = request.merged
         method = str(params.get("method", ""))
@@ -150,13 +141,13 @@ class CtccCmp:
         self._check_sign(call, method, number, strict)
         if call.op in _LIMITED:
             limit = self.world.settings(self.name).per_minute_queries
-            if limit is not None and not self._minute.admits(self.world.now(), limit):
+            if limit is not None and not self._minute.allows(self.world.now(), limit):
                 raise r.Refusal(r.TOO_MANY)
         if method.card:
             call.card = find_card(self.world, self.name, **{name: number})
             if call.card is None:
                 raise r.Refusal(r.CARD)
-        return method.run(Asked(self.world, self.name, call, params, call.card))
+        return method.run(MethodCall(self.world, self.name, call, params, call.card))
 
     def _check_user(self, params: dict[str, Any], strict: bool) -> None:
         user = params.get("user_id") or (None if strict else params.get("userId"))
@@ -184,7 +175,7 @@ class CtccCmp:
         values = [str(call.params.get(name, "")) for name in method.signed]
         return [*([number] if method.card else []), *(value for value in values if value or "acctCd" in method.signed)]
 
-    def too_many(self, call: Call) -> Answer:
+    def rate_limited(self, call: Call) -> Answer:
         """101004."""
         return text_answer(r.TOO_MANY)
 
@@ -192,9 +183,9 @@ class CtccCmp:
         """No token here: this one call meets credentials that do not count."""
         return text_answer(r.USER)
 
-    def native(self, card: Card) -> str:
+    def native_state(self, card: Card) -> str:
         """ProductMainStatusCd."""
-        return main_status(card, card.shown())
+        return main_status(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
         """The completion XML."""

@@ -14,19 +14,19 @@ from app.carriers.errors import (
 )
 
 
-class WireFault(CarrierError):
+class TransportFault(CarrierError):
     """Mixed into errors of the wire (time-outs, lost connections, 5xx), to tell them from a business code."""
 
 
-class WireUnavailable(WireFault, CarrierUnavailable):
+class TransportUnavailable(TransportFault, CarrierUnavailable):
     """The connection or the carrier's server failed, and nothing was changed."""
 
 
-class WireOutcomeUnknown(WireFault, CarrierOutcomeUnknown):
+class TransportOutcomeUnknown(TransportFault, CarrierOutcomeUnknown):
     """A change was sent, and the connection or the carrier's server failed after that."""
 
 
-class HeldBack(CarrierRateLimited):
+class LocallyThrottled(CarrierRateLimited):
     """Not sent by our own decision (budget, pause, repeat window): says nothing about the carrier's health."""
 
 
@@ -42,13 +42,13 @@ OUTCOMES: tuple[tuple[type[CarrierError], str], ...] = (
 """The `outcome` label of a failed request, the first that fits."""
 
 
-def outcome_of(error: CarrierError) -> str:
+def outcome_label(error: CarrierError) -> str:
     """The metric label of an error."""
     return next((label for kind, label in OUTCOMES if isinstance(error, kind)), "error")
 
 
-def is_ill(error: CarrierError) -> bool:
+def is_unhealthy(error: CarrierError) -> bool:
     """Whether an error says that the carrier is unwell: no business code, no answer that we merely cannot read."""
-    if isinstance(error, HeldBack):
+    if isinstance(error, LocallyThrottled):
         return False
-    return isinstance(error, WireFault | CarrierRateLimited | CarrierAuthFailed)
+    return isinstance(error, TransportFault | CarrierRateLimited | CarrierAuthFailed)

@@ -108,7 +108,7 @@ class BulkRepository:
         rows = await self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
         return [_bulk(row) for row in rows.mappings()]
 
-    async def take(self, now: datetime) -> BulkRecord | None:
+    async def lock_next_due(self, now: datetime) -> BulkRecord | None:
         """Lock the bulk operation that was fed longest ago and has something left to do now; nobody else has it."""
         c = bulk_operations.c
         statement = (
@@ -202,7 +202,7 @@ class BulkRepository:
         )
         return bool(found.scalar_one())
 
-    async def ended(self, operations: Sequence[tuple[UUID, str, dict[str, Any] | None]]) -> None:
+    async def settle_items(self, operations: Sequence[tuple[UUID, str, dict[str, Any] | None]]) -> None:
         """Operations of bulk requests ended: (operation, status, error), in the transaction that ends them."""
         if not operations:
             return

@@ -11,10 +11,10 @@ import pytest
 from app.carriers.base import SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited, CarrierUnavailable
 from app.carriers.http.breaker import Breaker, Health
-from app.carriers.http.throttle import LocalBudget, LocalRepeatWindows, Manners, in_background
+from app.carriers.http.throttle import LocalBudget, LocalRepeatWindows, Throttle, in_background
 from app.carriers.http.tokens import Token, TokenKeeper
-from app.carriers.http.wire_errors import HeldBack
-from app.carriers.result_codes import TokenEnded
+from app.carriers.http.transport_errors import LocallyThrottled
+from app.carriers.result_codes import TokenExpired
 from app.clock import SystemClock
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import ICCID, SIM, HandClock, always, stand
@@ -23,18 +23,18 @@ GOOD = b'{"status":"ACTIVATED"}'
 
 
 def tripped(clock: HandClock, **options: int) -> Breaker:
-    breaker = Breaker(clock, rest=timedelta(seconds=10), **options)
+    breaker = Breaker(clock, open_time=timedelta(seconds=10), **options)
     for _ in range(5):
-        breaker.leave(probe=breaker.enter(), health=Health.ILL)
+        breaker.leave(probe=breaker.enter(), health=Health.UNHEALTHY)
     return breaker
 
 
 def test_five_failures_in_a_row_open_the_breaker_and_a_success_between_them_does_not() -> None:
     breaker = Breaker(HandClock())
-    for health in (*[Health.ILL] * 4, Health.WELL, *[Health.ILL] * 4):
+    for health in (*[Health.UNHEALTHY] * 4, Health.HEALTHY, *[Health.UNHEALTHY] * 4):
         breaker.leave(probe=breaker.enter(), health=health)
     assert not breaker.is_open
-    breaker.leave(probe=breaker.enter(), health=Health.ILL)
+    breaker.leave(probe=breaker.enter(), health=Health.UNHEALTHY)
     assert breaker.is_open
     with pytest.raises(CarrierUnavailable):
         breaker.enter()
@@ -55,7 +55,7 @@ def test_probes_that_succeed_close_the_breaker() -> None:
     breaker = tripped(clock)
     clock.advance(seconds=10)
     for _ in range(2):
-        breaker.leave(probe=breaker.enter(), health=Health.WELL)
+        breaker.leave(probe=breaker.enter(), health=Health.HEALTHY)
     assert not breaker.is_open
     assert breaker.enter() is False
 
@@ -64,7 +64,7 @@ def test_a_probe_that_fails_opens_the_breaker_for_twice_as_long() -> None:
     clock = HandClock()
     breaker = tripped(clock)
     clock.advance(seconds=10)
-    breaker.leave(probe=breaker.enter(), health=Health.ILL)
+    breaker.leave(probe=breaker.enter(), health=Health.UNHEALTHY)
     clock.advance(seconds=19)
     with pytest.raises(CarrierUnavailable):
         breaker.enter()
@@ -76,7 +76,7 @@ def test_a_cancelled_probe_says_nothing_and_frees_its_place() -> None:
     clock = HandClock()
     breaker = tripped(clock, probes=1)
     clock.advance(seconds=10)
-    breaker.leave(probe=breaker.enter(), health=Health.SILENT)
+    breaker.leave(probe=breaker.enter(), health=Health.NO_EVIDENCE)
     assert breaker.is_open
     assert breaker.enter() is True
 
@@ -141,7 +141,7 @@ async def test_the_budget_spreads_calls_evenly_and_refuses_beyond_patience() -> 
 
 async def test_a_call_beyond_the_budget_is_refused_with_the_time_to_come_back() -> None:
     it = stand("jasper", always(GOOD), per_second=1, in_flight=20)
-    it.client._pairs[0][1]._transport._manners._budget._next["acc/jasper"] = it.clock.now() + timedelta(seconds=60)
+    it.client._pairs[0][1]._transport._throttle._budget._next["acc/jasper"] = it.clock.now() + timedelta(seconds=60)
     with pytest.raises(CarrierRateLimited) as caught:
         await it.client.snapshot([SIM])
     assert caught.value.retry_after == pytest.approx(60)
@@ -226,7 +226,7 @@ async def test_a_refused_token_is_renewed_once_by_one_caller_and_each_call_repea
     async def work(token: str) -> str:
         await asyncio.sleep(0)
         if token != good:
-            raise TokenEnded("ended", carrier_code="12021")
+            raise TokenExpired("ended", carrier_code="12021")
         return token
 
     keeper = TokenKeeper(HandClock(), fetch)
@@ -264,22 +264,22 @@ async def test_a_token_near_its_end_is_renewed_before_it_is_used() -> None:
 async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does() -> None:
     clock = HandClock()
     breaker, budget = Breaker(clock), LocalBudget(clock)
-    manners = Manners(account="a", clock=clock, budget=budget, breaker=breaker, in_flight=1, patience_s=0.05)
+    throttle = Throttle(account="a", clock=clock, budget=budget, breaker=breaker, in_flight=1, max_wait_s=0.05)
     released = asyncio.Event()
 
     async def hold() -> None:
-        async with manners.turn():
+        async with throttle.acquire():
             await released.wait()
 
     async def ask() -> str:
-        async with manners.turn():
+        async with throttle.acquire():
             return "asked"
 
     holding = asyncio.create_task(hold())
     await asyncio.sleep(0)
     asking = asyncio.create_task(ask())
     with pytest.raises(CarrierRateLimited) as held:
-        async with manners.turn(hurried=True):
+        async with throttle.acquire(fail_fast=True):
             raise AssertionError("nothing may be sent")
     released.set()
 
@@ -290,20 +290,20 @@ async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does()
 
 async def test_a_call_in_the_background_waits_for_its_turn_and_leaves_one_to_whoever_is_in_a_hurry() -> None:
     clock = SystemClock()
-    manners = Manners(account="a", clock=clock, budget=LocalBudget(clock), breaker=Breaker(clock), per_second=4)
+    throttle = Throttle(account="a", clock=clock, budget=LocalBudget(clock), breaker=Breaker(clock), per_second=4)
 
     async def call() -> None:
-        async with manners.turn():
+        async with throttle.acquire():
             pass
 
     async def refused() -> int:
         ends = await asyncio.gather(*(call() for _ in range(12)), return_exceptions=True)
-        return sum(isinstance(end, HeldBack) for end in ends)
+        return sum(isinstance(end, LocallyThrottled) for end in ends)
 
     with in_background():
         background = asyncio.create_task(refused())
     await asyncio.sleep(0.05)
-    async with manners.turn(hurried=True):
+    async with throttle.acquire(fail_fast=True):
         waiting = not background.done()
 
     assert (waiting, await background) == (True, 0)

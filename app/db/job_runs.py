@@ -1,4 +1,8 @@
-"""The gateway's own bookkeeping: job slots, the one clock's offset, the standing of accounts, marks of first starts."""
+"""Job runs: one row per slot of a job, claimed with a lease so that of N replicas one runs it.
+
+A slot is the instant at which a job is due. Slots are instants of the gateway's clock, leases of the database's
+(`clock_timestamp()`), so that an advance of the gateway's clock expires no lease.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-class LedgerRows:
-    """Run ledger, clock offset, account standing and marks of one transaction."""
+class JobRunRepository:
+    """Job runs of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def claim_slot(self, job: str, slot: datetime, now: datetime, lease: timedelta) -> bool:
-        """Take one slot of a job: the first to insert it runs it; a failed or dead run is taken over after its lease.
+        """Claim a slot; True if this caller must run it.
 
-        None is taken while another slot of the job is being run (a `report` beside no `finished_at` is a failure's).
-        Leases count in the database's clock, slots in the gateway's.
+        The first to insert the slot claims it; a failed or abandoned run may be claimed again once its lease has
+        expired. No slot is claimed while another slot of the same job is running (`report` set and `finished_at` NULL
+        marks a failed run).
         """
         taken = await self._connection.execute(
             text(
@@ -40,7 +45,7 @@ class LedgerRows:
         return taken.first() is not None
 
     async def extend_slot(self, job: str, slot: datetime, started: datetime, lease: timedelta) -> None:
-        """The runner that claimed at `started` is alive."""
+        """Extend the lease of the run that began at `started` (heartbeat)."""
         await self._connection.execute(
             text(
                 "UPDATE job_runs SET lease_until = clock_timestamp() + :lease"
@@ -52,7 +57,7 @@ class LedgerRows:
     async def release_slot(
         self, job: str, slot: datetime, started: datetime, rest: timedelta, report: dict[str, Any]
     ) -> None:
-        """The run that began at `started` has failed: after `rest` anybody may take its slot over."""
+        """Record that the run that began at `started` failed; its slot may be claimed again after `rest`."""
         await self._connection.execute(
             text(
                 "UPDATE job_runs SET lease_until = clock_timestamp() + :rest, report = CAST(:report AS jsonb)"
@@ -62,7 +67,7 @@ class LedgerRows:
         )
 
     async def finished(self, job: str, slot: datetime) -> bool:
-        """Whether the slot has been run."""
+        """Whether the slot has been run to its end."""
         done = await self._connection.execute(
             text("SELECT 1 FROM job_runs WHERE job = :job AND slot = :slot AND finished_at IS NOT NULL"),
             {"job": job, "slot": slot},
@@ -70,7 +75,7 @@ class LedgerRows:
         return done.first() is not None
 
     async def finish_slot(self, job: str, slot: datetime, now: datetime, report: dict[str, Any]) -> None:
-        """The slot has been run; `report` is what it did."""
+        """Record that the slot was run; `report` is a JSON object of counts."""
         await self._connection.execute(
             text(
                 "UPDATE job_runs SET finished_at = :now, report = CAST(:report AS jsonb)"
@@ -87,7 +92,7 @@ class LedgerRows:
         return {row[0]: row[1] for row in rows}
 
     async def last_report(self, job: str) -> dict[str, Any]:
-        """What the newest finished run of a job did; empty where there is none."""
+        """The report of the newest finished run of a job; empty if there is none."""
         found = await self._connection.execute(
             text(
                 "SELECT report FROM job_runs WHERE job = :job AND finished_at IS NOT NULL ORDER BY slot DESC LIMIT 1"
@@ -96,7 +101,7 @@ class LedgerRows:
         )
         return found.scalar_one_or_none() or {}
 
-    async def runs(self, limit: int) -> list[dict[str, Any]]:
+    async def latest(self, limit: int) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         rows = await self._connection.execute(
             text(
@@ -105,48 +110,3 @@ class LedgerRows:
             {"limit": limit},
         )
         return [dict(row) for row in rows.mappings()]
-
-    async def clock_offset(self) -> timedelta:
-        """How far the one clock has been moved forwards."""
-        row = (await self._connection.execute(text("SELECT offset_us FROM clock_offset WHERE id = 1"))).first()
-        return timedelta(microseconds=row[0]) if row else timedelta()
-
-    async def move_clock(self, offset: timedelta) -> None:
-        """Move the one clock; it never goes backwards."""
-        await self._connection.execute(
-            text(
-                "INSERT INTO clock_offset (id, offset_us) VALUES (1, :offset_us)"
-                " ON CONFLICT (id) DO UPDATE SET offset_us = greatest(clock_offset.offset_us, excluded.offset_us)"
-            ),
-            {"offset_us": offset // timedelta(microseconds=1)},
-        )
-
-    async def mark(self, name: str, now: datetime) -> bool:
-        """Set a mark once; True for the one who set it."""
-        done = await self._connection.execute(
-            text("INSERT INTO import_marks (name, done_at) VALUES (:name, :now) ON CONFLICT DO NOTHING RETURNING name"),
-            {"name": name, "now": now},
-        )
-        return done.first() is not None
-
-    async def marked(self, name: str) -> bool:
-        """Whether a mark has been set."""
-        done = await self._connection.execute(text("SELECT 1 FROM import_marks WHERE name = :name"), {"name": name})
-        return done.first() is not None
-
-    async def account_states(self) -> dict[str, dict[str, Any]]:
-        """What is kept of each account: paused, brake released, change list read up to."""
-        rows = await self._connection.execute(text("SELECT * FROM account_states"))
-        return {row["account"]: dict(row) for row in rows.mappings()}
-
-    async def set_account(self, account: str, **columns: datetime | None) -> None:
-        """Set some of `paused_at`, `brake_released_at`, `changes_seen_at` of an account."""
-        names = sorted(columns)
-        await self._connection.execute(
-            text(
-                f"INSERT INTO account_states (account, {', '.join(names)})"  # noqa: S608 - names are our own columns
-                f" VALUES (:account, {', '.join(':' + n for n in names)})"
-                f" ON CONFLICT (account) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in names)}"
-            ),
-            {"account": account, **columns},
-        )

@@ -12,7 +12,10 @@ from app.carriers.config import Account
 from app.cli.exits import CommandError, ExitCode
 from app.settings import Settings
 from sandbox.options import FAITHFUL, PROTOCOLS, ProtocolSettings, SandboxOptions
-from sandbox.serve import Sandbox, serve
+from sandbox.serve import Sandbox
+from sandbox.serve import serve as serve_sandbox
+
+__all__ = ["run_sandbox", "sandbox_options", "serve_sandbox"]
 
 PUSH_PROTOCOLS = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
 """Protocols whose carrier calls the gateway back."""
@@ -75,4 +78,4 @@ async def _serve_until_signal(options: SandboxOptions, host: str, port: int) -> 
     def ready(sandbox: Sandbox) -> None:
         print(f"Sandbox carriers on http://{host}:{port}: {', '.join(sandbox.options.protocols)}", flush=True)
 
-    await serve(options, host, port, ready=ready, stop=stop)
+    await serve_sandbox(options, host, port, ready=ready, stop=stop)
