@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from app.domain.terms.book import BOOK, TermLine, describe
+from app.domain.terms.book import BOOK, TermLine, describe, terms_in_force
+from app.domain.terms.model import Terms
 from app.domain.vocabulary import Supplier
 from app.texts.catalogue import CHINESE, ENGLISH, text
 from app.texts.rule_fields import RULES_OF_FIELD, RULES_OF_LEVEL
@@ -106,7 +107,7 @@ def _values(rule: str, on: date) -> Iterator[RuleValue]:
     grouped: dict[tuple[str, Supplier, str, str, tuple[str, ...]], list[str]] = {}
     for supplier, carrier in BOOK:
         for line in describe(supplier, carrier, on):
-            if line.value is not None and rule in _rules_of(line, supplier):
+            if line.value is not None and rule in _rules_of(line, terms_in_force(supplier, carrier, on)):
                 key = (line.name, supplier, _shown(line.value), line.source, line.assumed)
                 grouped.setdefault(key, []).append(str(carrier))
     for (name, supplier, value, source, assumed), carriers in sorted(grouped.items()):
@@ -115,12 +116,12 @@ def _values(rule: str, on: date) -> Iterator[RuleValue]:
         )
 
 
-def _rules_of(line: TermLine, supplier: Supplier) -> frozenset[str]:
+def _rules_of(line: TermLine, terms: Terms) -> frozenset[str]:
     """Which rules a value of the terms belongs to."""
     if line.name.startswith("service.") and isinstance(line.value, dict):
         return frozenset({str(line.value["rule"]), *RULES_OF_LEVEL.get(line.name.removeprefix("service."), ())})
     named = RULES_OF_FIELD[line.name]
-    return frozenset(named.get(supplier, ()) if isinstance(named, Mapping) else named)
+    return frozenset(named(terms) if callable(named) else named)
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from app.db.bulk.repository import BulkRecord, ItemEnd
-from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
@@ -21,8 +20,8 @@ from app.domain.vocabulary import OperationKind, OperationSource, OperationStatu
 from app.texts.catalogue import text
 from app.usecases.bulk.views import bulk_view
 from app.usecases.context import Context
+from app.usecases.events import EventStamp, bulk_operation_completed
 from app.usecases.execution.settle import observe_ended, save_settled
-from app.usecases.ids import new_id
 from app.usecases.operations.record import with_status
 from app.usecases.operations.request_many import RequestMany, evaluate_many, request_many
 from app.usecases.sim_changes import SimChangeRecorder
@@ -157,19 +156,12 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
     status = {"stopping": "stopped", "cancelling": "cancelled"}.get(bulk.status, "completed")
     await work.bulk.change(bulk.id, status=status, finished_at=now)
     ended = replace(bulk, status=status, finished_at=now)
-    event = EventRow(
-        event_id=new_id(now),
-        tenant=bulk.tenant,
-        type="bulk_operation.completed",
-        source=f"/v1/bulk-operations/{bulk.id}",
-        took_effect_at=now,
-        known_at=now,
-        data={
-            "known_at": now.isoformat(),
-            "before": {"status": bulk.status},
-            "after": {"status": status},
-            "bulk_operation": bulk_view(ended, await work.bulk.counts(bulk.id), now),
-        },
+    event = bulk_operation_completed(
+        EventStamp(tenant=bulk.tenant, known_at=now),
+        bulk.id,
+        before=bulk.status,
+        after=status,
+        view=bulk_view(ended, await work.bulk.counts(bulk.id), now),
     )
     await work.events.add([event])
     return True

@@ -79,7 +79,7 @@ def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimReco
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
     """The card at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
-    _, leaving = start_cycle(replace(sim, holds=old))
+    _, leaving = start_cycle(replace(sim, holds=old), opens.date())
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 

@@ -82,4 +82,4 @@ async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached
             if (one.record.id, f"{MARK}{level}") in fresh:
                 because = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)
+                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, because, data)
