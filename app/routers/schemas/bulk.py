@@ -13,6 +13,7 @@ from app.domain.vocabulary import OperationKind
 from .actions import ARGUMENTS, NoArguments
 from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, Word, open_words
 from .operations import OPERATION_ID, KindWord, OperationError, Scalar, StatusWord
+from .problems import HoldWord
 
 REF = "#/components/schemas/"
 MOST_ITEMS = 1_000_000
@@ -162,6 +163,13 @@ class BulkOperationPage(Listed[BulkOperation]):
     """A page of bulk operations, newest first."""
 
 
+class BulkItemError(OperationError):
+    """Why an item was refused or failed."""
+
+    rule: str | None = Field(default=None, description="The rule that refuses.", examples=["OP-6"])
+    holds: list[HoldWord] | None = Field(default=None, description="The holds in the way.", examples=[["manual"]])
+
+
 class BulkItem(AnswerModel):
     """One SIM of a bulk operation."""
 
@@ -172,7 +180,7 @@ class BulkItem(AnswerModel):
     operation_status: StatusWord | None = Field(description="Where that stands.", examples=["succeeded"])
     due_at: At | None = Field(description="By when it is due.", examples=["2026-11-24T00:00:00+08:00"])
     settled_at: At | None = Field(description="When it ended.", examples=["2026-11-21T10:00:03+00:00"])
-    error: OperationError | None = Field(description="Why it failed.")
+    error: BulkItemError | None = Field(description="Why it was refused or failed.")
 
 
 class BulkItemPage(Listed[BulkItem]):
