@@ -44,7 +44,7 @@ from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
 from app.domain.usage.brake import allowed_now, brake_limit
-from app.domain.usage.reminders import Reminders, expiry_due, pool_due, usage_due
+from app.domain.usage.reminders import Reminders, expiry_due, usage_due
 from app.domain.vocabulary import Carrier, SimState, Supplier
 from tests.domain.cards import NOON
 
@@ -160,13 +160,6 @@ def test_expiry_reminders_fire_on_the_first_day_that_is_near_enough_and_once() -
     assert expiry_due(wanted, SimState.ACTIVE, ends, ends, [30, 15]) == ()
     assert expiry_due(wanted, SimState.TESTING, ends, ends) == ()
     assert expiry_due(wanted, SimState.ACTIVE, None, ends) == ()
-
-
-def test_a_pools_reminders_look_at_what_is_left() -> None:
-    """RM-2."""
-    assert pool_due([20, 10, 0], 200, 1000) == (20,)
-    assert pool_due([20, 10], 201, 1000) == ()
-    assert pool_due([20, 10], -5, 1000, [20]) == (10,)
 
 
 def test_which_orders_may_stand_on_one_invoice() -> None:

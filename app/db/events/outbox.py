@@ -1,4 +1,4 @@
-"""Events from the hot paths: the rows of `app.db.events.store`, by plain asyncpg in the transaction it is given."""
+"""asyncpg: adds events from the hot paths to the outbox (`app.db.events.store`), in the transaction it is given."""
 
 from __future__ import annotations
 

@@ -209,8 +209,3 @@ def with_validity_end(sim: Sim) -> Sim:
         return sim
     end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)
     return replace(sim, expires_on=end.last_valid_day)
-
-
-def initial_state(sim: Sim, today: date, at: datetime) -> SimState:
-    """The underlying state that the dates of an imported card tell."""
-    return state_from_dates(sim, today, at)[0].underlying

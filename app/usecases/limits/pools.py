@@ -16,8 +16,8 @@ from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows
-from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
+from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim

@@ -8,9 +8,8 @@ from datetime import timedelta
 
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.usage import counters as rows
-from app.domain.calendar.cycles import cycle_at, preceding, start_instant
+from app.domain.calendar.cycles import cycle_at, cycle_number, preceding, start_instant
 from app.domain.events import EventType
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import SimState
