@@ -25,7 +25,7 @@ from app.carriers.http.throttle import (
     RepeatWindows,
     Throttle,
 )
-from app.carriers.http.transport import PLAIN, Dialect, Transport, Wire
+from app.carriers.http.transport import PLAIN, Dialect, Tap, Transport, Wire
 from app.carriers.jasper import notifications as jasper_inbound
 from app.carriers.jasper.client import JasperClient
 from app.carriers.notifications import Push, Received, Receiver, bounded
@@ -71,8 +71,11 @@ def build_clients(
     budget: CallBudget | None = None,
     windows: RepeatWindows | None = None,
     wire: Wire | None = None,
+    tap: Tap | None = None,
 ) -> Mapping[str, AccountClient]:
-    """A client for each account, by its code. Ports left out serve this one process; `wire` is for tests."""
+    """A client for each account, by its code. Ports left out serve this one process; `wire` is for tests, `tap` sees
+    every exchange.
+    """
     if set(FACTORIES) != set(ProtocolName):
         raise ProtocolWithoutClient(", ".join(sorted(set(FACTORIES) ^ set(ProtocolName))))
     kept = windows or LocalRepeatWindows(clock)
@@ -83,6 +86,7 @@ def build_clients(
         observer=observer or NoObserver(),
         budget=budget or LocalBudget(clock),
         wire=wire,
+        tap=tap,
     )
     return {
         account.code: AccountClient(account, [opener(account, entry) for entry in account.protocols], kept, clock)
@@ -110,6 +114,7 @@ def _client(
     observer: Observer,
     budget: CallBudget,
     wire: Wire | None,
+    tap: Tap | None,
 ) -> ProtocolClient:
     breaker = Breaker(clock, on_change=partial(observer.breaker, account.code))
     throttle = Throttle(
@@ -131,6 +136,8 @@ def _client(
             read_s=entry.settings.read_s,
             dialect=dialect,
             wire=wire,
+            tap=tap,
+            ca_file=entry.ca_file,
         )
 
     return FACTORIES[entry.protocol](

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,6 +26,7 @@ from app.carriers.errors import (
     CarrierProtocolError,
     CarrierRateLimited,
 )
+from app.carriers.http.connection_faults import connection_fault
 from app.carriers.http.throttle import Observer, Throttle
 from app.carriers.http.transport_errors import TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
@@ -90,6 +92,18 @@ class Dialect:
 PLAIN = Dialect()
 
 
+class Tap(Protocol):
+    """Sees every exchange of an account's transports (the conformance probe)."""
+
+    def before(self, call: Call) -> None:
+        """Called before a request is sent. Raises `CarrierError` to have nothing sent."""
+        ...
+
+    def after(self, call: Call, reply: Reply) -> None:
+        """Called with every whole answer, whatever its status."""
+        ...
+
+
 class Transport:
     """Sends calls to one base URL. `wire` is for tests that reach an ASGI application."""
 
@@ -104,6 +118,8 @@ class Transport:
         read_s: float = READ_S,
         dialect: Dialect,
         wire: Wire | None = None,
+        tap: Tap | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         self.skew_s: float | None = None
         self._account = account
@@ -116,7 +132,9 @@ class Transport:
         self._explain = dialect.explain
         self._deadline_s = read_s + CONNECT_S
         self._time_outs = {"timeout": httpx.Timeout(read_s, connect=CONNECT_S).as_dict()}
-        self._wire = wire or _wire(base_url, throttle.in_flight)
+        self._tap = tap
+        self._host = urlsplit(base_url).netloc
+        self._wire = wire or _wire(base_url, throttle.in_flight, ca_file)
 
     @property
     def in_flight(self) -> int:
@@ -143,18 +161,22 @@ class Transport:
         await self._wire.aclose()
 
     async def _exchange(self, call: Call) -> Reply:
+        if self._tap:
+            self._tap.before(call)
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._round_trip(call)
         except _NOT_SENT as error:
-            raise TransportUnavailable(f"not sent: {type(error).__name__}") from None
+            raise TransportUnavailable(f"not sent: {connection_fault(error, self._host)}") from None
         except httpx.DecodingError:
             raise CarrierProtocolError("the answer's compression is broken") from None
         except (httpx.TransportError, TimeoutError) as error:
             kind = TransportOutcomeUnknown if call.changes else TransportUnavailable
-            raise kind(f"no usable answer: {type(error).__name__}") from None
+            raise kind(f"no usable answer from {self._host}: {type(error).__name__}") from None
         except (httpx.InvalidURL, UnicodeError):
             raise CarrierProtocolError("the request cannot be written as a URL; nothing was sent") from None
+        if self._tap:
+            self._tap.after(call, reply)
         if reply.status != 200:
             self._raise_for_status(call, reply)
         return reply
@@ -213,18 +235,24 @@ class Transport:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
-    """The authorities we trust, read once: it takes tens of milliseconds, and every account needs them."""
-    return httpx.create_ssl_context()
+def _certificates(ca_file: Path | None = None) -> ssl.SSLContext:
+    """The authorities we trust, read once: it takes tens of milliseconds, and every account needs them.
+
+    `ca_file`: PEM certificates of an account's private authority, which then count beside the public ones.
+    """
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
 
 
-def _wire(base_url: str, in_flight: int) -> Wire:
+def _wire(base_url: str, in_flight: int, ca_file: Path | None = None) -> Wire:
     """Connections to one host, through the proxy that the environment names for it, if any."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     proxy = None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
     return httpx.AsyncHTTPTransport(
-        verify=_certificates() if parts.scheme == "https" else False,
+        verify=_certificates(ca_file) if parts.scheme == "https" else False,
         limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         proxy=proxy,
     )
