@@ -68,13 +68,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedAnswer:
-    """The answer to one call. `call` is the end of the path, or the API's or method's name; `when` says which card or
-    account makes the client send the call.
+    """The answer to one call. `call` is the end of the path (`{}` for one segment of it) or the method's name; `when`
+    says which cards make the client send the call.
     """
 
     call: str
     fields: tuple[Field, ...]
     when: str = "always"
+
+    @property
+    def name(self) -> str:
+        """The call as tables and file names show it: without a version that follows the API's name."""
+        return self.call.partition("/V1/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +135,7 @@ def known(content: Content, source: str, paths: str, kinds: str = "") -> tuple[F
     return tuple(field(path, content, source, kinds, None, use=Use.KNOWN) for path in paths.split())
 
 
-def field(
-    path: str, content: Content, source: str, kinds: str, values: Collection[str] | None, *, use: Use
-) -> Field:
+def field(path: str, content: Content, source: str, kinds: str, values: Collection[str] | None, *, use: Use) -> Field:
     """A row. `kinds`: names joined with `|`, as `numeric|null`; empty for what the content usually has."""
     named = frozenset(kind for name in kinds.split("|") if name for kind in _NAMED[name])
     return Field(

@@ -104,37 +104,46 @@ class Tap(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where a transport's calls go. `base_url` ends with a slash; `ca_file`: PEM certificates of the carrier's private
+    authority; `wire` is for tests that reach an ASGI application.
+    """
+
+    base_url: str
+    read_s: float = READ_S
+    ca_file: Path | None = None
+    wire: Wire | None = None
+
+
 class Transport:
-    """Sends calls to one base URL. `wire` is for tests that reach an ASGI application."""
+    """Sends calls to one base URL."""
 
     def __init__(
         self,
         *,
         account: str,
-        base_url: str,
+        peer: Peer,
         throttle: Throttle,
         observer: Observer,
         clock: Clock,
-        read_s: float = READ_S,
         dialect: Dialect,
-        wire: Wire | None = None,
         tap: Tap | None = None,
-        ca_file: Path | None = None,
     ) -> None:
         self.skew_s: float | None = None
         self._account = account
-        self._base = base_url
+        self._base = peer.base_url
         self._url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
         self._throttle = throttle
         self._observer = observer
         self._clock = clock
         self._sign = dialect.sign
         self._explain = dialect.explain
-        self._deadline_s = read_s + CONNECT_S
-        self._time_outs = {"timeout": httpx.Timeout(read_s, connect=CONNECT_S).as_dict()}
+        self._deadline_s = peer.read_s + CONNECT_S
+        self._time_outs = {"timeout": httpx.Timeout(peer.read_s, connect=CONNECT_S).as_dict()}
         self._tap = tap
-        self._host = urlsplit(base_url).netloc
-        self._wire = wire or _wire(base_url, throttle.in_flight, ca_file)
+        self._host = urlsplit(peer.base_url).netloc
+        self._wire = peer.wire or _wire(peer, throttle.in_flight)
 
     @property
     def in_flight(self) -> int:
@@ -246,13 +255,13 @@ def _certificates(ca_file: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def _wire(base_url: str, in_flight: int, ca_file: Path | None = None) -> Wire:
+def _wire(peer: Peer, in_flight: int) -> Wire:
     """Connections to one host, through the proxy that the environment names for it, if any."""
-    parts = urlsplit(base_url)
+    parts = urlsplit(peer.base_url)
     host = parts.hostname or ""
     proxy = None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
     return httpx.AsyncHTTPTransport(
-        verify=_certificates(ca_file) if parts.scheme == "https" else False,
+        verify=_certificates(peer.ca_file) if parts.scheme == "https" else False,
         limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         proxy=proxy,
     )

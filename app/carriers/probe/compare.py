@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.carriers.expectations import Content, ExpectedAnswer, Expectations, Field, Kind, Use
+from app.carriers.expectations import Content, Expectations, ExpectedAnswer, Field, Kind, Use
 from app.carriers.http.transport import Call, Reply
 from app.carriers.probe.tree import ITEM, Node, matches, nodes, pattern_steps
 from app.carriers.result_codes import CodeMeaning, Codes

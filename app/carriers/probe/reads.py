@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from app.carriers.base import SimRef
 from app.carriers.config import Account
-from app.carriers.errors import CarrierError, UnsupportedOperation
+from app.carriers.errors import CarrierError, CarrierRejected, UnsupportedOperation
+from app.carriers.http.throttle import in_background
 from app.carriers.probe.recorder import Recorder
 from app.carriers.protocol_client import ProtocolClient
 from app.clock import Clock
@@ -34,7 +35,7 @@ async def run_reads(
     """Do every read of one protocol's client; an error of the tree ends that read only."""
     results: list[ReadResult] = []
     for name, work in _reads(client, account, sims, clock).items():
-        with recorder.reading(name):
+        with recorder.reading(name), in_background():
             results.append(await _outcome(name, work))
     return results
 
@@ -77,6 +78,8 @@ async def _outcome(name: str, work: Read) -> ReadResult:
     except UnsupportedOperation as error:
         return ReadResult(name=name, ok=True, supported=False, detail=error.detail)
     except CarrierError as error:
+        if isinstance(error, CarrierRejected) and error.carrier_code is None:
+            return ReadResult(name=name, ok=True, supported=False, detail=error.detail)
         code = f" (code {error.carrier_code})" if error.carrier_code else ""
         return ReadResult(name=name, ok=False, detail=f"{type(error).__name__}: {error.detail}{code}")
     return ReadResult(name=name, ok=True)

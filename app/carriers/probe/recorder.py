@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from app.carriers.errors import CarrierRejected
+from app.carriers.errors import CarrierRejected, CarrierUnavailable
 from app.carriers.http.transport import Call, Reply
 
 
@@ -25,8 +25,9 @@ class Exchange:
 
 @dataclass(slots=True)
 class Recorder:
-    """A `Tap` that keeps every exchange, by the read under way."""
+    """A `Tap` that keeps every exchange, by the read under way, and sends no more than `limit` requests."""
 
+    limit: int
     exchanges: list[Exchange] = field(default_factory=list)
     sent: int = 0
     _reading: str = ""
@@ -41,9 +42,11 @@ class Recorder:
             self._reading = ""
 
     def before(self, call: Call) -> None:
-        """Raises `ChangeRefused` for a call that asks for a change."""
+        """Raises `ChangeRefused` for a call that asks for a change, `CarrierUnavailable` beyond the limit."""
         if call.changes:
             raise ChangeRefused(f"{call.operation} would change something; a probe only reads")
+        if self.sent >= self.limit:
+            raise CarrierUnavailable(f"the probe's limit of {self.limit} requests is reached; nothing was sent")
         self.sent += 1
 
     def after(self, call: Call, reply: Reply) -> None:
