@@ -22,7 +22,7 @@ from app.carriers.probe.compare import field_of, shown_code
 from app.carriers.probe.tree import ITEM, VALUE, pattern_steps
 from app.domain.identifiers import luhn_digit
 
-SHORTEST_SECRET = 4
+SHORTEST_SECRET = 6
 """A known identity of fewer characters is not looked for inside other texts."""
 
 _ICCID = re.compile(r"89\d{17,18}")
@@ -71,7 +71,9 @@ class Scrubber:
 
     def message(self, value: str) -> str:
         """A carrier's explanation, with digit runs and known identities replaced."""
-        return _DIGITS.sub(lambda match: self.identity(match[0]), self._known_replaced(value))
+        known = sorted((name for name in self._invented if len(name) >= SHORTEST_SECRET), key=len, reverse=True)
+        pattern = re.compile("|".join([*map(re.escape, known), _DIGITS.pattern]))
+        return pattern.sub(lambda match: self.identity(match[0]), value)
 
     def _remember(self, plain: str) -> None:
         """Invent a value, and the other forms that the same card or number may be named by."""
@@ -152,7 +154,7 @@ class Scrubber:
     def _require_clean(self, text: str) -> None:
         invented = set(self._invented.values())
         for known in self._invented:
-            distinct = len(known) >= SHORTEST_SECRET + 2 and known not in invented
+            distinct = len(known) >= SHORTEST_SECRET and known not in invented
             if distinct and known in text and not any(known in value for value in invented):
                 raise LeakFound("a scrubbed sample still holds an identity; it was not written")
 
