@@ -109,6 +109,7 @@ async def open_container(
         lease=timedelta(seconds=settings.lease_s),
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
+        brake_per_hour=settings.brake_per_hour,
     )
     try:
         yield Container(settings=settings, context=context, engine=engine, clients=clients)

@@ -131,11 +131,12 @@ def card(index: int, **given: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_gateway(
-    url: str, folder: Path, *, carriers: str = "carriers.toml", accounts_path: Path | None = None
+    url: str, folder: Path, *, carriers: str = "carriers.toml", accounts_path: Path | None = None, **given: object
 ) -> AsyncIterator[Gateway]:
-    """A gateway on this database, with the sandbox in memory."""
+    """A gateway on this database, with the sandbox in memory; `given` are further settings by their variable's name."""
     path = accounts_path or PROJECT / "demo" / carriers
-    settings = Settings(SIMGATE_DATA_DIR=folder, SIMGATE_CARRIERS=path, SIMGATE_SANDBOX_PORT=1)
+    own = {"SIMGATE_DATA_DIR": folder, "SIMGATE_CARRIERS": path, "SIMGATE_SANDBOX_PORT": 1}
+    settings = Settings.model_validate(own | given)
     accounts = read_accounts(path)
     holder: list[Sandbox] = []
 

@@ -1,4 +1,4 @@
-"""Manners shared by every replica: calls a second of an account, and repeat windows of its cards.
+"""asyncpg: manners shared by every replica: calls a second of an account, and repeat windows of its cards.
 
 Plain asyncpg, a statement each, no transaction held: a slot is reserved by moving one instant forwards.
 """

@@ -1,4 +1,4 @@
-"""Whether the database is there, current and prepared."""
+"""asyncpg: whether the database is there, current and prepared."""
 
 from __future__ import annotations
 

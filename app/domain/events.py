@@ -1,4 +1,4 @@
-"""The names of events, and which of them tells a card's change of state (docs/api.md, Events and webhooks)."""
+"""The types of events, and which of them reports a SIM's change of state (`docs/api.md`, Events and webhooks)."""
 
 from __future__ import annotations
 

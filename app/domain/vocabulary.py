@@ -18,7 +18,11 @@ class Carrier(StrEnum):
 
 
 class Supplier(StrEnum):
-    """Under whose terms the card was sold (TM-1)."""
+    """Under whose terms a SIM was sold (TM-1): the suppliers with an entry in the book of terms.
+
+    Data, like the book itself: no code outside `app.domain.terms` names a member, so that a new supplier is an id here,
+    a module of terms and its entry in the book (TM-2).
+    """
 
     FLEXEM = "flexem"
     GSL = "gsl"
@@ -129,6 +133,27 @@ class OperationSource(StrEnum):
     JOB = "job"
     BULK = "bulk"
     CARRIER = "carrier"
+
+
+class DirectedEntryState(StrEnum):
+    """Where an entry of a directed-traffic allow list stands (DR-2)."""
+
+    SUBMITTED = "submitted"
+    NOT_IN_FORCE = "not_in_force"
+    IN_FORCE = "in_force"
+    REJECTED = "rejected"
+    CHANGING = "changing"
+
+
+class AfterSalesRequest(StrEnum):
+    """What a buyer may request of an order after the purchase (OR-2)."""
+
+    REFUND = "refund"
+    CHANGE_CARRIER = "change_carrier"
+    CHANGE_PLAN = "change_plan"
+    CHOOSE_NUMBERS = "choose_numbers"
+    REPLACE_LOST_CARD = "replace_lost_card"
+    NB_CARD = "nb_card"
 
 
 class ProtocolName(StrEnum):

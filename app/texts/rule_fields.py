@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from app.domain.vocabulary import Supplier
+from app.domain.sim.validity import COUNT
+from app.domain.terms.model import AllowanceStop, Terms
 
 Rules = tuple[str, ...]
 
-_PERIODS: Mapping[Supplier, Rules] = MappingProxyType(
-    {Supplier.FLEXEM: ("LC-1",), Supplier.GSL: ("LC-2",), Supplier.STANDARD: ("LC-3",)},
-)
-_COUNTING: Mapping[Supplier, Rules] = MappingProxyType(
-    {Supplier.FLEXEM: ("VD-2",), Supplier.GSL: ("VD-3",), Supplier.STANDARD: ("VD-3",)},
-)
-_STOPS: Mapping[Supplier, Rules] = MappingProxyType(
-    {Supplier.FLEXEM: ("QT-1",), Supplier.GSL: ("QT-2", "QT-8"), Supplier.STANDARD: ("QT-3", "QT-8")},
+_STOP_RULES: Mapping[AllowanceStop, Rules] = MappingProxyType(
+    {
+        AllowanceStop.NEVER: ("QT-1",),
+        AllowanceStop.ALWAYS: ("QT-2", "QT-8"),
+        AllowanceStop.CHOSEN: ("QT-3", "QT-8"),
+    },
 )
 
-RULES_OF_FIELD: Mapping[str, Rules | Mapping[Supplier, Rules]] = MappingProxyType(
+
+def _periods(terms: Terms) -> Rules:
+    return (terms.period_rule,)
+
+
+def _counting(terms: Terms) -> Rules:
+    return () if terms.counting.value is None else (COUNT[terms.counting.value][0],)
+
+
+def _stops(terms: Terms) -> Rules:
+    return () if terms.allowance_stop.value is None else _STOP_RULES[terms.allowance_stop.value]
+
+
+RULES_OF_FIELD: Mapping[str, Rules | Callable[[Terms], Rules]] = MappingProxyType(
     {
-        "test_months": _PERIODS,
-        "test_bytes": _PERIODS,
-        "test_choice_months": _PERIODS,
-        "test_choice_bytes": _PERIODS,
-        "test_ends_in": _PERIODS,
-        "test_order_shows_unused": _PERIODS,
-        "test_overrun_charged": _PERIODS,
-        "silent_months": _PERIODS,
-        "forced_day": _PERIODS,
+        "test_months": _periods,
+        "test_bytes": _periods,
+        "test_choice_months": _periods,
+        "test_choice_bytes": _periods,
+        "test_bytes_of_plan": _periods,
+        "test_ends_in": _periods,
+        "test_order_shows_unused": _periods,
+        "test_overrun_charged": _periods,
+        "silent_months": _periods,
+        "forced_day": _periods,
         "unverified_is_held": ("LC-5", "ST-10"),
-        "counting": _COUNTING,
+        "counting": _counting,
         "cancels_on_day": ("LC-9", "RN-1"),
         "cancels_after_days": ("LC-9",),
         "retention_months": ("LC-10",),
@@ -43,8 +56,8 @@ RULES_OF_FIELD: Mapping[str, Rules | Mapping[Supplier, Rules]] = MappingProxyTyp
         "renewal_last_safe_day": ("RN-1",),
         "renewal_reminder_months": ("RN-3",),
         "plan_change": ("RN-4", "OR-2"),
-        "allowance_stop": _STOPS,
-        "allowance_edge": _STOPS,
+        "allowance_stop": _stops,
+        "allowance_edge": _stops,
         "cutoffs": ("QT-1",),
         "threshold_right": ("QT-4",),
         "threshold_cap": ("QT-6",),
@@ -63,11 +76,15 @@ RULES_OF_FIELD: Mapping[str, Rules | Mapping[Supplier, Rules]] = MappingProxyTyp
         "directed_by": ("DR-1",),
         "directed_protocols": ("DR-1",),
         "directed_may_be_empty": ("DR-2", "DR-4"),
+        "directed_deletable": ("DR-2",),
+        "directed_reversible": ("DR-2",),
+        "general_up_to": ("DR-3",),
+        "after_sales_refused": ("OR-2",),
         "pool_forming": ("PL-5",),
         "pool_retention_days": ("PL-4",),
     },
 )
-"""By the value's name; by supplier where each has a rule of its own."""
+"""By the value's name; a function where the terms decide which rule states it."""
 
 RULES_OF_LEVEL: Mapping[str, Rules] = MappingProxyType(
     {

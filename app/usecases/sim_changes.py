@@ -1,40 +1,40 @@
-"""What changed on cards in one transaction, told once: new rows, their timeline (LC-12) and their events.
+"""Record what one transaction changes on SIMs: their rows, their timeline (LC-12) and their events.
 
-A use-case hands in the card as it was and as the rules made it; what happened is the difference.
+A use-case passes the SIM as it was and as the rules made it; transitions and hold changes are their difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.events.store import EventRow, HistoryRow
+from app.db.events.store import Event, HistoryRow
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as pool_cycles
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
-from app.domain.events import state_event
+from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
 from app.domain.vocabulary import HoldCode, SimState
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, sim_event
 
 
 async def queue_limit_checks(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
-    """Have the limits of these cards and of their pools looked at: what they may use has changed."""
-    cards = sorted(set(sim_ids))
+    """Queue these SIMs and their pools for evaluation of their limits, because their allowance has changed."""
+    sims = sorted(set(sim_ids))
     connection = await work.driver()
-    await queue_checks(connection, cards, await refs_of(connection, cards))
+    await queue_checks(connection, sims, await refs_of(connection, sims))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReason:
-    """Why a card changed: a cause in words, the rule, who did it, when it took effect, and by which operation."""
+    """Why a SIM changed: cause, rule, actor, when it took effect, and the operation that did it, if any."""
 
     cause: str
     actor: str
@@ -46,20 +46,20 @@ class ChangeReason:
 
 @dataclass
 class SimChangeRecorder:
-    """Collects the changes of one transaction; `write` puts them down."""
+    """Collects the changes of one transaction; `write` stores them all at once."""
 
     now: datetime
     records: dict[int, SimRecord] = field(default_factory=dict)
-    events: list[EventRow] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     plans_left: dict[int, str] = field(default_factory=dict)
     activity_changed: set[int] = field(default_factory=set)
-    """Cards that became or ceased to be active: from then on use counts against limits, or no more (US-4)."""
+    """SIMs that entered or left `active`: their usage counts against limits only while active (US-4)."""
     ended_tests: dict[int, int] = field(default_factory=dict)
-    """Cards whose test ended, and how many bytes of test traffic each had."""
+    """Row id of each SIM that left `testing` -> its allowed test traffic in bytes."""
 
     def change(self, record: SimRecord, sim: Sim, reason: ChangeReason) -> SimRecord:
-        """The card became `sim`: remember it, its timeline and its events."""
+        """Record that the SIM became `sim`: row, timeline and events. Returns the new record."""
         before, after = record.sim, sim
         changed = replace(record, sim=sim)
         if before == after:
@@ -68,41 +68,34 @@ class SimChangeRecorder:
         if before.plan.id != after.plan.id:
             self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
-            if SimState.ACTIVE in (before.underlying, after.underlying):
-                self.activity_changed.add(record.id)
-            if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
-                self.ended_tests[record.id] = allowed
-            self._remember(record, "state", before.underlying.value, after.underlying.value, reason)
-        self._tell_state(record, before, after, reason)
-        self._tell_holds(record, before.holds, after.holds, reason)
+            self._record_transition(record, after, reason)
+        self._add_state_event(record, before, after, reason)
+        self._record_holds(record, before.holds, after.holds, reason)
         return changed
 
     def save(self, record: SimRecord) -> None:
-        """Write this record back though no rule changed it (the carrier's view of it moved)."""
+        """Store this row although no rule changed the SIM: what is known of it at the carrier is newer."""
         self.records[record.id] = record
 
-    def add_event(self, record: SimRecord, event_type: str, reason: ChangeReason, data: dict[str, Any]) -> None:
-        """One event about a card."""
-        known = {"known_at": self.now.isoformat(), "cause": reason.cause, "rule": reason.rule, "actor": reason.actor}
-        extra = {
-            "operation_id": str(reason.operation_id) if reason.operation_id else None,
-            "correlation_id": reason.correlation_id,
-        }
-        self.events.append(
-            EventRow(
-                event_id=new_id(self.now),
+    def add_event(self, record: SimRecord, kind: EventType, reason: ChangeReason, data: Mapping[str, Any]) -> None:
+        """Add one event about a SIM. `data` holds `before` and `after`, and facts of its own."""
+        facts = {name: value for name, value in data.items() if name not in ("before", "after")}
+        event = sim_event(
+            kind,
+            EventStamp(
                 tenant=record.tenant,
-                type=event_type,
-                source=f"/v1/sims/{record.sim.iccid}",
-                subject=record.sim.iccid,
-                took_effect_at=reason.effective_at,
                 known_at=self.now,
-                data=known | extra | data,
-            )
+                took_effect_at=reason.effective_at,
+            ),
+            record.sim.iccid,
+            before=data["before"],
+            after=data["after"],
+            facts=_reason_facts(reason) | facts,
         )
+        self.events.append(event)
 
     async def write(self, work: UnitOfWork) -> None:
-        """Put everything down in this transaction, and have the limits of cards and pools looked at that it moves."""
+        """Store everything in this transaction and queue the limit checks that follow from it."""
         await work.sims.save(list(self.records.values()), self.now)
         await work.plans.add_history(self.plans_left, self.now)
         if self.activity_changed:
@@ -112,32 +105,35 @@ class SimChangeRecorder:
         await work.events.add_history(self.history)
         await work.events.add(self.events)
 
-    def _tell_state(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
-        was, now = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
-        told = state_event(before, after)
-        if told is not None:
-            self.add_event(record, told.value, reason, {"before": {"state": was.value}, "after": {"state": now.value}})
+    def _record_transition(self, record: SimRecord, after: Sim, reason: ChangeReason) -> None:
+        before = record.sim
+        if SimState.ACTIVE in (before.underlying, after.underlying):
+            self.activity_changed.add(record.id)
+        if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
+            self.ended_tests[record.id] = allowed
+        self._add_history(record, "state", before.underlying.value, after.underlying.value, reason)
 
-    def _tell_holds(
+    def _add_state_event(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
+        old, new = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))
+        kind = state_event(before, after)
+        if kind is not None:
+            self.add_event(record, kind, reason, {"before": {"state": old.value}, "after": {"state": new.value}})
+
+    def _record_holds(
         self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], reason: ChangeReason
     ) -> None:
         old, new = {h.code: h for h in before}, {h.code: h for h in after}
         codes = {"before": {"holds": sorted(old)}, "after": {"holds": sorted(new)}}
         for code in (c for c in HoldCode if (c in new) != (c in old)):
             added = code in new
-            hold = new[code] if added else old[code]
-            event = "sim.hold_added" if added else "sim.hold_lifted"
-            self.add_event(
-                record,
-                event,
-                reason,
-                codes | {"hold": code.value, "hold_rule": HOLDS[code].rule, "source": hold.source.value},
-            )
-            self._remember(
-                record, "hold", None if added else code.value, code.value if added else None, reason, HOLDS[code].rule
-            )
+            hold, rule = (new if added else old)[code], HOLDS[code].rule
+            kind = EventType.SIM_HOLD_ADDED if added else EventType.SIM_HOLD_LIFTED
+            facts = {"hold": code.value, "hold_rule": rule, "source": hold.source.value}
+            self.add_event(record, kind, reason, codes | facts)
+            lifted, set_ = (None, code.value) if added else (code.value, None)
+            self._add_history(record, "hold", lifted, set_, reason, rule)
 
-    def _remember(
+    def _add_history(
         self,
         record: SimRecord,
         what: str,
@@ -160,3 +156,13 @@ class SimChangeRecorder:
                 operation_id=reason.operation_id,
             )
         )
+
+
+def _reason_facts(reason: ChangeReason) -> dict[str, Any]:
+    return {
+        "cause": reason.cause,
+        "rule": reason.rule,
+        "actor": reason.actor,
+        "operation_id": str(reason.operation_id) if reason.operation_id else None,
+        "correlation_id": reason.correlation_id,
+    }

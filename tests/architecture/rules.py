@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 Breach = tuple[int, str]
@@ -14,6 +15,7 @@ PURE = {
     "__future__", "bisect", "calendar", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions",
     "functools", "ipaddress", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
 }  # fmt: skip
+CARRIER_NAMES = re.compile(r"\b(?:cmcc|cucc|ctcc|overseas)\b")
 CARRIERS = {"CMCC", "CUCC", "CTCC", "OVERSEAS"}
 SQL_CALLS = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"}
 SQLALCHEMY_FOR_ALL = {"sqlalchemy.exc", "sqlalchemy.ext.asyncio"}
@@ -80,6 +82,48 @@ def carriers_by_name(tree: ast.Module) -> Iterator[Breach]:
         match node:
             case ast.Attribute(value=ast.Name(id="Carrier"), attr=member) if member in CARRIERS:
                 yield node.lineno, f"Carrier.{member}"
+
+
+def carriers_in_sql(tree: ast.Module) -> Iterator[Breach]:
+    """A carrier's name in a string of the database layer: what depends on the carrier is a parameter of a statement."""
+    documents = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in documents:
+                yield from ((node.lineno, name) for name in CARRIER_NAMES.findall(text))
+
+
+def undeclared_drivers(tree: ast.Module) -> Iterator[Breach]:
+    """asyncpg in a module whose docstring does not begin with `asyncpg:`, or beside SQLAlchemy (ADR 15)."""
+    modules, names = set(), set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=imported):
+                modules |= {name.name.split(".")[0] for name in imported}
+            case ast.ImportFrom(module=str(module), names=imported):
+                modules.add(module.split(".")[0])
+                names |= {name.name for name in imported if module == "app.db.connection"}
+    uses = "asyncpg" in modules or "Connection" in names
+    if uses and "sqlalchemy" in modules:
+        yield 1, "mixes asyncpg and SQLAlchemy"
+    if uses != (ast.get_docstring(tree) or "").startswith("asyncpg:"):
+        yield 1, "its docstring begins with `asyncpg:` if, and only if, its statements are asyncpg's"
+
+
+def patched_constants(tree: ast.Module) -> Iterator[Breach]:
+    """A name of one of our modules replaced by a test: what a test must vary is an argument."""
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("app", "sandbox")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Name(id=module), *_]) if module in ours:
+                yield node.lineno, f"replaces a name of {module}"
 
 
 def doubles(tree: ast.Module) -> Iterator[Breach]:

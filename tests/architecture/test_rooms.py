@@ -60,6 +60,19 @@ def test_only_the_domain_and_the_carriers_tell_carriers_apart() -> None:
     assert_none(breaches(rules.carriers_by_name, outside("app/domain/", "app/carriers/")))
 
 
+def test_no_statement_names_a_carrier() -> None:
+    assert_none(breaches(rules.carriers_in_sql, modules("app/db")))
+
+
+def test_a_module_of_the_database_layer_has_one_style_and_says_which() -> None:
+    door = ("app/db/connection.py", "app/db/uow.py")
+    assert_none(breaches(rules.undeclared_drivers, [name for name in modules("app/db") if name not in door]))
+
+
+def test_no_test_patches_a_size_of_ours() -> None:
+    assert_none(breaches(rules.patched_constants, modules("tests")))
+
+
 def test_tests_use_the_real_thing() -> None:
     assert_none(breaches(rules.doubles, modules("tests")))
 
@@ -103,6 +116,11 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
         (rules.impurities, "async def f(): ..."),
         (rules.impurities, "open('x')"),
         (rules.carriers_by_name, "sim.carrier is Carrier.CMCC"),
+        (rules.carriers_in_sql, "f\"CASE WHEN s.carrier = 'ctcc' THEN {x} END\""),
+        (rules.undeclared_drivers, "import asyncpg"),
+        (rules.undeclared_drivers, "from app.db.connection import Connection"),
+        (rules.undeclared_drivers, "'asyncpg: reads'\nimport asyncpg\nfrom sqlalchemy import text"),
+        (rules.patched_constants, "from app.usecases.bulk import feed\nmonkeypatch.setattr(feed, 'CHUNK', 2)"),
         (rules.doubles, "from unittest.mock import patch"),
         (rules.doubles, "monkeypatch.setattr('app.clock.now', None)"),
     ],

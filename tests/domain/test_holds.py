@@ -23,6 +23,7 @@ from app.domain.sim.holds import (
     with_hold,
     without_hold,
 )
+from app.domain.terms.book import BOOK
 from app.domain.vocabulary import Actor, Carrier, HoldCode, HoldSource, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_sim
 
@@ -63,9 +64,9 @@ def test_each_hold_says_what_lifts_it_and_who_may(code: HoldCode, by: RemedyActi
 def test_which_holds_go_by_themselves_at_the_next_cycle() -> None:
     """ST-2, ST-3, ST-4, ST-13, ST-15: `over_quota` never under `flexem`, where only the carrier's word lifts it."""
     everywhere = {HoldCode.OVER_THRESHOLD, HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD, HoldCode.POLICY_CUTOFF}
-    for terms in Supplier:
-        going = {code for code in HoldCode if leaves_by_next_cycle(code, terms)}
-        assert going == everywhere | (set() if terms is FLEXEM else {HoldCode.OVER_QUOTA})
+    for (supplier, _), versions in BOOK.items():
+        going = {code for code in HoldCode if leaves_by_next_cycle(code, versions[-1])}
+        assert going == everywhere | (set() if supplier is FLEXEM else {HoldCode.OVER_QUOTA})
 
 
 def test_a_hold_suspends_and_an_expired_card_reads_expired() -> None:
@@ -112,11 +113,11 @@ def test_adding_then_lifting_in_any_order_ends_where_it_began(
 def test_a_new_cycle_lifts_only_what_is_ours() -> None:
     """ST-21, ST-24, BC-4: a suspension on request stays, and a carrier's own hold awaits its word."""
     ours = a_sim(GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.OVER_QUOTA, HoldCode.MANUAL)
-    turned, left = start_cycle(ours)
+    turned, left = start_cycle(ours, NOON.date())
     assert left == (HoldCode.OVER_QUOTA,)
     assert codes(turned.holds) == {HoldCode.MANUAL}
     theirs = with_hold(a_sim(GSL), a_hold(HoldCode.OVER_QUOTA, HoldSource.CARRIER, "1"))
-    assert start_cycle(theirs) == (theirs, ())
+    assert start_cycle(theirs, NOON.date()) == (theirs, ())
     assert [is_ours(a_hold(HoldCode.MANUAL, source)) for source in HoldSource] == [True, True, False]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +19,7 @@ from app.domain.identifiers import (
     parse_imsi,
     parse_msisdn,
 )
-from app.domain.units import GB, KB, MB, UNITS, ceil_div, parse_amount
+from app.domain.units import GB, KB, MB, ceil_div
 
 DIGITS = st.text("0123456789", min_size=1, max_size=24)
 
@@ -132,38 +130,6 @@ def test_an_imsi_is_fourteen_or_fifteen_digits() -> None:
 
 def test_a_mask_shows_the_last_four() -> None:
     assert mask_iccid("89860012345678901239") == "****1239"
-
-
-@pytest.mark.parametrize(
-    ("text", "unit", "amount"),
-    [
-        ("0", "KB", 0),
-        ("12.34", "MB", 12939428),
-        ("0.0005", "KB", 1),
-        ("0.00048828124", "KB", 0),
-        ("30", "mb", 31457280),
-        ("1.5", "GB", 3 * GB // 2),
-        (" 7 ", "B", 7),
-    ],
-)
-def test_amounts_go_through_decimal_half_up(text: str, unit: str, amount: int) -> None:
-    """QT-1: 30 MB means exactly 31457280."""
-    assert parse_amount(text, unit) == amount
-
-
-@pytest.mark.parametrize("text", ["", " ", "-1", "1e5", "NaN", "1,5", "1.", ".5", "１"])
-def test_what_is_no_amount_is_malformed(text: str) -> None:
-    with pytest.raises(Malformed) as wrong:
-        parse_amount(text, "KB")
-    assert wrong.value.code == "AMOUNT_MALFORMED"
-    with pytest.raises(Malformed):
-        parse_amount("1", "TB")
-
-
-@given(st.integers(0, 10**12), st.sampled_from(sorted(UNITS)))
-def test_whole_amounts_are_exact(amount: int, unit: str) -> None:
-    assert parse_amount(str(amount), unit) == amount * UNITS[unit]
-    assert parse_amount(f"{Decimal(amount) / 4}", "KB") == amount * KB // 4
 
 
 @given(st.integers(0, 10**12), st.integers(1, GB))

@@ -17,7 +17,6 @@ from app.domain.sim.lifecycle import (
     end_test_early,
     forced_activation,
     has_used_test_traffic,
-    initial_state,
     next_due_on,
     state_from_dates,
     sweep,
@@ -172,7 +171,7 @@ def test_the_state_of_an_import_defaults_to_what_its_dates_say() -> None:
 
     def state(**facts: object) -> SimState:
         card = _fresh(FLEXEM, Carrier.CMCC, date(2024, 5, 1))
-        return initial_state(replace(card, **facts), today, NOON)  # type: ignore[arg-type]
+        return state_from_dates(replace(card, **facts), today, NOON)[0].underlying  # type: ignore[arg-type]
 
     assert state() is SimState.TESTING
     assert state(opened_on=None) is SimState.INVENTORY

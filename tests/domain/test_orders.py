@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from app.domain.commerce.directed import (
-    EntryState,
+    DirectedEntryState,
     back_to_general_refusal,
     deletion_refusal,
     entry_refusal,
@@ -44,7 +44,7 @@ from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
 from app.domain.usage.brake import allowed_now, brake_limit
-from app.domain.usage.reminders import Reminders, expiry_due, pool_due, usage_due
+from app.domain.usage.reminders import Reminders, expiry_due, usage_due
 from app.domain.vocabulary import Carrier, SimState, Supplier
 from tests.domain.cards import NOON
 
@@ -78,13 +78,13 @@ def test_an_order_runs_from_placed_to_done() -> None:
 def test_gsl_says_no_to_what_is_asked_after_the_purchase() -> None:
     """OR-2, RN-4: a faulty card is refunded; the others publish nothing."""
     for wish in AfterSalesRequest:
-        refused = after_sales_refusal(GSL, wish)
+        refused = after_sales_refusal(terms(GSL, Carrier.CMCC), wish)
         assert refused is not None
         assert refused.rule == "OR-2"
-        assert after_sales_refusal(STANDARD, wish) is None
-        assert after_sales_refusal(FLEXEM, wish) is None
-    assert after_sales_refusal(GSL, AfterSalesRequest.REFUND, card_faulty=True) is None
-    assert after_sales_refusal(GSL, AfterSalesRequest.NB_CARD, card_faulty=True) is not None
+        assert after_sales_refusal(terms(STANDARD, Carrier.CMCC), wish) is None
+        assert after_sales_refusal(terms(FLEXEM, Carrier.CMCC), wish) is None
+    assert after_sales_refusal(terms(GSL, Carrier.CMCC), AfterSalesRequest.REFUND, card_faulty=True) is None
+    assert after_sales_refusal(terms(GSL, Carrier.CMCC), AfterSalesRequest.NB_CARD, card_faulty=True) is not None
 
 
 def test_small_orders_have_their_conditions() -> None:
@@ -129,10 +129,10 @@ def test_what_may_be_put_on_a_directed_list() -> None:
 def test_a_directed_list_keeps_one_entry_and_never_becomes_general() -> None:
     """DR-2, DR-3, DR-4."""
     gsl, flexem = terms(GSL), terms(FLEXEM, Carrier.CUCC)
-    assert deletion_refusal(gsl, EntryState.IN_FORCE, 2) is None
-    assert deletion_refusal(gsl, EntryState.IN_FORCE, 1) is not None
-    assert deletion_refusal(gsl, EntryState.SUBMITTED, 2) is not None
-    assert deletion_refusal(flexem, EntryState.SUBMITTED, 1) is None
+    assert deletion_refusal(gsl, DirectedEntryState.IN_FORCE, 2) is None
+    assert deletion_refusal(gsl, DirectedEntryState.IN_FORCE, 1) is not None
+    assert deletion_refusal(gsl, DirectedEntryState.SUBMITTED, 2) is not None
+    assert deletion_refusal(flexem, DirectedEntryState.SUBMITTED, 1) is None
     assert back_to_general_refusal(gsl) is not None
     assert back_to_general_refusal(flexem) is None
     assert general_by_default(gsl, 100 * MB, pooled=False) is True
@@ -160,13 +160,6 @@ def test_expiry_reminders_fire_on_the_first_day_that_is_near_enough_and_once() -
     assert expiry_due(wanted, SimState.ACTIVE, ends, ends, [30, 15]) == ()
     assert expiry_due(wanted, SimState.TESTING, ends, ends) == ()
     assert expiry_due(wanted, SimState.ACTIVE, None, ends) == ()
-
-
-def test_a_pools_reminders_look_at_what_is_left() -> None:
-    """RM-2."""
-    assert pool_due([20, 10, 0], 200, 1000) == (20,)
-    assert pool_due([20, 10], 201, 1000) == ()
-    assert pool_due([20, 10], -5, 1000, [20]) == (10,)
 
 
 def test_which_orders_may_stand_on_one_invoice() -> None:

@@ -10,11 +10,10 @@ from string import Formatter
 
 import pytest
 
-from app.domain.commerce.orders import AfterSalesRequest
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.snapshot import Drift
-from app.domain.vocabulary import HoldCode, OperationKind, SimState
+from app.domain.vocabulary import AfterSalesRequest, HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
 
 DOMAIN = Path(__file__).parents[2] / "app" / "domain"

@@ -59,7 +59,7 @@ def test_no_life_of_a_card_leaves_the_rules(
         if what == "days":
             assert isinstance(fact, int)
             today += timedelta(days=fact)
-            card = start_cycle(sweep(card, today, NOON)[0])[0]
+            card = start_cycle(sweep(card, today, NOON)[0], today)[0]
             due = next_due_on(card)
             assert due is None or due > today
         else:

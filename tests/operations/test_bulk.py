@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.usecases.bulk import feed
 from app.usecases.bulk.feed import advance_bulk
 from tests.gateway import Gateway, card, iccid
 
@@ -174,9 +173,7 @@ async def test_terminating_in_bulk_must_name_the_number_of_cards(gateway: Gatewa
     assert (await settled(gateway, location))["summary"]["succeeded"] == 2
 
 
-async def test_it_stops_after_too_many_failures(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "CHUNK", 2)
-    monkeypatch.setattr(feed, "BACKLOG", 2)
+async def test_it_stops_after_too_many_failures(gateway: Gateway) -> None:
     names = await gateway.fleet(*cards(4, state="silent"), *cards(6))
     location = await begun(gateway, "suspend", {"iccids": names}, options={"max_failures": 2})
     done = await settled(gateway, location)
@@ -185,11 +182,10 @@ async def test_it_stops_after_too_many_failures(gateway: Gateway, monkeypatch: p
     assert done["summary"]["cancelled"] == 7
 
 
-async def test_what_was_not_sent_is_cancelled(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "CHUNK", 3)
+async def test_what_was_not_sent_is_cancelled(gateway: Gateway) -> None:
     names = await gateway.fleet(*cards(9))
     location = await begun(gateway, "suspend", {"iccids": names})
-    assert await advance_bulk(gateway.ctx) == 3
+    assert await advance_bulk(gateway.ctx, chunk=3) == 3
     cancelled = await gateway.api.post(f"{location}/cancel")
     assert cancelled.status_code == 202
     assert cancelled.json()["status"] == "cancelling"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from app.db.usage import brake as rule_stops
-from tests.gateway import Gateway
+from tests.gateway import Gateway, open_gateway
 from tests.usage.limiting import MB, NOON, correct, events_of, holds_of, set_clock, use
 from tests.usage.reporting import report, send
 
@@ -75,3 +76,14 @@ async def test_a_card_that_waits_again_in_the_cycle_is_told_of_again(gateway: Ga
 
     [braked] = await events_of(gateway, "rule.braked")
     assert (braked["data"]["waiting"], await _free(gateway, [first, *others])) == (1, [first, others[49]])
+
+
+async def test_an_operator_sets_how_many_cards_a_rule_may_stop_in_an_hour(clean_database: str, tmp_path: Path) -> None:
+    async with open_gateway(clean_database, tmp_path, SIMGATE_BRAKE_PER_HOUR=2) as gateway:
+        set_clock(gateway, NOON)
+        cards = await gateway.fleet(GSL, GSL, GSL)
+
+        await _all_use(gateway, cards, 150 * MB)
+
+        [braked] = await events_of(gateway, "rule.braked")
+        assert (len(await _free(gateway, cards)), braked["data"]["waiting"]) == (1, 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.events.webhooks import EndpointRow
 from app.usecases.context import Context
 from app.usecases.ids import new_id
@@ -29,9 +30,9 @@ async def subscribe(ctx: Context, receiver: Receiver, *types: str) -> EndpointRo
     return endpoint
 
 
-def event(ctx: Context, subject: str, n: int, event_type: str = "sim.suspended") -> EventRow:
+def event(ctx: Context, subject: str, n: int, event_type: str = "sim.suspended") -> Event:
     now = ctx.now()
-    return EventRow(
+    return Event(
         event_id=new_id(now),
         tenant=TENANT,
         type=event_type,
@@ -43,7 +44,7 @@ def event(ctx: Context, subject: str, n: int, event_type: str = "sim.suspended")
     )
 
 
-async def tell(ctx: Context, *events: EventRow) -> None:
+async def tell(ctx: Context, *events: Event) -> None:
     async with ctx.work() as work:
         await work.events.add(events)
         await work.commit()
@@ -118,7 +119,7 @@ async def test_events_of_another_tenant_and_from_before_are_not_delivered(ctx: C
     await all_has_ended(ctx)
     await subscribe(ctx, receiver)
     foreign = event(ctx, "card", 2)
-    await tell(ctx, EventRow(**{n: getattr(foreign, n) for n in EventRow.__dataclass_fields__} | {"tenant": "other"}))
+    await tell(ctx, replace(foreign, tenant="other"))
     await deliver_all(ctx)
     assert receiver.taken == []
 

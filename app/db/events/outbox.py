@@ -1,11 +1,11 @@
-"""Events from the hot paths: the rows of `app.db.events.store`, by plain asyncpg in the transaction it is given."""
+"""asyncpg: adds events from the hot paths to the outbox (`app.db.events.store`), in the transaction it is given."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from app.db.connection import Connection
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 
 _ADD = """
 INSERT INTO events (event_id, tenant, type, subject, source, took_effect_at, known_at, data)
@@ -14,7 +14,7 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
 """
 
 
-async def add_events(connection: Connection, events: Sequence[EventRow]) -> None:
+async def add_events(connection: Connection, events: Sequence[Event]) -> None:
     """Put events into the outbox."""
     if events:
         await connection.execute(

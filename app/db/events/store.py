@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
-    """A CloudEvent to be: what happened (`type`), to which card, when it took effect and when we learned of it."""
+class Event:
+    """One event to publish: CloudEvents 1.0 attributes and payload.
+
+    `source` is the path of the resource, `subject` the ICCID where the event is about one SIM: deliveries of one
+    subject keep their order.
+    """
 
     event_id: UUID
     tenant: str
@@ -23,8 +27,8 @@ class EventRow:
     source: str
     took_effect_at: datetime
     known_at: datetime
+    data: Mapping[str, Any]
     subject: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +73,10 @@ class EventRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, rows: Sequence[EventRow]) -> None:
+    async def add(self, rows: Sequence[Event]) -> None:
         """Put events into the outbox."""
         if rows:
-            values = {name: [getattr(row, name) for row in rows] for name in EventRow.__dataclass_fields__}
+            values = {name: [getattr(row, name) for row in rows] for name in Event.__dataclass_fields__}
             await self._connection.execute(_ADD, values)
 
     async def add_history(self, rows: Sequence[HistoryRow]) -> None:

@@ -1,4 +1,4 @@
-"""A pool by cycle: its numbers are summed from its members' counters, never kept beside them.
+"""asyncpg: a pool by cycle: its numbers are summed from its members' counters, never kept beside them.
 
 One condition says for every cycle, running or over, whose traffic is the pool's: members activated before its end, less
 what they used in their test (PL-2, PL-5).

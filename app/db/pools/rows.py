@@ -1,4 +1,4 @@
-"""Pools and who is in them; their numbers by cycle are in `app.db.pools.cycles`."""
+"""asyncpg: pools and who is in them; their numbers by cycle are in `app.db.pools.cycles`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards whose owners asked to be told before they expire."""
+"""asyncpg: cards whose owners asked to be told before they expire."""
 
 from __future__ import annotations
 

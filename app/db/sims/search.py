@@ -1,4 +1,6 @@
-"""Lists and counts of cards: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and exports."""
+"""asyncpg: lists and counts of cards: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and
+exports.
+"""
 
 from __future__ import annotations
 

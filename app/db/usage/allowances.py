@@ -1,4 +1,4 @@
-"""What cards were allowed in cycles that are over: kept where a plan's allowance or a card's plan is replaced.
+"""asyncpg: what cards were allowed in cycles that are over: kept where a plan's allowance or a card's plan is replaced.
 
 Nothing is written when a cycle closes: what was never replaced still stands. A replaced value held in every cycle that
 ended by then, so that of several the first replaced at or after a cycle's end is the one that held in it.

@@ -1,4 +1,6 @@
-"""Whether the counters still are what the reports and figures say: card by card, each chunk in one snapshot."""
+"""asyncpg: whether the counters still are what the reports and figures say: card by card, each chunk in one
+snapshot.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stops that rules ask for, and the brake on them (ST-25): what was stopped when, what waits for a person."""
+"""asyncpg: stops that rules ask for, and the brake on them (ST-25): what was stopped when, what waits for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage as it is read and as carriers tell it: counters by cycle and day, figures, what must be looked at.
+"""asyncpg: usage as it is read and as carriers tell it: counters by cycle and day, figures, what must be looked at.
 
 Set-based statements on the unit of work's own connection, by plain asyncpg (`app.db.usage.unmatched.driver`).
 """

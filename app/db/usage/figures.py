@@ -1,4 +1,6 @@
-"""Carriers' figures in the counters: what stands of them, and which reports they leave to be added (US-3, US-5)."""
+"""asyncpg: carriers' figures in the counters: what stands of them, and which reports they leave to be added (US-3,
+US-5).
+"""
 
 from __future__ import annotations
 

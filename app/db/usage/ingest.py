@@ -1,4 +1,4 @@
-"""The statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
+"""asyncpg: the statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
 
 All of them run inside one transaction that the use-case opens (`app.usecases.usage.ingest.service`), in this order:
 `lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order:

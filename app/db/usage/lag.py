@@ -1,4 +1,6 @@
-"""How old the carriers' figures are, by account: read in ranges of cards, so that no statement reads a whole fleet."""
+"""asyncpg: how old the carriers' figures are, by account: read in ranges of cards, so that no statement reads a whole
+fleet.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The leaves of `usage_reports`: one per month of `at` (UTC), made ahead of need, dropped whole when they are too old.
+"""asyncpg: the leaves of `usage_reports`: one per month of `at` (UTC), made ahead of need, dropped whole when they are
+too old.
 
 Each leaf has its own unique index over the identity, which a partitioned table cannot have across leaves, and one that
 finds a card's reports by instant.

@@ -1,4 +1,6 @@
-"""Plans whose limits have changed: their pools are queued at once, their cards chunk by chunk (`usage_checks`)."""
+"""asyncpg: plans whose limits have changed: their pools are queued at once, their cards chunk by chunk
+(`usage_checks`).
+"""
 
 from __future__ import annotations
 

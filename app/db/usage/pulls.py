@@ -1,4 +1,4 @@
-"""How far the pull of each account has come, which cards are near a limit."""
+"""asyncpg: how far the pull of each account has come, which cards are near a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cycle each account's cards were last turned over into, and which cards bear holds."""
+"""asyncpg: which cycle each account's cards were last turned over into, and which cards bear holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reports kept aside: counted when their card arrives, aside again when a mistaken card leaves, forgotten in time."""
+"""asyncpg: reports kept aside: counted when their card arrives, aside again when a mistaken card leaves, forgotten in
+time.
+"""
 
 from __future__ import annotations
 

@@ -64,6 +64,11 @@ def cycle_named(carrier: Carrier, name: str) -> Cycle:
     return _of_month(carrier, date(int(found[1]), int(found[2]), 1))
 
 
+def cycle_number(cycle: Cycle) -> int:
+    """The cycle as an integer yyyymm, as the tables key it: `2026-11` is 202611."""
+    return int(cycle.id[:4]) * 100 + int(cycle.id[5:])
+
+
 def following(carrier: Carrier, cycle: Cycle) -> Cycle:
     """The cycle that opens when this one ends."""
     return cycle_on(carrier, cycle.end)

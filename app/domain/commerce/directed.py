@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from enum import StrEnum
 
 from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.terms.model import Terms
-from app.domain.units import MB
-from app.domain.vocabulary import Supplier
-
-
-class EntryState(StrEnum):
-    """Where an entry of the list stands (DR-2)."""
-
-    SUBMITTED = "submitted"
-    NOT_IN_FORCE = "not_in_force"
-    IN_FORCE = "in_force"
-    REJECTED = "rejected"
-    CHANGING = "changing"
-
-
-DELETABLE = frozenset({EntryState.NOT_IN_FORCE, EntryState.IN_FORCE, EntryState.REJECTED, EntryState.CHANGING})
-"""The states in which an entry may be deleted (DR-2, GSL 4.3)."""
-
-GENERAL_UP_TO = 100 * MB
-"""Plans of no more are general by default outside pools (DR-3, GSL 9.4)."""
+from app.domain.vocabulary import DirectedEntryState
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 
@@ -58,19 +39,24 @@ def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Ref
     return None
 
 
-def deletion_refusal(terms: Terms, state: EntryState, entries: int) -> Refusal | None:
-    """Why an entry may not be deleted: one stays, and not in every state (DR-2); `flexem`'s list may empty (DR-4)."""
+def deletion_refusal(terms: Terms, state: DirectedEntryState, entries: int) -> Refusal | None:
+    """Why an entry of a list of `entries` may not be deleted; None: it may.
+
+    One entry stays (DR-2) unless the terms let the list be empty (DR-4), and some states are busy.
+    """
     if terms.directed_may_be_empty.value is False and entries <= 1:
         return _refused("DR-2", "last_directed_entry")
-    by_state = terms.supplier is Supplier.GSL and state not in DELETABLE
-    return _refused("DR-2", "directed_entry_busy") if by_state else None
+    deletable = terms.directed_deletable.value
+    busy = deletable is not None and state not in deletable
+    return _refused("DR-2", "directed_entry_busy") if busy else None
 
 
 def back_to_general_refusal(terms: Terms) -> Refusal | None:
-    """DR-2: under `gsl` a directed order never becomes general again; elsewhere nothing is published."""
-    return _refused("DR-2", "never_general_again") if terms.supplier is Supplier.GSL else None
+    """Why a directed order may not become general again; None: it may, or nothing is published (DR-2)."""
+    return _refused("DR-2", "never_general_again") if terms.directed_reversible.value is False else None
 
 
 def general_by_default(terms: Terms, allowance: int, *, pooled: bool) -> bool | None:
-    """DR-3: whether a plan is general unless asked otherwise; None where nothing is published."""
-    return not pooled and allowance <= GENERAL_UP_TO if terms.supplier is Supplier.GSL else None
+    """Whether a plan of this allowance (bytes) is general unless ordered otherwise; None: not published (DR-3)."""
+    limit = terms.general_up_to.value
+    return None if limit is None else not pooled and allowance <= limit

@@ -8,8 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
-from app.domain.vocabulary import Supplier
+from app.domain.vocabulary import AfterSalesRequest, Supplier
 
 
 class OrderKind(StrEnum):
@@ -71,22 +72,15 @@ def shows_cards(state: OrderState) -> bool:
     return state is _S.DONE
 
 
-class AfterSalesRequest(StrEnum):
-    """What a buyer may ask of an order after the purchase (OR-2)."""
+def after_sales_refusal(terms: Terms, request: AfterSalesRequest, *, card_faulty: bool = False) -> Refusal | None:
+    """Why the supplier does not do this after the purchase; None: it does, or nothing is published (OR-2).
 
-    REFUND = "refund"
-    CHANGE_CARRIER = "change_carrier"
-    CHANGE_PLAN = "change_plan"
-    CHOOSE_NUMBERS = "choose_numbers"
-    REPLACE_LOST_CARD = "replace_lost_card"
-    NB_CARD = "nb_card"
-
-
-def after_sales_refusal(terms: Supplier, wish: AfterSalesRequest, *, card_faulty: bool = False) -> Refusal | None:
-    """OR-2: what `gsl` does not do; under the others nothing is published, and `flexem` changes plans by RN-4."""
-    if terms is not Supplier.GSL or (wish is AfterSalesRequest.REFUND and card_faulty):
+    A faulty card is refunded all the same.
+    """
+    refused = request in (terms.after_sales_refused.value or ())
+    if not refused or (request is AfterSalesRequest.REFUND and card_faulty):
         return None
-    return Refusal(code=RefusalCode.RULE_VIOLATION, rule="OR-2", detail=f"order_{wish}")
+    return Refusal(code=RefusalCode.RULE_VIOLATION, rule="OR-2", detail=f"order_{request}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

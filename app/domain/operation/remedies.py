@@ -141,7 +141,8 @@ def _always(_sim: Sim, _moment: RuleContext) -> bool:
 
 def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
     """Every way out of one hold under the card's terms; never that a card is lost on a guess (ST-23)."""
-    return tuple(_remedy(lift, sim, hold, context) for lift in HOLDS[hold].lifted_by if sim.terms in lift.suppliers)
+    terms = terms_in_force(sim.terms, sim.carrier, context.today)
+    return tuple(_remedy(way, sim, hold, context) for way in HOLDS[hold].lifted_by if way.offered(hold, terms))
 
 
 def remedies(sim: Sim, context: RuleContext) -> tuple[Remedy, ...]:

@@ -215,7 +215,7 @@ def _by_level(level: Level, at: datetime, zone: tzinfo, workdays: WorkdayCalenda
 
 
 def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Circumstances) -> str:
-    """Under which name the terms keep the level for a kind and its circumstances."""
+    """The name under which the terms keep the level of a kind in its circumstances (DV-3, DV-4, SL-6)."""
     if kind == OperationKind.REBIND and LevelName.REBIND_OVER_BUDGET in policy.service:
         within = rebinds_this_month < (policy.rebinds_a_month.value or 0)
         return kind if within else LevelName.REBIND_OVER_BUDGET

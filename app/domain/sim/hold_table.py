@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.vocabulary import Actor, HoldCode, Supplier
+from app.domain.terms.model import AllowanceStop, Terms, ThresholdRight
+from app.domain.vocabulary import Actor, HoldCode
 
 
 class RemedyAction(StrEnum):
@@ -36,18 +37,40 @@ class RemedyAction(StrEnum):
     REPLACE_CARD = "replace_card"
 
 
-ALL = frozenset(Supplier)
-_ALL_BUT_FLEXEM = ALL - {Supplier.FLEXEM}
+class OfferedWhere(StrEnum):
+    """Which value of a SIM's terms decides whether a remedy exists at all; no supplier is named (TM-2)."""
+
+    EVERYWHERE = "everywhere"
+    ALLOWANCE_STOPS = "allowance_stops"
+    """The terms stop a SIM at its allowance, always or as chosen (QT-2, QT-3)."""
+    ALLOWANCE_NEVER_STOPS = "allowance_never_stops"
+    """They never do, so that such a stop is the carrier's own (QT-1)."""
+    THRESHOLD_SETTABLE = "threshold_settable"
+    """A threshold may be set to another value or none (QT-4), which the 100 MB cap may not (QT-6)."""
+    RESUME_LIFTS = "resume_lifts"
+    """A resume on request lifts this hold (ST-20)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRemedy:
-    """One way to lift a hold: by whom (None: as DV-3 says for the card), by itself or not, under which terms."""
+    """One way to lift a hold: `actor` None: as DV-3 says for the SIM; `automatic`: it happens by itself."""
 
     by: RemedyAction
     actor: Actor | None
     automatic: bool = False
-    suppliers: frozenset[Supplier] = ALL
+    where: OfferedWhere = OfferedWhere.EVERYWHERE
+
+    def offered(self, code: HoldCode, terms: Terms) -> bool:
+        """Whether these terms know this way out of the hold `code`."""
+        stops = terms.allowance_stop.value is not AllowanceStop.NEVER
+        settable = terms.threshold_right.value in (ThresholdRight.ANY, ThresholdRight.POOL_MEMBERS)
+        return {
+            OfferedWhere.EVERYWHERE: True,
+            OfferedWhere.ALLOWANCE_STOPS: stops,
+            OfferedWhere.ALLOWANCE_NEVER_STOPS: not stops,
+            OfferedWhere.THRESHOLD_SETTABLE: settable,
+            OfferedWhere.RESUME_LIFTS: code in (terms.resume_lifts.value or ()),
+        }[self.where]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +85,12 @@ class HoldRule:
     recoverable: bool = True
 
 
-def _self(by: RemedyAction, *suppliers: Supplier) -> HoldRemedy:
-    return HoldRemedy(by=by, actor=Actor.SELF, suppliers=frozenset(suppliers) or ALL)
+def _self(by: RemedyAction, where: OfferedWhere = OfferedWhere.EVERYWHERE) -> HoldRemedy:
+    return HoldRemedy(by=by, actor=Actor.SELF, where=where)
 
 
-def _next_cycle(suppliers: frozenset[Supplier] = ALL) -> HoldRemedy:
-    return HoldRemedy(by=RemedyAction.NEXT_CYCLE, actor=Actor.NOBODY, automatic=True, suppliers=suppliers)
+def _next_cycle(where: OfferedWhere = OfferedWhere.EVERYWHERE) -> HoldRemedy:
+    return HoldRemedy(by=RemedyAction.NEXT_CYCLE, actor=Actor.NOBODY, automatic=True, where=where)
 
 
 _SUPPLIER_DESK = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
@@ -85,9 +108,9 @@ _ROWS = (
         code=HoldCode.OVER_QUOTA,
         also_called=("超流量停机", "自动超停", "信控停用"),
         lifted_by=(
-            _self(RemedyAction.ORDER_ADDON, Supplier.GSL, Supplier.STANDARD),
-            _next_cycle(_ALL_BUT_FLEXEM),
-            HoldRemedy(by=RemedyAction.ASK_CARRIER, actor=Actor.CARRIER, suppliers=frozenset({Supplier.FLEXEM})),
+            _self(RemedyAction.ORDER_ADDON, OfferedWhere.ALLOWANCE_STOPS),
+            _next_cycle(OfferedWhere.ALLOWANCE_STOPS),
+            HoldRemedy(by=RemedyAction.ASK_CARRIER, actor=Actor.CARRIER, where=OfferedWhere.ALLOWANCE_NEVER_STOPS),
         ),
         source="GSL 10.2, SIX 4, OVR 一",
     ),
@@ -96,9 +119,9 @@ _ROWS = (
         code=HoldCode.OVER_THRESHOLD,
         also_called=("超流量阈值停机", "达量停用"),
         lifted_by=(
-            _self(RemedyAction.RAISE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
-            _self(RemedyAction.REMOVE_THRESHOLD, Supplier.GSL, Supplier.STANDARD),
-            _self(RemedyAction.RESUME, Supplier.STANDARD),
+            _self(RemedyAction.RAISE_THRESHOLD, OfferedWhere.THRESHOLD_SETTABLE),
+            _self(RemedyAction.REMOVE_THRESHOLD, OfferedWhere.THRESHOLD_SETTABLE),
+            _self(RemedyAction.RESUME, OfferedWhere.RESUME_LIFTS),
             _next_cycle(),
         ),
         source="GSL 10.2, SIX 4",
@@ -128,7 +151,7 @@ _ROWS = (
         also_called=("机卡分离", "换绑停用"),
         lifted_by=(
             HoldRemedy(by=RemedyAction.REBIND, actor=None),
-            HoldRemedy(by=RemedyAction.RESUME, actor=Actor.SUPPLIER, suppliers=frozenset({Supplier.FLEXEM})),
+            HoldRemedy(by=RemedyAction.RESUME, actor=Actor.SUPPLIER, where=OfferedWhere.RESUME_LIFTS),
         ),
         source="GSL 9.3, SIX 4, FM 一.3.1",
     ),
@@ -191,7 +214,7 @@ _ROWS = (
         rule="ST-14",
         code=HoldCode.ARREARS,
         also_called=("欠费停机",),
-        lifted_by=(_self(RemedyAction.PAY), _self(RemedyAction.RESUME, Supplier.STANDARD)),
+        lifted_by=(_self(RemedyAction.PAY), _self(RemedyAction.RESUME, OfferedWhere.RESUME_LIFTS)),
         source="OVR 三",
     ),
     HoldRule(

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from app.domain.calendar.cycles import cycle_on
-from app.domain.sim.hold_table import ALL, HOLDS, HoldRemedy, HoldRule, RemedyAction
+from app.domain.sim.hold_table import HOLDS, HoldRemedy, HoldRule, RemedyAction
 from app.domain.sim.model import Hold, Sim
 from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import Terms
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Supplier
 
 __all__ = [
-    "ALL",
     "HOLDS",
     "HoldRemedy",
     "HoldRule",
@@ -77,17 +77,19 @@ def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
     return terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
 
 
-def leaves_by_next_cycle(code: HoldCode, terms: Supplier) -> bool:
-    """Whether the hold goes by itself at the next cycle under these terms (ST-2, ST-3, ST-4, ST-13, ST-15)."""
-    return any(lift.by is RemedyAction.NEXT_CYCLE and terms in lift.suppliers for lift in HOLDS[code].lifted_by)
+def leaves_by_next_cycle(code: HoldCode, terms: Terms) -> bool:
+    """Whether the hold leaves by itself at the next cycle under these terms (ST-2, ST-3, ST-4, ST-13, ST-15)."""
+    ways = HOLDS[code].lifted_by
+    return any(way.by is RemedyAction.NEXT_CYCLE and way.offered(code, terms) for way in ways)
 
 
-def start_cycle(sim: Sim) -> tuple[Sim, tuple[HoldCode, ...]]:
-    """The card at the start of a new cycle, and which holds left (ST-21, BC-4).
+def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
+    """The SIM at the start of the cycle that opens `on`, and which holds left (ST-21, BC-4).
 
     Only holds of ours: one that the carrier put on leaves with the carrier's word (LC-15, ST-24).
     """
-    leaving = tuple(hold.code for hold in sim.holds if is_ours(hold) and leaves_by_next_cycle(hold.code, sim.terms))
+    policy = terms_in_force(sim.terms, sim.carrier, on)
+    leaving = tuple(hold.code for hold in sim.holds if is_ours(hold) and leaves_by_next_cycle(hold.code, policy))
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving
 
 
@@ -100,4 +102,6 @@ def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, sinc
     opened = cycle_on(carrier, today).start
     starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
     late = any(today - start < LAG for start in starts)
-    return late and (since is None or since < opened) and leaves_by_next_cycle(code, terms)
+    return (
+        late and (since is None or since < opened) and leaves_by_next_cycle(code, terms_in_force(terms, carrier, today))
+    )

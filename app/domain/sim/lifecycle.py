@@ -30,10 +30,6 @@ class ForcedActivation:
     assumed: tuple[str, ...]
 
 
-RULE_OF_TERMS = {Supplier.FLEXEM: "LC-1", Supplier.GSL: "LC-2", Supplier.STANDARD: "LC-3"}
-"""Which rule tells the periods before activation, by supplier."""
-
-
 def _test_months(policy: Terms, chosen: int | None) -> int:
     """How long the test is: as the terms say, else as chosen at opening, told nowhere: none (LC-3)."""
     choice = policy.test_choice_months.value
@@ -70,7 +66,7 @@ def forced_activation(
         testing_until=test_end - ONE_DAY if test_end else None,
         silent_until=forced - ONE_DAY if forced and policy.silent_months.value else None,
         forced_on=forced,
-        rule=RULE_OF_TERMS[terms],
+        rule=policy.period_rule,
         assumed=assumed,
     )
 
@@ -122,17 +118,16 @@ def end_test_early(sim: Sim, on: date, *, at: datetime) -> tuple[Sim, tuple[Tran
     """A testing card whose test traffic is used up: `active` or, where the terms say so, `silent` (LC-1, LC-3)."""
     policy = terms_in_force(sim.terms, sim.carrier, sim.purchased_on or sim.opened_on or on)
     if policy.test_ends_in.value is SimState.SILENT:
-        moved, record = move(sim, SimState.SILENT, Cause.TEST_USED_UP, RULE_OF_TERMS[sim.terms], on)
+        moved, record = move(sim, SimState.SILENT, Cause.TEST_USED_UP, policy.period_rule, on)
         return replace(moved, silent_since=on), (record,)
-    return activated(sim, on, Cause.TEST_USED_UP, RULE_OF_TERMS[sim.terms], at=at)
+    return activated(sim, on, Cause.TEST_USED_UP, policy.period_rule, at=at)
 
 
 def allowed_test_bytes(sim: Sim) -> int | None:
     """The test traffic of a card in bytes: by its terms, else its plan; None where none is known (LC-1, LC-3)."""
-    day = sim.purchased_on or sim.opened_on
-    policy = None if day is None else terms_in_force(sim.terms, sim.carrier, day)
-    by_terms = None if policy is None else policy.test_bytes.value
-    return sim.plan.test_bytes if by_terms is None and sim.terms is not Supplier.FLEXEM else by_terms
+    policy = terms_in_force(sim.terms, sim.carrier, sim.purchased_on or sim.opened_on or date.min)
+    by_terms = policy.test_bytes.value
+    return sim.plan.test_bytes if by_terms is None and policy.test_bytes_of_plan.value else by_terms
 
 
 def has_used_test_traffic(sim: Sim, reported: int) -> bool:
@@ -157,7 +152,8 @@ def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str]
     """Opening, the end of the test, forced activation: whichever is next for a card not yet activated."""
     if sim.opened_on is None:
         return None
-    plan, rule = _periods_of(sim, sim.opened_on), RULE_OF_TERMS[sim.terms]
+    plan = _periods_of(sim, sim.opened_on)
+    rule = plan.rule
     if sim.underlying is SimState.INVENTORY and (plan.testing_until or plan.silent_until):
         first = SimState.TESTING if plan.testing_until else SimState.SILENT
         return sim.opened_on, first, Cause.OPENING, rule
@@ -213,8 +209,3 @@ def with_validity_end(sim: Sim) -> Sim:
         return sim
     end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)
     return replace(sim, expires_on=end.last_valid_day)
-
-
-def initial_state(sim: Sim, today: date, at: datetime) -> SimState:
-    """The underlying state that the dates of an imported card tell."""
-    return state_from_dates(sim, today, at)[0].underlying

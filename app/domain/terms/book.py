@@ -1,6 +1,7 @@
 """The book of terms: which terms hold for a supplier and a carrier on a day, readable value by value (TM-1 to TM-3).
 
-A new supplier is one data module beside this one, a member of `Supplier`, and its tuple added to `BOOK`.
+Adding a supplier is adding data (TM-2): its id in `Supplier`, a module of terms beside this one, and its tuple in
+`BOOK`. A new version of existing terms is one more `Terms` in its supplier's tuple, with the day from which it holds.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ def _by_key(terms: tuple[Terms, ...]) -> Mapping[tuple[Supplier, Carrier], tuple
 
 
 BOOK = _by_key(FLEXEM + GSL + STANDARD)
+"""Every version of the terms of each (supplier, carrier), oldest first."""
 
 
 def terms_in_force(supplier: Supplier, carrier: Carrier, on: date) -> Terms:
-    """The terms that hold on a day: the newest version begun by then (TM-1)."""
+    """The terms in force on a day in the carrier's zone: the newest version that has begun (TM-1)."""
     return [version for version in BOOK[supplier, carrier] if version.since is None or version.since <= on][-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermLine:
-    """One value for reading: `value` is of JSON's kinds, None for not published; durations are seconds (TM-3)."""
+    """One value of the terms as the API shows it: JSON kinds, durations in seconds, None: not published (TM-3)."""
 
     name: str
     value: object

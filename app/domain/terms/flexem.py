@@ -73,6 +73,7 @@ _NETWORKS: Term[tuple[str, ...]] = Term(value=("2G", "3G", "4G"), source="FM 一
 _EVERY_CARRIER = Terms(
     supplier=Supplier.FLEXEM,
     carrier=Carrier.OVERSEAS,
+    period_rule="LC-1",
     unverified_is_held=Term(value=False, source="FM 一.1"),
     counting=Term(value=Counting.CALENDAR_MONTHS, source="FM FAQ 5, 二.3"),
     cancels_on_day=Term(value=23, source="FM 二.3"),

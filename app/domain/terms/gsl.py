@@ -23,7 +23,17 @@ from app.domain.terms.model import (
     WorkdayLevel,
     service_level,
 )
-from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, SimState, Supplier
+from app.domain.units import MB
+from app.domain.vocabulary import (
+    Actor,
+    AfterSalesRequest,
+    Carrier,
+    DirectedEntryState,
+    HoldCode,
+    OperationKind,
+    SimState,
+    Supplier,
+)
 
 _DELIVERY: Mapping[str, Term[Level]] = MappingProxyType(
     {LevelName.DELIVERY: service_level(level=WorkdayLevel(rule="SL-6", latest=10), source="GSL 6.1")},
@@ -35,7 +45,9 @@ _SLOW = service_level(level=WorkdayLevel(rule="SL-3", earliest=1, latest=2, or_d
 _OVERSEAS = Terms(
     supplier=Supplier.GSL,
     carrier=Carrier.OVERSEAS,
+    period_rule="LC-2",
     test_months=Term(value=6, source="GSL 2.3"),
+    test_bytes_of_plan=Term(value=True, source="GSL 9.10"),
     test_ends_in=Term(value=SimState.ACTIVE, source="GSL 2.3"),
     test_order_shows_unused=Term(value=True, source="GSL 9.10"),
     forced_day=Term(value=ForcedDay.END_OF_PERIOD, source="GSL 2.1, 2.3"),
@@ -55,6 +67,16 @@ _OVERSEAS = Terms(
     directed_by=Term(value=("ip", "domain"), source="GSL 3.4"),
     directed_protocols=Term(value=("http", "https", "tcp", "udp", "mqtt"), source="GSL 4.1"),
     directed_may_be_empty=Term(value=False, source="GSL 4.3"),
+    directed_deletable=Term(
+        value=frozenset(DirectedEntryState) - {DirectedEntryState.SUBMITTED},
+        source="GSL 4.3",
+    ),
+    directed_reversible=Term(value=False, source="GSL 3.6"),
+    general_up_to=Term(value=100 * MB, source="GSL 9.4"),
+    after_sales_refused=Term(
+        value=frozenset(AfterSalesRequest),
+        source="GSL 3.8, 3.10, 5.4, 5.5, 5.9, 9.6, 12.5",
+    ),
     pool_forming=Term(value=PoolForming.AT_PURCHASE, source="GSL 13.3"),
     service=_DELIVERY,
 )

@@ -12,7 +12,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from app.domain.vocabulary import Actor, Carrier, HoldCode, SimState, Supplier
+from app.domain.vocabulary import (
+    Actor,
+    AfterSalesRequest,
+    Carrier,
+    DirectedEntryState,
+    HoldCode,
+    SimState,
+    Supplier,
+)
 
 T = TypeVar("T")
 
@@ -144,11 +152,14 @@ class Terms:
     supplier: Supplier
     carrier: Carrier
     since: date | None = None
+    period_rule: str
+    """The rule that states the periods before activation; answers about them cite it (LC-1, LC-2, LC-3)."""
 
     test_months: Term[int] = field(default_factory=unpublished)
     test_bytes: Term[int] = field(default_factory=unpublished)
     test_choice_months: Term[tuple[int, int]] = field(default_factory=unpublished)
     test_choice_bytes: Term[tuple[int, int]] = field(default_factory=unpublished)
+    test_bytes_of_plan: Term[bool] = field(default_factory=unpublished)
     test_ends_in: Term[SimState] = field(default_factory=unpublished)
     test_order_shows_unused: Term[bool] = field(default_factory=unpublished)
     test_overrun_charged: Term[bool] = field(default_factory=unpublished)
@@ -192,6 +203,10 @@ class Terms:
     directed_by: Term[tuple[str, ...]] = field(default_factory=unpublished)
     directed_protocols: Term[tuple[str, ...]] = field(default_factory=unpublished)
     directed_may_be_empty: Term[bool] = field(default_factory=unpublished)
+    directed_deletable: Term[frozenset[DirectedEntryState]] = field(default_factory=unpublished)
+    directed_reversible: Term[bool] = field(default_factory=unpublished)
+    general_up_to: Term[int] = field(default_factory=unpublished)
+    after_sales_refused: Term[frozenset[AfterSalesRequest]] = field(default_factory=unpublished)
     pool_forming: Term[PoolForming] = field(default_factory=unpublished)
     pool_retention_days: Term[int] = field(default_factory=unpublished)
 

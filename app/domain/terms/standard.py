@@ -23,8 +23,10 @@ from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
 _OVERSEAS = Terms(
     supplier=Supplier.STANDARD,
     carrier=Carrier.OVERSEAS,
+    period_rule="LC-3",
     test_choice_months=Term(value=(1, 9), source="SIX 1"),
     test_choice_bytes=Term(value=(5 * MB, 30 * MB), source="SIX 1"),
+    test_bytes_of_plan=Term(value=True, source="SIX 1"),
     test_ends_in=Term(value=SimState.SILENT, source="SIX 1"),
     test_overrun_charged=Term(value=False, source="OVR 2(1)", assumed=("LC-3",)),
     silent_months=Term(value=6, source="SIX 2"),

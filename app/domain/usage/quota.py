@@ -129,11 +129,6 @@ def apply_usage_holds(
     return sim, tuple(changes)
 
 
-def remaining(sim: Sim, used: int, addons: int) -> int:
-    """Allowance + add-ons - used; below zero is the overrun (QT-2)."""
-    return sim.plan.allowance + addons - used
-
-
 def overrun_test_holds(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
     """What overrun test traffic puts on a card: `arrears` where the terms charge it at once, off by default (LC-3)."""
     charged = bool(policy.test_overrun_charged.value) and used > allowed

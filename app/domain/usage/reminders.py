@@ -43,9 +43,3 @@ def expiry_due(
     left = (expires_on - today).days
     levels = sorted({level for level in wanted.expiry_days if level > 0} - frozenset(already_sent), reverse=True)
     return tuple(level for level in levels if left <= level)
-
-
-def pool_due(percents: Iterable[int], remaining: int, total: int, already_sent: Iterable[int] = ()) -> tuple[int, ...]:
-    """The same for a pool's remaining allowance: percents left that it has fallen to (RM-2, PL-8)."""
-    levels = sorted({level for level in percents if level > 0} - frozenset(already_sent), reverse=True)
-    return tuple(level for level in levels if remaining * 100 <= level * total)

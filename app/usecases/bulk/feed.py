@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from app.db.bulk.repository import BulkRecord, ItemEnd
-from app.db.events.store import EventRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
@@ -21,8 +20,8 @@ from app.domain.vocabulary import OperationKind, OperationSource, OperationStatu
 from app.texts.catalogue import text
 from app.usecases.bulk.views import bulk_view
 from app.usecases.context import Context
+from app.usecases.events import EventStamp, bulk_operation_completed
 from app.usecases.execution.settle import observe_ended, save_settled
-from app.usecases.ids import new_id
 from app.usecases.operations.record import with_status
 from app.usecases.operations.request_many import RequestMany, evaluate_many, request_many
 from app.usecases.sim_changes import SimChangeRecorder
@@ -32,8 +31,11 @@ BACKLOG = 1_000
 ENDING = frozenset({"stopping", "cancelling"})
 
 
-async def advance_bulk(ctx: Context) -> int:
-    """One turn on the bulk operation that waited longest; gives how many items moved. Safe side by side."""
+async def advance_bulk(ctx: Context, *, chunk: int = CHUNK) -> int:
+    """One turn on the bulk operation that waited longest, at most `chunk` items per account; gives how many moved.
+
+    Safe in several workers at once.
+    """
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
         bulk = await work.bulk.lock_next_due(ctx.now())
@@ -44,7 +46,7 @@ async def advance_bulk(ctx: Context) -> int:
             ended = await _cancel_unsent(ctx, work, bulk)
             moved_items = len(ended) or await work.bulk.cancel_pending(bulk.id)
         else:
-            moved_items = await _admit(ctx, work, bulk)
+            moved_items = await _admit(ctx, work, bulk, chunk)
         finished = not moved_items and await _finish(ctx, work, bulk)
         await work.bulk.change(bulk.id, fed_at=ctx.now())
         await work.commit()
@@ -65,12 +67,12 @@ async def _begun(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord
     return replace(bulk, status=status, started_at=started)
 
 
-async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> int:
+async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """Admit the next items of every account that has room for a whole chunk: smaller ones would cost as much each."""
     backlog = await work.bulk.backlog(bulk.accounts)
     admitted = 0
     for account in bulk.accounts:
-        size = await _chunk(work, bulk)
+        size = await _chunk(work, bulk, chunk)
         room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= size
         items = await work.bulk.pending(bulk.id, account, size) if room else []
         if items:
@@ -81,12 +83,12 @@ async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> int:
     return admitted
 
 
-async def _chunk(work: UnitOfWork, bulk: BulkRecord) -> int:
+async def _chunk(work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """How many items may be admitted at once: no more than could fail before the limit is passed."""
     if bulk.max_failures is None or bulk.dry_run:
-        return CHUNK
+        return chunk
     left = bulk.max_failures + 1 - await work.bulk.failures(bulk.id, bulk.max_failures + 1)
-    return max(1, min(CHUNK, left))
+    return max(1, min(chunk, left))
 
 
 async def _ends(
@@ -157,19 +159,12 @@ async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
     status = {"stopping": "stopped", "cancelling": "cancelled"}.get(bulk.status, "completed")
     await work.bulk.change(bulk.id, status=status, finished_at=now)
     ended = replace(bulk, status=status, finished_at=now)
-    event = EventRow(
-        event_id=new_id(now),
-        tenant=bulk.tenant,
-        type="bulk_operation.completed",
-        source=f"/v1/bulk-operations/{bulk.id}",
-        took_effect_at=now,
-        known_at=now,
-        data={
-            "known_at": now.isoformat(),
-            "before": {"status": bulk.status},
-            "after": {"status": status},
-            "bulk_operation": bulk_view(ended, await work.bulk.counts(bulk.id), now),
-        },
+    event = bulk_operation_completed(
+        EventStamp(tenant=bulk.tenant, known_at=now),
+        bulk.id,
+        before=bulk.status,
+        after=status,
+        view=bulk_view(ended, await work.bulk.counts(bulk.id), now),
     )
     await work.events.add([event])
     return True

@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import partial
 
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
-from app.domain.calendar.cycles import Cycle, cycle_on, end_instant, preceding, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on, end_instant, preceding, start_instant
 from app.domain.usage.sync_policy import (
     DAILY_FIGURES_IN_BATCHES,
     closing_pull_due,

@@ -11,9 +11,8 @@ from functools import partial
 
 from app.carriers.errors import CarrierError
 from app.carriers.http.throttle import in_background
-from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
-from app.domain.calendar.cycles import cycle_on
+from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used
 from app.telemetry import get_logger
 from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch

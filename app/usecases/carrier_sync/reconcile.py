@@ -15,6 +15,7 @@ from app.carriers.base import SimRef
 from app.carriers.errors import CarrierError
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.sims.drifts import DriftRow
+from app.domain.events import EventType
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.sim.holds import is_ours, shown_state
 from app.domain.sim.reconciliation import DriftDecision, DriftExplanation, Repair, classify_drift
@@ -22,9 +23,8 @@ from app.domain.sim.snapshot import VIEW_LAG, Drift, apply_snapshot
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
-from app.usecases.operations.record import new_operation
+from app.usecases.operations.record import enqueued, new_operation
 from app.usecases.operations.routing import channel_of
-from app.usecases.operations.validate import enqueued
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CALLS = 60
@@ -182,4 +182,4 @@ def _raise_drift(recorder: SimChangeRecorder, record: SimRecord, drift: Drift, r
     }
     data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
     data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
-    recorder.add_event(record, "carrier.drift_detected", reason, data)
+    recorder.add_event(record, EventType.CARRIER_DRIFT_DETECTED, reason, data)

@@ -9,9 +9,8 @@ from functools import partial
 
 from app.carriers.base import CarrierClient, SimRef, UsageFigure
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
-from app.domain.calendar.cycles import Cycle, cycle_on
+from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on
 from app.domain.calendar.days import ONE_DAY, local
 from app.domain.usage.sync_policy import DAILY_FIGURES_IN_BATCHES, may_have_used
 from app.domain.vocabulary import Carrier, SimState

@@ -16,10 +16,9 @@ from app.carriers.base import SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
 from app.carriers.http.throttle import in_background
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.usage import pulls as rows
 from app.db.usage.pulls import Leg, Phase
-from app.domain.calendar.cycles import cycle_on
+from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.calendar.days import local
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger

@@ -1,4 +1,4 @@
-"""What people do to operations: read them, cancel them before they are sent, complete what no API can."""
+"""What people do to operations: cancel them before they are sent, complete what no API completes (docs/api.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from app.domain.usage.addons import pack_bytes
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound
-from app.usecases.execution.settle import apply_success, save_settled
+from app.usecases.execution.settle import save_settled
+from app.usecases.execution.sim_effects import apply_success
 from app.usecases.limits.addons import PACK
 from app.usecases.operations.record import with_failure, with_status
 from app.usecases.operations.views import operation_view
@@ -23,10 +24,10 @@ from app.usecases.sim_changes import SimChangeRecorder
 
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
-    """Cancel an operation not sent; desk work too, while nobody completed it. Raises `NotFound`, `Conflict`."""
+    """Cancel an operation that was not sent; desk work too, until it is completed. Raises `NotFound`, `Conflict`."""
     operation = await _locked(work, tenant, operation_id)
-    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
-    if not (may_cancel(operation.status, operation.sent_at, operation.step) or (desk and operation.sent_at is None)):
+    unsent_desk = _is_desk_work(operation) and operation.sent_at is None
+    if not (may_cancel(operation.status, operation.sent_at, operation.step) or unsent_desk):
         raise Conflict(
             "INCOMPATIBLE_STATE", "only what was not sent can be cancelled", status_now=operation.status.value
         )
@@ -48,12 +49,12 @@ async def complete(
     actor: str,
     pack: int | None = None,
 ) -> OperationRecord:
-    """A person says how desk work, or what no carrier's word settles, has ended; `pack`: the bytes an add-on brings.
+    """Settle desk work, or an operation whose outcome the carrier cannot tell, by a person's statement.
 
-    Raises `NotFound`, `Conflict`.
+    `pack`: the bytes that an add-on brings. Raises: `NotFound`, `Conflict`.
     """
     operation = await _locked(work, tenant, operation_id)
-    if not _completable(operation):
+    if not (_is_desk_work(operation) or operation.status is OperationStatus.VERIFYING):
         raise Conflict(
             "INCOMPATIBLE_STATE",
             "only desk work and verifying operations are completed",
@@ -61,17 +62,21 @@ async def complete(
         )
     now = ctx.now()
     recorder = SimChangeRecorder(now)
-    ended = _ended(_sized(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
-    cards = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
-    for record in cards.values():
+    ended = _ended(_with_pack(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
+    sims = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
+    for record in sims.values():
         apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
-    await save_settled(ctx, work, recorder, [ended], [ended], cards=cards)
+    await save_settled(ctx, work, recorder, [ended], [ended], sims=sims)
     await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended
 
 
-def _sized(operation: OperationRecord, pack: int | None) -> OperationRecord:
-    """The order of a pack with the bytes it brings, as told or as known; null says that nobody knows (QT-7)."""
+def _is_desk_work(operation: OperationRecord) -> bool:
+    return operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
+
+
+def _with_pack(operation: OperationRecord, pack: int | None) -> OperationRecord:
+    """An add-on order with its size in bytes, as stated or as the order says; null where nobody knows it (QT-7)."""
     if operation.kind is not OperationKind.ORDER_ADDON:
         return operation
     size = pack_bytes(operation.arguments) if pack is None else pack
@@ -79,14 +84,9 @@ def _sized(operation: OperationRecord, pack: int | None) -> OperationRecord:
 
 
 async def _new_plan(work: UnitOfWork, operation: OperationRecord) -> Plan | None:
-    """The plan that a change of plan names."""
-    named = operation.arguments.get("plan")
-    return (await work.plans.all(operation.tenant)).get(named) if isinstance(named, str) else None
-
-
-def _completable(operation: OperationRecord) -> bool:
-    desk = operation.channel is Channel.DESK and operation.status is OperationStatus.WAITING_CARRIER
-    return desk or operation.status is OperationStatus.VERIFYING
+    """The plan that a change of plan names; None for other kinds."""
+    plan_id = operation.arguments.get("plan")
+    return (await work.plans.all(operation.tenant)).get(plan_id) if isinstance(plan_id, str) else None
 
 
 def _ended(operation: OperationRecord, now: datetime, note: str, *, succeeded: bool) -> OperationRecord:
@@ -96,10 +96,11 @@ def _ended(operation: OperationRecord, now: datetime, note: str, *, succeeded: b
 
 
 async def _locked(work: UnitOfWork, tenant: str, operation_id: UUID) -> OperationRecord:
-    """The operation, its card locked before it: the one order of locks."""
+    """The operation and its SIM, locked. Raises `NotFound`."""
     seen = await work.operations.get(tenant, operation_id)
     if seen is None:
         raise NotFound("operation")
+    # The SIM before the operation, as in every settlement; the operation is then read again, under its lock.
     await work.sims.by_ids([seen.sim_id], for_update=True)
     operation = await work.operations.get(tenant, operation_id, for_update=True)
     if operation is None:

@@ -1,7 +1,8 @@
-"""Operations past their `due_at` are told of once (SL-7)."""
+"""Report operations that are past their `due_at`, once each (SL-7)."""
 
 from __future__ import annotations
 
+from app.domain.events import EventType
 from app.usecases.context import Context
 from app.usecases.operations.record import operation_event
 
@@ -9,9 +10,10 @@ CHUNK = 500
 
 
 async def mark_overdue(ctx: Context) -> int:
-    """Mark what is overdue by now, with an event each; gives how many."""
+    """Mark at most `CHUNK` operations as overdue, with an `operation.overdue` event each; returns how many."""
     async with ctx.work() as work:
         late = await work.operations.newly_overdue(ctx.now(), CHUNK)
-        await work.events.add([operation_event(operation, "operation.overdue", ctx.now()) for operation in late])
+        events = [operation_event(operation, EventType.OPERATION_OVERDUE, ctx.now()) for operation in late]
+        await work.events.add(events)
         await work.commit()
     return len(late)

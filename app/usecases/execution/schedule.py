@@ -1,4 +1,4 @@
-"""Scheduled operations whose turn has come: checked again (OP-2), then queued, or ended as refused."""
+"""Start scheduled operations that are due, and those that waited behind an open one: validated again (OP-2)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.db.uow import UnitOfWork
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
-from app.usecases.operations.record import END_EVENTS, operation_event, with_failure
-from app.usecases.operations.validate import enqueued, evaluate_sim, references_of
+from app.usecases.operations.record import end_events, enqueued, with_failure
+from app.usecases.operations.validate import references_of, validate_sim
 
 
 async def start_scheduled(ctx: Context, limit: int = 500) -> int:
-    """Start what was scheduled for a time that has come; gives how many left the schedule."""
+    """Start every operation whose time has come, `limit` per transaction; returns how many left the schedule."""
     started = 0
     while True:
         async with ctx.work() as work:
@@ -29,9 +29,9 @@ async def start_scheduled(ctx: Context, limit: int = 500) -> int:
 
 
 async def promote_waiting(ctx: Context, work: UnitOfWork, sim_ids: Sequence[int]) -> None:
-    """Let the next operation that waits behind the one just ended have its turn; the cards are locked by the caller.
+    """Start the first operation that waits behind the one just ended, per SIM. The caller holds the SIMs locked.
 
-    One that is refused when its turn comes gives way to the one behind it: nothing else would.
+    Where that one is refused, the next is started: no other event would start it.
     """
     waiting = await work.operations.waiting_of(sim_ids)
     while waiting:
@@ -41,38 +41,37 @@ async def promote_waiting(ctx: Context, work: UnitOfWork, sim_ids: Sequence[int]
 
 
 async def _start(ctx: Context, work: UnitOfWork, operations: Sequence[OperationRecord]) -> list[OperationRecord]:
+    """Queue each operation, or let it wait where its SIM has an open one: at most one is open per SIM (OP-4)."""
     sims = await work.sims.by_ids([o.sim_id for o in operations], for_update=True)
-    busy = await work.operations.open_of(sims)
+    open_operations = await work.operations.open_of(sims)
     changed = []
     for operation in operations:
-        if operation.sim_id in busy:
+        if operation.sim_id in open_operations:
             changed.append(replace(operation, waits=True))
             continue
-        started = await _started(ctx, work, operation, sims.get(operation.sim_id))
+        started = await _validated(ctx, work, operation, sims.get(operation.sim_id))
         if started.status is not OperationStatus.FAILED:
-            busy[operation.sim_id] = started
+            open_operations[operation.sim_id] = started
         changed.append(started)
     await work.operations.save(changed)
-    await work.events.add(
-        [operation_event(o, END_EVENTS[o.status], ctx.now()) for o in changed if o.status in END_EVENTS]
-    )
+    await work.events.add(end_events(changed, ctx.now()))
     return changed
 
 
-async def _started(
+async def _validated(
     ctx: Context, work: UnitOfWork, operation: OperationRecord, record: SimRecord | None
 ) -> OperationRecord:
+    """The operation queued, or failed where the rules refuse it now. What a rule itself requested is not questioned."""
     now = ctx.now()
     if record is None:
         return with_failure(operation, now, code="NOT_FOUND", detail="the card is gone")
     if operation.source is OperationSource.RULE:
         return enqueued(operation, now, channel=operation.channel)
-    names = await references_of(ctx, work, record.tenant, operation.kind)
-    if mismatch := names.mismatch(record, operation.kind, operation.arguments):
+    references = await references_of(ctx, work, record.tenant, operation.kind)
+    if mismatch := references.mismatch(record, operation.kind, operation.arguments):
         return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
-    decision = await evaluate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
+    decision = await validate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)
     if isinstance(decision, Refusal):
         return with_failure(operation, now, code=decision.code, detail=f"refused when due: {decision.rule}")
-    return enqueued(
-        replace(operation, due_at=decision.due.due_at, due_rule=decision.due.rule), now, channel=decision.channel
-    )
+    due = replace(operation, due_at=decision.due.due_at, due_rule=decision.due.rule)
+    return enqueued(due, now, channel=decision.channel)

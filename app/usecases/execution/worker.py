@@ -1,39 +1,44 @@
-"""The worker's round: claim, commit to sending, act with no transaction open, settle.
+"""The worker's round: claim, mark as sent, call the carrier with no transaction open, settle.
 
-What if the process dies: after the claim, the lease runs out and the row is queued again; after `sent_at`, it becomes
-`verifying` and the carrier is asked; after the settlement, nothing is left to do (OP-3).
+A process that dies loses nothing (OP-3): after the claim, the lease expires and the row is queued again; after
+`sent_at`, it becomes `verifying` and the carrier is queried; after the settlement, nothing is left to do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.carriers.base import CarrierClient, SimRef
+from app.carriers.base import SimRef
 from app.db.mapping import OperationRecord
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
-from app.usecases.execution.attempt import AttemptResult, by_phase, call_groups, execute_group
+from app.usecases.execution.grouping import CallGroup, call_groups, must_be_marked_sent
+from app.usecases.execution.refresh import refresh
+from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_sent
 from app.usecases.execution.schedule import start_scheduled
+from app.usecases.execution.send import send
 from app.usecases.execution.settle import settle
+from app.usecases.execution.verify import verify
 
 GATHER_S = 0.02
-"""How long answers are gathered before they are settled together: a settlement of twenty costs hardly more than one."""
+"""How long to collect results before settling them together: settling twenty costs hardly more than settling one."""
 
 
 async def worker_round(ctx: Context, *, limit: int = 100) -> int:
-    """One round over at most `limit` due operations; gives how many were taken up. Safe in any number of processes."""
+    """Execute at most `limit` due operations; returns how many were claimed. Safe in any number of processes."""
     claimed, refs = await _claim(ctx, limit)
     if not claimed:
         return 0
-    sends, asks = by_phase(claimed)
-    marked = await _commit_to_send(ctx, sends) if sends else []
-    await _turns(ctx, [*marked, *asks], refs)
+    sent = await _mark_sent(ctx, [operation for operation in claimed if must_be_marked_sent(operation)])
+    others = [operation for operation in claimed if not must_be_marked_sent(operation)]
+    await _execute(ctx, [*sent, *others], refs)
     return len(claimed)
 
 
 async def drain(ctx: Context) -> int:
-    """Work until nothing is due now; gives how many turns were taken."""
+    """Run rounds until nothing is due now; returns how many operations were claimed in all."""
     total = 0
     while True:
         await start_scheduled(ctx)
@@ -44,42 +49,57 @@ async def drain(ctx: Context) -> int:
 
 
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
+    """Claim due operations of accounts that are not paused, with their SIMs' identities by row id."""
     async with ctx.work() as work:
         await work.operations.requeue_expired(ctx.now())
-        excluded = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
-        claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=excluded)
+        paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
+        claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=paused)
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()
     return claimed, {i: SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for i, (iccid, msisdn, imsi) in known.items()}
 
 
-async def _commit_to_send(ctx: Context, operations: Sequence[OperationRecord]) -> list[OperationRecord]:
-    """`sent_at` is durable before anything is sent; who lost the claim in between does not send."""
+async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> list[OperationRecord]:
+    """Make `sent_at` durable before anything is sent; an operation whose claim was lost in between is dropped."""
+    if not operations:
+        return []
     now = ctx.now()
     async with ctx.work() as work:
-        mine = await work.operations.mark_sent(operations, now, ctx.lease)
+        ours = await work.operations.mark_sent(operations, now, ctx.lease)
         await work.commit()
-    return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in mine]
+    return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]
 
 
-async def _turns(ctx: Context, operations: Sequence[OperationRecord], refs: dict[int, SimRef]) -> None:
-    """Take all turns at once; settle what has come whenever some have, so that no slow answer delays the others."""
-
-    def client(account: str) -> CarrierClient:
-        return ctx.clients[account]
-
-    known = [o for o in operations if o.account in ctx.clients]
-    lost = [o for o in operations if o.account not in ctx.clients]
-    pending: set[asyncio.Task[list[AttemptResult]]] = {
-        asyncio.create_task(execute_group(ctx, group, refs))
-        for group in (*call_groups(known, client), *([o] for o in lost))
-    }
+async def _execute(ctx: Context, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef]) -> None:
+    """Call the carriers concurrently; settle results as they arrive, so that no slow carrier delays the others."""
+    local = [result for operation in operations if (result := _without_call(ctx, operation)) is not None]
+    done_here = {result.operation.id for result in local}
+    groups = call_groups(ctx, [operation for operation in operations if operation.id not in done_here], refs)
+    pending = {asyncio.create_task(_call(ctx, group)) for group in groups}
     try:
+        if local:
+            await settle(ctx, local)
         while pending:
             done, pending = await asyncio.wait(pending, timeout=GATHER_S)
             if not done:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            await settle(ctx, [came for task in done for came in task.result()])
+            await settle(ctx, [result for task in done for result in task.result()])
     finally:
         for task in pending:
             task.cancel()
+
+
+def _without_call(ctx: Context, operation: OperationRecord) -> AttemptResult | None:
+    """The result where no carrier is called: the account is not configured, or the gateway does it itself."""
+    if operation.account not in ctx.clients:
+        return not_sent(operation, code="CARRIER_UNAVAILABLE", detail="the account is no longer configured")
+    return kept_by_gateway(operation) if operation.channel is Channel.GATEWAY else None
+
+
+async def _call(ctx: Context, group: CallGroup) -> list[AttemptResult]:
+    first = group.operations[0]
+    if first.kind is OperationKind.REFRESH:
+        return await refresh(ctx, group)
+    if first.status is OperationStatus.RUNNING:
+        return await send(group)
+    return await verify(group, ctx.now())

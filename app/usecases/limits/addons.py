@@ -8,11 +8,10 @@ from app.db.connection import Connection
 from app.db.mapping import OperationRecord
 from app.db.pools import cycles as pool_cycles
 from app.db.pools import rows as pools
-from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
 from app.db.usage.brake import REMEDIED_PREFIX
-from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.usage.addons import pack_bytes
 from app.domain.usage.quota import REEVALUATED_AFTER
 from app.domain.vocabulary import OperationKind, OperationStatus

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.db.connection import Connection
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.usage import brake as rows
-from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS
 from app.domain.usage.brake import allowed_now, brake_limit
 from app.domain.vocabulary import HoldCode
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, rule_braked
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Brake:
         )
         return free
 
-    async def write(self, connection: Connection) -> list[EventRow]:
+    async def write(self, connection: Connection) -> list[Event]:
         """Remember the stops; gives one `rule.braked` for each account and rule whose cards begin to wait."""
         begun = await rows.keep(connection, self.stops)
         waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
@@ -62,25 +61,14 @@ class Brake:
                 waiting.setdefault((stop.tenant, stop.account, stop.hold), []).append(stop)
         return [self._braked(*place, len(stops), stops[0].rule) for place, stops in sorted(waiting.items())]
 
-    def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> EventRow:
-        return EventRow(
-            event_id=new_id(self.now),
-            tenant=tenant,
-            type=EventType.RULE_BRAKED.value,
-            source=f"/v1/admin/accounts/{account}",
-            took_effect_at=self.now,
-            known_at=self.now,
-            data={
-                "known_at": self.now.isoformat(),
-                "rule": "ST-25",
-                "account": account,
-                "hold": hold,
-                "hold_rule": rule,
-                "waiting": waiting,
-                "limit_per_hour": self.free.get(account, 0),
-                "before": {},
-                "after": {"waiting": waiting},
-            },
+    def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> Event:
+        return rule_braked(
+            EventStamp(tenant=tenant, known_at=self.now),
+            account,
+            hold=hold,
+            hold_rule=rule,
+            waiting=waiting,
+            limit_per_hour=self.free.get(account, 0),
         )
 
 

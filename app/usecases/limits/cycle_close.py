@@ -13,10 +13,9 @@ from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows as pools
-from app.db.sims.read import cycle_number
 from app.db.usage import brake as rule_stops
 from app.db.usage import rollovers as rows
-from app.domain.calendar.cycles import Cycle, cycle_at, preceding, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, preceding, start_instant
 from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import Carrier
@@ -79,7 +78,7 @@ def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimReco
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
     """The card at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
-    _, leaving = start_cycle(replace(sim, holds=old))
+    _, leaving = start_cycle(replace(sim, holds=old), opens.date())
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 

@@ -13,12 +13,11 @@ from datetime import date, datetime
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as pool_cycles
-from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
 from app.db.usage import plan_checks
-from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes
 from app.domain.sim.lifecycle import allowed_test_bytes, end_test_early, has_used_test_traffic

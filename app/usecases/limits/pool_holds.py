@@ -13,7 +13,7 @@ from datetime import datetime
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.pools import rows
-from app.db.sims.read import cycle_number
+from app.domain.calendar.cycles import cycle_number
 from app.domain.sim.holds import codes, is_ours, with_hold, without_hold
 from app.domain.sim.model import Hold, Sim
 from app.domain.usage.pools import PoolUsage, contributes, pool_holds

@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows
-from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
+from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
@@ -25,7 +25,7 @@ from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpai
 from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, pool_event
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pool_holds
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -87,7 +87,7 @@ def _wanted(pool: PoolRow, use: PoolUsage) -> HoldCode | None:
 
 def _spoken(
     ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, marks: tuple[str, ...]
-) -> tuple[tuple[str, ...], list[EventRow]]:
+) -> tuple[tuple[str, ...], list[Event]]:
     """What the pool's use says for the first time in this cycle (PL-8, RM-2)."""
     rules = pool["rules"]
     spoken_pct = frozenset(int(mark[4:]) for mark in marks if mark.startswith("pct:"))
@@ -110,24 +110,15 @@ def _spoken(
     return (*marks, *(mark for mark, _, _ in fresh)), events
 
 
-def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventType, facts: dict[str, Any]) -> EventRow:
+def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventType, facts: dict[str, Any]) -> Event:
     now = ctx.now()
-    return EventRow(
-        event_id=new_id(now),
-        tenant=pool["tenant"],
-        type=kind.value,
-        source=f"/v1/pools/{pool['id']}",
-        took_effect_at=now,
-        known_at=now,
-        data={
-            "known_at": now.isoformat(),
-            "rule": "PL-8",
-            "pool": pool["id"],
-            "cycle": cycle,
-            **facts,
-            "before": {},
-            "after": {"used": use.used, "total": use.total, "remaining": use.remaining},
-        },
+    return pool_event(
+        kind,
+        EventStamp(tenant=pool["tenant"], known_at=now),
+        pool["id"],
+        cycle=cycle,
+        usage={"used": use.used, "total": use.total, "remaining": use.remaining},
+        facts=facts,
     )
 
 

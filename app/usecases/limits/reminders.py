@@ -8,9 +8,8 @@ from datetime import timedelta
 
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.usage import counters as rows
-from app.domain.calendar.cycles import cycle_at, preceding, start_instant
+from app.domain.calendar.cycles import cycle_at, cycle_number, preceding, start_instant
 from app.domain.events import EventType
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import SimState
@@ -82,4 +81,4 @@ async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached
             if (one.record.id, f"{MARK}{level}") in fresh:
                 because = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED.value, because, data)
+                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, because, data)

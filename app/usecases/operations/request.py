@@ -1,4 +1,7 @@
-"""Ask for an operation: checked, accepted as a row, worked later. Accepted is not done."""
+"""Request an operation on one SIM: validated, stored as a row, executed later by the worker.
+
+An accepted operation is not a completed one: callers poll it or take its webhook (OP-1).
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,22 @@ from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import NotFound, OperationRefused
-from app.usecases.operations.record import new_operation
-from app.usecases.operations.validate import enqueued, evaluate_sim, references_of
+from app.usecases.operations.record import enqueued, new_operation
+from app.usecases.operations.validate import references_of, validate_sim
 from app.usecases.operations.views import operation_view
 
 RECHECKED_WHEN_DUE = frozenset(
     {RefusalCode.INCOMPATIBLE_STATE, RefusalCode.OPERATION_IN_PROGRESS, RefusalCode.RULE_VIOLATION}
 )
-"""What does not keep an operation from being scheduled: it is checked again when its time comes."""
+"""Refusals that do not prevent scheduling, because they may no longer hold when the operation is due (OP-2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOperation:
-    """A caller's wish for one card. `execute_at`: not before then; `wait`: behind the open operation, if any."""
+    """The command: one operation on one SIM.
+
+    `execute_at`: not before this instant; `wait`: behind the SIM's open operation, if there is one.
+    """
 
     tenant: str
     iccid: str
@@ -45,53 +51,60 @@ class RequestOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What the rules say of a wish, and the card they looked at (locked until the transaction ends)."""
+    """The rules' decision on a command, and the SIM it is about (locked until the transaction ends)."""
 
     record: SimRecord
-    answer: Accepted | Refusal
-    busy: bool
+    decision: Accepted | Refusal
+    has_open_operation: bool
 
 
 async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) -> Evaluation:
-    """Ask the rules. Raises `NotFound`, and `Malformed` for arguments that make no sense."""
+    """Evaluate the rules; nothing is stored.
+
+    Raises: `NotFound`; `Malformed` for arguments that cannot be right or name an unknown plan or pool.
+    """
     record = await work.sims.get(command.tenant, command.iccid, for_update=True)
     if record is None:
         raise NotFound("sim")
-    if mismatch := (await references_of(ctx, work, command.tenant, command.kind)).mismatch(
-        record, command.kind, command.arguments
-    ):
+    references = await references_of(ctx, work, command.tenant, command.kind)
+    if mismatch := references.mismatch(record, command.kind, command.arguments):
         raise mismatch
+    # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-4).
     busy = record.id in await work.operations.open_of([record.id])
-    answer = await evaluate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
-    return Evaluation(record=record, answer=answer, busy=busy)
+    decision = await validate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
+    return Evaluation(record=record, decision=decision, has_open_operation=busy)
 
 
 async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOperation) -> OperationRecord:
-    """Accept the wish as a row of this transaction. Raises `OperationRefused`, `NotFound`, `Malformed`."""
-    considered = await evaluate(ctx, work, command)
-    operation = accept(ctx, command, considered)
+    """Store the accepted operation in this transaction.
+
+    Raises: `OperationRefused`, `NotFound`, `Malformed`.
+    """
+    evaluation = await evaluate(ctx, work, command)
+    operation = accept(ctx, command, evaluation)
     await work.operations.add([operation])
-    await work.access.add_audit([_audit(ctx, command, considered.record, operation)])
+    await work.access.add_audit([_audit(ctx, command, evaluation.record, operation)])
     return operation
 
 
-def accept(ctx: Context, command: RequestOperation, considered: Evaluation) -> OperationRecord:
-    """The row of an accepted wish. Raises `OperationRefused`."""
-    now, answer = ctx.now(), considered.answer
+def accept(ctx: Context, command: RequestOperation, evaluation: Evaluation) -> OperationRecord:
+    """The row of an accepted command: queued now, or scheduled. Raises `OperationRefused`."""
+    now, decision = ctx.now(), evaluation.decision
     later = command.execute_at is not None and command.execute_at > now
-    behind = command.wait and considered.busy
-    if isinstance(answer, Refusal):
-        if not ((later or behind) and answer.code in RECHECKED_WHEN_DUE):
-            raise OperationRefused(answer)
-        return _scheduled(_row(command, considered.record, now), command, now, behind=behind and not later)
+    waits = command.wait and evaluation.has_open_operation
+    row = _row(command, evaluation.record, now)
+    if isinstance(decision, Refusal):
+        if not ((later or waits) and decision.code in RECHECKED_WHEN_DUE):
+            raise OperationRefused(decision)
+        return _scheduled(row, command, now, behind=waits and not later)
     row = replace(
-        _row(command, considered.record, now),
-        arguments=dict(answer.arguments),
-        channel=answer.channel,
-        due_at=answer.due.due_at,
-        due_rule=answer.due.rule,
+        row,
+        arguments=dict(decision.arguments),
+        channel=decision.channel,
+        due_at=decision.due.due_at,
+        due_rule=decision.due.rule,
     )
-    return _scheduled(row, command, now, behind=False) if later else enqueued(row, now, channel=answer.channel)
+    return _scheduled(row, command, now, behind=False) if later else enqueued(row, now, channel=decision.channel)
 
 
 def _row(command: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:
@@ -115,21 +128,21 @@ def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *
 
 
 async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
-    """What would happen; nothing does."""
-    answer = (await evaluate(ctx, work, command)).answer
-    if isinstance(answer, Refusal):
-        return {"allowed": False, "refusal": answer, "due_at": None, "cost_fen": None, "consumes": None}
-    due = answer.due
+    """The decision a command would get, with due date and cost in fen; nothing is stored."""
+    decision = (await evaluate(ctx, work, command)).decision
+    if isinstance(decision, Refusal):
+        return {"allowed": False, "refusal": decision, "due_at": None, "cost_fen": None, "consumes": None}
+    due = decision.due
     return {
         "allowed": True,
         "refusal": None,
         "due_at": due.due_at.isoformat() if due.due_at else None,
-        "cost_fen": answer.cost_fen,
-        "consumes": dict(answer.consumes) if answer.consumes else None,
+        "cost_fen": decision.cost_fen,
+        "consumes": dict(decision.consumes) if decision.consumes else None,
         "due_rule": due.rule,
-        "channel": answer.channel.value,
-        "assumed": list(answer.assumed),
-        "notes": list(answer.notes),
+        "channel": decision.channel.value,
+        "assumed": list(decision.assumed),
+        "notes": list(decision.notes),
     }
 
 

@@ -1,4 +1,4 @@
-"""Ask for the same operation on many cards at once: one query for what is open, one for the counts, one insert."""
+"""Request the same operation on many SIMs: one query for open operations, one for budgets, one insert (AC-4)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
-from app.usecases.operations.record import new_operation
-from app.usecases.operations.validate import budget_counts_of, decision, enqueued, references_of
+from app.usecases.operations.record import enqueued, new_operation
+from app.usecases.operations.validate import budget_counts_of, references_of, validate_counted
 
 BULK_PRIORITY = 1
-"""Priority of bulk operations: a person who waits for one card goes first."""
+"""Priority of bulk operations, behind 0: a person who waits for one SIM is served first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMany:
-    """A wish for many cards; each is decided, accepted and ends on its own (AC-4)."""
+    """The command: one operation on each of many SIMs; each is decided, accepted and settled on its own (AC-4)."""
 
     kind: OperationKind
     source: OperationSource
@@ -35,60 +35,67 @@ class RequestMany:
     correlation_id: str | None = None
 
 
-Answer = Accepted | Refusal | Malformed
+Decision = Accepted | Refusal | Malformed
 
 
 async def evaluate_many(
     ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
-) -> dict[int, Answer]:
-    """What the rules say of the wish for each card, by row id."""
-    busy = await work.operations.open_of([record.id for record in records])
+) -> dict[int, Decision]:
+    """The rules' decision for each SIM, by row id; nothing is stored. All SIMs belong to one tenant."""
+    if not records:
+        return {}
+    open_operations = await work.operations.open_of([record.id for record in records])
     counts = await budget_counts_of(ctx, work, records, command.kind)
-    names = await references_of(ctx, work, records[0].tenant, command.kind) if records else None
-    answers: dict[int, Answer] = {}
+    references = await references_of(ctx, work, records[0].tenant, command.kind)
+    decisions: dict[int, Decision] = {}
     for record in records:
-        if names is not None and (mismatch := names.mismatch(record, command.kind, command.arguments)):
-            answers[record.id] = mismatch
+        if mismatch := references.mismatch(record, command.kind, command.arguments):
+            decisions[record.id] = mismatch
             continue
         try:
-            answers[record.id] = decision(
-                ctx, record, command.kind, command.arguments, counts[record.id], open_operation=record.id in busy
+            decisions[record.id] = validate_counted(
+                ctx,
+                record,
+                command.kind,
+                command.arguments,
+                counts[record.id],
+                open_operation=record.id in open_operations,
             )
         except Malformed as malformed:
-            answers[record.id] = malformed
-    return answers
+            decisions[record.id] = malformed
+    return decisions
 
 
 async def request_many(
     ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], command: RequestMany
 ) -> dict[int, OperationRecord | Refusal | Malformed]:
-    """Accept the wish for each card the rules allow it for, as rows of this transaction; by row id what became of it.
+    """Store an operation for each SIM the rules allow it for; the outcome by row id.
 
-    The cards are locked by the caller, in the order of their ids.
+    The caller holds the SIMs locked, in the order of their row ids.
     """
-    answers = await evaluate_many(ctx, work, records, command)
-    became: dict[int, OperationRecord | Refusal | Malformed] = {}
+    decisions = await evaluate_many(ctx, work, records, command)
+    outcomes: dict[int, OperationRecord | Refusal | Malformed] = {}
     for record in records:
-        answer = answers[record.id]
-        became[record.id] = _row(ctx, record, command, answer) if isinstance(answer, Accepted) else answer
-    await work.operations.add([row for row in became.values() if isinstance(row, OperationRecord)])
-    return became
+        decision = decisions[record.id]
+        outcomes[record.id] = _queued(ctx, record, command, decision) if isinstance(decision, Accepted) else decision
+    await work.operations.add([row for row in outcomes.values() if isinstance(row, OperationRecord)])
+    return outcomes
 
 
-def _row(ctx: Context, record: SimRecord, command: RequestMany, answer: Accepted) -> OperationRecord:
+def _queued(ctx: Context, record: SimRecord, command: RequestMany, decision: Accepted) -> OperationRecord:
     now = ctx.now()
     row = new_operation(
         record,
         command.kind,
         source=command.source,
         now=now,
-        arguments=dict(answer.arguments),
-        due_at=answer.due.due_at,
-        due_rule=answer.due.rule,
+        arguments=dict(decision.arguments),
+        due_at=decision.due.due_at,
+        due_rule=decision.due.rule,
         priority=command.priority,
         bulk_id=command.bulk_id,
         requested_by=command.requested_by,
         reason=command.reason,
         correlation_id=command.correlation_id,
     )
-    return enqueued(row, now, channel=answer.channel)
+    return enqueued(row, now, channel=decision.channel)

@@ -1,4 +1,4 @@
-"""By what way a card's account gets an operation done: the first of its protocols that can, by the capability table."""
+"""Route an operation: the first protocol of its account that supports the kind, by the capability table (CP-1)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from app.domain.operation.outcomes import PollingPolicy
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
+DEFAULT_WAIT = timedelta(seconds=60)
+"""Settle lag and completion time of an account that is no longer configured."""
+
 
 def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None:
-    """The protocol of the account that is used for this kind and has a way for it; the API before the desk."""
-    ways = [(p, channel_for(p.protocol, account.carrier, kind)) for p in account.protocols if p.covers(kind.value)]
-    for wanted in (Channel.API, Channel.GATEWAY, Channel.DESK):
-        for protocol, way in ways:
-            if way is wanted:
+    """The account's protocol for this kind: API before gateway before desk; None where none supports it."""
+    channels = [(p, channel_for(p.protocol, account.carrier, kind)) for p in account.protocols if p.covers(kind.value)]
+    for preferred in (Channel.API, Channel.GATEWAY, Channel.DESK):
+        for protocol, channel in channels:
+            if channel is preferred:
                 return protocol
     return None
 
 
 def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Channel | None:
-    """API, desk or gateway; None where no protocol of the account can (CP-1)."""
+    """`api`, `desk` or `gateway`; None where no protocol of the account supports the kind (CP-1)."""
     account = ctx.accounts.get(record.account)
     protocol = protocol_of(account, kind) if account else None
     if account is None or protocol is None:
@@ -34,18 +37,22 @@ def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: 
 
 
 def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> PollingPolicy:
-    """How long this account's protocol is waited for (settings of `carriers.toml`)."""
-    account = ctx.accounts.get(account_code)
-    protocol = protocol_of(account, kind) if account else None
-    settle = protocol.settings.settle_lag_s if protocol else 60.0
-    completion = protocol.settings.completion_s if protocol else 60.0
+    """How long to wait for this account's protocol: settle lag, completion and window (`carriers.toml`, OP-3)."""
+    protocol = _configured(ctx, account_code, kind)
+    if protocol is None:
+        return PollingPolicy(settle_lag=DEFAULT_WAIT, completion=DEFAULT_WAIT, window=ctx.window)
+    settle, completion = protocol.settings.settle_lag_s, protocol.settings.completion_s
     return PollingPolicy(
         settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
     )
 
 
 def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:
-    """How long the protocol waits between two changes of one card (SL-5)."""
-    account = ctx.accounts.get(account_code)
-    protocol = protocol_of(account, kind) if account else None
+    """The shortest time the protocol allows between two changes of one SIM (SL-5)."""
+    protocol = _configured(ctx, account_code, kind)
     return timedelta(seconds=protocol.settings.repeat_window_s if protocol else 0)
+
+
+def _configured(ctx: Context, account_code: str, kind: OperationKind) -> ProtocolAccount | None:
+    account = ctx.accounts.get(account_code)
+    return protocol_of(account, kind) if account else None

@@ -1,4 +1,4 @@
-"""How an operation is shown: the fields of `docs/api.md`, Operations, and nothing of how it is worked."""
+"""An operation as callers, events and files see it (`docs/api.md`, Operations), without the job queue's columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.db.mapping import OperationRecord
 
 
 def operation_view(operation: OperationRecord) -> dict[str, Any]:
-    """The operation as callers, events and files see it."""
+    """The operation as a JSON object; instants are ISO 8601 text with an offset."""
     return {
         "id": str(operation.id),
         "kind": operation.kind.value,

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from app.db.connection import Connection
 from app.db.pools import cycles as sums
 from app.db.pools import rows
-from app.db.sims.read import cycle_number
-from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named, cycle_number
 from app.domain.calendar.days import local
 from app.domain.usage.pools import PoolUsage
 from app.domain.vocabulary import Carrier

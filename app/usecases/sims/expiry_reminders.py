@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime, time, tzinfo
 from typing import Any
 
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.sims import expiring as rows
 from app.db.usage import counters as usage
-from app.domain.events import EventType
 from app.domain.usage.reminders import Reminders, expiry_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
-from app.usecases.ids import new_id
+from app.usecases.events import EventStamp, expiry_reminder
 
 CHUNK = 1_000
 
@@ -41,7 +40,7 @@ async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
     return {"told": told}
 
 
-def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, EventRow]]:
+def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, Event]]:
     now = ctx.now()
     today = now.astimezone(zone).date()
     days = (*rows.expiry_days(row), 0, 0)
@@ -50,25 +49,17 @@ def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, EventRow]
     return [(row, f"expiry:{row['expires_on'].isoformat()}:{level}", _event(ctx, row, level, zone)) for level in levels]
 
 
-def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> EventRow:
+def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> Event:
     now = ctx.now()
     today = now.astimezone(zone).date()
-    return EventRow(
-        event_id=new_id(now),
-        tenant=row["tenant"],
-        type=EventType.REMINDER_DUE.value,
-        source=f"/v1/sims/{row['iccid']}",
-        subject=row["iccid"],
-        took_effect_at=datetime.combine(today, time(), zone),
-        known_at=now,
-        data={
-            "known_at": now.isoformat(),
-            "rule": "RM-1",
-            "reminder": "expiry",
-            "days_left": (row["expires_on"] - today).days,
-            "threshold_days": level,
-            "expires_on": row["expires_on"].isoformat(),
-            "before": {},
-            "after": {},
-        },
+    return expiry_reminder(
+        EventStamp(
+            tenant=row["tenant"],
+            known_at=now,
+            took_effect_at=datetime.combine(today, time(), zone),
+        ),
+        row["iccid"],
+        days_left=(row["expires_on"] - today).days,
+        threshold_days=level,
+        expires_on=row["expires_on"],
     )

@@ -9,16 +9,17 @@ from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number, read_sim, read_sims
+from app.db.sims.read import fetch_sim, fetch_sims
 from app.db.sims.search import SUMMARIES, SimFilter, count, page_ids, summary
 from app.db.uow import UnitOfWork
-from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.sim_changes import queue_limit_checks
+from app.usecases.sims.views import days_at, running_periods, sim_view
 from app.usecases.usage.ingest.service import detach_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
@@ -31,10 +32,12 @@ def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
     """One card as `docs/api.md` shows it. Raises `NotFound`."""
-    found = await read_sim(ctx.pool, tenant, iccid, ctx.now(), account_zones(ctx))
-    if found is None:
+    zones = account_zones(ctx)
+    days = days_at(ctx.now(), zones)
+    row = await fetch_sim(ctx.pool, tenant, iccid, running_periods(days, zones))
+    if row is None:
         raise NotFound("sim")
-    return found
+    return sim_view(row, days, zones)
 
 
 async def example_silent_iccid(ctx: Context) -> str | None:
@@ -50,7 +53,10 @@ async def list_sims(
     asked = replace(wanted, cycles=current_cycles(ctx))
     ids = await page_ids(ctx.pool, tenant, asked, after=after, limit=limit + 1)
     shown = ids[:limit]
-    items = await read_sims(ctx.pool, tenant, shown, ctx.now(), account_zones(ctx)) if shown else []
+    zones = account_zones(ctx)
+    days = days_at(ctx.now(), zones)
+    rows = await fetch_sims(ctx.pool, tenant, shown, running_periods(days, zones)) if shown else []
+    items = [sim_view(row, days, zones) for row in rows]
     how_many = await count(ctx.pool, tenant, asked) if total else None
     return items, shown[-1] if len(ids) > limit else None, how_many
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.db.events.store import EventRow
-from app.usecases.ids import new_id
+from app.db.events.store import Event
+from app.usecases.events import EventStamp, usage_adjusted
 
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
-def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) -> list[EventRow]:
+def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) -> list[Event]:
     """An event for every closed cycle whose used is another than before."""
     events = []
     for pair, row in after.items():
@@ -21,22 +21,13 @@ def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) ->
             continue
         cycle = f"{row['cycle'] // 100:04d}-{row['cycle'] % 100:02d}"
         events.append(
-            EventRow(
-                event_id=new_id(now),
-                tenant=row["tenant"],
-                type="usage.adjusted",
-                source=f"/v1/sims/{row['iccid']}",
-                subject=row["iccid"],
-                took_effect_at=now,
-                known_at=now,
-                data={
-                    "known_at": now.isoformat(),
-                    "cause": cause,
-                    "rule": "US-5",
-                    "cycle": cycle,
-                    "before": {"used": was},
-                    "after": {"used": row["used"]},
-                },
+            usage_adjusted(
+                EventStamp(tenant=row["tenant"], known_at=now),
+                row["iccid"],
+                cycle=cycle,
+                before=was,
+                after=row["used"],
+                cause=cause,
             )
         )
     return events

@@ -9,10 +9,9 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
-from app.db.sims.read import cycle_number
 from app.db.usage import audit as rows
 from app.db.usage.figures import CycleSpan
-from app.domain.calendar.cycles import Cycle, cycle_at, end_instant, preceding, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, end_instant, preceding, start_instant
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import chunks

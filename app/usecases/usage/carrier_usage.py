@@ -13,11 +13,10 @@ import asyncpg
 from app.carriers.base import DayUsage, UsageFigure
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
 from app.db.usage import figures as held
-from app.domain.calendar.cycles import Cycle, cycle_at, cycle_on, end_instant, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, end_instant, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.usecases.context import Context
 from app.usecases.usage.adjustments import adjusted

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.db.sims.read import cycle_number
 from app.db.usage import lag as rows
 from app.db.usage.audit import highest_card
-from app.domain.calendar.cycles import cycle_at, preceding, start_instant
+from app.domain.calendar.cycles import cycle_at, cycle_number, preceding, start_instant
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import STOPPED
 

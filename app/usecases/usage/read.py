@@ -8,11 +8,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.db.mapping import SimRecord
-from app.db.sims.read import cycle_number, shows_used, usage_shown
 from app.db.usage import allowances
 from app.db.usage import counters as rows
 from app.db.usage import unmatched as aside
-from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named, cycle_on, end_instant, following, start_instant
+from app.domain.calendar.cycles import (
+    Cycle,
+    cycle_at,
+    cycle_named,
+    cycle_number,
+    cycle_on,
+    end_instant,
+    following,
+    start_instant,
+)
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
@@ -21,6 +29,7 @@ from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.usage.carrier_usage import running
 from app.usecases.usage.ingest.cycle_index import oldest_cycle
 from app.usecases.usage.ingest.reports import MAX_AHEAD
+from app.usecases.usage.views import shows_used, usage_view
 
 GRANULARITIES = ("day", "cycle", "report")
 MAX_DAYS = 190
@@ -80,7 +89,7 @@ def _cycle_shown(
     sim = record.sim
     card = {"underlying": sim.underlying.value, "activated_on": sim.activated_on, "allowance": allowance}
     named = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
-    return usage_shown(counters, card, named)
+    return usage_view(counters, card, named)
 
 
 def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:

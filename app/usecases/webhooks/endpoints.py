@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.events.store import EventRow
 from app.db.events.webhooks import EndpointRow
 from app.db.uow import UnitOfWork
 from app.domain.webhook_retry import OLD_SECRET_LIFETIME
@@ -17,9 +16,9 @@ from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.events import EventStamp, webhook_test
 from app.usecases.ids import new_id
 
-TEST_TYPE = "webhook.test"
 MOST_TYPES = 100
 
 
@@ -169,15 +168,7 @@ async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -
     """Put a test event in line for this endpoint alone; gives the delivery's id. Raises `NotFound`."""
     await find(work, tenant, endpoint_id)
     now = ctx.now()
-    event = EventRow(
-        event_id=new_id(now),
-        tenant=tenant,
-        type=TEST_TYPE,
-        source=f"/v1/webhooks/{endpoint_id}",
-        took_effect_at=now,
-        known_at=now,
-        data={"known_at": now.isoformat(), "webhook": str(endpoint_id)},
-    )
+    event = webhook_test(EventStamp(tenant=tenant, known_at=now), endpoint_id)
     await work.events.add([event])
     return await work.deliveries.add_test(endpoint_id, event.event_id, now)
 

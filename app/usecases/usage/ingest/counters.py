@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
-from app.db.events.store import EventRow
+from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
 from app.db.usage.counters import queue_checks
@@ -28,7 +28,7 @@ class Countable:
     amounts: Sequence[int]
 
 
-async def count(connection: Connection, book: SimLookupCache, reports: Countable, now: datetime) -> list[EventRow]:
+async def count(connection: Connection, book: SimLookupCache, reports: Countable, now: datetime) -> list[Event]:
     """Add the reports to their cards' cycles; gives the events of closed cycles that moved (US-5).
 
     `rows.lock_counting` comes first.

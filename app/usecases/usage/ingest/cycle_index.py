@@ -10,8 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from app.db.sims.read import cycle_number
-from app.domain.calendar.cycles import Cycle, cycle_at, cycle_on, preceding, start_instant
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, preceding, start_instant
 from app.domain.calendar.days import ONE_DAY, local, start_of_day
 from app.domain.vocabulary import Carrier
 

@@ -1,0 +1,95 @@
+"""Group claimed operations: which must be marked as sent first, and which share one call to the carrier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from app.carriers.base import CarrierClient, SimRef
+from app.db.mapping import OperationRecord
+from app.domain.operation.outcomes import PollingPolicy, steps_of
+from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.context import Context
+from app.usecases.operations.routing import polling_policy_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallGroup:
+    """Operations that share one call: same account, status, change and arguments."""
+
+    operations: Sequence[OperationRecord]
+    refs: Mapping[int, SimRef]
+    client: CarrierClient
+    polling: PollingPolicy
+    deadline_s: float
+    """Seconds within which the call must be over (`SEND_DEADLINE_SHARE` of the lease)."""
+
+    @property
+    def change(self) -> OperationKind:
+        """The change that these operations are at."""
+        return current_change(self.operations[0])
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the change, the same for all."""
+        return self.operations[0].arguments
+
+    @property
+    def sims(self) -> list[SimRef]:
+        """The SIMs, in the order of the operations."""
+        return [self.ref(operation) for operation in self.operations]
+
+    def ref(self, operation: OperationRecord) -> SimRef:
+        """The identities by which the carrier knows the operation's SIM."""
+        return self.refs[operation.sim_id]
+
+
+SEND_DEADLINE_SHARE = 0.7
+"""The share of the lease within which a call must be over: later, another worker may already be verifying."""
+
+
+def current_change(operation: OperationRecord) -> OperationKind:
+    """The change at the carrier that the operation is at (a composite operation has several steps, SL-5)."""
+    return steps_of(operation.kind)[operation.step]
+
+
+def must_be_marked_sent(operation: OperationRecord) -> bool:
+    """Whether executing it changes something at the carrier, so that `sent_at` must be durable first (OP-3)."""
+    running, by_api = operation.status is OperationStatus.RUNNING, operation.channel is Channel.API
+    return running and by_api and operation.kind is not OperationKind.REFRESH
+
+
+def call_groups(ctx: Context, operations: Iterable[OperationRecord], refs: Mapping[int, SimRef]) -> list[CallGroup]:
+    """The calls to make: changes in batches of the protocol's size, polls in one group each.
+
+    Every account must have a client.
+    """
+    groups: list[CallGroup] = []
+    for _, alike in groupby(sorted(operations, key=_key), key=_key):
+        members = list(alike)
+        client = ctx.clients[members[0].account]
+        sending = members[0].status is OperationStatus.RUNNING
+        size = client.change_batch(current_change(members[0])) if sending else len(members)
+        groups += [_group(ctx, client, members[i : i + size], refs) for i in range(0, len(members), size)]
+    return groups
+
+
+def _group(
+    ctx: Context, client: CarrierClient, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef]
+) -> CallGroup:
+    first = operations[0]
+    return CallGroup(
+        operations=operations,
+        refs=refs,
+        client=client,
+        polling=polling_policy_of(ctx, first.account, first.kind),
+        deadline_s=ctx.lease.total_seconds() * SEND_DEADLINE_SHARE,
+    )
+
+
+def _key(operation: OperationRecord) -> tuple[str, str, str, str]:
+    arguments = json.dumps(operation.arguments, sort_keys=True)
+    return operation.account, operation.status.value, current_change(operation).value, arguments

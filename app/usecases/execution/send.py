@@ -1,0 +1,48 @@
+"""Send a change to the carrier. However the call ends, each operation gets exactly one result (OP-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from app.carriers.base import ChangeOutcome
+from app.carriers.errors import CarrierError, CarrierOutcomeUnknown
+from app.usecases.execution.grouping import CallGroup
+from app.usecases.execution.results import AttemptResult, from_error, from_receipt
+
+
+async def send(group: CallGroup) -> list[AttemptResult]:
+    """Send one SIM's change, or a batch of the same change, within the group's deadline; never raises carrier errors.
+
+    Operations must have been marked as sent before: a timeout means that the outcome is unknown.
+    """
+    try:
+        async with asyncio.timeout(group.deadline_s):
+            if len(group.operations) == 1:
+                receipt = await group.client.change(group.change, group.sims[0], group.arguments)
+                return [from_receipt(group.operations[0], receipt, group.polling)]
+            outcomes = await group.client.change_many(group.change, group.sims, group.arguments)
+    except CarrierError as error:
+        return _all_failed(group, error)
+    except TimeoutError:
+        return _all_failed(group, CarrierOutcomeUnknown("no answer within the lease"))
+    return _batch_results(group, outcomes)
+
+
+def _all_failed(group: CallGroup, error: CarrierError) -> list[AttemptResult]:
+    return [from_error(operation, error, group.polling) for operation in group.operations]
+
+
+def _batch_results(group: CallGroup, outcomes: Sequence[ChangeOutcome]) -> list[AttemptResult]:
+    """One result per operation; a SIM that the batch's answer does not name has an unknown outcome."""
+    by_iccid = {outcome.iccid: outcome for outcome in outcomes}
+    missing = CarrierOutcomeUnknown("the batch's answer does not name this card")
+    results = []
+    for operation in group.operations:
+        outcome = by_iccid.get(group.ref(operation).iccid)
+        if outcome is not None and outcome.receipt is not None:
+            results.append(from_receipt(operation, outcome.receipt, group.polling))
+        else:
+            error = outcome.error if outcome is not None else None
+            results.append(from_error(operation, error if isinstance(error, CarrierError) else missing, group.polling))
+    return results

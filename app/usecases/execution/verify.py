@@ -1,0 +1,122 @@
+"""Find out what became of a change sent earlier: by its reference if there is one, else by the SIM's state (OP-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from app.carriers.base import Progress, ProgressState, SimRef, SimSnapshot
+from app.carriers.errors import CarrierError
+from app.db.mapping import OperationRecord
+from app.domain.operation.outcomes import (
+    ChangeProgress,
+    NextStep,
+    VerificationResult,
+    after_progress,
+    after_verification,
+    verify_change,
+    with_push_hint,
+)
+from app.domain.vocabulary import OperationKind, OperationStatus
+from app.usecases.execution.grouping import CallGroup
+from app.usecases.execution.results import AttemptResult
+
+Answer = TypeVar("Answer")
+
+SNAPSHOT_ONE_BY_ONE = frozenset(
+    {OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK, OperationKind.SET_THRESHOLD, OperationKind.REBIND}
+)
+"""Changes that a carrier's answer about many SIMs may leave out: each SIM is queried by itself."""
+
+
+async def verify(group: CallGroup, now: datetime) -> list[AttemptResult]:
+    """Query the progress of each change, and a snapshot of the SIM where progress alone does not settle it."""
+    progresses = await _query_progress(group)
+    pairs = list(zip(group.operations, progresses, strict=True))
+    unclear = [operation for operation, progress in pairs if _needs_snapshot(operation, progress)]
+    snapshots = await _query_snapshots(group, unclear)
+    return [
+        _result(group, operation, progress, snapshots.get(group.ref(operation).iccid), now)
+        for operation, progress in pairs
+    ]
+
+
+def _needs_snapshot(operation: OperationRecord, progress: Progress) -> bool:
+    """No report, or a failure that may mean "already so"; a completed activation needs its date."""
+    activated = progress.state is ProgressState.DONE and operation.kind is OperationKind.ACTIVATE
+    return activated or progress.state in (ProgressState.UNREPORTED, ProgressState.FAILED)
+
+
+async def _query_progress(group: CallGroup) -> list[Progress]:
+    """The progress of each operation, one query per reference. One that cannot be answered now counts as pending."""
+    by_reference: dict[str, list[SimRef]] = {}
+    for operation in group.operations:
+        if operation.carrier_reference is not None:
+            by_reference.setdefault(operation.carrier_reference, []).append(group.ref(operation))
+    queries = [group.client.progress_many(group.change, sims, reference) for reference, sims in by_reference.items()]
+    answers = dict(zip(by_reference, await asyncio.gather(*map(_or_none, queries)), strict=True))
+    return [_progress_of(answers, operation, group.ref(operation).iccid) for operation in group.operations]
+
+
+def _progress_of(
+    answers: Mapping[str, Mapping[str, Progress] | None], operation: OperationRecord, iccid: str
+) -> Progress:
+    if operation.carrier_reference is None:
+        return Progress(state=ProgressState.UNREPORTED)
+    return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
+
+
+async def _query_snapshots(group: CallGroup, operations: Sequence[OperationRecord]) -> dict[str, SimSnapshot]:
+    """Snapshots by ICCID; a query that fails now leaves its SIMs out."""
+    refs = [group.ref(operation) for operation in operations]
+    if not refs:
+        return {}
+    parts = [[ref] for ref in refs] if group.change in SNAPSHOT_ONE_BY_ONE else [refs]
+    answers = await asyncio.gather(*(_or_none(group.client.snapshot(part)) for part in parts))
+    return {snapshot.iccid: snapshot for answer in answers for snapshot in answer or []}
+
+
+async def _or_none(query: Awaitable[Answer]) -> Answer | None:
+    """The answer, or None where the carrier cannot answer now; a query changes nothing, so it is simply repeated."""
+    try:
+        return await query
+    except CarrierError:
+        return None
+
+
+def _result(
+    group: CallGroup, operation: OperationRecord, progress: Progress, snapshot: SimSnapshot | None, now: datetime
+) -> AttemptResult:
+    found = verify_change(group.change, operation.arguments, snapshot)
+    step = _next_step(group, operation, progress, found, now, has_snapshot=snapshot is not None)
+    error = _failure(progress) if step.status is OperationStatus.FAILED else operation.error
+    return AttemptResult(operation=operation, next=step, error=error, snapshot=snapshot)
+
+
+def _next_step(
+    group: CallGroup,
+    operation: OperationRecord,
+    progress: Progress,
+    found: VerificationResult,
+    now: datetime,
+    *,
+    has_snapshot: bool,
+) -> NextStep:
+    """The next step of an operation whose answer was lost (`verifying`), or of one that the carrier accepted."""
+    since_sent = now - (operation.sent_at or now)
+    silent = progress.state in (ProgressState.UNREPORTED, ProgressState.PENDING)
+    if operation.status is OperationStatus.VERIFYING and silent:
+        # The change may have left us as late as the send's deadline, so the settle lag counts from then.
+        since_sent -= timedelta(seconds=group.deadline_s)
+        return after_verification(found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
+    reported = with_push_hint(
+        operation.carrier_hint, ChangeProgress(progress.state.value), found if has_snapshot else None
+    )
+    return after_progress(reported, found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
+
+
+def _failure(progress: Progress) -> dict[str, Any]:
+    detail = progress.detail or "the carrier reports that it failed"
+    return {"code": "CARRIER_REJECTED", "detail": detail, "carrier_code": progress.carrier_code}
