@@ -60,7 +60,7 @@ _SESSION_CODES = "description.netModel description.rattype description.acctStatu
 ONLINE = (
     *JSON_ENVELOPE,
     required("description", C.STRUCTURE, "B1.5", "object"),
-    required("description.result", C.CODE, "B1.5", "numeric", values=("-1", "0")),
+    read("description.result", C.CODE, "B1.5", "numeric", values=("-1", "0")),
     read("description.acctStatusType", C.CODE, "B1.5", values=("start", "stop")),
     read("description.framedIpAddress", C.IDENTITY, "B1.5"),
     read("description.rattype", C.CODE, "B1.5", "numeric"),

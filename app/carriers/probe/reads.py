@@ -34,13 +34,13 @@ async def run_reads(
 ) -> list[ReadResult]:
     """Do every read of one protocol's client; an error of the tree ends that read only."""
     results: list[ReadResult] = []
-    for name, work in _reads(client, account, sims, clock).items():
+    for name, work in reads_of(client, account, sims, clock).items():
         with recorder.reading(name), in_background():
             results.append(await _outcome(name, work))
     return results
 
 
-def _reads(client: ProtocolClient, account: Account, sims: Sequence[SimRef], clock: Clock) -> Mapping[str, Read]:
+def reads_of(client: ProtocolClient, account: Account, sims: Sequence[SimRef], clock: Clock) -> Mapping[str, Read]:
     """The reads by name: single cards and batches, the running cycle and the one before, yesterday, today's list."""
     zone, now = ZoneInfo(account.zone), clock.now()
     running = cycle_at(account.carrier, now, zone)

@@ -53,16 +53,35 @@ async def stats(url: str, protocol: ProtocolName) -> dict[str, Any]:
 
 
 async def cards(url: str, protocol: ProtocolName) -> list[SimRef]:
-    """An active card in a device with some use, a suspended one, a silent one."""
+    """An active, real-named card with some use and a suspended one, both in devices, and a silent one."""
     bench = Bench(url, protocol, CARRIERS[protocol], credentials(protocol))
     await bench.begin()
     try:
         sims = [await bench.card(state) for state in STATES]
-        await bench.control("device", {"iccid": sims[0].iccid, "imei": "868739050000005", "province": "湖北"})
+        await bench.control("sims", real_named(sims[0], bench))
+        for place, imei in enumerate(("868739050000005", "867584040006137")):
+            await bench.control("device", {"iccid": sims[place].iccid, "imei": imei, "province": "湖北"})
         await bench.control("traffic", {"iccid": sims[0].iccid, "bytes": 7_000_000})
     finally:
         await bench.end()
     return sims
+
+
+def real_named(sim: SimRef, bench: Bench) -> dict[str, object]:
+    """The row that makes a card real-named."""
+    return {
+        "iccid": sim.iccid,
+        "msisdn": sim.msisdn,
+        "carrier": bench.carrier,
+        "terms": "standard",
+        "plan": f"{bench.carrier}-100m",
+        "state": "active",
+        "real_name": "enterprise",
+        "opened_on": "2026-09-01",
+        "activated_on": "2026-09-05",
+        "expires_on": "2027-09-04",
+        "gsl": bench.protocol is ProtocolName.GSL,
+    }
 
 
 async def recorded(url: str, protocol: ProtocolName, recorder: Recorder | None = None) -> Recorded:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
 
 import pytest
 
-from app.carriers.expectations import Expectations, Use
-from app.carriers.http import parse
-from app.carriers.http.transport import Call, Reply
-from app.carriers.probe.compare import call_name, compare, expected_answer, field_of, is_refusal
-from app.carriers.probe.recorder import Recorder
-from app.carriers.probe.tree import ITEM, answer_tree
-from app.carriers.registry import EXPECTATIONS
+from app.carriers.base import SimRef
+from app.carriers.errors import CarrierError
+from app.carriers.expectations import Content, Use
+from app.carriers.http.transport import Reply
+from app.carriers.probe.compare import call_name, compare, expected_answer
+from app.carriers.probe.reads import reads_of
+from app.carriers.probe.tree import answer_tree
+from app.carriers.registry import EXPECTATIONS, build_clients
+from app.clock import SystemClock
 from app.domain.vocabulary import ProtocolName
 from tests.carriers.harness import SAMPLES
-from tests.carriers.probe.bench import CARRIERS, recorded, stats
+from tests.carriers.probe.bench import CARRIERS, account_of, cards, recorded, stats
+from tests.carriers.probe.stripping import FrozenClock, Stripping
 
 SAMPLED_CALLS = {
     "onelink/token.json": "get/token",
@@ -51,6 +55,8 @@ SAMPLED_CALLS = {
 """The call that each recorded answer of a read belongs to."""
 
 STATUSES = {"no_header.json": 401, "invalid_credentials.json": 401, "docs_error_shape.json": 400}
+
+
 NOT_READS = {
     "onelink/change_accepted.json",
     "gsl/work_order.json",
@@ -116,74 +122,52 @@ async def test_every_call_of_the_table_is_sent_or_says_when_it_would_be(
     assert [row.call for row in table.answers if row not in rows and row.when == "always"] == []
 
 
-class ReadObject(dict[str, Any]):
-    """A JSON object that notes which of its fields a parser looks at."""
-
-    def __init__(self, value: dict[str, Any], steps: tuple[str, ...], seen: set[tuple[str, ...]]) -> None:
-        super().__init__({name: _noting(child, (*steps, name), seen) for name, child in value.items()})
-        self._steps, self._seen = steps, seen
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self._note(name)
-        return super().get(name, default)
-
-    def __getitem__(self, name: str) -> Any:
-        self._note(name)
-        return super().__getitem__(name)
-
-    def _note(self, name: str) -> None:
-        if name in self:
-            self._seen.add((*self._steps, name))
+async def results(url: str, protocol: ProtocolName, sims: Sequence[SimRef], wire: Stripping) -> dict[str, object]:
+    """What each read of the client gives, or the kind of error it ends with."""
+    account, clock = account_of(protocol), FrozenClock(SystemClock().now().replace(microsecond=0))
+    client = build_clients([account], sandbox_url=url, clock=clock, wire=wire)["acc"]
+    [(_, one)] = client.protocols()
+    found: dict[str, object] = {}
+    for name, work in reads_of(one, account, sims, clock).items():
+        try:
+            found[name] = plain(await work())
+        except CarrierError as error:
+            found[name] = type(error).__name__
+    await client.close()
+    return found
 
 
-def _noting(value: Any, steps: tuple[str, ...], seen: set[tuple[str, ...]]) -> Any:
-    if isinstance(value, dict):
-        return ReadObject(value, steps, seen)
-    return [_noting(item, (*steps, ITEM), seen) for item in value] if isinstance(value, list) else value
-
-
-class Noting(Recorder):
-    """A recorder that also notes what the client's parser reads of each answer."""
-
-    def __init__(self) -> None:
-        super().__init__(limit=500)
-        self.read: dict[str, set[tuple[str, ...]]] = {}
-        self.call: Call | None = None
-
-    def after(self, call: Call, reply: Reply) -> None:
-        super().after(call, reply)
-        self.call = call
+def plain(value: object) -> object:
+    """A result without the instants that move with the clock."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    shown = {name: item for name, item in asdict(value).items() if name != "as_of"}
+    return {**shown, "since": shown["since"] is None} if "since" in shown else shown
 
 
 @pytest.mark.parametrize("protocol", sorted(CARRIERS))
-async def test_what_a_parser_reads_is_what_the_table_marks_as_read(
-    sandbox_url: str, protocol: ProtocolName, monkeypatch: pytest.MonkeyPatch
+async def test_a_client_reads_nothing_of_the_fields_that_its_table_marks_as_not_read(
+    sandbox_url: str, protocol: ProtocolName
 ) -> None:
-    table, noting, plain = EXPECTATIONS[protocol], Noting(), parse.json_value
-
-    def noted(body: bytes, charset: str = "utf-8") -> Any:
-        assert noting.call is not None
-        name = call_name(noting.call, table.method_parameter)
-        row = expected_answer(table, name)
-        value = plain(body, charset)
-        assert row is not None
-        if is_refusal(table, table.codes, Reply(200, body, {}), value):
-            return value
-        return _noting(value, (), noting.read.setdefault(row.call, set()))
-
-    monkeypatch.setattr(parse, "json_value", noted)
-    await recorded(sandbox_url, protocol, noting)
-    monkeypatch.undo()
-    assert noting.read
-    for call, seen in noting.read.items():
-        assert _unmarked(table, call, seen) == set(), call
+    sims, table = await cards(sandbox_url, protocol), EXPECTATIONS[protocol]
+    whole = await results(sandbox_url, protocol, sims, Stripping(table, lambda _: False))
+    wire = Stripping(table, lambda row: row.use is Use.KNOWN and row.content is not Content.STRUCTURE)
+    assert await results(sandbox_url, protocol, sims, wire) == whole
+    assert wire.stripped
 
 
-def _unmarked(table: Expectations, call: str, seen: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
-    """Fields that the parser looked at and the table does not mark as read."""
-    [row] = [answer for answer in table.answers if answer.call == call]
-    rows = {steps: field_of(row.fields, steps) for steps in seen}
-    return {steps for steps, field in rows.items() if field is None or field.use is Use.KNOWN}
+@pytest.mark.parametrize("protocol", sorted(CARRIERS))
+async def test_without_a_required_field_the_client_reads_less(sandbox_url: str, protocol: ProtocolName) -> None:
+    sims, table = await cards(sandbox_url, protocol), EXPECTATIONS[protocol]
+    whole = await results(sandbox_url, protocol, sims, Stripping(table, lambda _: False))
+    rows = {row for answer in table.answers for row in answer.fields if row.use is Use.REQUIRED}
+    values = [row for row in rows if row.content is not Content.STRUCTURE]  # a list that is absent reads as empty
+    for row in values:
+        wire = Stripping(table, lambda other, row=row: other == row)
+        seen = await results(sandbox_url, protocol, sims, wire)
+        assert not wire.stripped or seen != whole, row
 
 
 def test_a_table_row_names_a_source_of_its_protocols_page() -> None:
