@@ -57,6 +57,15 @@ SAMPLED_CALLS = {
 STATUSES = {"no_header.json": 401, "invalid_credentials.json": 401, "docs_error_shape.json": 400}
 
 
+SAME_WHERE_ABSENT = {
+    "deviceCycleUsageInZones.{}[].dataUsage",
+    "data.usageDetails[].sessionStartTime",
+    "data.usageDetails[].dataVolume",
+    "lastPage",
+}
+"""Figures of days before today, on which these cards used nothing: what is absent reads as the same zero; and the end
+of a list that has one page only."""
+
 NOT_READS = {
     "onelink/change_accepted.json",
     "gsl/work_order.json",
@@ -163,7 +172,7 @@ async def test_without_a_required_field_the_client_reads_less(sandbox_url: str, 
     sims, table = await cards(sandbox_url, protocol), EXPECTATIONS[protocol]
     whole = await results(sandbox_url, protocol, sims, Stripping(table, lambda _: False))
     rows = {row for answer in table.answers for row in answer.fields if row.use is Use.REQUIRED}
-    values = [row for row in rows if row.content is not Content.STRUCTURE]  # a list that is absent reads as empty
+    values = [row for row in rows if row.content is not Content.STRUCTURE and row.path not in SAME_WHERE_ABSENT]
     for row in values:
         wire = Stripping(table, lambda other, row=row: other == row)
         seen = await results(sandbox_url, protocol, sims, wire)
