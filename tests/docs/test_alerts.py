@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from app.carriers.http.wire_errors import OUTCOMES
+from app.carriers.http.transport_errors import OUTCOMES
 from prometheus_client.metrics import MetricWrapperBase
 
 from app.domain.vocabulary import OPEN_STATUSES, OperationStatus

@@ -127,7 +127,7 @@ def _judged(
     zone = ctx.zone(record.account)
     verdict = classify_drift(record.sim, drift, since=since, now=recorder.now, zone=zone, repair=_repair_of(earlier))
     operation = _ask(ctx, record, verdict, recorder.now)
-    if verdict.ask is not None and operation is None:
+    if verdict.repair_with is not None and operation is None:
         verdict = DriftDecision(explanation=DriftExplanation.DRIFT)
     told_at = same.told_at if same is not None else None
     if verdict.explanation is DriftExplanation.DRIFT and told_at is None:
@@ -163,10 +163,12 @@ def _repair_of(operation: OperationRecord | None) -> Repair | None:
 
 def _ask(ctx: Context, record: SimRecord, verdict: DriftDecision, now: datetime) -> OperationRecord | None:
     """The repair as a row, where the account has a way for it."""
-    channel = channel_of(ctx, record, verdict.ask, {}) if verdict.ask is not None else None
-    if verdict.ask is None or channel is None:
+    channel = channel_of(ctx, record, verdict.repair_with, {}) if verdict.repair_with is not None else None
+    if verdict.repair_with is None or channel is None:
         return None
-    row = new_operation(record, verdict.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
+    row = new_operation(
+        record, verdict.repair_with, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR
+    )
     return enqueued(row, now, channel=channel)
 
 
