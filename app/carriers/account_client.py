@@ -10,6 +10,7 @@ from app.carriers.base import (
     Arguments,
     ChangeOutcome,
     DayUsage,
+    Failures,
     Finding,
     Progress,
     Receipt,
@@ -94,40 +95,46 @@ class AccountClient:
         """How a change goes, by the protocol that took it."""
         return await self._required_changer(kind)[1].progress(kind, sim, reference)
 
-    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+    async def progress_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
+    ) -> dict[str, Progress]:
         """How a change of many cards goes, by the protocol that took it."""
-        return await self._required_changer(kind)[1].progress_many(kind, sims, reference)
+        return await self._required_changer(kind)[1].progress_many(kind, sims, reference, failures=failures)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """The carrier's word; real-name is asked of another protocol where the account names one for it."""
         if not sims:
             return []
-        seen = await self._reader("status").snapshot(sims)
+        seen = await self._reader("status").snapshot(sims, failures=failures)
         named = self._explicit("real_name")
         if named is None or named is self._reader("status"):
             return seen
         try:
-            names = await named.real_named(sims)
+            names = await named.real_named(sims, failures={})
         except CarrierError:
             return seen
         return [replace(snapshot, real_named=names.get(snapshot.iccid)) for snapshot in seen]
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Bytes used in a cycle."""
-        return await self._reader("usage").usage(sims, cycle) if sims else []
+        return await self._reader("usage").usage(sims, cycle, failures=failures) if sims else []
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Bytes per day, both days included."""
-        return await self._reader("usage_days").usage_days(sims, first, last) if sims else []
+        return await self._reader("usage_days").usage_days(sims, first, last, failures=failures) if sims else []
 
     async def changed_since(self, since: datetime) -> list[str] | None:
         """ICCIDs whose state changed since then; None where the account has no change list."""
         pair = self._pair("changes")
         return await pair[1].changed_since(since) if pair else None
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """Whether these cards are real-named, by ICCID."""
-        return await self._reader("real_name").real_named(sims) if sims else {}
+        return await self._reader("real_name").real_named(sims, failures=failures) if sims else {}
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online."""

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from app.carriers.errors import CarrierError
 from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 
@@ -58,6 +59,8 @@ class Progress:
     state: ProgressState
     carrier_code: str | None = None
     detail: str | None = None
+    unknown_sim: bool = False
+    """Failed because the carrier does not know the card, or it is not on this account (LC-18)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +140,20 @@ class ChangeOutcome:
 
     iccid: str
     receipt: Receipt | None = None
-    error: Exception | None = None
+    error: CarrierError | None = None
+
+
+Failures = dict[str, CarrierError]
+"""Where a query about many SIMs puts the error of each single SIM that cannot be answered for, by ICCID."""
 
 
 class CarrierClient(Protocol):
-    """One protocol of one carrier account."""
+    """One protocol of one carrier account.
+
+    Queries about many cards take `failures`: a card that cannot be answered for is put there with its error, and all
+    others are answered (`app.carriers.batches`). Without it the first error is raised. Errors about the account as a
+    whole (credentials, flow control, no connection) are always raised.
+    """
 
     protocol: ProtocolName
 
@@ -163,19 +175,25 @@ class CarrierClient(Protocol):
         """How the change with this reference goes. Raises: query errors of the tree."""
         ...
 
-    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+    async def progress_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
+    ) -> dict[str, Progress]:
         """How a change of many cards under one reference goes, by ICCID, in the fewest calls. Raises as `progress`."""
         ...
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """The carrier's word on these cards, in the fewest calls; cards it does not know are left out."""
         ...
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Bytes used in a cycle, in the fewest calls; cards without a figure are left out."""
         ...
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Bytes per day, both days included. Raises `UnsupportedOperation` where the protocol has none."""
         ...
 

@@ -4,9 +4,10 @@
 
     CarrierError
     ├── UnsupportedOperation      our table says this protocol cannot; no request was made
-    ├── CarrierUnavailable        not sent, or refused for now: ask again later
+    ├── CarrierUnavailable        not sent, or refused for now: retry later
     │   └── CarrierRateLimited    … and not before `retry_after` seconds
-    ├── CarrierRejected           the carrier said no, with its code
+    ├── CarrierRejected           the carrier refused, with its code; nothing was changed
+    │   └── NoSuchCard            … because it does not know the card, or the card is not on this account
     ├── CarrierOutcomeUnknown     sent, no usable answer: verify before anything else
     ├── CarrierAuthFailed         our credentials: queued, breaker opens, someone is paged
     └── CarrierProtocolError      an answer we cannot read: a change is then verifying
@@ -44,6 +45,10 @@ class CarrierRateLimited(CarrierUnavailable):
 
 class CarrierRejected(CarrierError):
     """The carrier refused the request for a reason of its own; nothing was changed."""
+
+
+class NoSuchCard(CarrierRejected):
+    """The carrier does not know the card, or it is not on this account (LC-18)."""
 
 
 class CarrierOutcomeUnknown(CarrierError):

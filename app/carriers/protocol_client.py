@@ -15,6 +15,7 @@ from app.carriers.base import (
     Arguments,
     ChangeOutcome,
     DayUsage,
+    Failures,
     Finding,
     Progress,
     ProgressState,
@@ -24,6 +25,7 @@ from app.carriers.base import (
     SimSnapshot,
     UsageFigure,
 )
+from app.carriers.batches import first_carrier_error, query_each, query_sims
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
 from app.carriers.http.transport import PLAIN, Dialect, Transport
 from app.carriers.result_codes import CodeMeaning, Codes
@@ -96,19 +98,29 @@ class ProtocolClient:
         """This protocol has no word for a change under way."""
         return Progress(state=ProgressState.UNREPORTED)
 
-    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+    async def progress_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
+    ) -> dict[str, Progress]:
         """How a change of many cards under one reference goes: card by card, where the protocol has no batch."""
-        return {sim.iccid: await self.progress(kind, sim, reference) for sim in sims}
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+        async def single(sim: SimRef) -> tuple[str, Progress]:
+            return sim.iccid, await self.progress(kind, sim, reference)
+
+        return dict(await self._each(sims, single, failures))
+
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """The carrier's word on these cards."""
         raise UnsupportedOperation(f"{self.protocol} cannot tell a card's state")
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Bytes used in a cycle."""
         raise UnsupportedOperation(f"{self.protocol} cannot tell usage")
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Bytes per day."""
         raise UnsupportedOperation(f"{self.protocol} cannot tell usage by day")
 
@@ -116,7 +128,7 @@ class ProtocolClient:
         """This protocol has no change list."""
         return None
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """Whether these cards are real-named, by ICCID; cards without an answer are left out."""
         raise UnsupportedOperation(f"{self.protocol} cannot tell real-name")
 
@@ -148,6 +160,22 @@ class ProtocolClient:
         fine = abs(skew) <= LARGEST_SKEW_S
         words = "agree" if fine else "differ: check NTP here, signatures may be refused"
         return Finding(what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {words}")
+
+    async def _each(
+        self, sims: Sequence[SimRef], call: Callable[[SimRef], Awaitable[Result | None]], failures: Failures | None
+    ) -> list[Result]:
+        """One call a card, as many at once as the account allows; cards that are unknown there are left out."""
+        return await query_each(sims, call, width=self._transport.in_flight, failures=failures)
+
+    async def _batches(
+        self,
+        sims: Sequence[SimRef],
+        size: int,
+        call: Callable[[Sequence[SimRef]], Awaitable[Result]],
+        failures: Failures | None,
+    ) -> list[Result]:
+        """`size` cards a call; a batch is halved around the cards that cannot be answered for."""
+        return await query_sims(sims, call, size=size, width=self._transport.in_flight, failures=failures)
 
     def _require_api(self, kind: OperationKind) -> None:
         if not self.can(kind):
@@ -220,10 +248,5 @@ async def concurrently(items: Sequence[Item], width: int, work: Callable[[Item],
             for _ in range(min(width, len(items))):
                 group.create_task(serve())
     except ExceptionGroup as several:
-        raise _first(several) from None
+        raise first_carrier_error(several) from None
     return [results[place] for place in range(len(items))]
-
-
-def _first(several: ExceptionGroup[Exception]) -> Exception:
-    ours = (error for error in several.exceptions if isinstance(error, CarrierError))
-    return next(ours, several.exceptions[0])

@@ -14,6 +14,7 @@ from app.carriers.errors import (
     CarrierRateLimited,
     CarrierRejected,
     CarrierUnavailable,
+    NoSuchCard,
 )
 
 
@@ -36,10 +37,6 @@ class CodeMeaning(StrEnum):
     """The session token has ended: renew it and repeat once."""
     BROKEN = "broken"
     """The carrier failed inside: a change may or may not have been applied."""
-
-
-class NoSuchCard(CarrierRejected):
-    """The carrier does not know the card, or it is not ours."""
 
 
 class TokenExpired(CarrierUnavailable):

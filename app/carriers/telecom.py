@@ -7,7 +7,7 @@ is then looked for under the names that the shapes use.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from types import MappingProxyType
@@ -15,11 +15,12 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from app.carriers.base import CarrierHold, Session
-from app.carriers.errors import CarrierProtocolError
+from app.carriers.errors import CarrierProtocolError, CarrierRejected
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
 from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
+from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
@@ -36,12 +37,24 @@ CODES: Codes = MappingProxyType(
         "-9": CodeMeaning.REJECTED,  # CRM refused [1]
         "100008": CodeMeaning.REJECTED,  # business error [C 2]
         "101004": CodeMeaning.RATE_LIMITED,  # 请求过于频繁 [1]
-        "9000": CodeMeaning.BROKEN,  # upstream failure 接口入参转换异常 [C 2]
+        "9000": CodeMeaning.BROKEN,  # upstream failure 接口入参转换异常 [C 2]; above it see RETRY_ABOVE
     }
 )
 
-ALREADY = ("已存在相关停机记录", "已存在停机类型为120000的停机记录", "未订购达量断网")
-"""Texts of a refusal that mean: it is so already [1 each]."""
+ALREADY = ("已存在相关停机记录", "已存在停机类型为120000的停机记录")
+"""Texts of a refused suspend: the card is suspended already [1 each]."""
+
+NO_THRESHOLD = "未订购达量断网"
+"""Text of a refused change or cancelling of a threshold: there is none [1]."""
+
+CUT_ALREADY = ("取消/恢复上网", "不能重复订购")
+"""Both stand in the -9 that a network cut (or its end) of a card in that state is refused with [F]."""
+
+ACTIVATABLE = "100008"
+"""Business error; of a resume it means 待激活: requestServActive is the call for such a card [F]."""
+
+RETRY_ABOVE = 9000
+"""RspCode above this: a fault upstream, the call may be repeated [F]; 9000 itself says nothing about what was done."""
 
 STATES: Mapping[str, SimState] = MappingProxyType(
     {
@@ -77,6 +90,15 @@ RESUME_TYPE = "20"
 
 MANAGED = "6"
 
+ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
+"""offNetAction `action` [C 4]."""
+
+TOTAL_USAGE = "1"
+"""offNetAction `type`: of all usage; 2 would be of usage beyond the plan [C 4]."""
+
+UNLIMITED = "-1"
+THRESHOLD_ATTRIBUTE = "断网阀值"
+
 TARGETS: Mapping[OperationKind, str] = MappingProxyType(
     {OperationKind.ACTIVATE: "4", OperationKind.SUSPEND: "5", OperationKind.RESUME: "4"}
 )
@@ -84,7 +106,7 @@ TARGETS: Mapping[OperationKind, str] = MappingProxyType(
 
 _CODE_NAMES = ("RspCode", "IRESULT", "RESULT", "resultCode", "result", "code", "info")
 _MESSAGE_NAMES = ("RspDesc", "resultMsg", "SMSG", "message", "msg", "checkout", "messg")
-_REFERENCE_NAMES = ("GROUP_TRANSACTIONID", "groupTransactionId")
+_REFERENCE_NAMES = ("GROUP_TRANSACTIONID", "groupTransactionId", "group_TRANSACTIONID")
 _PLAIN_CODE = re.compile(r"-?\d{1,12}")
 
 
@@ -100,7 +122,7 @@ class ParsedReply:
 
 def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
     """Read any of the shapes. Raises: the tree, by `codes`; what is no shape at all is unreadable."""
-    body = reply.body.strip()
+    body = reply.body.removeprefix(parse.BOM).strip()
     first = body[:1]
     if first == b"{":
         content: Object = parse.json_object(body)
@@ -110,6 +132,18 @@ def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
         root = parse.xml_root(body)
         return _parsed(_leaves(root), codes, changes=changes, xml=root)
     return _plain(body, codes, changes=changes)
+
+
+def is_already(message: str) -> bool:
+    """Whether a refusal's text says that the card is in the requested state already."""
+    return any(text in message for text in ALREADY) or all(text in message for text in CUT_ALREADY)
+
+
+def explained(kind: OperationKind, error: CarrierRejected) -> CarrierRejected:
+    """The refusal of a change, in words where its code alone would mislead."""
+    if kind is OperationKind.RESUME and error.carrier_code == ACTIVATABLE:
+        return CarrierRejected("the card was never active (待激活): activate it instead", carrier_code=ACTIVATABLE)
+    return error
 
 
 def leaf(root: Element, name: str) -> str:
@@ -154,6 +188,32 @@ def attribute(root: Element, name: str) -> str | None:
     return None
 
 
+def threshold(arguments: Mapping[str, object]) -> str | None:
+    """The quota of a threshold in whole MB, rounded up; None cancels it. Raises `CarrierRejected` for no number."""
+    size = arguments.get("bytes")
+    if size is None:
+        return None
+    if not isinstance(size, int) or size < 0:
+        raise CarrierRejected("a threshold is a number of bytes, or null for none")
+    return str(ceil_div(size, MB))
+
+
+async def set_quota(quota: str | None, send: Callable[[str, str], Awaitable[ParsedReply]]) -> ParsedReply:
+    """Set a threshold by `send(action, quota)`: modify first, and add where there is none to modify.
+
+    The other way round does not work: adding "succeeds" without effect where a threshold exists [F]. Cancelling one
+    that does not exist leaves the card as requested.
+    """
+    try:
+        return await send(MODIFY_QUOTA, quota) if quota is not None else await send(CANCEL_QUOTA, UNLIMITED)
+    except CarrierRejected as error:
+        if NO_THRESHOLD not in error.detail:
+            raise
+        if quota is None:
+            return ParsedReply(CodeMeaning.ALREADY, None, {}, None)
+    return await send(ADD_QUOTA, quota)
+
+
 def traffic(root: Element | None) -> int | None:
     """Bytes of TOTAL_BYTES_CNT, MB as a text suffix [C 5]; None for a blank."""
     if root is None:
@@ -184,12 +244,18 @@ def _parsed(
     reference = next((fields[name] for name in _REFERENCE_NAMES if fields.get(name)), None)
     if not code:
         raise CarrierProtocolError("an answer without any result code")
-    if any(words in message for words in ALREADY):
+    if is_already(message):
         return ParsedReply(CodeMeaning.ALREADY, reference, json or {}, xml)
-    meaning = interpret_code(codes, code, message, changes=changes)
+    meaning = interpret_code(_with_upstream_faults(codes, code), code, message, changes=changes)
     if fields.get("RspType", "0") != "0":
         raise CarrierProtocolError("RspType and the code disagree", carrier_code=code)
     return ParsedReply(meaning, reference, json or {}, xml)
+
+
+def _with_upstream_faults(codes: Codes, code: str) -> Codes:
+    """The table, with a code above 9000 that it does not name as busy."""
+    upstream = code.isascii() and code.isdigit() and len(code) == 4 and int(code) > RETRY_ABOVE
+    return {code: CodeMeaning.BUSY, **codes} if upstream else codes
 
 
 def _plain(body: bytes, codes: Codes, *, changes: bool) -> ParsedReply:
@@ -198,7 +264,7 @@ def _plain(body: bytes, codes: Codes, *, changes: bool) -> ParsedReply:
         plain = parse.text(body.decode())
     except UnicodeDecodeError:
         raise CarrierProtocolError(f"an answer in no known encoding ({len(body)} bytes)") from None
-    if any(words in plain for words in ALREADY):
+    if is_already(plain):
         return ParsedReply(CodeMeaning.ALREADY, None, {}, None)
     match = _PLAIN_CODE.match(plain)
     if match is None:

@@ -20,7 +20,7 @@ from app.carriers.errors import (
 )
 from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
-from tests.carriers.harness import ICCID, SIM, always, by_path, sample, stand
+from tests.carriers.harness import ICCID, SIM, Handler, always, by_path, sample, stand
 
 ORDER = sample("gsl/work_order.json")
 JUNE = cycle_named(Carrier.CTCC, "2024-06")
@@ -216,3 +216,23 @@ async def test_a_physical_card_has_no_session() -> None:
 async def test_real_name_is_told_in_real_time() -> None:
     it = stand("gsl", always(f'{{"iccid":"{ICCID}","real_named":true}}'))
     assert await it.client.real_named([SIM]) == {ICCID: True}
+
+
+async def test_a_refused_suspend_is_a_refusal_even_with_http_500_and_already_so_where_the_card_is_stopped() -> None:
+    # GSL.00010005 业务操作失败; the wording of a real account (findings of 2026-11-28)
+    refusal = '{"error_code":"GSL.00010005","error_msg":"只有在用状态的卡，才能发起停机操作"}'
+
+    def carrier(state: int) -> Handler:
+        def handle(request: httpx.Request) -> httpx.Response:
+            if request.method == "POST":
+                return httpx.Response(500, content=refusal)
+            return httpx.Response(200, json={"iccid": ICCID, "sim_status": state})
+
+        return handle
+
+    it = stand("gsl", carrier(13))
+    with pytest.raises(CarrierRejected, match="在用状态") as caught:
+        await it.client.change(OperationKind.SUSPEND, SIM, {})
+    assert caught.value.carrier_code == "GSL.00010005"
+    it = stand("gsl", carrier(14))
+    assert (await it.client.change(OperationKind.SUSPEND, SIM, {})).already

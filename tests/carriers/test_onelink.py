@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from typing import Any
 
 import httpx
 import pytest
@@ -20,32 +19,10 @@ from app.carriers.errors import (
 from app.carriers.onelink import wire
 from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
-from tests.carriers.harness import ICCID, SIM, Stand, sample, stand
+from tests.carriers.harness import ICCID, SIM, sample, stand
+from tests.carriers.onelink_carrier import answer, onelink, sent
 
-OK = {"status": "0", "message": "正确"}
 JUNE = cycle_named(Carrier.CMCC, "2024-06")
-
-
-def answer(*rows: dict[str, Any], code: str = "0") -> bytes:
-    return json.dumps({"status": code, "message": "…", "result": list(rows)}).encode()
-
-
-def onelink(answers: dict[str, bytes | list[bytes]], **settings: Any) -> Stand:
-    """A carrier that gives tokens and these answers by path; a list is used up one by one."""
-    tokens = iter(range(100))
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        path = request.url.path.removeprefix("/onelink/v5/ec/")
-        if path == "get/token":
-            return httpx.Response(200, content=answer({"token": f"t{next(tokens)}", "ttl": 3600}))
-        content = answers[path]
-        return httpx.Response(200, content=content.pop(0) if isinstance(content, list) else content)
-
-    return stand("onelink", handle, **settings)
-
-
-def sent(it: Stand, path: str) -> list[dict[str, str]]:
-    return [json.loads(request.content) for request in it.carrier.asked if request.url.path.endswith(path)]
 
 
 @pytest.mark.parametrize(("code", "oper_type"), [("7", "2"), ("1", "6"), ("6", "5")])
@@ -124,74 +101,6 @@ async def test_a_code_nobody_publishes_can_be_given_a_meaning_in_the_settings() 
 async def test_a_status_may_be_a_number_and_a_result_null() -> None:
     it = onelink({"change/sim-status": b'{"status":0,"result":null}'})
     assert not (await it.client.change(OperationKind.SUSPEND, SIM, {})).settled
-
-
-async def test_a_batch_has_a_numbering_of_its_own_and_needs_a_reason() -> None:
-    it = onelink({"change/sim-status/batch": answer({"jobId": "J1"})})
-    sims = [SimRef(iccid=f"898604121020700{n:05d}") for n in range(250)]
-    outcomes = await it.client.change_many(OperationKind.SUSPEND, sims, {})
-    requests = sent(it, "change/sim-status/batch")
-    assert [len(request["iccids"].split("_")) for request in requests] == [100, 100, 50]
-    assert {(request["operType"], request["reason"]) for request in requests} == {("9", "01")}
-    assert [outcome.iccid for outcome in outcomes] == [sim.iccid for sim in sims]
-    assert {outcome.receipt.reference for outcome in outcomes if outcome.receipt} == {"job:J1"}
-    await it.client.change_many(OperationKind.RESUME, sims[:2], {})
-    assert sent(it, "change/sim-status/batch")[-1]["operType"] == "11"
-
-
-async def test_a_batch_of_activations_is_sorted_by_state() -> None:
-    states = {"1": "7", "2": None, "6": "3", "7": "5"}
-    sims = [SimRef(iccid=f"8986041210207000000{code}") for code in states]
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        params = json.loads(request.content)
-        if request.url.path.endswith("get/token"):
-            return httpx.Response(200, content=answer({"token": "t", "ttl": "3600"}))
-        if request.url.path.endswith("query/sim-status"):
-            return httpx.Response(200, content=answer({"cardStatus": params["iccid"][-1]}))
-        return httpx.Response(200, content=answer({"jobId": params["operType"]}))
-
-    it = stand("onelink", handle)
-    outcomes = await it.client.change_many(OperationKind.ACTIVATE, sims, {})
-    receipts = [outcome.receipt for outcome in outcomes]
-    assert [receipt.reference for receipt in receipts if receipt] == ["job:7", None, "job:3", "job:5"]
-    assert receipts[1] is not None
-    assert receipts[1].already
-
-
-async def test_a_batch_that_is_lost_is_unknown_for_every_card() -> None:
-    it = onelink({"change/sim-status/batch": answer(code="500")})
-    outcomes = await it.client.change_many(OperationKind.SUSPEND, [SIM, SimRef(iccid=ICCID[:-1])], {})
-    assert [type(outcome.error) for outcome in outcomes] == [CarrierOutcomeUnknown] * 2
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        ("acknowledged", ProgressState.PENDING),
-        ("inProgress", ProgressState.PENDING),
-        ("completed", ProgressState.DONE),
-        ("failed", ProgressState.FAILED),
-        ("cancelled", ProgressState.FAILED),
-    ],
-)
-async def test_an_order_is_polled_by_its_number(status: str, state: ProgressState) -> None:
-    it = onelink({"query/order-info": answer({"orderNum": "1", "status": status})})
-    assert (await it.client.progress(OperationKind.SUSPEND, SIM, "1")).state is state
-
-
-async def test_a_job_tells_each_cards_end_with_its_code() -> None:
-    it = onelink({"query/sim-batch-result": sample("onelink/batch_result.json")})
-    done = await it.client.progress(OperationKind.SUSPEND, SimRef(iccid="1", msisdn="1440000000001"), "job:J")
-    failed = await it.client.progress(OperationKind.SUSPEND, SimRef(iccid="2", msisdn="861440000000002"), "job:J")
-    unnamed = await it.client.progress(OperationKind.SUSPEND, SimRef(iccid="3"), "job:J")
-    assert [one.state for one in (done, failed, unnamed)] == [
-        ProgressState.DONE,
-        ProgressState.FAILED,
-        ProgressState.UNREPORTED,
-    ]
-    assert failed.carrier_code == "12089"
-    assert sent(it, "query/sim-batch-result")[0]["jobId"] == "J"
 
 
 @pytest.mark.parametrize(
@@ -365,3 +274,11 @@ async def test_a_session_tells_address_radio_and_device() -> None:
         "868739050000005",
     )
     assert session.since == datetime(2024, 6, 15, 3, 30, tzinfo=UTC)
+
+
+async def test_a_month_row_may_name_its_card_with_86_and_say_what_it_covers() -> None:
+    rows = {"dataAmountList": [{"msisdn": "8614914000000", "dataAmount": "2", "deadLine": "20240612"}]}
+    it = onelink({"query/sim-data-usage-monthly/batch": answer(rows)})
+    other = SimRef(iccid="89860412102070000001", msisdn="14400000001")
+    [figure] = await it.client.usage([SIM, other], JUNE)
+    assert (figure.iccid, figure.used, figure.as_of) == (ICCID, 2048, datetime(2024, 6, 12, 16, tzinfo=UTC))

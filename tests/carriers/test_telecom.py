@@ -140,17 +140,78 @@ async def test_the_monthly_rebind_limit_is_a_refusal_with_its_code() -> None:
     assert caught.value.carrier_code == "-5"
 
 
+NO_THRESHOLD = (
+    "<SvcCont><Response><RspType>1</RspType><RspCode>-5</RspCode><RspDesc>未订购达量断网</RspDesc></Response></SvcCont>"
+)
+
+
 @pytest.mark.parametrize("protocol", ["ctcc_cmp", "ctwing"])
-async def test_a_threshold_is_rounded_up_to_mb_and_modified_where_one_exists(protocol: str) -> None:
-    replies = iter(["-5：已经订购该产品", SHAPES["SvcCont Response"], SHAPES["SvcCont Response"]])
+async def test_a_threshold_is_rounded_up_to_mb_and_modified_before_one_is_added(protocol: str) -> None:
+    # the order that public client code uses: an add "succeeds" without effect where a threshold exists
+    replies = iter([NO_THRESHOLD, SHAPES["SvcCont Response"], SHAPES["SvcCont Response"], SHAPES["SvcCont Response"]])
     it = stand(protocol, lambda _: httpx.Response(200, content=next(replies)))
-    await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": 5 * 1024 * 1024 + 1})
-    asked = [(it.carrier.query(n)["action"], it.carrier.query(n)["quota"], it.carrier.query(n)["type"]) for n in (0, 1)]
-    assert asked == [("1", "6", "1"), ("2", "6", "1")]
+    receipt = await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": 5 * 1024 * 1024 + 1})
+    sent = [(it.carrier.query(n)["action"], it.carrier.query(n)["quota"], it.carrier.query(n)["type"]) for n in (0, 1)]
+    assert sent == [("2", "6", "1"), ("1", "6", "1")]
+    assert (receipt.settled, receipt.already, receipt.reference) == (False, False, "T")
+    await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": 7 * 1024 * 1024})
+    assert (it.carrier.query()["action"], len(it.carrier.asked)) == ("2", 3)
     await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": None})
     assert it.carrier.query()["action"] == "3"
     with pytest.raises(CarrierRejected):
         await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": -1})
+
+
+@pytest.mark.parametrize("protocol", ["ctcc_cmp", "ctwing"])
+async def test_a_refused_add_after_a_missing_threshold_is_no_success(protocol: str) -> None:
+    replies = iter([NO_THRESHOLD, NO_THRESHOLD])
+    it = stand(protocol, lambda _: httpx.Response(200, content=next(replies)))
+    with pytest.raises(CarrierRejected):
+        await it.client.change(OperationKind.SET_THRESHOLD, SIM, {"bytes": 1})
+
+
+@pytest.mark.parametrize("kind", [OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK])
+async def test_a_network_cut_that_is_in_force_is_already_so(kind: OperationKind) -> None:
+    # as real accounts answer (findings of 2026-11-28)
+    it = stand("ctcc_cmp", always("-9 物联网CRM系统返回异常：取消/恢复上网功能产品，不能重复订购"))
+    assert (await it.client.change(kind, SIM, {})).already
+
+
+@pytest.mark.parametrize("protocol", ["ctcc_cmp", "ctwing"])
+async def test_resuming_a_card_that_was_never_active_is_refused_with_advice(protocol: str) -> None:
+    answers = {"disabledNumber": "100008：当前状态不允许", "disabledNumberService": "<r><result>100008</result></r>"}
+    it = stand(protocol, by_path(answers | {"queryCardMainStatus": status("1")}))
+    with pytest.raises(CarrierRejected, match="activate it instead") as caught:
+        await it.client.change(OperationKind.RESUME, SIM, {})
+    assert caught.value.carrier_code == "100008"
+
+
+async def test_a_fault_upstream_is_retried_later() -> None:
+    it = stand(
+        "ctcc_cmp", always("<SvcCont><Response><RspType>1</RspType><RspCode>9005</RspCode></Response></SvcCont>")
+    )
+    with pytest.raises(CarrierUnavailable) as caught:
+        await it.client.change(OperationKind.CUT_NETWORK, SIM, {})
+    assert (type(caught.value), caught.value.carrier_code) == (CarrierUnavailable, "9005")
+
+
+async def test_the_transaction_is_found_under_its_other_spelling() -> None:
+    it = stand("ctwing", always('{"RESULT":"0","SMSG":"ok","group_TRANSACTIONID":"T"}'))
+    assert (await it.client.change(OperationKind.ACTIVATE, SIM, {})).reference == "T"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + SHAPES["business"].encode(),
+        ('<?xml version="1.0" encoding="GBK"?>' + SHAPES["business"]).encode("gbk"),
+        ("<?xml version='1.0' encoding='gb2312'?>\n" + SHAPES["business"]).encode("gb2312"),
+        b"\xef\xbb\xbf" + SHAPES["resultCode"].encode(),
+    ],
+)
+async def test_a_byte_order_mark_and_gbk_are_read(body: bytes) -> None:
+    it = stand("ctcc_cmp", always(body))
+    assert (await it.client.change(OperationKind.CUT_NETWORK, SIM, {})).reference == "T"
 
 
 async def test_cancelling_a_threshold_that_is_not_there_is_already_so() -> None:

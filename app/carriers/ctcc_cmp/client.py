@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import ClassVar
 
 from app.carriers import telecom
-from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import (
+    Arguments,
+    CarrierHold,
+    DayUsage,
+    Failures,
+    Receipt,
+    Session,
+    SimRef,
+    SimSnapshot,
+    UsageFigure,
+)
 from app.carriers.ctcc_cmp.cipher import StrEnc, sign_text
 from app.carriers.errors import CarrierRejected
 from app.carriers.http import parse
@@ -20,25 +31,18 @@ from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
     argument_text,
-    concurrently,
     home_number,
     optional_answer,
     receipt_of,
 )
-from app.carriers.result_codes import CodeMeaning, Codes, NoSuchCard
+from app.carriers.result_codes import CodeMeaning, Codes
 from app.domain.calendar.cycles import Cycle
-from app.domain.units import MB, ceil_div
+from app.domain.units import MB
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 QUERY = "query.do"
 ACCEPT = "app/serviceAccept.do"
 """Where orderFlow, unsubScribe, IMEIReRecord and speedLimitAction live [C 2]."""
-
-TOTAL_USAGE = "1"
-ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
-UNLIMITED = "-1"
-THRESHOLD_ATTRIBUTE = "断网阀值"
-BUSINESS_CHECK = frozenset({"-5", "-9"})
 
 
 class CtccCmpClient(ProtocolClient):
@@ -81,36 +85,37 @@ class CtccCmpClient(ProtocolClient):
         unsigned = _unsigned(kind, arguments)
         try:
             answer = await self._call(kind, path, method, sim, signed=signed, unsigned=unsigned, changes=True)
-        except CarrierRejected:
+        except CarrierRejected as error:
             if kind in telecom.TARGETS and await self._already_in_state(kind, sim):
                 return Receipt(settled=True, already=True)
-            raise
+            raise telecom.explained(kind, error) from None
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
-        """One call per card, one more for the reason where it is stopped; a single card is asked for its cut-off."""
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
+        """One call per card, one more for the reason where it is stopped, and for the cut-off of a single card."""
         full = len(sims) == 1
-        seen = await concurrently(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
-        return [snapshot for snapshot in seen if snapshot is not None]
+        return await self._each(sims, lambda sim: self._snapshot_of(sim, full=full), failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Month to date, or the days of a closed month; one call a card."""
         if cycle.start > self._today():
             return []
-        figures = await concurrently(sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle))
-        return [figure for figure in figures if figure is not None]
+        return await self._each(sims, lambda sim: self._usage_of(sim, cycle), failures)
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """One call for each card and day."""
-        days = parse.days_between(first, min(last, self._today()))
-        requests = [(sim, day) for sim in sims for day in days]
-        figures = await concurrently(requests, self._transport.in_flight, lambda one: self._day_of(*one))
-        return [figure for figure in figures if figure is not None]
+        figures: list[DayUsage] = []
+        for day in parse.days_between(first, min(last, self._today())):
+            figures += await self._each(sims, partial(self._day_of, day), failures)
+        return figures
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """realNameQueryIot: 0 = real-named, -5 = not [C 3]."""
-        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
-        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+        return dict(await self._each(sims, self._real_name_of, failures))
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online, with address and device."""
@@ -149,23 +154,13 @@ class CtccCmpClient(ProtocolClient):
         return await self._transport.send(call, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes))
 
     async def _set_threshold(self, sim: SimRef, arguments: Arguments) -> Receipt:
-        """Add the quota in MB, rounded up; where one is there already the check refuses that, and it is modified."""
-        size = arguments.get("bytes")
-        if size is None:
-            return await self._quota(sim, CANCEL_QUOTA, UNLIMITED)
-        if not isinstance(size, int) or size < 0:
-            raise CarrierRejected("a threshold is a number of bytes, or null for none")
-        megabytes = str(ceil_div(size, MB))
-        try:
-            return await self._quota(sim, ADD_QUOTA, megabytes)
-        except CarrierRejected as error:
-            if error.carrier_code not in BUSINESS_CHECK:
-                raise
-            return await self._quota(sim, MODIFY_QUOTA, megabytes)
+        """offNetAction over all usage, in MB rounded up."""
 
-    async def _quota(self, sim: SimRef, action: str, quota: str) -> Receipt:
-        signed = (("action", action), ("quota", quota), ("type", TOTAL_USAGE))
-        answer = await self._call("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
+        async def send(action: str, quota: str) -> telecom.ParsedReply:
+            signed = (("action", action), ("quota", quota), ("type", telecom.TOTAL_USAGE))
+            return await self._call("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
+
+        answer = await telecom.set_quota(telecom.threshold(arguments), send)
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def _already_in_state(self, kind: OperationKind, sim: SimRef) -> bool:
@@ -173,11 +168,8 @@ class CtccCmpClient(ProtocolClient):
         answer = await optional_answer(self._call("status", QUERY, "queryCardMainStatus", sim))
         return answer is not None and telecom.main_status(answer.json) == telecom.TARGETS[kind]
 
-    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
-        try:
-            answer = await self._call("status", QUERY, "queryCardMainStatus", sim)
-        except NoSuchCard:
-            return None
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot:
+        answer = await self._call("status", QUERY, "queryCardMainStatus", sim)
         code = telecom.main_status(answer.json)
         state = telecom.STATES.get(code)
         cut = telecom.network_cut(answer.json)
@@ -204,8 +196,8 @@ class CtccCmpClient(ProtocolClient):
         root = (await self._call("status", QUERY, "prodInstQuery", sim)).xml
         if root is None:
             return None, None
-        quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE)
-        threshold = None if quota in (None, UNLIMITED) else parse.amount(quota, MB)
+        quota = telecom.attribute(root, telecom.THRESHOLD_ATTRIBUTE)
+        threshold = None if quota in (None, telecom.UNLIMITED) else parse.amount(quota, MB)
         return threshold, parse.flag(telecom.leaf(root, "stopFlag"))
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
@@ -216,28 +208,23 @@ class CtccCmpClient(ProtocolClient):
         as_of = self._clock.now() if running else parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
-    async def _day_of(self, sim: SimRef, day: date) -> DayUsage | None:
+    async def _day_of(self, day: date, sim: SimRef) -> DayUsage | None:
         used = await self._traffic(sim, "queryTrafficByDate", (_day("startDate", day), _day("endDate", day)))
         as_of = min(self._clock.now(), parse.midnight(day + timedelta(days=1), self._zone))
         return None if used is None else DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of)
 
     async def _traffic(self, sim: SimRef, method: str, span: Pairs) -> int | None:
-        try:
-            answer = await self._call("usage", QUERY, method, sim, unsigned=(*span, ("needDtl", "0")))
-        except NoSuchCard:
-            return None
+        answer = await self._call("usage", QUERY, method, sim, unsigned=(*span, ("needDtl", "0")))
         return telecom.traffic(answer.xml)
 
-    async def _real_name_of(self, sim: SimRef) -> bool | None:
+    async def _real_name_of(self, sim: SimRef) -> tuple[str, bool]:
         try:
             answer = await self._call("real_name", QUERY, "realNameQueryIot", sim)
-        except NoSuchCard:
-            return None
         except CarrierRejected as error:
             if error.carrier_code == "-5":
-                return False
+                return sim.iccid, False
             raise
-        return answer.meaning is CodeMeaning.OK
+        return sim.iccid, answer.meaning is CodeMeaning.OK
 
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from app.carriers import telecom
-from app.carriers.base import Arguments, CarrierHold, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import (
+    Arguments,
+    CarrierHold,
+    DayUsage,
+    Failures,
+    Receipt,
+    Session,
+    SimRef,
+    SimSnapshot,
+    UsageFigure,
+)
+from app.carriers.batches import Batches
 from app.carriers.ctwing import wire
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
 from app.carriers.http import parse
@@ -18,27 +29,21 @@ from app.carriers.http.transport import Call, Dialect, Pairs, Transport
 from app.carriers.protocol_client import (
     ProtocolClient,
     Setup,
-    chunks,
-    concurrently,
     home_number,
     optional_answer,
     receipt_of,
 )
-from app.carriers.result_codes import Codes, NoSuchCard
+from app.carriers.result_codes import Codes
 from app.carriers.telecom import ParsedReply
 from app.domain.calendar.cycles import Cycle
-from app.domain.units import MB, ceil_div
+from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 
 BATCH = 100
 PAGE = 50
 MAX_PAGES = 200
-TOTAL_USAGE = "1"
-ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
-UNLIMITED = "-1"
-BUSINESS_CHECK = frozenset({"-5", "-9"})
-THRESHOLD_ATTRIBUTE = "断网阀值"
 
+Result = TypeVar("Result")
 Numbered = tuple[str, SimRef]
 
 
@@ -76,35 +81,34 @@ class CtwingClient(ProtocolClient):
         verb, path, params = wire.CHANGE_CALLS[kind]
         try:
             answer = await self._call(kind, (verb, path), (("access_number", number), *params), changes=True)
-        except CarrierRejected:
+        except CarrierRejected as error:
             if kind in telecom.TARGETS and await self._already_in_state(kind, number):
                 return Receipt(settled=True, already=True)
-            raise
+            raise telecom.explained(kind, error) from None
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """A single card in full; many by 100 a call, and one by one where that row lacks a state or it is stopped."""
         if len(sims) == 1:
-            single = await self._snapshot_of(sims[0], full=True)
-            return [single] if single else []
-        numbered = await self._numbered(sims)
+            return await self._each(sims, lambda sim: self._snapshot_of(sim, full=True), failures)
+        numbered = await self._numbered(sims, failures)
         states = await self._states(numbered)
         plain = [self._brief(sim, states[number]) for number, sim in numbered if _is_plain(states.get(number))]
         rest = [sim for number, sim in numbered if not _is_plain(states.get(number))]
-        seen = await concurrently(rest, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=False))
-        return plain + [snapshot for snapshot in seen if snapshot is not None]
+        return plain + await self._each(rest, lambda sim: self._snapshot_of(sim, full=False), failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """The running month of 100 cards a call; a closed one by its days, one card a call."""
         today = self._clock.now().astimezone(self._zone).date()
         if cycle.start > today:
             return []
-        numbered = await self._numbered(sims)
         if cycle.end <= today:
-            closed = await concurrently(numbered, self._transport.in_flight, lambda one: self._closed(one, cycle))
-            return [figure for figure in closed if figure is not None]
+            return await self._each(sims, lambda sim: self._closed(sim, cycle), failures)
+        numbered = await self._numbered(sims, failures)
         month = cycle.start.strftime("%Y%m")
-        figures = await self._flows(wire.FLOW_BY_MONTH, numbered, {})
+        figures = await self._flows(wire.FLOW_BY_MONTH, numbered, {}, failures)
         as_of = self._clock.now()
         return [
             UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
@@ -112,14 +116,16 @@ class CtwingClient(ProtocolClient):
             if parse.text(row.get("month")) in ("", month)
         ]
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """100 cards and one day a call; the day's parameter name is assumed [I]."""
         now = self._clock.now()
-        numbered = await self._numbered(sims)
+        numbered = await self._numbered(sims, failures)
         figures: list[DayUsage] = []
         for day in parse.days_between(first, min(last, now.astimezone(self._zone).date())):
             as_of = min(now, parse.midnight(day + timedelta(days=1), self._zone))
-            rows = await self._flows(wire.FLOW_BY_DATE, numbered, {"date": day.strftime("%Y%m%d")})
+            rows = await self._flows(wire.FLOW_BY_DATE, numbered, {"date": day.strftime("%Y%m%d")}, failures)
             figures += [DayUsage(iccid=sim.iccid, day=day, used=used, as_of=as_of) for sim, used, _ in rows]
         return figures
 
@@ -137,17 +143,16 @@ class CtwingClient(ProtocolClient):
                 break
         return list(changed)
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """qryRealNameStatus, 100 cards a call: 1 = real-named [C 3]."""
-        found: dict[str, bool] = {}
-        for part in chunks(await self._numbered(sims), BATCH):
+
+        async def fetch(part: Sequence[Numbered]) -> list[tuple[str, bool]]:
             ours = dict(part)
-            answer = await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})
-            for row in wire.rows(answer.json):
-                sim = ours.get(wire.number_of(row))
-                if sim is not None:
-                    found[sim.iccid] = parse.text(row.get("status")) == "1"
-        return found
+            rows = wire.rows((await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})).json)
+            named = [(ours.get(home_number(wire.number_of(row))), parse.text(row.get("status")) == "1") for row in rows]
+            return [(sim.iccid, answer) for sim, answer in named if sim is not None]
+
+        return dict(await self._batch(await self._numbered(sims, failures), fetch, failures))
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online, with address and device."""
@@ -177,43 +182,44 @@ class CtwingClient(ProtocolClient):
         answer = await self._call("other", wire.TELEPHONE, (("iccid", sim.iccid),))
         return parse.required_text(answer.json.get("SMSG"), "SMSG")
 
-    async def _numbered(self, sims: Sequence[SimRef]) -> list[Numbered]:
+    async def _numbered(self, sims: Sequence[SimRef], failures: Failures | None) -> list[Numbered]:
         """The cards with their numbers; those that have none are left out."""
-        numbers = await concurrently(sims, self._transport.in_flight, self._number_or_none)
-        return [(number, sim) for number, sim in zip(numbers, sims, strict=True) if number]
 
-    async def _number_or_none(self, sim: SimRef) -> str | None:
-        try:
-            return await self._number(sim)
-        except NoSuchCard:
-            return None
+        async def single(sim: SimRef) -> Numbered:
+            return await self._number(sim), sim
+
+        return await self._each(sims, single, failures)
+
+    async def _batch(
+        self,
+        numbered: Sequence[Numbered],
+        call: Callable[[Sequence[Numbered]], Awaitable[list[Result]]],
+        failures: Failures | None,
+    ) -> list[Result]:
+        """The rows of a batch query, 100 numbers a call, halved around numbers that cannot be answered for."""
+        batches = Batches(
+            call=call,
+            iccid=lambda one: one[1].iccid,
+            size=BATCH,
+            width=self._transport.in_flight,
+            failures=failures,
+        )
+        return [row for rows in await batches.run(numbered) for row in rows]
 
     async def _set_threshold(self, number: str, arguments: Arguments) -> Receipt:
-        """Add the quota in MB, rounded up; where one is there already the check refuses that, and it is modified."""
-        size = arguments.get("bytes")
-        if size is None:
-            return await self._quota(number, CANCEL_QUOTA, UNLIMITED)
-        if not isinstance(size, int) or size < 0:
-            raise CarrierRejected("a threshold is a number of bytes, or null for none")
-        megabytes = str(ceil_div(size, MB))
-        try:
-            return await self._quota(number, ADD_QUOTA, megabytes)
-        except CarrierRejected as error:
-            if error.carrier_code not in BUSINESS_CHECK:
-                raise
-            return await self._quota(number, MODIFY_QUOTA, megabytes)
+        """offNetAction over all usage, in MB rounded up."""
 
-    async def _quota(self, number: str, action: str, quota: str) -> Receipt:
-        query = (("access_number", number), ("action", action), ("quota", quota), ("type", TOTAL_USAGE))
-        answer = await self._call("set_threshold", wire.THRESHOLD, query, changes=True)
+        async def send(action: str, quota: str) -> ParsedReply:
+            query = (("access_number", number), ("action", action), ("quota", quota), ("type", telecom.TOTAL_USAGE))
+            return await self._call("set_threshold", wire.THRESHOLD, query, changes=True)
+
+        answer = await telecom.set_quota(telecom.threshold(arguments), send)
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def _states(self, numbered: Sequence[Numbered]) -> dict[str, str]:
-        states: dict[str, str] = {}
-        parts = chunks(numbered, BATCH)
-        for rows in await concurrently(parts, self._transport.in_flight, self._infos):
-            states.update({wire.number_of(row): wire.state_of(row) for row in rows})
-        return states
+        """State codes by number. A number that the batch cannot answer for is queried by itself afterwards."""
+        rows = await self._batch(numbered, self._infos, {})
+        return {home_number(wire.number_of(row)): wire.state_of(row) for row in rows}
 
     async def _infos(self, part: Sequence[Numbered]) -> list[Object]:
         content = {"custNumber": self._customer, "accessNumbers": [number for number, _ in part]}
@@ -227,12 +233,9 @@ class CtwingClient(ProtocolClient):
         answer = await optional_answer(self._call("status", wire.MAIN_STATUS, (("access_number", number),)))
         return answer is not None and telecom.main_status(answer.json) == telecom.TARGETS[kind]
 
-    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
-        try:
-            number = await self._number(sim)
-            json_ = (await self._call("status", wire.MAIN_STATUS, (("access_number", number),))).json
-        except NoSuchCard:
-            return None
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot:
+        number = await self._number(sim)
+        json_ = (await self._call("status", wire.MAIN_STATUS, (("access_number", number),))).json
         code = telecom.main_status(json_)
         state = telecom.STATES.get(code)
         wanted = full and state in (SimState.ACTIVE, SimState.SUSPENDED)
@@ -255,34 +258,30 @@ class CtwingClient(ProtocolClient):
 
     async def _threshold(self, number: str) -> int | None:
         root = (await self._call("status", wire.PRODUCT, (("access_number", number),))).xml
-        quota = telecom.attribute(root, THRESHOLD_ATTRIBUTE) if root is not None else None
-        return None if quota in (None, UNLIMITED) else parse.amount(quota, MB)
+        quota = telecom.attribute(root, telecom.THRESHOLD_ATTRIBUTE) if root is not None else None
+        return None if quota in (None, telecom.UNLIMITED) else parse.amount(quota, MB)
 
-    async def _closed(self, one: Numbered, cycle: Cycle) -> UsageFigure | None:
-        number, sim = one
+    async def _closed(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
+        number = await self._number(sim)
         span = (("startDate", cycle.start.strftime("%Y%m%d")), ("endDate", cycle.last_day.strftime("%Y%m%d")))
         query = (("access_number", number), *span, ("needDtl", "0"))
-        try:
-            used = telecom.traffic((await self._call("usage", wire.TRAFFIC_BY_DATE, query)).xml)
-        except NoSuchCard:
-            return None
+        used = telecom.traffic((await self._call("usage", wire.TRAFFIC_BY_DATE, query)).xml)
         as_of = parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _flows(
-        self, call: tuple[str, str], numbered: Sequence[Numbered], params: Mapping[str, str]
+        self, call: tuple[str, str], numbered: Sequence[Numbered], params: Mapping[str, str], failures: Failures | None
     ) -> list[tuple[SimRef, int, Object]]:
-        """(card, bytes, row) of a batch flow call, 100 cards each."""
+        """(card, bytes, row) of a batch flow call."""
 
         async def fetch(part: Sequence[Numbered]) -> list[tuple[SimRef, int, Object]]:
             ours = dict(part)
             content = {"custNumber": self._customer, "accessNumber": list(ours), **params}
             rows = wire.rows((await self._post("usage", call, content)).json)
-            figures = [(ours.get(wire.number_of(row)), wire.flow(row), row) for row in rows]
+            figures = [(ours.get(home_number(wire.number_of(row))), wire.flow(row), row) for row in rows]
             return [(sim, used, row) for sim, used, row in figures if sim is not None and used is not None]
 
-        parts = await concurrently(chunks(numbered, BATCH), self._transport.in_flight, fetch)
-        return [figure for part in parts for figure in part]
+        return await self._batch(numbered, fetch, failures)
 
     def _is_since(self, row: Object, since: datetime) -> bool:
         try:

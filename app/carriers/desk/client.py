@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.carriers.base import Finding, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import Failures, Finding, SimRef, SimSnapshot, UsageFigure
 from app.carriers.protocol_client import ProtocolClient, Setup
 from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import ProtocolName
@@ -22,11 +22,13 @@ class DeskClient(ProtocolClient):
         """A client for this account; it never opens a connection."""
         return cls(setup, setup.open_transport())
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
-        """A desk has no word on any card."""
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
+        """A desk has no snapshots."""
         return []
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """A desk has no figures."""
         return []
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from app.carriers.base import (
     Arguments,
     DayUsage,
+    Failures,
     Progress,
     ProgressState,
     Receipt,
@@ -23,13 +25,13 @@ from app.carriers.base import (
     SimSnapshot,
     UsageFigure,
 )
-from app.carriers.errors import CarrierError, CarrierRejected
+from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected
 from app.carriers.gsl import wire
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply, Transport
-from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently
-from app.carriers.result_codes import Codes, NoSuchCard
+from app.carriers.protocol_client import ProtocolClient, Setup, concurrently, optional_answer
+from app.carriers.result_codes import Codes
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
@@ -107,7 +109,12 @@ class GslClient(ProtocolClient):
         else:
             content = json.dumps({**body, "iccid": sim.iccid}).encode()
             call = Call(kind, "POST", f"{CARD}/{command}", body=content, changes=True)
-        return Receipt(settled=False, reference=await self._transport.send(call, wire.work_order))
+        try:
+            return Receipt(settled=False, reference=await self._transport.send(call, wire.work_order))
+        except CarrierRejected:
+            if kind in wire.TARGETS and await self._already_in_state(kind, sim):
+                return Receipt(settled=True, already=True)
+            raise
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
         """The work order's state, with its details' words where it failed."""
@@ -118,28 +125,30 @@ class GslClient(ProtocolClient):
         query = (("main_search_key", sim.iccid), ("limit", "10"), ("offset", "1"))
         return await self._get("progress", f"v1/work-orders/{reference}/details", query, wire.failure)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """One card a call, or the whole account 500 a page where that takes fewer calls."""
         if len(sims) > 1:
             first = await self._page(1)
             pages = -(-parse.integer(first.get("count"), "count") // PAGE)
             if pages < len(sims):
-                return await self._from_list(sims, first, pages)
-        seen = await concurrently(sims, self._transport.in_flight, self._snapshot_of)
-        return [snapshot for snapshot in seen if snapshot is not None]
+                return await self._from_list(sims, first, pages, failures)
+        return await self._each(sims, self._snapshot_of, failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Month usage of 500 cards a call, as of yesterday's end [2]."""
         today = self._today()
         months = (today.year - cycle.start.year) * 12 + today.month - cycle.start.month
         if cycle.start > today or months >= MONTHS_KEPT:
             return []
         as_of = parse.midnight(min(today, cycle.end), self._zone)
-        parts = chunks(sims, MONTH_BATCH)
-        found = await concurrently(parts, self._transport.in_flight, lambda part: self._month(part, cycle.id))
+        found = await self._batches(sims, MONTH_BATCH, lambda part: self._month(part, cycle.id), failures)
         return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for part in found for iccid, used in part.items()]
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Day usage of 100 cards a call, a day or a month; kept from the 1st of last month to yesterday [2]."""
         today = self._today()
         oldest = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
@@ -147,14 +156,15 @@ class GslClient(ProtocolClient):
         spans: dict[str, list[date]] = {}
         for day in days:
             spans.setdefault(day.strftime("%Y%m"), []).append(day)
-        requests = [(part, span, wanted) for part in chunks(sims, DAY_BATCH) for span, wanted in spans.items()]
-        parts = await concurrently(requests, self._transport.in_flight, lambda one: self._days(*one))
-        return [figure for part in parts for figure in part]
+        figures: list[DayUsage] = []
+        for month, wanted in spans.items():
+            parts = await self._batches(sims, DAY_BATCH, partial(self._days, month, wanted), failures)
+            figures += [figure for part in parts for figure in part]
+        return figures
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """One card a call, in real time."""
-        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
-        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+        return dict(await self._each(sims, self._real_name_of, failures))
 
     async def session(self, sim: SimRef) -> Session:
         """device_status 3 = online; GSL does not tell it of physical cards."""
@@ -168,6 +178,11 @@ class GslClient(ProtocolClient):
     async def _try_read(self) -> str:
         count = parse.integer((await self._page(1, limit=10)).get("count"), "count")
         return f"the account lists {count} cards"
+
+    async def _already_in_state(self, kind: OperationKind, sim: SimRef) -> bool:
+        """Whether a card that refused a change of state has that state already; GSL has no code for it."""
+        card = await optional_answer(self._card(sim))
+        return card is not None and wire.STATES.get(parse.text(card.get("sim_status"))) is wire.TARGETS[kind]
 
     def _command(self, kind: OperationKind, arguments: Arguments) -> tuple[str, dict[str, object]]:
         """The command's path and body (B.3)."""
@@ -207,19 +222,29 @@ class GslClient(ProtocolClient):
     async def _page(self, number: int, limit: int = PAGE) -> Object:
         return await self._get("status", "v1/sim-cards", (("limit", str(limit)), ("offset", str(number))), _object)
 
-    async def _from_list(self, sims: Sequence[SimRef], first: Object, pages: int) -> list[SimSnapshot]:
+    async def _from_list(
+        self, sims: Sequence[SimRef], first: Object, pages: int, failures: Failures | None
+    ) -> list[SimSnapshot]:
+        """Snapshots of these cards from the account's list; a row that cannot be read is its card's failure."""
         ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         others = await concurrently(range(2, pages + 1), self._transport.in_flight, self._page)
         as_of = self._clock.now()
         cards = [card for page in (first, *others) for card in parse.objects(page.get("sim_cards"))]
         named = [(ours.get(_iccid(card)), card) for card in cards]
-        return [wire.snapshot(card, iccid, self._zone, as_of) for iccid, card in named if iccid is not None]
+        found: list[SimSnapshot] = []
+        for iccid, card in named:
+            if iccid is None:
+                continue
+            try:
+                found.append(wire.snapshot(card, iccid, self._zone, as_of))
+            except CarrierProtocolError as error:
+                if failures is None:
+                    raise
+                failures[iccid] = error
+        return found
 
-    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot | None:
-        try:
-            card = await self._card(sim)
-        except NoSuchCard:
-            return None
+    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot:
+        card = await self._card(sim)
         return wire.snapshot(card, sim.iccid, self._zone, self._clock.now())
 
     async def _month(self, sims: Sequence[SimRef], cycle: str) -> dict[str, int]:
@@ -236,7 +261,7 @@ class GslClient(ProtocolClient):
                     found[ours[_iccid(card)]] = used
         return found
 
-    async def _days(self, sims: Sequence[SimRef], month: str, wanted: Sequence[date]) -> list[DayUsage]:
+    async def _days(self, month: str, wanted: Sequence[date], sims: Sequence[SimRef]) -> list[DayUsage]:
         ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         span = {"month": month} if len(wanted) > 1 else {"date": wanted[0].strftime("%Y%m%d")}
         content = {"iccids": [sim.iccid for sim in sims], **span}
@@ -253,12 +278,10 @@ class GslClient(ProtocolClient):
                     figures.append(DayUsage(iccid=ours[_iccid(row)], day=day, used=used, as_of=as_of))
         return figures
 
-    async def _real_name_of(self, sim: SimRef) -> bool | None:
-        try:
-            body = await self._get("real_name", f"{CARD}/real-named", (("iccid", sim.iccid),), _object)
-        except NoSuchCard:
-            return None
-        return parse.flag(body.get("real_named"))
+    async def _real_name_of(self, sim: SimRef) -> tuple[str, bool] | None:
+        body = await self._get("real_name", f"{CARD}/real-named", (("iccid", sim.iccid),), _object)
+        answer = parse.flag(body.get("real_named"))
+        return None if answer is None else (sim.iccid, answer)
 
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()

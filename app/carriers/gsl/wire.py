@@ -16,7 +16,7 @@ from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Reply
 from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.units import MB
-from app.domain.vocabulary import HoldCode, SimState
+from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
@@ -24,6 +24,7 @@ CODES: Codes = MappingProxyType(
         "GSL.00010003": CodeMeaning.BROKEN,  # 系统繁忙 [3]
         "GSL.00020003": CodeMeaning.BROKEN,  # 系统繁忙 [1]
         "GSL.00010004": CodeMeaning.REJECTED,  # 参数错误 [3]
+        "GSL.00010005": CodeMeaning.REJECTED,  # 业务操作失败, with HTTP 500 [F]
         "GSL.00011001": CodeMeaning.NO_SUCH_CARD,  # card missing or not yours [2]
         "GSL.00011010": CodeMeaning.REJECTED,  # too many iccids [2]
         "GSL.00011011": CodeMeaning.NO_SUCH_CARD,  # iccid does not exist [2]
@@ -54,6 +55,15 @@ STATES: Mapping[str, SimState] = MappingProxyType(
     }
 )
 """sim_status in neutral states (LC-13)."""
+
+TARGETS: Mapping[OperationKind, SimState] = MappingProxyType(
+    {
+        OperationKind.ACTIVATE: SimState.ACTIVE,
+        OperationKind.SUSPEND: SimState.SUSPENDED,
+        OperationKind.RESUME: SimState.ACTIVE,
+    }
+)
+"""The state that a change of state leads to."""
 
 NO_REASON = frozenset({"", "-1"})
 STOP_REASONS: Mapping[str, HoldCode] = MappingProxyType(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from app.carriers.errors import CarrierUnavailable
+from app.carriers.http.transport_errors import CircuitOpen
 from app.clock import Clock
 
 FAILURES = 5
@@ -68,9 +68,9 @@ class Breaker:
         if self._open_until is None:
             return False
         if self._clock.now() < self._open_until:
-            raise CarrierUnavailable("the breaker is open after repeated failures; nothing was sent")
+            raise CircuitOpen("the breaker is open after repeated failures; nothing was sent")
         if self._probing >= self._probes:
-            raise CarrierUnavailable("the breaker is letting other probes through; nothing was sent")
+            raise CircuitOpen("the breaker is letting other probes through; nothing was sent")
         self._probing += 1
         return True
 

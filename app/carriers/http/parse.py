@@ -23,6 +23,8 @@ from app.domain.units import UNITS
 Object = Mapping[str, Any]
 
 LARGEST = 1 << 62
+BOM = b"\xef\xbb\xbf"
+_XML_DECLARATION = re.compile(rb"""\s*<\?xml[^>]*encoding=["']([A-Za-z0-9_-]+)["'][^>]*\?>""")
 _LONGEST_TEXT = 2000
 _AMOUNT = re.compile(r"\s*([+-]?\d{1,18}(?:\.\d{0,18})?)\s*([A-Za-z]*)\s*\Z")
 _YES = frozenset({"1", "true", "True", "TRUE"})
@@ -31,9 +33,9 @@ _BLANKS = frozenset({"", "null", "NULL", "-"})
 
 
 def json_value(body: bytes, charset: str = "utf-8") -> Any:
-    """The JSON of a body; numbers with a point are `Decimal`."""
+    """The JSON of a body, with or without a byte order mark; numbers with a point are `Decimal`."""
     try:
-        return json.loads(body.decode(charset), parse_float=_decimal, parse_constant=_no_constant)
+        return json.loads(body.removeprefix(BOM).decode(charset), parse_float=_decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError, LookupError):
         raise CarrierProtocolError(f"the answer is not JSON ({len(body)} bytes)") from None
 
@@ -44,12 +46,23 @@ def json_object(body: bytes, charset: str = "utf-8") -> Object:
 
 
 def xml_root(body: bytes) -> Element:
-    """The root element of an XML body; no DTD, no entities, no external references."""
+    """The root element of an XML body; no DTD, no entities, no external references.
+
+    Bodies have been seen with a byte order mark, and in GBK, which expat does not know: those are decoded here [F].
+    """
     try:
-        root: Element = SafeTree.fromstring(body, forbid_dtd=True)
+        root: Element = SafeTree.fromstring(_expat_text(body.removeprefix(BOM)), forbid_dtd=True)
     except (ParseError, ValueError, LookupError, RecursionError):
         raise CarrierProtocolError(f"the answer is not XML ({len(body)} bytes)") from None
     return root
+
+
+def _expat_text(body: bytes) -> bytes | str:
+    """The body as expat can read it: text without its declaration where that names a GB encoding."""
+    declared = _XML_DECLARATION.match(body)
+    if declared is None or declared[1].lower() not in (b"gbk", b"gb2312", b"gb18030"):
+        return body
+    return body[declared.end() :].decode("gb18030")
 
 
 def as_object(value: object) -> Object:

@@ -24,9 +24,10 @@ from app.carriers.errors import (
     CarrierError,
     CarrierProtocolError,
     CarrierRateLimited,
+    CarrierRejected,
 )
 from app.carriers.http.throttle import Observer, Throttle
-from app.carriers.http.transport_errors import TransportOutcomeUnknown, TransportUnavailable, outcome_label
+from app.carriers.http.transport_errors import ServerError, TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
 
 CONNECT_S = 3.0
@@ -186,11 +187,9 @@ class Transport:
         if 200 <= reply.status < 300:
             return
         explained = self._explain(call, reply) if self._explain and reply.status >= 400 else None
-        if reply.status >= 500:
+        if reply.status >= 500 and not isinstance(explained, CarrierRejected):
             code = explained.carrier_code if explained else None
-            raise (TransportOutcomeUnknown if call.changes else TransportUnavailable)(
-                f"HTTP {reply.status}", carrier_code=code
-            )
+            raise (TransportOutcomeUnknown if call.changes else ServerError)(f"HTTP {reply.status}", carrier_code=code)
         if explained is not None:
             raise explained
         if reply.status in (401, 403):

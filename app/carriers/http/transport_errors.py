@@ -26,6 +26,14 @@ class TransportOutcomeUnknown(TransportFault, CarrierOutcomeUnknown):
     """A change was sent, and the connection or the carrier's server failed after that."""
 
 
+class ServerError(TransportUnavailable):
+    """The carrier's server answered a query with HTTP 5xx."""
+
+
+class CircuitOpen(CarrierUnavailable):
+    """Not sent: the circuit breaker is open after repeated failures."""
+
+
 class LocallyThrottled(CarrierRateLimited):
     """Not sent by our own decision (budget, pause, repeat window): says nothing about the carrier's health."""
 

@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
-from app.carriers.base import Arguments, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import Arguments, Failures, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierError
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply
 from app.carriers.jasper import wire
-from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, concurrently
-from app.carriers.result_codes import Codes, NoSuchCard
+from app.carriers.protocol_client import ProtocolClient, Setup, argument_text
+from app.carriers.result_codes import Codes
 from app.domain.calendar.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
@@ -64,27 +64,23 @@ class JasperClient(ProtocolClient):
             settled = await self._put(kind, _device(sim), {"status": wire.TARGETS[kind]}, wire.edited)
         return Receipt(settled=settled)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """One call per card, or the account's list where many are asked; one more for each stopped card."""
         listed = await self._listed(sims)
         rest = [sim for sim in sims if sim.iccid not in listed]
-        seen = await concurrently(rest, self._transport.in_flight, self._snapshot_of)
-        stopped = [sim for sim in sims if wire.STATES.get(listed.get(sim.iccid, "")) is SimState.SUSPENDED]
-        limits = await concurrently(stopped, self._transport.in_flight, self._over_limit)
-        over = {sim.iccid: limit for sim, limit in zip(stopped, limits, strict=True)}
-        found = [snapshot for snapshot in seen if snapshot is not None]
-        return found + [self._brief(iccid, code, over.get(iccid)) for iccid, code in listed.items()]
+        found = await self._each(rest, self._snapshot_of, failures)
+        brief = [sim for sim in sims if sim.iccid in listed]
+        return found + await self._each(brief, lambda sim: self._brief(sim, listed[sim.iccid]), failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Bytes of the running cycle, or of the two before it, one call a card."""
         today = self._clock.now().astimezone(self._zone).date()
         if cycle.start > today or cycle.start < self._oldest_cycle(today).start:
             return []
         running = cycle.end > today
-        figures = await concurrently(
-            sims, self._transport.in_flight, lambda sim: self._usage_of(sim, cycle, running=running)
-        )
-        return [figure for figure in figures if figure is not None]
+        return await self._each(sims, lambda sim: self._usage_of(sim, cycle, running=running), failures)
 
     async def changed_since(self, since: datetime) -> list[str] | None:
         """ICCIDs modified since then, each in both forms where it has two (19 digits, and with the check digit)."""
@@ -141,11 +137,8 @@ class JasperClient(ProtocolClient):
         query = (("modifiedSince", moment), ("pageSize", str(PAGE)), ("pageNumber", str(number)))
         return await self._get("changes", "devices", wire.page, query)
 
-    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot | None:
-        try:
-            device = await self._get("status", _device(sim), wire.device)
-        except NoSuchCard:
-            return None
+    async def _snapshot_of(self, sim: SimRef) -> SimSnapshot:
+        device = await self._get("status", _device(sim), wire.device)
         code = parse.text(device.get("status"))
         stopped = wire.STATES.get(code) is SimState.SUSPENDED
         return SimSnapshot(
@@ -158,24 +151,24 @@ class JasperClient(ProtocolClient):
             imei=parse.text_or_none(device.get("imei")),
         )
 
-    def _brief(self, iccid: str, code: str, over_limit: bool | None) -> SimSnapshot:  # noqa: FBT001
+    async def _brief(self, sim: SimRef, code: str) -> SimSnapshot:
+        """The state from the account's list, with the reason where the card is stopped."""
+        state = wire.STATES.get(code)
+        over_limit = await self._over_limit(sim) if state is SimState.SUSPENDED else None
         holds = wire.holds(code, over_limit=over_limit)
-        return SimSnapshot(iccid=iccid, state=wire.STATES.get(code), code=code, as_of=self._clock.now(), holds=holds)
+        return SimSnapshot(iccid=sim.iccid, state=state, code=code, as_of=self._clock.now(), holds=holds)
 
     async def _over_limit(self, sim: SimRef) -> bool | None:
         body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
         return parse.flag(body.get("overageLimitReached"))
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle, *, running: bool) -> UsageFigure | None:
-        try:
-            if running:
-                body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
-                used, as_of = parse.amount(body.get("ctdDataUsage"), 1), self._clock.now()
-            else:
-                body = await self._get("usage", f"{_device(sim)}/usageInZone", _object, _cycle_query(cycle.start))
-                used, as_of = wire.zone_usage(body), parse.midnight(cycle.end, self._zone)
-        except NoSuchCard:
-            return None
+        if running:
+            body = await self._get("usage", f"{_device(sim)}/ctdUsages", _object)
+            used, as_of = parse.amount(body.get("ctdDataUsage"), 1), self._clock.now()
+        else:
+            body = await self._get("usage", f"{_device(sim)}/usageInZone", _object, _cycle_query(cycle.start))
+            used, as_of = wire.zone_usage(body), parse.midnight(cycle.end, self._zone)
         return None if used is None else UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _get(self, operation: str, path: str, read: Callable[[Reply], T], query: Pairs = ()) -> T:

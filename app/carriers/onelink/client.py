@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from app.carriers.base import Arguments, ChangeOutcome, Progress, Receipt, SimRef
+from app.carriers.base import Arguments, ChangeOutcome, Failures, Progress, Receipt, SimRef
+from app.carriers.batches import change_in_halves
 from app.carriers.errors import CarrierError, CarrierRejected
 from app.carriers.http import parse
 from app.carriers.onelink import wire
@@ -15,6 +16,7 @@ from app.carriers.protocol_client import (
     argument_text,
     chunks,
     concurrently,
+    home_number,
     receipt_of,
     required_msisdn,
 )
@@ -67,11 +69,16 @@ class OneLinkClient(OneLinkReads):
     async def change_many(
         self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
     ) -> list[ChangeOutcome]:
-        """The same change of state on many cards, 100 a call; answers in the order of the cards."""
+        """The same change of state on many cards, 100 a call; outcomes in the order of the cards.
+
+        23S06 takes `msisdns` only [C 4], so cards whose number is not known here are changed one by one.
+        """
         if kind not in wire.TARGET or len(sims) == 1:
             return await super().change_many(kind, sims, arguments)
-        outcomes: dict[str, ChangeOutcome] = {}
-        for oper_type, group in (await self._groups(kind, sims, outcomes)).items():
+        unnumbered = await super().change_many(kind, [sim for sim in sims if not sim.msisdn], arguments)
+        outcomes = {outcome.iccid: outcome for outcome in unnumbered}
+        numbered = [sim for sim in sims if sim.msisdn]
+        for oper_type, group in (await self._groups(kind, numbered, outcomes)).items():
             for part in chunks(group, BATCH):
                 outcomes.update(await self._send_batch(kind, oper_type, part))
         return [outcomes[sim.iccid] for sim in sims]
@@ -85,13 +92,15 @@ class OneLinkClient(OneLinkReads):
         answer = await self._link.call("progress", "query/order-info", {"orderNum": reference})
         return wire.order_progress(answer.row)
 
-    async def progress_many(self, kind: OperationKind, sims: Sequence[SimRef], reference: str) -> dict[str, Progress]:
+    async def progress_many(
+        self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
+    ) -> dict[str, Progress]:
         """How the cards of one job go: one call for all of them."""
         if not reference.startswith(wire.JOB):
-            return await super().progress_many(kind, sims, reference)
+            return await super().progress_many(kind, sims, reference, failures=failures)
         params = {"jobId": reference.removeprefix(wire.JOB)}
         answer = await self._link.call("progress", "query/sim-batch-result", params)
-        return {sim.iccid: wire.job_progress(answer.row, _identities(sim)) for sim in sims}
+        return {sim.iccid: wire.job_progress(answer.row, wire.identities(sim), self._link.codes) for sim in sims}
 
     async def _change_state(self, kind: OperationKind, sim: SimRef) -> Receipt:
         if kind is OperationKind.ACTIVATE:
@@ -141,16 +150,22 @@ class OneLinkClient(OneLinkReads):
     async def _send_batch(
         self, kind: OperationKind, oper_type: str, sims: Sequence[SimRef]
     ) -> dict[str, ChangeOutcome]:
-        params = {"iccids": "_".join(sim.iccid for sim in sims), "operType": oper_type}
-        if kind is not OperationKind.ACTIVATE:
-            params["reason"] = wire.REASON_OWN_REQUEST
-        try:
+        """One call for all; a batch that is refused because of some of its cards goes without them."""
+        jobs: dict[str, str] = {}
+
+        async def send(part: Sequence[SimRef]) -> None:
+            params = {"msisdns": "_".join(home_number(sim.msisdn or "") for sim in part), "operType": oper_type}
+            if kind is not OperationKind.ACTIVATE:
+                params["reason"] = wire.REASON_OWN_REQUEST
             answer = await self._link.call(kind, "change/sim-status/batch", params, changes=True)
             job = wire.JOB + parse.required_text(answer.row.get("jobId"), "jobId")
-        except CarrierError as error:
-            return {sim.iccid: ChangeOutcome(iccid=sim.iccid, error=error) for sim in sims}
-        return {
-            sim.iccid: ChangeOutcome(iccid=sim.iccid, receipt=Receipt(settled=False, reference=job)) for sim in sims
+            jobs.update({sim.iccid: job for sim in part})
+
+        errors = await change_in_halves(sims, send)
+        failed = {iccid: ChangeOutcome(iccid=iccid, error=error) for iccid, error in errors.items()}
+        return failed | {
+            iccid: ChangeOutcome(iccid=iccid, receipt=Receipt(settled=False, reference=job))
+            for iccid, job in jobs.items()
         }
 
     async def _verify_real_name(self, sim: SimRef) -> Receipt:
@@ -191,8 +206,3 @@ def _accepted(answer: wire.ParsedReply) -> Receipt:
     if answer.meaning is CodeMeaning.ALREADY:
         return Receipt(settled=True, already=True)
     return Receipt(settled=False, reference=parse.text_or_none(answer.row.get("orderNum")))
-
-
-def _identities(sim: SimRef) -> frozenset[str]:
-    """What a job's result may name a card by."""
-    return frozenset({sim.iccid, sim.imsi or "", sim.msisdn or "", (sim.msisdn or "").removeprefix("86")} - {""})

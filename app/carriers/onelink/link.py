@@ -27,7 +27,7 @@ class Link:
         self._transport = transport
         self._appid = setup.credentials["appid"]
         self._password = setup.credentials["password"]
-        self._codes: Codes = {**wire.CODES, **setup.codes}
+        self.codes: Codes = {**wire.CODES, **setup.codes}
         self._sequence = itertools.count(secrets.randbelow(SEQUENCE))
         self._tokens = TokenKeeper(setup.clock, self._fetch_token)
 
@@ -58,4 +58,4 @@ class Link:
     async def _post(self, operation: str, path: str, params: Mapping[str, str], *, changes: bool) -> wire.ParsedReply:
         body = json.dumps({"transid": self.transid(), **params}).encode()
         call = Call(operation, "POST", path, body=body, headers=JSON, changes=changes)
-        return await self._transport.send(call, lambda reply: wire.parse_reply(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: wire.parse_reply(reply, self.codes, changes=changes))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from app.carriers.base import DayUsage, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import DayUsage, Failures, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Transport
 from app.carriers.onelink import wire
 from app.carriers.onelink.link import Link
 from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently, optional_answer
-from app.carriers.result_codes import NoSuchCard
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import KB
 from app.domain.vocabulary import ProtocolName, SimState
@@ -26,6 +25,8 @@ LISTED_STATES = ("1", "2", "4", "6", "7", "8", "9")
 """The states asked for in the change list; whether the filter may be left out is not published."""
 
 Identities = Mapping[str, str]
+Amount = tuple[str, int, datetime | None]
+"""ICCID, bytes, and the instant that the row says it covers (`deadLine`), if it does."""
 
 
 class OneLinkReads(ProtocolClient):
@@ -37,25 +38,28 @@ class OneLinkReads(ProtocolClient):
         super().__init__(setup, transport)
         self._link = Link(setup, transport)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
-        """One call per card, one more where it is stopped; a single card is also asked for its dates and device."""
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
+        """One call per card, one more where it is stopped; dates and device too where it is a single card."""
         full = len(sims) == 1
-        seen = await concurrently(sims, self._transport.in_flight, lambda sim: self._snapshot_of(sim, full=full))
-        return [snapshot for snapshot in seen if snapshot is not None]
+        return await self._each(sims, lambda sim: self._snapshot_of(sim, full=full), failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Month usage, 100 cards a call, of the current month up to yesterday; a single card up to now."""
         today = self._today()
         if cycle.start > today or _months_back(cycle.start, today) >= MONTHS_KEPT:
             return []
         if len(sims) == 1 and cycle.start <= today < cycle.end:
-            return await self._usage_now(sims[0])
+            return await self._each(sims, self._usage_now, failures)
         as_of = parse.midnight(min(today, cycle.end), self._zone)
         params = {"queryDate": cycle.start.strftime("%Y%m")}
-        found = await self._amounts("query/sim-data-usage-monthly/batch", sims, params)
-        return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for iccid, used in found.items()]
+        found = await self._amounts("query/sim-data-usage-monthly/batch", sims, params, failures)
+        return [UsageFigure(iccid=iccid, used=used, as_of=_earlier(as_of, covered)) for iccid, used, covered in found]
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Day usage, 100 cards a call; kept are the 7 days that end yesterday."""
         today = self._today()
         first, last = max(first, today - timedelta(days=DAYS_KEPT)), min(last, today - timedelta(days=1))
@@ -63,8 +67,8 @@ class OneLinkReads(ProtocolClient):
         for day in parse.days_between(first, last):
             as_of = parse.midnight(day + timedelta(days=1), self._zone)
             params = {"queryDate": day.strftime("%Y%m%d")}
-            found = await self._amounts("query/sim-data-usage-daily/batch", sims, params)
-            figures += [DayUsage(iccid=iccid, day=day, used=used, as_of=as_of) for iccid, used in found.items()]
+            found = await self._amounts("query/sim-data-usage-daily/batch", sims, params, failures)
+            figures += [DayUsage(iccid=iccid, day=day, used=used, as_of=as_of) for iccid, used, _ in found]
         return figures
 
     async def changed_since(self, since: datetime) -> list[str] | None:
@@ -74,10 +78,13 @@ class OneLinkReads(ProtocolClient):
         lists = await concurrently(requests, self._transport.in_flight, lambda one: self._changed_on(*one))
         return sorted({iccid for found in lists for iccid in found})
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """`realNameStatus` 1 = registered; no other value is published, so any other reads as not."""
-        answers = await concurrently(sims, self._transport.in_flight, self._real_name_of)
-        return {sim.iccid: answer for sim, answer in zip(sims, answers, strict=True) if answer is not None}
+
+        async def single(sim: SimRef) -> tuple[str, bool]:
+            return sim.iccid, await self._real_name_of(sim)
+
+        return dict(await self._each(sims, single, failures))
 
     async def session(self, sim: SimRef) -> Session:
         """The card's sessions and the device it is in."""
@@ -104,11 +111,8 @@ class OneLinkReads(ProtocolClient):
         answer = await self._link.call("status", "query/sim-status", {"iccid": sim.iccid})
         return parse.required_text(answer.row.get("cardStatus"), "cardStatus")
 
-    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot | None:
-        try:
-            code = await self._card_status(sim)
-        except NoSuchCard:
-            return None
+    async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot:
+        code = await self._card_status(sim)
         state = wire.STATES.get(code)
         stop = await self._stop_reason_of(sim) if state is SimState.SUSPENDED else ""
         return SimSnapshot(
@@ -133,42 +137,40 @@ class OneLinkReads(ProtocolClient):
         row = (await self._link.call("status", "query/sim-imei", {"iccid": sim.iccid})).row
         return parse.text_or_none(row.get("imei"))
 
-    async def _usage_now(self, sim: SimRef) -> list[UsageFigure]:
-        """Month to date: CT cards in real time, PB cards up to the last midnight [C 3]."""
-        try:
-            answer = await self._link.call("usage", "query/sim-data-usage", {"iccid": sim.iccid})
-        except NoSuchCard:
-            return []
+    async def _usage_now(self, sim: SimRef) -> UsageFigure | None:
+        """Month to date: CT cards in real time, PB cards up to the last midnight [C 3]; None for a blank."""
+        answer = await self._link.call("usage", "query/sim-data-usage", {"iccid": sim.iccid})
         used = parse.amount(answer.row.get("dataAmount"), KB)
         if used is None:
-            return []
+            return None
         frozen = await self._is_pb(sim)
         as_of = parse.midnight(self._today(), self._zone) if frozen else self._clock.now()
-        return [UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)]
+        return UsageFigure(iccid=sim.iccid, used=used, as_of=as_of)
 
     async def _is_pb(self, sim: SimRef) -> bool:
         answer = await self._link.call("other", "query/sim-platform/batch", {"iccids": sim.iccid})
         return "CT" not in parse.text(answer.row.get("platformType")).upper()
 
-    async def _amounts(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
-        """KB figures of many cards as bytes by ICCID, 100 a call; an absent list means that none used anything."""
-        parts = await concurrently(
-            chunks(sims, BATCH), self._transport.in_flight, lambda part: self._amounts_of(path, part, params)
-        )
-        return {iccid: used for part in parts for iccid, used in part.items()}
+    async def _amounts(
+        self, path: str, sims: Sequence[SimRef], params: Mapping[str, str], failures: Failures | None
+    ) -> list[Amount]:
+        """The usage of many cards, 100 a call."""
+        parts = await self._batches(sims, BATCH, lambda part: self._amounts_of(path, part, params), failures)
+        return [amount for part in parts for amount in part]
 
-    async def _amounts_of(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> dict[str, int]:
+    async def _amounts_of(self, path: str, sims: Sequence[SimRef], params: Mapping[str, str]) -> list[Amount]:
+        """An absent list means that none of the cards used anything; a card missing from a list has no figure."""
         joined = "_".join(sim.iccid for sim in sims)
         answer = await self._link.call("usage", path, {"iccids": joined, **params})
         if answer.row.get("dataAmountList") in (None, "", []):
-            return dict.fromkeys((sim.iccid for sim in sims), 0)
+            return [(sim.iccid, 0, None) for sim in sims]
         names = _by_any_name(sims)
-        found: dict[str, int] = {}
+        found: list[Amount] = []
         for row in parse.objects(answer.row.get("dataAmountList")):
             iccid = next((names[name] for name in _names(row) if name in names), None)
             used = parse.amount(row.get("dataAmount"), KB)
             if iccid is not None and used is not None:
-                found[iccid] = used
+                found.append((iccid, used, wire.covered_until(row, self._zone)))
         return found
 
     async def _changed_on(self, day: date, state: str) -> list[str]:
@@ -194,11 +196,8 @@ class OneLinkReads(ProtocolClient):
             found += [parse.text(row.get("iccid")) for row in answer.rows if parse.text(row.get("status")) == "0"]
         return [iccid for iccid in found if iccid]
 
-    async def _real_name_of(self, sim: SimRef) -> bool | None:
-        try:
-            answer = await self._link.call("real_name", "query/sim-real-name-status", {"iccid": sim.iccid})
-        except NoSuchCard:
-            return None
+    async def _real_name_of(self, sim: SimRef) -> bool:
+        answer = await self._link.call("real_name", "query/sim-real-name-status", {"iccid": sim.iccid})
         return parse.required_text(answer.row.get("realNameStatus"), "realNameStatus") == "1"
 
     async def _real_name_progress(self, sim: SimRef) -> Progress:
@@ -215,11 +214,11 @@ def _names(row: Object) -> list[str]:
 
 def _by_any_name(sims: Sequence[SimRef]) -> Identities:
     """ICCID by every identity an answer may name a card with."""
-    names: dict[str, str] = {}
-    for sim in sims:
-        numbers = (sim.msisdn or "", (sim.msisdn or "").removeprefix("86"), sim.imsi or "", sim.iccid)
-        names.update({number: sim.iccid for number in numbers if number})
-    return names
+    return {name: sim.iccid for sim in sims for name in wire.identities(sim)}
+
+
+def _earlier(as_of: datetime, covered: datetime | None) -> datetime:
+    return as_of if covered is None else min(as_of, covered)
 
 
 def _months_back(month: date, today: date) -> int:

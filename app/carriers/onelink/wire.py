@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from app.carriers.base import CarrierHold, Progress, ProgressState
+from app.carriers.base import CarrierHold, Progress, ProgressState, SimRef
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
@@ -29,6 +30,8 @@ CODES: Codes = MappingProxyType(
         "12010": CodeMeaning.NO_SUCH_CARD,  # 卡号不存在本系统
         "12022": CodeMeaning.AUTH,  # appid 或 password 鉴权不通过
         "12034": CodeMeaning.REJECTED,  # 群组ID不属于本企业
+        "12007": CodeMeaning.NO_SUCH_CARD,  # not your card [F]
+        "12008": CodeMeaning.NO_SUCH_CARD,  # not your card: one of them is the answer to a whole batch [F]
         "12089": CodeMeaning.REJECTED,  # 当前状态不可操作
         "12098": CodeMeaning.REJECTED,  # 停机原因不符合自主复机
         "12099": CodeMeaning.REJECTED,  # 主套餐过期无法复机
@@ -38,6 +41,17 @@ CODES: Codes = MappingProxyType(
         # v2 and file service, seen live on the same hosts
         "10": CodeMeaning.REJECTED,  # 请求参数不正确 [C 2]
         "14": CodeMeaning.REJECTED,  # 日期参数格式不正确 [1] S24
+        "43": CodeMeaning.REJECTED,  # 文件不存在 [1] S24
+        "10006": CodeMeaning.REJECTED,  # the address does not exist [1] S25
+        "3": CodeMeaning.REJECTED,  # [F]
+        "18": CodeMeaning.REJECTED,  # [F]
+        "6": CodeMeaning.AUTH,  # address (IP) not admitted [F]
+        "7": CodeMeaning.AUTH,  # token [F]
+        "8": CodeMeaning.AUTH,  # white list [F]
+        "12": CodeMeaning.NO_SUCH_CARD,  # not your card [F]
+        "25": CodeMeaning.NO_SUCH_CARD,  # not your card [F]
+        "71": CodeMeaning.RATE_LIMITED,  # 流控: pause [F]
+        "72": CodeMeaning.RATE_LIMITED,  # 流控: pause [F]
         "73": CodeMeaning.BUSY,  # 系统忙，请稍后再试 [1] S24
         "99": CodeMeaning.BROKEN,  # 其它错误，请联系管理员 [1] S24
     }
@@ -167,14 +181,15 @@ def order_progress(row: Object) -> Progress:
     return Progress(state=state, carrier_code=status if state is ProgressState.FAILED else None)
 
 
-def job_progress(row: Object, identities: frozenset[str]) -> Progress:
-    """What query/sim-batch-result says of a card: jobStatus 0 pending, 1 running, 2 done, 3 with failures, 4 failed."""
+def job_progress(row: Object, identities: frozenset[str], codes: Codes) -> Progress:
+    """What query/sim-batch-result says of a card: jobStatus 0 pending, 1 running, 2 done, 3 with failures, 4 failed.
+
+    A failed job lists its cards too [F]; a card that no list names has what the job as a whole has.
+    """
     status = parse.required_text(row.get("jobStatus"), "jobStatus")
     if status in ("0", "1"):
         return Progress(state=ProgressState.PENDING)
-    if status == "4":
-        return Progress(state=ProgressState.FAILED, carrier_code="jobStatus 4")
-    if status not in ("2", "3"):
+    if status not in ("2", "3", "4"):
         raise CarrierProtocolError("a jobStatus no table knows", carrier_code=status)
     for item in parse.objects(row.get("resultList")):
         if parse.text(item.get("resultId")) in identities:
@@ -182,9 +197,26 @@ def job_progress(row: Object, identities: frozenset[str]) -> Progress:
             if code == "0":
                 return Progress(state=ProgressState.DONE)
             return Progress(
-                state=ProgressState.FAILED, carrier_code=code, detail=parse.text_or_none(item.get("message"))
+                state=ProgressState.FAILED,
+                carrier_code=code,
+                detail=parse.text_or_none(item.get("message")),
+                unknown_sim=codes.get(code) is CodeMeaning.NO_SUCH_CARD,
             )
+    if status == "4":
+        return Progress(state=ProgressState.FAILED, carrier_code="jobStatus 4")
     return Progress(state=ProgressState.DONE if status == "2" else ProgressState.UNREPORTED)
+
+
+def identities(sim: SimRef) -> frozenset[str]:
+    """What an answer may name a card by: monthly rows have been seen with `86` before the number that we store."""
+    number = (sim.msisdn or "").removeprefix("86")
+    return frozenset({sim.iccid, sim.imsi or "", number, f"86{number}" if number else ""} - {""})
+
+
+def covered_until(row: Object, zone: tzinfo) -> datetime | None:
+    """The end of the day `deadLine` (yyyyMMdd), up to which a monthly batch row counts; None where it has none."""
+    on = parse.day(row.get("deadLine"), zone)
+    return None if on is None else parse.midnight(on + timedelta(days=1), zone)
 
 
 def changed_cards(rows: list[Object]) -> tuple[list[str], list[str]]:

@@ -4,22 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
-from app.carriers.base import Arguments, DayUsage, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import Arguments, DayUsage, Failures, Receipt, Session, SimRef, SimSnapshot, UsageFigure
 from app.carriers.errors import CarrierRejected
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Transport
-from app.carriers.protocol_client import ProtocolClient, Setup, chunks, concurrently, receipt_of
-from app.carriers.result_codes import Codes, NoSuchCard
+from app.carriers.protocol_client import ProtocolClient, Setup, receipt_of
+from app.carriers.result_codes import Codes
 from app.carriers.unicom_cmp import wire
 from app.domain.calendar.cycles import Cycle, cycle_on
 from app.domain.units import MB
 from app.domain.vocabulary import OperationKind, ProtocolName
+
+Result = TypeVar("Result")
 
 BATCH = 50
 """Cards in one wsGetTerminalDetails [2: U3, U6]."""
@@ -57,46 +59,45 @@ class UnicomCmpClient(ProtocolClient):
         answer = await self._call(kind, "wsEditTerminal", data, changes=True)
         return receipt_of(answer.meaning, settled=True)
 
-    async def snapshot(self, sims: Sequence[SimRef]) -> list[SimSnapshot]:
+    async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """State, device and real-name of 50 cards a call."""
-        terminals = await self._terminals("status", sims)
-        return [self._snapshot_of(iccid, terminal) for iccid, terminal in terminals.items()]
+        return await self._terminals("status", sims, self._snapshot_of, failures)
 
-    async def usage(self, sims: Sequence[SimRef], cycle: Cycle) -> list[UsageFigure]:
+    async def usage(
+        self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
+    ) -> list[UsageFigure]:
         """Month to date of 50 cards a call; a closed cycle one card a call."""
         today = self._clock.now().astimezone(self._zone).date()
         if cycle.start > today:
             return []
         if cycle.end <= today:
-            closed = await concurrently(sims, self._transport.in_flight, lambda sim: self._closed_usage(sim, cycle))
-            return [figure for figure in closed if figure is not None]
-        terminals = await self._terminals("usage", sims)
+            return await self._each(sims, lambda sim: self._closed_usage(sim, cycle), failures)
         as_of = self._clock.now()
-        used_by_iccid = {
-            iccid: parse.amount(terminal.get("monthToDateDataUsage"), MB) for iccid, terminal in terminals.items()
-        }
-        return [
-            UsageFigure(iccid=iccid, used=used, as_of=as_of)
-            for iccid, used in used_by_iccid.items()
-            if used is not None
-        ]
 
-    async def usage_days(self, sims: Sequence[SimRef], first: date, last: date) -> list[DayUsage]:
+        def figure(iccid: str, terminal: Object) -> UsageFigure | None:
+            used = parse.amount(terminal.get("monthToDateDataUsage"), MB)
+            return None if used is None else UsageFigure(iccid=iccid, used=used, as_of=as_of)
+
+        figures = await self._terminals("usage", sims, figure, failures)
+        return [one for one in figures if one is not None]
+
+    async def usage_days(
+        self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
+    ) -> list[DayUsage]:
         """Sessions summed by the day they began; one call for each card and cycle, more where there are pages."""
-        days = await concurrently(sims, self._transport.in_flight, lambda sim: self._days_of(sim, first, last))
+        days = await self._each(sims, lambda sim: self._days_of(sim, first, last), failures)
         return [figure for figures in days for figure in figures]
 
-    async def real_named(self, sims: Sequence[SimRef]) -> dict[str, bool]:
+    async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """`realNameStatus` of 50 cards a call."""
-        terminals = await self._terminals("real_name", sims)
-        statuses = {iccid: wire.real_named(terminal) for iccid, terminal in terminals.items()}
-        return {iccid: answer for iccid, answer in statuses.items() if answer is not None}
+        statuses = await self._terminals("real_name", sims, _real_name_of, failures)
+        return {iccid: answer for iccid, answer in statuses if answer is not None}
 
     async def session(self, sim: SimRef) -> Session:
         """Online ⇔ a session began and has not ended; the shape is taken from the SOAP twin [inf]."""
         answer = await self._call("session", "wsGetSessionInfo", {"iccids": [sim.iccid]})
         row = _first_row(answer.data)
-        terminal = (await self._terminals("status", [sim])).get(sim.iccid, {})
+        terminal: Object = next(iter(await self._terminals("status", [sim], lambda _, row: row, None)), {})
         began = parse.instant(row.get("dateSessionStarted"), self._zone)
         online = began is not None and not parse.text(row.get("dateSessionEnded"))
         return Session(
@@ -109,7 +110,7 @@ class UnicomCmpClient(ProtocolClient):
 
     async def _try_read(self) -> str:
         """Details of a card that nobody has: the gateway checks the token before the platform looks for the card."""
-        terminals = await self._terminals("other", [SimRef(iccid=UNASSIGNED_ICCID)])
+        terminals = await self._terminals("other", [SimRef(iccid=UNASSIGNED_ICCID)], lambda _, row: row, None)
         return f"wsGetTerminalDetails answered, {len(terminals)} cards; the token passed"
 
     async def _call(
@@ -119,22 +120,24 @@ class UnicomCmpClient(ProtocolClient):
         call = Call(operation, "POST", wire.path(api), body=body, headers=HEADERS, changes=changes)
         return await self._transport.send(call, lambda reply: wire.parse_reply(reply, self._codes, changes=changes))
 
-    async def _terminals(self, operation: str, sims: Sequence[SimRef]) -> dict[str, Object]:
-        """The terminals of wsGetTerminalDetails by the ICCID that we know the card by."""
-        parts = await concurrently(
-            chunks(sims, BATCH), self._transport.in_flight, lambda part: self._part(operation, part)
-        )
-        return {iccid: terminal for part in parts for iccid, terminal in part.items()}
+    async def _terminals(
+        self,
+        operation: str,
+        sims: Sequence[SimRef],
+        read: Callable[[str, Object], Result],
+        failures: Failures | None,
+    ) -> list[Result]:
+        """What `read` makes of each terminal of wsGetTerminalDetails and of the ICCID that we know the card by."""
 
-    async def _part(self, operation: str, sims: Sequence[SimRef]) -> dict[str, Object]:
-        ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
-        try:
-            answer = await self._call(operation, "wsGetTerminalDetails", {"iccids": [sim.iccid for sim in sims]})
-        except NoSuchCard:
-            return {}
-        rows = parse.objects(answer.data.get("terminals"))
-        named = ((parse.text(row.get("iccid")), row) for row in rows)
-        return {ours[iccid]: row for iccid, row in named if iccid in ours}
+        async def fetch(part: Sequence[SimRef]) -> list[Result]:
+            ours = {form: sim.iccid for sim in part for form in parse.iccid_forms(sim.iccid)}
+            answer = await self._call(operation, "wsGetTerminalDetails", {"iccids": [sim.iccid for sim in part]})
+            rows = parse.objects(answer.data.get("terminals"))
+            named = [(parse.text(row.get("iccid")), row) for row in rows]
+            return [read(ours[iccid], row) for iccid, row in named if iccid in ours]
+
+        parts = await self._batches(sims, BATCH, fetch, failures)
+        return [one for part in parts for one in part]
 
     def _snapshot_of(self, iccid: str, terminal: Object) -> SimSnapshot:
         code = parse.required_text(terminal.get("simStatus"), "simStatus")
@@ -155,7 +158,7 @@ class UnicomCmpClient(ProtocolClient):
         try:
             answer = await self._call("usage", "wsGetTerminalUsage", data)
         except CarrierRejected as error:
-            if error.carrier_code == wire.NOT_KEPT or isinstance(error, NoSuchCard):
+            if error.carrier_code == wire.NOT_KEPT:
                 return None
             raise
         used = parse.amount(answer.data.get("totalDataVolume"), MB)
@@ -166,11 +169,8 @@ class UnicomCmpClient(ProtocolClient):
         now = self._clock.now()
         days = parse.days_between(first, min(last, now.astimezone(self._zone).date()))
         totals: dict[date, int] = {}
-        try:
-            for name in sorted({cycle_on(self._setup.carrier, day).id for day in days}):
-                await self._add_cycle(sim, name, totals)
-        except NoSuchCard:
-            return []
+        for name in sorted({cycle_on(self._setup.carrier, day).id for day in days}):
+            await self._add_cycle(sim, name, totals)
         ends = {day: min(now, parse.midnight(day + timedelta(days=1), self._zone)) for day in days}
         return [DayUsage(iccid=sim.iccid, day=day, used=totals.get(day, 0), as_of=ends[day]) for day in days]
 
@@ -183,6 +183,10 @@ class UnicomCmpClient(ProtocolClient):
             pages = parse.text(answer.data.get("totalPages"))
             if not pages.isdigit() or page >= int(pages):
                 return
+
+
+def _real_name_of(iccid: str, terminal: Object) -> tuple[str, bool | None]:
+    return iccid, wire.real_named(terminal)
 
 
 def _first_row(data: Object) -> Object:

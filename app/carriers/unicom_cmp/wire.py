@@ -26,6 +26,8 @@ CODES: Codes = MappingProxyType(
         "9017": CodeMeaning.ACCEPTED,  # taken as success by U3; "change already in progress" is assumed [inf]
         "1044": CodeMeaning.ACCEPTED,
         "1074": CodeMeaning.REJECTED,  # billing month outside the kept range [1: U4]
+        "1104": CodeMeaning.REJECTED,  # 账户阻止状态变更为预激活状态 [F]
+        "6079": CodeMeaning.ALREADY,  # the communication plan is so already [1: U3]
         # the SOAP vocabulary that gwapi mirrors [1: J3]; not seen on gwapi itself
         "100100": CodeMeaning.NO_SUCH_CARD,
         "100101": CodeMeaning.NO_SUCH_CARD,
