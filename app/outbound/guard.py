@@ -47,7 +47,9 @@ def networks(text: str | None, *, sandbox: bool) -> tuple[Network, ...]:
 
 
 def parse(url: str) -> Target:
-    """The parts of an absolute http(s) URL without credentials. Raises `TargetRefused`."""
+    """The parts of an absolute http(s) URL without credentials, in ASCII (RFC 3986). Raises `TargetRefused`."""
+    if not url.isascii():
+        raise TargetRefused("only ASCII: percent-encode the path, write the host name in punycode")
     try:
         parts: SplitResult = urlsplit(url)
         port = parts.port

@@ -1,4 +1,4 @@
-"""Tenants and API keys: who calls, and what they may do."""
+"""Tenants and API keys: who is calling, and what the key permits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NAMESPACE = UUID("7d9c2a52-3c1e-5a0e-9b0f-5f1d2a6c0e11")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever holds a key: for which tenant it acts now, and what the key may do."""
+    """An authenticated key: the tenant it acts for in this request, its scopes and its restrictions."""
 
     key_id: UUID
     tenant: str
@@ -45,24 +45,24 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """How the audit trail names the caller: never by the key itself."""
+        """The actor in the audit trail: the key's id, never its secret."""
         return f"key:{self.key_id}"
 
     @property
     def is_admin(self) -> bool:
-        """Whether the key may do everything, for any tenant."""
+        """Whether the key has scope `admin`: every scope, for any tenant."""
         return "admin" in self.scopes
 
     def may(self, scope: str) -> bool:
-        """Whether the key has a scope; `admin` implies all."""
+        """Whether the key has a scope; `admin` implies every scope."""
         return self.is_admin or scope in self.scopes
 
     def expired(self, now: datetime) -> bool:
-        """Whether the key's time is over."""
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
     async def acting_for(self, ctx: Context, tenant: str) -> Caller:
-        """The same key at work for another tenant. Raises `NotFound`."""
+        """The same caller acting for another tenant. Raises `NotFound`."""
         async with ctx.work() as work:
             if not await work.access.tenant_exists(tenant):
                 raise NotFound("tenant")
@@ -70,7 +70,7 @@ class Caller:
 
 
 async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
-    """The caller of the key with this hash."""
+    """The caller whose key has this SHA-256 hash; None for an unknown or revoked key."""
     async with ctx.work() as work:
         key = await work.access.key(key_hash)
     if key is None:
@@ -85,7 +85,7 @@ async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
 
 
 async def create_tenant(ctx: Context, work: UnitOfWork, tenant: str, *, actor: str) -> bool:
-    """Add a tenant; False where it was there. Raises `InvalidArgument`."""
+    """Add a tenant; False where it exists. Raises `InvalidArgument`."""
     if not _TENANT.fullmatch(tenant):
         raise InvalidArgument([Fault(code="TENANT_MALFORMED", detail="a-z 0-9 _ - , at most 63", pointer="/id")])
     new = await work.access.add_tenant(tenant, ctx.now())
@@ -104,19 +104,11 @@ async def create_key(
     networks: Sequence[str],
     actor: str,
 ) -> tuple[UUID, str]:
-    """A new key of a tenant and its secret, shown this once. Raises `InvalidArgument`, `NotFound`."""
-    faults = [
-        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
-        for index, scope in enumerate(scopes)
-        if scope not in SCOPES
-    ] + [
-        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
-        for index, network in enumerate(networks)
-        if not _is_network(network)
-    ]
-    if not scopes:
-        faults.append(Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes"))
-    if faults:
+    """Create a key; returns its id and its secret, which is stored as a hash only and never shown again.
+
+    Raises: `InvalidArgument`, `NotFound`.
+    """
+    if faults := [*_scope_faults(scopes), *_network_faults(networks)]:
         raise InvalidArgument(faults)
     if not await work.access.tenant_exists(tenant):
         raise NotFound("tenant")
@@ -141,7 +133,7 @@ async def issue_key(
     actor: str,
     new_tenant: bool = False,
 ) -> tuple[UUID, str]:
-    """`create_key` as a transaction of its own; `new_tenant`: make the tenant where there is none."""
+    """`create_key` in a transaction of its own; `new_tenant`: add the tenant first where it does not exist."""
     async with ctx.work() as work:
         if new_tenant:
             await create_tenant(ctx, work, tenant, actor=actor)
@@ -153,13 +145,31 @@ async def issue_key(
 
 
 async def revoke_key(ctx: Context, tenant: str, key_id: UUID, *, actor: str) -> None:
-    """End a key of a tenant; processes that know it forget it within seconds. Raises `NotFound`."""
+    """Revoke a key. Processes that cache it stop accepting it within seconds. Raises `NotFound`."""
     async with ctx.work() as work:
         if not await work.access.revoke(tenant, key_id):
             raise NotFound("key")
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.revoked", subject=str(key_id))
         await work.access.add_audit([row])
         await work.commit()
+
+
+def _scope_faults(scopes: Sequence[str]) -> list[Fault]:
+    if not scopes:
+        return [Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes")]
+    return [
+        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ]
+
+
+def _network_faults(networks: Sequence[str]) -> list[Fault]:
+    return [
+        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
+        for index, network in enumerate(networks)
+        if not _is_network(network)
+    ]
 
 
 def _is_network(text: str) -> bool:
@@ -171,7 +181,7 @@ def _is_network(text: str) -> bool:
 
 
 async def ensure_admin_key(ctx: Context, secret: str) -> None:
-    """Make a secret that an operator chose an `admin` key of tenant `default` (bootstrap and demo keys)."""
+    """Register an operator's own secret as an `admin` key of tenant `default` (bootstrap and demo keys). Idempotent."""
     digest = hashlib.sha256(secret.encode()).digest()
     async with ctx.work() as work:
         await work.access.add_tenant(DEFAULT_TENANT, ctx.now())

@@ -1,4 +1,4 @@
-"""Carrier accounts as tenants see them: which are theirs, and which stands in where none is named."""
+"""Which carrier accounts a tenant may use, and which is the default of a carrier."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from app.usecases.context import Context
 
 
 def open_to(ctx: Context, tenant: str) -> list[str]:
-    """The accounts a tenant may use, in the order of `carriers.toml`."""
+    """Codes of the accounts that a tenant may use, in the order of `carriers.toml`."""
     return [code for code, account in ctx.accounts.items() if account.open_to(tenant)]
 
 
 def account_for(ctx: Context, tenant: str, carrier: Carrier, named: str | None) -> str | None:
-    """The named account if it is the carrier's and open to the tenant; without a name the carrier's first one."""
+    """The account `named`, or the first one of the carrier; None where the tenant may not use it."""
     fitting = [code for code in open_to(ctx, tenant) if ctx.accounts[code].carrier is carrier]
     if named is not None:
         return named if named in fitting else None

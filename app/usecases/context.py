@@ -1,4 +1,4 @@
-"""What every use-case is given: the database, the one clock, the accounts, their clients. Opened by the container."""
+"""The dependencies of every use-case: database, clock, accounts and their clients. Built by `app.container`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from app.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The ports of the use-cases. `lease` is real time; `window` (OP-3) counts in the one clock."""
+    """Dependencies and settings of the use-cases.
+
+    `lease`: how long a worker owns a claimed operation, in real time. `window`: how long an outcome may stay unknown
+    before a person takes over (OP-3), by the gateway's clock.
+    """
 
     work: Work
     pool: asyncpg.Pool[asyncpg.Record]
@@ -36,13 +40,13 @@ class Context:
     window: timedelta
     sandbox: bool
     brake_per_hour: int | None = None
-    """Cards a rule may stop in an hour on one account; None: as ST-25 says."""
+    """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
 
     def now(self) -> datetime:
-        """The instant now, by the one clock."""
+        """The current instant of the gateway's clock, aware, in UTC."""
         return self.clock.now()
 
     def zone(self, account: str) -> ZoneInfo:
-        """The zone in which an account's business dates are counted; Shanghai for one no longer configured."""
+        """The time zone of an account's business dates; Shanghai for one that is no longer configured."""
         known = self.accounts.get(account)
         return ZoneInfo(known.zone if known else "Asia/Shanghai")

@@ -1,4 +1,4 @@
-"""Time-ordered ids (UUID version 7, RFC 9562): newest last in every index, and a keyset to page by."""
+"""Time-ordered ids (UUID version 7, RFC 9562), so that indexes grow at their end and pages have a keyset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from uuid import UUID
 
 
 def new_id(now: datetime) -> UUID:
-    """A UUIDv7 for this instant: 48 bits of milliseconds, then 74 random bits."""
+    """A UUIDv7 for this instant."""
+    # RFC 9562, 5.7: 48 bits of Unix milliseconds, version 7, 12 random bits, variant 0b10, 62 random bits.
     milliseconds = int(now.timestamp() * 1000)
     random = int.from_bytes(os.urandom(10))
     value = milliseconds << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)

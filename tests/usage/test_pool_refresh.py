@@ -166,4 +166,4 @@ async def test_members_of_a_pool_near_its_end_and_cards_near_the_end_of_their_te
 
     assert [names[sim_id] for sim_id in near] == [near_its_end, member, other]
     pulled = await pull_account(counted.ctx, "cmcc-main")
-    assert (pulled.ended, pulled.asked) == (True, len({first, member, other, near_its_end, fresh}))
+    assert (pulled.completed, pulled.sims) == (True, len({first, member, other, near_its_end, fresh}))

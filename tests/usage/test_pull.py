@@ -96,7 +96,7 @@ async def test_a_run_that_broke_off_is_taken_up_where_it_stopped(gateway: Gatewa
 
     second = await pull_account(gateway.ctx, "cmcc-main", page=2)
 
-    assert (first.ended, second.ended, second.asked) == (False, True, 6)
+    assert (first.completed, second.completed, second.sims) == (False, True, 6)
     assert [(await usage(gateway.api, card))["used"] for card in cards] == [MB] * 6
 
 

@@ -92,9 +92,9 @@ async def test_one_card_that_the_carrier_does_not_know_costs_the_others_nothing(
     with capture_logs() as logs:
         pulled = await pull_account(wide.ctx, "gsl-main")
 
-    assert (pulled.ended, pulled.asked) == (True, 4)
+    assert (pulled.completed, pulled.sims) == (True, 4)
     assert await _used(wide, cards) == [5 * MB] * 3
-    told = [line for line in logs if line["event"] == "usage_pull.passed_over"]
+    told = [line for line in logs if line["event"] == "usage_pull.skipped"]
     assert told
     assert {(line["iccid"], line["error"]) for line in told} == {(f"****{stranger[-4:]}", "NoSuchCard")}
 
@@ -110,7 +110,7 @@ async def test_a_card_near_its_limit_that_the_carrier_does_not_know_costs_the_ot
 
     pulled = await pull_account(wide.ctx, "gsl-main")
 
-    assert pulled.ended
+    assert pulled.completed
     assert [(await usage(wide.api, iccid))["carrier"]["bytes"] for iccid in (near, far)] == [5 * MB] * 2
 
 
@@ -122,7 +122,7 @@ async def test_an_answer_that_cannot_be_read_costs_no_card_its_figure(wide: Gate
 
     pulled = await pull_account(wide.ctx, "cmcc-main")
 
-    assert (pulled.ended, await _used(wide, cards)) == (True, [5 * MB] * 4)
+    assert (pulled.completed, await _used(wide, cards)) == (True, [5 * MB] * 4)
 
 
 async def test_a_carriers_bad_moment_is_waited_out_within_the_run(wide: Gateway) -> None:
@@ -134,7 +134,7 @@ async def test_a_carriers_bad_moment_is_waited_out_within_the_run(wide: Gateway)
 
     pulled = await pull_account(wide.ctx, "cmcc-main")
 
-    assert (pulled.ended, pulled.asked, await _used(wide, cards)) == (True, 4, [5 * MB] * 4)
+    assert (pulled.completed, pulled.sims, await _used(wide, cards)) == (True, 4, [5 * MB] * 4)
 
 
 async def test_what_a_run_left_is_done_in_a_later_hour_of_the_same_day(wide: Gateway) -> None:
@@ -151,7 +151,7 @@ async def test_what_a_run_left_is_done_in_a_later_hour_of_the_same_day(wide: Gat
     done = await resume_pulls(wide.ctx)
 
     assert (began["unfinished"], at_once) == (1, {})
-    assert (later["accounts"], later["asked"], later["unfinished"], done) == (1, 6, 0, {})
+    assert (later["accounts"], later["sims"], later["unfinished"], done) == (1, 6, 0, {})
     assert await _used(wide, cards) == [5 * MB] * 6
 
 
@@ -164,7 +164,7 @@ async def test_our_own_budget_makes_a_run_slow_and_not_short(wide: Gateway) -> N
 
     pulled = await pull_account(wide.ctx, "ctcc-slow")
 
-    assert (pulled.ended, pulled.asked, await _used(wide, cards)) == (True, 5, [5 * MB] * 5)
+    assert (pulled.completed, pulled.sims, await _used(wide, cards)) == (True, 5, [5 * MB] * 5)
 
 
 async def test_a_pause_stops_a_run_under_way_and_the_rest_follows_when_it_is_over(wide: Gateway) -> None:
@@ -183,9 +183,9 @@ async def test_a_pause_stops_a_run_under_way_and_the_rest_follows_when_it_is_ove
     assert (await wide.api.post("/v1/admin/accounts/cmcc-main/resume")).is_success
     after = await resume_pulls(wide.ctx)
 
-    assert not paused.ended
-    assert 0 < paused.asked < 6
-    assert (meanwhile, after["asked"], after["unfinished"]) == ({}, 6 - paused.asked, 0)
+    assert not paused.completed
+    assert 0 < paused.sims < 6
+    assert (meanwhile, after["sims"], after["unfinished"]) == ({}, 6 - paused.sims, 0)
     assert await _used(wide, cards) == [5 * MB] * 6
 
 

@@ -38,7 +38,7 @@ async def test_an_expired_card_is_held_at_once_and_the_carrier_is_asked_to_suspe
     await gateway.settle()
 
     sim = (await gateway.api.get(f"/v1/sims/{iccid}")).json()
-    assert (report["changed"], report["asked"], again["seen"]) == (1, 1, 0)
+    assert (report["changed"], report["enqueued"], again["seen"]) == (1, 1, 0)
     assert (sim["state"], [hold["code"] for hold in sim["holds"]]) == ("expired", ["plan_expired"])
     assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
     [operation] = (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]

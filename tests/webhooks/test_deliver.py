@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from app.db.events.store import Event
 from app.db.events.webhooks import EndpointRow
+from app.usecases.access import create_tenant
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.webhooks import deliveries as log
 from app.usecases.webhooks import endpoints
-from app.usecases.webhooks.deliver import deliver_round
+from app.usecases.webhooks.deliver import TENANT_SHARE, deliver_round
 from tests.webhooks.receiver import Receiver, always
 
 TENANT = "default"
@@ -307,3 +310,59 @@ async def test_a_relay_that_died_while_sending_leaves_nothing_behind(ctx: Contex
     await asyncio.sleep(0.2)
     await deliver_all(ctx)
     assert receiver.of("card") == [0, 1]
+
+
+async def store(ctx: Context, url: str, *, tenant: str = TENANT) -> tuple[EndpointRow, str]:
+    """An endpoint as an earlier version may have stored it: its URL is not checked."""
+    async with ctx.work() as work:
+        stored = await endpoints.create(ctx, work, tenant, endpoints.EndpointRequest(url=url), actor="test")
+        await work.commit()
+    return stored
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/钩子", "http://钩子.example/", "http://127.0.0.1:1/"])
+async def test_an_attempt_that_cannot_even_be_made_fails_alone(ctx: Context, receiver: Receiver, url: str) -> None:
+    poisoned, _ = await store(ctx, url)
+    if url.isascii():
+        async with ctx.work() as work:
+            await work.webhooks.change_endpoint(poisoned.id, secret="whsec_no base64")
+            await work.commit()
+    await subscribe(ctx, receiver)
+    await tell(ctx, event(ctx, "card", 1))
+    await deliver_all(ctx)
+    assert receiver.of("card") == [1]
+    (failed,) = await deliveries(ctx, poisoned, "pending")
+    assert (failed["attempts"], failed["response_status"]) == (1, None)
+    assert failed["error"]
+
+
+async def test_many_endpoints_of_one_tenant_leave_room_for_another_tenant(ctx: Context, receiver: Receiver) -> None:
+    connections, hanging = 0, asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await hanging.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for number in range(TENANT_SHARE * 3):
+        await store(ctx, f"http://127.0.0.1:{port}/{number}")
+    async with ctx.work() as work:
+        await create_tenant(ctx, work, "other", actor="test")
+        await work.commit()
+    _, secret = await store(ctx, receiver.url, tenant="other")
+    receiver.secrets.append(secret)
+    await tell(ctx, event(ctx, "card", 0), replace(event(ctx, "foreign", 1), tenant="other"))
+    await all_has_ended(ctx)
+    relay = asyncio.create_task(deliver_round(ctx))
+    while connections < TENANT_SHARE or not receiver.taken:
+        await asyncio.sleep(0.01)
+    await tell(ctx, replace(event(ctx, "foreign", 2), tenant="other"))
+    while len(receiver.taken) < 2:
+        await asyncio.sleep(0.01)
+    assert connections == TENANT_SHARE
+    hanging.set()
+    await relay
+    server.close()

@@ -64,6 +64,15 @@ _CLAIM = text(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BusyEndpoint:
+    """An endpoint with something to do; `has_new_events`: events wait to become its deliveries."""
+
+    id: UUID
+    tenant: str
+    has_new_events: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRow:
     """A receiver of a tenant. `types` empty: all; `old_secret` signs too until `old_secret_until`."""
 
@@ -143,11 +152,11 @@ class WebhookRepository:
         """Forget an endpoint with its deliveries."""
         await self._connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id))
 
-    async def busy(self, now: datetime) -> list[tuple[UUID, bool]]:
-        """Enabled endpoints with something to do now: their id, and whether events wait to become deliveries."""
+    async def busy(self, now: datetime) -> list[BusyEndpoint]:
+        """Enabled endpoints that have something to do now."""
         rows = await self._connection.execute(
             text(
-                "SELECT * FROM (SELECT e.id, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
+                "SELECT * FROM (SELECT e.id, e.tenant, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
                 f" AND v.xact >= e.window_from AND v.xact < {_XMIN}) AS fresh, EXISTS (SELECT FROM webhook_deliveries d"
                 " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
                 " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
@@ -155,7 +164,7 @@ class WebhookRepository:
             ),
             {"now": now},
         )
-        return [(row.id, row.fresh) for row in rows]
+        return [BusyEndpoint(id=row.id, tenant=row.tenant, has_new_events=row.fresh) for row in rows]
 
     async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
         """Turn the next events into deliveries of one endpoint; True while there may be more."""

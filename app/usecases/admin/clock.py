@@ -1,4 +1,4 @@
-"""The one clock's row: moved forwards by one, seen by all (`docs/api.md`, One clock)."""
+"""Move the gateway's clock forwards, in sandbox mode (`docs/api.md`, One clock)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.usecases.context import Context
 
 
 async def audit_clock_move(ctx: Context, tenant: str, *, target: datetime, actor: str) -> None:
-    """Keep in the audit trail who moved the clock, and whereto."""
+    """Record in the audit trail who moved the clock to which instant."""
     row = AuditRow(
         tenant=tenant,
         at=ctx.now(),
@@ -24,7 +24,10 @@ async def audit_clock_move(ctx: Context, tenant: str, *, target: datetime, actor
 
 
 async def move_clock(ctx: Context, instant: datetime) -> None:
-    """Move the clock to an instant: the row first, then this process; who dies in between finds the row."""
+    """Move the clock forwards to an instant (never back): the row first, then this process.
+
+    Other processes, and this one after a crash in between, read the row.
+    """
     offset = ctx.clock.offset + max(instant - ctx.now(), timedelta())
     async with ctx.work() as work:
         await work.clock_offset.move(offset)

@@ -1,7 +1,7 @@
-"""The first start of a sandbox: the demo fleet, once per database, to the carriers and to the gateway.
+"""First start of a sandbox: load the demo fleet, once per database, into the sandbox carriers and the gateway.
 
-The carriers come first, and a card put again replaces itself with its traffic; then plans, cards and the mark are
-one transaction. A start killed anywhere in between is simply done again by the next.
+The carriers are loaded first, where loading a SIM again replaces it; then plans, SIMs and the mark are one transaction.
+A start that was killed in between is repeated whole by the next one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Row = tuple[int, dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """The files of the demonstration, read: rows with their line numbers, amounts in bytes by ICCID."""
+    """The parsed demo files: rows with their line numbers, amounts in bytes by ICCID."""
 
     plans: Mapping[str, Plan]
     cards: tuple[Row, ...]
@@ -51,15 +51,15 @@ class Demo:
 
 
 async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool:
-    """Give the demo fleet to the sandbox carriers and to tenant `default`; True where this call did it.
+    """Load the demo fleet into the sandbox carriers and tenant `default`; whether this call did it.
 
-    Nothing happens outside sandbox mode, or where the database bears the mark. Raises `InvalidArgument` for files that
-    the import would refuse, `OSError`, and `httpx.HTTPError` where the sandbox does not take them.
+    Does nothing outside sandbox mode, or where the database has the mark. Raises: `InvalidArgument` for files that the
+    import would reject, `OSError`, `httpx.HTTPError` where the sandbox fails.
     """
-    if not ctx.sandbox or await _done(ctx):
+    if not ctx.sandbox or await _loaded(ctx):
         return False
     files = _read(ctx, demo)
-    await _give_to_carriers(ctx, control, files)
+    await _load_carriers(ctx, control, files)
     async with ctx.work() as work:
         if not await work.import_marks.set(FIRST_IMPORT, ctx.now()):
             return False
@@ -69,13 +69,13 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     return True
 
 
-async def _done(ctx: Context) -> bool:
+async def _loaded(ctx: Context) -> bool:
     async with ctx.work() as work:
         return await work.import_marks.is_set(FIRST_IMPORT)
 
 
 def _read(ctx: Context, demo: Path) -> Demo:
-    """The files, without the cards of carriers for which no account is configured."""
+    """The files, without SIMs of carriers for which no account is configured."""
     served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
     plans = plans_from_csv((demo / "plans.csv").read_text(encoding="utf-8"))
     rows = csv_rows((demo / "fleet.csv").read_text(encoding="utf-8"))
@@ -101,13 +101,13 @@ def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _today(ctx: Context, row: Mapping[str, str]) -> date:
-    """The day of first start where the card's carrier does its business."""
+    """The current day in the zone of the SIM's account."""
     account = account_for(ctx, DEFAULT_TENANT, Carrier(row["carrier"]), row.get("account") or None)
     return ctx.now().astimezone(ctx.zone(account or "")).date()
 
 
 def resolve_day(written: str, today: date) -> str:
-    """`D-12`, `D`, `D+30` as the day it is for a start on `today`; anything else as it is."""
+    """`D-12`, `D`, `D+30` as a date relative to `today`; any other text unchanged."""
     found = _RELATIVE.fullmatch(written)
     if found is None:
         return written
@@ -115,18 +115,18 @@ def resolve_day(written: str, today: date) -> str:
     return (today - days if found[1] == "-" else today + days).isoformat()
 
 
-async def _give_to_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
+async def _load_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
     now = ctx.now()
-    rows = [_at_the_carrier(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
+    rows = [_carrier_row(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
     await control.upload_sims(rows)
     for iccid, amount in files.traffic.items():
         await control.add_traffic(iccid, amount)
 
 
-def _at_the_carrier(
+def _carrier_row(
     line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
 ) -> dict[str, Any]:
-    """What the carrier knows of the card that the import will make of this row. Raises `InvalidArgument`."""
+    """The SIM as its carrier knows it, consistent with what the import makes of the row. Raises `InvalidArgument`."""
     read = parse_row(line, row)
     faults = read.faults or (
         () if row["plan"] in plans else (Fault(code="UNKNOWN_PLAN", detail="no such plan", line=line, column="plan"),)
@@ -144,7 +144,7 @@ def _at_the_carrier(
 
 
 def _forced_on(sim: Sim) -> date | None:
-    """The day on which the carrier activates an unused card by itself (LC-1 to LC-3)."""
+    """The day on which the carrier activates an unused SIM by itself (LC-1 to LC-3)."""
     if sim.activated_on is not None or sim.opened_on is None:
         return None
     return forced_activation(sim.terms, sim.carrier, sim.opened_on, sim.test_months, sim.purchased_on).forced_on
@@ -155,7 +155,7 @@ def _written(day: date | None) -> str:
 
 
 async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
-    """Plans, cards and thresholds into this transaction. Raises `InvalidArgument` with every bad row."""
+    """Store plans, SIMs and thresholds in this transaction. Raises `InvalidArgument` with every bad row."""
     await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
     plans = [plan for plan in files.plans.values() if account_for(ctx, DEFAULT_TENANT, plan.carrier, None)]
     await put_plans(ctx, work, DEFAULT_TENANT, plans, actor=ACTOR)

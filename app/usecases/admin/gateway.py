@@ -1,4 +1,4 @@
-"""How the gateway stands, for those who run it."""
+"""Administration: accounts with pause and brake, job runs, audit trail."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.usecases.errors import NotFound
 
 
 async def accounts_view(ctx: Context) -> list[dict[str, Any]]:
-    """Every configured account: carrier, zone, protocols, paused or not, brake released when."""
+    """Every configured account as JSON, with when it was paused and when its brake was released."""
     async with ctx.work() as work:
         states = await work.account_states.all()
-    return [_shown(ctx, code, states.get(code)) for code in ctx.accounts]
+    return [_account_view(ctx, code, states.get(code)) for code in ctx.accounts]
 
 
-def _shown(ctx: Context, code: str, state: dict[str, Any] | None) -> dict[str, Any]:
+def _account_view(ctx: Context, code: str, state: dict[str, Any] | None) -> dict[str, Any]:
     account = ctx.accounts[code]
     paused = state["paused_at"] if state else None
     released = state["brake_released_at"] if state else None
@@ -34,17 +34,17 @@ def _shown(ctx: Context, code: str, state: dict[str, Any] | None) -> dict[str, A
 
 
 async def pause_account(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
-    """Nothing more is sent for this account until it is resumed; what was accepted waits. Raises `NotFound`."""
+    """Pause an account: accepted operations wait, nothing is sent until it is resumed. Raises `NotFound`."""
     return await _set(ctx, account, actor, reason, "account.paused", paused_at=ctx.now())
 
 
 async def resume_account(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
-    """The account is worked again. Raises `NotFound`."""
+    """Resume a paused account. Raises `NotFound`."""
     return await _set(ctx, account, actor, reason, "account.resumed", paused_at=None)
 
 
 async def release_brake(ctx: Context, account: str, *, actor: str, reason: str | None) -> dict[str, Any]:
-    """A person lets the stops that wait behind the brake go on (ST-25). Raises `NotFound`."""
+    """Release the brake: suspensions that it holds back proceed (ST-25). Raises `NotFound`."""
     return await _set(ctx, account, actor, reason, "account.brake_released", brake_released_at=ctx.now())
 
 
@@ -59,11 +59,11 @@ async def _set(
         await work.access.add_audit([row])
         states = await work.account_states.all()
         await work.commit()
-    return _shown(ctx, account, states.get(account))
+    return _account_view(ctx, account, states.get(account))
 
 
 async def job_runs_view(ctx: Context, limit: int) -> list[dict[str, Any]]:
-    """The latest job runs with their reports."""
+    """The latest job runs with their reports, as JSON."""
     async with ctx.work() as work:
         runs = await work.job_runs.latest(limit)
     return [
@@ -73,7 +73,7 @@ async def job_runs_view(ctx: Context, limit: int) -> list[dict[str, Any]]:
 
 
 async def audit_view(ctx: Context, tenant: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """The audit trail of a tenant, newest first."""
+    """The audit trail of a tenant as JSON, newest first."""
     async with ctx.work() as work:
         rows = await work.access.trail(tenant, before=before, limit=limit)
     return [row | {"at": row["at"].isoformat()} for row in rows]

@@ -1,4 +1,4 @@
-"""What has had its time leaves."""
+"""Delete expired idempotency keys, uploaded files and webhook deliveries."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from datetime import timedelta
 from app.usecases.bulk import files
 from app.usecases.context import Context
 
-DELIVERIES_KEPT = timedelta(days=30)
+DELIVERY_RETENTION = timedelta(days=30)
 CHUNK = 10_000
 
 
 async def delete_expired_keys(ctx: Context) -> int:
-    """Forget idempotency keys past their time; gives how many."""
+    """Delete idempotency keys past their expiry; returns how many."""
     async with ctx.work() as work:
-        forgotten = await work.idempotency.delete_expired(ctx.now())
+        deleted = await work.idempotency.delete_expired(ctx.now())
         await work.commit()
-    return forgotten
+    return deleted
 
 
 async def delete_old_files(ctx: Context) -> int:
-    """Forget files that named cards for bulk operations; gives how many."""
+    """Delete files uploaded for bulk operations longer than `files.RETENTION` ago; returns how many."""
     async with ctx.work() as work:
-        forgotten = await work.bulk_items.delete_old_files(ctx.now() - files.KEPT)
+        deleted = await work.bulk_items.delete_old_files(ctx.now() - files.RETENTION)
         await work.commit()
-    return forgotten
+    return deleted
 
 
 async def delete_settled_deliveries(ctx: Context) -> int:
-    """Forget webhook deliveries that ended long ago, some at a time; gives how many."""
+    """Delete deliveries settled longer than `DELIVERY_RETENTION` ago, `CHUNK` per transaction; returns how many."""
     total = 0
     while True:
         async with ctx.work() as work:
-            forgotten = await work.deliveries.delete_settled(ctx.now() - DELIVERIES_KEPT, CHUNK)
+            deleted = await work.deliveries.delete_settled(ctx.now() - DELIVERY_RETENTION, CHUNK)
             await work.commit()
-        total += forgotten
-        if forgotten < CHUNK:
+        total += deleted
+        if deleted < CHUNK:
             return total

@@ -1,4 +1,4 @@
-"""Whether the gateway may be sent work."""
+"""Readiness: whether this process may be sent requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.db.readiness import applied_revision
 from app.usecases.context import Context
 
 HEAD_REVISION = "0010"
-"""The newest migration; a test keeps it in step with `migrations/versions`."""
+"""The newest migration; a test compares it with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"
 
 
 async def readiness(ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]]) -> dict[str, str]:
-    """Check by check, `ok` or what is missing."""
+    """Check -> `ok`, or what is missing. At most two seconds."""
     checks = {"database": "ok", "migrations": "ok", "sandbox": "ok", "first_import": "ok"}
     try:
         async with asyncio.timeout(2):

@@ -1,12 +1,12 @@
-"""The worker's turn on bulk operations: admit the next items, stop, cancel, complete. Each turn is one transaction.
+"""Advance bulk operations: enqueue the next items, stop, cancel, complete. Each step is one transaction.
 
-Whoever holds the row of a bulk operation works on it; who dies leaves nothing behind. No more than `BACKLOG` bulk
-operations of one account wait to be sent, so that accounts go on side by side and the queue stays short.
+The row lock on a bulk operation decides which worker advances it; a worker that dies leaves nothing behind. At most
+`BACKLOG` operations of bulks wait per account, so that accounts proceed side by side and the queue stays short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,35 +27,41 @@ from app.usecases.operations.request_many import RequestMany, evaluate_many, req
 from app.usecases.sim_changes import SimChangeRecorder
 
 CHUNK = 500
+"""Items enqueued, or operations cancelled, in one transaction."""
+
 BACKLOG = 1_000
+"""Operations of bulks that may wait to be sent per account."""
 ENDING = frozenset({"stopping", "cancelling"})
+
+Outcome = OperationRecord | Accepted | Refusal | Malformed
+"""What evaluating or requesting one item yields."""
 
 
 async def advance_bulk(ctx: Context, *, chunk: int = CHUNK) -> int:
-    """One turn on the bulk operation that waited longest, at most `chunk` items per account; gives how many moved.
+    """Advance the bulk operation that waited longest, at most `chunk` items per account; returns how many changed.
 
-    Safe in several workers at once.
+    Safe in any number of processes.
     """
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
         bulk = await work.bulk.lock_next_due(ctx.now())
         if bulk is None:
             return 0
-        bulk = await _begun(ctx, work, bulk)
+        bulk = await _with_current_status(ctx, work, bulk)
         if bulk.status in ENDING:
             ended = await _cancel_unsent(ctx, work, bulk)
-            moved_items = len(ended) or await work.bulk.cancel_pending(bulk.id)
+            changed = len(ended) or await work.bulk.cancel_pending(bulk.id)
         else:
-            moved_items = await _admit(ctx, work, bulk, chunk)
-        finished = not moved_items and await _finish(ctx, work, bulk)
+            changed = await _enqueue_items(ctx, work, bulk, chunk)
+        finished = not changed and await _finish(ctx, work, bulk)
         await work.bulk.change(bulk.id, fed_at=ctx.now())
         await work.commit()
     observe_ended(ctx, ended)
-    return moved_items + finished
+    return changed + finished
 
 
-async def _begun(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord:
-    """Scheduled ones start; one with too many failures begins to stop."""
+async def _with_current_status(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord:
+    """The bulk operation started where it is due, or stopping where too many items have failed."""
     status = "running" if bulk.status == "scheduled" else bulk.status
     limit = bulk.max_failures
     if status == "running" and limit is not None and await work.bulk.failures(bulk.id, limit + 1) > limit:
@@ -67,24 +73,24 @@ async def _begun(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord
     return replace(bulk, status=status, started_at=started)
 
 
-async def _admit(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
-    """Admit the next items of every account that has room for a whole chunk: smaller ones would cost as much each."""
+async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
+    """Enqueue the next chunk of each account whose backlog leaves room for it; a smaller chunk would cost as much."""
     backlog = await work.bulk.backlog(bulk.accounts)
-    admitted = 0
+    enqueued = 0
     for account in bulk.accounts:
-        size = await _chunk(work, bulk, chunk)
+        size = await _chunk_size(work, bulk, chunk)
         room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= size
         items = await work.bulk.pending(bulk.id, account, size) if room else []
         if items:
             sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=not bulk.dry_run)
             ends = await _ends(ctx, work, bulk, items, sims)
             await work.bulk.end_items(bulk.id, ends)
-            admitted += len(items)
-    return admitted
+            enqueued += len(items)
+    return enqueued
 
 
-async def _chunk(work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
-    """How many items may be admitted at once: no more than could fail before the limit is passed."""
+async def _chunk_size(work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
+    """Items to enqueue at once: no more than may fail before `max_failures` is exceeded."""
     if bulk.max_failures is None or bulk.dry_run:
         return chunk
     left = bulk.max_failures + 1 - await work.bulk.failures(bulk.id, bulk.max_failures + 1)
@@ -107,42 +113,47 @@ async def _ends(
         reason=bulk.reason,
         correlation_id=bulk.correlation_id,
     )
-    ask = evaluate_many if bulk.dry_run else request_many
-    became = await ask(ctx, work, list(sims.values()), command)
-    return [_end(bulk, position, became.get(sim_id)) for position, sim_id in items]
+    records = list(sims.values())
+    outcomes: Mapping[int, Outcome]
+    if bulk.dry_run:
+        outcomes = await evaluate_many(ctx, work, records, command)
+    else:
+        outcomes = await request_many(ctx, work, records, command)
+    return [_end(bulk, position, outcomes.get(sim_id)) for position, sim_id in items]
 
 
-def _end(bulk: BulkRecord, position: int, became: object) -> ItemEnd:
-    """What became of one item; its card may have been deleted since it was selected."""
-    if isinstance(became, OperationRecord):
-        return ItemEnd(position=position, status="open", operation_id=became.id)
-    if isinstance(became, Accepted):
+def _end(bulk: BulkRecord, position: int, outcome: Outcome | None) -> ItemEnd:
+    """The status of one item; None: its SIM was deleted after it was selected."""
+    if isinstance(outcome, OperationRecord):
+        return ItemEnd(position=position, status="open", operation_id=outcome.id)
+    if isinstance(outcome, Accepted):
         return ItemEnd(position=position, status="allowed")
     status = "refused" if bulk.dry_run else "failed"
-    return ItemEnd(position=position, status=status, error=_error(became))
+    return ItemEnd(position=position, status=status, error=_error(outcome))
 
 
-def _error(became: object) -> dict[str, Any]:
-    if isinstance(became, Refusal):
+def _error(outcome: Outcome | None) -> dict[str, Any]:
+    if isinstance(outcome, Refusal):
         return {
-            "code": became.code.value,
-            "detail": text(f"refusal.{became.detail}", "en", **became.facts),
+            "code": outcome.code.value,
+            "detail": text(f"refusal.{outcome.detail}", "en", **outcome.facts),
             "carrier_code": None,
-            "rule": became.rule,
-            "holds": [hold.value for hold in became.holds],
+            "rule": outcome.rule,
+            "holds": [hold.value for hold in outcome.holds],
         }
-    if isinstance(became, Malformed):
-        return {"code": became.code, "detail": became.detail, "carrier_code": None}
+    if isinstance(outcome, Malformed):
+        return {"code": outcome.code, "detail": outcome.detail, "carrier_code": None}
     return {"code": "NOT_FOUND", "detail": "the card is gone", "carrier_code": None}
 
 
 async def _cancel_unsent(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> list[OperationRecord]:
-    """Cancel operations that were not sent, some at a time; gives those it ended."""
+    """Cancel a chunk of operations that were not sent; returns those cancelled."""
     unsent = await work.bulk.unsent(bulk.id, CHUNK)
     if not unsent:
         return []
     await work.sims.by_ids([sim_id for _, sim_id in unsent], for_update=True)
     now = ctx.now()
+    # SIMs first, then operations: the lock order of every settlement.
     held = await work.operations.lock_unsent([operation_id for operation_id, _ in unsent])
     ended = [
         with_status(operation, OperationStatus.CANCELLED, now, "its bulk operation was ended") for operation in held
@@ -152,7 +163,7 @@ async def _cancel_unsent(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> li
 
 
 async def _finish(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> bool:
-    """Where nothing is pending or open any more, it has ended, and others are told."""
+    """Complete the bulk operation, with its event, once no item is pending or open; whether it was completed."""
     if await work.bulk.unfinished(bulk.id):
         return False
     now = ctx.now()

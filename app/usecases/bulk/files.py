@@ -1,4 +1,4 @@
-"""Files that name cards for a bulk operation: only the ICCID column counts, a status column is for reading (AC-3)."""
+"""Uploaded files that select the SIMs of a bulk operation: only the ICCID column counts (AC-3)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
 from app.usecases.sims.import_file import UnreadableFile
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 CHUNK = 2_000
-MOST_FAULTS = 1_000
+MAX_FAULTS = 1_000
 COLUMN = "iccid"
 
 
 async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> tuple[UUID, int]:
-    """Keep the cards a CSV file names; gives its id and how many rows it has. A bad row refuses the file.
+    """Store the ICCIDs of a CSV file; returns the file's id and its number of rows. One bad row rejects the file.
 
     Raises `UnreadableFile`, `InvalidArgument`.
     """
@@ -38,7 +38,7 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> 
             iccid = parse_iccid(cell)
         except Malformed as wrong:
             faults.append(Fault(line=line, column=COLUMN, code=wrong.code, detail=wrong.detail))
-            if len(faults) == MOST_FAULTS:
+            if len(faults) == MAX_FAULTS:
                 break
             continue
         rows.append((line, iccid, alternate_iccid(iccid)))
@@ -47,7 +47,7 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> 
             await work.bulk_items.add_file_rows(file_id, rows)
             rows.clear()
     if faults:
-        raise InvalidArgument(faults, "bad rows; the file was not kept")
+        raise InvalidArgument(faults, "bad rows; the file was not stored")
     await work.bulk_items.add_file_rows(file_id, rows)
     return file_id, total
 

@@ -1,4 +1,4 @@
-"""Activates a pool's inactive SIMs as one bulk operation (ST-4, AC-1)."""
+"""Activate a pool's inactive SIMs as one bulk operation (ST-4, AC-1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.usecases.pools.views import find_pool
 
 
 async def activate_members(ctx: Context, work: UnitOfWork, tenant: str, pool: str, actor: Actor) -> UUID:
-    """Activate the pool's inactive cards, as a bulk operation (AC-1); gives its id. Raises `NotFound`."""
+    """Request activation of the pool's inactive SIMs; returns the bulk operation's id. Raises `NotFound`."""
     await find_pool(await work.driver(), tenant, pool)
     command = RequestBulk(
         tenant=tenant,

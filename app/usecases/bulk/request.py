@@ -1,4 +1,4 @@
-"""Ask for one operation on many cards: the request is one row, its items are fixed now, worked later (AC)."""
+"""Request one operation on many SIMs: one row, its items selected now and executed later (AC-1 to AC-4)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.ids import new_id
 
 MOST_ITEMS = 1_000_000
-MANY = 1_000
+ANALYZE_FROM = 1_000
+"""Items from which the table's statistics are refreshed, so that the planner knows of them."""
 ENDED = frozenset({"completed", "stopped", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestBulk:
-    """A caller's wish. `max_failures`: it stops when more items than that have failed.
+    """The command. `max_failures`: stop once more items than that have failed.
 
-    `max_items`: it is refused where more cards than that are selected.
+    `max_items`: refuse a selection of more SIMs than that.
     """
 
     tenant: str
@@ -45,55 +46,55 @@ class RequestBulk:
 
 
 async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> BulkRecord:
-    """Accept the wish with its items as rows of this transaction. Raises `InvalidArgument`, `Malformed`."""
+    """Store the bulk operation and its items in this transaction. Raises `InvalidArgument`, `Malformed`."""
     if command.kind is OperationKind.REBIND and command.arguments.get("imei") is not None:
         parse_imei(str(command.arguments["imei"]))
     bulk = _record(ctx, command)
     await work.bulk.add(bulk)
     await add_items(ctx, work, bulk, command.selector)
     total, accounts = await work.bulk_items.deduplicate_and_count(bulk.id)
-    _judge(command, total)
+    _check_selection(command, total)
     await work.bulk.change(bulk.id, total=total, accounts=accounts)
-    if total >= MANY:
+    if total >= ANALYZE_FROM:
         await work.bulk_items.analyze_items()
     await work.access.add_audit([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
     return replace(bulk, total=total, accounts=tuple(accounts))
 
 
-def _judge(command: RequestBulk, total: int) -> None:
+def _check_selection(command: RequestBulk, total: int) -> None:
     if total == 0:
-        raise InvalidArgument([Fault(pointer="/selector", code="EMPTY_SELECTION", detail="no card is selected")])
+        raise InvalidArgument([Fault(pointer="/selector", code="EMPTY_SELECTION", detail="no SIM is selected")])
     if total > command.max_items:
-        detail = f"{total} cards are selected, {command.max_items} are allowed"
+        detail = f"{total} SIMs are selected, {command.max_items} are allowed"
         raise InvalidArgument([Fault(pointer="/selector", code="TOO_MANY_ITEMS", detail=detail)])
     if (
         command.kind is OperationKind.TERMINATE
         and command.retry_of is None
         and command.arguments.get("confirm") != str(total)
     ):
-        detail = "the number of cards that are selected, as text"
+        detail = "the number of SIMs that are selected, as text"
         raise InvalidArgument([Fault(pointer="/arguments/confirm", code="NOT_CONFIRMED", detail=detail)])
 
 
 def _record(ctx: Context, command: RequestBulk) -> BulkRecord:
     now = ctx.now()
-    later = command.execute_at is not None and command.execute_at > now
+    is_later = command.execute_at is not None and command.execute_at > now
     return BulkRecord(
         id=new_id(now),
         tenant=command.tenant,
         kind=command.kind.value,
-        status="scheduled" if later else "running",
+        status="scheduled" if is_later else "running",
         selector=selector_view(command.selector),
         arguments=dict(command.arguments),
         dry_run=command.dry_run,
         max_failures=command.max_failures,
-        execute_at=command.execute_at if later else None,
+        execute_at=command.execute_at if is_later else None,
         retry_of=command.retry_of,
         requested_by=command.requested_by,
         reason=command.reason,
         correlation_id=command.correlation_id,
         created_at=now,
-        started_at=None if later else now,
+        started_at=None if is_later else now,
     )
 
 
@@ -106,7 +107,7 @@ async def find(work: UnitOfWork, tenant: str, bulk_id: UUID, *, for_update: bool
 
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, actor: str) -> BulkRecord:
-    """Stop here: what was not sent is cancelled by the worker, what was sent ends as it ends. Raises `Conflict`."""
+    """Cancel: the worker cancels what was not sent, what was sent is completed. Raises `Conflict`."""
     bulk = await find(work, tenant, bulk_id, for_update=True)
     if bulk.status in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
@@ -117,7 +118,7 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, 
 
 
 async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, command: RequestBulk) -> BulkRecord:
-    """Ask again for what failed, as a bulk operation of its own. Raises `Conflict` while the first one runs."""
+    """Request the failed items again, as a new bulk operation. Raises `Conflict` while the first one runs."""
     bulk = await find(work, tenant, bulk_id)
     if bulk.status not in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has not ended yet", status_now=bulk.status)

@@ -1,4 +1,4 @@
-"""Which cards a bulk operation is for (AC-1 to AC-3): a typed list, a number range, a pool, a filter, a file."""
+"""Select the SIMs of a bulk operation (AC-1 to AC-3): a list, a number range, a pool, a filter or a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 2_000
 
 
 class RangeBlocked(InvalidArgument):
-    """A range is taken whole or refused whole (AC-2); says which cards are in the way."""
+    """A range is accepted or rejected as a whole (AC-2); the faults name the SIMs that prevent it."""
 
     code = "RULE_VIOLATION"
 
@@ -33,20 +33,20 @@ class RangeBlocked(InvalidArgument):
             Fault(pointer="/selector/range", code=f"CARD_{why.upper()}", detail=iccid)
             for iccid, why in refused.obstacles
         ]
-        super().__init__(faults, "cards of the range are in the way")
+        super().__init__(faults, "some SIMs of the range cannot be taken")
         self.facts = {"rule": refused.rule, "count": refused.count}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IccidList:
-    """Cards typed one by one, digits only."""
+    """SIMs listed one by one."""
 
     iccids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IccidRange:
-    """Cards by number, both ends included; within a pool where one is named."""
+    """SIMs by number, both ends included; `pool`: only its members."""
 
     start: str
     end: str
@@ -55,14 +55,14 @@ class IccidRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolMembers:
-    """Every card of a pool; to activate, those not yet active."""
+    """Every member of a pool; for an activation, those not yet activated."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingSims:
-    """The cards that the list of cards would show; `query` is the filter as it was asked."""
+    """SIMs that a filter of `GET /v1/sims` matches; `query` is the filter as given."""
 
     wanted: SimFilter
     query: dict[str, Any]
@@ -70,14 +70,14 @@ class MatchingSims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedFile:
-    """The cards named in an uploaded file."""
+    """SIMs named in an uploaded file."""
 
     file_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedItems:
-    """What failed in an earlier bulk operation of the same tenant."""
+    """SIMs whose items failed in an earlier bulk operation of the tenant."""
 
     bulk_id: UUID
 
@@ -86,7 +86,7 @@ Selector = IccidList | IccidRange | PoolMembers | MatchingSims | UploadedFile | 
 
 
 def selector_view(selector: Selector) -> dict[str, Any]:
-    """The selector as callers see it again; a typed list as how many it named."""
+    """The selector as JSON; a list is shown by its length."""
     match selector:
         case IccidList():
             return {"iccids": len(selector.iccids)}
@@ -103,12 +103,12 @@ def selector_view(selector: Selector) -> dict[str, Any]:
 
 
 async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: Selector) -> None:
-    """Make the items of a bulk operation. Raises `InvalidArgument`, `RangeBlocked`."""
+    """Store the items that a selector yields. Raises `InvalidArgument`, `RangeBlocked`."""
     match selector:
         case IccidList():
-            await _fill_named(work, bulk, await asyncio.to_thread(_typed, selector.iccids))
+            await _fill_named(work, bulk, await asyncio.to_thread(_listed, selector.iccids))
         case IccidRange():
-            await _fill_named(work, bulk, await _ranged(work, bulk, selector))
+            await _fill_named(work, bulk, await _in_range(work, bulk, selector))
         case PoolMembers():
             states = sorted(NOT_YET_ACTIVATED) if bulk.kind == OperationKind.ACTIVATE else None
             where, arguments = where_of(bulk.tenant, SimFilter(pool=selector.pool))
@@ -124,8 +124,8 @@ async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: 
             await work.bulk_items.fill_failed(bulk, selector.bulk_id)
 
 
-def _typed(iccids: Sequence[str]) -> tuple[str, ...]:
-    """The list, each card once; every entry that cannot be one is told (AC-2)."""
+def _listed(iccids: Sequence[str]) -> tuple[str, ...]:
+    """The listed ICCIDs, each once. Raises `InvalidArgument` with the position of every bad entry (AC-2)."""
     try:
         return parse_typed_list(iccids)
     except Malformed:
@@ -141,8 +141,8 @@ def _fault(index: int, text: str) -> Fault | None:
     return None
 
 
-async def _ranged(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tuple[str, ...]:
-    """AC-2. That the cards must not be active is asked where they are to be activated."""
+async def _in_range(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tuple[str, ...]:
+    """The ICCIDs of a range (AC-2). That none may be active is required for an activation only."""
     typed = parse_typed_list([wanted.start, wanted.end])
     first, last = number_of(typed[0]), number_of(typed[-1])
     found = await work.bulk_items.states_between(bulk.tenant, wanted.pool, first, last)

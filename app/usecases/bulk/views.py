@@ -1,4 +1,4 @@
-"""How bulk operations are shown: summary, progress, eta; items as JSON, CSV and NDJSON."""
+"""Bulk operations as JSON with summary, progress and ETA; their items as JSON, CSV and NDJSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def bulk_view(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
-    """The bulk operation as callers see it."""
+    """The bulk operation as a JSON object."""
     names = COUNTED_DRY if bulk.dry_run else COUNTED
     summary = {"total": bulk.total} | {name: counts.get(name, 0) for name in names}
     left = counts.get("pending", 0) + counts.get("open", 0)
@@ -49,7 +49,7 @@ def bulk_view(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dic
 
 
 def _eta(bulk: BulkRecord, left: int, now: datetime) -> datetime | None:
-    """When it ends if it goes on as it went so far; None before there is anything to judge by."""
+    """When it completes at the average rate so far; None before the first item is done."""
     done = bulk.total - left
     if bulk.finished_at is not None or bulk.started_at is None or done == 0:
         return None
@@ -57,7 +57,7 @@ def _eta(bulk: BulkRecord, left: int, now: datetime) -> datetime | None:
 
 
 def item_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One item; an open one also tells where its operation stands."""
+    """One item; an open one with its operation's status."""
     return {
         "position": row["position"],
         "iccid": row["iccid"],
@@ -71,13 +71,13 @@ def item_view(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def ndjson(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
-    """Every item as one JSON object a line."""
+    """Every item, one JSON object per line."""
     async for page in _pages(ctx, bulk_id):
         yield "".join(json.dumps(item_view(row), ensure_ascii=False) + "\n" for row in page).encode()
 
 
 async def csv_text(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
-    """Every item as one CSV row, with a header; a cell that a spreadsheet would compute is quoted."""
+    """Every item as CSV with a header. A cell that a spreadsheet would take for a formula is quoted."""
     yield (",".join(CSV_COLUMNS) + "\n").encode()
     async for page in _pages(ctx, bulk_id):
         out = io.StringIO()
@@ -88,20 +88,20 @@ async def csv_text(ctx: Context, bulk_id: UUID) -> AsyncIterator[bytes]:
 
 def _cells(item: dict[str, Any]) -> list[Any]:
     error = item["error"] or {}
-    told = {
+    error_columns = {
         "error_code": error.get("code"),
         "error_detail": error.get("detail"),
         "carrier_code": error.get("carrier_code"),
     }
-    return [_plain((item | told)[name]) for name in CSV_COLUMNS]
+    return [_without_formula((item | error_columns)[name]) for name in CSV_COLUMNS]
 
 
-def _plain(value: Any) -> Any:
+def _without_formula(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 async def _pages(ctx: Context, bulk_id: UUID) -> AsyncIterator[list[dict[str, Any]]]:
-    """The items by position, a page at a time, with no transaction open in between: memory stays flat."""
+    """The items by position, one page per transaction, so that memory stays constant however slow the reader is."""
     after = 0
     while True:
         async with ctx.work() as work:

@@ -1,9 +1,9 @@
-"""Carriers' notices: stored before they are answered, then followed up by a question (a hint, never a result)."""
+"""Carrier notifications: stored before they are acknowledged, then verified by a query (a hint, never a result)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.carriers.base import SimRef
@@ -17,10 +17,11 @@ from app.usecases.context import Context
 
 CHUNK = 100
 HINTS = {True: "done", False: "failed"}
+"""What a notification says of a change -> the hint stored with the operation."""
 
 
 async def store_push(ctx: Context, account: str, push: Push) -> Received:
-    """Keep a carrier's push; what to answer it with. Raises `NotAuthentic`, `CarrierProtocolError`."""
+    """Store a carrier's push; returns the acknowledgement. Raises `NotAuthentic`, `CarrierProtocolError`."""
     received = ctx.receive(account, push)
     notice = received.notice
     row = InboxRow(
@@ -42,30 +43,39 @@ async def store_push(ctx: Context, account: str, push: Push) -> Received:
 
 
 async def process_notifications(ctx: Context) -> int:
-    """Follow up notices: hurry the operation they speak of, and where there is none ask the carrier about the card."""
+    """Process at most `CHUNK` stored notifications; returns how many.
+
+    The operation that a notification is about is polled at once; where there is none, the SIM is queried.
+    """
     async with ctx.work() as work:
         notices = await work.inbox.unhandled(CHUNK)
-        asked: dict[str, list[SimRef]] = {}
+        queries: dict[str, list[SimRef]] = {}
         for notice in notices:
-            record = await _card_of(work, notice)
-            hurried = await work.operations.poll_now(
-                notice["account"],
-                reference=notice["reference"],
-                hint=HINTS.get(notice["succeeded"]),
-                sim_id=record.id if record else None,
-                now=ctx.now(),
-            )
-            if not hurried and record is not None:
+            record = await _sim_of(work, notice)
+            if not await _poll_operation(ctx, work, notice, record) and record is not None:
                 ref = SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
-                asked.setdefault(record.account, []).append(ref)
+                queries.setdefault(record.account, []).append(ref)
         await work.inbox.handled([(n["account"], n["external_id"]) for n in notices], ctx.now())
         await work.commit()
-    for account, refs in asked.items():
-        await _ask(ctx, account, refs)
+    # Carriers are called after the commit: no transaction is open while we wait for someone else's server.
+    for account, refs in queries.items():
+        await _query(ctx, account, refs)
     return len(notices)
 
 
-async def _card_of(work: UnitOfWork, notice: dict[str, Any]) -> SimRecord | None:
+async def _poll_operation(ctx: Context, work: UnitOfWork, notice: Mapping[str, Any], record: SimRecord | None) -> bool:
+    """Make the open operation due now, with the notification as a hint; whether there was one."""
+    polled = await work.operations.poll_now(
+        notice["account"],
+        reference=notice["reference"],
+        hint=HINTS.get(notice["succeeded"]),
+        sim_id=record.id if record else None,
+        now=ctx.now(),
+    )
+    return bool(polled)
+
+
+async def _sim_of(work: UnitOfWork, notice: Mapping[str, Any]) -> SimRecord | None:
     if notice["iccid"]:
         found = await work.sims.by_iccids([notice["iccid"]])
         return found.get(notice["iccid"])
@@ -74,10 +84,10 @@ async def _card_of(work: UnitOfWork, notice: dict[str, Any]) -> SimRecord | None
     return None
 
 
-async def _ask(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
-    """A question that fails is asked again by the next pull."""
+async def _query(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
+    """Query and apply snapshots; where the carrier fails, the next daily pull or reconciliation does it."""
     try:
-        words = await ctx.clients[account].snapshot(refs)
+        snapshots = await ctx.clients[account].snapshot(refs)
     except CarrierError:
         return
-    await apply_snapshots(ctx, words)
+    await apply_snapshots(ctx, snapshots)

@@ -1,7 +1,7 @@
-"""Pools refresh hourly (US-2): counters follow their cards, and carriers are asked about pools near their end.
+"""Hourly refresh of pools (US-2): member counters follow their SIMs, and members of pools near their end are pulled.
 
-A pool's numbers are its members' sum whenever they are read, so what can be old is the carrier's part. It is asked for
-where many cards are one call and the answer is of now; elsewhere the members come first in the daily pull.
+A pool's usage is the sum of its members' whenever it is read, so only the carrier's figures can be old. They are pulled
+where one call covers many SIMs and the answer is current; elsewhere members come first in the daily pull.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 from app.carriers.errors import CarrierError
 from app.carriers.http.throttle import in_background
-from app.db.usage import pulls as rows
+from app.db.usage import pulls
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used
 from app.telemetry import get_logger
@@ -23,24 +23,24 @@ from app.usecases.pools.views import running_pools
 from app.usecases.usage.carrier_usage import chunks
 
 PAGE = 100
-MOST_MEMBERS = 3_000
-"""Members of one account asked about in an hour, the longest unasked first: 30 or 60 calls."""
+MAX_MEMBERS = 3_000
+"""Members of one account pulled in an hour, those with the oldest figures first: 30 or 60 calls."""
 
 log = get_logger("pool_refresh")
 
 
 async def refresh_pools(ctx: Context) -> dict[str, int]:
-    """One look; without a pool, or where no counter moved and none is near its end, nothing is done."""
+    """Refresh once; returns what was done. Nothing is done without a pool."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-        near = await rows.near_pools(connection, running) if running else []
+        near = await pulls.near_pools(connection, running) if running else []
     if not running:
         return {}
     followed = await move_counters(ctx, running)
     report = {"followed": followed, "near": len(near), "figures": 0}
     for account, client in ctx.clients.items() if near else ():
         if client.protocol in CURRENT_FIGURES_IN_BATCHES and account in ctx.accounts:
-            report["figures"] += await _ask_members(ctx, account, near)
+            report["figures"] += await _pull_members(ctx, account, near)
     return report
 
 
@@ -48,29 +48,29 @@ async def no_pool_near_its_end(ctx: Context) -> bool:
     """Whether no pool is near its end."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-        return not running or not await rows.near_pools(connection, running)
+        return not running or not await pulls.near_pools(connection, running)
 
 
-async def _ask_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
-    """Ask for the use of an account's members of these pools; gives how many figures changed."""
-    run = AccountPull(ctx, account, set(), ResilientBatch(account), PullReport())
-    cycle = cycle_on(run.carrier, run.today())
-    members = await _members(run, pools, cycle_number(cycle))
+async def _pull_members(ctx: Context, account: str, pools: Sequence[int]) -> int:
+    """Pull the usage of an account's members of these pools; returns how many figures changed."""
+    pull = AccountPull(ctx, account, set(), ResilientBatch(account), PullReport())
+    cycle = cycle_on(pull.carrier, pull.today())
+    members = await _members(pull, pools, cycle_number(cycle))
     try:
         with in_background():
             for page in chunks(members, PAGE):
-                if await run.is_paused():
+                if await pull.is_paused():
                     break
-                await run.batch.run(page, partial(pull_usage, run, cycle))
+                await pull.batch.run(page, partial(pull_usage, pull, cycle))
     except CarrierError as error:
         log.warning("pool_refresh.stopped", account=account, error=type(error).__name__)
-    return run.done.figures
+    return pull.report.figures
 
 
-async def _members(run: AccountPull, pools: Sequence[int], cycle: int) -> Page:
-    ctx = run.ctx
+async def _members(pull: AccountPull, pools: Sequence[int], cycle: int) -> Page:
+    ctx = pull.ctx
     async with ctx.pool.acquire() as connection:
-        ids = await rows.members(connection, pools, run.account, cycle, MOST_MEMBERS)
+        ids = await pulls.members(connection, pools, pull.account, cycle, MAX_MEMBERS)
     if not ids:
         return []
     async with ctx.work() as work:

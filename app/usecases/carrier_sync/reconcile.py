@@ -1,7 +1,7 @@
-"""Compare what the gateway intends with what carriers show: explain the difference, repair it, or tell of it, once.
+"""Reconcile SIMs with what carriers show (LC-6): query snapshots, apply them, then explain what still disagrees.
 
-The carrier's word is asked for with no transaction open and taken by the rules (`carrier_view`); what still disagrees
-afterwards is judged (`app.domain.sim.reconciliation`).
+Snapshots are queried with no transaction open and applied by the rules (`snapshots`). What disagrees afterwards is
+explained, repaired or reported by `drifts`.
 """
 
 from __future__ import annotations
@@ -13,175 +13,65 @@ from typing import Any
 
 from app.carriers.base import SimRef
 from app.carriers.errors import CarrierError
-from app.db.mapping import OperationRecord, SimRecord
-from app.db.sims.drifts import DriftRow
-from app.domain.events import EventType
 from app.domain.operation.capabilities import CAPABILITIES
-from app.domain.sim.holds import is_ours, shown_state
-from app.domain.sim.reconciliation import DriftDecision, DriftExplanation, Repair, classify_drift
-from app.domain.sim.snapshot import VIEW_LAG, Drift, apply_snapshot
-from app.domain.vocabulary import OperationSource, OperationStatus
+from app.domain.sim.snapshot import VIEW_LAG
+from app.usecases.carrier_sync.drifts import MAX_SIMS, explain_drifts
 from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
-from app.usecases.operations.record import enqueued, new_operation
-from app.usecases.operations.routing import channel_of
-from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
-CALLS = 60
-"""Questions a pass may put to one account, beside those about what its change list names."""
+MAX_CALLS = 60
+"""Calls that one pass may make to an account, beside those for SIMs on its change list."""
 
-LOOK_AGAIN = timedelta(days=7)
-"""A card in agreement is asked about again once its carrier's word is so old; the daily pull sees changes sooner."""
+RECHECK_AFTER = timedelta(days=7)
+"""A SIM in agreement is queried again once its snapshot is so old; the daily pull sees changes sooner."""
 
-AT_ONCE = 500
-"""Cards whose words are taken in one transaction."""
-
-MOST = 10_000
-ACTOR = "reconcile"
-RULE = "LC-6"
+CHUNK = 500
+"""SIMs whose snapshots are applied in one transaction."""
 
 
 async def reconcile(ctx: Context) -> dict[str, Any]:
-    """One pass over every account that is not paused; gives what was seen, explained, repaired and told."""
+    """One pass over every account that is not paused; returns the counts of what was seen, explained and repaired."""
     report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
     async with ctx.work() as work:
         states = await work.account_states.all()
     for account in ctx.accounts:
-        if account in ctx.clients and not states.get(account, {}).get("paused_at"):
-            report.update(await _reconcile_account(ctx, account, states.get(account, {}).get("changes_seen_at")))
+        state = states.get(account, {})
+        if account in ctx.clients and not state.get("paused_at"):
+            report.update(await _reconcile_account(ctx, account, state.get("changes_seen_at")))
     return dict(report)
 
 
 async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | None) -> Counter[str]:
+    """`seen_at`: up to when the account's change list was read. Drift is explained even where the carrier fails."""
     report: Counter[str] = Counter()
-    began = ctx.now()
-    client, size = ctx.clients[account], CAPABILITIES[ctx.clients[account].protocol].read_batch.value or 1
+    began, client = ctx.now(), ctx.clients[account]
     try:
-        named = await client.changed_since((seen_at or began) - VIEW_LAG) or []
-        chosen = await _chosen(ctx, account, named, CALLS * size)
-        for start in range(0, len(chosen), AT_ONCE):
-            words = await client.snapshot(chosen[start : start + AT_ONCE])
-            report["seen"] += len(words)
-            report["changed"] += await apply_snapshots(ctx, words)
+        changed = await client.changed_since((seen_at or began) - VIEW_LAG) or []
+        limit = MAX_CALLS * (CAPABILITIES[client.protocol].read_batch.value or 1)
+        refs = await _sims_to_query(ctx, account, changed, limit)
+        for start in range(0, len(refs), CHUNK):
+            snapshots = await client.snapshot(refs[start : start + CHUNK])
+            report["seen"] += len(snapshots)
+            report["changed"] += await apply_snapshots(ctx, snapshots)
     except CarrierError:
         report["unreachable"] += 1
     else:
-        await _remember(ctx, account, began)
-    report.update(await _judge_account(ctx, account))
+        await _store_changes_seen(ctx, account, began)
+    report.update(await explain_drifts(ctx, account))
     return report
 
 
-async def _chosen(ctx: Context, account: str, named: Sequence[str], limit: int) -> list[SimRef]:
-    """The cards to ask about: those of the change list, those that disagree, those not asked about for a week."""
+async def _sims_to_query(ctx: Context, account: str, changed: Sequence[str], limit: int) -> list[SimRef]:
+    """SIMs on the change list, SIMs that disagree, and SIMs not queried for `RECHECK_AFTER` (these at most `limit`)."""
     async with ctx.work() as work:
-        changed = await work.sims.by_iccids(named[:MOST]) if named else {}
-        ids = [record.id for record in changed.values() if record.account == account]
-        chosen = dict.fromkeys([*ids, *await work.drifts.to_reconcile(account, ctx.now() - LOOK_AGAIN, limit)])
-        known = await work.sims.identities(list(chosen))
+        listed = await work.sims.by_iccids(changed[:MAX_SIMS]) if changed else {}
+        ids = [record.id for record in listed.values() if record.account == account]
+        stale = await work.drifts.to_reconcile(account, ctx.now() - RECHECK_AFTER, limit)
+        known = await work.sims.identities(list(dict.fromkeys([*ids, *stale])))
     return [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]
 
 
-async def _remember(ctx: Context, account: str, began: datetime) -> None:
+async def _store_changes_seen(ctx: Context, account: str, began: datetime) -> None:
     async with ctx.work() as work:
         await work.account_states.set(account, changes_seen_at=began)
         await work.commit()
-
-
-async def _judge_account(ctx: Context, account: str) -> Counter[str]:
-    """Judge every disagreement of an account in one transaction."""
-    report: Counter[str] = Counter()
-    async with ctx.work() as work:
-        await work.drifts.delete_settled(account)
-        records = await work.sims.by_ids(await work.drifts.disagreeing(account, MOST), for_update=True)
-        known = await work.drifts.of(list(records))
-        busy = await work.operations.open_of(records)
-        repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
-        recorder = SimChangeRecorder(ctx.now())
-        rows: list[DriftRow] = []
-        asked: list[OperationRecord] = []
-        for record in records.values():
-            if record.id in busy:
-                continue
-            row, operation = _judged(ctx, recorder, record, known.get(record.id), repairs)
-            report.update([row.explanation])
-            rows.append(row)
-            asked += [operation] if operation is not None else []
-        await work.drifts.upsert(rows)
-        await work.operations.add(asked)
-        await work.events.add(recorder.events)
-        await work.commit()
-    return report
-
-
-def _judged(
-    ctx: Context,
-    recorder: SimChangeRecorder,
-    record: SimRecord,
-    known: DriftRow | None,
-    repairs: dict[Any, OperationRecord],
-) -> tuple[DriftRow, OperationRecord | None]:
-    since = record.disagrees_since or recorder.now
-    same = known if known is not None and known.seen_at == since else None
-    earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
-    drift = _drift_of(ctx, record)
-    zone = ctx.zone(record.account)
-    verdict = classify_drift(record.sim, drift, since=since, now=recorder.now, zone=zone, repair=_repair_of(earlier))
-    operation = _ask(ctx, record, verdict, recorder.now)
-    if verdict.repair_with is not None and operation is None:
-        verdict = DriftDecision(explanation=DriftExplanation.DRIFT)
-    told_at = same.told_at if same is not None else None
-    if verdict.explanation is DriftExplanation.DRIFT and told_at is None:
-        _raise_drift(recorder, record, drift, earlier)
-        told_at = recorder.now
-    row = DriftRow(
-        sim_id=record.id,
-        seen_at=since,
-        intended=shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value,
-        reported=record.carrier_state.value if record.carrier_state else None,
-        explanation=verdict.explanation.value,
-        told_at=told_at,
-        operation_id=operation.id if operation else (earlier.id if earlier else None),
-    )
-    return row, operation
-
-
-def _drift_of(ctx: Context, record: SimRecord) -> Drift:
-    """The disagreement once more from what is kept: the word was taken before, so taking it again changes nothing."""
-    holds = [(hold.code, hold.carrier_code or "") for hold in record.sim.holds if not is_ours(hold)]
-    at = record.carrier_as_of or ctx.now()
-    on = at.astimezone(ctx.zone(record.account)).date()
-    taken = apply_snapshot(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
-    return taken.drift or Drift.UNKNOWN_CODE
-
-
-def _repair_of(operation: OperationRecord | None) -> Repair | None:
-    if operation is None:
-        return None
-    ended_badly = operation.status in (OperationStatus.FAILED, OperationStatus.CANCELLED)
-    return Repair(requested_at=operation.created_at, failed=ended_badly)
-
-
-def _ask(ctx: Context, record: SimRecord, verdict: DriftDecision, now: datetime) -> OperationRecord | None:
-    """The repair as a row, where the account has a way for it."""
-    channel = channel_of(ctx, record, verdict.repair_with, {}) if verdict.repair_with is not None else None
-    if verdict.repair_with is None or channel is None:
-        return None
-    row = new_operation(
-        record, verdict.repair_with, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR
-    )
-    return enqueued(row, now, channel=channel)
-
-
-def _raise_drift(recorder: SimChangeRecorder, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
-    since = record.disagrees_since or recorder.now
-    tried = repair.id if repair else None
-    reason = ChangeReason(cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=tried)
-    intended = shown_state(record.sim.underlying, record.sim.holds, record.sim.carrier).value
-    reported = {
-        "state": record.carrier_state.value if record.carrier_state else None,
-        "code": record.carrier_code,
-        "as_of": record.carrier_as_of.isoformat() if record.carrier_as_of else None,
-    }
-    data = {"drift": drift.value, "since": since.isoformat(), "intended": intended, "reported": reported}
-    data |= {"before": {"state": intended}, "after": {"state": reported["state"]}}
-    recorder.add_event(record, EventType.CARRIER_DRIFT_DETECTED, reason, data)

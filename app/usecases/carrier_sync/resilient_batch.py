@@ -1,8 +1,9 @@
-"""How a run in the background puts its questions to one account: one card's error never ends them for all others.
+"""Run a background job's calls to one account so that one SIM's error does not end them for all the others.
 
-An error about the question (a refusal, an answer nobody can read) halves the page until the card is alone that has it;
-that card is passed over and told of. An error about the account (unavailable, too many calls) is waited out for a short
-while, and then ends the run: a later one goes on. Rests are real time, as those of the call budget are.
+An error about the call's contents (a rejection, an unreadable answer) halves the page until the SIM that causes it is
+alone; that SIM is skipped and logged. An error about the account (unavailable, rate limited) is retried after a short
+delay; after a few failures in a row it ends the run, and a later run continues. Delays are real time, as the call
+budget's are.
 """
 
 from __future__ import annotations
@@ -24,108 +25,109 @@ from app.domain.identifiers import mask_iccid
 from app.telemetry import get_logger
 
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
-"""Before the next try after one, two, three failures in a row; the fourth ends the run."""
+"""Delays after one, two, three failures in a row, in seconds; the fourth ends the run."""
 
 MAX_RETRIES = 30
 """In one run."""
 
 MAX_RETRY_AFTER_S = 10.0
-"""A carrier that asks for a longer pause is asked again by a later run."""
+"""Where the carrier asks for a longer pause than this, the run ends and a later one continues."""
 
 MAX_CONSECUTIVE_REJECTIONS = 100
-"""Refusals in a row, with no answer between, after which a page that is refused is passed over whole: it is not one
-card then, and halving every page would take twice as many calls as there are cards."""
+"""Rejections in a row without an answer in between, after which a rejected page is skipped whole: then the cause is not
+one SIM, and halving every page would take twice as many calls as there are SIMs."""
 
 Page = Sequence[SimRecord]
 PageCall = Callable[[Page], Awaitable[None]]
-"""Asks about these cards and keeps what is told."""
+"""Calls the carrier about these SIMs and stores the answer."""
 
 T = TypeVar("T")
 _log = get_logger("usage_pull")
 
 
 class ResilientBatch:
-    """The questions of one run to one account. `skipped` counts cards without an answer, once a question.
+    """The calls of one run to one account. `skipped` counts SIMs without an answer, once per call.
 
-    `retry_delays_s`: how long to wait after one, two, three failures in a row.
+    `retry_delays_s`: delays in seconds after one, two, three failures in a row.
     """
 
     def __init__(self, account: str, *, retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> None:
-        self._rests_s = retry_delays_s
         self.skipped = 0
+        self._retry_delays_s = retry_delays_s
         self._account = account
-        self._failed = 0
-        self._refused = 0
-        self._rests = 0
+        self._failures = 0
+        self._rejections = 0
+        self._retries = 0
 
-    async def run(self, page: Page, question: PageCall) -> None:
-        """Put a question about these cards, in as few calls as their errors allow.
+    async def run(self, page: Page, call: PageCall) -> None:
+        """Make the call for these SIMs, split into as few calls as their errors allow.
 
-        The other half is asked before a half that failed is halved: an answer shows that the carrier is well, and that
-        it was the question. Raises: the tree's errors about the account.
+        Parts are processed first in, first out: the other half runs before a failed half is split again, because an
+        answer shows that the carrier works and the contents were at fault. Raises: carrier errors about the account.
         """
         waiting = deque([page] if page else [])
-        tried: set[int] = set()
+        retried: set[int] = set()
         while waiting:
             part = waiting.popleft()
             try:
-                await question(part)
+                await call(part)
             except UnsupportedOperation:
                 return
             except CarrierAuthFailed:
                 raise
             except CarrierUnavailable as error:
-                await self._rest(error)
-                waiting.extend(self._again(part, error, tried))
+                await self._delay(error)
+                waiting.extend(self._parts_to_retry(part, error, retried))
             except CarrierError as error:
-                waiting.extend(self._smaller(part, error))
+                waiting.extend(self._parts_of_rejected(part, error))
             else:
-                self._failed = self._refused = 0
+                self._failures = self._rejections = 0
 
-    async def call(self, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question about the account as a whole. Raises: the tree."""
+    async def call(self, query: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a query about the account as a whole, retried like the others. Raises: carrier errors."""
         while True:
             try:
-                return await question()
+                return await query()
             except CarrierUnavailable as error:
-                await self._rest(error)
+                await self._delay(error)
 
-    async def _rest(self, error: CarrierUnavailable) -> None:
-        """Wait a moment. Raises the error where the carrier wants a longer pause, or has failed too often."""
-        asked = (error.retry_after or 0.0) if isinstance(error, CarrierRateLimited) else 0.0
-        if self._failed >= len(self._rests_s) or self._rests >= MAX_RETRIES or asked > MAX_RETRY_AFTER_S:
+    async def _delay(self, error: CarrierUnavailable) -> None:
+        """Wait before the next try. Raises `error` where the carrier wants a longer pause or has failed too often."""
+        wanted = (error.retry_after or 0.0) if isinstance(error, CarrierRateLimited) else 0.0
+        exhausted = self._failures >= len(self._retry_delays_s) or self._retries >= MAX_RETRIES
+        if exhausted or wanted > MAX_RETRY_AFTER_S:
             raise error
-        rest = max(asked, self._rests_s[self._failed])
-        self._failed += 1
-        self._rests += 1
-        await asyncio.sleep(rest)
+        delay = max(wanted, self._retry_delays_s[self._failures])
+        self._failures += 1
+        self._retries += 1
+        await asyncio.sleep(delay)
 
-    def _again(self, part: Page, error: CarrierUnavailable, tried: set[int]) -> list[Page]:
-        """What is asked after the rest: halves, so that what succeeds is kept; a single card once more.
+    def _parts_to_retry(self, part: Page, error: CarrierUnavailable, retried: set[int]) -> list[Page]:
+        """After a delay: halves, so that what succeeds is stored; a single SIM once more, then it is skipped.
 
-        Only where we were too fast it cannot be the card.
+        A rate limit never says anything about the SIM, so it does not count as that SIM's retry.
         """
         if len(part) > 1:
             return _halves(part)
-        if part[0].id in tried and not isinstance(error, CarrierRateLimited):
-            return self._pass_over(part, error)
-        tried.add(part[0].id)
+        if part[0].id in retried and not isinstance(error, CarrierRateLimited):
+            return self._skip(part, error)
+        retried.add(part[0].id)
         return [part]
 
-    def _smaller(self, part: Page, error: CarrierError) -> list[Page]:
-        self._failed = 0
-        self._refused += 1
-        if len(part) > 1 and self._refused < MAX_CONSECUTIVE_REJECTIONS:
+    def _parts_of_rejected(self, part: Page, error: CarrierError) -> list[Page]:
+        self._failures = 0
+        self._rejections += 1
+        if len(part) > 1 and self._rejections < MAX_CONSECUTIVE_REJECTIONS:
             return _halves(part)
-        return self._pass_over(part, error)
+        return self._skip(part, error)
 
-    def _pass_over(self, part: Page, error: CarrierError) -> list[Page]:
+    def _skip(self, part: Page, error: CarrierError) -> list[Page]:
         self.skipped += len(part)
         _log.warning(
-            "usage_pull.passed_over",
+            "usage_pull.skipped",
             account=self._account,
             iccid=mask_iccid(part[0].sim.iccid),
-            cards=len(part),
+            sims=len(part),
             error=type(error).__name__,
             code=error.carrier_code,
         )

@@ -1,4 +1,4 @@
-"""One page of the pull: which cards are asked what, and what becomes of the answers (US-2)."""
+"""One page of the usage pull: which SIMs are queried for what, and how the answers are stored (US-2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 
 from app.carriers.base import CarrierClient, SimRef, UsageFigure
 from app.db.mapping import SimRecord
-from app.db.usage import pulls as rows
+from app.db.usage import pulls
 from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on
 from app.domain.calendar.days import ONE_DAY, local
 from app.domain.usage.sync_policy import DAILY_FIGURES_IN_BATCHES, may_have_used
@@ -22,29 +22,29 @@ from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figu
 
 @dataclass(slots=True)
 class PullReport:
-    """What a run did for one account; `ended` says whether everybody was asked."""
+    """What a run did for one account: SIMs queried, usage figures changed, SIMs changed by snapshots."""
 
-    asked: int = 0
+    sims: int = 0
     figures: int = 0
-    words: int = 0
-    ended: bool = True
+    changed: int = 0
+    completed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPull:
-    """One account's run; `changed`: the cards whose state is to be asked for, None for all."""
+    """One account's run. `changed`: ICCIDs whose state is queried, None for all."""
 
     ctx: Context
     account: str
     changed: set[str] | None
     batch: ResilientBatch
-    done: PullReport
+    report: PullReport
     running: set[str] = field(default_factory=set)
-    """Cards whose use has grown, so that their state need not be asked for."""
+    """ICCIDs whose usage has grown, which proves their state: it need not be queried."""
 
     @property
     def client(self) -> CarrierClient:
-        """Who speaks with the account's carrier."""
+        """The account's carrier client."""
         return self.ctx.clients[self.account]
 
     @property
@@ -53,65 +53,65 @@ class AccountPull:
         return self.ctx.accounts[self.account].carrier
 
     def today(self) -> date:
-        """The account's own day."""
+        """The current day in the account's zone."""
         return local(self.ctx.now(), self.ctx.zone(self.account)).date()
 
     async def is_paused(self) -> bool:
-        """Whether a person has paused the account, perhaps since the run began."""
+        """Whether the account is paused, perhaps since the run began."""
         async with self.ctx.pool.acquire() as connection:
-            return await rows.is_paused(connection, self.account)
+            return await pulls.is_paused(connection, self.account)
 
 
-async def pull_page(run: AccountPull, page: Page) -> None:
-    """Ask about one page: the use of the cards that may use, the days where they are a batch, the changed states.
+async def pull_page(pull: AccountPull, page: Page) -> None:
+    """Query one page: usage of SIMs that may have used, day figures where a call covers many SIMs, changed states.
 
-    Raises: the tree's errors about the account.
+    Raises: carrier errors about the account.
     """
-    today = run.today()
-    cycle = cycle_on(run.carrier, today)
-    using = [record for record in page if may_have_used(record.sim, current_carrier_state(record), run.ctx.now())]
-    await run.batch.run(using, partial(pull_usage, run, cycle))
-    # On a cycle's first day yesterday is the closed cycle's: its figure stands beside the cycle's own only once that is
-    # complete, or the hours that both have would count twice. The closing asks for it then.
-    if run.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
-        await run.batch.run(using, partial(pull_day, run, today - ONE_DAY))
-    asked = {record.sim.iccid for record in page} - run.running if run.changed is None else run.changed
-    await run.batch.run([record for record in page if record.sim.iccid in asked], partial(_ask_words, run))
-    run.done.asked += len(page)
+    today = pull.today()
+    cycle = cycle_on(pull.carrier, today)
+    using = [record for record in page if may_have_used(record.sim, current_carrier_state(record), pull.ctx.now())]
+    await pull.batch.run(using, partial(pull_usage, pull, cycle))
+    # On a cycle's first day, yesterday belongs to the closed cycle: its day figure may stand beside the cycle's figure
+    # only once that is complete, or the hours in both would count twice. `final_figures` queries it then.
+    if pull.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
+        await pull.batch.run(using, partial(pull_day, pull, today - ONE_DAY))
+    wanted = {record.sim.iccid for record in page} - pull.running if pull.changed is None else pull.changed
+    await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(_pull_snapshots, pull))
+    pull.report.sims += len(page)
 
 
 def current_carrier_state(record: SimRecord) -> SimState | None:
-    """The carrier's word on a card's state, None where it is older than our last change there."""
-    changed, told = record.carrier_changed_at, record.carrier_as_of
-    return None if told is None or (changed is not None and told < changed) else record.carrier_state
+    """The state of the last snapshot; None where it is older than our last change at the carrier."""
+    changed, seen = record.carrier_changed_at, record.carrier_as_of
+    return None if seen is None or (changed is not None and seen < changed) else record.carrier_state
 
 
-async def pull_usage(run: AccountPull, cycle: Cycle, part: Page) -> None:
-    """Ask for the use of these cards in a cycle, and keep it."""
-    told = await run.client.usage(sim_refs(part), cycle)
-    run.running.update(await _running(run, part, told, cycle))
-    run.done.figures += await apply_cycle_figures(run.ctx, run.account, told, cycle)
+async def pull_usage(pull: AccountPull, cycle: Cycle, part: Page) -> None:
+    """Query and store the usage of these SIMs in a cycle."""
+    figures = await pull.client.usage(sim_refs(part), cycle)
+    pull.running.update(await _running(pull, part, figures, cycle))
+    pull.report.figures += await apply_cycle_figures(pull.ctx, pull.account, figures, cycle)
 
 
-async def pull_day(run: AccountPull, day: date, part: Page) -> None:
-    """Ask for the use of these cards on a day, and keep it."""
-    told = await run.client.usage_days(sim_refs(part), day, day)
-    run.done.figures += await apply_day_figures(run.ctx, run.account, told)
+async def pull_day(pull: AccountPull, day: date, part: Page) -> None:
+    """Query and store the usage of these SIMs on one day."""
+    figures = await pull.client.usage_days(sim_refs(part), day, day)
+    pull.report.figures += await apply_day_figures(pull.ctx, pull.account, figures)
 
 
-async def _ask_words(run: AccountPull, part: Page) -> None:
-    run.done.words += await apply_snapshots(run.ctx, await run.client.snapshot(sim_refs(part)))
+async def _pull_snapshots(pull: AccountPull, part: Page) -> None:
+    pull.report.changed += await apply_snapshots(pull.ctx, await pull.client.snapshot(sim_refs(part)))
 
 
-async def _running(run: AccountPull, page: Page, told: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
-    """Cards in agreement whose use has grown since the last figure: they run, so nobody need be asked."""
+async def _running(pull: AccountPull, page: Page, figures: Sequence[UsageFigure], cycle: Cycle) -> set[str]:
+    """ICCIDs of SIMs that both sides hold for active and whose usage has grown since the stored figure."""
     agreed = [r for r in page if not r.sim.holds and r.carrier_state is SimState.ACTIVE is r.sim.underlying]
-    async with run.ctx.pool.acquire() as connection:
-        known = await rows.known_figures(connection, [record.id for record in agreed], cycle_number(cycle))
-    used = {figure.iccid: figure.used for figure in told}
+    async with pull.ctx.pool.acquire() as connection:
+        known = await pulls.known_figures(connection, [record.id for record in agreed], cycle_number(cycle))
+    used = {figure.iccid: figure.used for figure in figures}
     return {r.sim.iccid for r in agreed if r.id in known and used.get(r.sim.iccid, 0) > known[r.id]}
 
 
 def sim_refs(page: Page) -> list[SimRef]:
-    """The identities by which carriers know these cards."""
+    """The identities by which carriers know these SIMs."""
     return [SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi) for record in page]

@@ -1,8 +1,8 @@
-"""Ask the carriers (US-2): usage and state as of yesterday's end, each account within its own call budget.
+"""The daily pull of usage and state from the carriers (US-2), each account within its own call budget.
 
-Cards near a limit come first, then everybody in turn, page by page from where the last run stopped, so that nobody is
-starved. What one card's error costs is in `app.usecases.carrier_sync.resilient_batch`. When the carrier limits the
-rate, the run stops and an hourly slot continues with the rest. No transaction is open during a carrier call.
+SIMs near a limit come first, then all in turn, page by page from where the last run stopped, so that none is starved.
+`resilient_batch` bounds what one SIM's error costs. Where the carrier limits the rate, the run ends and an hourly slot
+continues it. No transaction is open during a carrier call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.carriers.base import SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
 from app.carriers.http.throttle import in_background
 from app.db.mapping import SimRecord
-from app.db.usage import pulls as rows
+from app.db.usage import pulls
 from app.db.usage.pulls import Leg, Phase
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.calendar.days import local
@@ -32,129 +32,139 @@ from app.usecases.usage.carrier_usage import apply_cycle_figures
 PAGE = 200
 NEAR_LIMIT = 500
 STALLED_AFTER = timedelta(minutes=30)
-"""A run that has not moved for so long has broken off; before that, somebody may be at it."""
+"""A run whose cursor has not moved for so long was interrupted; before that, a process may still be at it."""
+
+CHANGES_OVERLAP = timedelta(minutes=10)
+"""How far a change list reaches back before the last run, for changes that the carrier lists late."""
 
 log = get_logger("usage_pull")
 
 
 async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
-    """Begin the day's run of every account of a zone (None: of all) that is not paused; gives the totals."""
+    """Run the daily pull for every account of a zone (None: of all) that is not paused; returns the totals."""
     here = [code for code in ctx.accounts if zone is None or str(ctx.zone(code)) == str(zone)]
-    return await _side_by_side(ctx, here, pull_account)
+    return await _pull_accounts(ctx, here, pull_account)
 
 
 async def resume_pulls(ctx: Context) -> dict[str, int]:
-    """Go on with the runs that broke off; where there are none, that is one statement."""
+    """Continue interrupted runs; without any, this is one statement."""
     async with ctx.pool.acquire() as connection:
-        codes = await rows.interrupted(connection, ctx.now() - STALLED_AFTER)
-    return await _side_by_side(ctx, codes, partial(pull_account, rest=True)) if codes else {}
+        codes = await pulls.interrupted(connection, ctx.now() - STALLED_AFTER)
+    return await _pull_accounts(ctx, codes, partial(pull_account, rest=True)) if codes else {}
 
 
 async def no_unfinished_pull(ctx: Context) -> bool:
-    """Whether no account has a run that is not at its end."""
+    """Whether every account's run is complete."""
     async with ctx.pool.acquire() as connection:
-        return not await rows.interrupted(connection, ctx.now())
+        return not await pulls.interrupted(connection, ctx.now())
 
 
-async def _side_by_side(
+async def _pull_accounts(
     ctx: Context, codes: Sequence[str], pull: Callable[[Context, str], Awaitable[PullReport]]
 ) -> dict[str, int]:
+    """Pull several accounts concurrently, each at its own pace."""
     async with ctx.work() as work:
         states = await work.account_states.all()
     paused = {code for code, state in states.items() if state["paused_at"] is not None}
-    asked = [code for code in codes if code in ctx.clients and code not in paused]
-    pulled = await asyncio.gather(*(_to_its_end(ctx, code, pull) for code in asked))
+    wanted = [code for code in codes if code in ctx.clients and code not in paused]
+    reports = await asyncio.gather(*(_isolated(ctx, code, pull) for code in wanted))
     return {
-        "accounts": len(asked),
-        "asked": sum(one.asked for one in pulled),
-        "figures": sum(one.figures for one in pulled),
-        "words": sum(one.words for one in pulled),
-        "unfinished": sum(not one.ended for one in pulled),
+        "accounts": len(wanted),
+        "sims": sum(one.sims for one in reports),
+        "figures": sum(one.figures for one in reports),
+        "changed": sum(one.changed for one in reports),
+        "unfinished": sum(not one.completed for one in reports),
     }
 
 
-async def _to_its_end(ctx: Context, account: str, pull: Callable[[Context, str], Awaitable[PullReport]]) -> PullReport:
-    """One account's fault is its own: the others go on, and it is tried again with what is unfinished."""
+async def _isolated(ctx: Context, account: str, pull: Callable[[Context, str], Awaitable[PullReport]]) -> PullReport:
+    """One account's pull; any failure is logged and is that account's alone, to be continued by the hourly slot."""
     try:
         return await pull(ctx, account)
     except Exception:
         log.exception("usage_pull.failed", account=account)
-        return PullReport(ended=False)
+        return PullReport(completed=False)
 
 
 async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> PullReport:
-    """One account's run, from where the last one stopped until everybody was asked or the carrier wants no more.
+    """One account's run, from where the last one stopped until all SIMs were queried or the carrier ends it.
 
-    `rest`: only what a run that broke off has left.
+    `rest`: only what an interrupted run has left.
     """
-    done, batch = PullReport(), ResilientBatch(account)
+    report, batch = PullReport(), ResilientBatch(account)
     began = ctx.now()
     async with ctx.pool.acquire() as connection:
-        legs = await rows.begin(connection, account, began, rest=rest)
+        legs = await pulls.begin(connection, account, began, rest=rest)
     try:
         with in_background():
-            run = AccountPull(ctx, account, await _changes(ctx, account, batch), batch, done)
-            near = [] if rest else await _near(ctx, account)
-            done.ended = await _near_first(run, near, page) and await _in_turn(run, legs, near, page)
+            pull = AccountPull(ctx, account, await _changed_iccids(ctx, account, batch), batch, report)
+            near = [] if rest else await _near_limits(ctx, account)
+            report.completed = await _pull_near(pull, near, page) and await _pull_legs(pull, legs, near, page)
     except CarrierError as error:
-        done.ended = False
+        report.completed = False
         log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
-    if done.ended:
+    if report.completed:
         await _finish(ctx, account, None if rest else began)
-    return done
+    return report
 
 
-async def _near_first(run: AccountPull, near: Sequence[SimRecord], size: int) -> bool:
+async def _pull_near(pull: AccountPull, near: Sequence[SimRecord], size: int) -> bool:
+    """The SIMs near a limit, page by page; False where the account was paused."""
     for start in range(0, len(near), size):
-        if await run.is_paused():
+        if await pull.is_paused():
             return False
-        await pull_page(run, near[start : start + size])
+        await pull_page(pull, near[start : start + size])
     return True
 
 
-async def _in_turn(run: AccountPull, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
-    """Everybody who was not asked first, leg by leg; whether the run came to its end, or was paused on its way."""
-    asked = {record.id for record in near}
+async def _pull_legs(pull: AccountPull, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
+    """All SIMs that were not pulled first, leg by leg; False where the account was paused."""
+    done = {record.id for record in near}
     for leg in legs:
-        place, ended = leg.after, False
+        cursor, ended = leg.after, False
         while not ended:
-            if await run.is_paused():
+            if await pull.is_paused():
                 return False
-            async with run.ctx.work() as work:
-                found = await work.sims.of_account(run.account, after=place, limit=size)
-            page = [record for record in found if leg.upto is None or record.id <= leg.upto]
+            page = await _read_page(pull, leg, cursor, size)
             ended = len(page) < size
             upto = leg.upto if ended else page[-1].id
-            await pull_page(run, [record for record in page if record.id not in asked])
-            await pull_final_figures(run, place, upto)
-            place = page[-1].id if page else place
-            async with run.ctx.pool.acquire() as connection:
-                await rows.set_cursor(connection, run.account, place, run.ctx.now(), leg.phase)
+            await pull_page(pull, [record for record in page if record.id not in done])
+            await pull_final_figures(pull, cursor, upto)
+            cursor = page[-1].id if page else cursor
+            # The cursor moves only after the page is stored: a run that dies here repeats at most one page.
+            async with pull.ctx.pool.acquire() as connection:
+                await pulls.set_cursor(connection, pull.account, cursor, pull.ctx.now(), leg.phase)
     return True
+
+
+async def _read_page(pull: AccountPull, leg: Leg, after: int, size: int) -> list[SimRecord]:
+    async with pull.ctx.work() as work:
+        found = await work.sims.of_account(pull.account, after=after, limit=size)
+    return [record for record in found if leg.upto is None or record.id <= leg.upto]
 
 
 async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
-    """Everybody was asked: the next run begins at the beginning, its changes where this one began.
+    """The run is complete: the next one starts at the first SIM, its change list where this run began.
 
-    None: the rest of a run; what it did not ask may have changed since that one began.
+    `began` None: only the rest of an interrupted run was pulled, whose earlier SIMs may have changed since it began.
     """
     if began is not None:
         async with ctx.work() as work:
             await work.account_states.set(account, changes_seen_at=began)
             await work.commit()
     async with ctx.pool.acquire() as connection:
-        await rows.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
+        await pulls.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
 
 
-async def _changes(ctx: Context, account: str, batch: ResilientBatch) -> set[str] | None:
-    """The cards the carrier says have changed since the last whole run; None: it has no list, or none has been."""
+async def _changed_iccids(ctx: Context, account: str, batch: ResilientBatch) -> set[str] | None:
+    """The ICCIDs on the carrier's change list since the last complete run; None: there is no list, or was no run."""
     async with ctx.work() as work:
         state = (await work.account_states.all()).get(account)
     seen = state["changes_seen_at"] if state else None
     if seen is None:
         return None
     try:
-        changed = await batch.call(lambda: ctx.clients[account].changed_since(seen - timedelta(minutes=10)))
+        changed = await batch.call(lambda: ctx.clients[account].changed_since(seen - CHANGES_OVERLAP))
     except (CarrierUnavailable, CarrierAuthFailed):
         raise
     except CarrierError as error:
@@ -163,29 +173,29 @@ async def _changes(ctx: Context, account: str, batch: ResilientBatch) -> set[str
     return None if changed is None else set(changed)
 
 
-async def _near(ctx: Context, account: str) -> list[SimRecord]:
-    """Where the account's budget is counted: the cards nearest to their limits, then members of pools near theirs."""
+async def _near_limits(ctx: Context, account: str) -> list[SimRecord]:
+    """Where calls are limited: the SIMs nearest to their limits, then members of pools near theirs."""
     known = ctx.accounts[account]
     if all(entry.settings.per_second is None for entry in known.protocols):
         return []
     number = cycle_number(cycle_on(known.carrier, local(ctx.now(), ctx.zone(account)).date()))
     async with ctx.pool.acquire() as connection:
-        ids = await rows.near_limits(connection, account, number, NEAR_LIMIT)
+        ids = await pulls.near_limits(connection, account, number, NEAR_LIMIT)
         running = await running_pools(ctx, connection, [known.carrier])
-        if pools := await rows.near_pools(connection, running):
-            ids += await rows.members(connection, pools, account, number, NEAR_LIMIT)
+        if pools := await pulls.near_pools(connection, running):
+            ids += await pulls.members(connection, pools, account, number, NEAR_LIMIT)
     async with ctx.work() as work:
         return list((await work.sims.by_ids(ids)).values()) if ids else []
 
 
 async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef]) -> int:
-    """Ask for these cards' usage of the running cycle now (US-2, refresh on demand); gives how many figures changed.
+    """Query these SIMs' usage of the running cycle now (US-2, refresh on demand); returns how many figures changed.
 
-    Raises: query errors of the carriers' tree; an account without usage is none.
+    Raises: carrier errors of a query. An account without usage has nothing to refresh.
     """
     cycle = cycle_on(carrier, local(ctx.now(), ctx.zone(account)).date())
     try:
-        told = await ctx.clients[account].usage(refs, cycle)
+        figures = await ctx.clients[account].usage(refs, cycle)
     except UnsupportedOperation:
         return 0
-    return await apply_cycle_figures(ctx, account, told, cycle)
+    return await apply_cycle_figures(ctx, account, figures, cycle)

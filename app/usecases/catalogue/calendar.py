@@ -1,4 +1,4 @@
-"""The calendar and terms, asked without any card: pure rules behind a thin door (`docs/api.md`, Calendar and terms)."""
+"""Calendar and terms as JSON, independent of any SIM (`docs/api.md`, Calendar and terms)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from app.domain.terms.book import describe
 from app.domain.vocabulary import Carrier, Supplier
 from app.usecases.context import Context
 
-LONGEST_SPAN = 800
-"""Days in one answer about workdays."""
+MAX_SPAN = 800
+"""Days in one answer of `workdays_view`."""
 
 HOME = ZoneInfo("Asia/Shanghai")
 
 
 def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
-    """The cycle a day belongs to (BC)."""
+    """The billing cycle that a day belongs to (BC)."""
     cycle = cycle_on(carrier, on)
     return {
         "id": cycle.id,
@@ -37,7 +37,7 @@ def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
 
 
 def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> dict[str, Any]:
-    """When a card activated on a day ends, and when it is cancelled (VD, LC-9)."""
+    """When a SIM activated on a day expires and is cancelled (VD, LC-9)."""
     found = validity(terms, carrier, activated_on, months)
     return {
         "last_valid_day": found.last_valid_day.isoformat(),
@@ -48,7 +48,7 @@ def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: i
 
 
 def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> dict[str, Any]:
-    """Whether a card may be renewed on a day (RN)."""
+    """Whether a SIM may be renewed on a day (RN)."""
     found = renewal(terms, carrier, expires_on, on)
     return {
         "renewable": found.renewable,
@@ -62,7 +62,7 @@ def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) 
 
 
 def due_view(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: datetime) -> dict[str, Any]:
-    """By when something handed in at an instant is done (SL). Raises `Malformed` for an unknown kind."""
+    """When a request submitted at an instant is due (SL). Raises `Malformed` for an unknown kind."""
     found = due(terms, carrier, kind, at, _zone(ctx, carrier), ctx.workdays)
     return {
         "earliest": _text(found.earliest),
@@ -81,7 +81,7 @@ def _zone(ctx: Context, carrier: Carrier) -> ZoneInfo:
 
 
 def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:
-    """When an unused card becomes active by itself (LC-1 to LC-3)."""
+    """When an unused SIM is activated by its carrier (LC-1 to LC-3)."""
     found = forced_activation(terms, carrier, opened_on, test_months)
     return {
         "testing_until": _text(found.testing_until),
@@ -93,10 +93,10 @@ def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, t
 
 
 def workdays_view(ctx: Context, first: date, last: date) -> dict[str, Any]:
-    """Each day from first to last, both included (SL). Raises `Malformed`."""
+    """Each day from `first` to `last`, both included: working day or not (SL). Raises `Malformed`."""
     span = (last - first).days
-    if not 0 <= span < LONGEST_SPAN:
-        raise Malformed("SPAN_UNUSABLE", f"from is not after to, and at most {LONGEST_SPAN} days")
+    if not 0 <= span < MAX_SPAN:
+        raise Malformed("SPAN_UNUSABLE", f"from is not after to, and at most {MAX_SPAN} days")
     days = [ctx.workdays.day(plus_days(first, n)) for n in range(span + 1)]
     return {
         "days": [
@@ -130,7 +130,7 @@ def terms_view(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]
 
 
 def high_risk_view(carrier: Carrier) -> dict[str, Any]:
-    """Where a carrier's cards may not be used unless local (RG-4, RG-5)."""
+    """Regions where a carrier's SIMs may only be used if they are local (RG-4, RG-5)."""
     regions = {province: list(places) for province, places in region_table(carrier).items()}
     return {"carrier": carrier.value, "regions": regions, "rule": "RG-4", "source": "GSL 3.2", "assumed": []}
 

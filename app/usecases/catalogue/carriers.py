@@ -1,4 +1,4 @@
-"""What the carriers' accounts can do, as data that callers can read (CP-1)."""
+"""Carriers, their accounts and capabilities, as JSON (CP-1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.usecases.errors import NotFound
 
 
 def carriers_view(ctx: Context, tenant: str) -> list[dict[str, Any]]:
-    """Every carrier with the tenant's accounts at it."""
+    """Every carrier with the accounts that the tenant may use."""
     accounts = open_to(ctx, tenant)
     return [
         {
@@ -36,7 +36,7 @@ def _account(account: Account) -> dict[str, Any]:
 
 
 def capabilities_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
-    """Per account and protocol: operation -> api, desk, gateway or none, with its limits. Raises `NotFound`."""
+    """Per account and protocol: operation -> `api`, `desk`, `gateway` or `none`, with limits. Raises `NotFound`."""
     if code not in set(Carrier):
         raise NotFound("carrier")
     carrier = Carrier(code)
@@ -54,7 +54,7 @@ def capabilities_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
 
 
 def _networks(ctx: Context, supplier: Supplier, carrier: Carrier) -> list[str] | None:
-    """By the supplier's terms (GSL 3.3, FM 一.1); None: not published."""
+    """The networks of the supplier's terms (GSL 3.3, FM 一.1); None: not published."""
     networks = terms_in_force(supplier, carrier, ctx.now().date()).networks.value
     return list(networks) if networks is not None else None
 

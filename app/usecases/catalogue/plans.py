@@ -1,4 +1,4 @@
-"""Plans: read from JSON or CSV, checked, kept per tenant."""
+"""Plans of a tenant: parsed from JSON or CSV, validated, stored."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
-    """A plan as callers see it."""
+    """A plan as a JSON object."""
     return {name: getattr(plan, name) for name in COLUMNS}
 
 
 def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
-    """A plan from its fields. Raises `InvalidArgument` that names every wrong one."""
+    """A plan from its fields. Raises `InvalidArgument` with a fault per bad field."""
     faults: list[Fault] = []
 
     def wrong(name: str, code: str, detail: str) -> None:
@@ -69,7 +69,10 @@ def _wrong(name: str, value: Any) -> str | None:
 
 
 def plans_from_csv(text: str) -> list[Plan]:
-    """Plans from a CSV with these columns. Raises `UnreadableFile`, and `InvalidArgument` with line and column."""
+    """Plans from a CSV file whose columns are the fields of a plan.
+
+    Raises: `UnreadableFile`, and `InvalidArgument` with line and column.
+    """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         return _plans_of(reader)
@@ -101,7 +104,7 @@ def _typed(name: str, cell: str) -> Any:
 
 
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:
-    """Keep plans; the same id replaces, and where its limits change its cards and pools are looked at (QT)."""
+    """Store plans; one with the same id is replaced. Where its limits change, its SIMs and pools are checked (QT)."""
     known = await work.plans.all(tenant)
     await work.plans.upsert(tenant, plans, ctx.now())
     moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
@@ -113,5 +116,5 @@ async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence
 
 
 def _limits(plan: Plan) -> tuple[object, ...]:
-    """What of a plan decides when its cards and pools stop."""
+    """The fields of a plan that decide when its SIMs and pools are stopped."""
     return plan.allowance, plan.kind, plan.auto_stop, plan.test_bytes

@@ -15,7 +15,7 @@ from app.usecases.execution.results import AttemptResult, not_sent, outcome_of
 async def refresh(ctx: Context, group: CallGroup) -> list[AttemptResult]:
     """Query snapshots, then usage (applied at once); the snapshots are applied when the results are settled.
 
-    A carrier that fails is asked again later: a query is safe to repeat, whatever became of it.
+    Where the carrier fails, the operation is queued again: a query is safe to repeat.
     """
     account, carrier = group.operations[0].account, group.operations[0].carrier
     try:

@@ -1,6 +1,7 @@
-"""The expiry sweep: what a card's dates bring by today (LC-1 to LC-3, LC-8, LC-9), in chunks, each its own transaction.
+"""Apply due dates of SIMs: end of test, forced activation, expiry, cancellation (LC-1 to LC-3, LC-8, LC-9).
 
-Only cards whose `next_due_on` has come are read. Running it twice, or in two processes, is boring.
+Only SIMs whose `next_due_on` has passed are read, in chunks of one transaction each. Safe to repeat and to run in
+several processes.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ ACTOR = "expiry_sweep"
 
 
 async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
-    """Sweep the accounts of one zone by its today; gives how many cards were changed and how many carriers asked."""
+    """Apply today's dates to the accounts of one zone.
+
+    Returns how many SIMs were `seen`, `changed` and had an operation `enqueued` at their carrier.
+    """
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
     today = ctx.now().astimezone(zone).date()
-    report = {"seen": 0, "changed": 0, "asked": 0}
+    report = {"seen": 0, "changed": 0, "enqueued": 0}
     while accounts:
         async with ctx.work() as work:
             due = await work.sims.due(accounts, today, CHUNK)
             recorder = SimChangeRecorder(ctx.now())
-            changed = _sweep_all(recorder, due, today, zone)
+            changed = _apply_all(recorder, due, today, zone)
             await recorder.write(work)
-            report["asked"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
+            report["enqueued"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
             await work.commit()
         report["seen"] += len(due)
         report["changed"] += len(changed)
@@ -38,14 +42,14 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     return report
 
 
-def _sweep_all(
+def _apply_all(
     recorder: SimChangeRecorder, due: Sequence[SimRecord], today: date, zone: tzinfo
 ) -> list[tuple[SimRecord, SimRecord]]:
-    return [(record, _sweep_one(recorder, record, today, zone)) for record in due]
+    return [(record, _apply_dates(recorder, record, today, zone)) for record in due]
 
 
-def _sweep_one(recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
-    """Day by day, so that every move stands in the timeline with its own cause, rule and day (LC-12)."""
+def _apply_dates(recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
+    """Apply each due day by itself, so that the timeline shows every transition with its own cause and day (LC-12)."""
     swept = record
     while (day := next_due_on(swept.sim)) is not None and day <= today:
         sim, moves = sweep(swept.sim, day, recorder.now)

@@ -1,4 +1,4 @@
-"""Reminders of expiry (RM-1): on the first day with so many days left, once an end date, to those who asked."""
+"""Reminders of expiry (RM-1): on the first day with at most a threshold of days left, once per end date."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import datetime, time, tzinfo
 from typing import Any
 
 from app.db.events.store import Event
-from app.db.sims import expiring as rows
-from app.db.usage import counters as usage
+from app.db.sims.expiring import expiring, expiry_days
+from app.db.usage import counters
 from app.domain.usage.reminders import Reminders, expiry_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
@@ -17,33 +17,34 @@ CHUNK = 1_000
 
 
 async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
-    """Tell the owners of cards that expire soon, once per threshold and end date; gives how many were told."""
+    """Emit `reminder.due` for SIMs that expire soon, once per threshold and end date; returns how many were emitted."""
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
-    place = told = 0
+    after = emitted = 0
     while accounts:
         async with ctx.work() as work:
             connection = await work.driver()
-            page = await rows.expiring(connection, accounts, place, CHUNK)
+            page = await expiring(connection, accounts, after, CHUNK)
             events = [event for row in page for event in _due(ctx, row, zone)]
             if events:
                 marks = [
                     (row["id"], row["expires_on"].year * 100 + row["expires_on"].month, mark) for row, mark, _ in events
                 ]
-                fresh = await usage.mark(connection, marks, ctx.now())
+                fresh = await counters.mark(connection, marks, ctx.now())
                 due = [event for row, mark, event in events if (row["id"], mark) in fresh]
                 await work.events.add(due)
-                told += len(due)
+                emitted += len(due)
             await work.commit()
         if len(page) < CHUNK:
             break
-        place = page[-1]["id"]
-    return {"told": told}
+        after = page[-1]["id"]
+    return {"emitted": emitted}
 
 
 def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, Event]]:
+    """(row, mark, event) of each threshold that a SIM has reached. The mark makes each event unique per end date."""
     now = ctx.now()
     today = now.astimezone(zone).date()
-    days = (*rows.expiry_days(row), 0, 0)
+    days = (*expiry_days(row), 0, 0)
     wanted = Reminders(usage_mb=(0, 0), expiry_days=(days[0], days[1]))
     levels = expiry_due(wanted, SimState(row["underlying"]), row["expires_on"], today)
     return [(row, f"expiry:{row['expires_on'].isoformat()}:{level}", _event(ctx, row, level, zone)) for level in levels]

@@ -1,7 +1,8 @@
-"""A card explains itself: its session, its deadlines, why it is stopped and what lifts that (DG)."""
+"""Explain a SIM: whether it is online, which deadlines lie ahead, why it is stopped and what lifts each hold (DG)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -44,7 +45,7 @@ async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
 
 
 async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """Whether a card is online now, by the carrier's word. Raises `NotFound`, `CarrierTrouble`."""
+    """Query the carrier whether a SIM is online now. Raises `NotFound`, `CarrierTrouble`."""
     record = await _card(ctx, tenant, iccid)
     client = ctx.clients.get(record.account)
     if client is None:
@@ -80,24 +81,31 @@ def _trouble(error: CarrierError) -> CarrierTrouble:
 
 
 async def deadlines_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """The days that lie ahead of a card, in order, each with its rule. Raises `NotFound`."""
+    """The deadlines that lie ahead of a SIM, by day, each with its rule. Raises `NotFound`."""
     record = await _card(ctx, tenant, iccid)
     today = ctx.now().astimezone(ctx.zone(record.account)).date()
     found = [*_before_activation(record.sim), *_after_activation(record.sim, today)]
     cycle = cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))
-    found.append(("cycle_end", cycle.last_day, "BC-4", ()))
+    found.append(Deadline(kind="cycle_end", on=cycle.last_day, rule="BC-4"))
     items = [
-        {"kind": kind, "on": on.isoformat(), "rule": rule, "assumed": list(assumed)}
-        for kind, on, rule, assumed in sorted(found, key=lambda item: (item[1], item[0]))
-        if on >= today
+        {"kind": one.kind, "on": one.on.isoformat(), "rule": one.rule, "assumed": list(one.assumed)}
+        for one in sorted(found, key=lambda one: (one.on, one.kind))
+        if one.on >= today
     ]
     return {"iccid": record.sim.iccid, "items": items}
 
 
-Deadline = tuple[str, date, str, tuple[str, ...]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """A day by which something happens to a SIM, or must be done; `assumed`: open rules behind it."""
+
+    kind: str
+    on: date
+    rule: str
+    assumed: tuple[str, ...] = ()
 
 
-def _forced(sim: Sim) -> ForcedActivation | None:
+def _forced_activation(sim: Sim) -> ForcedActivation | None:
     if sim.opened_on is None or sim.underlying not in NOT_YET_ACTIVATED:
         return None
     chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
@@ -105,7 +113,7 @@ def _forced(sim: Sim) -> ForcedActivation | None:
 
 
 def _before_activation(sim: Sim) -> list[Deadline]:
-    forced = _forced(sim)
+    forced = _forced_activation(sim)
     if forced is None:
         return []
     days = (
@@ -113,7 +121,9 @@ def _before_activation(sim: Sim) -> list[Deadline]:
         ("silent_end", forced.silent_until),
         ("forced_activation", forced.forced_on),
     )
-    return [(kind, day, forced.rule, forced.assumed) for kind, day in days if day is not None]
+    return [
+        Deadline(kind=kind, on=day, rule=forced.rule, assumed=forced.assumed) for kind, day in days if day is not None
+    ]
 
 
 def _after_activation(sim: Sim, today: date) -> list[Deadline]:
@@ -121,27 +131,27 @@ def _after_activation(sim: Sim, today: date) -> list[Deadline]:
         return []
     last = renewal(sim.terms, sim.carrier, sim.expires_on, max(today, sim.expires_on))
     gone = cancellation(sim.terms, sim.carrier, sim.expires_on)
-    found: list[Deadline] = [("expiry", sim.expires_on, "LC-8", ())]
+    found: list[Deadline] = [Deadline(kind="expiry", on=sim.expires_on, rule="LC-8")]
     if last.closes_on is not None:
         safe = last_safe_day(sim.terms, sim.carrier, sim.expires_on)
-        found.append(("last_renewal_day", last.closes_on, safe.rule, last.assumed))
-        found.append(("last_safe_renewal_day", safe.on, safe.rule, safe.assumed))
+        found.append(Deadline(kind="last_renewal_day", on=last.closes_on, rule=safe.rule, assumed=last.assumed))
+        found.append(Deadline(kind="last_safe_renewal_day", on=safe.on, rule=safe.rule, assumed=safe.assumed))
     if gone.on is not None:
-        found.append(("cancellation", gone.on, "LC-9", ()))
+        found.append(Deadline(kind="cancellation", on=gone.on, rule="LC-9"))
     if sim.retained_until is not None:
-        found.append(("number_retention_end", sim.retained_until, "LC-10", ()))
+        found.append(Deadline(kind="number_retention_end", on=sim.retained_until, rule="LC-10"))
     return found
 
 
-async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -> dict[str, Any]:
-    """Why a card is as it is: every hold with what lifts it, the checklists, and DG-3. Raises `NotFound`.
+async def explain(ctx: Context, tenant: str, iccid: str, device: dict[str, Any]) -> dict[str, Any]:
+    """Explain a SIM's state: every hold with what lifts it (DG-2), the checklists (DG-1), and DG-3. Raises `NotFound`.
 
-    `told` is what the caller knows of the device (`docs/api.md`, Explanation): it fills the checklists.
+    `device` is what the caller knows of the device (`docs/api.md`, Explanation); it answers checks of the checklists.
     """
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
         counts = await budget_counts_of(ctx, work, [record], OperationKind.REBIND)
-        reported = await work.sims.ever_used(record.id)
+        ever_used = await work.sims.ever_used(record.id)
     context = RuleContext(
         now=ctx.now(),
         zone=ctx.zone(record.account),
@@ -150,7 +160,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
     )
     sim = record.sim
     facts = DiagnosisFacts(
-        sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **told
+        sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **device
     )
     return {
         "record": record,
@@ -158,5 +168,5 @@ async def explain(ctx: Context, tenant: str, iccid: str, told: dict[str, Any]) -
         "network_allowed": network_allowed(sim.underlying, sim.holds),
         "holds": explain_holds(sim, context),
         "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
-        "forced": forced_activation_unused(sim, context.today, ever_used=reported),
+        "forced": forced_activation_unused(sim, context.today, ever_used=ever_used),
     }

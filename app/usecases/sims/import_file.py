@@ -1,4 +1,4 @@
-"""Import cards from a file: whole or not at all, or the good rows of it; every bad row told by line and column."""
+"""Import SIMs from a CSV or NDJSON file; every bad row is reported by line and column, never by its value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import sim_columns
@@ -17,13 +16,11 @@ from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
-from app.domain.identifiers import alternate_iccid
-from app.domain.sim.model import Plan
-from app.domain.vocabulary import Carrier
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault, UseCaseError
 from app.usecases.sim_changes import queue_limit_checks
+from app.usecases.sims.import_checks import ImportState, rejection_of
 from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED, ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.usage.ingest.service import attach_unmatched_reports
 
@@ -31,14 +28,14 @@ CHUNK = 1_000
 
 
 class UnreadableFile(UseCaseError):
-    """The file cannot be read at all."""
+    """The file as a whole cannot be read."""
 
     code = "UNREADABLE"
 
 
 @dataclass
 class ImportReport:
-    """How many rows there were and what became of them."""
+    """The outcome of an import: rows read, SIMs created and updated, and what was rejected where."""
 
     rows: int = 0
     created: int = 0
@@ -47,7 +44,7 @@ class ImportReport:
     faulty_lines: set[int] = field(default_factory=set)
 
     def reject(self, *faults: Fault) -> None:
-        """A row is bad."""
+        """Report a bad row."""
         self.rejected.extend(faults)
         self.faulty_lines.update(fault.line for fault in faults if fault.line is not None)
 
@@ -128,10 +125,12 @@ def _cell(value: Any) -> str:
 async def import_sims(
     ctx: Context, work: UnitOfWork, tenant: str, rows: Iterator[tuple[int, dict[str, str]]], *, actor: str = "gateway"
 ) -> ImportReport:
-    """Take a file's good rows into this transaction; the caller rolls back where it wants all or nothing."""
+    """Store a file's good rows in this transaction; the caller rolls back where it wants all or nothing."""
     report = ImportReport()
-    known = _Known(plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant)
-    known.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
+    state = ImportState(
+        plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant
+    )
+    state.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
     for line, columns in rows:
         report.rows += 1
@@ -141,27 +140,15 @@ async def import_sims(
             continue
         chunk.append(row)
         if len(chunk) == CHUNK:
-            await _take_chunk(ctx, work, known, chunk, report)
+            await _take_chunk(ctx, work, state, chunk, report)
             chunk = []
-    await _take_chunk(ctx, work, known, chunk, report)
-    await attach_unmatched_reports(ctx, work, tenant, known.arrived)
+    await _take_chunk(ctx, work, state, chunk, report)
+    await attach_unmatched_reports(ctx, work, tenant, state.arrived)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
     await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]
     )
     return report
-
-
-@dataclass
-class _Known:
-    tenant: str
-    plans: Mapping[str, Plan]
-    pools: Mapping[str, str]
-    seen: dict[str, int]
-    zones: dict[str, ZoneInfo] = field(default_factory=dict)
-    """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
-    arrived: dict[str, int] = field(default_factory=dict)
-    """Ids of the cards this import added: reports kept aside for them are counted last, for ingest waits meanwhile."""
 
 
 def _read(line: int, columns: dict[str, str]) -> ParsedRow:
@@ -171,98 +158,79 @@ def _read(line: int, columns: dict[str, str]) -> ParsedRow:
 
 
 async def _take_chunk(
-    ctx: Context, work: UnitOfWork, known: _Known, chunk: Sequence[ParsedRow], report: ImportReport
+    ctx: Context, work: UnitOfWork, state: ImportState, chunk: Sequence[ParsedRow], report: ImportReport
 ) -> None:
+    """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
         return
     owners = await work.sims.owners([row.values["iccid"] for row in chunk])
-    fresh: list[dict[str, Any]] = []
-    changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    plans_left: dict[int, str] = {}
-    moved: list[int] = []
+    created: list[dict[str, Any]] = []
+    updates = _Updates()
     for row in chunk:
-        fault = _refusal(ctx, known, row, owners.get(row.values["iccid"]))
+        owner = owners.get(row.values["iccid"])
+        fault = rejection_of(ctx, state, row, owner)
         if fault is not None:
             report.reject(fault)
-            continue
-        owner = owners.get(row.values["iccid"])
-        if owner is None:
-            _add_fresh(ctx, known, row, fresh, report)
+        elif owner is None:
+            _add_new(ctx, state, row, created, report)
         else:
-            columns = changed_columns(row)
-            changed.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
-            plans_left |= {owner.id: owner.plan} if owner.plan != columns["plan"] else {}
-            moved += [owner.id] if _moves_limits(owner, columns) else []
+            updates.add(owner, changed_columns(row))
             report.updated += 1
-    ids = await work.sims.insert(fresh)
+    ids = await work.sims.insert(created)
     report.created += len(ids)
-    await _patch(ctx, work, list(changed.values()), moved)
-    await work.plans.add_history(plans_left, ctx.now())
-    known.arrived.update(ids)
+    await _store_updates(ctx, work, updates)
+    state.arrived.update(ids)
 
 
-def _moves_limits(owner: Any, columns: Mapping[str, Any]) -> bool:
+@dataclass
+class _Updates:
+    """Updates of known SIMs. `groups`: columns -> rows that change exactly these; `limits_changed`: row ids."""
+
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = field(default_factory=dict)
+    plans_left: dict[int, str] = field(default_factory=dict)
+    limits_changed: list[int] = field(default_factory=list)
+
+    def add(self, owner: Any, columns: Mapping[str, Any]) -> None:
+        """Update these columns of the SIM that `owner` describes."""
+        self.groups.setdefault(tuple(sorted(columns)), []).append({"id": owner.id, **columns})
+        if owner.plan != columns["plan"]:
+            self.plans_left[owner.id] = owner.plan
+        if _changes_limits(owner, columns):
+            self.limits_changed.append(owner.id)
+
+
+def _changes_limits(owner: Any, columns: Mapping[str, Any]) -> bool:
     return any(name in columns and columns[name] != getattr(owner, name) for name in LIMIT_COLUMNS)
 
 
-async def _patch(ctx: Context, work: UnitOfWork, groups: Sequence[list[dict[str, Any]]], moved: Sequence[int]) -> None:
-    """Change the known cards; those whose limits move are looked at, with the pools they leave and join."""
-    left = await refs_of(await work.driver(), moved) if moved else []
-    for same in groups:
-        await work.sims.patch_many(same, ctx.now())
-    if moved:
-        await queue_checks(await work.driver(), pool_refs=left)
-        await queue_limit_checks(work, moved)
+async def _store_updates(ctx: Context, work: UnitOfWork, updates: _Updates) -> None:
+    """Store the updates; queue limit checks of SIMs whose limits changed, and of the pools they leave and join."""
+    changed = updates.limits_changed
+    pools_left = await refs_of(await work.driver(), changed) if changed else []
+    for rows in updates.groups.values():
+        await work.sims.patch_many(rows, ctx.now())
+    if changed:
+        await queue_checks(await work.driver(), pool_refs=pools_left)
+        await queue_limit_checks(work, changed)
+    await work.plans.add_history(updates.plans_left, ctx.now())
 
 
-def _refusal(ctx: Context, known: _Known, row: ParsedRow, owner: Any) -> Fault | None:
+def _add_new(
+    ctx: Context, state: ImportState, row: ParsedRow, created: list[dict[str, Any]], report: ImportReport
+) -> None:
     values = row.values
-    iccid = values["iccid"]
-    earlier = known.seen.get(iccid)
-    if earlier is not None:
-        return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
-    known.seen[iccid] = row.line
-    if (twin := alternate_iccid(iccid)) is not None:
-        known.seen[twin] = row.line
-    if owner is not None and owner.tenant != known.tenant:
-        return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
-    plan = known.plans.get(values["plan"])
-    carrier = values["carrier"] if owner is None else Carrier(owner.carrier)
-    if plan is None or plan.carrier is not carrier:
-        return Fault(code="UNKNOWN_PLAN", detail="no such plan for this carrier", line=row.line, column="plan")
-    if "pool" in values and known.pools.get(values["pool"]) is None:
-        return Fault(code="UNKNOWN_POOL", detail="no such pool", line=row.line, column="pool")
-    if "pool" in values and known.pools[values["pool"]] != plan.id:
-        return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
-    account = account_for(ctx, known.tenant, values["carrier"], values.get("account"))
-    if account is None:
-        return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
-    return _zone_refusal(known, row, ctx.zone(account if owner is None else owner.account))
-
-
-def _zone_refusal(known: _Known, row: ParsedRow, zone: ZoneInfo) -> Fault | None:
-    """A pool's members share one zone: its cycles turn at one midnight (BC-4)."""
-    pool = row.values.get("pool")
-    if pool is None or str(known.zones.setdefault(pool, zone)) == str(zone):
-        return None
-    detail = "the pool's account is in another zone (BC-4, PL-5)"
-    return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column="pool")
-
-
-def _add_fresh(ctx: Context, known: _Known, row: ParsedRow, fresh: list[dict[str, Any]], report: ImportReport) -> None:
-    values = row.values
-    account = account_for(ctx, known.tenant, values["carrier"], values.get("account"))
+    account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
     now = ctx.now()
     today = now.astimezone(ctx.zone(account or "")).date()
     try:
-        sim = new_sim(values, known.plans[values["plan"]], today=today, at=now)
+        sim = new_sim(values, state.plans[values["plan"]], today=today, at=now)
     except Malformed as wrong:
         report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
         return
-    fresh.append(
+    created.append(
         sim_columns(sim)
         | {
-            "tenant": known.tenant,
+            "tenant": state.tenant,
             "iccid": sim.iccid,
             "carrier": sim.carrier.value,
             "account": account,

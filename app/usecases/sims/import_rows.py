@@ -1,6 +1,6 @@
-"""One row of an import: which columns there are, how each is read, and the card it makes (`docs/api.md`, Import).
+"""One row of an import: its columns, how each is parsed, and the SIM it makes (`docs/api.md`, Import).
 
-Reading is pure: a row becomes a card or faults that name the column, never the value.
+Pure: a row becomes a SIM, or faults that name the column and never the value.
 """
 
 from __future__ import annotations
@@ -102,14 +102,14 @@ COLUMN_PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "tags": _tags,
     }
 )
-"""Column -> how its text is read."""
+"""Column -> parser of its text."""
 
 REQUIRED = ("iccid", "carrier", "terms", "plan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRow:
-    """One row with its values read, or with what is wrong with it."""
+    """One row with its parsed values, or with its faults."""
 
     line: int
     values: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class ParsedRow:
 
 
 def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
-    """Read every column; an empty one counts as not given."""
+    """Parse every column; an empty cell counts as absent."""
     values: dict[str, Any] = {}
     faults = [
         Fault(code="REQUIRED", detail="required", line=line, column=name) for name in REQUIRED if not given.get(name)
@@ -133,7 +133,7 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
 
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
-    """The card a new row makes; what is not told follows from its dates. Raises `Malformed`."""
+    """The SIM of a new row; state and dates that the row omits follow from its other dates. Raises `Malformed`."""
     policy = terms_in_force(values["terms"], values["carrier"], today)
     sim = Sim(
         iccid=values["iccid"],
@@ -157,19 +157,19 @@ def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime)
     state = values.get("state")
     if state is None:
         return _held(state_from_dates(sim, today, at)[0], values.get("holds", ()), at)
-    return _told(sim, state, values.get("holds"), today, at)
+    return _with_state(sim, state, values.get("holds"), today, at)
 
 
 def _dated(sim: Sim) -> Sim:
-    """An activated card without a told end has the end of its terms (VD)."""
+    """An activated SIM without an end date gets the end of its terms (VD)."""
     if sim.activated_on is None or sim.expires_on is not None:
         return sim
     end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)
     return replace(sim, expires_on=end.last_valid_day)
 
 
-def _told(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:
-    """A card whose state the file tells: `suspended` is a card with holds, by default `manual`."""
+def _with_state(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:
+    """A SIM whose state the file gives: `suspended` means a SIM with holds, by default `manual`."""
     if state is SimState.SUSPENDED:
         dated = state_from_dates(sim, today, at)[0]
         activated = sim.activated_on is not None or dated.underlying is SimState.ACTIVE
@@ -207,11 +207,11 @@ UPDATABLE_COLUMNS = [
     "auto_stop",
     "tags",
 ]
-"""What an import may change on a card that is known: never its state, dates, holds, account or carrier."""
+"""What an import may update on a known SIM: never its state, dates, holds, account or carrier."""
 
 
 def changed_columns(row: ParsedRow) -> dict[str, Any]:
-    """The columns that a row changes on a card that is known."""
+    """Database columns that a row updates on a known SIM."""
     given = {name: row.values[name] for name in UPDATABLE_COLUMNS if name in row.values}
     if "order" in given:
         given["order_id"] = given.pop("order")

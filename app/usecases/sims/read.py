@@ -1,4 +1,4 @@
-"""Cards as callers keep them: read, list, tag, forget a mistaken import, follow their history."""
+"""Read, list, count, update and delete SIMs, and read their timeline."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def account_zones(ctx: Context) -> dict[str, ZoneInfo]:
 
 
 async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """One card as `docs/api.md` shows it. Raises `NotFound`."""
+    """One SIM as a JSON object (`docs/api.md`). Raises `NotFound`."""
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
     row = await fetch_sim(ctx.pool, tenant, iccid, running_periods(days, zones))
@@ -41,7 +41,7 @@ async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
 
 
 async def example_silent_iccid(ctx: Context) -> str | None:
-    """The ICCID of some card that may be activated, to show a newcomer."""
+    """The ICCID of a SIM that may be activated, for the welcome text of a sandbox."""
     items, _, _ = await list_sims(ctx, DEFAULT_TENANT, SimFilter(state="silent"), after=0, limit=1, total=False)
     return str(items[0]["iccid"]) if items else None
 
@@ -49,15 +49,15 @@ async def example_silent_iccid(ctx: Context) -> str | None:
 async def list_sims(
     ctx: Context, tenant: str, wanted: SimFilter, *, after: int, limit: int, total: bool
 ) -> tuple[list[dict[str, Any]], int | None, int | None]:
-    """A page of cards, the row id of the last one where more follow, and the total where asked for."""
-    asked = replace(wanted, cycles=current_cycles(ctx))
-    ids = await page_ids(ctx.pool, tenant, asked, after=after, limit=limit + 1)
+    """A page of SIMs, the row id to continue after (None on the last page), and the total if `total`."""
+    filtered = replace(wanted, cycles=current_cycles(ctx))
+    ids = await page_ids(ctx.pool, tenant, filtered, after=after, limit=limit + 1)
     shown = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
     rows = await fetch_sims(ctx.pool, tenant, shown, running_periods(days, zones)) if shown else []
     items = [sim_view(row, days, zones) for row in rows]
-    how_many = await count(ctx.pool, tenant, asked) if total else None
+    how_many = await count(ctx.pool, tenant, filtered) if total else None
     return items, shown[-1] if len(ids) > limit else None, how_many
 
 
@@ -69,7 +69,7 @@ def current_cycles(ctx: Context) -> dict[str, int]:
 
 
 async def summarize(ctx: Context, tenant: str, wanted: SimFilter, by: list[str]) -> list[dict[str, Any]]:
-    """Counts of cards by some columns. Raises `InvalidArgument`."""
+    """Counts of SIMs grouped by columns. Raises `InvalidArgument`."""
     unknown = [name for name in by if name not in SUMMARIES]
     if unknown or not by or len(set(by)) != len(by):
         detail = f"some of {', '.join(SUMMARIES)}, each once"
@@ -80,7 +80,10 @@ async def summarize(ctx: Context, tenant: str, wanted: SimFilter, by: list[str])
 async def patch_sim(
     ctx: Context, iccid: str, changes: Mapping[str, Any], *, version: int | None, actor: AuditRow
 ) -> dict[str, Any]:
-    """Change what callers may change; the card after it. Raises `NotFound`, `VersionConflict`, `InvalidArgument`."""
+    """Update the columns that callers may change; returns the SIM after it.
+
+    `version`: the row version that the caller has read. Raises: `NotFound`, `VersionConflict`, `InvalidArgument`.
+    """
     columns = _patch_columns(changes)
     async with ctx.work() as work:
         record = await _locked(work, actor.tenant, iccid)
@@ -125,7 +128,7 @@ def _reminders(value: Any) -> dict[str, list[int]]:
 
 
 async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
-    """Forget a mistaken import; its history stays. Raises `NotFound`, `Conflict` with an open operation."""
+    """Delete a SIM imported by mistake; its timeline stays. Raises `NotFound`, `Conflict` with an open operation."""
     async with ctx.work() as work:
         record = await _locked(work, actor.tenant, iccid)
         if await work.operations.open_of([record.id]):
@@ -137,7 +140,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
 
 
 async def timeline(ctx: Context, tenant: str, iccid: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """What happened to a card, newest first. Raises `NotFound`."""
+    """A SIM's timeline, newest first (LC-12). Raises `NotFound`."""
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
         if record is None:

@@ -1,7 +1,7 @@
-"""The relay: events become deliveries, deliveries are sent with no transaction open, and what came is written down.
+"""Deliver webhooks: events become deliveries, which are sent with no transaction open; then the results are stored.
 
-At least once: who dies between sending and writing leaves a lease behind that runs out, and the receiver knows a
-repeated event by its id. Each lane (a card, mostly) of an endpoint is sent in order; others go on meanwhile.
+At least once: a process that dies between sending and storing leaves a lease that expires, and receivers recognise a
+repeated event by its id. Each lane of an endpoint (usually one SIM) is sent in order, lanes independently.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,102 +17,163 @@ from typing import Any
 from uuid import UUID
 
 from app.clock import SystemClock, monotonic
-from app.db.events.webhooks import DeliveryResult
+from app.db.events.webhooks import BusyEndpoint, DeliveryResult
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
+from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.webhooks.feed import cloud_event
 
 AT_ONCE = 16
-"""Deliveries of one endpoint under way in one process, so that a slow receiver does not take every slot."""
+"""Concurrent deliveries to one endpoint per process, so that a slow receiver does not occupy every slot."""
 
 LEASE = TIMEOUT * 3
 FAN_OUT = 1_000
 ROUND_S = 5.0
-"""A round begins nothing new after so long, so that a worker can stop."""
+"""Seconds after which a round starts nothing new, so that a worker can stop."""
 
-LOOK_AGAIN_S = 0.1
+POLL_S = 0.1
+"""Seconds between two looks for endpoints that have become busy during a round."""
+
+TENANT_SHARE = 4
+"""Endpoints of one tenant that one process serves at once: one tenant's many endpoints must not starve the others'."""
+
+TRANSACTIONS = 4
+"""Transactions of a round that may be open at once, so that the pool keeps connections for everything else."""
+
 GONE = "the receiver said 410 Gone"
+
+
+log = get_logger("webhooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """One delivery as it was claimed, and what came of sending it."""
+    """One delivery as it was claimed, and the result of sending it."""
 
     delivery: Mapping[str, Any]
     sent: SendResult
 
 
 async def deliver_round(ctx: Context) -> int:
-    """Deliver what is due to every endpoint side by side; gives how many attempts were made.
+    """Deliver what is due to all endpoints concurrently; returns how many attempts were made.
 
-    Safe in any number of processes. An endpoint that has more while another one is slow is served again at once.
+    Safe in any number of processes. An endpoint that gets new deliveries while another is slow is served at once.
     """
-    began, attempts = monotonic(), 0
-    running: dict[UUID, asyncio.Task[int]] = {}
+    relay, attempts = _Relay(ctx), 0
+    running: dict[UUID, tuple[str, asyncio.Task[int]]] = {}
     try:
         while True:
-            found = await _busy(ctx) if monotonic() - began < ROUND_S else []
-            for endpoint_id, fresh in found:
-                if endpoint_id not in running:
-                    running[endpoint_id] = asyncio.create_task(_serve(ctx, endpoint_id, fresh=fresh))
+            for endpoint in _within_share(await relay.busy(), {i: tenant for i, (tenant, _) in running.items()}):
+                running[endpoint.id] = (endpoint.tenant, asyncio.create_task(relay.serve(endpoint)))
             if not running:
                 return attempts
-            await asyncio.wait(running.values(), timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
-            ended = {endpoint_id: task for endpoint_id, task in running.items() if task.done()}
-            attempts += sum(task.result() for task in ended.values())
-            running = {endpoint_id: task for endpoint_id, task in running.items() if endpoint_id not in ended}
-            if ended and not any(task.result() for task in ended.values()) and not running:
+            tasks = [task for _, task in running.values()]
+            await asyncio.wait(tasks, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+            ended = [task.result() for task in tasks if task.done()]
+            attempts += sum(ended)
+            running = {i: (tenant, task) for i, (tenant, task) in running.items() if not task.done()}
+            if ended and not any(ended) and not running:
                 return attempts
     finally:
-        for task in running.values():
+        for _, task in running.values():
             task.cancel()
 
 
-async def _busy(ctx: Context) -> list[tuple[UUID, bool]]:
-    async with ctx.work() as work:
-        return await work.webhooks.busy(ctx.now())
+def _within_share(found: Sequence[BusyEndpoint], running: Mapping[UUID, str]) -> list[BusyEndpoint]:
+    """The endpoints to start, so that no tenant has more than `TENANT_SHARE` running (`running`: id -> tenant).
+
+    In random order: those that are left out have the same chance in the next look, whatever the others do.
+    """
+    per_tenant = Counter(running.values())
+    chosen = []
+    for endpoint in random.sample(found, len(found)):
+        if endpoint.id not in running and per_tenant[endpoint.tenant] < TENANT_SHARE:
+            per_tenant[endpoint.tenant] += 1
+            chosen.append(endpoint)
+    return chosen
 
 
-async def _serve(ctx: Context, endpoint_id: UUID, *, fresh: bool) -> int:
-    """Serve one endpoint until nothing is due or the round is old; gives how many attempts were made."""
-    while fresh:
-        async with ctx.work() as work:
-            fresh = await work.webhooks.fan_out(endpoint_id, ctx.now(), FAN_OUT)
+class _Relay:
+    """One round of deliveries. At most `TRANSACTIONS` of its transactions are open at once, however many endpoints."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._began = monotonic()
+        self._transactions = asyncio.Semaphore(TRANSACTIONS)
+
+    async def busy(self) -> list[BusyEndpoint]:
+        """Endpoints with something to do; none once the round is over, so that a worker can stop."""
+        if monotonic() - self._began >= ROUND_S:
+            return []
+        async with self._transactions, self._ctx.work() as work:
+            return await work.webhooks.busy(self._ctx.now())
+
+    async def serve(self, endpoint: BusyEndpoint) -> int:
+        """Deliver to one endpoint until nothing is due or `ROUND_S` has passed; returns how many attempts were made."""
+        if endpoint.has_new_events:
+            await self._fan_out(endpoint.id)
+        began, attempts = monotonic(), 0
+        pending: set[asyncio.Task[DeliveryAttempt]] = set()
+        try:
+            while True:
+                free = AT_ONCE - len(pending) if monotonic() - began < ROUND_S else 0
+                claimed = await self._claim(endpoint.id, free)
+                attempts += len(claimed)
+                pending |= {asyncio.create_task(_attempt(self._ctx, delivery)) for delivery in claimed}
+                if not pending:
+                    return attempts
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                await self._settle(endpoint.id, [task.result() for task in done])
+        finally:
+            for task in pending:
+                task.cancel()
+
+    async def _fan_out(self, endpoint_id: UUID) -> None:
+        """Turn new events into deliveries of the endpoint, `FAN_OUT` per transaction."""
+        more = True
+        while more:
+            async with self._transactions, self._ctx.work() as work:
+                more = await work.webhooks.fan_out(endpoint_id, self._ctx.now(), FAN_OUT)
+                await work.commit()
+
+    async def _claim(self, endpoint_id: UUID, limit: int) -> list[dict[str, Any]]:
+        if limit <= 0:
+            return []
+        async with self._transactions, self._ctx.work() as work:
+            claimed = await work.webhooks.claim(endpoint_id, now=self._ctx.now(), lease=LEASE, limit=limit)
             await work.commit()
-    began, attempts = monotonic(), 0
-    pending: set[asyncio.Task[DeliveryAttempt]] = set()
-    try:
-        while True:
-            claimed = await _claim(ctx, endpoint_id, AT_ONCE - len(pending)) if monotonic() - began < ROUND_S else []
-            attempts += len(claimed)
-            pending |= {asyncio.create_task(_attempt(ctx, delivery)) for delivery in claimed}
-            if not pending:
-                return attempts
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            await _settle(ctx, endpoint_id, [task.result() for task in done])
-    finally:
-        for task in pending:
-            task.cancel()
+        return claimed
 
-
-async def _claim(ctx: Context, endpoint_id: UUID, limit: int) -> list[dict[str, Any]]:
-    if limit <= 0:
-        return []
-    async with ctx.work() as work:
-        claimed = await work.webhooks.claim(endpoint_id, now=ctx.now(), lease=LEASE, limit=limit)
-        await work.commit()
-    return claimed
+    async def _settle(self, endpoint_id: UUID, attempts: Sequence[DeliveryAttempt]) -> None:
+        now = self._ctx.now()
+        results = [_result(attempt, now) for attempt in attempts]
+        async with self._transactions, self._ctx.work() as work:
+            if any(attempt.sent.gone for attempt in attempts):
+                await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
+            await work.webhooks.settle(results, now)
+            await work.commit()
+        for result in results:
+            status = "retried" if result.status == "pending" else result.status
+            self._ctx.telemetry.webhook_deliveries.labels(status).inc()
 
 
 async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt:
-    """One signed attempt. Its timestamp is real time: the receiver checks it against its own clock."""
+    """One attempt. Whatever goes wrong with it is this delivery's own failure, retried like any other."""
+    try:
+        return DeliveryAttempt(delivery=delivery, sent=await _send(ctx, delivery))
+    except Exception as error:
+        log.exception("webhooks.attempt_failed", delivery=delivery["id"])
+        return DeliveryAttempt(delivery=delivery, sent=SendResult(error=type(error).__name__))
+
+
+async def _send(ctx: Context, delivery: Mapping[str, Any]) -> SendResult:
+    """Sign and send. The timestamp is real time, because receivers compare it with their own clock."""
     body = json.dumps(cloud_event(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     stamp = int(SystemClock().now().timestamp())
     signed = headers(_live_secrets(delivery, ctx.now()), str(delivery["event_id"]), stamp, body)
-    sent = await ctx.webhooks.send(delivery["url"], signed | {"content-type": "application/cloudevents+json"}, body)
-    return DeliveryAttempt(delivery=delivery, sent=sent)
+    return await ctx.webhooks.send(delivery["url"], signed | {"content-type": "application/cloudevents+json"}, body)
 
 
 def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
@@ -120,20 +182,8 @@ def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
     return [delivery["secret"], *old]
 
 
-async def _settle(ctx: Context, endpoint_id: UUID, came: Sequence[DeliveryAttempt]) -> None:
-    now = ctx.now()
-    settled = [_settled(one, now) for one in came]
-    async with ctx.work() as work:
-        if any(one.sent.gone for one in came):
-            await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
-        await work.webhooks.settle(settled, now)
-        await work.commit()
-    for one in settled:
-        ctx.telemetry.webhook_deliveries.labels("retried" if one.status == "pending" else one.status).inc()
-
-
-def _settled(came: DeliveryAttempt, now: datetime) -> DeliveryResult:
-    delivery, sent = came.delivery, came.sent
+def _result(attempt: DeliveryAttempt, now: datetime) -> DeliveryResult:
+    delivery, sent = attempt.delivery, attempt.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
     wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
     if sent.delivered:

@@ -1,4 +1,4 @@
-"""The delivery log of an endpoint: read it, send one event again, send a period again."""
+"""The delivery log of an endpoint: read it, redeliver one event, replay a period."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INSTANTS = ("next_attempt_at", "created_at", "attempted_at", "settled_at")
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One delivery as callers see it; `next_attempt_at` only where there will be one."""
+    """One delivery as a JSON object; `next_attempt_at` only while it is pending."""
     instants = {name: row[name].isoformat() if row[name] else None for name in _INSTANTS}
     if row["status"] != "pending":
         instants["next_attempt_at"] = None
@@ -40,14 +40,14 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
 async def deliveries(
     ctx: Context, tenant: str, endpoint_id: UUID, *, status: str | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """A page of the log, newest first. Raises `NotFound`."""
+    """A page of the delivery log, newest first. Raises `NotFound`."""
     async with ctx.work() as work:
         await find(work, tenant, endpoint_id)
         return await work.deliveries.page(endpoint_id, status=status, before=before, limit=limit)
 
 
 async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, delivery_id: int) -> int:
-    """Send the event of one delivery again, behind what waits for its card; gives the new one. Raises `NotFound`."""
+    """Queue the event of one delivery again, last in its lane; returns the new delivery's id. Raises `NotFound`."""
     await find(work, tenant, endpoint_id)
     made = await work.deliveries.redeliver(endpoint_id, delivery_id, ctx.now())
     if made is None:
@@ -56,6 +56,6 @@ async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UU
 
 
 async def replay(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime) -> int:
-    """Send every event learned of in [start, end) again, as far as the endpoint wants it; gives how many."""
+    """Queue every event known in [start, end) again that the endpoint subscribes to; returns how many."""
     await find(work, tenant, endpoint_id)
     return await work.deliveries.replay(endpoint_id, start, end, ctx.now())

@@ -1,4 +1,4 @@
-"""Receivers of a tenant: add, change, rotate the secret, test. A secret is told once, when it is made."""
+"""Webhook endpoints of a tenant: create, change, rotate the secret, test. A secret is returned once, when created."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.events import EventStamp, webhook_test
 from app.usecases.ids import new_id
 
-MOST_TYPES = 100
+MAX_TYPES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequest:
-    """What a caller asks for. `types` empty: all; an entry may end in `.*`."""
+    """An endpoint to create. `types` empty: all event types; an entry may end in `.*`."""
 
     url: str
     types: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class EndpointRequest:
 
 
 def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
-    """An endpoint as callers see it; the secret only where it has just been made."""
+    """An endpoint as a JSON object; with `secret` only where it has just been created."""
     seen: dict[str, Any] = {
         "id": str(endpoint.id),
         "url": endpoint.url,
@@ -47,7 +47,7 @@ def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]
 
 
 async def permit(ctx: Context, wanted: EndpointRequest) -> None:
-    """Judge the target and the types before a transaction is open. Raises `InvalidArgument`."""
+    """Check target and types, with no transaction open (the name is resolved). Raises `InvalidArgument`."""
     faults = [*await _url_faults(ctx, wanted.url), *_type_faults(wanted.types)]
     if faults:
         raise InvalidArgument(faults)
@@ -62,8 +62,8 @@ async def _url_faults(ctx: Context, url: str) -> list[Fault]:
 
 
 def _type_faults(types: Sequence[str]) -> list[Fault]:
-    if len(types) > MOST_TYPES:
-        return [Fault(pointer="/types", code="TOO_MANY", detail=f"at most {MOST_TYPES} types")]
+    if len(types) > MAX_TYPES:
+        return [Fault(pointer="/types", code="TOO_MANY", detail=f"at most {MAX_TYPES} types")]
     return [
         Fault(pointer=f"/types/{index}", code="TYPE_MALFORMED", detail="a type is noun.participle, or noun.*")
         for index, name in enumerate(types)
@@ -73,14 +73,14 @@ def _type_faults(types: Sequence[str]) -> list[Fault]:
 
 def _is_type(name: str) -> bool:
     noun, _, rest = name.partition(".")
-    words = (noun, rest) if rest != "*" else (noun,)
-    return all(word and word.replace("_", "a").isalpha() and word.islower() and word.isascii() for word in words)
+    parts = (noun, rest) if rest != "*" else (noun,)
+    return all(part and part.replace("_", "a").isalpha() and part.islower() and part.isascii() for part in parts)
 
 
 async def create(
     ctx: Context, work: UnitOfWork, tenant: str, wanted: EndpointRequest, *, actor: str
 ) -> tuple[EndpointRow, str]:
-    """Add a permitted endpoint; gives it with its secret, told this once."""
+    """Store a checked endpoint; returns it with its secret."""
     now = ctx.now()
     secret = new_secret()
     endpoint = EndpointRow(
@@ -110,7 +110,7 @@ async def find(work: UnitOfWork, tenant: str, endpoint_id: UUID, *, for_update: 
 
 
 async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str) -> EndpointRow:
-    """Change `url`, `types`, `description` or `enabled`. Enabled again, it is told what happens from then on."""
+    """Change `url`, `types`, `description` or `enabled`. Once enabled again, it gets later events only."""
     async with ctx.work() as work:
         changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
         await work.commit()
@@ -135,7 +135,7 @@ async def _change(
 
 
 async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) -> None:
-    """Forget an endpoint and its deliveries. Raises `NotFound`."""
+    """Delete an endpoint and its deliveries. Raises `NotFound`."""
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
@@ -146,13 +146,13 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
 async def rotate(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str
 ) -> tuple[EndpointRow, str]:
-    """A new secret; the old one signs beside it for a day. Raises `NotFound`, `Conflict` while two are live already."""
+    """Create a new secret; the old one signs beside it for a day. Raises `NotFound`, `Conflict` while two are valid."""
     before = await find(work, tenant, endpoint_id, for_update=True)
     now = ctx.now()
     if before.old_secret_until is not None and before.old_secret_until > now:
         raise Conflict(
             "ROTATION_IN_PROGRESS",
-            "two secrets are live already; the older one would stop signing before its time",
+            "two secrets are valid already; the older one would expire early",
             earliest_retry_at=before.old_secret_until.isoformat(),
         )
     secret = new_secret()
@@ -165,7 +165,7 @@ async def rotate(
 
 
 async def test(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID) -> int:
-    """Put a test event in line for this endpoint alone; gives the delivery's id. Raises `NotFound`."""
+    """Queue a test event for this endpoint alone; returns the delivery's id. Raises `NotFound`."""
     await find(work, tenant, endpoint_id)
     now = ctx.now()
     event = webhook_test(EventStamp(tenant=tenant, known_at=now), endpoint_id)

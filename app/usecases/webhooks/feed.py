@@ -1,4 +1,4 @@
-"""Events as others see them: CloudEvents 1.0, and the feed that may be read instead of waiting for webhooks."""
+"""Events as CloudEvents 1.0, and the feed of `GET /v1/events`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.usecases.errors import Fault, InvalidArgument
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPage:
-    """Some events in order, and where to go on reading; None: there is nothing more now, go on `after` the last."""
+    """Events in order; `next_place` is the cursor, None where nothing more is known yet (continue `after` the last)."""
 
     items: list[dict[str, Any]]
     next_place: FeedPosition | None
@@ -40,7 +40,7 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
 async def feed(
     ctx: Context, tenant: str, *, after: UUID | None, place: FeedPosition | None, types: tuple[str, ...], limit: int
 ) -> FeedPage:
-    """Events of a tenant after one it has seen, each at least once. Raises `InvalidArgument` for an unknown event."""
+    """Events of a tenant after a given one, each at least once. Raises `InvalidArgument` for an unknown event."""
     async with ctx.work() as work:
         start = place or await work.feed.position_after(tenant, after)
         if start is None:

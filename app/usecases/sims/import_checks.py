@@ -1,0 +1,73 @@
+"""Checks of an import row against what the tenant has: the SIM's owner, plan, pool, account and zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.identifiers import alternate_iccid
+from app.domain.sim.model import Plan
+from app.domain.vocabulary import Carrier
+from app.usecases.accounts import account_for
+from app.usecases.context import Context
+from app.usecases.errors import Fault
+from app.usecases.sims.import_rows import ParsedRow
+
+
+@dataclass
+class ImportState:
+    """What is known while a file is imported. `seen`: ICCID -> line of its first row."""
+
+    tenant: str
+    plans: Mapping[str, Plan]
+    pools: Mapping[str, str]
+    seen: dict[str, int]
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
+    """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
+    arrived: dict[str, int] = field(default_factory=dict)
+    """ICCID -> row id of SIMs added: their unmatched usage is counted last, because ingest waits for it meanwhile."""
+
+
+def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
+    """Why a row cannot be stored. `owner`: the known SIM of this ICCID in either of its forms, of any tenant."""
+    values = row.values
+    iccid = values["iccid"]
+    earlier = state.seen.get(iccid)
+    if earlier is not None:
+        return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
+    state.seen[iccid] = row.line
+    if (twin := alternate_iccid(iccid)) is not None:
+        state.seen[twin] = row.line
+    if owner is not None and owner.tenant != state.tenant:
+        return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
+    account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
+    fault = _plan_rejection(state, row, values["carrier"] if owner is None else Carrier(owner.carrier))
+    if fault is not None:
+        return fault
+    if account is None:
+        return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
+    return _zone_rejection(state, row, ctx.zone(account if owner is None else owner.account))
+
+
+def _plan_rejection(state: ImportState, row: ParsedRow, carrier: Carrier) -> Fault | None:
+    """Plan and pool must exist, the plan be of the SIM's carrier and the pool of the same plan (PL-5)."""
+    values = row.values
+    plan = state.plans.get(values["plan"])
+    if plan is None or plan.carrier is not carrier:
+        return Fault(code="UNKNOWN_PLAN", detail="no such plan for this carrier", line=row.line, column="plan")
+    if "pool" in values and state.pools.get(values["pool"]) is None:
+        return Fault(code="UNKNOWN_POOL", detail="no such pool", line=row.line, column="pool")
+    if "pool" in values and state.pools[values["pool"]] != plan.id:
+        return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
+    return None
+
+
+def _zone_rejection(state: ImportState, row: ParsedRow, zone: ZoneInfo) -> Fault | None:
+    """A pool's members share one time zone, because its cycle ends at one midnight (BC-4)."""
+    pool = row.values.get("pool")
+    if pool is None or str(state.zones.setdefault(pool, zone)) == str(zone):
+        return None
+    detail = "the pool's account is in another zone (BC-4, PL-5)"
+    return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column="pool")
