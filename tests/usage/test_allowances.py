@@ -96,9 +96,9 @@ async def test_what_no_cycle_shows_any_more_is_forgotten(gateway: Gateway) -> No
     await _next_month(gateway)
 
     async with gateway.ctx.pool.acquire() as connection:
-        await allowances.forget_before(connection, NOON)
+        await allowances.delete_before(connection, NOON)
         kept = await _allowed(gateway, card)
-        await allowances.forget_before(connection, NOON + timedelta(days=1))
+        await allowances.delete_before(connection, NOON + timedelta(days=1))
         forgotten = await connection.fetchval("SELECT count(*) FROM plan_allowances")
 
     assert (kept["2026-11"], kept["2026-12"], forgotten) == (100, 200, 0)

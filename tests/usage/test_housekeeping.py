@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from app.db.usage import unmatched as aside
+from app.db.usage import unmatched
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.ingest.sim_cache import canonical_iccid
 from tests.gateway import Gateway, iccid
@@ -37,7 +37,7 @@ async def test_leaves_are_made_ahead_and_dropped_when_no_report_of_theirs_is_tak
     ahead = gateway.ctx.now() + timedelta(days=31)
     assert month not in await _leaves(gateway)
     assert f"reports_{ahead:%Y_%m}" in await _leaves(gateway)
-    assert report_["leaves_made"] <= 2
+    assert report_["partitions_created"] <= 2
 
 
 async def test_a_month_nobody_prepared_is_made_by_the_report_that_needs_it(gateway: Gateway) -> None:
@@ -61,7 +61,7 @@ async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_a
     late = await clean_up_usage(gateway.ctx)
     told = await send(gateway.api, [one])
 
-    assert (early["unknown_forgotten"], late["unknown_forgotten"], len(told["unknown"])) == (0, 1, 1)
+    assert (early["unmatched_deleted"], late["unmatched_deleted"], len(told["unknown"])) == (0, 1, 1)
 
 
 async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gateway: Gateway) -> None:
@@ -73,16 +73,16 @@ async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gatewa
     async with gateway.ctx.work() as work:  # what an import does once its card is there
         connection = await work.driver()
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
-        found = await aside.waiting(connection, "default", {canonical_iccid(iccid(77)): sim_id})
+        found = await unmatched.lock_reports_of(connection, "default", {canonical_iccid(iccid(77)): sim_id})
         forgetting = asyncio.create_task(clean_up_usage(gateway.ctx))
         await asyncio.sleep(0.3)
-        await aside.assign_sims(connection, found)
+        await unmatched.assign_sims(connection, found)
         await work.commit()
     told = await forgetting
 
     async with gateway.ctx.pool.acquire() as connection:
         kept = await connection.fetchval("SELECT count(*) FROM usage_reports WHERE sim_id = $1", sim_id)
-    assert (len(found), told["unknown_forgotten"], kept) == (1, 0, 1)
+    assert (len(found), told["unmatched_deleted"], kept) == (1, 0, 1)
 
 
 async def test_more_than_can_wait_is_refused_whole_and_told_to_come_back(gateway: Gateway) -> None:

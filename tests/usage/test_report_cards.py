@@ -1,4 +1,4 @@
-"""Remembered cards are believed only while they are certainly right, whether alone or in a range."""
+"""Cached SIMs are used only while they are certainly valid, whether cached singly or with their block."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.usecases.usage.ingest.batch import Batch, StaleSimCache
-from app.usecases.usage.ingest.iccid_blocks import ENOUGH, LEAST
+from app.usecases.usage.ingest.iccid_blocks import LOOKUPS_BEFORE_LOAD, MIN_BLOCK_SIMS
 from app.usecases.usage.ingest.reports import Reports, Submission
 from app.usecases.usage.ingest.sim_cache import SimLookupCache
 from tests.gateway import Gateway, iccid
 from tests.usage.reporting import hours_ago, report, send, usage
 
 
-async def test_cards_of_a_range_are_counted_each_for_itself(gateway: Gateway) -> None:
-    cards = await gateway.fleet(*({} for _ in range(LEAST + 20)))
+async def test_sims_of_a_cached_block_are_counted_each_for_itself(gateway: Gateway) -> None:
+    cards = await gateway.fleet(*({} for _ in range(MIN_BLOCK_SIMS + 20)))
     at = hours_ago(gateway.ctx.now(), 1)
-    for number, card in enumerate(cards[: ENOUGH + 1]):  # asked for alone, then the range is read
+    for number, card in enumerate(cards[: LOOKUPS_BEFORE_LOAD + 1]):  # looked up singly, then the block is read
         await send(gateway.api, [report(card, at, 1, number=number)])
 
     told = await send(gateway.api, [report(card, at, 10 + n, number=f"r{n}") for n, card in enumerate(cards)])
 
     assert told["accepted"] == len(cards)
     shown = [(await usage(gateway.api, card))["reported"] for card in cards]
-    assert shown == [10 + n + (n <= ENOUGH) for n in range(len(cards))]
+    assert shown == [10 + n + (n <= LOOKUPS_BEFORE_LOAD) for n in range(len(cards))]
 
 
-async def test_a_card_that_left_is_not_found_in_its_range(gateway: Gateway) -> None:
-    cards = await gateway.fleet(*({} for _ in range(LEAST + 20)))
+async def test_a_removed_sim_is_not_found_in_its_block(gateway: Gateway) -> None:
+    cards = await gateway.fleet(*({} for _ in range(MIN_BLOCK_SIMS + 20)))
     at = hours_ago(gateway.ctx.now(), 1)
     await send(gateway.api, [report(card, at, 1, number=n) for n, card in enumerate(cards)])
     await send(gateway.api, [report(card, at, 1, number=f"again{n}") for n, card in enumerate(cards)])
@@ -40,8 +40,8 @@ async def test_a_card_that_left_is_not_found_in_its_range(gateway: Gateway) -> N
     assert (told["accepted"], told["unknown"]) == (len(cards) - 1, [{"index": 40}])
 
 
-async def test_a_card_that_arrives_in_a_range_already_read_is_counted(gateway: Gateway) -> None:
-    cards = await gateway.fleet(*({} for _ in range(LEAST + 20)))
+async def test_a_sim_added_to_a_block_already_cached_is_counted(gateway: Gateway) -> None:
+    cards = await gateway.fleet(*({} for _ in range(MIN_BLOCK_SIMS + 20)))
     at = hours_ago(gateway.ctx.now(), 1)
     for again in range(2):
         await send(gateway.api, [report(card, at, 1, number=f"{again}-{n}") for n, card in enumerate(cards)])
@@ -57,21 +57,21 @@ def _submission(card: str, gateway: str, at: object) -> Submission:
     return Submission(tenant="default", reports=reports, done=asyncio.get_running_loop().create_future())
 
 
-async def test_every_batch_judged_before_a_card_left_is_judged_again(gateway: Gateway) -> None:
+async def test_every_batch_resolved_before_a_sim_was_removed_is_resolved_again(gateway: Gateway) -> None:
     [card] = await gateway.fleet({})
-    ctx, book = gateway.ctx, SimLookupCache(gateway.ctx)
+    ctx, cache = gateway.ctx, SimLookupCache(gateway.ctx)
     at = hours_ago(ctx.now(), 1)
     async with ctx.pool.acquire() as connection:
-        book.forget(await connection.fetchval("SELECT epoch FROM usage_epoch"))
+        cache.invalidate(await connection.fetchval("SELECT epoch FROM usage_epoch"))
     async with AsyncExitStack() as stack:
         batches = []
         for name in ("gw-1", "gw-2"):
-            batch = Batch(await stack.enter_async_context(ctx.pool.acquire()), book, ctx.now())
-            await batch.classify([_submission(card, name, at)])
+            batch = Batch(await stack.enter_async_context(ctx.pool.acquire()), cache, ctx.now())
+            await batch.resolve([_submission(card, name, at)])
             batches.append(batch)
         assert (await gateway.api.delete(f"/v1/sims/{card}")).is_success
 
-        for batch in batches:  # the first tells the book of the new epoch; the second must not believe it of itself
+        for batch in batches:  # the first renews the cache; the second must not take the new epoch for its own
             with pytest.raises(StaleSimCache) as stale:
                 await batch.write()
-            book.forget(stale.value.epoch)
+            cache.invalidate(stale.value.epoch)

@@ -1,4 +1,4 @@
-"""The day table tells the same cycle and day as the calendar itself, for every instant, zone and carrier."""
+"""The cycle table gives the same cycle as the calendar, for every instant, zone and carrier; water marks bound ids."""
 
 from __future__ import annotations
 
@@ -12,29 +12,55 @@ from hypothesis import strategies as st
 from app.db.usage.ingest import WaterMarks
 from app.domain.calendar.cycles import cycle_at, preceding
 from app.domain.vocabulary import Carrier
-from app.usecases.usage.ingest.cycle_index import CLOSED, CYCLES_KEPT, day_table, oldest_cycle, oldest_instant, parts
-from app.usecases.usage.ingest.screening import bounds_of, possible_duplicates
+from app.usecases.usage.ingest.cycle_table import CYCLES_KEPT, cycle_table, oldest_cycle, oldest_instant
+from app.usecases.usage.ingest.duplicates import bounds_of, possible_duplicates
+from app.usecases.usage.ingest.packed import (
+    TOO_OLD,
+    calendar_of,
+    counter_key,
+    counters_of,
+    cycle_of,
+    is_closed,
+    sim_id_of,
+    sim_key,
+)
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Pacific/Auckland", "America/St_Johns", "UTC"]
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
 
 
-@given(now=INSTANTS, back=st.integers(0, 190 * 86_400), zone=st.sampled_from(ZONES), carrier=st.sampled_from(Carrier))
-def test_a_key_is_the_cycle_the_day_and_whether_it_is_over(
+@given(
+    now=INSTANTS, back=st.integers(-600, 190 * 86_400), zone=st.sampled_from(ZONES), carrier=st.sampled_from(Carrier)
+)
+def test_a_key_is_the_cycle_of_the_instant_and_whether_it_is_closed(
     now: datetime, back: int, zone: str, carrier: Carrier
 ) -> None:
     place, at = ZoneInfo(zone), now - timedelta(seconds=back)
 
-    key = day_table(carrier, place, now).key(at.timestamp())
+    key = cycle_table(carrier, place, now).key(at.timestamp())
 
-    cycle = cycle_at(carrier, at, place)
+    cycle, running = cycle_at(carrier, at, place), cycle_at(carrier, now, place)
     if at < oldest_instant(carrier, place, now):
-        assert key == 0
+        assert key == TOO_OLD
         return
-    number, day = parts(key)
+    number = cycle_of(key)
     assert f"{number // 100:04d}-{number % 100:02d}" == cycle.id
-    assert day == (at.astimezone(place).date() - cycle.start).days + 1
-    assert bool(key & CLOSED) == (cycle != cycle_at(carrier, now, place))
+    assert is_closed(key) == (cycle.start < running.start)
+
+
+@given(
+    sim_id=st.integers(1, (1 << 39) - 1), calendar=st.integers(0, 255), now=INSTANTS, carrier=st.sampled_from(Carrier)
+)
+def test_a_counter_key_holds_the_sim_the_cycle_and_whether_it_is_closed(
+    sim_id: int, calendar: int, now: datetime, carrier: Carrier
+) -> None:
+    sim = sim_key(sim_id, calendar)
+    for cycle in cycle_table(carrier, ZoneInfo("UTC"), now).keys[1:]:
+        key = counter_key(sim, cycle)
+
+        assert counters_of([key]) == [(sim_id, cycle_of(cycle))]
+        assert (sim_id_of(sim), calendar_of(sim), cycle_of(key)) == (sim_id, calendar, cycle_of(cycle))
+        assert is_closed(key) == is_closed(cycle)
 
 
 @given(now=INSTANTS, carrier=st.sampled_from(Carrier))

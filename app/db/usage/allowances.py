@@ -23,7 +23,7 @@ SELECT k.cycle, coalesce(was.allowance, p.allowance) AS allowance
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = had.plan
  WHERE s.id = $1
 """
-_FORGET = ("DELETE FROM sim_plans WHERE until < $1", "DELETE FROM plan_allowances WHERE until < $1")
+_DELETE_OLD = ("DELETE FROM sim_plans WHERE until < $1", "DELETE FROM plan_allowances WHERE until < $1")
 
 
 async def held_in(connection: Connection, sim_id: int, ends: Mapping[int, datetime]) -> dict[int, int | None]:
@@ -32,7 +32,7 @@ async def held_in(connection: Connection, sim_id: int, ends: Mapping[int, dateti
     return {row["cycle"]: row["allowance"] for row in rows}
 
 
-async def forget_before(connection: Connection, opens: datetime) -> None:
+async def delete_before(connection: Connection, opens: datetime) -> None:
     """Forget what was replaced before the first cycle that is still shown opened."""
-    for statement in _FORGET:
+    for statement in _DELETE_OLD:
         await connection.execute(statement, opens)

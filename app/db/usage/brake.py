@@ -51,7 +51,7 @@ _DROP = """
 DELETE FROM rule_stops r USING unnest($1::bigint[], $2::int[], $3::text[]) k(sim_id, cycle, hold)
  WHERE r.stopped_at IS NULL AND r.sim_id = k.sim_id AND r.cycle = k.cycle AND r.hold = k.hold
 """
-_FORGET = "DELETE FROM rule_stops WHERE asked_at < $1"
+_DELETE_OLD = "DELETE FROM rule_stops WHERE asked_at < $1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,6 @@ async def drop_waiting(connection: Connection, account: str, before_cycle: int) 
     return int((await connection.execute(_DROP_WAITING, account, before_cycle)).split()[-1])
 
 
-async def forget_before(connection: Connection, before: datetime) -> int:
+async def delete_before(connection: Connection, before: datetime) -> int:
     """Forget stops of long ago."""
-    return int((await connection.execute(_FORGET, before)).split()[-1])
+    return int((await connection.execute(_DELETE_OLD, before)).split()[-1])

@@ -1,9 +1,15 @@
-"""asyncpg: the statements of usage ingest, by plain asyncpg: the gateway's one write path that has to be fast.
+"""asyncpg: the statements of usage ingest, a measured hot path (docs/performance.md).
 
-All of them run inside one transaction that the use-case opens (`app.usecases.usage.ingest.service`), in this order:
-`lock_batch`, `cards`, `find_reports`, `copy_reports`, `stage_deltas`, `apply_round`. The order is also the lock order:
-the shared lock that a departing card waits for, then the gateways' rows by id, then the counters by card and cycle. Two
-transactions never hold reports of one gateway at once, so what `find_reports` finds is all there is (docs/adr).
+They run in one transaction that the use-case opens (`app.usecases.usage.ingest.batch`), in this order, which is also
+the order of locks:
+
+1. `lock_batch`: the advisory lock `SIMS_LOCK`, shared, then the rows of the gateways by id;
+2. `lock_unmatched_shared`, where a SIM is unknown: the advisory lock `UNMATCHED_LOCK`, shared;
+3. `find_reports`, `copy_reports`, `move_water_marks`, `insert_unmatched`;
+4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle.
+
+Two transactions never add reports of one gateway at once, so `find_reports` sees every report stored under an identity
+(docs/adr, "Exact de-duplication across partitions").
 """
 
 from __future__ import annotations
@@ -19,17 +25,20 @@ import asyncpg
 from app.db.connection import Connection
 
 SIMS_LOCK = 7_446_291
-"""Advisory lock: shared by ingest, exclusive for whoever takes a card away or moves it to another pool."""
+"""Advisory lock: shared by ingest, exclusive for a transaction that removes a SIM."""
 
 UNMATCHED_LOCK = 7_446_292
-"""Advisory lock: shared by ingest of unknown cards, exclusive for whoever counts the reports kept aside."""
+"""Advisory lock: shared by ingest of unknown ICCIDs, exclusive for whoever counts or deletes unmatched reports."""
 
 PG_EPOCH_US = 946_684_800_000_000
+"""2000-01-01 00:00 UTC in microseconds since the Unix epoch: binary COPY counts instants from it."""
+
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
-_KNOWN_ROW = Struct(">hiqiqiqiii")
-_NAMED_ROW = Struct(">hiiqiqiii")
+# A row of binary COPY: the number of columns, then of each column its length in bytes (-1: NULL) and its value.
+_REPORT_ROW = Struct(">hiqiqiqiii")
+_UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 
@@ -49,11 +58,11 @@ UNION ALL SELECT id, name FROM usage_gateways WHERE tenant = $1 AND name = ANY($
 """
 _CARDS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
 _SIMS_IN_BLOCKS = """
-SELECT h.head, s.carrier, s.account, array_agg(s.id) AS ids,
-       string_agg(substr(s.iccid, length(h.head) + 1), ' ') AS rests
-  FROM unnest($2::text[]) h(head)
-  JOIN sims s ON s.tenant = $1 AND s.iccid ~>=~ h.head AND s.iccid ~<~ (h.head || ':')
- GROUP BY h.head, s.carrier, s.account
+SELECT b.prefix, s.carrier, s.account, array_agg(s.id) AS ids,
+       string_agg(substr(s.iccid, length(b.prefix) + 1), ' ') AS suffixes
+  FROM unnest($2::text[]) b(prefix)
+  JOIN sims s ON s.tenant = $1 AND s.iccid ~>=~ b.prefix AND s.iccid ~<~ (b.prefix || ':')
+ GROUP BY b.prefix, s.carrier, s.account
 """
 _FIND_REPORTS = """
 SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
@@ -106,19 +115,19 @@ pools AS (
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM born WHERE NOT $2)
 SELECT sim_id, cycle FROM born
 """
-"""Begin counters with what their first reports bring; a next_check_bytes of 0 has the card looked at."""
+"""Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaterMarks:
-    """The lowest and highest report id a gateway ever used, by length, then text; None: none yet."""
+    """The lowest and highest report id a gateway has used, ordered by length, then text; None: none yet."""
 
     lowest: str | None
     highest: str | None
 
 
 async def gateway_ids(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, int]:
-    """The row ids of a tenant's gateways, made where new; outside any batch, so that they are committed at once."""
+    """The row ids of a tenant's gateways by name; new ones are created. To be called outside any transaction."""
     found: dict[str, int] = {}
     while missing := [name for name in names if name not in found]:
         rows = await connection.fetch(_GATEWAY_IDS, tenant, missing)
@@ -127,22 +136,22 @@ async def gateway_ids(connection: Connection, tenant: str, names: Sequence[str])
 
 
 async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> list[asyncpg.Record]:
-    """(iccid, id, carrier, account) of the tenant's cards with these ICCIDs."""
+    """(iccid, id, carrier, account) of the tenant's SIMs with these ICCIDs."""
     found: list[asyncpg.Record] = await connection.fetch(_CARDS, tenant, iccids)
     return found
 
 
-async def sims_in_blocks(connection: Connection, tenant: str, heads: Sequence[str]) -> list[asyncpg.Record]:
-    """(head, carrier, account, ids, rests) of the tenant's cards whose ICCID goes on by a digit after one of the heads.
+async def sims_in_blocks(connection: Connection, tenant: str, prefixes: Sequence[str]) -> list[asyncpg.Record]:
+    """(prefix, carrier, account, ids, suffixes) of the tenant's SIMs whose ICCID has one of the prefixes and a digit.
 
-    `rests` are what follows the head in their names, in the order of `ids`, a blank between them.
+    `suffixes`: what follows the prefix in their ICCIDs, in the order of `ids`, separated by blanks.
     """
-    found: list[asyncpg.Record] = await connection.fetch(_SIMS_IN_BLOCKS, tenant, heads)
+    found: list[asyncpg.Record] = await connection.fetch(_SIMS_IN_BLOCKS, tenant, prefixes)
     return found
 
 
 async def lock_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, WaterMarks]]:
-    """Take the batch's locks; gives the epoch of the cards and each gateway's marks."""
+    """Take the batch's locks; gives the epoch of the SIMs and the water marks by gateway."""
     await lock_counting(connection)
     rows = await connection.fetch(_LOCK_GATEWAYS, gateways)
     marks = {row["id"]: WaterMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
@@ -150,42 +159,42 @@ async def lock_batch(connection: Connection, gateways: Sequence[int]) -> tuple[i
 
 
 async def lock_counting(connection: Connection) -> None:
-    """Keep cards from leaving until the commit, and make room for the deltas."""
+    """Keep SIMs from being removed until the commit, and create the temporary table of the deltas."""
     await connection.execute(_OPEN)
 
 
 async def lock_unmatched_shared(connection: Connection) -> None:
-    """Wait for whoever is counting reports kept aside; what arrives after sees the cards they came for."""
+    """Wait for whoever counts unmatched reports; afterwards the SIMs they were counted for are visible."""
     await connection.execute(f"SELECT pg_advisory_xact_lock_shared({UNMATCHED_LOCK})")
 
 
 async def move_water_marks(connection: Connection, marks: Iterable[tuple[int, str, str]]) -> None:
-    """Move gateways' marks outwards: (id, lowest, highest)."""
+    """Set the water marks of gateways: (row id, lowest, highest)."""
     ids, lowest, highest = zip(*marks, strict=True)
     await connection.execute(_MOVE_WATER_MARKS, ids, lowest, highest)
 
 
 async def find_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
-    """The reports already kept under these (gateway, id), each with the `place` of its identity among them."""
+    """(place, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `place` counts these."""
     gateways, report_ids = zip(*identities, strict=True)
     found: list[asyncpg.Record] = await connection.fetch(_FIND_REPORTS, gateways, report_ids)
     return found
 
 
 def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
-    """A report of a known card as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
+    """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
-    return _KNOWN_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
+    return _REPORT_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
 
 
 def pack_unmatched_report(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
-    """A report of an unknown card as a row of binary COPY: no card, but the ICCID it came with."""
+    """An unmatched report as a row of binary COPY: without a SIM, with its ICCID."""
     name, card = report_id.encode(), iccid.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
     return b"".join(
         (
-            _NAMED_ROW.pack(6, -1, 8, at, 8, amount, 4, gateway, len(name)),
+            _UNMATCHED_ROW.pack(6, -1, 8, at, 8, amount, 4, gateway, len(name)),
             name,
             _LENGTH.pack(len(card)),
             card,
@@ -198,7 +207,7 @@ async def _whole(payload: bytes) -> AsyncIterator[bytes]:
 
 
 async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
-    """Add reports by binary COPY. Raises `CheckViolationError` where a leaf is missing (`app.db.usage.partitions`)."""
+    """Add reports by binary COPY. Raises `asyncpg.CheckViolationError` where a partition is missing."""
     payload = b"".join((_COPY_HEAD, *rows, _COPY_END))
     await connection.copy_to_table(
         "usage_reports",
@@ -209,23 +218,17 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
 
 
 async def insert_unmatched(
-    connection: Connection,
-    tenants: Sequence[str],
-    iccids: Sequence[str],
-    gateways: Sequence[int],
-    report_ids: Sequence[str],
-    instants: Sequence[datetime],
-    amounts: Sequence[int],
-    now: datetime,
+    connection: Connection, reports: Sequence[tuple[str, str, int, str, datetime, int]], now: datetime
 ) -> None:
-    """Remember which reports wait for their card."""
-    await connection.execute(_INSERT_UNMATCHED, tenants, iccids, gateways, report_ids, instants, amounts, now)
+    """Queue reports to be counted once their SIM is added: (tenant, iccid, gateway, report id, at, bytes)."""
+    await connection.execute(_INSERT_UNMATCHED, *zip(*reports, strict=True), now)
 
 
 class Delta(NamedTuple):
-    """Bytes to add to a card's cycle: `first` and `last` are the instants (epoch seconds) of its reports.
+    """Bytes to add to a SIM's cycle (yyyymm).
 
-    Rounds are added one after the other.
+    `first`, `last`: instants of the first and last report in epoch seconds; `round`: deltas of one round are applied by
+    one statement, rounds one after the other; `place`: the delta's number in its transaction.
     """
 
     round: int
@@ -244,7 +247,7 @@ def delta_row(delta: Delta) -> bytes:
 
 
 async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
-    """Bring the deltas of this transaction, sorted by card and cycle within each round."""
+    """Copy the deltas of this transaction into the temporary table, sorted by SIM and cycle within each round."""
     payload = b"".join((_COPY_HEAD, *map(delta_row, deltas), _COPY_END))
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
@@ -252,11 +255,11 @@ async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
 async def apply_round(
     connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False
 ) -> list[int]:
-    """Add a round's deltas, all of them and staged, to the counters; `spare`: a round number nobody has.
+    """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
 
-    Cards and pools that must be looked at are queued in `usage_checks`, by a round of closed cycles none: these neither
-    set nor lift (US-5). Gives the places of deltas that a carrier's figures lie around or between: their cards' cycles
-    are to be counted again (`app.db.usage.figures.recount`).
+    Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
+    these neither put holds on nor lift them (US-5). Gives the places of the deltas that carrier figures cover in part:
+    their counters are to be recounted (`app.db.usage.figures.recount`).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)
@@ -267,7 +270,7 @@ async def apply_round(
         await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing.values()))
         begun = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, spare, closed)))
         if raced := sorted(place for key, place in missing.items() if key not in begun):
-            # another transaction has begun these in between
+            # another transaction has inserted these counters since: add to them under a third round number
             await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)
             needs_recount = needs_recount + (again["needs_recount"] or [])

@@ -1,5 +1,6 @@
-"""asyncpg: reports kept aside: counted when their card arrives, aside again when a mistaken card leaves, forgotten in
-time.
+"""asyncpg: unmatched reports, counted when their SIM is added, unmatched again when it is removed, deleted in time.
+
+The statements share the locks and the transaction of usage ingest (`app.db.usage.ingest`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncpg
 from app.db.connection import Connection
 from app.db.usage.ingest import SIMS_LOCK, UNMATCHED_LOCK
 
-_WAITING = """
+_REPORTS_OF = """
 SELECT u.id, u.gateway, u.report_id, u.at, u.bytes, k.sim_id
   FROM unnest($2::text[], $3::bigint[]) k(iccid, sim_id)
   JOIN usage_unmatched u ON u.tenant = $1 AND u.iccid = k.iccid
@@ -22,13 +23,13 @@ UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
   FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
  WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
 """
-_RELEASE = """
+_DETACH = """
 WITH mine AS (UPDATE usage_reports SET sim_id = NULL, iccid = $2 WHERE sim_id = $1
               RETURNING gateway, report_id, at, bytes)
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
 """
-_FORGET = """
+_DELETE_OLD = """
 WITH old AS (DELETE FROM usage_unmatched WHERE id IN (
                  SELECT id FROM usage_unmatched WHERE received_at < $1 ORDER BY received_at LIMIT $2)
              RETURNING gateway, report_id, at)
@@ -46,20 +47,23 @@ SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_
 
 
 async def invalidate_sim_caches(connection: Connection) -> None:
-    """Wait for the batches under way and make every process forget the cards it remembers."""
+    """Wait for the batches under way and invalidate the SIM cache of every process."""
     await connection.execute(f"SELECT pg_advisory_xact_lock({SIMS_LOCK})")
     await connection.execute(_RAISE_EPOCH)
 
 
-async def waiting(connection: Connection, tenant: str, forms: Mapping[str, int]) -> list[asyncpg.Record]:
-    """The reports kept aside for these cards (id by any form of the ICCID), once no more can come beside them."""
+async def lock_reports_of(connection: Connection, tenant: str, forms: Mapping[str, int]) -> list[asyncpg.Record]:
+    """(id, gateway, report_id, at, bytes, sim_id) of the unmatched reports of these SIMs (row id by form of the ICCID).
+
+    Takes `UNMATCHED_LOCK`, so that no others can be added until the commit.
+    """
     await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
-    found: list[asyncpg.Record] = await connection.fetch(_WAITING, tenant, list(forms), list(forms.values()))
+    found: list[asyncpg.Record] = await connection.fetch(_REPORTS_OF, tenant, list(forms), list(forms.values()))
     return found
 
 
 async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record]) -> None:
-    """These reports are no longer aside: they belong to their cards."""
+    """Assign these reports to their SIMs; they are no longer unmatched."""
     await connection.execute(
         _ASSIGN_SIMS,
         [row["gateway"] for row in reports],
@@ -70,25 +74,26 @@ async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record])
     await connection.execute("DELETE FROM usage_unmatched WHERE id = ANY($1::bigint[])", [row["id"] for row in reports])
 
 
-async def release(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:
-    """A card leaves: its reports are kept aside under its ICCID, its counters go."""
+async def detach(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:
+    """Make the reports of a SIM that is removed unmatched under its ICCID, and delete its counters."""
     await invalidate_sim_caches(connection)
-    await connection.execute(_RELEASE, sim_id, iccid, tenant, now)
+    await connection.execute(_DETACH, sim_id, iccid, tenant, now)
     for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
 
-async def forget_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget reports that have been aside since before an instant, and that they were ever sent; gives how many.
+async def delete_before(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete unmatched reports received before an instant, with their identities; gives how many.
 
-    Never those that are being counted for a card that arrives: without their identity they could be counted again.
+    `UNMATCHED_LOCK` keeps out those being counted for a SIM that is added: without its identity a report could be
+    counted twice.
     """
     async with connection.transaction():
         await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
-        return int((await connection.execute(_FORGET, before, limit)).split()[-1])
+        return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
 
 
 async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:
-    """A tenant's reports kept aside, by row id."""
+    """A tenant's unmatched reports by row id."""
     found: list[asyncpg.Record] = await connection.fetch(_LIST, tenant, after, limit)
     return found

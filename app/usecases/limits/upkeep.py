@@ -1,4 +1,4 @@
-"""What has had its time leaves, what will be needed is there: leaves of reports, reports kept aside, pools."""
+"""Daily upkeep of usage: partitions created and dropped, unmatched reports deleted, counters moved to their pools."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from app.db.pools import cycles as pool_cycles
-from app.db.usage import allowances
+from app.db.usage import allowances, unmatched
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
-from app.db.usage import unmatched as aside
 from app.db.usage.partitions import drop_partitions
 from app.usecases.context import Context
 from app.usecases.pools.views import running_pools
@@ -17,48 +16,57 @@ from app.usecases.usage.ingest.service import oldest_accepted, prepare_partition
 
 UNMATCHED_KEPT = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
-EDGE = timedelta(days=32)
-"""A leaf stays a month longer than any report in it could be sent again: zones differ, and clocks are wrong."""
+PARTITION_MARGIN = timedelta(days=32)
+"""A partition is kept a month longer than any of its reports is accepted: zones differ, and clocks may be wrong."""
 
 CHUNK = 10_000
+"""Unmatched reports deleted by one statement."""
+
 POOLS_AT_ONCE = 20
+"""Pools whose counters are moved in one transaction."""
 
 
 async def clean_up_usage(ctx: Context) -> dict[str, int]:
-    """Make the next leaves, drop the old ones, forget reports that nobody's card came for (90 days)."""
+    """Create the next partitions of reports, drop the old ones, delete what is kept for a time only."""
     now = ctx.now()
     oldest = oldest_accepted(ctx)
     async with ctx.pool.acquire() as connection:
-        made = await prepare_partitions(ctx, connection)
-        dropped = await drop_partitions(connection, oldest - EDGE)
-        forgotten = 0
-        while gone := await aside.forget_before(connection, now - UNMATCHED_KEPT, CHUNK):
-            forgotten += gone
-        await allowances.forget_before(connection, oldest)
-        stops = await rule_stops.forget_before(connection, now - STOPS_KEPT)
-    return {"leaves_made": len(made), "leaves_dropped": len(dropped), "unknown_forgotten": forgotten, "stops": stops}
+        created = await prepare_partitions(ctx, connection)
+        dropped = await drop_partitions(connection, oldest - PARTITION_MARGIN)
+        deleted = 0
+        while chunk := await unmatched.delete_before(connection, now - UNMATCHED_KEPT, CHUNK):
+            deleted += chunk
+        await allowances.delete_before(connection, oldest)
+        stops = await rule_stops.delete_before(connection, now - STOPS_KEPT)
+    return {
+        "partitions_created": len(created),
+        "partitions_dropped": len(dropped),
+        "unmatched_deleted": deleted,
+        "stops_deleted": stops,
+    }
 
 
 async def check_all_pools(ctx: Context) -> dict[str, int]:
-    """Counters follow their cards into pools joined since, and every pool is looked at: daily, whatever moved."""
+    """Move counters to the pools their SIMs have joined, and queue every pool: daily, whatever changed."""
     async with ctx.pool.acquire() as connection:
         running = await running_pools(ctx, connection)
-    return {"followed": await move_counters(ctx, running, look=True), "pools": len(running)}
+    return {"followed": await move_counters(ctx, running, check_all=True), "pools": len(running)}
 
 
-async def move_counters(ctx: Context, running: Sequence[tuple[int, int]], *, look: bool = False) -> int:
-    """Counters follow their cards into these (pool, running cycle); gives how many moved.
+async def move_counters(ctx: Context, running: Sequence[tuple[int, int]], *, check_all: bool = False) -> int:
+    """Move the counters of these (pool ref, running cycle) to the pools their SIMs have joined; gives how many moved.
 
-    A pool that got one is looked at, with `look` every one. What a card used in a cycle that is over stays where it was
-    (PL-6). Some pools at a time, each time a transaction of its own: ingest waits for the counters meanwhile.
+    Queues the limits of the pools that got one, with `check_all` of every pool. Counters of a closed cycle stay with
+    the pool they were in (PL-6). A few pools per transaction, since ingest waits for the locked counters.
     """
-    followed = 0
+    moved = 0
     for start in range(0, len(running), POOLS_AT_ONCE):
-        some = running[start : start + POOLS_AT_ONCE]
+        chunk = running[start : start + POOLS_AT_ONCE]
         async with ctx.work() as work:
             connection = await work.driver()
-            moved = await pool_cycles.move_pool_counters(connection, some)
-            await rows.queue_checks(connection, pool_refs=[ref for ref, _ in some] if look else moved)
+            receiving = await pool_cycles.move_pool_counters(connection, chunk)
+            refs = [ref for ref, _ in chunk] if check_all else receiving
+            await rows.queue_checks(connection, pool_refs=refs)
             await work.commit()
-        followed += len(moved)
-    return followed
+        moved += len(receiving)
+    return moved

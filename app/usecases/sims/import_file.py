@@ -22,7 +22,7 @@ from app.usecases.errors import Fault, UseCaseError
 from app.usecases.sim_changes import queue_limit_checks
 from app.usecases.sims.import_checks import ImportState, rejection_of
 from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED, ParsedRow, changed_columns, new_sim, parse_row
-from app.usecases.usage.ingest.service import attach_unmatched_reports
+from app.usecases.usage.ingest.unmatched import attach_unmatched_reports
 
 CHUNK = 1_000
 

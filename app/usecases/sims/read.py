@@ -20,7 +20,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.sim_changes import queue_limit_checks
 from app.usecases.sims.views import days_at, running_periods, sim_view
-from app.usecases.usage.ingest.service import detach_reports
+from app.usecases.usage.ingest.unmatched import detach_reports
 
 PATCHABLE = ("tags", "device_serial", "alias", "remark", "reminders")
 

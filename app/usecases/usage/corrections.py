@@ -15,7 +15,7 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage
-from app.usecases.usage.ingest.cycle_index import oldest_cycle
+from app.usecases.usage.ingest.cycle_table import oldest_cycle
 
 MAX_CORRECTIONS = 10_000
 MAX_USED = 1 << 50

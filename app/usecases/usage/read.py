@@ -8,9 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.db.mapping import SimRecord
-from app.db.usage import allowances
+from app.db.usage import allowances, unmatched
 from app.db.usage import counters as rows
-from app.db.usage import unmatched as aside
 from app.domain.calendar.cycles import (
     Cycle,
     cycle_at,
@@ -27,7 +26,7 @@ from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.usage.carrier_usage import running
-from app.usecases.usage.ingest.cycle_index import oldest_cycle
+from app.usecases.usage.ingest.cycle_table import oldest_cycle
 from app.usecases.usage.ingest.reports import MAX_AHEAD
 from app.usecases.usage.views import shows_used, usage_view
 
@@ -218,9 +217,9 @@ def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo
 async def unmatched_reports(
     ctx: Context, tenant: str, *, after: int, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Reports kept aside for cards the tenant does not have."""
+    """A page of the reports of ICCIDs the tenant does not have, and its end where more follow."""
     async with ctx.pool.acquire() as connection:
-        found = await aside.page(connection, tenant, after, limit + 1)
+        found = await unmatched.page(connection, tenant, after, limit + 1)
     items = [
         {
             "iccid": row["iccid"],

@@ -1,10 +1,10 @@
-"""Distinct reports into the counters: closed cycles first, then the running ones, each sorted by card and cycle."""
+"""Reports summed into the counters of their SIMs' cycles: closed cycles first, then running ones, by SIM and cycle."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from app.db.connection import Connection
 from app.db.events.store import Event
@@ -14,92 +14,75 @@ from app.db.usage.counters import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
-from app.usecases.usage.ingest.cycle_index import CALENDAR_BITS, CLOSED, KEY_BITS, NO_DAY, parts
+from app.usecases.usage.ingest.packed import CounterKey, SimKey, closed_count, counter_key, counters_of, sim_id_of
+from app.usecases.usage.ingest.resolve import ResolvedReport
 from app.usecases.usage.ingest.sim_cache import SimLookupCache
 
+CLOSED, RUNNING = 0, 1
+"""Rounds of deltas: closed cycles are applied first, without looking at limits."""
 
-@dataclass(frozen=True, slots=True)
-class Countable:
-    """Reports of known cards by column: cards as `SimLookupCache` remembers them, keys as its day tables tell."""
+_DELTA = partial(tuple.__new__, rows.Delta)
+"""Makes a `Delta` as `_make` does, without a Python call per delta."""
 
-    cards: Sequence[int]
-    keys: Sequence[int]
-    seconds: Sequence[float]
-    amounts: Sequence[int]
+SPARE = 2
+"""Added to a round: the number under which it begins the counters that do not exist yet."""
 
 
-async def count(connection: Connection, book: SimLookupCache, reports: Countable, now: datetime) -> list[Event]:
-    """Add the reports to their cards' cycles; gives the events of closed cycles that moved (US-5).
+async def count(
+    connection: Connection, cache: SimLookupCache, reports: Sequence[ResolvedReport], now: datetime
+) -> list[Event]:
+    """Add distinct reports to the counters of their SIMs; gives the events of closed cycles that changed (US-5).
 
-    `rows.lock_counting` comes first.
+    Unmatched ones are passed over.
+    The transaction must hold the locks of `rows.lock_counting`.
     """
-    deltas, closed_rounds = _deltas(reports)
+    deltas = summed(reports)
     if not deltas:
         return []
     await rows.stage_deltas(connection, deltas)
-    rounds: dict[int, list[rows.Delta]] = {}
-    for delta in deltas:
-        rounds.setdefault(delta.round, []).append(delta)
-    closed = sorted({(delta.sim_id, delta.cycle) for delta in deltas if delta.round < closed_rounds})
+    closed = [(delta.sim_id, delta.cycle) for delta in deltas if delta.round == CLOSED]
     before = await figures.lock_usage(connection, closed) if closed else {}
-    split = []
-    spare = len(rounds)
-    for number in sorted(rounds):
-        over = number < closed_rounds
-        split += await rows.apply_round(connection, rounds[number], spare + number, closed=over)
-    if split:
-        cards = {card >> CALENDAR_BITS: card for card in reports.cards}
-        spans = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in split})
-        await figures.recount(connection, [span(book, cards[sim_id], cycle) for sim_id, cycle in spans])
+    to_recount: list[int] = []
+    for number in (CLOSED, RUNNING):
+        if of_round := [delta for delta in deltas if delta.round == number]:
+            to_recount += await rows.apply_round(connection, of_round, number + SPARE, closed=number == CLOSED)
+    if to_recount:
+        sims = {sim_id_of(report.sim): report.sim for report in reports if report.sim is not None}
+        counters = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in to_recount})
+        await figures.recount(connection, [span(cache, sims[sim_id], cycle) for sim_id, cycle in counters])
     if not closed:
         return []
     after = await figures.lock_usage(connection, closed)
     testing = [sim_id for (sim_id, _), row in after.items() if row["underlying"] == SimState.TESTING]
-    await queue_checks(connection, testing)  # a test has no cycles: all its traffic uses it up (LC-1)
+    await queue_checks(connection, testing)  # a test has no cycles: traffic of any of them uses it up (LC-1)
     return adjusted(before, after, now, cause="late_report")
 
 
-def _deltas(reports: Countable) -> tuple[list[rows.Delta], int]:
-    """One delta per card and cycle, sorted by round, card, cycle; and how many rounds are of closed cycles: 0 or 1."""
-    where = [
-        card >> CALENDAR_BITS << KEY_BITS | key & NO_DAY for card, key in zip(reports.cards, reports.keys, strict=True)
+def summed(reports: Iterable[ResolvedReport]) -> list[rows.Delta]:
+    """One delta per SIM and cycle of the matched reports, sorted by round, SIM and cycle; `place` counts them."""
+    sums: dict[CounterKey, tuple[int, float, float]] = {}
+    for _, _, sim, _, second, amount, cycle, _, _ in reports:
+        if sim is None:
+            continue
+        key = counter_key(sim, cycle)
+        earlier = sums.get(key)
+        if earlier is None:
+            sums[key] = (amount, second, second)
+        else:
+            total, first, last = earlier
+            sums[key] = (total + amount, min(first, second), max(last, second))
+    keys = sorted(sums)
+    closed = closed_count(keys)
+    rounds = [CLOSED] * closed + [RUNNING] * (len(keys) - closed)
+    return [
+        _DELTA((number, place, *counter, *sums[key]))
+        for place, (number, counter, key) in enumerate(zip(rounds, counters_of(keys), keys, strict=True))
     ]
-    first: dict[int, int] = {}
-    remember = first.setdefault
-    amounts, lasts, firsts = list(reports.amounts), list(reports.seconds), reports.seconds
-    if len(set(where)) < len(where):
-        firsts = list(reports.seconds)
-        for index, place in enumerate(where):
-            earlier = remember(place, index)
-            if earlier != index:
-                amounts[earlier] += amounts[index]
-                firsts[earlier] = min(firsts[earlier], firsts[index])
-                lasts[earlier] = max(lasts[earlier], lasts[index])
-    else:
-        first = dict(zip(where, range(len(where)), strict=True))
-    closed = sorted(place for place in first if place & CLOSED)
-    running = sorted(place for place in first if not place & CLOSED) if closed else sorted(first)
-    deltas: list[rows.Delta] = []
-    for number, places in enumerate([closed, running] if closed else [running]):
-        for place in places:
-            index = first[place]
-            deltas.append(
-                rows.Delta(
-                    number,
-                    len(deltas),
-                    place >> KEY_BITS,
-                    parts(place)[0],
-                    amounts[index],
-                    firsts[index],
-                    lasts[index],
-                )
-            )
-    return deltas, bool(closed)
 
 
-def span(book: SimLookupCache, card: int, number: int) -> figures.CycleSpan:
-    """A remembered card's cycle, with the instants between which its reports lie."""
-    carrier, zone = book.calendar(card)
+def span(cache: SimLookupCache, sim: SimKey, number: int) -> figures.CycleSpan:
+    """A cached SIM's cycle (yyyymm) with the instants at which it opens and closes."""
+    carrier, zone = cache.calendar(sim)
     cycle = cycle_named(carrier, f"{number // 100:04d}-{number % 100:02d}")
     opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
-    return figures.CycleSpan(sim_id=card >> CALENDAR_BITS, cycle=number, opens=opens, closes=closes)
+    return figures.CycleSpan(sim_id=sim_id_of(sim), cycle=number, opens=opens, closes=closes)

@@ -1,0 +1,60 @@
+"""The billing cycle of an instant, by table: one bisection per report.
+
+A calendar is a carrier's cycles (BC-1, BC-2) in an account's zone. A table holds the starts of the six cycles that are
+kept (US-1) and of the next one, in which a report may lie that is dated up to `MAX_AHEAD` ahead of the clock. It is
+valid for one day of the zone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, following, preceding, start_instant
+from app.domain.vocabulary import Carrier
+from app.usecases.usage.ingest.packed import TOO_OLD, CycleKey, cycle_key
+
+CYCLES_KEPT = 6
+"""The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleTable:
+    """`starts`: epoch seconds at which each cycle opens; `keys[n]`: the cycle of an instant after n of these starts.
+
+    `keys` has one element more than `starts`; its first is `TOO_OLD`.
+    """
+
+    starts: list[float]
+    keys: list[CycleKey]
+
+    def key(self, second: float) -> CycleKey:
+        """The cycle of an instant in epoch seconds, or `TOO_OLD`."""
+        return self.keys[bisect_right(self.starts, second)]
+
+
+def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
+    """The first of the cycles that are kept."""
+    cycle = cycle_at(carrier, now, zone)
+    for _ in range(CYCLES_KEPT - 1):
+        cycle = preceding(carrier, cycle)
+    return cycle
+
+
+def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime) -> CycleTable:
+    """The table of a calendar as it is on the day of `now`."""
+    running = cycle_at(carrier, now, zone)
+    cycle = oldest_cycle(carrier, now, zone)
+    starts, keys = [start_instant(cycle, zone).timestamp()], [TOO_OLD]
+    while cycle.start <= running.start:
+        keys.append(cycle_key(cycle_number(cycle), running=cycle == running))
+        cycle = following(carrier, cycle)
+        starts.append(start_instant(cycle, zone).timestamp())
+    keys.append(cycle_key(cycle_number(cycle), running=True))
+    return CycleTable(starts=starts, keys=keys)
+
+
+def oldest_instant(carrier: Carrier, zone: tzinfo, now: datetime) -> datetime:
+    """The first instant for which a report is still accepted."""
+    return start_instant(oldest_cycle(carrier, now, zone), zone)
