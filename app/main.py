@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from app.container import Container
 from app.routers import (
@@ -25,11 +26,13 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.described import document_of
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
-from app.routers.http.middleware import AroundRequests
+from app.routers.http.middleware import RequestMiddleware
+from app.routers.http.openapi import document_of, methods_of
 from app.routers.http.problems import add_problem_handlers
+from app.routers.schemas.problems import Problem
+from app.routers.schemas.webhooks import Event
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
 
@@ -54,6 +57,8 @@ ROUTERS = (
 )
 """In order of matching: what names a path exactly comes before what takes any word."""
 
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
 Advance = Callable[[datetime], Awaitable[dict[str, Any]]]
 
 
@@ -64,23 +69,43 @@ def create_app(
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
-    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="SimGate",
+        version=health.VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        separate_input_output_schemas=False,
+    )
     app.state.container = container
+    app.state.methods_of = methods_of(ROUTES)
     app.state.keys = KeyRing()
     app.state.advance = advance
     app.state.sandbox_answers = sandbox_answers or _nobody_asked
     for router in ROUTERS:
         app.include_router(router)
     add_problem_handlers(app)
-    app.add_middleware(AroundRequests, telemetry=container.context.telemetry)
-    app.openapi = partial(document_of, app, app.openapi)  # type: ignore[method-assign]
+    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
+    app.openapi = cache(partial(_document, app.openapi))  # type: ignore[method-assign]
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: stable, snake_case, and what a generated client's methods are called."""
+    return route.name
+
+
+def _document(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    documented = [route for route in ROUTES if route.include_in_schema]
+    return document_of(documented, plain(), (Problem, Event))
 
 
 def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
     app = FastAPI(title="SimGate", version=health.VERSION, docs_url=None, redoc_url=None)
     app.state.container = container
+    app.state.methods_of = methods_of(health.router.routes)
     app.state.keys = KeyRing()
     app.state.sandbox_answers = sandbox_answers
     app.include_router(health.router)

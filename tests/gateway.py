@@ -26,6 +26,7 @@ from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
 from sandbox.http.messages import ConnectionCut
+from tests.contract import Contract
 
 BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 """When every test begins, whatever the day on which it is run: cards in tests have dates of that autumn."""
@@ -152,8 +153,11 @@ async def open_gateway(
         app = create_app(container)
         headers = {"Authorization": f"Bearer {KEY}"}
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        hooks = {"response": [Contract(app).check]}
         async with (
-            httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as api,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://gateway", headers=headers, event_hooks=hooks
+            ) as api,
             httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1") as control,
         ):
             yield Gateway(container=container, api=api, control=control, sandbox=holder[0])

@@ -25,6 +25,16 @@ DATABASE_ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.Inter
 DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""
 
+_REFUSED_VALUES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
+"""SQLSTATEs of a value that PostgreSQL cannot store: NUL in a text, a day or a number out of range."""
+
+
+def refused_value(error: BaseException) -> bool:
+    """Whether the database refused a value, rather than being in trouble itself."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) in _REFUSED_VALUES
+
+
 STATEMENT_TIMEOUT_MS = "30000"
 LOCK_TIMEOUT_MS = "5000"
 

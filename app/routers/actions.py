@@ -1,179 +1,268 @@
-"""What may be asked for a card: each action is accepted as an operation (202), or only considered (`?dry_run=true`)."""
+"""Actions on one SIM: accepted as an operation (202), or only evaluated (`?dry_run=true`).
+
+Every action has a path and a body of its own; what they share is `_act`: validate, request the operation, answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.db.uow import UnitOfWork
 from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.domain.vocabulary import OperationKind
-from app.routers.http.deps import Ctx, Operator, json_object, once_key, trail_of
-from app.routers.http.problems import shown_refusal
-from app.routers.http.responses import encoded, json_response
+from app.routers.http.codes import RULE_REFUSALS, refusals
+from app.routers.http.contract import JsonBody, Parameters, TypedRoute
+from app.routers.http.deps import Ctx, Operator, trail_of
+from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.refusals import refusal_view
+from app.routers.http.responses import json_response
+from app.routers.schemas.actions import (
+    ActionRequest,
+    ChangePlanRequest,
+    ChangeRegionRequest,
+    DryRun,
+    DryRunQuery,
+    JoinPoolRequest,
+    OrderAddonRequest,
+    RebindRequest,
+    RenewRequest,
+    SetThresholdRequest,
+    TerminateRequest,
+)
+from app.routers.schemas.operations import Operation
 from app.texts.catalogue import language_of, text
 from app.usecases.access import Caller
 from app.usecases.context import Context
-from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.idempotency import Answer, once
+from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.idempotency import RequestKey
 from app.usecases.operations.request import RequestOperation, dry_run, request_operation
 from app.usecases.operations.views import operation_view
 
-router = APIRouter(prefix="/v1/sims", tags=["actions"])
+router = APIRouter(prefix="/v1/sims", tags=["actions"], route_class=TypedRoute)
 
-TEXT, COUNT, AMOUNT = "text", "count", "amount"
-
-FIELDS: Mapping[OperationKind, Mapping[str, str]] = {
-    OperationKind.REBIND: {"imei": TEXT},
-    OperationKind.CHANGE_REGION: {"province": TEXT, "city": TEXT},
-    OperationKind.SET_THRESHOLD: {"bytes": AMOUNT},
-    OperationKind.ORDER_ADDON: {"addon": TEXT, "bytes": AMOUNT, "product_code": TEXT},
-    OperationKind.RENEW: {"months": COUNT},
-    OperationKind.CHANGE_PLAN: {"plan": TEXT},
-    OperationKind.JOIN_POOL: {"pool": TEXT},
-    OperationKind.TERMINATE: {"confirm": TEXT},
+ACTION: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": Operation,
+    "response_description": "Accepted as an operation, at `Location`.",
+    "responses": {200: {"model": DryRun, "description": "With `dry_run=true`: what would happen."}}
+    | refusals("NOT_FOUND", *RULE_REFUSALS),
 }
-"""The arguments of each kind; every kind also takes `execute_at` and `wait`."""
+"""What every action answers."""
 
-REQUIRED: Mapping[OperationKind, tuple[str, ...]] = {
-    OperationKind.CHANGE_REGION: ("province",),
-    OperationKind.RENEW: ("months",),
-    OperationKind.CHANGE_PLAN: ("plan",),
-    OperationKind.JOIN_POOL: ("pool",),
-    OperationKind.TERMINATE: ("confirm",),
-}
-
-LARGEST_AMOUNT = 1 << 50
-FIRST_YEAR, LAST_YEAR = 1970, 2999
-"""Instants outside are slips, and days counted from them leave the calendar."""
-
-
-def arguments_of(kind: OperationKind, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of an action, each of its type. Raises `InvalidArgument`."""
-    known = FIELDS.get(kind, {})
-    faults = [
-        Fault(code="UNKNOWN_FIELD", detail="not an argument of this action", pointer=f"/{name}")
-        for name in given
-        if name not in known
-    ]
-    faults += [
-        Fault(code="REQUIRED", detail="required", pointer=f"/{name}")
-        for name in REQUIRED.get(kind, ())
-        if given.get(name) is None
-    ]
-    for name, value in given.items():
-        fits = _FITS.get(known.get(name, ""))
-        if fits is not None and value is not None and not fits(value):
-            faults.append(Fault(code="WRONG_TYPE", detail=f"a {known[name]}", pointer=f"/{name}"))
-    if kind is OperationKind.SET_THRESHOLD and "bytes" not in given:
-        faults.append(Fault(code="REQUIRED", detail="bytes, or null to remove the threshold", pointer="/bytes"))
-    if kind is OperationKind.ORDER_ADDON and not any(given.get(name) for name in ("addon", "bytes")):
-        faults.append(Fault(code="REQUIRED", detail="addon or bytes", pointer="/addon"))
-    if faults:
-        raise InvalidArgument(faults)
-    return dict(given)
+Iccid = Annotated[str, Path(description="The SIM's ICCID.", examples=["89860012345678901234"])]
+DryRunOnly = Annotated[DryRunQuery, Depends(Parameters(DryRunQuery))]
+Plain = Annotated[ActionRequest, Depends(JsonBody(ActionRequest))]
+RebindBody = Annotated[RebindRequest, Depends(JsonBody(RebindRequest))]
+ChangeRegionBody = Annotated[ChangeRegionRequest, Depends(JsonBody(ChangeRegionRequest))]
+SetThresholdBody = Annotated[SetThresholdRequest, Depends(JsonBody(SetThresholdRequest))]
+OrderAddonBody = Annotated[OrderAddonRequest, Depends(JsonBody(OrderAddonRequest))]
+RenewBody = Annotated[RenewRequest, Depends(JsonBody(RenewRequest))]
+ChangePlanBody = Annotated[ChangePlanRequest, Depends(JsonBody(ChangePlanRequest))]
+JoinPoolBody = Annotated[JoinPoolRequest, Depends(JsonBody(JoinPoolRequest))]
+TerminateBody = Annotated[TerminateRequest, Depends(JsonBody(TerminateRequest))]
 
 
-def whole(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+async def _act(
+    request: Request,
+    ctx: Context,
+    caller: Caller,
+    query: DryRunQuery,
+    kind: OperationKind,
+    iccid: str,
+    body: ActionRequest,
+    key: RequestKey | None,
+) -> Response:
+    """Request the operation, or evaluate it where only a dry run is asked for."""
+    command = command_of(request, caller, parse_iccid(iccid), kind, body)
+    if query.dry_run:
+        return await _evaluate(request, ctx, command)
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        operation = await request_operation(ctx, work, command)
+        response = json_response(
+            operation_view(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
+        )
+        await commit(ctx, work, key, response, began=operation.id)
+    return response
 
 
-_FITS = {
-    TEXT: lambda value: isinstance(value, str) and 0 < len(value) <= 200,  # noqa: PLR2004
-    COUNT: lambda value: whole(value, 1, 120),
-    AMOUNT: lambda value: whole(value, 0, LARGEST_AMOUNT),
-}
+async def _evaluate(request: Request, ctx: Context, command: RequestOperation) -> Response:
+    async with ctx.work() as work:
+        answer = await dry_run(ctx, work, command)
+    language = language_of(request.headers.get("accept-language"))
+    answer["notes"] = [text(f"note.{note}", language) for note in answer.get("notes", ())]
+    if answer["refusal"] is not None:
+        answer["refusal"] = refusal_view(answer["refusal"], language)
+    return json_response(answer)
 
 
-def wish_of(
-    request: Request, caller: Caller, iccid: str, kind: OperationKind, body: dict[str, Any]
+def command_of(
+    request: Request, caller: Caller, iccid: str, kind: OperationKind, body: ActionRequest
 ) -> RequestOperation:
-    """The wish a request states. Raises `InvalidArgument`."""
-    given = dict(body)
-    execute_at = instant_of(given.pop("execute_at", None), "/execute_at")
-    wait = given.pop("wait", False)
-    if not isinstance(wait, bool):
-        raise InvalidArgument([Fault(code="WRONG_TYPE", detail="true or false", pointer="/wait")])
-    arguments = arguments_of(kind, given)
+    """The operation a request asks for. Raises `InvalidArgument` where a termination is not confirmed."""
+    arguments = body.model_dump(exclude_unset=True, exclude={"execute_at", "wait"})
     if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, alternate_iccid(iccid)):
-        raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the card, again", pointer="/confirm")])
+        raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the SIM, again", pointer="/confirm")])
     trail = trail_of(request, caller)
     return RequestOperation(
         tenant=caller.tenant,
         iccid=iccid,
         kind=kind,
         arguments=arguments,
-        execute_at=execute_at,
-        wait=wait,
+        execute_at=body.execute_at,
+        wait=body.wait,
         requested_by=trail.actor,
         reason=trail.reason,
         correlation_id=trail.correlation_id,
     )
 
 
-def instant_of(value: Any, pointer: str) -> datetime | None:
-    """An RFC 3339 instant with offset, or None. Raises `InvalidArgument`."""
-    if value is None:
-        return None
-    fault = Fault(code="INSTANT_MALFORMED", detail="RFC 3339 with offset, 1970 to 2999", pointer=pointer)
-    try:
-        found = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        raise InvalidArgument([fault]) from None
-    if found.tzinfo is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise InvalidArgument([fault])
-    return found
+@router.post("/{iccid}/activate", **ACTION)
+async def activate_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Begin the SIM's service (LC-4)."""
+    return await _act(request, ctx, caller, query, OperationKind.ACTIVATE, iccid, body, key)
 
 
-async def act(request: Request, iccid: str, kind: OperationKind, ctx: Context, caller: Caller) -> Response:
-    """Ask for an operation; 202 with it, or what it already answered under this Idempotency-Key."""
-    body, given = await json_object(request)
-    wish = wish_of(request, caller, parse_iccid(iccid), kind, given)
-
-    async def ask(work: UnitOfWork) -> Answer:
-        operation = await request_operation(ctx, work, wish)
-        location = {"Location": f"/v1/operations/{operation.id}"}
-        return Answer(status=202, body=encoded(operation_view(operation)), headers=location, operation_id=operation.id)
-
-    return answered(await once(ctx, once_key(request, caller, body), ask))
+@router.post("/{iccid}/suspend", **ACTION)
+async def suspend_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Stop the SIM until it is resumed (ST-1)."""
+    return await _act(request, ctx, caller, query, OperationKind.SUSPEND, iccid, body, key)
 
 
-def answered(answer: Answer) -> Response:
-    """An answer of a use-case as a response."""
-    headers = dict(answer.headers) | ({"Idempotency-Replayed": "true"} if answer.replayed else {})
-    media_type = headers.pop("Content-Type", "application/json")
-    return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
+@router.post("/{iccid}/resume", **ACTION)
+async def resume_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Lift a manual hold (ST-1)."""
+    return await _act(request, ctx, caller, query, OperationKind.RESUME, iccid, body, key)
 
 
-async def evaluate(request: Request, iccid: str, kind: OperationKind, ctx: Context, caller: Caller) -> Response:
-    """What would happen; nothing does."""
-    _, given = await json_object(request)
-    wish = wish_of(request, caller, parse_iccid(iccid), kind, given)
-    async with ctx.work() as work:
-        answer = await dry_run(ctx, work, wish)
-    language = language_of(request.headers.get("accept-language"))
-    answer["notes"] = [text(f"note.{note}", language) for note in answer.get("notes", ())]
-    if answer["refusal"] is not None:
-        answer["refusal"] = shown_refusal(answer["refusal"], language)
-    return json_response(answer)
+@router.post("/{iccid}/rebind", **ACTION)
+async def rebind_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: RebindBody, key: Idempotent
+) -> Response:
+    """Bind the SIM to a device (ST-6)."""
+    return await _act(request, ctx, caller, query, OperationKind.REBIND, iccid, body, key)
 
 
-@router.post("/{iccid}/{action}", status_code=202)
-async def action(
+@router.post("/{iccid}/change-region", **ACTION)
+async def change_sim_region(
     request: Request,
-    iccid: str,
-    action: str,
+    iccid: Iccid,
     ctx: Ctx,
     caller: Operator,
-    dry_run: Annotated[bool, Query()] = False,
+    query: DryRunOnly,
+    body: ChangeRegionBody,
+    key: Idempotent,
 ) -> Response:
-    """Activate, suspend, resume, rebind, … one card. Accepted is not done: poll the operation, or take its webhook."""
-    kinds = {kind.value.replace("_", "-"): kind for kind in OperationKind}
-    if action not in kinds:
-        raise NotFound("action")
-    run = evaluate if dry_run else act
-    return await run(request, iccid, kinds[action], ctx, caller)
+    """Move the SIM to a region (RG)."""
+    return await _act(request, ctx, caller, query, OperationKind.CHANGE_REGION, iccid, body, key)
+
+
+@router.post("/{iccid}/set-threshold", **ACTION)
+async def set_sim_threshold(
+    request: Request,
+    iccid: Iccid,
+    ctx: Ctx,
+    caller: Operator,
+    query: DryRunOnly,
+    body: SetThresholdBody,
+    key: Idempotent,
+) -> Response:
+    """Stop the SIM at a usage per cycle, or no longer (QT-4)."""
+    return await _act(request, ctx, caller, query, OperationKind.SET_THRESHOLD, iccid, body, key)
+
+
+@router.post("/{iccid}/cut-network", **ACTION)
+async def cut_sim_network(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Cut the SIM off the network (ST-16)."""
+    return await _act(request, ctx, caller, query, OperationKind.CUT_NETWORK, iccid, body, key)
+
+
+@router.post("/{iccid}/restore-network", **ACTION)
+async def restore_sim_network(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Lift a network cut (ST-16)."""
+    return await _act(request, ctx, caller, query, OperationKind.RESTORE_NETWORK, iccid, body, key)
+
+
+@router.post("/{iccid}/reset-network", **ACTION)
+async def reset_sim_network(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Suspend and resume, so that the SIM attaches anew."""
+    return await _act(request, ctx, caller, query, OperationKind.RESET_NETWORK, iccid, body, key)
+
+
+@router.post("/{iccid}/verify-real-name", **ACTION)
+async def verify_real_name(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Begin the verification of the person who uses the SIM (LC-5)."""
+    return await _act(request, ctx, caller, query, OperationKind.VERIFY_REAL_NAME, iccid, body, key)
+
+
+@router.post("/{iccid}/order-addon", **ACTION)
+async def order_sim_addon(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: OrderAddonBody, key: Idempotent
+) -> Response:
+    """Order an add-on pack for the running cycle (QT-7)."""
+    return await _act(request, ctx, caller, query, OperationKind.ORDER_ADDON, iccid, body, key)
+
+
+@router.post("/{iccid}/renew", **ACTION)
+async def renew_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: RenewBody, key: Idempotent
+) -> Response:
+    """Renew the SIM's plan (RN)."""
+    return await _act(request, ctx, caller, query, OperationKind.RENEW, iccid, body, key)
+
+
+@router.post("/{iccid}/change-plan", **ACTION)
+async def change_sim_plan(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: ChangePlanBody, key: Idempotent
+) -> Response:
+    """Change to another plan of the carrier."""
+    return await _act(request, ctx, caller, query, OperationKind.CHANGE_PLAN, iccid, body, key)
+
+
+@router.post("/{iccid}/join-pool", **ACTION)
+async def join_pool(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: JoinPoolBody, key: Idempotent
+) -> Response:
+    """Join a pool of the SIM's plan (PL-5)."""
+    return await _act(request, ctx, caller, query, OperationKind.JOIN_POOL, iccid, body, key)
+
+
+@router.post("/{iccid}/retain-number", **ACTION)
+async def retain_number(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Keep the number of a SIM that is to be cancelled (LC-10)."""
+    return await _act(request, ctx, caller, query, OperationKind.RETAIN_NUMBER, iccid, body, key)
+
+
+@router.post("/{iccid}/refresh", **ACTION)
+async def refresh_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+) -> Response:
+    """Query the SIM's state and usage at its carrier."""
+    return await _act(request, ctx, caller, query, OperationKind.REFRESH, iccid, body, key)
+
+
+@router.post("/{iccid}/terminate", **ACTION)
+async def terminate_sim(
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: TerminateBody, key: Idempotent
+) -> Response:
+    """Cancel the SIM for good (LC-9)."""
+    return await _act(request, ctx, caller, query, OperationKind.TERMINATE, iccid, body, key)

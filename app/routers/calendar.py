@@ -1,69 +1,64 @@
-"""The calendar, terms, carriers and regions: pure answers that need no card."""
+"""The calendar, terms, carriers and regions: pure answers that need no SIM."""
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from app.domain.vocabulary import Carrier, Supplier
+from app.routers.http.codes import refusals
+from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, TermsReader
 from app.routers.http.responses import json_response
+from app.routers.schemas import calendar as schemas
+from app.routers.schemas import catalogue
 from app.texts.catalogue import language_of, text, texts
-from app.usecases.catalogue.calendar import (
-    cycle_view,
-    due_view,
-    expiry_view,
-    forced_activation_view,
-    high_risk_view,
-    renewal_view,
-    terms_view,
-    workdays_view,
-)
+from app.usecases.catalogue import calendar as views
 from app.usecases.catalogue.carriers import capabilities_view, carriers_view
-from app.usecases.errors import Fault, InvalidArgument, NotFound
+from app.usecases.errors import NotFound
 
-from .actions import instant_of
+router = APIRouter(prefix="/v1", tags=["calendar and terms"], route_class=TypedRoute)
 
-router = APIRouter(prefix="/v1", tags=["calendar and terms"])
+CycleQuery = Annotated[schemas.CycleQuery, Depends(Parameters(schemas.CycleQuery))]
+ExpiryQuery = Annotated[schemas.ExpiryQuery, Depends(Parameters(schemas.ExpiryQuery))]
+RenewalQuery = Annotated[schemas.RenewalQuery, Depends(Parameters(schemas.RenewalQuery))]
+DueQuery = Annotated[schemas.DueQuery, Depends(Parameters(schemas.DueQuery))]
+ForcedQuery = Annotated[schemas.ForcedActivationQuery, Depends(Parameters(schemas.ForcedActivationQuery))]
+WorkdaysQuery = Annotated[schemas.WorkdaysQuery, Depends(Parameters(schemas.WorkdaysQuery))]
+OnQuery = Annotated[schemas.OnQuery, Depends(Parameters(schemas.OnQuery))]
+CarrierQuery = Annotated[schemas.CarrierQuery, Depends(Parameters(schemas.CarrierQuery))]
+SupplierPath = Annotated[Supplier, Path(description="Supplier.", examples=["gsl"])]
+CarrierPath = Annotated[Carrier, Path(description="Carrier.", examples=["cmcc"])]
+CarrierCode = Annotated[str, Path(description="Carrier.", examples=["cmcc"])]
+RuleId = Annotated[str, Path(description="The rule's id.", examples=["RN-2"])]
 
-Day = Annotated[date, Query(ge=date(1990, 1, 1), le=date(2200, 1, 1))]
-Months = Annotated[int, Query(ge=1, le=1200)]
 
-
-@router.get("/calendar/cycle")
-async def cycle(carrier: Carrier, on: Day, caller: TermsReader) -> Response:
+@router.get("/calendar/cycle", response_model=schemas.CycleAnswer)
+async def get_cycle(caller: TermsReader, query: CycleQuery) -> Response:
     """The billing cycle a day belongs to; at Unicom the 27th to the 26th."""
-    return json_response(cycle_view(carrier, on))
+    return json_response(views.cycle_view(query.carrier, query.on))
 
 
-@router.get("/calendar/expiry")
-async def expiry(terms: Supplier, carrier: Carrier, activated_on: Day, months: Months, caller: TermsReader) -> Response:
-    """The last valid day of a card, and when it is cancelled."""
-    return json_response(expiry_view(terms, carrier, activated_on, months))
+@router.get("/calendar/expiry", response_model=schemas.ExpiryAnswer)
+async def get_expiry(caller: TermsReader, query: ExpiryQuery) -> Response:
+    """The last valid day of a SIM, and when it is cancelled."""
+    return json_response(views.expiry_view(query.terms, query.carrier, query.activated_on, query.months))
 
 
-@router.get("/calendar/renewal")
-async def renewal(
-    request: Request, terms: Supplier, carrier: Carrier, expires_on: Day, on: Day, caller: TermsReader
-) -> Response:
-    """Whether a card may be renewed on a day, and until when."""
-    answer = renewal_view(terms, carrier, expires_on, on)
+@router.get("/calendar/renewal", response_model=schemas.RenewalAnswer)
+async def get_renewal(request: Request, caller: TermsReader, query: RenewalQuery) -> Response:
+    """Whether a SIM may be renewed on a day, and until when."""
+    answer = views.renewal_view(query.terms, query.carrier, query.expires_on, query.on)
     language = language_of(request.headers.get("accept-language"))
     return json_response(answer | {"text": text(f"renewal.{answer['reason']}", language)})
 
 
-@router.get("/calendar/due")
-async def due(
-    request: Request, ctx: Ctx, terms: Supplier, carrier: Carrier, kind: str, at: str, caller: TermsReader
-) -> Response:
-    """By when the carrier is done with something handed in at an instant."""
-    instant = instant_of(at.replace(" ", "+"), "query:at")
-    if instant is None:
-        raise InvalidArgument([Fault(code="REQUIRED", detail="RFC 3339 with offset", pointer="query:at")])
-    answer = due_view(ctx, terms, carrier, kind, instant)
+@router.get("/calendar/due", response_model=schemas.DueAnswer)
+async def get_due(request: Request, ctx: Ctx, caller: TermsReader, query: DueQuery) -> Response:
+    """By when the carrier completes something handed in at an instant."""
+    answer = views.due_view(ctx, query.terms, query.carrier, query.kind, query.at)
     language = language_of(request.headers.get("accept-language"))
     answer["because"] = [
         step | {"text": text(f"because.{step['key']}", language, day=step["day"] or "")} for step in answer["because"]
@@ -71,52 +66,46 @@ async def due(
     return json_response(answer)
 
 
-@router.get("/calendar/forced-activation")
-async def forced(
-    terms: Supplier,
-    carrier: Carrier,
-    opened_on: Day,
-    caller: TermsReader,
-    test_months: Annotated[int, Query(ge=0, le=9)] = 0,
-) -> Response:
-    """When an unused card becomes active by itself."""
-    return json_response(forced_activation_view(terms, carrier, opened_on, test_months))
+@router.get("/calendar/forced-activation", response_model=schemas.ForcedActivationAnswer)
+async def get_forced_activation(caller: TermsReader, query: ForcedQuery) -> Response:
+    """When an unused SIM becomes active by itself."""
+    return json_response(views.forced_activation_view(query.terms, query.carrier, query.opened_on, query.test_months))
 
 
-@router.get("/calendar/workdays")
-async def workdays(
-    ctx: Ctx, first: Annotated[Day, Query(alias="from")], last: Annotated[Day, Query(alias="to")], caller: TermsReader
-) -> Response:
+@router.get("/calendar/workdays", response_model=schemas.WorkdaysAnswer)
+async def list_workdays(ctx: Ctx, caller: TermsReader, query: WorkdaysQuery) -> Response:
     """Mainland China's workdays, with public holidays and make-up workdays."""
-    return json_response(workdays_view(ctx, first, last))
+    return json_response(views.workdays_view(ctx, query.first, query.last))
 
 
-@router.get("/terms/{supplier}/{carrier}")
-async def terms(ctx: Ctx, supplier: Supplier, carrier: Carrier, caller: TermsReader, on: Day | None = None) -> Response:
+@router.get("/terms/{supplier}/{carrier}", response_model=catalogue.Terms)
+async def get_terms(
+    ctx: Ctx, supplier: SupplierPath, carrier: CarrierPath, caller: TermsReader, query: OnQuery
+) -> Response:
     """The terms in force, every value with its source."""
-    return json_response(terms_view(supplier, carrier, on or ctx.now().date()))
+    return json_response(views.terms_view(supplier, carrier, query.on or ctx.now().date()))
 
 
-@router.get("/carriers")
-async def carriers(ctx: Ctx, caller: TermsReader) -> Response:
+@router.get("/carriers", response_model=catalogue.CarrierPage)
+async def list_carriers(ctx: Ctx, caller: TermsReader) -> Response:
     """Every carrier, with the accounts open to the tenant."""
     return json_response({"items": carriers_view(ctx, caller.tenant), "next_cursor": None})
 
 
-@router.get("/carriers/{code}/capabilities")
-async def capabilities(ctx: Ctx, code: str, caller: TermsReader) -> Response:
+@router.get("/carriers/{code}/capabilities", response_model=catalogue.Capabilities, responses=refusals("NOT_FOUND"))
+async def get_capabilities(ctx: Ctx, code: CarrierCode, caller: TermsReader) -> Response:
     """What each account and protocol of a carrier can do."""
     return json_response(capabilities_view(ctx, caller.tenant, code))
 
 
-@router.get("/regions/high-risk")
-async def high_risk(carrier: Carrier, caller: TermsReader) -> Response:
-    """Regions where only local cards may be used."""
-    return json_response(high_risk_view(carrier))
+@router.get("/regions/high-risk", response_model=catalogue.HighRiskRegions)
+async def list_high_risk_regions(caller: TermsReader, query: CarrierQuery) -> Response:
+    """Regions where only local SIMs may be used."""
+    return json_response(views.high_risk_view(query.carrier))
 
 
-@router.get("/rules/{rule_id}")
-async def rule(rule_id: str, caller: TermsReader) -> Response:
+@router.get("/rules/{rule_id}", response_model=catalogue.Rule, responses=refusals("NOT_FOUND"))
+async def get_rule(rule_id: RuleId, caller: TermsReader) -> Response:
     """One rule of the catalogue, in both languages."""
     known = texts().get(f"rule.{rule_id}")
     if known is None:

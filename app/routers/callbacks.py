@@ -1,36 +1,53 @@
-"""Carriers call us: authentic as far as the protocol allows, stored, then answered; what it says is asked for later."""
+"""Carriers' callbacks: authenticated as the protocol allows, stored, then acknowledged; verified by a query later."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.notifications import NotAuthentic, Push
-from app.routers.http.deps import Ctx, body_of
-from app.routers.http.problems import UnreadableFile
+from app.routers.http.codes import refusals
+from app.routers.http.contract import body_of
+from app.routers.http.deps import Ctx
+from app.routers.http.problems import Unreadable
 from app.usecases.carrier_sync.notifications import store_push
 from app.usecases.errors import NotAllowed, NotFound
 
 router = APIRouter(prefix="/v1/callbacks", tags=["callbacks"])
 
-LARGEST_PUSH = 256 << 10
+MAX_PUSH_BYTES = 256 << 10
 
 
-@router.post("/{account}")
-async def callback(request: Request, account: str, ctx: Ctx) -> Response:
-    """A carrier's notice about one of our cards."""
+ANY_BODY: dict[str, Any] = {
+    "content": {"*/*": {"schema": {"type": "string", "description": "in the carrier's own format"}}}
+}
+
+
+@router.post(
+    "/{account}",
+    responses=refusals("NOT_FOUND", "FORBIDDEN", "UNREADABLE", "TOO_LARGE"),
+    openapi_extra={"requestBody": ANY_BODY | {"required": True}, "responses": {"200": ANY_BODY}},
+)
+async def receive_carrier_callback(
+    request: Request,
+    account: Annotated[str, Path(description="The account's code in carriers.toml.", examples=["cucc-main"])],
+    ctx: Ctx,
+) -> Response:
+    """A carrier's notification about one of our SIMs; what it says is verified by a query later."""
     if account not in ctx.accounts:
         raise NotFound("account")
-    body = await body_of(request, most=LARGEST_PUSH)
+    body = await body_of(request, most=MAX_PUSH_BYTES)
     push = Push(body=body, content_type=request.headers.get("content-type", ""), at=ctx.now())
     try:
         received = await store_push(ctx, account, push)
     except NotAuthentic:
         ctx.telemetry.callbacks.labels(account, "not_authentic").inc()
-        raise NotAllowed("the notice is not authentic") from None
+        raise NotAllowed("the notification is not authentic") from None
     except CarrierProtocolError:
         ctx.telemetry.callbacks.labels(account, "unreadable").inc()
-        raise UnreadableFile("the notice cannot be read") from None
+        raise Unreadable("the notification cannot be read") from None
     ctx.telemetry.callbacks.labels(account, "stored").inc()
     return Response(received.ack, media_type=received.ack_type)

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from app.routers.http.deps import authorize, container_of, context_of
 from app.routers.http.responses import json_response
+from app.routers.schemas.admin import Liveness, Readiness
 from app.usecases.admin.readiness import readiness
 
 router = APIRouter(tags=["operating"])
 VERSION = "0.1.0"
 
 
-@router.get("/livez")
-async def livez(request: Request) -> Response:
+@router.get("/livez", response_model=Liveness)
+async def get_liveness(request: Request) -> Response:
     """The process lives; no I/O."""
     return json_response({"status": "ok", "version": VERSION, "commit": container_of(request).settings.commit})
 
 
-@router.get("/readyz")
-async def readyz(request: Request) -> Response:
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready yet."}})
+async def get_readiness(request: Request) -> Response:
     """Ready: migrations are current, the sandbox (if ours) answers, the first import is done."""
     checks = await readiness(context_of(request), request.app.state.sandbox_answers)
     ready = all(check == "ok" for check in checks.values())
     return json_response({"status": "ready" if ready else "not_ready", "checks": checks}, status=200 if ready else 503)
 
 
-@router.get("/metrics")
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", response_class=PlainTextResponse)
+async def get_metrics(request: Request) -> Response:
     """Prometheus' exposition text."""
     container = container_of(request)
     if not container.metrics_open:

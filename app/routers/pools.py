@@ -2,135 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.db.uow import UnitOfWork
-from app.routers.http.deps import Ctx, Operator, Paged, PoolsWriter, SimsReader, json_object, once_key, trail_of
-from app.routers.http.responses import encoded, json_response
+from app.routers.http.codes import refusals
+from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
+from app.routers.http.deps import Ctx, Operator, PoolsWriter, SimsReader, page_of, trail_of
+from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.responses import json_response
+from app.routers.schemas import pools as schemas
+from app.routers.schemas.base import Paging
 from app.usecases.access import Caller
 from app.usecases.bulk.pool_activation import activate_members
-from app.usecases.context import Context
-from app.usecases.idempotency import Answer, once
-from app.usecases.pools import manage as use
-from app.usecases.pools import views
+from app.usecases.pools import manage, views
 
-router = APIRouter(prefix="/v1/pools", tags=["pools"])
+router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=TypedRoute)
 
-Make = Callable[[UnitOfWork, dict[str, Any], use.Actor], Awaitable[Any]]
+PoolId = Annotated[str, Path(description="The pool's id.", examples=["pool-1"])]
+CycleName = Annotated[str, Path(description="A billing cycle, YYYY-MM.", examples=["2026-11"])]
+CreateBody = Annotated[schemas.PoolCreate, Depends(JsonBody(schemas.PoolCreate))]
+RenameBody = Annotated[schemas.PoolRename, Depends(JsonBody(schemas.PoolRename))]
+AddonBody = Annotated[schemas.PoolAddonRequest, Depends(JsonBody(schemas.PoolAddonRequest))]
+RulesBody = Annotated[schemas.PoolRulesRequest, Depends(JsonBody(schemas.PoolRulesRequest))]
+NOT_FOUND = refusals("NOT_FOUND")
 
 
-def _actor(request: Request, caller: Caller) -> use.Actor:
+def _actor(request: Request, caller: Caller) -> manage.Actor:
     trail = trail_of(request, caller)
-    return use.Actor(name=trail.actor, reason=trail.reason, correlation_id=trail.correlation_id)
+    return manage.Actor(name=trail.actor, reason=trail.reason, correlation_id=trail.correlation_id)
 
 
-async def _write(request: Request, ctx: Context, caller: Caller, make: Make, *, status: int = 200) -> Response:
-    """One write under its Idempotency-Key."""
-    body, given = await json_object(request)
-
-    async def act(work: UnitOfWork) -> Answer:
-        return Answer(status=status, body=encoded(await make(work, given, _actor(request, caller))), headers={})
-
-    done = await once(ctx, once_key(request, caller, body), act)
-    headers = {**done.headers, **({"Idempotency-Replayed": "true"} if done.replayed else {})}
-    return Response(done.body, status_code=done.status, headers=headers, media_type="application/json")
-
-
-@router.get("")
-async def pools(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
+@router.get("", response_model=schemas.PoolPage)
+async def list_pools(ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depends(Parameters(Paging))]) -> Response:
     """A page of pools, each with its running cycle."""
+    page = page_of(query)
     items, last = await views.list_pools(ctx, caller.tenant, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
-@router.post("", status_code=201)
-async def pool_make(request: Request, ctx: Ctx, caller: PoolsWriter) -> Response:
-    """A new pool: one carrier, one plan (PL-5)."""
+@router.post("", status_code=201, response_model=schemas.Pool, responses=refusals("ALREADY_EXISTS"))
+async def create_pool(request: Request, ctx: Ctx, caller: PoolsWriter, body: CreateBody, key: Idempotent) -> Response:
+    """Create a pool of one carrier and one plan (PL-5)."""
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        given = body.model_dump(mode="json")
+        pool = await manage.add_pool(ctx, work, caller.tenant, given, _actor(request, caller))
+        response = json_response(pool, status=201)
+        await commit(ctx, work, key, response)
+    return response
 
-    async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.add_pool(ctx, work, caller.tenant, given, actor)
 
-    return await _write(request, ctx, caller, make, status=201)
-
-
-@router.get("/{pool}")
-async def pool_read(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
+@router.get("/{pool}", response_model=schemas.Pool, responses=NOT_FOUND)
+async def get_pool(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
     """One pool with its running cycle."""
     return json_response(await views.read_pool(ctx, caller.tenant, pool))
 
 
-@router.patch("/{pool}")
-async def pool_rename(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter) -> Response:
-    """Another name (PL-7)."""
+@router.patch("/{pool}", response_model=schemas.Pool, responses=NOT_FOUND)
+async def rename_pool(pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: RenameBody) -> Response:
+    """Change the pool's name (PL-7)."""
+    async with ctx.work() as work:
+        renamed = await manage.rename_pool(ctx, work, caller.tenant, pool, body.name, _actor(request, caller))
+        response = json_response(renamed)
+        await commit(ctx, work, None, response)
+    return response
 
-    async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.rename_pool(ctx, work, caller.tenant, pool, given.get("name"), actor)
 
-    return await _write(request, ctx, caller, make)
-
-
-@router.get("/{pool}/members")
-async def pool_members(pool: str, ctx: Ctx, caller: SimsReader, page: Paged, cycle: str | None = None) -> Response:
+@router.get("/{pool}/members", response_model=schemas.PoolMemberPage, responses=NOT_FOUND)
+async def list_pool_members(
+    pool: PoolId,
+    ctx: Ctx,
+    caller: SimsReader,
+    query: Annotated[schemas.PoolMemberQuery, Depends(Parameters(schemas.PoolMemberQuery))],
+) -> Response:
     """The members with what each used in a cycle, the running one by default."""
-    items, last = await views.read_members(ctx, caller.tenant, pool, cycle, after=page.number or 0, limit=page.limit)
+    page = page_of(query)
+    items, last = await views.read_members(
+        ctx, caller.tenant, pool, query.cycle, after=page.number or 0, limit=page.limit
+    )
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
-@router.get("/{pool}/cycles/{cycle}")
-async def pool_cycle(pool: str, cycle: str, ctx: Ctx, caller: SimsReader) -> Response:
+@router.get("/{pool}/cycles/{cycle}", response_model=schemas.PoolCycle, responses=NOT_FOUND)
+async def get_pool_cycle(pool: PoolId, cycle: CycleName, ctx: Ctx, caller: SimsReader) -> Response:
     """One cycle of a pool, running or past (PL-7)."""
     return json_response(await views.read_cycle(ctx, caller.tenant, pool, cycle))
 
 
-@router.post("/{pool}/addons", status_code=201)
-async def pool_addon(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter) -> Response:
-    """An add-on of the running cycle, in force at once (QT-7)."""
+@router.post(
+    "/{pool}/addons",
+    status_code=201,
+    response_model=schemas.PoolCycle,
+    responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"),
+)
+async def order_pool_addon(
+    pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: AddonBody, key: Idempotent
+) -> Response:
+    """Order an add-on pack of the running cycle, in force at once (QT-7)."""
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        cycle = await manage.add_pool_addon(ctx, work, caller.tenant, pool, body.bytes, _actor(request, caller))
+        response = json_response(cycle, status=201)
+        await commit(ctx, work, key, response)
+    return response
 
-    async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.add_pool_addon(ctx, work, caller.tenant, pool, given.get("bytes"), actor)
 
-    return await _write(request, ctx, caller, make, status=201)
-
-
-@router.get("/{pool}/rules")
-async def pool_rules(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
+@router.get("/{pool}/rules", response_model=schemas.PoolRules, responses=NOT_FOUND)
+async def get_pool_rules(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
     """What happens at which use."""
     return json_response(await views.read_rules(ctx, caller.tenant, pool))
 
 
-@router.put("/{pool}/rules")
-@router.post("/{pool}/rules")
-async def pool_set_rules(pool: str, request: Request, ctx: Ctx, caller: PoolsWriter) -> Response:
-    """Levels that speak once a cycle, and where a backward pool stops (PL-4, PL-8, RM-2)."""
+async def _set_rules(
+    pool: str, request: Request, ctx: Ctx, caller: Caller, body: schemas.PoolRulesRequest, key: Idempotent
+) -> Response:
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        rules: dict[str, Any] = body.model_dump(exclude_unset=True)
+        response = json_response(await manage.set_rules(ctx, work, caller.tenant, pool, rules, _actor(request, caller)))
+        await commit(ctx, work, key, response)
+    return response
 
-    async def make(work: UnitOfWork, given: dict[str, Any], actor: use.Actor) -> Any:
-        return await use.set_rules(ctx, work, caller.tenant, pool, given, actor)
 
-    return await _write(request, ctx, caller, make)
+@router.put("/{pool}/rules", response_model=schemas.PoolRules, responses=NOT_FOUND)
+async def replace_pool_rules(
+    pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: RulesBody
+) -> Response:
+    """Replace the levels that notify once a cycle, and where a postpaid pool stops (PL-4, PL-8, RM-2)."""
+    return await _set_rules(pool, request, ctx, caller, body, None)
 
 
-@router.post("/{pool}/activate-members", status_code=202)
-async def pool_activate(pool: str, request: Request, ctx: Ctx, caller: Operator) -> Response:
-    """Activate the pool's inactive cards, as a bulk operation (AC-1)."""
-    body, _ = await json_object(request)
+@router.post("/{pool}/rules", response_model=schemas.PoolRules, responses=NOT_FOUND)
+async def set_pool_rules(
+    pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: RulesBody, key: Idempotent
+) -> Response:
+    """The same as PUT, under an Idempotency-Key."""
+    return await _set_rules(pool, request, ctx, caller, body, key)
 
-    async def act(work: UnitOfWork) -> Answer:
+
+@router.post(
+    "/{pool}/activate-members", status_code=202, response_model=schemas.BulkBegun, responses=refusals("NOT_FOUND")
+)
+async def activate_pool_members(
+    pool: PoolId, request: Request, ctx: Ctx, caller: Operator, body: NoBody, key: Idempotent
+) -> Response:
+    """Activate the pool's inactive SIMs, as a bulk operation (AC-1)."""
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
         bulk_id = await activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
-        location = f"/v1/bulk-operations/{bulk_id}"
-        return Answer(
-            status=202, body=encoded({"id": str(bulk_id)}), headers={"Location": location}, operation_id=bulk_id
-        )
-
-    done = await once(ctx, once_key(request, caller, body), act)
-    headers = {**done.headers, **({"Idempotency-Replayed": "true"} if done.replayed else {})}
-    return Response(done.body, status_code=done.status, headers=headers, media_type="application/json")
+        location = {"Location": f"/v1/bulk-operations/{bulk_id}"}
+        response = json_response({"id": str(bulk_id)}, status=202, headers=location)
+        await commit(ctx, work, key, response, began=bulk_id)
+    return response
 
 
-@router.get("/{pool}/forecast")
-async def pool_forecast(pool: str, ctx: Ctx, caller: SimsReader) -> Response:
-    """Where the running cycle ends if days go on as they went."""
+@router.get("/{pool}/forecast", response_model=schemas.PoolForecast, responses=NOT_FOUND)
+async def forecast_pool(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
+    """Where the running cycle ends if its days go on as they went."""
     return json_response(await views.forecast(ctx, caller.tenant, pool))

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.routers.http.problems import TooLarge, UnreadableFile, UnsupportedMediaType
+from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.usage.ingest.reports import MAX_BYTES, Rejected, Reports, Tally
 
@@ -139,13 +139,13 @@ def _json(body: bytes) -> Decoded:
         except msgspec.ValidationError:
             pass
         except msgspec.DecodeError:
-            raise UnreadableFile("the body is not JSON") from None
+            raise Unreadable("the body is not JSON") from None
     try:
         loose = _raw_envelope.decode(body)
     except msgspec.ValidationError:
         raise _misshapen('the body is neither {"gateway", "reports": […]} nor an array of records') from None
     except msgspec.DecodeError:
-        raise UnreadableFile("the body is not JSON") from None
+        raise Unreadable("the body is not JSON") from None
     return _each(loose.reports, lambda raw: _of_plain(loose.gateway, [_one_plain.decode(raw)]))
 
 
@@ -166,13 +166,13 @@ def _list(body: bytes, whole: Callable[[], Reports], one: Callable[[msgspec.Raw]
         except msgspec.ValidationError:
             pass
         except msgspec.DecodeError:
-            raise UnreadableFile("the body is not JSON") from None
+            raise Unreadable("the body is not JSON") from None
     try:
         records = _raw.decode(body)
     except msgspec.ValidationError:
         raise _misshapen("the body is not an array of records") from None
     except msgspec.DecodeError:
-        raise UnreadableFile("the body is not JSON") from None
+        raise Unreadable("the body is not JSON") from None
     return _each(records, one)
 
 
@@ -189,7 +189,7 @@ def _ndjson(body: bytes) -> Decoded:
         try:
             _anything.decode(line)
         except msgspec.DecodeError:
-            raise UnreadableFile("a line is not JSON") from None
+            raise Unreadable("a line is not JSON") from None
     return _each([msgspec.Raw(line) for line in lines], lambda raw: _of_named([_one_named.decode(raw)]))
 
 
@@ -238,7 +238,7 @@ READERS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
 def decode(media_type: str, body: bytes) -> Decoded:
     """The records of a body.
 
-    Raises `TooLarge`, `UnreadableFile`, `UnsupportedMediaType`, and `InvalidArgument` for another shape.
+    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`, and `InvalidArgument` for another shape.
     """
     reader = READERS.get(media_type)
     if reader is None:
@@ -246,9 +246,9 @@ def decode(media_type: str, body: bytes) -> Decoded:
     try:
         decoded = reader(body)
     except UnicodeDecodeError:
-        raise UnreadableFile("the body is not UTF-8") from None
+        raise Unreadable("the body is not UTF-8") from None
     except RecursionError:
-        raise UnreadableFile("the body is nested too deep") from None
+        raise Unreadable("the body is nested too deep") from None
     if decoded.size > MOST_RECORDS:
         raise TooLarge(f"at most {MOST_RECORDS} records")
     return decoded

@@ -1,39 +1,32 @@
-"""Cards: read one (a hot path), list, summarize, tag, forget."""
+"""SIMs: read one (a hot path), list, summarize, patch, delete."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from starlette.datastructures import QueryParams
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
-from app.domain.calendar.days import day_named
 from app.domain.identifiers import parse_iccid, parse_msisdn
-from app.domain.vocabulary import Carrier, HoldCode, SimState
-from app.routers.http.deps import (
-    Ctx,
-    Paged,
-    SimsReader,
-    SimsWriter,
-    authorize,
-    context_of,
-    json_object,
-    trail_of,
-    word_of,
-)
+from app.routers.http.codes import TEXT_CSV, refusals
+from app.routers.http.contract import JsonBody, Parameters, TypedRoute
+from app.routers.http.deps import Ctx, SimsReader, SimsWriter, page_of, trail_of
 from app.routers.http.responses import json_response
+from app.routers.schemas import sims as schemas
+from app.routers.schemas.base import AsOf
 from app.usecases.access import Caller
 from app.usecases.errors import Fault, InvalidArgument, NotYet
-from app.usecases.sims.read import delete_sim, get_sim, list_sims, patch_sim, summarize, timeline
+from app.usecases.sims import read
 
-router = APIRouter(prefix="/v1/sims", tags=["sims"])
+from .actions import Iccid
+
+router = APIRouter(prefix="/v1/sims", tags=["sims"], route_class=TypedRoute)
 
 CSV_COLUMNS = [
     "iccid",
@@ -54,110 +47,66 @@ CSV_COLUMNS = [
     "real_name",
 ]
 
-
-def filter_of(
-    state: str | None = None,
-    carrier: str | None = None,
-    account: str | None = None,
-    pool: str | None = None,
-    plan: str | None = None,
-    order: str | None = None,
-    tag: Annotated[list[str] | None, Query()] = None,
-    hold: str | None = None,
-    expires_before: date | None = None,
-    usage_pct_gte: Annotated[int | None, Query(ge=0, le=100_000)] = None,
-    q: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
-    msisdn: str | None = None,
-    imsi: str | None = None,
-    device_serial: str | None = None,
-) -> SimFilter:
-    """The filters of the list, as a value."""
-    return SimFilter(
-        state=word_of(SimState, state, "state"),
-        carrier=word_of(Carrier, carrier, "carrier"),
-        account=account,
-        pool=pool,
-        plan=plan,
-        order=order,
-        tags=_tags(tag or []),
-        hold=word_of(HoldCode, hold, "hold"),
-        expires_before=expires_before,
-        usage_pct_gte=usage_pct_gte,
-        q=q,
-        msisdn=parse_msisdn(msisdn) if msisdn is not None else None,
-        imsi=imsi,
-        device_serial=device_serial,
-    )
-
-
 _TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
 
 
+def filter_of(query: schemas.SimFilters) -> SimFilter:
+    """The filter of a query. Raises `InvalidArgument`, `Malformed`."""
+    return SimFilter(
+        state=query.state,
+        carrier=query.carrier,
+        account=query.account,
+        pool=query.pool,
+        plan=query.plan,
+        order=query.order,
+        tags=_tags(query.tag),
+        hold=query.hold,
+        expires_before=query.expires_before,
+        usage_pct_gte=query.usage_pct_gte,
+        q=query.q,
+        msisdn=parse_msisdn(query.msisdn) if query.msisdn is not None else None,
+        imsi=query.imsi,
+        device_serial=query.device_serial,
+    )
+
+
 def _tags(pairs: list[str]) -> dict[str, str]:
-    """`k:v`, as the contract has it, or `k=v` as in files; the first of the two signs parts them."""
+    """`k:v`, or `k=v` as in files; the first of the two signs separates them."""
     split = [_TAG.fullmatch(pair) for pair in pairs]
     if None in split:
         raise InvalidArgument([Fault(code="TAGS_MALFORMED", detail="tag=key:value", pointer="query:tag")])
     return {found["key"]: found["value"] for found in split if found is not None}
 
 
-def refuse_as_of(request: Request) -> None:
-    """`?as_of=` is part of the contract that is not built."""
-    if "as_of" in request.query_params:
+def refuse_as_of(query: AsOf) -> None:
+    """Refuse `?as_of=` and `?known_at=`, a part of the contract that is not built. Raises `NotYet`."""
+    if query.as_of is not None or query.known_at is not None:
         raise NotYet("reading as of an instant is not built yet")
 
 
-@router.get("")
-async def sims(
+@router.get("", response_model=schemas.SimPage, responses=TEXT_CSV | refusals("NOT_YET"))
+async def list_sims(
     request: Request,
     ctx: Ctx,
     caller: SimsReader,
-    page: Paged,
-    include: str | None = None,
+    query: Annotated[schemas.SimListQuery, Depends(Parameters(schemas.SimListQuery))],
 ) -> Response:
-    """A page of cards; `text/csv` where asked for."""
-    refuse_as_of(request)
-    wanted = filter_from(request.query_params)
-    items, last, total = await list_sims(
-        ctx, caller.tenant, wanted, after=page.number or 0, limit=page.limit, total=include == "total"
+    """A page of SIMs; as `text/csv` with that `Accept`."""
+    refuse_as_of(query)
+    page = page_of(query)
+    items, last, total = await read.list_sims(
+        ctx,
+        caller.tenant,
+        filter_of(query),
+        after=page.number or 0,
+        limit=page.limit,
+        total=query.include == "total",
     )
     cursor = page.next_cursor(last)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_csv(items), media_type="text/csv; charset=utf-8", headers={"X-Next-Cursor": cursor or ""})
     body: dict[str, Any] = {"items": items, "next_cursor": cursor}
     return json_response(body | ({"total": total} if total is not None else {}))
-
-
-PLAIN_FILTERS = ["state", "carrier", "account", "pool", "plan", "order", "hold", "q", "msisdn", "imsi", "device_serial"]
-FILTERS = (*PLAIN_FILTERS, "tag", "expires_before", "usage_pct_gte")
-
-
-def filter_from(given: QueryParams) -> SimFilter:
-    """The filter of a query, each value checked as the list's parameters are."""
-    plain = {name: given[name] for name in PLAIN_FILTERS if name in given}
-    return filter_of(
-        **plain,
-        tag=given.getlist("tag"),
-        expires_before=_day(given.get("expires_before")),
-        usage_pct_gte=_percent(given.get("usage_pct_gte")),
-    )
-
-
-def _day(value: str | None) -> date | None:
-    try:
-        return day_named(value) if value is not None else None
-    except ValueError:
-        fault = Fault(code="DAY_MALFORMED", detail="YYYY-MM-DD", pointer="query:expires_before")
-        raise InvalidArgument([fault]) from None
-
-
-def _percent(value: str | None) -> int | None:
-    if value is None:
-        return None
-    if not value.isdecimal() or not value.isascii() or len(value) > 6:  # noqa: PLR2004
-        fault = Fault(code="NUMBER_MALFORMED", detail="a whole number of percent", pointer="query:usage_pct_gte")
-        raise InvalidArgument([fault])
-    return int(value)
 
 
 def _csv(items: list[dict[str, Any]]) -> str:
@@ -174,34 +123,43 @@ def _csv(items: list[dict[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would run is made plain."""
+    """A text that a spreadsheet would evaluate is quoted."""
     return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
-@router.get("/summary")
-async def sims_summary(request: Request, ctx: Ctx, caller: SimsReader, by: str) -> Response:
-    """Counts of cards by carrier, state, hold, plan or pool."""
-    counts = await summarize(
-        ctx, caller.tenant, filter_from(request.query_params), [name.strip() for name in by.split(",")]
-    )
-    return json_response({"items": counts})
+@router.get("/summary", response_model=schemas.SimSummary)
+async def summarize_sims(
+    ctx: Ctx,
+    caller: SimsReader,
+    query: Annotated[schemas.SummaryQuery, Depends(Parameters(schemas.SummaryQuery))],
+) -> Response:
+    """Counts of SIMs by carrier, state, hold, plan or pool."""
+    by = [name.strip() for name in query.by.split(",")]
+    return json_response({"items": await read.summarize(ctx, caller.tenant, filter_of(query), by)})
 
 
-@router.get("/{iccid}")
-async def sim(request: Request, iccid: str) -> Response:
-    """One card, with its usage, holds, dates and the carrier's view of it."""
-    caller = await authorize(request, "sims:read")
-    refuse_as_of(request)
-    found = await get_sim(context_of(request), caller.tenant, parse_iccid(iccid))
+@router.get("/{iccid}", response_model=schemas.Sim, responses=refusals("NOT_FOUND", "NOT_YET"))
+async def get_sim(
+    iccid: Iccid, ctx: Ctx, caller: SimsReader, query: Annotated[AsOf, Depends(Parameters(AsOf))]
+) -> Response:
+    """One SIM, with its usage, holds, dates and the carrier's view of it."""
+    refuse_as_of(query)
+    found = await read.get_sim(ctx, caller.tenant, parse_iccid(iccid))
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 
-@router.patch("/{iccid}")
-async def sim_patch(request: Request, iccid: str, ctx: Ctx, caller: SimsWriter) -> Response:
-    """Change tags, device serial, alias, remark, reminders."""
-    _, changes = await json_object(request)
+@router.patch("/{iccid}", response_model=schemas.Sim, responses=refusals("NOT_FOUND", "VERSION_CONFLICT"))
+async def patch_sim(
+    request: Request,
+    iccid: Iccid,
+    ctx: Ctx,
+    caller: SimsWriter,
+    body: Annotated[schemas.SimPatch, Depends(JsonBody(schemas.SimPatch))],
+) -> Response:
+    """Change tags, device serial, alias, remark or reminders."""
     actor = _actor(request, caller, ctx.now())
-    found = await patch_sim(ctx, parse_iccid(iccid), changes, version=_if_match(request), actor=actor)
+    changes = body.model_dump(exclude_unset=True)
+    found = await read.patch_sim(ctx, parse_iccid(iccid), changes, version=_if_match(request), actor=actor)
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 
@@ -225,18 +183,24 @@ def _actor(request: Request, caller: Caller, at: datetime) -> AuditRow:
     )
 
 
-@router.delete("/{iccid}", status_code=204)
-async def sim_delete(request: Request, iccid: str, ctx: Ctx, caller: SimsWriter) -> Response:
-    """Forget a mistaken import; refused with an open operation; history is kept."""
-    await delete_sim(ctx, parse_iccid(iccid), actor=_actor(request, caller, ctx.now()))
+@router.delete("/{iccid}", status_code=204, responses=refusals("NOT_FOUND", "OPERATION_IN_PROGRESS"))
+async def delete_sim(request: Request, iccid: Iccid, ctx: Ctx, caller: SimsWriter) -> Response:
+    """Delete a mistaken import; refused with an open operation; the history is kept."""
+    await read.delete_sim(ctx, parse_iccid(iccid), actor=_actor(request, caller, ctx.now()))
     return Response(status_code=204)
 
 
-@router.get("/{iccid}/timeline")
-async def sim_timeline(request: Request, iccid: str, ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
-    """What happened to a card, newest first."""
-    refuse_as_of(request)
-    found = await timeline(ctx, caller.tenant, parse_iccid(iccid), before=page.number, limit=page.limit + 1)
+@router.get("/{iccid}/timeline", response_model=schemas.Timeline, responses=refusals("NOT_FOUND", "NOT_YET"))
+async def get_sim_timeline(
+    iccid: Iccid,
+    ctx: Ctx,
+    caller: SimsReader,
+    query: Annotated[schemas.TimelineQuery, Depends(Parameters(schemas.TimelineQuery))],
+) -> Response:
+    """What happened to a SIM, newest first."""
+    refuse_as_of(query)
+    page = page_of(query)
+    found = await read.timeline(ctx, caller.tenant, parse_iccid(iccid), before=page.number, limit=page.limit + 1)
     items = [
         row | {"took_effect_at": row["took_effect_at"].isoformat(), "known_at": row["known_at"].isoformat()}
         for row in found[: page.limit]

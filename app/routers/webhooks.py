@@ -1,90 +1,79 @@
-"""Webhooks: receivers, their secrets, their delivery log; and the feed of events for those who would rather ask."""
+"""Webhooks: receivers, their secrets, their delivery log; and the feed of events for those who would rather poll."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+import re
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from app.db.events.feed import FeedPosition
-from app.db.uow import UnitOfWork
-from app.routers.http.deps import Ctx, Page, Paged, SimsReader, WebhooksWriter, json_object, once_key, trail_of
-from app.routers.http.problems import UnreadableFile
+from app.routers.http.codes import refusals
+from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
+from app.routers.http.deps import Ctx, Page, SimsReader, WebhooksWriter, page_of, trail_of
+from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.problems import Unreadable
 from app.routers.http.responses import encoded, json_response
+from app.routers.schemas import webhooks as schemas
+from app.routers.schemas.base import Paging
+from app.routers.schemas.operations import OPERATION_ID
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.idempotency import Answer, once
 from app.usecases.webhooks import deliveries as log
 from app.usecases.webhooks import endpoints
 from app.usecases.webhooks.feed import feed
 
-from .actions import answered, instant_of
+router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=TypedRoute)
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+MAX_TYPES = 20
+NO_STORE = {"Cache-Control": "no-store"}
+_BIGINT = re.compile("[0-9]{1,18}")
 
-LONGEST_URL = 2_000
-LONGEST_TEXT = 500
-MOST_TYPES = 20
+WebhookId = Annotated[str, Path(description="The webhook's id.", examples=[OPERATION_ID])]
+DeliveryId = Annotated[str, Path(description="The delivery's id.", examples=["4711"])]
+CreateBody = Annotated[schemas.WebhookCreate, Depends(JsonBody(schemas.WebhookCreate))]
+PatchBody = Annotated[schemas.WebhookPatch, Depends(JsonBody(schemas.WebhookPatch))]
+ReplayBody = Annotated[schemas.ReplayRequest, Depends(JsonBody(schemas.ReplayRequest))]
+NOT_FOUND = refusals("NOT_FOUND")
 
 
 def _id_of(text: str) -> UUID:
-    """The id in a path; one that is none of ours names nothing."""
+    """The id in a path. Raises `NotFound` for what is no id."""
     try:
         return UUID(text)
     except ValueError:
         raise NotFound("webhook") from None
 
 
-def _fault(pointer: str, detail: str) -> InvalidArgument:
-    return InvalidArgument([Fault(pointer=pointer, code="WRONG_TYPE", detail=detail)])
+def _types(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(given or ()))
 
 
-def _changes(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of a receiver, each of its type. Raises `InvalidArgument`."""
-    for name in given:
-        if name not in known:
-            raise InvalidArgument([Fault(pointer=f"/{name}", code="UNKNOWN_FIELD", detail="not a field of a webhook")])
-    changes: dict[str, Any] = dict(given)
-    if "url" in given and not (isinstance(given["url"], str) and len(given["url"]) <= LONGEST_URL):
-        raise _fault("/url", f"a text of at most {LONGEST_URL} characters")
-    if "types" in given:
-        types = given["types"] if given["types"] is not None else []
-        if not isinstance(types, list) or not all(isinstance(name, str) for name in types):
-            raise _fault("/types", "a list of texts")
-        changes["types"] = tuple(dict.fromkeys(types))
-    text = given.get("description")
-    if text is not None and not (isinstance(text, str) and len(text) <= LONGEST_TEXT):
-        raise _fault("/description", f"a text of at most {LONGEST_TEXT} characters")
-    if "enabled" in given and not isinstance(given["enabled"], bool):
-        raise _fault("/enabled", "true or false")
-    return changes
-
-
-@router.post("/webhooks", status_code=201)
-async def webhook_create(request: Request, ctx: Ctx, caller: WebhooksWriter) -> Response:
-    """Add a receiver. Its secret is in this answer and in no other."""
-    body, given = await json_object(request)
-    changes = _changes(given, known=("url", "types", "description"))
-    if "url" not in changes:
-        raise InvalidArgument([Fault(pointer="/url", code="REQUIRED", detail="required")])
-    wanted = endpoints.EndpointRequest(**changes)
+@router.post("/webhooks", status_code=201, response_model=schemas.WebhookWithSecret)
+async def create_webhook(
+    request: Request, ctx: Ctx, caller: WebhooksWriter, body: CreateBody, key: Idempotent
+) -> Response:
+    """Add a receiver. Its secret is in this answer and in no other, nor in one replayed under its key."""
+    wanted = endpoints.EndpointRequest(url=body.url, types=_types(body.types), description=body.description)
     await endpoints.permit(ctx, wanted)
     actor = trail_of(request, caller).actor
-
-    async def act(work: UnitOfWork) -> Answer:
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
         endpoint, secret = await endpoints.create(ctx, work, caller.tenant, wanted, actor=actor)
-        location = {"Location": f"/v1/webhooks/{endpoint.id}"}
-        return Answer(status=201, body=encoded(endpoints.shown(endpoint, secret=secret)), headers=location)
+        view, headers = endpoints.shown(endpoint), {"Location": f"/v1/webhooks/{endpoint.id}", **NO_STORE}
+        response = json_response(view | {"secret": secret}, status=201, headers=headers)
+        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+    return response
 
-    return answered(await once(ctx, once_key(request, caller, body), act))
 
-
-@router.get("/webhooks")
-async def webhook_list(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
+@router.get("/webhooks", response_model=schemas.WebhookPage)
+async def list_webhooks(
+    ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depends(Parameters(Paging))]
+) -> Response:
     """The receivers of the tenant."""
+    page = page_of(query)
     async with ctx.work() as work:
         found = await work.webhooks.endpoints(caller.tenant, after=page.id, limit=page.limit + 1)
     items = [endpoints.shown(endpoint) for endpoint in found[: page.limit]]
@@ -92,19 +81,22 @@ async def webhook_list(ctx: Ctx, caller: SimsReader, page: Paged) -> Response:
     return json_response({"items": items, "next_cursor": cursor})
 
 
-@router.get("/webhooks/{webhook_id}")
-async def webhook_read(webhook_id: str, ctx: Ctx, caller: SimsReader) -> Response:
+@router.get("/webhooks/{webhook_id}", response_model=schemas.Webhook, responses=NOT_FOUND)
+async def get_webhook(webhook_id: WebhookId, ctx: Ctx, caller: SimsReader) -> Response:
     """One receiver."""
     async with ctx.work() as work:
         found = await endpoints.find(work, caller.tenant, _id_of(webhook_id))
     return json_response(endpoints.shown(found))
 
 
-@router.patch("/webhooks/{webhook_id}")
-async def webhook_change(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
+@router.patch("/webhooks/{webhook_id}", response_model=schemas.Webhook, responses=NOT_FOUND)
+async def patch_webhook(
+    request: Request, webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter, body: PatchBody
+) -> Response:
     """Change a receiver, or enable one that was disabled."""
-    _, given = await json_object(request)
-    changes = _changes(given, known=("url", "types", "description", "enabled"))
+    changes: dict[str, Any] = body.model_dump(exclude_unset=True)
+    if "types" in changes:
+        changes["types"] = _types(changes["types"])
     async with ctx.work() as work:
         known = await endpoints.find(work, caller.tenant, _id_of(webhook_id))
     target = endpoints.EndpointRequest(url=changes.get("url", known.url), types=changes.get("types", ()))
@@ -113,105 +105,113 @@ async def webhook_change(request: Request, webhook_id: str, ctx: Ctx, caller: We
     return json_response(endpoints.shown(changed))
 
 
-@router.delete("/webhooks/{webhook_id}", status_code=204)
-async def webhook_delete(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
-    """Forget a receiver and its deliveries."""
+@router.delete("/webhooks/{webhook_id}", status_code=204, responses=NOT_FOUND)
+async def delete_webhook(request: Request, webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter) -> Response:
+    """Delete a receiver and its deliveries."""
     await endpoints.delete(ctx, caller.tenant, _id_of(webhook_id), actor=trail_of(request, caller).actor)
     return Response(status_code=204)
 
 
-@router.post("/webhooks/{webhook_id}/rotate")
-async def webhook_rotate(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
-    """A new secret; for a day the old one signs beside it."""
-    body, _ = await json_object(request)
+@router.post(
+    "/webhooks/{webhook_id}/rotate",
+    response_model=schemas.WebhookWithSecret,
+    responses=refusals("NOT_FOUND", "ROTATION_IN_PROGRESS"),
+)
+async def rotate_webhook_secret(
+    request: Request, webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter, body: NoBody, key: Idempotent
+) -> Response:
+    """Make a new secret, shown this once; for a day the old one signs beside it."""
     actor = trail_of(request, caller).actor
-
-    async def act(work: UnitOfWork) -> Answer:
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
         endpoint, secret = await endpoints.rotate(ctx, work, caller.tenant, _id_of(webhook_id), actor=actor)
-        return Answer(status=200, body=encoded(endpoints.shown(endpoint, secret=secret)), headers={})
-
-    return answered(await once(ctx, once_key(request, caller, body), act))
-
-
-@router.post("/webhooks/{webhook_id}/test", status_code=202)
-async def webhook_test(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
-    """Send a test event to this receiver alone."""
-    body, _ = await json_object(request)
-
-    async def act(work: UnitOfWork) -> Answer:
-        made = await endpoints.test(ctx, work, caller.tenant, _id_of(webhook_id))
-        return Answer(status=202, body=encoded({"delivery": str(made)}), headers={})
-
-    return answered(await once(ctx, once_key(request, caller, body), act))
+        view = endpoints.shown(endpoint)
+        response = json_response(view | {"secret": secret}, headers=NO_STORE)
+        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+    return response
 
 
-@router.get("/webhooks/{webhook_id}/deliveries")
-async def webhook_deliveries(
-    webhook_id: str, ctx: Ctx, caller: SimsReader, page: Paged, status: str | None = None
+@router.post("/webhooks/{webhook_id}/test", status_code=202, response_model=schemas.DeliveryBegun, responses=NOT_FOUND)
+async def test_webhook(
+    webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter, body: NoBody, key: Idempotent
+) -> Response:
+    """Send a test event to this receiver."""
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        delivery = await endpoints.test(ctx, work, caller.tenant, _id_of(webhook_id))
+        response = json_response({"delivery": str(delivery)}, status=202)
+        await commit(ctx, work, key, response)
+    return response
+
+
+@router.get("/webhooks/{webhook_id}/deliveries", response_model=schemas.DeliveryPage, responses=NOT_FOUND)
+async def list_webhook_deliveries(
+    webhook_id: WebhookId,
+    ctx: Ctx,
+    caller: SimsReader,
+    query: Annotated[schemas.DeliveryQuery, Depends(Parameters(schemas.DeliveryQuery))],
 ) -> Response:
     """The delivery log, newest first."""
-    if status is not None and status not in log.STATUSES:
-        words = ", ".join(log.STATUSES)
-        raise InvalidArgument([Fault(pointer="query:status", code="UNKNOWN_WORD", detail=f"one of {words}")])
+    page = page_of(query)
     rows = await log.deliveries(
-        ctx, caller.tenant, _id_of(webhook_id), status=status, before=page.number, limit=page.limit + 1
+        ctx, caller.tenant, _id_of(webhook_id), status=query.status, before=page.number, limit=page.limit + 1
     )
     items = [log.shown(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(int(items[-1]["id"]) if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
 
-@router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
-async def webhook_redeliver(
-    request: Request, webhook_id: str, delivery_id: str, ctx: Ctx, caller: WebhooksWriter
+@router.post(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+    status_code=202,
+    response_model=schemas.DeliveryBegun,
+    responses=NOT_FOUND,
+)
+async def redeliver_webhook(
+    webhook_id: WebhookId, delivery_id: DeliveryId, ctx: Ctx, caller: WebhooksWriter, body: NoBody, key: Idempotent
 ) -> Response:
     """Send the event of one delivery again."""
-    body, _ = await json_object(request)
-    if not delivery_id.isascii() or not delivery_id.isdigit() or len(delivery_id) > 18:  # noqa: PLR2004 - a bigint
+    if not _BIGINT.fullmatch(delivery_id):
         raise NotFound("delivery")
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        delivery = await log.redeliver(ctx, work, caller.tenant, _id_of(webhook_id), int(delivery_id))
+        response = json_response({"delivery": str(delivery)}, status=202)
+        await commit(ctx, work, key, response)
+    return response
 
-    async def act(work: UnitOfWork) -> Answer:
-        made = await log.redeliver(ctx, work, caller.tenant, _id_of(webhook_id), int(delivery_id))
-        return Answer(status=202, body=encoded({"delivery": str(made)}), headers={})
 
-    return answered(await once(ctx, once_key(request, caller, body), act))
-
-
-@router.post("/webhooks/{webhook_id}/replay", status_code=202)
-async def webhook_replay(request: Request, webhook_id: str, ctx: Ctx, caller: WebhooksWriter) -> Response:
-    """Send again what happened in a period: `from` included, `to` not, by when the gateway learned of it."""
-    body, given = await json_object(request)
-    start, end = _instant(given, "from"), _instant(given, "to")
-    if start >= end:
+@router.post("/webhooks/{webhook_id}/replay", status_code=202, response_model=schemas.Replayed, responses=NOT_FOUND)
+async def replay_webhook(
+    webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter, body: ReplayBody, key: Idempotent
+) -> Response:
+    """Send the events of a period again: `from` included, `to` not, by when the gateway learned of them."""
+    if body.start >= body.end:
         raise InvalidArgument([Fault(pointer="/to", code="PERIOD_MALFORMED", detail="to lies after from")])
-
-    async def act(work: UnitOfWork) -> Answer:
-        made = await log.replay(ctx, work, caller.tenant, _id_of(webhook_id), start, end)
-        return Answer(status=202, body=encoded({"deliveries": made}), headers={})
-
-    return answered(await once(ctx, once_key(request, caller, body), act))
-
-
-def _instant(given: Mapping[str, Any], name: str) -> datetime:
-    found = instant_of(given.get(name), f"/{name}")
-    if found is None:
-        raise InvalidArgument([Fault(pointer=f"/{name}", code="REQUIRED", detail="required")])
-    return found
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        count = await log.replay(ctx, work, caller.tenant, _id_of(webhook_id), body.start, body.end)
+        response = json_response({"deliveries": count}, status=202)
+        await commit(ctx, work, key, response)
+    return response
 
 
-@router.get("/events")
-async def events(
+@router.get("/events", response_model=schemas.EventPage)
+async def list_events(
     ctx: Ctx,
     caller: SimsReader,
-    page: Paged,
-    after: UUID | None = None,
-    type: str | None = None,  # noqa: A002
+    query: Annotated[schemas.EventListQuery, Depends(Parameters(schemas.EventListQuery))],
 ) -> Response:
-    """Events as CloudEvents, after one already read; each at least once. `type`: some of them, joined by commas."""
-    types = tuple(name for name in (type or "").split(",") if name)
-    if len(types) > MOST_TYPES:
-        raise InvalidArgument([Fault(pointer="query:type", code="TOO_MANY", detail=f"at most {MOST_TYPES} types")])
-    found = await feed(ctx, caller.tenant, after=after, place=_place(page), types=types, limit=page.limit)
+    """Events as CloudEvents, after one already read; each at least once."""
+    types = tuple(name for name in (query.type or "").split(",") if name)
+    if len(types) > MAX_TYPES:
+        raise InvalidArgument([Fault(pointer="query:type", code="TOO_MANY", detail=f"at most {MAX_TYPES} types")])
+    page = page_of(query)
+    found = await feed(ctx, caller.tenant, after=query.after, place=_place(page), types=types, limit=page.limit)
     following = found.next_place
     cursor = page.next_cursor(_written(following) if following else None)
     return json_response({"items": found.items, "next_cursor": cursor})
@@ -227,6 +227,6 @@ def _place(page: Page) -> FeedPosition | None:
         return None
     parts = str(page.after).split(".")
     if len(parts) != 5 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004
-        raise UnreadableFile("the cursor is none of ours")
+        raise Unreadable("invalid cursor")
     start, end, last, xact, seen = (int(part) for part in parts)
     return FeedPosition(start=start, end=end, after=last, seen=(xact, seen))

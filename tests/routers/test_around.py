@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.routers.http.middleware import AroundRequests
+from app.routers.http.middleware import RequestMiddleware
 from app.telemetry import Telemetry
 
 
@@ -23,7 +23,7 @@ async def _waits(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def _caller(served: ASGIApp) -> httpx.AsyncClient:
-    app = AroundRequests(served, telemetry=Telemetry())
+    app = RequestMiddleware(served, telemetry=Telemetry())
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
 

@@ -108,18 +108,18 @@ async def test_a_correction_knows_both_forms_of_an_iccid(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "field"),
     [
-        {"cycle": "2026-12", "bytes": (1 << 50) + 1},
-        {"day": "20261214", "bytes": 1},
-        {"day": "2026-W50-1", "bytes": 1},
+        ({"cycle": "2026-12", "bytes": (1 << 50) + 1}, "bytes"),
+        ({"day": "20261214", "bytes": 1}, "day"),
+        ({"day": "2026-W50-1", "bytes": 1}, "day"),
     ],
 )
 async def test_a_figure_no_card_can_have_and_a_day_written_otherwise_are_refused(
-    gateway: Gateway, wrong: dict[str, Any]
+    gateway: Gateway, wrong: dict[str, Any], field: str
 ) -> None:
     [card] = await gateway.fleet({})
 
     answer = await gateway.api.post("/v1/usage/corrections", json=[{"iccid": card} | wrong])
 
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/corrections/0")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/corrections/0/{field}")

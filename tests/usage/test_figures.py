@@ -154,22 +154,24 @@ async def test_reconciliation_tells_the_drift_over_what_the_figure_covers(gatewa
 
 
 @pytest.mark.parametrize(
-    "figure",
+    ("figure", "field"),
     [
-        {"bytes": 1},
-        {"bytes": -1, "day": "2026-12-01"},
-        {"bytes": 1, "day": "2026-12-01", "cycle": "2026-12"},
-        {"bytes": 1, "day": "yesterday"},
-        {"bytes": 1, "cycle": "2026-12", "as_of": "2026-12-10T00:00:00"},
-        {"bytes": True, "cycle": "2026-12"},
+        ({"bytes": 1}, ""),
+        ({"bytes": -1, "day": "2026-12-01"}, "/bytes"),
+        ({"bytes": 1, "day": "2026-12-01", "cycle": "2026-12"}, ""),
+        ({"bytes": 1, "day": "yesterday"}, "/day"),
+        ({"bytes": 1, "cycle": "2026-12", "as_of": "2026-12-10T00:00:00"}, "/as_of"),
+        ({"bytes": True, "cycle": "2026-12"}, "/bytes"),
     ],
 )
-async def test_a_malformed_correction_is_refused_with_its_place(gateway: Gateway, figure: dict[str, Any]) -> None:
+async def test_a_malformed_correction_is_refused_with_its_place(
+    gateway: Gateway, figure: dict[str, Any], field: str
+) -> None:
     [card] = await gateway.fleet({})
 
     answer = await gateway.api.post("/v1/usage/corrections", json={"corrections": [{"iccid": card, **figure}]})
 
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/corrections/0")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/corrections/0{field}")
 
 
 async def test_a_figure_that_covers_nothing_yet_is_rejected(gateway: Gateway) -> None:

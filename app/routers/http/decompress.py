@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from app.routers.http.problems import TooLarge, UnreadableFile, UnsupportedMediaType
+from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
 
 MOST_UNPACKED = 8 * 1024 * 1024
 MOST_MEMBERS = 10_000
@@ -16,7 +16,7 @@ SLICE = 16 * 1024
 def unpacked(body: bytes, encoding: str | None) -> bytes:
     """The body without its `Content-Encoding`: none, or gzip of one member or more.
 
-    Raises `TooLarge`, `UnreadableFile`, `UnsupportedMediaType`.
+    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`.
     """
     encoding = (encoding or "identity").strip().lower()
     if encoding == "identity":
@@ -43,11 +43,11 @@ def _member(body: bytes, place: int, plain: bytearray) -> int:
     while not member.eof:
         piece = body[place : place + SLICE]
         if not piece:
-            raise UnreadableFile("the gzip body is cut off")
+            raise Unreadable("the gzip body is cut off")
         try:
             plain += member.decompress(piece, MOST_UNPACKED + 1 - len(plain))
         except zlib.error:
-            raise UnreadableFile("the body is not gzip") from None
+            raise Unreadable("the body is not gzip") from None
         if len(plain) > MOST_UNPACKED or member.unconsumed_tail:
             raise TooLarge(f"at most {MOST_UNPACKED} bytes unpacked")
         place += len(piece) - len(member.unused_data)

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from .problems import CARRIER_STATUS, REFUSAL_STATUS, STATUSES, TITLES
+from .codes import STATUS_OF, TITLES
 
 router = APIRouter(include_in_schema=False)
 
@@ -66,9 +66,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
 
 def _problems() -> Iterator[str]:
     """Every code an error may bear, by status."""
-    codes = {kind.code: status for kind, status in STATUSES.items()} | {**CARRIER_STATUS, **REFUSAL_STATUS}
     yield "<h2>problems</h2><p>Errors are application/problem+json (RFC 9457), "
     yield "in Chinese or English by Accept-Language.</p><table><tr><th>status</th><th>code</th><th></th></tr>"
-    for code, status in sorted(codes.items(), key=lambda pair: (pair[1], pair[0])):
+    for code, status in sorted(STATUS_OF.items(), key=lambda pair: (pair[1], pair[0])):
         yield f"<tr><td>{status}</td><td><code>{escape(code)}</code></td><td>{escape(TITLES[status])}</td></tr>"
     yield "</table></html>"

@@ -1,4 +1,4 @@
-"""What surrounds every request: a correlation id in and out, and one count and one time per route."""
+"""What surrounds every request: a correlation id in and out, HEAD as GET, and one count and one time per route."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNMATCHED = "unmatched"
 LONGEST_REASON = 500
 
 
-class AroundRequests:
+class RequestMiddleware:
     """Plain ASGI middleware; a label is a route's path with its parameters' names, never their values."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
@@ -34,25 +34,27 @@ class AroundRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered as GET, with its headers and no body
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
         given = _correlation(scope)
         scope.setdefault("state", {})["correlation_id"] = given.decode()
         tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
         begun = monotonic()
-        status, begun_to_answer = 500, False
+        status, started = 500, False
 
-        async def told(message: Message) -> None:
-            nonlocal status, begun_to_answer
+        async def observed(message: Message) -> None:
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status, begun_to_answer = message["status"], True
+                status, started = message["status"], True
                 message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", given)]
             await send(message)
 
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, observed)
         except asyncio.CancelledError:
-            if begun_to_answer or _told_to_stop():
+            if started or _was_cancelled():
                 raise
-            await unavailable(Request(scope))(scope, receive, told)
+            await unavailable(Request(scope))(scope, receive, observed)
         finally:
             correlation_id.reset(tokens[0])
             reason.reset(tokens[1])
@@ -71,8 +73,17 @@ class AroundRequests:
         known[1].observe(seconds)
 
 
-def _told_to_stop() -> bool:
-    """Whether someone cancelled this request; a lost connection may cancel what waits for it without anyone asking."""
+def _without_body(send: Send) -> Send:
+    """The same response with an empty body; its headers stay, `Content-Length` among them."""
+
+    async def bodiless(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return bodiless
+
+
+def _was_cancelled() -> bool:
+    """Whether someone cancelled this request; a lost database connection may cancel what awaits it by itself."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

@@ -95,7 +95,7 @@ def selector_view(selector: Selector) -> dict[str, Any]:
         case PoolMembers():
             return {"pool": selector.pool}
         case MatchingSims():
-            return {"filter": selector.query}
+            return {"filter": selector.query} if selector.query else {"all": True}
         case UploadedFile():
             return {"file_id": str(selector.file_id)}
         case FailedItems():

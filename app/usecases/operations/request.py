@@ -13,12 +13,13 @@ from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
+from app.db.operations import OpenOperationExists
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
-from app.usecases.errors import NotFound, OperationRefused
+from app.usecases.errors import Conflict, NotFound, OperationRefused
 from app.usecases.operations.record import enqueued, new_operation
 from app.usecases.operations.validate import references_of, validate_sim
 from app.usecases.operations.views import operation_view
@@ -78,11 +79,14 @@ async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) ->
 async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOperation) -> OperationRecord:
     """Store the accepted operation in this transaction.
 
-    Raises: `OperationRefused`, `NotFound`, `Malformed`.
+    Raises: `OperationRefused`, `NotFound`, `Malformed`; `Conflict` where a transaction beside this one was first.
     """
     evaluation = await evaluate(ctx, work, command)
     operation = accept(ctx, command, evaluation)
-    await work.operations.add([operation])
+    try:
+        await work.operations.add([operation])
+    except OpenOperationExists:
+        raise Conflict("OPERATION_IN_PROGRESS", "another operation on this SIM is open") from None
     await work.access.add_audit([_audit(ctx, command, evaluation.record, operation)])
     return operation
 

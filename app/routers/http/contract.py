@@ -1,0 +1,185 @@
+"""The typed requests of the API: a dependency validates a body or the query parameters against their model.
+
+The same dependencies are what the OpenAPI document is made from (`openapi.py`): nothing is described a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar, get_origin
+
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from app.routers.schemas.base import EmptyRequest, NoQuery, QueryModel
+from app.usecases.errors import Fault, InvalidArgument
+
+from .faults import faults_of
+from .problems import TooLarge, Unreadable, UnsupportedMediaType
+
+Model = TypeVar("Model", bound=BaseModel)
+Query = TypeVar("Query", bound=QueryModel)
+
+LARGEST_JSON = 1 << 20
+
+
+class Parameters(Generic[Query]):
+    """A dependency: the query parameters as their model. Unknown names and wrong values are 422."""
+
+    def __init__(self, model: type[Query]) -> None:
+        self.model = model
+        self._lists = frozenset(
+            field.alias or name for name, field in model.model_fields.items() if _is_list(field.annotation)
+        )
+
+    def __call__(self, request: Request) -> Query:
+        """The parameters of a request. Raises `InvalidArgument`."""
+        given = request.query_params
+        values = {name: given.getlist(name) if name in self._lists else given[name] for name in given}
+        if not keepable(values):
+            raise unusable_text()
+        return validated(self.model, values, source="query")
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list
+
+
+class JsonBody(Generic[Model]):
+    """A dependency: the JSON body as its model, of at most `most` bytes; no body counts as `{}`."""
+
+    def __init__(
+        self,
+        model: type[Model],
+        *,
+        most: int = LARGEST_JSON,
+        array: str | None = None,
+        parts: Iterable[type[BaseModel]] = (),
+    ) -> None:
+        self.model = model
+        self.most = most
+        self.array = array
+        """A bare array counts as the object that has it in this field."""
+        self.parts = tuple(parts)
+        """Models that the document of `model` refers to by name."""
+
+    async def __call__(self, request: Request) -> Model:
+        """The body of a request. Raises `TooLarge`, `Unreadable`, `InvalidArgument`."""
+        body = await body_of(request, most=self.most)
+        request.state.body = body or b"{}"
+        value = parsed(body or b"{}")
+        if self.array is not None and isinstance(value, list):
+            value = {self.array: value}
+        if not isinstance(value, dict):
+            raise Unreadable("the body is not a JSON object")
+        return validated(self.model, value)
+
+
+NoBody = Annotated[EmptyRequest, Depends(JsonBody(EmptyRequest))]
+"""A POST without fields: no body, or `{}`."""
+
+
+class TypedRoute(APIRoute):
+    """A route that takes no query parameters but those of its `Parameters`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler; without `Parameters` it refuses every query."""
+        handler = super().get_route_handler()
+        if any(isinstance(each.call, Parameters) for each in self.dependant.dependencies):
+            return handler
+        nothing = Parameters(NoQuery)
+
+        async def without_query(request: Request) -> Response:
+            if request.scope["query_string"]:
+                nothing(request)
+            return await handler(request)
+
+        return without_query
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is not one JSON object: its media type without parameters, and its bytes."""
+
+    media_type: str
+    content: bytes
+
+
+class UploadBody:
+    """A dependency: a body of one of several media types, of at most `most` bytes.
+
+    `types`: media type -> the model of its content, or a sentence about a text's format; `default`: for no media type.
+    """
+
+    def __init__(self, types: Mapping[str, type[BaseModel] | str], *, most: int, default: str | None = None) -> None:
+        self.types = types
+        self.most = most
+        self.default = default
+
+    async def __call__(self, request: Request) -> Upload:
+        """The body of a request. Raises `UnsupportedMediaType`, `TooLarge`."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = kind if kind in self.types else self.default or kind
+        if kind not in self.types:
+            raise UnsupportedMediaType(f"the body is none of {', '.join(self.types)}")
+        body = await body_of(request, most=self.most)
+        request.state.body = body
+        return Upload(kind, body)
+
+
+def validated(model: type[Model], value: Any, *, source: str = "body", at: str = "") -> Model:
+    """The value as its model. Raises `InvalidArgument` with a fault for everything that is wrong with it.
+
+    `at`: the pointer of the value within its body.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as wrong:
+        errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidArgument(faults_of(errors, source=source, at=at)) from None
+
+
+async def body_of(request: Request, *, most: int = LARGEST_JSON) -> bytes:
+    """The request's body. Raises `TooLarge` past `most` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise TooLarge(f"at most {most} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise TooLarge(f"at most {most} bytes")
+    return bytes(body)
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value of a body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be stored."""
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+    if b"\\u" in body and not keepable(value):
+        raise unusable_text()
+    return value
+
+
+def unusable_text() -> InvalidArgument:
+    """The refusal of a text that PostgreSQL cannot store."""
+    return InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="a text holds NUL or half a character", pointer="")])
+
+
+def keepable(value: Any) -> bool:
+    """No text holds NUL, which PostgreSQL does not store, or a lone surrogate, which is no character."""
+    if isinstance(value, str):
+        return not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, dict):
+        return all(keepable(name) and keepable(part) for name, part in value.items())
+    return all(map(keepable, value)) if isinstance(value, list) else True
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError

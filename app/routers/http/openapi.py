@@ -1,0 +1,211 @@
+"""The OpenAPI document, made from the routes: FastAPI's own, completed by the typed dependencies of `contract.py`.
+
+FastAPI sees paths, answers and path parameters. Bodies, query parameters, keys and scopes are read by dependencies of
+ours, which carry their models: they are added here, with the problem codes each operation can answer with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
+
+from app.routers.schemas.base import Paging, QueryModel
+
+from .codes import PROBLEM_JSON, by_status, response_of
+from .contract import JsonBody, Parameters, UploadBody
+from .deps import Needs
+from .idempotency import IdempotencyHeader
+
+Schema = dict[str, Any]
+JSON = "application/json"
+REF = "#/components/schemas/{model}"
+SECURITY = "ApiKey"
+
+_HEADERS: Mapping[str, tuple[str, str]] = {
+    "Idempotency-Key": ("1 to 255 visible ASCII characters; the same request under it is done once.", "order-4711"),
+    "X-Reason": ("Why: kept in the audit trail.", "customer asked by phone"),
+    "If-Match": ("The `ETag` of the version to change; another one is 412.", '"7"'),
+}
+
+
+def document_of(routes: Iterable[APIRoute], plain: Schema, webhooks: Iterable[type[BaseModel]]) -> Schema:
+    """The document: `plain` is FastAPI's own of the same routes, `webhooks` the events sent to receivers."""
+    models: set[type[BaseModel]] = set(webhooks)
+    for route in routes:
+        for method in route.methods or ():
+            operation = plain["paths"][route.path_format][method.lower()]
+            models |= set(_complete(operation, route, method))
+    components = plain.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for schema in schemas.values():
+        _tidy(schema)
+    for name, schema in _definitions(models).items():
+        _tidy(schema)
+        if schemas.setdefault(name, schema) != schema:
+            raise ValueError(f"two schemas are named {name}")
+    _drop_unused(plain, schemas)
+    components["securitySchemes"] = {
+        SECURITY: {"type": "http", "scheme": "bearer", "description": "An API key: 256 random bits, shown once."}
+    }
+    return plain
+
+
+def _definitions(models: set[type[BaseModel]]) -> dict[str, Schema]:
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schema = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
+    found: dict[str, Schema] = schema.get("$defs", {})
+    return found
+
+
+def _drop_unused(document: Schema, schemas: Schema) -> None:
+    """Drop schemas that nothing refers to; a webhook's event is referred to by its receivers."""
+    while True:
+        text = json.dumps(document)
+        unused = [name for name in schemas if REF.format(model=name) + '"' not in text]
+        if not unused:
+            return
+        for name in unused:
+            del schemas[name]
+
+
+def _tidy(schema: Schema) -> None:
+    """Drop what repeats a property's name, and defaults of null: they only mean that it may be absent."""
+    for found in schema.get("properties", {}).values():
+        found.pop("title", None)
+        if found.get("default", 0) is None:
+            del found["default"]
+
+
+def dependencies_of(route: APIRoute) -> Iterator[Any]:
+    """The dependencies of a route, as the objects that are called."""
+    yield from (each.call for each in route.dependant.dependencies)
+
+
+def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[BaseModel]]:
+    """Add to an operation what its dependencies say; the models it needs."""
+    summary, _, _ = (route.description or "").partition("\n")
+    operation["summary"] = summary.rstrip(".")
+    parameters = operation.setdefault("parameters", [])
+    codes = ["INTERNAL_ERROR", "UNAVAILABLE", "INVALID_ARGUMENT"]
+    for dependency in dependencies_of(route):
+        codes += _codes_of(dependency)
+        match dependency:
+            case Needs(scope=scope):
+                operation |= {"security": [{SECURITY: []}], "x-scope": scope}
+            case Parameters(model=model):
+                parameters += query_parameters(model)
+            case JsonBody(model=model, parts=parts):
+                operation["requestBody"] = _json_body(model)
+                yield from (model, *parts)
+            case UploadBody(types=types):
+                operation["requestBody"] = {
+                    "required": True,
+                    "content": {name: {"schema": _upload(content)} for name, content in types.items()},
+                }
+                yield from (content for content in types.values() if not isinstance(content, str))
+            case IdempotencyHeader():
+                parameters.append(_header("Idempotency-Key"))
+    if method != "GET" and operation.get("security"):
+        parameters.append(_header("X-Reason"))
+    if method == "PATCH" and "412" in operation["responses"]:
+        parameters.append(_header("If-Match"))
+    _add_problems(operation["responses"], codes)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _codes_of(dependency: Any) -> tuple[str, ...]:
+    """The problem codes that reading this part of a request can end with."""
+    match dependency:
+        case Needs():
+            return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND")
+        case Parameters(model=model):
+            return ("UNREADABLE",) if issubclass(model, Paging) else ()
+        case JsonBody():
+            return ("UNREADABLE", "TOO_LARGE")
+        case UploadBody():
+            return ("UNREADABLE", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
+        case IdempotencyHeader():
+            return ("UNREADABLE", "REQUEST_IN_PROGRESS", "IDEMPOTENCY_MISMATCH")
+    return ()
+
+
+def _json_body(model: type[BaseModel]) -> Schema:
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {"required": required, "content": {JSON: {"schema": _ref(model)}}}
+
+
+def _add_problems(responses: Schema, common: Iterable[str]) -> None:
+    """The operation's own codes and what every operation of its form can answer with, by status."""
+    own = [code for response in responses.values() for code in response.get("x-problem-codes", ())]
+    if "422" in responses and "x-problem-codes" not in responses["422"]:
+        del responses["422"]  # FastAPI's own form of a validation error, which is never sent
+    for status, codes in by_status([*own, *common]).items():
+        if str(status) not in responses or "x-problem-codes" in responses[str(status)]:
+            responses[str(status)] = response_of(status, codes)
+        else:  # a status that is an answer as well as a problem
+            responses[str(status)]["content"][PROBLEM_JSON] = response_of(status, codes)["content"][PROBLEM_JSON]
+            responses[str(status)]["x-problem-codes"] = codes
+
+
+def _ref(model: type[BaseModel]) -> Schema:
+    return {"$ref": REF.format(model=model.__name__)}
+
+
+def _upload(kind: type[BaseModel] | str) -> Schema:
+    return {"type": "string", "description": kind} if isinstance(kind, str) else _ref(kind)
+
+
+def _header(name: str) -> Schema:
+    description, example = _HEADERS[name]
+    schema = {"type": "string", "examples": [example]}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+def query_parameters(model: type[QueryModel]) -> list[Schema]:
+    """The parameters of a query model, as OpenAPI has them: without null, which no query can say."""
+    whole = model.model_json_schema(ref_template=REF)
+    required = whole.get("required", ())
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": schema.pop("description", ""),
+            "schema": _inlined(schema, whole.get("$defs", {})),
+        }
+        for name, schema in whole.get("properties", {}).items()
+    ]
+
+
+def _inlined(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    schema.pop("title", None)
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
+    flat: Schema = schema
+    for choice in choices[:1]:
+        flat = {**choice, **schema}
+    reference = flat.pop("$ref", None)
+    if reference is not None:
+        enumeration = definitions[reference.rpartition("/")[2]]
+        flat = {"type": enumeration["type"], "enum": enumeration["enum"], **flat}
+    return flat
+
+
+def methods_of(routes: Iterable[BaseRoute]) -> Callable[[str], list[str]]:
+    """A function: path -> every method it answers, as the `Allow` header has them."""
+    known = [route for route in routes if isinstance(route, APIRoute)]
+
+    def at(path: str) -> list[str]:
+        methods = {method for route in known if route.path_regex.match(path) for method in route.methods or ()}
+        return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+    return at

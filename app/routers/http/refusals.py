@@ -1,0 +1,42 @@
+"""Refusals and remedies of the domain as callers see them, in their language (`docs/api.md`, Errors)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.operation.refusal import Refusal, Remedy
+from app.texts.catalogue import text
+
+
+def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
+    """A remedy: who does what, whether it is allowed now, what it costs (fen) and by when."""
+    return {
+        "action": remedy.action,
+        "text": text(f"remedy.{remedy.action}", language),
+        "actor": remedy.actor.value,
+        "automatic": remedy.automatic,
+        "allowed_now": remedy.allowed_now,
+        "rule": remedy.rule,
+        "hold": remedy.hold.value if remedy.hold else None,
+        "cost_fen": remedy.cost_fen,
+        "eta": {
+            "earliest": remedy.earliest.isoformat() if remedy.earliest else None,
+            "latest": remedy.latest.isoformat() if remedy.latest else None,
+            "provisional": remedy.provisional,
+            "because": [reason.key for reason in remedy.reasons],
+        },
+        "assumed": list(remedy.assumed),
+    }
+
+
+def refusal_view(refused: Refusal, language: str) -> dict[str, Any]:
+    """A refusal: code, rule, text, holds and what can be done."""
+    return {
+        "code": str(refused.code),
+        "detail": text(f"refusal.{refused.detail}", language, **refused.facts),
+        "rule": refused.rule,
+        "holds": [{"code": hold.value, "text": text(f"hold.{hold.value}", language)} for hold in refused.holds],
+        "remedies": [remedy_view(remedy, language) for remedy in refused.remedies],
+        "earliest_retry_at": refused.earliest_retry_at.isoformat() if refused.earliest_retry_at else None,
+        "assumed": list(refused.assumed),
+    }

@@ -1,0 +1,169 @@
+"""For those who run the gateway: tenants, keys, accounts, jobs, audit, clock, and its own state."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.usecases.access import SCOPES
+
+from .base import AnswerModel, At, Instant, Listed, RequestModel, Text, open_words
+from .catalogue import ProtocolWord
+from .operations import OPERATION_ID
+from .sims import CarrierWord
+
+ScopeWord = Annotated[str, open_words(SCOPES)]
+
+
+class TenantCreate(RequestModel):
+    """A new tenant."""
+
+    id: Text = Field(description="Its name: a-z 0-9 _ -, at most 63.", examples=["acme"])
+
+
+class Tenant(AnswerModel):
+    """A tenant."""
+
+    id: str = Field(description="Its name.", examples=["acme"])
+
+
+class TenantPage(Listed[Tenant]):
+    """Every tenant."""
+
+
+class KeyCreate(RequestModel):
+    """A new key of a tenant."""
+
+    tenant: Text | None = Field(default=None, description="Its tenant; absent: the one acted for.", examples=["acme"])
+    scopes: list[str] = Field(description=f"Some of {', '.join(SCOPES)}.", examples=[["sims:read"]])
+    expires_at: Instant | None = Field(
+        default=None, description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"]
+    )
+    networks: list[str] | None = Field(
+        default=None, description="CIDR networks it may call from; empty: any.", examples=[["203.0.113.0/24"]]
+    )
+
+
+class KeyCreated(AnswerModel):
+    """A new key with its secret, shown this once."""
+
+    id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    key: str | None = Field(
+        description="The secret; null where the request is replayed under its Idempotency-Key.", examples=["sg_…"]
+    )
+
+
+class ApiKey(AnswerModel):
+    """A key without its secret."""
+
+    id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    tenant: str = Field(description="Its tenant.", examples=["acme"])
+    scopes: list[ScopeWord] = Field(description="What it may do.", examples=[["sims:read"]])
+    networks: list[str] = Field(description="Networks it may call from; empty: any.", examples=[["203.0.113.0/24"]])
+    expires_at: At | None = Field(description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"])
+
+
+class ApiKeyPage(Listed[ApiKey]):
+    """The keys of the tenant."""
+
+
+class AccountState(AnswerModel):
+    """A carrier account and how it stands."""
+
+    account: str = Field(description="Its code in carriers.toml.", examples=["cmcc-main"])
+    carrier: CarrierWord = Field(description="Its carrier.", examples=["cmcc"])
+    zone: str = Field(description="Its time zone.", examples=["Asia/Shanghai"])
+    sandbox: bool = Field(description="Whether it is simulated.", examples=[True])
+    tenants: list[str] = Field(description="Tenants it is open to; `*`: all.", examples=[["*"]])
+    protocols: list[ProtocolWord] = Field(description="Its protocols in order of preference.", examples=[["onelink"]])
+    paused_at: At | None = Field(description="When it was paused.", examples=["2026-11-21T10:00:00+00:00"])
+    brake_released_at: At | None = Field(
+        description="When its brake was last released (ST-25).", examples=["2026-11-21T10:00:00+00:00"]
+    )
+
+
+class AccountPage(Listed[AccountState]):
+    """Every carrier account."""
+
+
+class JobRun(AnswerModel):
+    """One run of a job of the gateway."""
+
+    job: str = Field(description="The job.", examples=["expire"])
+    slot: At = Field(description="When it was due.", examples=["2026-11-21T00:05:00+08:00"])
+    started_at: At | None = Field(description="When it started.", examples=["2026-11-21T00:05:00+08:00"])
+    finished_at: At | None = Field(description="When it ended.", examples=["2026-11-21T00:05:02+08:00"])
+    report: dict[str, Any] | None = Field(description="What it did.", examples=[{"expired": 12}])
+
+
+class JobRunPage(Listed[JobRun]):
+    """The latest runs."""
+
+
+class AuditEntry(AnswerModel):
+    """Who changed what."""
+
+    id: int = Field(description="Its number; grows.", examples=[4711])
+    tenant: str = Field(description="The tenant.", examples=["acme"])
+    at: At = Field(description="When.", examples=["2026-11-21T10:00:00+00:00"])
+    actor: str = Field(description="Who.", examples=["key:019ab3f0"])
+    action: str = Field(description="What.", examples=["sim.patched"])
+    subject: str | None = Field(description="Of what.", examples=["89860012345678901234"])
+    reason: str | None = Field(description="Why: the request's `X-Reason`.", examples=["customer asked by phone"])
+    correlation_id: str | None = Field(description="Joins request, events and logs.", examples=["3f0c6d0f5b1e4d3c"])
+    before: dict[str, Any] | None = Field(description="As it was.", examples=[{"alias": "a"}])
+    after: dict[str, Any] | None = Field(description="As it is.", examples=[{"alias": "b"}])
+
+
+class AuditPage(Listed[AuditEntry]):
+    """The audit trail, newest first."""
+
+
+class Clock(AnswerModel):
+    """What time it is for the gateway."""
+
+    now: At = Field(description="The time.", examples=["2026-11-21T10:00:00+00:00"])
+    sandbox: bool = Field(description="Whether it can be moved.", examples=[True])
+
+
+class ClockMove(RequestModel):
+    """How far, or to when, the clock is moved: one of the two."""
+
+    advance: str | None = Field(default=None, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"])
+    now: Instant | None = Field(
+        default=None, description="An instant, not in the past.", examples=["2026-12-22T10:00:00Z"]
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.advance is None) == (self.now is None):
+            raise PydanticCustomError("REQUIRED", "one of advance and now")
+        return self
+
+
+class ClockMoved(AnswerModel):
+    """What time it is then, and what was done on the way."""
+
+    now: At = Field(description="The time.", examples=["2026-12-22T10:00:00+00:00"])
+    jobs: dict[str, int] = Field(description="Runs by job.", examples=[{"expire": 31}])
+    failed: dict[str, int] = Field(default={}, description="Failed runs by job; absent: none.", examples=[{"pull": 1}])
+
+
+class Liveness(AnswerModel):
+    """The process lives."""
+
+    status: Literal["ok"] = Field(description="Always `ok`.", examples=["ok"])
+    version: str = Field(description="The version.", examples=["0.1.0"])
+    commit: str | None = Field(description="The commit it was built from.", examples=["77fd44f"])
+
+
+class Readiness(AnswerModel):
+    """Whether the gateway may be sent work."""
+
+    status: Literal["ready", "not_ready"] = Field(description="Whether it is ready.", examples=["ready"])
+    checks: dict[str, str] = Field(
+        description="Check by check: `ok`, or what is missing.", examples=[{"database": "ok"}]
+    )

@@ -1,0 +1,193 @@
+"""Bulk operations: one request over many SIMs, its items and its results."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.domain.vocabulary import OperationKind
+
+from .actions import ARGUMENTS, NoArguments
+from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, Word, open_words
+from .operations import OPERATION_ID, KindWord, OperationError, Scalar, StatusWord
+from .problems import HoldWord
+
+REF = "#/components/schemas/"
+MOST_ITEMS = 1_000_000
+WAYS = ("iccids", "range", "pool", "filter", "file_id", "all")
+ITEM_STATUSES = ("pending", "open", "succeeded", "failed", "cancelled", "allowed", "refused")
+ItemStatus = Literal["pending", "open", "succeeded", "failed", "cancelled", "allowed", "refused"]
+ItemStatusWord = Annotated[ItemStatus, open_words(ITEM_STATUSES)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+Filter = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{REF}SimFilters"})]
+"""The list's query parameters as an object; checked as they are there."""
+
+Arguments = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"anyOf": [{"$ref": f"{REF}{m.__name__}"} for m in (NoArguments, *ARGUMENTS.values())]}),
+]
+"""Those of the action of that kind; checked as they are there."""
+
+
+class IccidRange(RequestModel):
+    """SIMs by number, both ends included."""
+
+    start: Name = Field(description="The first ICCID.", examples=["89860012345678900010"])
+    end: Name = Field(description="The last ICCID.", examples=["89860012345678900990"])
+    pool: Name | None = Field(default=None, description="Within this pool.", examples=["pool-1"])
+
+
+class Selector(RequestModel):
+    """Which SIMs: exactly one of the fields."""
+
+    iccids: list[str] | None = Field(default=None, description="These.", examples=[["89860012345678901234"]])
+    range: IccidRange | None = Field(default=None, description="Those of a range of numbers.")
+    pool: Name | None = Field(default=None, description="The members of a pool.", examples=["pool-1"])
+    filter: Filter | None = Field(
+        default=None, description="Those the list would show; at least one parameter.", examples=[{"carrier": "cmcc"}]
+    )
+    file_id: Annotated[UUID, Word] | None = Field(
+        default=None, description="Those named in an uploaded file.", examples=[OPERATION_ID]
+    )
+    all: Literal[True] | None = Field(default=None, description="Every SIM.", examples=[True])
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Selector:
+        if sum(getattr(self, way) is not None for way in WAYS) != 1:
+            raise PydanticCustomError("REQUIRED", f"one of {', '.join(WAYS)}")
+        return self
+
+
+class BulkOptions(RequestModel):
+    """How a bulk operation is done."""
+
+    dry_run: bool = Field(default=False, description="Only say what would be allowed.", examples=[False])
+    max_failures: Annotated[int, Field(ge=0, le=MOST_ITEMS)] | None = Field(
+        default=None, description="Stop after so many failures.", examples=[10]
+    )
+    max_items: Annotated[int, Field(ge=1, le=MOST_ITEMS)] | None = Field(
+        default=None, description="Refuse the request where more SIMs are selected.", examples=[1000]
+    )
+    execute_at: Instant | None = Field(default=None, description="Not before.", examples=["2026-12-01T00:00:00+08:00"])
+
+
+class BulkRequest(RequestModel):
+    """One action on many SIMs."""
+
+    kind: Annotated[OperationKind, Word] = Field(description="The action in snake_case.", examples=["suspend"])
+    selector: Selector = Field(description="Which SIMs.")
+    arguments: Arguments = Field(default={}, description="As the action takes them.", examples=[{"months": 12}])
+    options: BulkOptions = Field(default=BulkOptions(), description="How it is done.")
+
+
+class BulkRetryRequest(RequestModel):
+    """What is tried again."""
+
+    only: Literal["failed"] = Field(default="failed", description="Only what failed.", examples=["failed"])
+
+
+class SelectedRange(AnswerModel):
+    """The range that was asked for."""
+
+    start: str = Field(description="The first ICCID.", examples=["89860012345678900010"])
+    end: str = Field(description="The last ICCID.", examples=["89860012345678900990"])
+    pool: str | None = Field(description="Within this pool.", examples=[None])
+
+
+class SelectedSims(AnswerModel):
+    """Which SIMs were asked for; one of the fields."""
+
+    iccids: int | None = Field(default=None, description="So many named ones.", examples=[2])
+    range: SelectedRange | None = Field(default=None, description="A range.")
+    pool: str | None = Field(default=None, description="The members of a pool.", examples=["pool-1"])
+    filter: dict[str, Any] | None = Field(default=None, description="A filter.", examples=[{"carrier": "cmcc"}])
+    file_id: UUID | None = Field(default=None, description="A file.", examples=[OPERATION_ID])
+    failed_of: UUID | None = Field(
+        default=None, description="What failed in another bulk operation.", examples=[OPERATION_ID]
+    )
+    all: bool | None = Field(default=None, description="Every SIM.", examples=[True])
+
+
+class BulkOptionsView(AnswerModel):
+    """How it is done."""
+
+    dry_run: bool = Field(description="Whether it only says what would be allowed.", examples=[False])
+    max_failures: int | None = Field(description="It stops after so many failures.", examples=[10])
+    execute_at: At | None = Field(description="Not before.", examples=["2026-12-01T00:00:00+08:00"])
+
+
+class BulkSummary(AnswerModel):
+    """Items by status; `allowed` and `refused` of a dry run, else the others."""
+
+    total: int = Field(description="Items.", examples=[100])
+    pending: int = Field(description="Not begun.", examples=[10])
+    open: int | None = Field(default=None, description="Begun.", examples=[5])
+    succeeded: int | None = Field(default=None, description="Done.", examples=[80])
+    failed: int | None = Field(default=None, description="Not done.", examples=[5])
+    cancelled: int | None = Field(default=None, description="Cancelled.", examples=[0])
+    allowed: int | None = Field(default=None, description="Would be allowed.", examples=[90])
+    refused: int | None = Field(default=None, description="Would be refused.", examples=[0])
+
+
+class BulkProgress(AnswerModel):
+    """How far it is."""
+
+    done: int = Field(description="Items that ended.", examples=[85])
+    total: int = Field(description="Items.", examples=[100])
+
+
+class BulkOperation(AnswerModel):
+    """One action on many SIMs."""
+
+    id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    kind: KindWord = Field(description="The action in snake_case.", examples=["suspend"])
+    status: str = Field(description="Where it stands.", examples=["running"])
+    selector: SelectedSims = Field(description="Which SIMs.")
+    arguments: dict[str, Scalar] = Field(description="The action's arguments.", examples=[{"months": 12}])
+    options: BulkOptionsView = Field(description="How it is done.")
+    summary: BulkSummary = Field(description="Items by status.")
+    progress: BulkProgress = Field(description="How far it is.")
+    eta: At | None = Field(description="When it ends if it goes on so.", examples=["2026-11-21T10:05:00+00:00"])
+    retry_of: UUID | None = Field(description="The bulk operation it retries.", examples=[OPERATION_ID])
+    correlation_id: str | None = Field(description="Joins request, events and logs.", examples=["3f0c6d0f5b1e4d3c"])
+    created_at: At = Field(description="When it was accepted.", examples=["2026-11-21T10:00:00+00:00"])
+    started_at: At | None = Field(description="When its first item began.", examples=["2026-11-21T10:00:01+00:00"])
+    finished_at: At | None = Field(description="When its last item ended.", examples=["2026-11-21T10:05:00+00:00"])
+
+
+class BulkOperationPage(Listed[BulkOperation]):
+    """A page of bulk operations, newest first."""
+
+
+class BulkItemError(OperationError):
+    """Why an item was refused or failed."""
+
+    rule: str | None = Field(default=None, description="The rule that refuses.", examples=["OP-6"])
+    holds: list[HoldWord] | None = Field(default=None, description="The holds in the way.", examples=[["manual"]])
+
+
+class BulkItem(AnswerModel):
+    """One SIM of a bulk operation."""
+
+    position: int = Field(description="Its place, from 1.", examples=[1])
+    iccid: str = Field(description="The SIM.", examples=["89860012345678901234"])
+    status: ItemStatusWord = Field(description="What became of it.", examples=["succeeded"])
+    operation: UUID | None = Field(description="Its operation.", examples=[OPERATION_ID])
+    operation_status: StatusWord | None = Field(description="Where that stands.", examples=["succeeded"])
+    due_at: At | None = Field(description="By when it is due.", examples=["2026-11-24T00:00:00+08:00"])
+    settled_at: At | None = Field(description="When it ended.", examples=["2026-11-21T10:00:03+00:00"])
+    error: BulkItemError | None = Field(description="Why it was refused or failed.")
+
+
+class BulkItemPage(Listed[BulkItem]):
+    """A page of items in order."""
+
+
+class BulkItemQuery(Paging):
+    """Which items, and which page of them."""
+
+    status: ItemStatus | None = Field(default=None, description="Status.", examples=["failed"])

@@ -1,0 +1,131 @@
+"""What a SIM can say of itself: its session, its deadlines, and why it is as it is (DG)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.domain.diagnosis.checklists import Symptom
+from app.domain.diagnosis.checks import Answer
+
+from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
+from .problems import HoldWord, Remedy
+from .sims import HoldSourceWord, StateWord
+
+AnswerWord = Annotated[Answer, open_words(Answer)]
+Fact = Annotated[str, Field(max_length=100)]
+
+
+class Session(AnswerModel):
+    """Whether a SIM is online, by its carrier."""
+
+    online: bool | None = Field(description="Whether it is online; null: the carrier does not say.", examples=[True])
+    ip: str | None = Field(description="Its address.", examples=["10.20.30.40"])
+    rat: str | None = Field(description="The radio access technology.", examples=["4G"])
+    imei: str | None = Field(description="The device it is in.", examples=["860000000000001"])
+    apn: str | None = Field(description="The access point.", examples=["cmiot"])
+    since: At | None = Field(description="Since when.", examples=["2026-11-21T09:00:00+08:00"])
+    as_of: At = Field(description="When the carrier answered.", examples=["2026-11-21T10:00:00+08:00"])
+    source: str = Field(description="Where this comes from.", examples=["carrier"])
+
+
+class Deadline(AnswerModel):
+    """A day that lies ahead."""
+
+    kind: str = Field(description="What happens.", examples=["expiry"])
+    on: On = Field(description="The day.", examples=["2027-01-31"])
+    rule: str = Field(description="The rule.", examples=["LC-8"])
+    assumed: list[str] = Field(description="Ids of the assumptions it rests on.", examples=[[]])
+
+
+class Deadlines(AnswerModel):
+    """The days that lie ahead of a SIM, in order."""
+
+    iccid: str = Field(description="The SIM.", examples=["89860012345678901234"])
+    items: list[Deadline] = Field(description="The days.")
+
+
+class DeviceFacts(AsOf):
+    """What the caller knows of the device; what is absent is `unknown` in the checklists."""
+
+    device_network: Fact | None = Field(default=None, description="The network the device speaks.", examples=["4G"])
+    apn: Fact | None = Field(default=None, description="The access point set in the device.", examples=["cmiot"])
+    profile_name: Fact | None = Field(default=None, description="The profile's name there.", examples=["cmiot"])
+    restarted: QueryFlag | None = Field(default=None, description="Whether it was restarted.", examples=[True])
+    roaming_on: QueryFlag | None = Field(default=None, description="Whether roaming is on.", examples=[True])
+    used_for_people: QueryFlag | None = Field(default=None, description="Whether a person uses it.", examples=[False])
+    directed_complete: QueryFlag | None = Field(
+        default=None, description="Whether every target is in the directed list.", examples=[True]
+    )
+    province: Fact | None = Field(default=None, description="Where it is.", examples=["湖北"])
+    city: Fact | None = Field(default=None, description="Where it is.", examples=["武汉"])
+    imei_seen: Fact | None = Field(default=None, description="The device's IMEI.", examples=["860000000000001"])
+    module_compatible: QueryFlag | None = Field(default=None, description="Whether its module fits.", examples=[True])
+    signal_strong: QueryFlag | None = Field(default=None, description="Whether the signal is strong.", examples=[True])
+    works_elsewhere: QueryFlag | None = Field(
+        default=None, description="Whether the SIM works in another device.", examples=[False]
+    )
+    covered: QueryFlag | None = Field(default=None, description="Whether the place is covered.", examples=[True])
+
+
+class HoldEvidence(AnswerModel):
+    """What a hold rests on."""
+
+    source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
+    carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
+
+
+class ExplainedHold(AnswerModel):
+    """A hold with what lifts it (DG-2)."""
+
+    code: HoldWord = Field(description="The hold.", examples=["policy_cutoff"])
+    rule: str = Field(description="Its rule.", examples=["ST-15"])
+    text: str = Field(description="The hold in words.", examples=["Cut off by policy"])
+    also_called: list[str] = Field(description="Other names of it.", examples=[["管控"]])
+    since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
+    source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
+    carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    lagging: bool = Field(description="Whether its cause is gone and only the carrier is late.", examples=[False])
+    evidence: HoldEvidence = Field(description="What it rests on.")
+    remedies: list[Remedy] = Field(description="What lifts it.")
+
+
+class Advice(AnswerModel):
+    """What to do about a fault."""
+
+    action: str = Field(description="What to do, as a word.", examples=["set_apn_and_restart"])
+    text: str = Field(description="What to do, in words.", examples=["Set the APN and restart the device"])
+
+
+class CheckResult(AnswerModel):
+    """One line of a checklist (DG-1)."""
+
+    check: str = Field(description="What is looked at, as a word.", examples=["apn"])
+    text: str = Field(description="What is looked at, in words.", examples=["The access point is the carrier's"])
+    answer: AnswerWord = Field(description="What was found.", examples=["fault"])
+    rule: str = Field(description="The rule.", examples=["CP-1"])
+    evidence: dict[str, str | None] = Field(description="What was seen.", examples=[{"device": "internet"}])
+    remedy: Advice | None = Field(description="What to do; null where it is no fault.")
+
+
+class ForcedActivationNotice(AnswerModel):
+    """When the unused SIM becomes active by itself (DG-3)."""
+
+    forced_on: On = Field(description="The day.", examples=["2026-11-01"])
+    rule: str = Field(description="The rule.", examples=["LC-2"])
+    assumed: list[str] = Field(description="Ids of the assumptions it rests on.", examples=[[]])
+
+
+class Explanation(AnswerModel):
+    """Why a SIM is as it is."""
+
+    iccid: str = Field(description="The SIM.", examples=["89860012345678901234"])
+    state: StateWord = Field(description="Its state.", examples=["suspended"])
+    network_allowed: bool = Field(description="Whether it may carry traffic.", examples=[False])
+    holds: list[ExplainedHold] = Field(description="Every hold with what lifts it.")
+    checklists: dict[str, list[CheckResult]] = Field(
+        description=f"By symptom: {', '.join(Symptom)}.", examples=[{"stopped": []}]
+    )
+    forced_activation: ForcedActivationNotice | None = Field(description="When it becomes active by itself.")

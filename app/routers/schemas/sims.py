@@ -1,0 +1,270 @@
+"""SIMs: one SIM, lists and their filters, summary, patch, timeline."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+
+from .base import (
+    AnswerModel,
+    AsOf,
+    At,
+    Bytes,
+    Counted,
+    CycleId,
+    Day,
+    Listed,
+    On,
+    Paging,
+    QueryInt,
+    QueryModel,
+    RequestModel,
+    open_words,
+)
+from .problems import HoldWord
+
+StateWord = Annotated[SimState, open_words(SimState)]
+CarrierWord = Annotated[Carrier, open_words(Carrier)]
+SupplierWord = Annotated[Supplier, open_words(Supplier)]
+RealNameWord = Annotated[RealName, open_words(RealName)]
+HoldSourceWord = Annotated[HoldSource, open_words(HoldSource)]
+UsageSource = Annotated[str, open_words(("carrier", "gateway_report", "gateway"))]
+Tags = dict[str, str]
+
+
+class Cycle(AnswerModel):
+    """A billing cycle (BC)."""
+
+    id: CycleId = Field(description="The month in which the cycle ends.", examples=["2026-11"])
+    start: On = Field(description="Its first day.", examples=["2026-11-01"])
+    end: On = Field(description="The day after its last.", examples=["2026-12-01"])
+
+
+class CarrierFigure(AnswerModel):
+    """The carrier's own figure of usage."""
+
+    bytes: Bytes = Field(description="Traffic by the carrier's count.", examples=[3145728000])
+    as_of: At | None = Field(description="Until when the carrier counted.", examples=["2026-11-21T00:00:00+08:00"])
+
+
+class SimUsage(AnswerModel):
+    """A SIM's usage of one cycle (US-5)."""
+
+    cycle: Cycle = Field(description="The cycle.")
+    used: Bytes | None = Field(
+        description="Traffic used; null for a SIM never activated (US-4).", examples=[3221225472]
+    )
+    source: UsageSource = Field(
+        description="Where `used` comes from: the carrier, reports only, or worked out from both.",
+        examples=["gateway"],
+    )
+    allowance: Bytes | None = Field(description="The plan's traffic per cycle.", examples=[104857600])
+    addons: Bytes = Field(description="Add-on packs of the cycle.", examples=[0])
+    remaining: Bytes | None = Field(
+        description="Allowance and add-ons less used; negative when exceeded.", examples=[-3116367872]
+    )
+    as_of: At | None = Field(description="How recent `used` is.", examples=["2026-11-21T10:00:00+08:00"])
+    carrier: CarrierFigure | None = Field(description="The carrier's figure; null: none yet.")
+    reported_since: Bytes = Field(description="Reports later than the carrier's figure.", examples=[75497472])
+    reported: Bytes = Field(description="All distinct reports of the cycle.", examples=[90177536])
+
+
+class SimHold(AnswerModel):
+    """Why a SIM is stopped (ST)."""
+
+    code: HoldWord = Field(description="The hold.", examples=["policy_cutoff"])
+    rule: str = Field(description="Its rule.", examples=["ST-15"])
+    since: At = Field(description="Since when it holds.", examples=["2026-11-20T08:00:00+08:00"])
+    source: HoldSourceWord = Field(description="Who set it.", examples=["gateway"])
+    carrier_code: str | None = Field(description="The carrier's own code for it.", examples=["5"])
+
+
+class CarrierView(AnswerModel):
+    """The SIM as its carrier last showed it."""
+
+    state: StateWord | None = Field(description="The carrier's state in our words.", examples=["suspended"])
+    code: str | None = Field(description="The carrier's own code.", examples=["4"])
+    as_of: At = Field(description="When the carrier showed it.", examples=["2026-11-21T09:00:00+08:00"])
+    expires_on: On | None = Field(description="Last valid day by the carrier.", examples=["2027-01-31"])
+    expires_as_of: At | None = Field(
+        description="When the carrier showed that day.", examples=["2026-11-21T09:00:00+08:00"]
+    )
+
+
+class Binding(AnswerModel):
+    """The device a SIM is bound to (ST-6)."""
+
+    imei: str | None = Field(description="The bound IMEI; null: not bound.", examples=["860000000000001"])
+    tac: str | None = Field(description="Its type allocation code, the first eight digits.", examples=["86000000"])
+    rebinds_left: int | None = Field(description="Rebinds left this month; null: no limit known.", examples=[1])
+
+
+class Region(AnswerModel):
+    """Where a SIM may be used (RG)."""
+
+    province: str | None = Field(description="Its province.", examples=["湖北"])
+    limited: bool = Field(description="Whether it works only there.", examples=[True])
+
+
+class Sim(AnswerModel):
+    """One SIM: identities, state, holds, days, usage of the running cycle, and the carrier's view."""
+
+    iccid: str = Field(
+        description="Its name: 19 or 20 characters, beginning with 89.", examples=["89860012345678901234"]
+    )
+    msisdn: str | None = Field(description="Its number.", examples=["1440000000001"])
+    imsi: str | None = Field(description="Its IMSI.", examples=["460040000000001"])
+    carrier: CarrierWord = Field(description="Whose network it is on.", examples=["cmcc"])
+    account: str = Field(description="The carrier account it is managed through.", examples=["cmcc-main"])
+    terms: SupplierWord = Field(description="Under whose terms it was sold (TM-1).", examples=["flexem"])
+    plan: str = Field(description="Its plan.", examples=["cmcc-100m"])
+    state: StateWord = Field(description="Its state (LC).", examples=["suspended"])
+    holds: list[SimHold] = Field(description="Why it is stopped; empty: it is not.")
+    network_allowed: bool = Field(description="Whether it may carry traffic now.", examples=[False])
+    carrier_view: CarrierView | None = Field(description="As its carrier last showed it; null: not yet.")
+    opened_on: On | None = Field(description="The day its number was opened.", examples=["2026-01-05"])
+    activated_on: On | None = Field(description="The day it was activated.", examples=["2026-02-01"])
+    expires_on: On | None = Field(description="Its last valid day.", examples=["2027-01-31"])
+    cancels_on: On | None = Field(description="The day it is cancelled unless renewed.", examples=["2027-02-23"])
+    binding: Binding = Field(description="The device it is bound to.")
+    region: Region = Field(description="Where it may be used.")
+    real_name: RealNameWord = Field(description="What real-name it needs or has (LC-5).", examples=["enterprise"])
+    pool: str | None = Field(description="Its pool.", examples=["pool-1"])
+    device_serial: str | None = Field(description="Serial of the device it is in.", examples=["3000A17"])
+    alias: str | None = Field(description="A name of yours.", examples=["pump 7"])
+    tags: Tags = Field(description="Keys and values of yours.", examples=[{"site": "hangzhou"}])
+    remark: str | None = Field(description="A remark of yours.", examples=["spare"])
+    usage: SimUsage = Field(description="Usage of the running cycle.")
+    open_operation: str | None = Field(
+        description="Id of the operation in progress.", examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"]
+    )
+    version: int = Field(description="Grows with every change; the `ETag`.", examples=[7])
+
+
+class SimPage(Counted[Sim]):
+    """A page of SIMs."""
+
+
+SUMMARY_KEYS = ("carrier", "state", "hold", "plan", "pool")
+
+
+class SimCount(AnswerModel):
+    """How many SIMs have these values; of the keys only those in `by`."""
+
+    count: int = Field(description="SIMs.", examples=[128])
+    carrier: CarrierWord | None = Field(default=None, description="Their carrier.", examples=["cmcc"])
+    state: StateWord | None = Field(default=None, description="Their state.", examples=["active"])
+    hold: HoldWord | None = Field(default=None, description="A hold they have; null: none.", examples=["manual"])
+    plan: str | None = Field(default=None, description="Their plan.", examples=["cmcc-100m"])
+    pool: str | None = Field(default=None, description="Their pool; null: none.", examples=["pool-1"])
+
+
+class SimSummary(AnswerModel):
+    """Counts of SIMs."""
+
+    items: list[SimCount] = Field(description="One entry per combination of values that occurs.")
+
+
+class TimelineEntry(AnswerModel):
+    """One change of a SIM."""
+
+    id: int = Field(description="Its number; grows.", examples=[4711])
+    what: str = Field(description="What changed.", examples=["state"])
+    before: Any = Field(description="The value before.", examples=["active"])
+    after: Any = Field(description="The value after.", examples=["suspended"])
+    cause: str | None = Field(description="Why it changed, as a word.", examples=["operation"])
+    rule: str | None = Field(description="The rule behind it.", examples=["ST-1"])
+    actor: str | None = Field(description="Who changed it.", examples=["key:019ab3f0"])
+    operation_id: UUID | None = Field(
+        description="The operation behind it.", examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"]
+    )
+    took_effect_at: At = Field(description="When it took effect.", examples=["2026-11-21T10:00:00+00:00"])
+    known_at: At = Field(description="When the gateway learned of it.", examples=["2026-11-21T10:00:01+00:00"])
+
+
+class Timeline(Listed[TimelineEntry]):
+    """What happened to a SIM, newest first."""
+
+
+class SimFilters(QueryModel):
+    """Which SIMs."""
+
+    state: SimState | None = Field(default=None, description="State.", examples=["active"])
+    carrier: Carrier | None = Field(default=None, description="Carrier.", examples=["cmcc"])
+    account: str | None = Field(default=None, description="Carrier account.", examples=["cmcc-main"])
+    pool: str | None = Field(default=None, description="Pool.", examples=["pool-1"])
+    plan: str | None = Field(default=None, description="Plan.", examples=["cmcc-100m"])
+    order: str | None = Field(default=None, description="Order it came with.", examples=["order-1"])
+    tag: list[str] = Field(
+        default=[], description="`key:value` (or `key=value`), all of them.", examples=[["site:hangzhou"]]
+    )
+    hold: HoldCode | None = Field(default=None, description="A hold it has.", examples=["manual"])
+    expires_before: Day | None = Field(
+        default=None, description="Its last valid day lies before this day.", examples=["2027-01-01"]
+    )
+    usage_pct_gte: QueryInt | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="Used in the running cycle, in percent of allowance and add-ons, at least.",
+        examples=[80],
+    )
+    q: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Beginning of ICCID, MSISDN, IMSI or device serial.",
+        examples=["898600"],
+    )
+    msisdn: str | None = Field(default=None, description="Number, with or without `86`.", examples=["1440000000001"])
+    imsi: str | None = Field(default=None, description="IMSI.", examples=["460040000000001"])
+    device_serial: str | None = Field(default=None, description="Device serial.", examples=["3000A17"])
+
+
+class Including(QueryModel):
+    """What a list also says."""
+
+    include: Literal["total"] | None = Field(
+        default=None, description="`total`: also how many there are in the whole list.", examples=["total"]
+    )
+
+
+class SimListQuery(SimFilters, Including, AsOf, Paging):
+    """Which SIMs, and which page of them."""
+
+
+class SummaryQuery(SimFilters):
+    """Which SIMs, and by what they are counted."""
+
+    by: str = Field(
+        description=f"Some of {', '.join(SUMMARY_KEYS)}, each once, joined by commas.", examples=["carrier,state"]
+    )
+
+
+class TimelineQuery(AsOf, Paging):
+    """Which page of a timeline."""
+
+
+class Reminders(RequestModel):
+    """When to be reminded (RM-1): at most two thresholds each; 0 is off."""
+
+    usage_mb: list[int] | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
+    expiry_days: list[int] | None = Field(
+        default=None, description="Days before the last valid day.", examples=[[30, 7]]
+    )
+
+
+class SimPatch(RequestModel):
+    """What callers may change of a SIM; what is absent stays."""
+
+    tags: Tags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
+    device_serial: str | None = Field(
+        default=None, max_length=200, description="Serial of the device it is in.", examples=["3000A17"]
+    )
+    alias: str | None = Field(default=None, max_length=200, description="A name of yours.", examples=["pump 7"])
+    remark: str | None = Field(default=None, max_length=200, description="A remark of yours.", examples=["spare"])
+    reminders: Reminders | None = Field(default=None, description="When to be reminded.")
