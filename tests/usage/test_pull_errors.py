@@ -192,7 +192,7 @@ async def test_a_pause_stops_a_run_under_way_and_the_rest_follows_when_it_is_ove
 class _Faulty(DeskClient):
     """A client with a mistake of ours in it: no carrier of the sandbox can bring that about."""
 
-    async def usage(self, sims: Any, cycle: Any) -> Any:
+    async def usage(self, sims: Any, cycle: Any, *, failures: Any = None) -> Any:
         raise ZeroDivisionError
 
 

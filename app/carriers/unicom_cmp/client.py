@@ -61,7 +61,9 @@ class UnicomCmpClient(ProtocolClient):
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """State, device and real-name of 50 cards a call."""
-        return await self._terminals("status", sims, self._snapshot_of, failures)
+        found = await self._terminals("status", sims, self._snapshot_of, failures)
+        self._add_missing(sims, found, failures)
+        return found
 
     async def usage(
         self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
