@@ -58,12 +58,12 @@ def test_a_card_that_runs_though_held_is_stopped_also_at_a_cycles_start() -> Non
     """ST-21 speaks of a card still stopped."""
     for drift, ask in REPAIRS.items():
         told = judged(drift, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH)
-        assert told == DriftDecision(explanation=DriftExplanation.REPAIRING, ask=ask)
+        assert told == DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=ask)
 
 
 def test_what_runs_against_our_will_is_stopped_once_and_then_told() -> None:
     """ST-24: nothing is done that nobody asked for."""
-    assert judged() == DriftDecision(explanation=DriftExplanation.REPAIRING, ask=OperationKind.SUSPEND)
+    assert judged() == DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=OperationKind.SUSPEND)
     fresh = Repair(requested_at=NOON - timedelta(hours=1), failed=False)
     assert judged(repair=fresh) == DriftDecision(explanation=DriftExplanation.REPAIRING)
     for repair in (Repair(requested_at=NOON - VIEW_LAG, failed=False), Repair(requested_at=NOON, failed=True)):
