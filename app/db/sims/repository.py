@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select, text, update
+from sqlalchemy import Select, and_, bindparam, exists, not_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import SimRecord, sim_columns, sim_from
-from app.db.schema.control import plans, sims
+from app.db.schema.control import operations, plans, sims
 from app.domain.identifiers import alternate_iccid
+from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus, SimState
 
 _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
     plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
@@ -74,9 +75,24 @@ class SimRepository:
         return found[0] if found else None
 
     async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
-        """Cards of these accounts the sweep must look at by today, locked; others' locks are passed over."""
+        """SIMs of these accounts with a date due by today, locked; those locked elsewhere are left out.
+
+        An expired SIM with an open renewal is left out: it is not cancelled until that has ended (RN-11).
+        """
+        renewal = exists().where(
+            operations.c.sim_id == sims.c.id,
+            operations.c.kind == OperationKind.RENEW.value,
+            or_(
+                operations.c.status.in_(sorted(OPEN_STATUSES)),
+                and_(operations.c.status == OperationStatus.SCHEDULED.value, operations.c.waits),
+            ),
+        )
         statement = (
-            _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts))
+            _JOINED.where(
+                sims.c.next_due_on <= today,
+                sims.c.account.in_(accounts),
+                not_(and_(sims.c.underlying == SimState.EXPIRED.value, renewal)),
+            )
             .order_by(sims.c.next_due_on)
             .limit(limit)
         )

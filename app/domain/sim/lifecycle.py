@@ -137,15 +137,18 @@ def has_used_test_traffic(sim: Sim, reported: int) -> bool:
     return sim.underlying is SimState.TESTING and allowed is not None and reported >= allowed
 
 
-def _next_transition(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
-    """The next transition by date, whatever today is: day, new state, cause, rule; None: none."""
+def _next_transition(sim: Sim, *, renewing: bool = False) -> tuple[date, SimState, Cause, str] | None:
+    """The next transition by date, whatever today is: day, new state, cause, rule; None: none.
+
+    `renewing`: an open renewal keeps the SIM from being cancelled until it has ended (RN-11).
+    """
     if sim.underlying in NOT_YET_ACTIVATED:
         return _transition_before_activation(sim)
     if sim.expires_on is None or sim.underlying is SimState.CANCELLED:
         return None
     if sim.underlying is SimState.ACTIVE:
         return sim.expires_on + ONE_DAY, SimState.EXPIRED, Cause.EXPIRY, "LC-8"
-    ends_on = cancellation(sim.terms, sim.carrier, sim.expires_on).on
+    ends_on = None if renewing else cancellation(sim.terms, sim.carrier, sim.expires_on).on
     return None if ends_on is None else (ends_on, SimState.CANCELLED, Cause.CANCELLATION, "LC-9")
 
 
@@ -163,9 +166,9 @@ def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str]
     return None if plan.forced_on is None else (plan.forced_on, SimState.ACTIVE, Cause.FORCED_ACTIVATION, rule)
 
 
-def next_due_on(sim: Sim) -> date | None:
-    """The next day on which `sweep` changes the SIM; None: never."""
-    step = _next_transition(sim)
+def next_due_on(sim: Sim, *, renewing: bool = False) -> date | None:
+    """The next day on which `sweep` changes the SIM; None: never. `renewing`: a renewal of it is open (RN-11)."""
+    step = _next_transition(sim, renewing=renewing)
     return None if step is None else step[0]
 
 

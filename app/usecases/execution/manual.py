@@ -16,7 +16,7 @@ from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound
 from app.usecases.execution.settle import save_settled
-from app.usecases.execution.sim_effects import apply_success
+from app.usecases.execution.sim_effects import apply_success, cancelled_meanwhile, fail_as_cancelled
 from app.usecases.limits.addons import PACK
 from app.usecases.operations.record import with_failure, with_status
 from app.usecases.operations.views import operation_view
@@ -51,7 +51,8 @@ async def complete(
 ) -> OperationRecord:
     """Settle desk work, or an operation whose outcome the carrier cannot tell, by a person's statement.
 
-    `pack`: the bytes that an add-on brings. Raises: `NotFound`, `Conflict`.
+    `pack`: the bytes that an add-on brings. One of a SIM cancelled meanwhile ends `failed` all the same (OP-7).
+    Raises: `NotFound`, `Conflict`.
     """
     operation = await _locked(work, tenant, operation_id)
     if not (_is_desk_work(operation) or operation.status is OperationStatus.VERIFYING):
@@ -65,7 +66,10 @@ async def complete(
     ended = _ended(_with_pack(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
     sims = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
     for record in sims.values():
-        apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
+        if cancelled_meanwhile(operation, record):
+            ended = fail_as_cancelled(ctx, recorder, operation, record, now)
+        else:
+            apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
     await save_settled(ctx, work, recorder, [ended], [ended], sims=sims)
     await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended

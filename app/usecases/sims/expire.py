@@ -6,11 +6,11 @@ several processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, tzinfo
 
 from app.db.mapping import SimRecord
 from app.domain.sim.lifecycle import next_due_on, sweep
+from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -31,7 +31,10 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
         async with ctx.work() as work:
             due = await work.sims.due(accounts, today, CHUNK)
             recorder = SimChangeRecorder(ctx.now())
-            changed = _apply_all(recorder, due, today, zone)
+            renewing = await work.operations.open_or_waiting([record.id for record in due], OperationKind.RENEW)
+            changed = [
+                (record, _apply_dates(recorder, record, today, zone, renewing=record.id in renewing)) for record in due
+            ]
             await recorder.write(work)
             report["enqueued"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
             await work.commit()
@@ -42,16 +45,15 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     return report
 
 
-def _apply_all(
-    recorder: SimChangeRecorder, due: Sequence[SimRecord], today: date, zone: tzinfo
-) -> list[tuple[SimRecord, SimRecord]]:
-    return [(record, _apply_dates(recorder, record, today, zone)) for record in due]
+def _apply_dates(
+    recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo, *, renewing: bool
+) -> SimRecord:
+    """Apply each due day by itself, so that the timeline shows every transition with its own cause and day (LC-12).
 
-
-def _apply_dates(recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
-    """Apply each due day by itself, so that the timeline shows every transition with its own cause and day (LC-12)."""
+    `renewing`: a renewal of the SIM is open, so that it is not cancelled (RN-11).
+    """
     swept = record
-    while (day := next_due_on(swept.sim)) is not None and day <= today:
+    while (day := next_due_on(swept.sim, renewing=renewing)) is not None and day <= today:
         sim, moves = sweep(swept.sim, day, recorder.now)
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
