@@ -19,7 +19,9 @@ __all__ = [
     "HoldRule",
     "RemedyAction",
     "codes",
+    "ended_by_cycle",
     "is_ours",
+    "lag_ends_on",
     "lagging",
     "leaves_by_next_cycle",
     "network_allowed",
@@ -73,8 +75,9 @@ def without_hold(sim: Sim, code: HoldCode) -> Sim:
 
 
 def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
-    """The holds that a resume on request lifts under the SIM's terms (ST-20)."""
-    return terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
+    """The holds that a resume on request lifts under the SIM's terms (ST-20); a stop without a reason too (ST-18)."""
+    by_terms = terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
+    return by_terms | {HoldCode.UNEXPLAINED}
 
 
 def leaves_by_next_cycle(code: HoldCode, terms: Terms) -> bool:
@@ -93,15 +96,26 @@ def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving
 
 
-def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
-    """Whether a hold that is still on is the carrier's lag, not a fault: within 3 days of the cycle's start (ST-21).
+def lag_ends_on(carrier: Carrier, today: date) -> date | None:
+    """The first day after the lag of carriers' data at the start of a cycle, if `today` is within it (ST-21).
 
-    For `cucc` also within the first 3 days of the month (D). A hold set in the running cycle (`since` its day) does not
-    lag: nothing was to lift it yet.
+    For `cucc` also after the first 3 days of the month (D).
     """
     opened = cycle_on(carrier, today).start
     starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
-    late = any(today - start < LAG for start in starts)
-    return (
-        late and (since is None or since < opened) and leaves_by_next_cycle(code, terms_in_force(terms, carrier, today))
-    )
+    return max((start + LAG for start in starts if today - start < LAG), default=None)
+
+
+def ended_by_cycle(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None) -> bool:
+    """Whether the running cycle has ended a hold that is still on (ST-21).
+
+    A hold set in the running cycle (`since` its day) has not ended: nothing was to lift it yet.
+    """
+    opened = cycle_on(carrier, today).start
+    leaves = leaves_by_next_cycle(code, terms_in_force(terms, carrier, today))
+    return leaves and (since is None or since < opened)
+
+
+def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
+    """Whether a hold that is still on is the carrier's lag, not a fault: within 3 days of the cycle's start (ST-21)."""
+    return lag_ends_on(carrier, today) is not None and ended_by_cycle(carrier, code, terms, today, since)
