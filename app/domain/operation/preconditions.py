@@ -9,7 +9,6 @@ from types import MappingProxyType
 from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.operation.request import OperationRequest
 from app.domain.sim.holds import codes, resume_lifts, shown_state
-from app.domain.sim.model import Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.model import ThresholdRight
 from app.domain.vocabulary import HoldCode, OperationKind, RealName, SimState

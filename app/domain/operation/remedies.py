@@ -203,11 +203,6 @@ def _after_the_cycle(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Re
     return (engineer,) if at is None else (wait, engineer)
 
 
-def remedies(sim: Sim, context: RuleContext) -> tuple[Remedy, ...]:
-    """The remedies of every hold of the SIM, oldest hold first."""
-    return tuple(remedy for hold in sim.holds for remedy in remedies_for(sim, hold.code, context))
-
-
 def with_remedies(refused: Refusal, sim: Sim, context: RuleContext) -> Refusal:
     """The refusal with what can be done: the remedies of the holds that it names, or what must be done first."""
     ways = tuple(remedy for code in refused.holds for remedy in remedies_for(sim, code, context))

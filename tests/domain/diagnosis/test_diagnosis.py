@@ -18,13 +18,12 @@ from app.domain.diagnosis.checklists import (
     named_violation,
     run_checklist,
 )
-from app.domain.operation.remedies import RuleContext
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
-from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim
+from tests.domain.cards import NOON, SHANGHAI, a_hold, a_plan, a_sim, context_of
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
-MOMENT = RuleContext(now=NOON, zone=SHANGHAI, workdays=WORKDAYS)
+MOMENT = context_of()
 
 
 def answers(symptom: Symptom, **facts: Any) -> dict[str, tuple[Answer, str | None]]:
@@ -112,7 +111,7 @@ def test_every_hold_of_a_stopped_card_is_explained() -> None:
     assert (first.code, first.rule, first.carrier_code, first.lagging) == (HoldCode.OVER_QUOTA, "ST-2", "1", False)
     assert [remedy.action for remedy in first.remedies] == ["order_addon", "next_cycle"]
     assert (second.since, second.source, second.also_called) == (NOON, HoldSource.GATEWAY, ("主动停机", "主动停用"))
-    early = RuleContext(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    early = context_of(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI))
     assert explain_holds(card, early)[0].lagging
 
 

@@ -109,7 +109,12 @@ async def test_a_card_with_an_open_operation_has_its_rule_stop_wait_behind_it(ga
 
 async def _renewal_at_the_desk(gateway: Gateway) -> tuple[str, str]:
     """A `standard` SIM on the last day of its renewal window, and its renewal, accepted and at the desk."""
-    row = {"terms": "standard", "state": "expired", "activated_on": _day(gateway, -500), "expires_on": _day(gateway, -90)}
+    row = {
+        "terms": "standard",
+        "state": "expired",
+        "activated_on": _day(gateway, -500),
+        "expires_on": _day(gateway, -90),
+    }
     [iccid] = await gateway.fleet(row)
     answer = await gateway.api.post(f"/v1/sims/{iccid}/renew", json={"months": 12})
     assert (answer.status_code, answer.json()["channel"]) == (202, "desk")
