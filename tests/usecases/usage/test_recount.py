@@ -27,14 +27,15 @@ from tests.usage.reporting import HOME, days, report, send, usage
 
 OPENS = datetime(2026, 12, 1, tzinfo=HOME)
 LAST_DAY = 3
-"""Figures and reports are of few days and whole hours, so that they meet, abut and cover one another often."""
+"""Figures and reports are of a few days and three hours of each, so that they meet, abut and cover one another often."""
 
-DAYS, HOURS, AMOUNTS = st.integers(1, LAST_DAY), st.integers(0, 23), st.integers(0, 1 << 30)
+DAYS, AMOUNTS = st.integers(1, LAST_DAY), st.integers(0, 1 << 30)
+HOURS, ENDS = st.sampled_from([0, 8, 16]), st.sampled_from([8, 16, 24])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("report"), DAYS, HOURS, AMOUNTS),
-        st.tuples(st.just("cycle"), DAYS, st.integers(1, 24), AMOUNTS),
-        st.tuples(st.just("day"), DAYS, st.integers(1, 24), AMOUNTS),
+        st.tuples(st.just("cycle"), DAYS, ENDS, AMOUNTS),
+        st.tuples(st.just("day"), DAYS, ENDS, AMOUNTS),
     ),
     min_size=1,
     max_size=9,
