@@ -133,5 +133,5 @@ def _next_step(
 
 def _failure(progress: Progress) -> dict[str, Any]:
     detail = progress.detail or "the carrier reports that it failed"
-    code = "SIM_UNKNOWN_AT_CARRIER" if progress.unknown_sim else "CARRIER_REJECTED"
-    return {"code": code, "detail": detail, "carrier_code": progress.carrier_code}
+    error_code = "SIM_UNKNOWN_AT_CARRIER" if progress.unknown_sim else "CARRIER_REJECTED"
+    return {"code": error_code, "detail": detail, "carrier_code": progress.carrier_code}
