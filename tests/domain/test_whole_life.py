@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.operation.decision import Accepted
-from app.domain.operation.effects import SettledOperation, settle
+from app.domain.operation.effects import SettledOperation, apply_effects
 from app.domain.sim.holds import codes, start_cycle
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.sim.model import Sim
@@ -17,7 +17,7 @@ from app.domain.units import GB
 from app.domain.usage.quota import apply_usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim
-from tests.domain.test_decision import ARGUMENTS, ask
+from tests.domain.operation.test_decision import ARGUMENTS, ask
 
 OPERATIONS = st.tuples(st.just("operation"), st.sampled_from(OperationKind))
 WORDS = st.tuples(
@@ -34,7 +34,7 @@ def _step(card: Sim, today: date, what: str, fact: object) -> Sim:
         now = NOON + (today - NOON.date())
         if not isinstance(ask(card, fact, now=now), Accepted):
             return card
-        return settle(card, fact, SettledOperation(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
+        return apply_effects(card, fact, SettledOperation(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
     if what == "word":
         state, holds = fact  # type: ignore[misc]
         told = [(code, "x") for code in sorted(holds)]
