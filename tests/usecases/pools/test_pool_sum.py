@@ -15,8 +15,8 @@ from app.domain.usage.pools import pool_usage as by_rule
 from app.domain.vocabulary import PlanKind, SimState
 from app.usecases.pools.views import pool_usage, running_cycle
 from tests.gateway import Gateway, iccid
-from tests.usage.limiting import NOON, set_clock
-from tests.usage.pooling import MB, a_pool
+from tests.usecases.limits.limiting import NOON, set_clock
+from tests.usecases.pools.pooling import MB, a_pool
 
 examples = count()
 STATES = (SimState.TESTING, SimState.SILENT, SimState.ACTIVE, SimState.EXPIRED, SimState.CANCELLED)

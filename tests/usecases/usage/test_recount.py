@@ -22,8 +22,8 @@ from app.domain.usage.figures import (
     with_days,
 )
 from tests.gateway import Gateway, iccid
-from tests.usage.limiting import NOON, set_clock
-from tests.usage.reporting import HOME, days, report, send, usage
+from tests.usecases.limits.limiting import NOON, set_clock
+from tests.usecases.usage.reporting import HOME, days, report, send, usage
 
 OPENS = datetime(2026, 12, 1, tzinfo=HOME)
 LAST_DAY = 3
