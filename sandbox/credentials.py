@@ -11,7 +11,13 @@ from types import MappingProxyType
 CREDENTIALS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "onelink": MappingProxyType({"appid": "100001", "password": "sandbox-onelink-password"}),
-        "jasper": MappingProxyType({"username": "sandbox-jasper", "api_key": "00000000-1111-2222-3333-444444444444"}),
+        "jasper": MappingProxyType(
+            {
+                "username": "sandbox-jasper",
+                "api_key": "00000000-1111-2222-3333-444444444444",
+                "push_secret": "sandbox-jasper-push",
+            }
+        ),
         "unicom_cmp": MappingProxyType(
             {
                 "app_id": "sandboxAp1",
@@ -44,4 +50,4 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         ),
     }
 )
-"""Protocol → name → value. The Jasper push is signed with the API key: one secret per account."""
+"""Protocol → name → value. `push_secret` signs the pushes of Jasper (A1.8)."""

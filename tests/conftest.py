@@ -15,8 +15,11 @@ import hypothesis
 import pytest
 
 from app.postgres.supervisor import Server, embedded
+from app.usecases.context import Context
 from tests import databases
 from tests.gateway import Gateway, open_gateway
+from tests.receiver import Receiver
+from tests.receiver import receiver as open_receiver
 
 hypothesis.settings.register_profile("simgate", deadline=None)
 hypothesis.settings.load_profile("simgate")
@@ -88,4 +91,17 @@ async def clean_database(database_url: str, database_dsn: str) -> AsyncIterator[
 async def gateway(clean_database: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     """A whole gateway over the sandbox carriers of `demo/carriers.toml`; see `tests.gateway`."""
     async with open_gateway(clean_database, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ctx(gateway: Gateway) -> Context:
+    """What the use-cases of that gateway are given."""
+    return gateway.ctx
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of webhooks on loopback, which verifies what it is sent."""
+    async with open_receiver() as opened:
         yield opened

@@ -145,6 +145,10 @@ class AccountClient:
         found = [(entry.protocol, await client.check()) for entry, client in self._pairs]
         return [replace(finding, what=f"{name}: {finding.what}") for name, findings in found for finding in findings]
 
+    def protocols(self) -> Sequence[Pair]:
+        """The account's protocols with their clients, in its order."""
+        return tuple(self._pairs)
+
     async def close(self) -> None:
         """Give back the connections of every protocol."""
         for _, client in self._pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from app.carriers.http.throttle import MAX_IN_FLIGHT
@@ -96,6 +97,8 @@ class ProtocolAccount:
     settings: ProtocolSettings
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     codes: Codes = field(default_factory=dict)
+    ca_file: Path | None = None
+    """PEM certificates of the private authority that signed the carrier's certificate."""
 
     def covers(self, operation: str) -> bool:
         """Whether this protocol is to be used for an operation."""

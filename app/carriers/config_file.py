@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -58,7 +59,7 @@ class AccountsInvalid(Exception):
 def read_accounts(path: Path) -> list[Account]:
     """The accounts of a carriers.toml, in its order. Raises `AccountsInvalid` with every fault found."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise AccountsInvalid([f"{path} cannot be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -117,7 +118,7 @@ class _Reader:
         return entries
 
     def _protocol(self, where: str, value: Mapping[str, Any]) -> ProtocolAccount | None:
-        self._unknown(where, value, ("protocol", "base_url", "uses", "credentials", "settings"))
+        self._unknown(where, value, ("protocol", "base_url", "uses", "credentials", "settings", "ca_file"))
         protocol = self._choice(f"{where}.protocol", value.get("protocol"), ProtocolName)
         if protocol is None:
             return None
@@ -135,6 +136,7 @@ class _Reader:
             settings=settings,
             options=options,
             codes=codes,
+            ca_file=self._ca_file(f"{where}.ca_file", value.get("ca_file")),
         )
 
     def _base_url(self, where: str, protocol: ProtocolName, value: object) -> str:
@@ -173,9 +175,20 @@ class _Reader:
 
     def _read(self, name: str) -> str | None:
         try:
-            return (self._folder / name).read_text(encoding="utf-8").strip()
+            return (self._folder / name).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError):
             return None
+
+    def _ca_file(self, where: str, value: object) -> Path | None:
+        """A file of PEM certificates, relative to carriers.toml."""
+        if value is None:
+            return None
+        path = self._folder / value if isinstance(value, str) else self._folder
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError:  # ssl.SSLError is one
+            self.faults.append(f"{where} must name a readable file of PEM certificates")
+        return path
 
     def _nonempty(self, where: str, value: str | None, fault: str) -> str:
         if not value:

@@ -26,7 +26,7 @@ from app.carriers.base import (
     UsageFigure,
 )
 from app.carriers.batches import first_carrier_error, query_each, query_sims
-from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, UnsupportedOperation
+from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, NoSuchCard, UnsupportedOperation
 from app.carriers.http.transport import PLAIN, Dialect, Transport
 from app.carriers.result_codes import CodeMeaning, Codes
 from app.clock import Clock
@@ -176,6 +176,16 @@ class ProtocolClient:
     ) -> list[Result]:
         """`size` cards a call; a batch is halved around the cards that cannot be answered for."""
         return await query_sims(sims, call, size=size, width=self._transport.in_flight, failures=failures)
+
+    @staticmethod
+    def _add_missing(sims: Sequence[SimRef], found: Sequence[SimSnapshot], failures: Failures | None) -> None:
+        """Cards that an answer about all of them neither has nor refuses are unknown to the carrier (LC-18)."""
+        if failures is None:
+            return
+        seen = {snapshot.iccid for snapshot in found}
+        for sim in sims:
+            if sim.iccid not in seen:
+                failures.setdefault(sim.iccid, NoSuchCard("the carrier's answer does not have this card"))
 
     def _require_api(self, kind: OperationKind) -> None:
         if not self.can(kind):

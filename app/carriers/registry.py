@@ -11,10 +11,14 @@ from app.carriers import telecom_push
 from app.carriers.account_client import AccountClient
 from app.carriers.config import Account, ProtocolAccount, base_url
 from app.carriers.ctcc_cmp.client import CtccCmpClient
+from app.carriers.ctcc_cmp.expected import EXPECTED as CTCC_CMP_EXPECTED
 from app.carriers.ctwing.client import CtwingClient
+from app.carriers.ctwing.expected import EXPECTED as CTWING_EXPECTED
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
+from app.carriers.expectations import Expectations
 from app.carriers.gsl.client import GslClient
+from app.carriers.gsl.expected import EXPECTED as GSL_EXPECTED
 from app.carriers.http.breaker import Breaker
 from app.carriers.http.throttle import (
     CallBudget,
@@ -25,14 +29,17 @@ from app.carriers.http.throttle import (
     RepeatWindows,
     Throttle,
 )
-from app.carriers.http.transport import PLAIN, Dialect, Transport, Wire
+from app.carriers.http.transport import PLAIN, Dialect, Peer, Tap, Transport, Wire
 from app.carriers.jasper import notifications as jasper_inbound
 from app.carriers.jasper.client import JasperClient
+from app.carriers.jasper.expected import EXPECTED as JASPER_EXPECTED
 from app.carriers.notifications import Push, Received, Receiver, bounded
 from app.carriers.onelink.client import OneLinkClient
+from app.carriers.onelink.expected import EXPECTED as ONELINK_EXPECTED
 from app.carriers.protocol_client import ProtocolClient, Setup
 from app.carriers.unicom_cmp import notifications as unicom_inbound
 from app.carriers.unicom_cmp.client import UnicomCmpClient
+from app.carriers.unicom_cmp.expected import EXPECTED as UNICOM_CMP_EXPECTED
 from app.clock import Clock
 from app.domain.vocabulary import ProtocolName
 
@@ -58,6 +65,17 @@ RECEIVERS: Mapping[ProtocolName, Receiver] = {
 """The protocols that push; OneLink, GSL and the desk do not."""
 
 
+EXPECTATIONS: Mapping[ProtocolName, Expectations] = {
+    ProtocolName.ONELINK: ONELINK_EXPECTED,
+    ProtocolName.JASPER: JASPER_EXPECTED,
+    ProtocolName.UNICOM_CMP: UNICOM_CMP_EXPECTED,
+    ProtocolName.CTCC_CMP: CTCC_CMP_EXPECTED,
+    ProtocolName.CTWING: CTWING_EXPECTED,
+    ProtocolName.GSL: GSL_EXPECTED,
+}
+"""What each client expects in its carrier's answers (`app.carriers.probe`); the desk has none."""
+
+
 class ProtocolWithoutClient(Exception):
     """A protocol that accounts may name has no client, or the reverse: a mistake of ours, found at start."""
 
@@ -71,8 +89,11 @@ def build_clients(
     budget: CallBudget | None = None,
     windows: RepeatWindows | None = None,
     wire: Wire | None = None,
+    tap: Tap | None = None,
 ) -> Mapping[str, AccountClient]:
-    """A client for each account, by its code. Ports left out serve this one process; `wire` is for tests."""
+    """A client for each account, by its code. Ports left out serve this one process; `wire` is for tests, `tap` sees
+    every exchange.
+    """
     if set(FACTORIES) != set(ProtocolName):
         raise ProtocolWithoutClient(", ".join(sorted(set(FACTORIES) ^ set(ProtocolName))))
     kept = windows or LocalRepeatWindows(clock)
@@ -83,6 +104,7 @@ def build_clients(
         observer=observer or NoObserver(),
         budget=budget or LocalBudget(clock),
         wire=wire,
+        tap=tap,
     )
     return {
         account.code: AccountClient(account, [opener(account, entry) for entry in account.protocols], kept, clock)
@@ -110,6 +132,7 @@ def _client(
     observer: Observer,
     budget: CallBudget,
     wire: Wire | None,
+    tap: Tap | None,
 ) -> ProtocolClient:
     breaker = Breaker(clock, on_change=partial(observer.breaker, account.code))
     throttle = Throttle(
@@ -124,13 +147,14 @@ def _client(
     def open_transport(dialect: Dialect = PLAIN) -> Transport:
         return Transport(
             account=account.code,
-            base_url=base_url(entry, sandbox_url),
+            peer=Peer(
+                base_url=base_url(entry, sandbox_url), read_s=entry.settings.read_s, ca_file=entry.ca_file, wire=wire
+            ),
             throttle=throttle,
             observer=observer,
             clock=clock,
-            read_s=entry.settings.read_s,
             dialect=dialect,
-            wire=wire,
+            tap=tap,
         )
 
     return FACTORIES[entry.protocol](

@@ -42,7 +42,17 @@ def parser() -> argparse.ArgumentParser:
     check = carriers.add_subparsers(dest="carriers_command", required=True, metavar="command")
     checked = check.add_parser("check", help="try credentials, one read and the clock, and say what is wrong")
     checked.add_argument("account", nargs="?", help="one account; all of them if left out")
+    probed = check.add_parser("probe", help="compare an account's answers with what the client expects; reads only")
+    _probe(probed)
     return top
+
+
+def _probe(command: argparse.ArgumentParser) -> None:
+    command.add_argument("account", help="a code of carriers.toml")
+    command.add_argument("--iccid", action="append", default=[], help="a card to read; repeatable")
+    command.add_argument("--calls", type=int, default=200, help="send no more requests than these; default: 200")
+    command.add_argument("--json", action="store_true", help="print the report as JSON")
+    command.add_argument("--save", type=Path, metavar="DIR", help="write the answers there as scrubbed samples")
 
 
 def _sandbox(command: argparse.ArgumentParser) -> None:
@@ -90,6 +100,8 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             load_command("gateway_client").advance(settings, given.duration)
         case "rule":
             load_command("rule").rule(given.id)
+        case "carriers" if given.carriers_command == "probe":
+            load_command("probe").probe(settings, given)
         case "carriers":
             load_command("carriers_check").check_carriers(settings, given.account)
 

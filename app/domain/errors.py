@@ -1,10 +1,10 @@
-"""What malformed input raises; refusals by rule are values (`app.domain.operation.refusal`), never exceptions."""
+"""The exception for malformed input; a refusal by rule is a value (`app.domain.operation.refusal`)."""
 
 from __future__ import annotations
 
 
 class Malformed(ValueError):
-    """A text that cannot be what it claims to be. `code` is SCREAMING_SNAKE; `detail` never echoes the value."""
+    """Input that cannot be parsed. `code` is a stable SCREAMING_SNAKE code; `detail` never repeats the value."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,7 @@
-"""The names of a card and a device: ICCID, IMSI, IMEI, MSISDN (DV-5). Parsing raises `Malformed`, never echoes."""
+"""Parses and checks the identifiers of a SIM and its device: ICCID, IMSI, IMEI, MSISDN (DV-5).
+
+A `Malformed` names the fault and never repeats the value.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,12 @@ def luhn_digit(digits: str) -> str:
 
 
 def luhn_valid(digits: str) -> bool:
-    """Whether the last of `digits` is the check digit of those before it."""
+    """Whether the last of `digits` is the Luhn check digit of the others; False for anything but digits."""
     return len(digits) > 1 and _DIGITS.fullmatch(digits) is not None and luhn_digit(digits[:-1]) == digits[-1]
 
 
 def _clean(text: str, name: str) -> str:
-    """The text without blanks around it. Raises `Malformed` where a spreadsheet made an exponent of a number."""
+    """The text without surrounding blanks. Raises `Malformed` for a number that a spreadsheet wrote as an exponent."""
     cleaned = text.strip()
     if _EXPONENT.fullmatch(cleaned):
         raise Malformed("EXPONENT", f"the {name} was written as an exponent; export the column as text")
@@ -41,9 +44,9 @@ def _clean(text: str, name: str) -> str:
 
 
 def parse_iccid(text: str) -> str:
-    """The ICCID as written: 89 first, 19 or 20 characters, digits or, after the sixth, capital letters (DV-5).
+    """The ICCID as written: 89, then 17 or 18 characters, digits or, after the sixth, capital letters (DV-5).
 
-    A failed check digit is no error (`luhn_valid` tells). Raises `Malformed`.
+    A wrong check digit is a warning for the caller to raise (`luhn_valid`), not an error. Raises `Malformed`.
     """
     iccid = _clean(text, "ICCID")
     if _ICCID.fullmatch(iccid) is None:
@@ -52,7 +55,7 @@ def parse_iccid(text: str) -> str:
 
 
 def alternate_iccid(iccid: str) -> str | None:
-    """The other form of the name, 19 against 20 digits, where the 20th is the Luhn digit of the first 19 (DV-5)."""
+    """The ICCID in its other form, 19 or 20 digits; None unless the 20th is the Luhn digit of the others (DV-5)."""
     if _DIGITS.fullmatch(iccid) is None:
         return None
     if len(iccid) == ICCID_BODY:
@@ -79,7 +82,7 @@ def parse_imsi(text: str) -> str:
 
 
 def parse_msisdn(text: str, *, abroad: bool = False) -> str:
-    """A 13-digit M2M or 11-digit number without its 86; with `abroad`, any E.164 number. Raises `Malformed`."""
+    """A mainland number of 11 or 13 (M2M) digits without 86; with `abroad`, any E.164 number. Raises `Malformed`."""
     number = _clean(text, "MSISDN").removeprefix("+")
     if abroad and _ABROAD_NUMBER.fullmatch(number):
         return number
@@ -90,10 +93,10 @@ def parse_msisdn(text: str, *, abroad: bool = False) -> str:
 
 
 def tac(imei: str) -> str:
-    """The type allocation code: the first 8 digits of an IMEI (DV-2)."""
+    """The type allocation code (TAC): the first 8 digits of an IMEI (DV-2)."""
     return imei[:8]
 
 
 def mask_iccid(iccid: str) -> str:
-    """The ICCID as logs may show it: the last four characters."""
+    """The ICCID as logs may contain it: its last four characters."""
     return f"****{iccid[-4:]}"

@@ -1,6 +1,6 @@
-"""The field's words: every closed set of names that table, class, route, metric and doc share.
+"""The closed sets of names that tables, classes, routes, metrics and documents share.
 
-The values are the words of the wire and of the database (`docs/api.md`, `docs/rules.md` LC, ST, OP-1).
+The values are those of the API and of the database (`docs/api.md`, `docs/rules.md` LC, ST, OP-1).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Carrier(StrEnum):
-    """Whose network the card is on."""
+    """The mobile network operator of a SIM."""
 
     CMCC = "cmcc"
     CUCC = "cucc"
@@ -30,7 +30,7 @@ class Supplier(StrEnum):
 
 
 class SimState(StrEnum):
-    """Neutral states (LC); `suspended` is only ever shown, never an underlying state (ST)."""
+    """Neutral life-cycle states (LC). `suspended` is a shown state only, never an underlying one (ST)."""
 
     INVENTORY = "inventory"
     TESTING = "testing"
@@ -42,7 +42,7 @@ class SimState(StrEnum):
 
 
 class HoldCode(StrEnum):
-    """Why a card is stopped (ST-1 to ST-17)."""
+    """The reason for which data is off (ST-1 to ST-17)."""
 
     MANUAL = "manual"
     OVER_QUOTA = "over_quota"
@@ -64,7 +64,7 @@ class HoldCode(StrEnum):
 
 
 class HoldSource(StrEnum):
-    """Who put the hold on: a caller's operation, a rule of ours, or the carrier's own word (ST-24)."""
+    """Who set a hold: a caller's operation, a rule of the gateway, or the carrier (ST-24)."""
 
     CALLER = "caller"
     GATEWAY = "gateway"
@@ -72,7 +72,7 @@ class HoldSource(StrEnum):
 
 
 class OperationKind(StrEnum):
-    """What may be asked for a card (OP-1)."""
+    """The kinds of operation that can be requested for a SIM (OP-1)."""
 
     ACTIVATE = "activate"
     SUSPEND = "suspend"
@@ -94,7 +94,7 @@ class OperationKind(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands (`docs/api.md`, Operations)."""
+    """The status of an operation (`docs/api.md`, Operations)."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -118,7 +118,7 @@ OPEN_STATUSES = frozenset(
 
 
 class Channel(StrEnum):
-    """By what way an operation reaches its end: a carrier's API, a person, or the gateway itself."""
+    """How an operation is carried out: by the carrier's API, by a person at a desk, or by the gateway itself."""
 
     API = "api"
     DESK = "desk"
@@ -126,7 +126,7 @@ class Channel(StrEnum):
 
 
 class OperationSource(StrEnum):
-    """Who asked."""
+    """Who requested an operation."""
 
     API = "api"
     RULE = "rule"
@@ -157,7 +157,7 @@ class AfterSalesRequest(StrEnum):
 
 
 class ProtocolName(StrEnum):
-    """The wire protocols the gateway speaks; `desk` is a person's work list."""
+    """The wire protocols of the carriers' platforms; `desk` is a person's work list."""
 
     ONELINK = "onelink"
     JASPER = "jasper"
@@ -169,7 +169,7 @@ class ProtocolName(StrEnum):
 
 
 class RealName(StrEnum):
-    """What real-name the card needs or has (LC-5)."""
+    """The real-name registration that a SIM needs or has (LC-5)."""
 
     NONE = "none"
     ENTERPRISE = "enterprise"
@@ -178,7 +178,7 @@ class RealName(StrEnum):
 
 
 class PlanKind(StrEnum):
-    """Whether a plan's allowance is the card's own or a pool's (PL)."""
+    """Whether a plan's allowance is the SIM's own, a prepaid pool's (前向) or a postpaid pool's (后向) (PL)."""
 
     CARD = "card"
     PREPAID_POOL = "pool_forward"
@@ -186,7 +186,7 @@ class PlanKind(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who can lift a hold or do what a remedy says (ST)."""
+    """Who can carry out a remedy (ST); `nobody`: it happens by itself or cannot be done."""
 
     SELF = "self"
     SUPPLIER = "supplier"

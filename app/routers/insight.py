@@ -63,15 +63,15 @@ async def explain_sim(
     found = await explain(ctx, caller.tenant, parse_iccid(iccid), facts)
     return json_response(
         {
-            "iccid": found["record"].sim.iccid,
-            "state": found["state"].value,
-            "network_allowed": found["network_allowed"],
-            "holds": [_hold_view(hold, language) for hold in found["holds"]],
+            "iccid": found.iccid,
+            "state": found.state.value,
+            "network_allowed": found.network_allowed,
+            "holds": [_hold_view(hold, language) for hold in found.holds],
             "checklists": {
                 symptom.value: [_finding_view(finding, language) for finding in findings]
-                for symptom, findings in found["checklists"].items()
+                for symptom, findings in found.checklists.items()
             },
-            "forced_activation": _forced_view(found["forced"]),
+            "forced_activation": _forced_view(found.forced),
         }
     )
 

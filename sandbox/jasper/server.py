@@ -53,7 +53,7 @@ class Jasper:
         self.world = world
         pair = f"{credentials['username']}:{credentials['api_key']}"
         self._basic = b64encode(pair.encode()).decode()
-        self._secret = credentials["api_key"].encode()
+        self._secret = credentials.get("push_secret", credentials["api_key"]).encode()
         self._user = credentials["username"]
         self._found: tuple[tuple[Any, ...], list[Card]] | None = None
         self._operations = operations
@@ -144,7 +144,7 @@ class Jasper:
         return status_of(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
-        """A form whose `data` is XML; only the timestamp is signed, with the account's API key (A1.8)."""
+        """A form whose `data` is XML; only the timestamp is signed, with the account's push secret (A1.8)."""
         stamp = iso(push["at"])
         fields = {"iccid": push["iccid"]}
         if push["event"] == "IMEI_CHANGE":

@@ -20,7 +20,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
-from app.carriers.http.transport import MAX_BYTES, _wire
+from app.carriers.http.transport import MAX_BYTES, Peer, _wire
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, stand
 
@@ -245,6 +245,6 @@ async def test_the_environments_proxy_is_used_except_on_loopback(
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    wire = _wire(url, 5)
+    wire = _wire(Peer(base_url=url), 5)
     assert ("Proxy" in type(wire._pool).__name__) == proxied
     await wire.aclose()

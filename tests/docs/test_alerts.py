@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from app.carriers.http.wire_errors import OUTCOMES
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.carriers.http.transport_errors import OUTCOMES
 from app.domain.vocabulary import OPEN_STATUSES, OperationStatus
 from app.settings import PROJECT
 from app.telemetry import Telemetry

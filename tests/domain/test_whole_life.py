@@ -17,7 +17,7 @@ from app.domain.units import GB
 from app.domain.usage.quota import apply_usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim
-from tests.domain.test_decision import ARGUMENTS, ask
+from tests.domain.operation.test_decision import ARGUMENTS, ask
 
 OPERATIONS = st.tuples(st.just("operation"), st.sampled_from(OperationKind))
 WORDS = st.tuples(

@@ -11,7 +11,7 @@ import pytest
 from app.jobs.gauges import count, pause_after, run_gauges
 from app.jobs.runner import LEASE
 from tests.gateway import Gateway, open_gateway
-from tests.usage.reporting import HOME
+from tests.usecases.usage.reporting import HOME
 
 NOON = datetime.fromisoformat("2026-12-28T12:00:00+08:00")
 """China Unicom's cycle of January runs since the 27th, the others' is December's."""

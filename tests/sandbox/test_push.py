@@ -93,7 +93,7 @@ async def test_jasper_signs_its_push_and_gwapi_tells_the_card(desk: Desk, custom
     await asyncio.sleep(0)
     await desk.sandbox.tick()
     form = {name: values[0] for name, values in parse_qs(customer.received[0].content.decode()).items()}
-    key = b"00000000-1111-2222-3333-444444444444"
+    key = b"sandbox-jasper-push"
     expected = b64encode(hmac.new(key, form["timestamp"].encode(), hashlib.sha256).digest()).decode()
     assert form["signature2"] == expected
     data = ElementTree.fromstring(form["data"])

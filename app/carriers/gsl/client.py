@@ -127,12 +127,10 @@ class GslClient(ProtocolClient):
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """One card a call, or the whole account 500 a page where that takes fewer calls."""
-        if len(sims) > 1:
-            first = await self._page(1)
-            pages = -(-parse.integer(first.get("count"), "count") // PAGE)
-            if pages < len(sims):
-                return await self._from_list(sims, first, pages, failures)
-        return await self._each(sims, self._snapshot_of, failures)
+        listed = await optional_answer(self._list_of(sims)) if len(sims) > 1 else None
+        if listed is None:
+            return await self._each(sims, self._snapshot_of, failures)
+        return self._from_list(sims, listed, failures)
 
     async def usage(
         self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
@@ -222,14 +220,21 @@ class GslClient(ProtocolClient):
     async def _page(self, number: int, limit: int = PAGE) -> Object:
         return await self._get("status", "v1/sim-cards", (("limit", str(limit)), ("offset", str(number))), _object)
 
-    async def _from_list(
-        self, sims: Sequence[SimRef], first: Object, pages: int, failures: Failures | None
+    async def _list_of(self, sims: Sequence[SimRef]) -> list[Object] | None:
+        """All cards of the account, where listing them takes fewer calls than one for each of these cards."""
+        first = await self._page(1)
+        pages = -(-parse.integer(first.get("count"), "count") // PAGE)
+        if pages >= len(sims):
+            return None
+        others = await concurrently(range(2, pages + 1), self._transport.in_flight, self._page)
+        return [card for page in (first, *others) for card in parse.objects(page.get("sim_cards"))]
+
+    def _from_list(
+        self, sims: Sequence[SimRef], cards: Sequence[Object], failures: Failures | None
     ) -> list[SimSnapshot]:
         """Snapshots of these cards from the account's list; a row that cannot be read is its card's failure."""
         ours = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
-        others = await concurrently(range(2, pages + 1), self._transport.in_flight, self._page)
         as_of = self._clock.now()
-        cards = [card for page in (first, *others) for card in parse.objects(page.get("sim_cards"))]
         named = [(ours.get(_iccid(card)), card) for card in cards]
         found: list[SimSnapshot] = []
         for iccid, card in named:
@@ -241,6 +246,7 @@ class GslClient(ProtocolClient):
                 if failures is None:
                     raise
                 failures[iccid] = error
+        self._add_missing(sims, found, failures)
         return found
 
     async def _snapshot_of(self, sim: SimRef) -> SimSnapshot:

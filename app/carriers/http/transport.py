@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -26,6 +27,7 @@ from app.carriers.errors import (
     CarrierRateLimited,
     CarrierRejected,
 )
+from app.carriers.http.connection_faults import connection_fault
 from app.carriers.http.throttle import Observer, Throttle
 from app.carriers.http.transport_errors import ServerError, TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
@@ -91,33 +93,58 @@ class Dialect:
 PLAIN = Dialect()
 
 
+class Tap(Protocol):
+    """Sees every exchange of an account's transports (the conformance probe)."""
+
+    def before(self, call: Call) -> None:
+        """Called before a request is sent. Raises `CarrierError` to have nothing sent."""
+        ...
+
+    def after(self, call: Call, reply: Reply) -> None:
+        """Called with every whole answer, whatever its status."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where a transport's calls go. `base_url` ends with a slash; `ca_file`: PEM certificates of the carrier's private
+    authority; `wire` is for tests that reach an ASGI application.
+    """
+
+    base_url: str
+    read_s: float = READ_S
+    ca_file: Path | None = None
+    wire: Wire | None = None
+
+
 class Transport:
-    """Sends calls to one base URL. `wire` is for tests that reach an ASGI application."""
+    """Sends calls to one base URL."""
 
     def __init__(
         self,
         *,
         account: str,
-        base_url: str,
+        peer: Peer,
         throttle: Throttle,
         observer: Observer,
         clock: Clock,
-        read_s: float = READ_S,
         dialect: Dialect,
-        wire: Wire | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.skew_s: float | None = None
         self._account = account
-        self._base = base_url
+        self._base = peer.base_url
         self._url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
         self._throttle = throttle
         self._observer = observer
         self._clock = clock
         self._sign = dialect.sign
         self._explain = dialect.explain
-        self._deadline_s = read_s + CONNECT_S
-        self._time_outs = {"timeout": httpx.Timeout(read_s, connect=CONNECT_S).as_dict()}
-        self._wire = wire or _wire(base_url, throttle.in_flight)
+        self._deadline_s = peer.read_s + CONNECT_S
+        self._time_outs = {"timeout": httpx.Timeout(peer.read_s, connect=CONNECT_S).as_dict()}
+        self._tap = tap
+        self._host = urlsplit(peer.base_url).netloc
+        self._wire = peer.wire or _wire(peer, throttle.in_flight)
 
     @property
     def in_flight(self) -> int:
@@ -144,18 +171,22 @@ class Transport:
         await self._wire.aclose()
 
     async def _exchange(self, call: Call) -> Reply:
+        if self._tap:
+            self._tap.before(call)
         try:
             async with asyncio.timeout(self._deadline_s):
                 reply = await self._round_trip(call)
         except _NOT_SENT as error:
-            raise TransportUnavailable(f"not sent: {type(error).__name__}") from None
+            raise TransportUnavailable(f"not sent: {connection_fault(error, self._host)}") from None
         except httpx.DecodingError:
             raise CarrierProtocolError("the answer's compression is broken") from None
         except (httpx.TransportError, TimeoutError) as error:
             kind = TransportOutcomeUnknown if call.changes else TransportUnavailable
-            raise kind(f"no usable answer: {type(error).__name__}") from None
+            raise kind(f"no usable answer from {self._host}: {type(error).__name__}") from None
         except (httpx.InvalidURL, UnicodeError):
             raise CarrierProtocolError("the request cannot be written as a URL; nothing was sent") from None
+        if self._tap:
+            self._tap.after(call, reply)
         if reply.status != 200:
             self._raise_for_status(call, reply)
         return reply
@@ -212,18 +243,24 @@ class Transport:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
-    """The authorities we trust, read once: it takes tens of milliseconds, and every account needs them."""
-    return httpx.create_ssl_context()
+def _certificates(ca_file: Path | None = None) -> ssl.SSLContext:
+    """The authorities we trust, read once: it takes tens of milliseconds, and every account needs them.
+
+    `ca_file`: PEM certificates of an account's private authority, which then count beside the public ones.
+    """
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
 
 
-def _wire(base_url: str, in_flight: int) -> Wire:
+def _wire(peer: Peer, in_flight: int) -> Wire:
     """Connections to one host, through the proxy that the environment names for it, if any."""
-    parts = urlsplit(base_url)
+    parts = urlsplit(peer.base_url)
     host = parts.hostname or ""
     proxy = None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
     return httpx.AsyncHTTPTransport(
-        verify=_certificates() if parts.scheme == "https" else False,
+        verify=_certificates(peer.ca_file) if parts.scheme == "https" else False,
         limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         proxy=proxy,
     )

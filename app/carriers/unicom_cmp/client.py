@@ -61,7 +61,9 @@ class UnicomCmpClient(ProtocolClient):
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """State, device and real-name of 50 cards a call."""
-        return await self._terminals("status", sims, self._snapshot_of, failures)
+        found = await self._terminals("status", sims, self._snapshot_of, failures)
+        self._add_missing(sims, found, failures)
+        return found
 
     async def usage(
         self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
@@ -179,7 +181,7 @@ class UnicomCmpClient(ProtocolClient):
         for page in range(1, MAX_PAGES):
             data = {"iccid": sim.iccid, "cycleStartDate": f"{cycle}-01 00:00:00", "pageNumber": str(page)}
             answer = await self._call("usage", "wsGetTerminalUsageDataDetails", data)
-            wire.add_sessions(totals, parse.objects(answer.data.get("usageDetails")), self._zone)
+            wire.add_sessions(totals, parse.rows_once(answer.data.get("usageDetails")), self._zone)
             pages = parse.text(answer.data.get("totalPages"))
             if not pages.isdigit() or page >= int(pages):
                 return

@@ -15,14 +15,14 @@ from app.domain.vocabulary import Carrier
 ANCHOR_DAY: Mapping[Carrier, int] = MappingProxyType(
     {Carrier.CMCC: 1, Carrier.CTCC: 1, Carrier.OVERSEAS: 1, Carrier.CUCC: 27},
 )
-"""The day of the month on which a cycle opens; from the 2nd on, that of the month before its name (GSL 2.1-2.3)."""
+"""The day of the month on which a cycle opens; other than 1: in the month before the one it is named after (BC-2)."""
 
 _NAME = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
-    """One billing cycle, named by a month; `[start, end)` are days in the carrier's zone."""
+    """One billing cycle; `id` is `YYYY-MM`, `[start, end)` are dates in the carrier's zone."""
 
     id: str
     start: date
@@ -35,7 +35,7 @@ class Cycle:
 
 
 def _of_month(carrier: Carrier, month: date) -> Cycle:
-    """The cycle named after the month whose first day is given (BC-1, BC-2)."""
+    """The cycle named after the month that begins on `month` (BC-1, BC-2)."""
     anchor = ANCHOR_DAY[carrier]
     opens = month if anchor == 1 else add_to_month(month, -1)
     closes = add_to_month(opens, 1)
@@ -45,19 +45,19 @@ def _of_month(carrier: Carrier, month: date) -> Cycle:
 
 
 def cycle_on(carrier: Carrier, day: date) -> Cycle:
-    """The cycle that a day in the carrier's zone belongs to."""
+    """The cycle of a date in the carrier's zone (BC-1, BC-2)."""
     anchor = ANCHOR_DAY[carrier]
     ahead = 1 if anchor > 1 and day.day >= anchor else 0
     return _of_month(carrier, add_to_month(day, ahead))
 
 
 def cycle_at(carrier: Carrier, instant: datetime, zone: tzinfo) -> Cycle:
-    """The cycle that an instant belongs to; cycles turn over at 00:00 in the carrier's zone (BC-4)."""
+    """The cycle of an instant; cycles change at 00:00 in the carrier's zone (BC-4). Raises `Malformed`."""
     return cycle_on(carrier, local(instant, zone).date())
 
 
 def cycle_named(carrier: Carrier, name: str) -> Cycle:
-    """The cycle of that name, `YYYY-MM`. Raises `Malformed`."""
+    """The cycle named `YYYY-MM`. Raises `Malformed`."""
     found = _NAME.fullmatch(name)
     if found is None or int(found[1]) <= date.min.year:
         raise Malformed("CYCLE_MALFORMED", "a cycle is named YYYY-MM")
@@ -70,20 +70,20 @@ def cycle_number(cycle: Cycle) -> int:
 
 
 def following(carrier: Carrier, cycle: Cycle) -> Cycle:
-    """The cycle that opens when this one ends."""
+    """The next cycle."""
     return cycle_on(carrier, cycle.end)
 
 
 def preceding(carrier: Carrier, cycle: Cycle) -> Cycle:
-    """The cycle that ended when this one opened."""
+    """The previous cycle."""
     return cycle_on(carrier, cycle.start - ONE_DAY)
 
 
 def start_instant(cycle: Cycle, zone: tzinfo) -> datetime:
-    """The instant at which the cycle opens (BC-4)."""
+    """The first instant of the cycle (BC-4)."""
     return start_of_day(cycle.start, zone)
 
 
 def end_instant(cycle: Cycle, zone: tzinfo) -> datetime:
-    """The instant at which the cycle is over, the first that no longer belongs to it."""
+    """The instant at which the cycle ends: the first one after it (BC-4)."""
     return start_of_day(cycle.end, zone)

@@ -1,4 +1,4 @@
-"""Days and months as the catalogue counts them: half-open periods, months by day number."""
+"""Date arithmetic as docs/catalogue.md counts (Names): half-open periods, months by day number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def corresponding_day(day: date, months: int) -> date | None:
 
 
 def add_months(day: date, months: int) -> date:
-    """The first day of what follows a period of `months` begun on `day`: same day number, else the month's last day."""
+    """The first day after a period of `months` begun on `day`: the same day number, else the month's last day."""
     return corresponding_day(day, months) or month_end(add_to_month(day, months))
 
 
@@ -55,14 +55,14 @@ def start_of_day(day: date, zone: tzinfo) -> datetime:
 
 
 def local(instant: datetime, zone: tzinfo) -> datetime:
-    """The instant on the clock of `zone`. Raises `Malformed` for an instant without an offset."""
+    """The instant in local time of `zone`. Raises `Malformed` for an instant without offset."""
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise Malformed("OFFSET_MISSING", "an instant needs an offset")
     return instant.astimezone(zone)
 
 
 def day_named(text: str) -> date:
-    """The day written YYYY-MM-DD, in no other of ISO 8601's forms. Raises `ValueError`."""
+    """The date of a text in the form YYYY-MM-DD, no other form of ISO 8601. Raises `ValueError`."""
     day = date.fromisoformat(text)
     if day.isoformat() != text:
         raise ValueError("not YYYY-MM-DD")

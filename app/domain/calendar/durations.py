@@ -1,4 +1,4 @@
-"""Durations as people and ISO 8601 write them: `31d`, `12h`, `P31D`, `PT12H`."""
+"""Durations in short form or in ISO 8601: `31d`, `12h`, `P31D`, `PT12H`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_DURATION = timedelta(days=36_525)
 
 
 def parse_duration(text: str) -> timedelta:
-    """A duration of at most a century. Raises `Malformed`; months and years have no fixed length and are refused."""
+    """A duration of at most 100 years. Raises `Malformed`, also for months and years, which have no fixed length."""
     plain = text.strip()
     short = _SHORT.fullmatch(plain)
     if short:

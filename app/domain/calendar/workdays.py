@@ -1,4 +1,4 @@
-"""The port to the calendar of workdays: mainland China's, with public holidays and make-up workdays (SL)."""
+"""The port to mainland China's workday calendar, with public holidays and make-up workdays (SL)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Workday:
 
 
 class WorkdayCalendar(Protocol):
-    """Tells of any day whether people work on it; beyond the published years by weekday, provisional."""
+    """Gives for any day whether it is a workday; provisional beyond the published years."""
 
     def day(self, day: date) -> Workday:
-        """What kind of day it is; never raises."""
+        """The kind of a day; never raises."""
         ...

@@ -1,4 +1,4 @@
-"""Directed traffic (定向): what may be put on the list, and when an entry may be taken off (DR)."""
+"""Directed traffic (定向): which entries the allow list takes, and when one may be deleted (DR)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def target_kind(target: str) -> str:
 
 
 def entry_refusal(terms: Terms, target: str, protocol: str | None = None) -> Refusal | None:
-    """Why an entry may not be put on the list under these terms (DR-1, DR-4). Raises `Malformed`."""
+    """Why an entry may not be added under these terms; None: it may (DR-1, DR-4). Raises `Malformed`.
+
+    `target`: an IP address, a network or a domain; `protocol`: `http`, `tcp` …, None: not given.
+    """
     kinds, protocols = terms.directed_by.value, terms.directed_protocols.value
     kind = target_kind(target)
     if kinds is not None and kind not in kinds:

@@ -1,4 +1,4 @@
-"""Exports: which months, how many cards, how soon again (EX-2)."""
+"""Exports: which months, at most how many SIMs, how soon again (EX-2)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from app.domain.calendar.days import add_to_month
 from app.domain.operation.refusal import Refusal, RefusalCode
 
 MONTHS = 6
+"""Months of usage that an export may contain (EX-2, GSL 9.7)."""
+
 MAX_CARDS = 500_000
+"""The most SIMs of one export (EX-2, GSL 9.7)."""
+
 PAUSE = timedelta(minutes=5)
-"""Between two exports of one tenant (EX-2, D for refusing instead of asking to wait)."""
+"""The least time between two exports of one tenant (EX-2, D)."""
 
 
 def export_months(on: date) -> tuple[str, ...]:
-    """The months whose usage may be exported, oldest first: on 2022-11-02 June to November (EX-2, GSL 9.7)."""
+    """The months (`YYYY-MM`) whose usage may be exported, oldest first: on 2022-11-02 June to November (EX-2)."""
     months = (add_to_month(on, back - MONTHS + 1) for back in range(MONTHS))
     return tuple(f"{month.year:04d}-{month.month:02d}" for month in months)
 
 
-def export_refusal(cards: int, last_asked_at: datetime | None, now: datetime) -> Refusal | None:
-    """Why an export is refused: too many cards, or too soon, with the earliest time (EX-2)."""
+def export_refusal(cards: int, last_export_at: datetime | None, now: datetime) -> Refusal | None:
+    """Why an export of so many SIMs is refused: too many, or too soon, with the earliest time; else None (EX-2)."""
     if cards > MAX_CARDS:
         return Refusal(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
-    if last_asked_at is None or now >= last_asked_at + PAUSE:
+    if last_export_at is None or now >= last_export_at + PAUSE:
         return None
     return Refusal(
         code=RefusalCode.RULE_VIOLATION,
         rule="EX-2",
         detail="export_too_soon",
-        earliest_retry_at=last_asked_at + PAUSE,
+        earliest_retry_at=last_export_at + PAUSE,
         assumed=("EX-2",),
     )

@@ -1,4 +1,4 @@
-"""Invoices (发票): which orders may stand on one, by `flexem`'s terms (IV-1)."""
+"""Invoices (发票): which orders one invoice may contain, by `flexem`'s terms (IV-1)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from app.domain.calendar.days import ONE_DAY, add_months
 from app.domain.operation.refusal import Refusal, RefusalCode
 
 OVER_FEN = 10_000
-"""The sum of an invoice lies over this (大于 100 元; IV-1, FM 三.2.5)."""
+"""The sum of an invoice in fen must be greater (大于 100 元; IV-1, FM 三.2.5)."""
 
 WITHIN_MONTHS = 3
-"""An order is invoiced at most so many months after its payment (IV-1, D)."""
+"""Months after its payment within which an order may be invoiced (IV-1, D)."""
 
 REQUIRED = ("title", "tax_id", "address", "phone", "bank", "account")
-"""What an electronic invoice names, all of it required (IV-1)."""
+"""The details of an electronic invoice, all required (IV-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Billable:
-    """An order as an invoice sees it; `amount_fen` in fen, `paid_on` a day in Asia/Shanghai."""
+    """An order on an invoice; `amount_fen` in fen, `paid_on` a date in Asia/Shanghai."""
 
     order: str
     amount_fen: int
@@ -36,12 +36,12 @@ def last_invoice_day(paid_on: date) -> date:
 
 
 def missing_details(details: Mapping[str, str]) -> tuple[str, ...]:
-    """Which of the required details are empty (IV-1)."""
+    """The required details that are empty (IV-1)."""
     return tuple(name for name in REQUIRED if not details.get(name, "").strip())
 
 
 def invoice_refusal(orders: Sequence[Billable], on: date) -> Refusal | None:
-    """Why these orders may not stand on one invoice on a day; None: they may (IV-1)."""
+    """Why these orders may not be on one invoice on a day; None: they may (IV-1)."""
     checks = (
         ("invoice_order_twice", len({entry.order for entry in orders}) < len(orders)),
         ("invoice_order_invoiced", any(entry.invoiced for entry in orders)),

@@ -1,4 +1,4 @@
-"""Orders (订单): kinds, the way from placed to done, what may not be asked of one, small orders, carts (OR, RN-6)."""
+"""Orders (订单): kinds, state machine, after-sales requests, small orders, carts (OR, RN-6)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OrderKind(StrEnum):
 
 
 class OrderState(StrEnum):
-    """Where an order stands (OR-1); `failed` bears a reason, `cancelled` is ours (D)."""
+    """The state of an order (OR-1); `failed` has a reason, `cancelled` is an addition of ours (D)."""
 
     PLACED = "placed"
     REVIEWING = "reviewing"
@@ -53,22 +53,22 @@ NEXT: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
         _S.CANCELLED: frozenset(),
     },
 )
-"""The moves there are (OR-1): a new order ships, the others are worked in (续单中) without shipping."""
+"""The transitions (OR-1): a new order ships, the others are applied (续单中) without shipping."""
 
 
 def may_move(kind: OrderKind, from_state: OrderState, to_state: OrderState) -> bool:
-    """Whether an order of this kind may move so (OR-1)."""
+    """Whether an order of this kind may change from one state to the other (OR-1)."""
     by_kind = {_S.TO_SHIP: kind is OrderKind.NEW, _S.RENEWING: kind is not OrderKind.NEW}
     return to_state in NEXT[from_state] and by_kind.get(to_state, True)
 
 
 def shows_shipping(state: OrderState) -> bool:
-    """Courier and number are told once shipped or done (OR-1, GSL 6.1)."""
+    """Whether courier and tracking number are shown: once shipped or done (OR-1, GSL 6.1)."""
     return state in (_S.SHIPPED, _S.DONE)
 
 
 def shows_cards(state: OrderState) -> bool:
-    """The order's cards are told once it is done (OR-1, GSL 9.1)."""
+    """Whether the order's SIMs are shown: once it is done (OR-1, GSL 9.1)."""
     return state is _S.DONE
 
 
@@ -85,7 +85,7 @@ def after_sales_refusal(terms: Terms, request: AfterSalesRequest, *, card_faulty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallOrder:
-    """Whether an order of few cards is taken, and on whose freight (OR-3)."""
+    """Whether a small order is accepted, and under which conditions (OR-3)."""
 
     allowed: bool
     freight_collect: bool = False
@@ -93,21 +93,24 @@ class SmallOrder:
 
 
 SMALL = 10
-"""Cards of a small order (OR-3, GSL 5.1)."""
+"""The number of SIMs in a small order (OR-3, GSL 5.1)."""
 
 TEST_PLAN = 100 * MB
-"""The monthly allowance of test cards (OR-3, GSL 5.1)."""
+"""The monthly allowance of test SIMs in bytes (OR-3, GSL 5.1)."""
 
 
 def small_order(allowance: int, cards: int, *, test_cards: bool = False) -> SmallOrder:
-    """OR-3: ten cards of plans over 1 GB a month, freight collect; or ten 100 MB test cards by the account manager."""
+    """OR-3: ten SIMs of plans over 1 GB a month, freight collect; or ten 100 MB test SIMs by the account manager.
+
+    `allowance`: the plan's bytes a month; `cards`: SIMs ordered.
+    """
     if test_cards:
         return SmallOrder(allowed=allowance == TEST_PLAN and cards == SMALL, via_account_manager=True)
     return SmallOrder(allowed=allowance > GB and cards >= SMALL, freight_collect=True)
 
 
 def duplicate_iccids(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The ICCIDs that stand more than once in a cart of (ICCID, plan): each may appear once (RN-6)."""
+    """The ICCIDs that appear more than once in a cart of (ICCID, plan); each may appear once (RN-6)."""
     seen: set[str] = set()
     again: dict[str, None] = {}
     for iccid, _ in cart:
@@ -118,5 +121,5 @@ def duplicate_iccids(cart: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def bought_elsewhere(cards: Sequence[tuple[str, Supplier]], supplier: Supplier) -> tuple[str, ...]:
-    """The ICCIDs of cards bought elsewhere: only one's own cards are renewed (RN-5); part of an order may be (RN-7)."""
+    """The ICCIDs bought from another supplier, which this one does not renew (RN-5); part of an order may be (RN-7)."""
     return tuple(iccid for iccid, terms in cards if terms is not supplier)

@@ -1,4 +1,4 @@
-"""Diagnosis: why a card does not work: checklists with evidence and a remedy each, holds explained (DG-1 to DG-3)."""
+"""Diagnosis of a SIM: checklists with evidence and remedies, and its holds explained (DG-1 to DG-3)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class Symptom(StrEnum):
-    """What the caller sees (DG-1)."""
+    """The symptom that a caller reports (DG-1)."""
 
     NEVER_WORKED = "never_worked"
     STOPPED = "stopped"
@@ -44,7 +44,7 @@ class Symptom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check's answer. `check` is a text key below `check.`, `remedy` below `advice.`; `evidence`: what was seen."""
+    """The result of one check. `check` is a text key below `check.`, `remedy` one below `advice.`"""
 
     check: str
     answer: Answer
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One line of a checklist: what to look at, by which rule, and what to do about a fault."""
+    """One line of a checklist: the check, its rule, and the advice for a fault."""
 
     name: str
     rule: str
@@ -140,7 +140,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
 
 
 def run_checklist(symptom: Symptom, facts: DiagnosisFacts) -> tuple[Finding, ...]:
-    """Every check of a symptom with its answer, its evidence, and what to do where it is a fault (DG-1)."""
+    """Run every check of a symptom (DG-1)."""
     return tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
 
 
@@ -152,7 +152,7 @@ def _finding(check: Check, facts: DiagnosisFacts) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldExplained:
-    """One hold in full: why, since when, by whose word, what lifts it, who, at what cost, by when (DG-2)."""
+    """One hold in full: why, since when, set by whom, and its remedies with actor, cost and time (DG-2)."""
 
     code: HoldCode
     rule: str
@@ -188,7 +188,7 @@ def _lags(sim: Sim, hold: Hold, context: RuleContext) -> bool:
 
 
 def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:
-    """ST-23: which violation it is, named only on evidence (another device, a high-risk place), else `violation`."""
+    """The violation behind a stop, named only on evidence (other device, high-risk place), else `violation` (ST-23)."""
     if sim.imei is not None and imei_seen is not None and sim.imei != imei_seen:
         return HoldCode.DEVICE_MISMATCH
     if province is not None and high_risk(sim.carrier, province, city, sim.province) is Risk.YES:
@@ -197,7 +197,7 @@ def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, ci
 
 
 def forced_activation_unused(sim: Sim, today: date, *, ever_used: bool) -> ForcedActivation | None:
-    """DG-3: a card never used that is expired or has under a year left: the forced activation that began its time."""
+    """The forced activation of a SIM that was never used, yet has expired or under a year left; else None (DG-3)."""
     if ever_used or sim.opened_on is None or sim.activated_on is None or sim.expires_on is None:
         return None
     if sim.expires_on + ONE_DAY >= add_months(today, 12):

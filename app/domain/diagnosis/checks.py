@@ -1,4 +1,4 @@
-"""What each check of a diagnosis looks at, and what it finds: ok, fault or unknown, with the evidence (DG-1)."""
+"""The checks of a diagnosis: each gives ok, fault or unknown, with its evidence (DG-1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.domain.vocabulary import HoldCode, RealName, SimState
 
 
 class Answer(StrEnum):
-    """What a check finds; `unknown` where nobody told (DG-1)."""
+    """The result of a check; `unknown` where the facts are missing (DG-1)."""
 
     OK = "ok"
     FAULT = "fault"
@@ -27,7 +27,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisFacts:
-    """What is known about a card and its device; None: nobody told."""
+    """What is known about a SIM and its device; None: not known."""
 
     sim: Sim
     today: date
@@ -52,14 +52,14 @@ CheckResult = tuple[Answer, Mapping[str, str | None]]
 
 
 def yes_or_no(value: bool | None, *, good: bool, **evidence: str | None) -> CheckResult:  # noqa: FBT001
-    """A yes or no that somebody told."""
+    """The result of a known yes or no; `good`: the value that is ok; None: unknown."""
     if value is None:
         return Answer.UNKNOWN, MappingProxyType(evidence)
     return Answer.OK if value is good else Answer.FAULT, MappingProxyType(evidence)
 
 
 def network(facts: DiagnosisFacts) -> CheckResult:
-    """CP-1: the device speaks a network that the card is sold for."""
+    """CP-1: the device supports a network that the SIM is sold for."""
     networks = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).networks.value
     known = networks is not None and facts.device_network is not None
     fits = networks is not None and facts.device_network in networks
@@ -68,7 +68,7 @@ def network(facts: DiagnosisFacts) -> CheckResult:
 
 
 def access_point(facts: DiagnosisFacts) -> CheckResult:
-    """GSL 7.1: name and APN both set to the carrier's, in any case."""
+    """GSL 7.1: APN and profile name are both the carrier's, in any letter case."""
     wanted = APN[facts.sim.carrier]
     if wanted is None or facts.apn is None or facts.profile_name is None:
         return yes_or_no(None, good=True, wanted=wanted, apn=facts.apn)
@@ -77,13 +77,13 @@ def access_point(facts: DiagnosisFacts) -> CheckResult:
 
 
 def activated(facts: DiagnosisFacts) -> CheckResult:
-    """The card was activated."""
+    """The SIM was activated."""
     state = str(facts.sim.underlying)
     return yes_or_no(facts.sim.underlying in NOT_YET_ACTIVATED, good=False, state=state)
 
 
 def directed(facts: DiagnosisFacts) -> CheckResult:
-    """DR-1: a directed card reaches nothing that is not on its list."""
+    """DR-1: a directed SIM reaches only what is on its allow list."""
     sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
     general = not facts.sim.plan.directed and sold_as != "directed"
     complete = True if general else facts.directed_complete
@@ -91,7 +91,7 @@ def directed(facts: DiagnosisFacts) -> CheckResult:
 
 
 def area(facts: DiagnosisFacts) -> CheckResult:
-    """RG-4, RG-5: neither a high-risk nor a border area."""
+    """RG-4, RG-5: used in neither a high-risk nor a border area."""
     if facts.province is None:
         return Answer.UNKNOWN, MappingProxyType({"province": None})
     home = facts.sim.province
@@ -105,7 +105,7 @@ def area(facts: DiagnosisFacts) -> CheckResult:
 
 
 def real_name(facts: DiagnosisFacts) -> CheckResult:
-    """LC-5: verified, where the card needs it."""
+    """LC-5: real-name verified, where the SIM needs it."""
     held = any(hold.code is HoldCode.NOT_REAL_NAMED for hold in facts.sim.holds)
     missing = held or facts.sim.real_name is RealName.INDIVIDUAL
     return yes_or_no(missing, good=False, real_name=str(facts.sim.real_name))

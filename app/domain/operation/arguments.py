@@ -1,4 +1,4 @@
-"""The arguments of an operation: which each kind needs, and their plain form (OP-2, DV-5)."""
+"""The arguments of an operation: which ones each kind requires, and their canonical form (OP-2, DV-5)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ REQUIRED_ARGUMENTS: Mapping[OperationKind, tuple[tuple[str, type], ...]] = Mappi
         OperationKind.JOIN_POOL: (("pool", str),),
     },
 )
-"""What a kind cannot do without: texts that are not empty, counts of one or more."""
+"""Required arguments by kind: texts that are not empty, counts of one or more."""
 
 
 def validate_arguments(kind: OperationKind, arguments: Arguments) -> Arguments:
-    """The arguments in their plain form. Raises `Malformed`, which never echoes them."""
+    """The arguments in canonical form (`imei`: 15 digits). Raises `Malformed`, which never repeats a value."""
     for name, needed in REQUIRED_ARGUMENTS.get(kind, ()):
         given = arguments.get(name)
         if not isinstance(given, needed) or isinstance(given, bool) or not given:
@@ -33,14 +33,14 @@ def validate_arguments(kind: OperationKind, arguments: Arguments) -> Arguments:
         if isinstance(given, int) and given < 1:
             raise Malformed(f"{name.upper()}_OUT_OF_RANGE", f"{name} is one or more")
     _check_amount(kind, arguments)
-    plain = dict(arguments)
+    canonical = dict(arguments)
     if kind is OperationKind.REBIND and arguments.get("imei") is not None:
-        plain["imei"] = parse_imei(str(arguments["imei"]))
-    return MappingProxyType(plain)
+        canonical["imei"] = parse_imei(str(arguments["imei"]))
+    return MappingProxyType(canonical)
 
 
 def _check_amount(kind: OperationKind, arguments: Arguments) -> None:
-    """A threshold is a number of bytes, not below zero, or null for none. Raises `Malformed`."""
+    """Checks a threshold: bytes, not below zero, or null for none. Raises `Malformed`."""
     if kind is not OperationKind.SET_THRESHOLD:
         return
     if "bytes" not in arguments:

@@ -1,6 +1,6 @@
 """What each carrier protocol can do, as data that callers can read (CP-1; docs/api.md, Capabilities).
 
-Figures marked `known=False` are published nowhere (`docs/carriers/`): careful defaults, settings per account.
+Limits with `known=False` are published nowhere (`docs/carriers/`): careful defaults, settings per account.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _API, _DESK, _GATEWAY = Channel.API, Channel.DESK, Channel.GATEWAY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolLimit:
-    """A limit of a protocol: its value, where it stands, and whether anyone published it."""
+    """A limit of a protocol, its source, and whether the carrier publishes it; `value` None: no limit."""
 
     value: int | None
     source: str
@@ -25,10 +25,10 @@ class ProtocolLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """One protocol: the channel of each kind (missing: none), and its limits.
+    """One protocol: the channel of each operation kind (missing: not supported), and its limits.
 
-    `per_second`, `in_flight`: calls; `repeat_window_s`: seconds between two changes of one card; `settle_lag_s`:
-    seconds until the carrier's word shows a change; `read_batch`, `change_batch`: cards a call.
+    `per_second`, `in_flight`: calls; `repeat_window_s`: seconds between two changes of one SIM; `settle_lag_s`:
+    seconds until a query shows a change; `read_batch`, `change_batch`: SIMs per call.
     """
 
     protocol: ProtocolName
@@ -61,12 +61,12 @@ _BASE: Mapping[OperationKind, Channel] = MappingProxyType(
         OperationKind.TERMINATE: _DESK,
     },
 )
-"""What holds for every protocol that says nothing else; cut and restore network, change region: none."""
+"""Channels that apply unless a protocol overrides them; cut and restore network, change region: not supported."""
 
 _CUTS: Mapping[OperationKind, Channel] = MappingProxyType(
     {OperationKind.CUT_NETWORK: _API, OperationKind.RESTORE_NETWORK: _API},
 )
-"""Cutting one card's network exists only at Telecom (QT-5)."""
+"""Cutting the network of one SIM exists only at China Telecom (QT-5)."""
 
 _DESK_CHANNELS: Mapping[OperationKind, Channel] = MappingProxyType(
     {kind: _DESK if channel is _API else channel for kind, channel in _BASE.items()},
@@ -74,7 +74,7 @@ _DESK_CHANNELS: Mapping[OperationKind, Channel] = MappingProxyType(
 
 
 def _channels(*parts: Mapping[OperationKind, Channel]) -> Mapping[OperationKind, Channel]:
-    """The base, and what the protocol says otherwise."""
+    """The base channels with the overrides of a protocol."""
     merged = dict(_BASE)
     for part in parts:
         merged.update(part)
@@ -196,7 +196,7 @@ APN: Mapping[Carrier, str | None] = MappingProxyType(
 """Access point and profile name alike, in any case (GSL 7.1); overseas: not published."""
 
 DATA_ONLY = True
-"""No voice, no SMS of one's own, and no NB cards (GSL 5.5, 9.8)."""
+"""No voice, no person-to-person SMS, no NB-IoT SIMs (GSL 5.5, 9.8)."""
 
 _CARRIER_OVERRIDES: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Channel | None] = MappingProxyType(
     {
@@ -211,10 +211,10 @@ _CARRIER_OVERRIDES: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], 
         },
     },
 )
-"""Where the carrier makes a difference within one protocol; a protocol of None: any."""
+"""Channels that depend on the carrier as well; protocol None: any protocol; channel None: not supported."""
 
 NEEDS_PRODUCT_CODE = frozenset({OperationKind.ORDER_ADDON})
-"""Kinds that a protocol's API takes only with its product code; a person does the others."""
+"""Kinds that an API accepts only with the carrier's product code; without one a person does them."""
 
 
 def channel_for(
@@ -224,7 +224,7 @@ def channel_for(
     *,
     product_code: bool = True,
 ) -> Channel | None:
-    """By what way this protocol brings such an operation to its end for a card of this carrier; None: not at all."""
+    """How this protocol carries out a kind of operation for a SIM of this carrier; None: not supported."""
     for name in (None, protocol):
         if (name, carrier, kind) in _CARRIER_OVERRIDES:
             return _CARRIER_OVERRIDES[name, carrier, kind]

@@ -1,4 +1,4 @@
-"""Whether an operation is taken, and by what way and when it is done: the order of checks of OP-5 (OP-2)."""
+"""Accepts or refuses an operation before it is sent, in the order of checks of OP-5 (OP-2)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from app.domain.vocabulary import Channel, HoldCode, OperationKind, SimState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An operation that may be taken: `arguments` as sent, `consumes` budgets, `notes` keys below `note.`"""
+    """An accepted operation: `arguments` as sent to the carrier; `consumes`: units by budget; `notes`: text keys.
+
+    `cost_fen`: fen, None where not known; the keys of `notes` are below `note.` in the texts.
+    """
 
     channel: Channel
     due: Due
@@ -50,12 +53,11 @@ def decide(  # noqa: PLR0913 - the rules need all of it
     workdays: WorkdayCalendar,
     repeat_window: timedelta = timedelta(0),
 ) -> Decision:
-    """Accept or refuse an operation (OP-2). `channel` is what `channel_for` gives for the card's protocol.
+    """Accept or refuse an operation (OP-2), in a fixed order (OP-5).
 
-    `repeat_window`: how long that protocol waits between two changes of one card (SL-5).
-
-    The order is fixed: capability, open operation, state and holds, windows, counts, real-name (OP-5).
-    Raises `Malformed` for an argument that is none.
+    The order: capability, open operation, state and holds, windows, counts, real-name. `channel` is the result of
+    `channel_for` for the SIM's protocol; `zone` the carrier's zone; `repeat_window` the least time between two changes
+    of one SIM in that protocol (SL-5). Raises `Malformed` for an argument that is missing or out of range.
     """
     wanted = validate_arguments(kind, arguments)
     context = RuleContext(now=now, zone=zone, workdays=workdays, rebinds_this_month=counts.rebinds_this_month)
@@ -73,7 +75,7 @@ def _refused(code: RefusalCode, rule: str, detail: str, kind: OperationKind) -> 
 
 
 def _channel(kind: OperationKind, channel: Channel, request: OperationRequest) -> Channel:
-    """The way taken: a person where the supplier must be asked (QT-4 first setting in a pool, RG-3 real-name)."""
+    """The channel used: the desk for what the supplier does by hand (first threshold in a pool QT-4; RG-3)."""
     sim = request.sim
     first_in_pool = kind is OperationKind.SET_THRESHOLD and sim.pool is not None and sim.threshold is None
     if first_in_pool and request.terms.pool_forming.value is not None:
@@ -83,7 +85,7 @@ def _channel(kind: OperationKind, channel: Channel, request: OperationRequest) -
 
 
 def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Arguments:
-    """The arguments as they are sent: a threshold rounded up to the carriers' megabytes (docs/api.md, Actions)."""
+    """The arguments as sent: a threshold is rounded up to the carriers' megabytes (docs/api.md, Actions)."""
     amount = arguments.get("bytes")
     if kind is OperationKind.SET_THRESHOLD and channel is Channel.API and isinstance(amount, int):
         rounded: dict[str, Argument] = {**arguments, "bytes": ceil_div(amount, MB) * MB}
@@ -92,7 +94,7 @@ def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Argume
 
 
 def _due(kind: OperationKind, request: OperationRequest) -> Due:
-    """By when it is done; the renewal of an expired card as its coming back (SL-4)."""
+    """The due time; renewing an expired SIM is due by when its service is restored (SL-4)."""
     sim, context = request.sim, request.context
     restores = kind is OperationKind.RENEW and sim.underlying is SimState.EXPIRED
     return due(
@@ -108,7 +110,7 @@ def _due(kind: OperationKind, request: OperationRequest) -> Due:
 
 
 def _accepted(kind: OperationKind, channel: Channel, request: OperationRequest) -> Accepted:
-    """The acceptance, with due time, cost and what it uses up."""
+    """The acceptance, with due time, cost and budgets."""
     when = _due(kind, request)
     return Accepted(
         channel=channel,
@@ -122,21 +124,21 @@ def _accepted(kind: OperationKind, channel: Channel, request: OperationRequest) 
 
 
 def _consumed(kind: OperationKind, request: OperationRequest) -> dict[str, int]:
-    """Which budgets it draws on (DV-3, RN-6)."""
+    """Units taken from each monthly or per-plan budget (DV-3, RN-6)."""
     if kind is OperationKind.REBIND and request.terms.rebinds_a_month.value is not None:
         return {"rebinds_this_month": 1}
     return {"renewals": 1} if kind is OperationKind.RENEW else {}
 
 
 def _cost(kind: OperationKind, request: OperationRequest) -> int | None:
-    """What it costs in fen, None where that is not known; a retention: a month's fee (LC-10)."""
+    """The cost in fen, None where not known; of a number retention: one month's fee (LC-10)."""
     if kind is OperationKind.RETAIN_NUMBER:
         return terms_in_force(request.sim.terms, request.sim.carrier, request.context.today).retention_fee_fen.value
     return request.sim.plan.price_fen if kind is OperationKind.RENEW else None
 
 
 def _notes(kind: OperationKind, request: OperationRequest) -> tuple[str, ...]:
-    """What the caller should know though it is allowed: a retention buys no time beyond LC-9 (LC-10)."""
+    """Notes on an accepted operation: a number retention does not postpone cancellation (LC-10, LC-9)."""
     if kind is OperationKind.RETAIN_NUMBER and request.terms.retention_months.value is not None:
         return ("retention_buys_no_time",)
     return ()

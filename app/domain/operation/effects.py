@@ -1,4 +1,4 @@
-"""What an operation that succeeded does to the card: moves, holds, dates, bindings (LC-16, ST-20, ST-24)."""
+"""The effect of a succeeded operation on the SIM: state, holds, dates, bindings (LC-16, ST-20, ST-24)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from app.domain.vocabulary import Channel, HoldCode, HoldSource, OperationKind, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledOperation:
-    """What succeeded, when (`at`), on which day in the carrier's zone (`on`), and what the carrier or caller told.
+    """A succeeded operation: settled `at` an instant, which is the day `on` in the carrier's zone.
 
-    `carrier_activated_on`: the carrier's own date (LC-16); `plan`: the new plan of a change; `channel`: by what way.
+    `carrier_activated_on`: the activation date that the carrier reports (LC-16); `plan`: the new plan of a plan change;
+    `channel`: how it was carried out.
     """
 
     arguments: Arguments
@@ -37,25 +38,25 @@ class SettledOperation:
 
 
 _RULE_SOURCES = frozenset({OperationSource.RULE, OperationSource.JOB})
-"""Requests that follow a hold which a rule made: the hold is on or off already (ST-24)."""
+"""Sources of operations that enforce a hold set or lifted by a rule: the hold itself has changed already (ST-24)."""
 
 
 def _activate(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """LC-16: from the carrier's date, else the day of settlement. A card already active stays as it is."""
+    """LC-16: active from the carrier's date, else the day of settlement. An already active SIM stays unchanged."""
     if sim.underlying not in NOT_YET_ACTIVATED:
         return sim, ()
     return activated(sim, done.carrier_activated_on or done.on, Cause.OPERATION, "LC-16", at=done.at)
 
 
 def _suspend(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """ST-24: the hold asked for goes on; one that a rule made is on already."""
+    """ST-24: sets the hold that the caller requested; a hold set by a rule is on already."""
     if done.source in _RULE_SOURCES:
         return sim, ()
     return add_hold(sim, Hold(code=HoldCode.MANUAL, since=done.at, source=HoldSource.CALLER))
 
 
 def _resume(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """ST-20: what a resume lifts; a threshold lifted so stays off till the cycle's end (D)."""
+    """ST-20: lifts what a resume lifts; a threshold lifted this way stays off until the cycle ends (D)."""
     if done.source in _RULE_SOURCES:
         return sim, ()
     freed, records = lift_holds(sim, resume_lifts(sim, done.on))
@@ -65,7 +66,7 @@ def _resume(sim: Sim, done: SettledOperation) -> SimUpdate:
 
 
 def _rebind(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """DV-3: bound to the new device, or to whatever comes next where no IMEI was told."""
+    """DV-3: bound to the given IMEI, or to the next device seen where none was given."""
     imei = done.arguments.get("imei")
     return lift_holds(replace(sim, imei=None if imei is None else str(imei)), frozenset({HoldCode.DEVICE_MISMATCH}))
 
@@ -77,7 +78,7 @@ def _change_region(sim: Sim, done: SettledOperation) -> SimUpdate:
 
 
 def _set_threshold(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """ST-3: a threshold removed lifts its hold; a raised one is weighed against use by the caller (QT-8)."""
+    """ST-3: removing the threshold lifts its hold; a new value is compared with usage by the caller (QT-8)."""
     amount = done.arguments.get("bytes")
     if amount is None:
         return lift_holds(replace(sim, threshold=None), frozenset({HoldCode.OVER_THRESHOLD}))
@@ -95,7 +96,7 @@ def _restore_network(sim: Sim, done: SettledOperation) -> SimUpdate:  # noqa: AR
 
 
 def _verify_real_name(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """LC-5: verified, and by itself no longer held for it; a region limit goes only by the supplier's hand (RG-3)."""
+    """LC-5: verified, which lifts `not_real_named`; only the supplier's desk also lifts the region limit (RG-3)."""
     verified = replace(sim, real_name=RealName.VERIFIED)
     leaving = frozenset({HoldCode.NOT_REAL_NAMED})
     if done.channel is Channel.DESK and terms_in_force(sim.terms, sim.carrier, done.on).region_limited.value:
@@ -104,7 +105,7 @@ def _verify_real_name(sim: Sim, done: SettledOperation) -> SimUpdate:
 
 
 def _renew(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """VD-5, RN-8: the end moves once the new plan is in force; an expired card lives again."""
+    """VD-5, RN-8: extends the validity, now that the new plan is in force; an expired SIM becomes active again."""
     if sim.expires_on is None:
         return sim, ()
     months = int(done.arguments.get("months") or sim.plan.months)
@@ -118,17 +119,17 @@ def _renew(sim: Sim, done: SettledOperation) -> SimUpdate:
 
 
 def _change_plan(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """RN-4, RN-10: the new plan counts from now on; the end date is that of the old one."""
+    """RN-4, RN-10: the new plan applies from now on; the end date stays."""
     return (sim if done.plan is None else replace(sim, plan=done.plan)), ()
 
 
 def _join_pool(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """PL-6: a member from now on."""
+    """PL-6: a member of the pool from now on."""
     return replace(sim, pool=str(done.arguments["pool"])), ()
 
 
 def _retain_number(sim: Sim, done: SettledOperation) -> SimUpdate:
-    """LC-10: kept to the longest time that is published, None where none is."""
+    """LC-10: retained for the longest published time; None where its length is not published."""
     return replace(sim, retained_until=retention_end(sim, done.on)), ()
 
 
@@ -139,7 +140,7 @@ def _terminate(sim: Sim, done: SettledOperation) -> SimUpdate:
 
 
 def _nothing(sim: Sim, done: SettledOperation) -> SimUpdate:  # noqa: ARG001
-    """An operation that leaves the card as it was: a reset, a refresh; an add-on counts beside the card (QT-7)."""
+    """No effect on the SIM: a network reset, a refresh; add-ons are rows of their own (QT-7)."""
     return sim, ()
 
 
@@ -164,7 +165,7 @@ EFFECTS: Mapping[OperationKind, Callable[[Sim, SettledOperation], SimUpdate]] = 
         OperationKind.TERMINATE: _terminate,
     },
 )
-"""What each kind does to the card (OP-1)."""
+"""The effect of each kind (OP-1)."""
 
 
 STOPPED_AFTER: Mapping[OperationKind, bool] = MappingProxyType(
@@ -175,12 +176,12 @@ STOPPED_AFTER: Mapping[OperationKind, bool] = MappingProxyType(
         OperationKind.TERMINATE: False,
     }
 )
-"""Whether a suspend of ours is in force at the carrier once a kind succeeded; other kinds do not change it (ST-24)."""
+"""Whether the gateway's own suspend is in force at the carrier after a kind; others do not change it (ST-24)."""
 
 
 def settle(sim: Sim, kind: OperationKind, done: SettledOperation) -> SimUpdate:
-    """The card after an operation succeeded, and every change in order.
+    """The SIM after an operation succeeded, and every change in order.
 
-    A card cancelled meanwhile stays cancelled (LC-11): the operation then changes nothing.
+    A SIM that was cancelled in the meantime stays cancelled (LC-11): the operation then changes nothing.
     """
     return (sim, ()) if sim.underlying is SimState.CANCELLED else EFFECTS[kind](sim, done)

@@ -1,4 +1,4 @@
-"""Windows, counts and real-name: what a rule may still refuse once the state allows an operation (OP-5)."""
+"""Refusals by window, count and real-name, once state and holds allow an operation (OP-5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, PlanK
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was counted elsewhere. `renewals`: of this plan so far (RN-6); `order_shipped` None: unknown (PL-5)."""
+    """Counts and facts from outside the SIM.
+
+    `rebinds_this_month`: successful ones of the calendar month (DV-3); `renewals`: of this plan so far (RN-6);
+    `arrears_paid`: stated by the caller (ST-20); `order_shipped` None: unknown (PL-5).
+    """
 
     rebinds_this_month: int = 0
     renewals: int = 0
@@ -33,7 +37,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationRequest:
-    """One request with everything that a check may look at."""
+    """One requested operation with everything that a check may read."""
 
     sim: Sim
     arguments: Arguments
@@ -66,7 +70,7 @@ def _violation(
 
 
 def _needs_real_name(request: OperationRequest) -> Refusal | None:
-    """LC-5: a card that needs personal real-name is not activated before it."""
+    """LC-5: a SIM that needs personal real-name is not activated before verification."""
     if request.sim.real_name is not RealName.INDIVIDUAL:
         return None
     remedy = Remedy(
@@ -88,7 +92,7 @@ def _arrears_unpaid(request: OperationRequest) -> Refusal | None:
 
 
 def _rebind_budget(request: OperationRequest) -> Refusal | None:
-    """DV-3: so many successful rebinds a calendar month, and no more where the terms refuse beyond."""
+    """DV-3: the rebind budget of the calendar month is spent, under terms that refuse beyond it."""
     budget = request.terms.rebinds_a_month.value
     if not request.terms.rebind_refused_beyond.value or budget is None:
         return None
@@ -102,14 +106,14 @@ def _at(day: date, request: OperationRequest) -> datetime:
 
 
 def _region_limit(request: OperationRequest) -> Refusal | None:
-    """RG-1, RG-3: only a card with a region limit has a region to change."""
+    """RG-1, RG-3: only a SIM with a region limit has a region to change."""
     if request.terms.region_limited.value:
         return None
     return _violation("RG-3" if request.sim.carrier is Carrier.CMCC else "RG-1", "no_region_limit")
 
 
 def _threshold(request: OperationRequest) -> Refusal | None:
-    """QT-4, QT-6: on which cards a threshold may be set, and how high."""
+    """QT-4, QT-6: on which SIMs a threshold may be set, and to which values."""
     right, sim = request.terms.threshold_right.value, request.sim
     if right is ThresholdRight.POOL_MEMBERS and sim.pool is None:
         return _violation("QT-4", "threshold_pool_members_only")
@@ -120,7 +124,7 @@ def _threshold(request: OperationRequest) -> Refusal | None:
 
 
 def _cap(request: OperationRequest) -> Refusal | None:
-    """QT-6: the 100 MB cap and nothing else; once over it, only the next cycle frees the card."""
+    """QT-6: only the 100 MB cap may be set; once it is passed, only the next cycle lifts the hold."""
     if HoldCode.OVER_THRESHOLD in codes(request.sim.holds):
         turns = end_instant(
             cycle_at(request.sim.carrier, request.context.now, request.context.zone), request.context.zone
@@ -132,13 +136,13 @@ def _cap(request: OperationRequest) -> Refusal | None:
 
 
 def _addon(request: OperationRequest) -> Refusal | None:
-    """QT-7: add-ons are not offered overseas, nor for backward pools."""
+    """QT-7: add-ons are offered neither overseas nor for postpaid pools."""
     offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POSTPAID_POOL
     return None if offered else _violation("QT-7", "addon_not_offered")
 
 
 def _renewal_window(request: OperationRequest) -> Refusal | None:
-    """RN-1 to RN-3: inside the window; a card without a known end is not refused by it."""
+    """RN-1 to RN-3: outside the renewal window; a SIM without a known end date is not refused."""
     sim = request.sim
     if sim.expires_on is None:
         return None
@@ -150,36 +154,36 @@ def _renewal_window(request: OperationRequest) -> Refusal | None:
 
 
 def _renewal_count(request: OperationRequest) -> Refusal | None:
-    """RN-6: no more renewals than the plan takes."""
+    """RN-6: the plan's maximum of renewals is reached."""
     most = request.sim.plan.renewals_max
     return None if most is None or request.counts.renewals < most else _violation("RN-6", "renewals_used_up")
 
 
 def _profile(request: OperationRequest) -> Refusal | None:
-    """RN-9: the buyer's profile is complete."""
+    """RN-9: the buyer's profile is incomplete."""
     return None if request.counts.profile_complete else _violation("RN-9", "profile_incomplete")
 
 
 def _plan_change(request: OperationRequest) -> Refusal | None:
-    """OR-2, RN-4: some suppliers change no plan."""
+    """OR-2, RN-4: the terms offer no plan change."""
     return _violation("OR-2", "plan_change_not_offered") if request.terms.plan_change.value is False else None
 
 
 def _pool_joining(request: OperationRequest) -> Refusal | None:
-    """PL-5, PL-6: no member leaves its pool, and later joining is the exception."""
+    """PL-5, PL-6: a member never leaves its pool, and most terms form pools at purchase only."""
     if request.sim.pool is not None:
         return _violation("PL-6", "already_in_pool")
     forming = request.terms.pool_forming.value
     if forming is PoolForming.AT_PURCHASE:
         return _violation("PL-5", "pool_at_purchase_only")
-    told = request.counts.order_shipped
-    shipped = request.sim.underlying is SimState.ACTIVE if told is None else told
+    known = request.counts.order_shipped
+    shipped = request.sim.underlying is SimState.ACTIVE if known is None else known
     late = forming is PoolForming.BEFORE_SHIPPING and shipped
     return _violation("PL-5", "pool_before_shipping_only") if late else None
 
 
 def retention_end(sim: Sim, on: date) -> date | None:
-    """The last day that a number retention can reach (LC-10); None where its length is not published."""
+    """The last possible day of a number retention (LC-10); None where its length is not published."""
     months = terms_in_force(sim.terms, sim.carrier, on).retention_months.value
     if months is None or sim.expires_on is None:
         return None
@@ -187,7 +191,7 @@ def retention_end(sim: Sim, on: date) -> date | None:
 
 
 def _retention(request: OperationRequest) -> Refusal | None:
-    """LC-10: only where the supplier offers it, once, and within its longest time."""
+    """LC-10: offered by the terms, once, and within its longest time."""
     if not request.terms.retention_offered.value:
         return _violation("LC-10", "retention_not_offered")
     if request.sim.retained_until is not None:
@@ -212,10 +216,10 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
         OperationKind.RETAIN_NUMBER: (_retention,),
     },
 )
-"""The checks of each kind, in order: windows, counts, real-name (OP-5); a kind without an entry has none."""
+"""The checks of each kind, in order: windows, counts, real-name (OP-5); a kind that is missing has none."""
 
 
 def rule_refusal(kind: OperationKind, request: OperationRequest) -> Refusal | None:
-    """The first refusal by window, count or real-name; None where there is none."""
+    """The first refusal by window, count or real-name; None: no check refuses."""
     found = (check(request) for check in CHECKS.get(kind, ()))
     return next((refused for refused in found if refused is not None), None)

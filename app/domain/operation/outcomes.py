@@ -1,8 +1,8 @@
-"""What becomes of an operation after each thing that can happen to it (OP-3), as values.
+"""The state machine of an operation at the carrier (OP-3), as pure values.
 
-Nothing here sends or asks: a worker does, and obeys the `NextStep` it is given. The one rule behind the tables: an
-operation takes effect at the carrier at most once, so whatever was sent and not answered is asked for, never resent
-before the carrier's word shows that it was not applied.
+A worker sends, verifies and polls, and obeys the `NextStep` that it gets here. One rule is behind all tables: an
+operation takes effect at the carrier at most once. A change whose answer was lost is therefore verified, and sent again
+only after the carrier has shown that it was not applied.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from app.domain.operation.arguments import Arguments
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus, SimState
 
-ARGUMENT = str | int | bool | None
-
 MAX_POLL_INTERVAL = timedelta(minutes=10)
-"""Between two questions about the same operation."""
+"""The longest wait between two queries about the same operation."""
 
 STEPS: Mapping[OperationKind, tuple[OperationKind, ...]] = MappingProxyType(
     {OperationKind.RESET_NETWORK: (OperationKind.SUSPEND, OperationKind.RESUME)}
 )
-"""Composite operations: one row, several changes in order (SL-5)."""
+"""Composite operations: one row, several changes at the carrier in order (SL-5)."""
 
 
 class SendResult(StrEnum):
-    """What came of sending a change."""
+    """The result of sending a change.
+
+    `SETTLED`: done at once; `ACCEPTED`: completes later; `NOT_SENT`: the carrier never had it; `UNKNOWN`: answer lost.
+    """
 
     SETTLED = "settled"
     ACCEPTED = "accepted"
@@ -38,7 +40,7 @@ class SendResult(StrEnum):
 
 
 class VerificationResult(StrEnum):
-    """What the carrier's word on a card says about one change."""
+    """What the carrier's snapshot of a SIM shows about one change."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
@@ -47,7 +49,7 @@ class VerificationResult(StrEnum):
 
 
 class ChangeProgress(StrEnum):
-    """What the carrier says of a change it accepted."""
+    """What the carrier reports about a change that it accepted."""
 
     DONE = "done"
     PENDING = "pending"
@@ -56,7 +58,7 @@ class ChangeProgress(StrEnum):
 
 
 class CarrierSnapshot(Protocol):
-    """The part of a carrier's snapshot that shows changes; None = not said."""
+    """The fields of a carrier's snapshot that show changes; None: not reported."""
 
     @property
     def state(self) -> SimState | None:
@@ -65,7 +67,7 @@ class CarrierSnapshot(Protocol):
 
     @property
     def in_progress(self) -> bool | None:
-        """Whether the carrier is still doing something on the card."""
+        """Whether the carrier is still working on a change of the SIM."""
         ...
 
     @property
@@ -86,7 +88,11 @@ class CarrierSnapshot(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollingPolicy:
-    """How long to wait for one protocol: until a change shows, until it is usually done, until a person takes over."""
+    """The waits of one protocol.
+
+    `settle_lag`: until a query shows a change; `completion`: until an accepted change is usually done; `window`: until
+    an unresolved operation is handed to the desk.
+    """
 
     settle_lag: timedelta
     completion: timedelta
@@ -95,9 +101,10 @@ class PollingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What the row becomes: its status, when it is looked at again, whether `sent_at` stands, by what channel.
+    """What becomes of the operation's row.
 
-    `counts_as_attempt`: False where the carrier never had it, so that it does not count as an attempt.
+    `after`: when it is due again; `keep_sent_at`: whether it still counts as sent; `counts_as_attempt`: False where the
+    carrier never had it; `note`: for its history.
     """
 
     status: OperationStatus
@@ -130,33 +137,32 @@ _SHOWN_BY_STATE: Mapping[OperationKind, tuple[frozenset[SimState], frozenset[Sim
         ),
     }
 )
-"""Kind -> (states that show it applied, states that show it not applied); any other state tells nothing."""
+"""Kind -> (states that show it applied, states that show it not applied); any other state shows neither."""
 
 
-def verify_change(
-    kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierSnapshot | None
-) -> VerificationResult:
-    """Whether the carrier's word shows this change applied (OP-3). `word` None: the carrier does not show the card."""
-    if word is None:
+def verify_change(kind: OperationKind, arguments: Arguments, snapshot: CarrierSnapshot | None) -> VerificationResult:
+    """Whether the carrier's snapshot of a SIM shows this change applied (OP-3). `snapshot` None: none was returned."""
+    if snapshot is None:
         return VerificationResult.UNREPORTED
-    told = _shown_by(kind, arguments, word)
-    if told is VerificationResult.NOT_APPLIED and word.in_progress:
+    shown = _shown_by(kind, arguments, snapshot)
+    if shown is VerificationResult.NOT_APPLIED and snapshot.in_progress:
         return VerificationResult.IN_PROGRESS
-    return told
+    return shown
 
 
-def _shown_by(kind: OperationKind, arguments: Mapping[str, ARGUMENT], word: CarrierSnapshot) -> VerificationResult:
+def _shown_by(kind: OperationKind, arguments: Arguments, snapshot: CarrierSnapshot) -> VerificationResult:
+    """The result by state, network, threshold or device, whichever the kind changes."""
     if kind in _SHOWN_BY_STATE:
         applied, not_applied = _SHOWN_BY_STATE[kind]
-        return _result(shows=word.state in applied, denies=word.state in not_applied)
+        return _result(shows=snapshot.state in applied, denies=snapshot.state in not_applied)
     if kind in (OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK):
         wanted = kind is OperationKind.CUT_NETWORK
-        return _result(shows=word.network_cut is wanted, denies=word.network_cut is (not wanted))
-    if kind is OperationKind.SET_THRESHOLD and word.threshold is not None:
-        same = word.threshold == arguments.get("bytes")
+        return _result(shows=snapshot.network_cut is wanted, denies=snapshot.network_cut is (not wanted))
+    if kind is OperationKind.SET_THRESHOLD and snapshot.threshold is not None:
+        same = snapshot.threshold == arguments.get("bytes")
         return _result(shows=same, denies=not same)
-    if kind is OperationKind.REBIND and arguments.get("imei") and word.imei:
-        same = word.imei == arguments["imei"]
+    if kind is OperationKind.REBIND and arguments.get("imei") and snapshot.imei:
+        same = snapshot.imei == arguments["imei"]
         return _result(shows=same, denies=not same)
     if kind is OperationKind.REFRESH:
         return VerificationResult.NOT_APPLIED
@@ -172,7 +178,7 @@ def _result(*, shows: bool, denies: bool) -> VerificationResult:
 def after_send(
     sent: SendResult, *, tries: int, polling: PollingPolicy, retry_after: timedelta | None = None
 ) -> NextStep:
-    """What follows a send. `tries` = how often in a row nothing could be sent; `retry_after` = the carrier's wish."""
+    """The step after a send. `tries`: consecutive attempts not sent; `retry_after`: given by the carrier."""
     if sent is SendResult.SETTLED:
         return NextStep(status=OperationStatus.SUCCEEDED, note="carrier confirmed")
     if sent is SendResult.ACCEPTED:
@@ -181,7 +187,7 @@ def after_send(
         return NextStep(status=OperationStatus.FAILED, note="carrier refused")
     if sent is SendResult.UNKNOWN:
         return NextStep(
-            status=OperationStatus.VERIFYING, after=polling.settle_lag, note="answer lost; asking the carrier"
+            status=OperationStatus.VERIFYING, after=polling.settle_lag, note="answer lost; verifying with the carrier"
         )
     wait = retry_after if retry_after is not None else backoff(timedelta(seconds=1), tries)
     note = "not sent; carrier unavailable"
@@ -191,7 +197,10 @@ def after_send(
 def after_verification(
     found: VerificationResult, *, since_sent: timedelta, tries: int, polling: PollingPolicy
 ) -> NextStep:
-    """What follows a question about a change whose answer was lost (`verifying`)."""
+    """The step after verifying a change whose answer was lost (status `verifying`).
+
+    `since_sent`: time since the change may last have left the gateway; `tries`: queries so far.
+    """
     if found is VerificationResult.APPLIED:
         return NextStep(status=OperationStatus.SUCCEEDED, note="carrier shows it applied")
     if found is VerificationResult.NOT_APPLIED and since_sent >= polling.settle_lag:
@@ -200,7 +209,7 @@ def after_verification(
         )
     if since_sent >= polling.window:
         return NextStep(
-            status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="carrier cannot tell; a person must"
+            status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="not verifiable; handed to the desk"
         )
     return NextStep(
         status=OperationStatus.VERIFYING, after=backoff(max(polling.settle_lag, timedelta(seconds=1)), tries), note=""
@@ -210,36 +219,46 @@ def after_verification(
 PROGRESS_BY_HINT: Mapping[str, ChangeProgress] = MappingProxyType(
     {"done": ChangeProgress.DONE, "failed": ChangeProgress.FAILED}
 )
-"""A carrier's unasked word on a change it accepted, as a last resort."""
+"""A carrier's push about a change it accepted, used as a last resort."""
 
 
-def with_push_hint(hint: str | None, told: ChangeProgress, found: VerificationResult | None) -> ChangeProgress:
-    """What is known of an accepted change with the carrier's unasked word beside its answers.
+def with_push_hint(hint: str | None, reported: ChangeProgress, found: VerificationResult | None) -> ChangeProgress:
+    """The progress of an accepted change, completed by the carrier's push where no query can show it.
 
-    A push proves nothing by itself: it is heeded only where the carrier, asked, tells neither of the change nor by the
-    card (a rebind to whatever device comes next, an add-on), for which no better word will ever come.
+    A push alone proves nothing. It counts only where neither the change's own query nor the SIM's snapshot reports
+    anything (a rebind to the next device seen, an add-on), because no query will ever do better.
     """
-    silent = told is ChangeProgress.UNREPORTED and found is VerificationResult.UNREPORTED
-    return PROGRESS_BY_HINT.get(hint or "", told) if silent else told
+    unreported = reported is ChangeProgress.UNREPORTED and found is VerificationResult.UNREPORTED
+    return PROGRESS_BY_HINT.get(hint or "", reported) if unreported else reported
 
 
 def after_progress(
-    told: ChangeProgress, found: VerificationResult | None, *, since_sent: timedelta, tries: int, polling: PollingPolicy
+    reported: ChangeProgress,
+    found: VerificationResult | None,
+    *,
+    since_sent: timedelta,
+    tries: int,
+    polling: PollingPolicy,
 ) -> NextStep:
-    """What follows a question about a change the carrier accepted. `found` tells where `told` does not or has failed.
+    """The step after polling a change that the carrier accepted.
 
-    A change that failed because the card is so already has what was asked for. An accepted change is never sent again:
-    if it neither completes nor fails, a person takes over.
+    `reported`: the change's own progress; `found`: what the SIM's snapshot shows, which decides where `reported` is
+    unreported or failed (at some carriers a change fails because the SIM is already in the requested state). An
+    accepted change is never sent again: if it neither completes nor fails, it is handed to the desk.
     """
-    if told is ChangeProgress.DONE or (told is ChangeProgress.UNREPORTED and found is VerificationResult.APPLIED):
+    if reported is ChangeProgress.DONE or (
+        reported is ChangeProgress.UNREPORTED and found is VerificationResult.APPLIED
+    ):
         return NextStep(status=OperationStatus.SUCCEEDED, note="carrier completed")
-    if told is ChangeProgress.FAILED and found is VerificationResult.APPLIED:
-        return NextStep(status=OperationStatus.SUCCEEDED, note="carrier would not, for it is so already")
-    if told is ChangeProgress.FAILED:
+    if reported is ChangeProgress.FAILED and found is VerificationResult.APPLIED:
+        return NextStep(status=OperationStatus.SUCCEEDED, note="refused: already in the requested state")
+    if reported is ChangeProgress.FAILED:
         return NextStep(status=OperationStatus.FAILED, note="carrier reports failure")
-    if since_sent >= polling.window and told is ChangeProgress.UNREPORTED:
+    if since_sent >= polling.window and reported is ChangeProgress.UNREPORTED:
         return NextStep(
-            status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="not completed; a person must"
+            status=OperationStatus.WAITING_CARRIER,
+            channel=Channel.DESK,
+            note="not completed; handed to the desk",
         )
     return NextStep(
         status=OperationStatus.WAITING_CARRIER,
@@ -248,13 +267,13 @@ def after_progress(
 
 
 def backoff(first: timedelta, tries: int) -> timedelta:
-    """The wait before the next try: half as long again each time, at most ten minutes."""
+    """The wait before the next attempt: `first`, times 1.5 for each of `tries`, at most `MAX_POLL_INTERVAL`."""
     growth: int = 3 ** min(tries, 16)
     halvings: int = 2 ** min(tries, 16)
     return min(first * growth // halvings, MAX_POLL_INTERVAL)
 
 
 def may_cancel(status: OperationStatus, sent_at: datetime | None, step: int) -> bool:
-    """An operation may be cancelled until it is sent (`docs/api.md`, Operations)."""
+    """Whether an operation may still be cancelled: until it is sent (`docs/api.md`, Operations)."""
     waiting = status in (OperationStatus.SCHEDULED, OperationStatus.QUEUED)
     return waiting and sent_at is None and step == 0

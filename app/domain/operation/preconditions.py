@@ -1,4 +1,4 @@
-"""In which states and under which holds an operation may be asked for, as a table (OP-5, OP-6, ST-20)."""
+"""The states and holds in which each kind of operation may be requested, as a table (OP-5, OP-6, ST-20)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ALIVE = frozenset(_S) - {_S.CANCELLED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precondition:
-    """The shown states in which a kind may be asked for; `free`: without any hold; `or_held`: or under one of these.
+    """The shown states in which a kind may be requested.
 
-    `activated`: only once the card was activated.
+    `or_held`: or under one of these holds; `free`: without any hold; `activated`: only after activation.
     """
 
     rule: str
@@ -68,11 +68,11 @@ PRECONDITIONS: Mapping[OperationKind, Precondition] = MappingProxyType(
         _K.TERMINATE: Precondition(rule="OP-5", states=_ALIVE),
     },
 )
-"""Every kind, with the rule that a refusal names."""
+"""The precondition of every kind, with the rule that a refusal cites."""
 
 
 def _fits(sim: Sim, kind: OperationKind, context: RuleContext) -> bool:
-    """Whether the state and the holds allow the kind."""
+    """Whether state and holds allow the kind."""
     row, held = PRECONDITIONS[kind], codes(sim.holds)
     if kind is OperationKind.RESUME:
         return bool(held) and held <= resume_lifts(sim, context.today)
@@ -86,7 +86,7 @@ def _fits(sim: Sim, kind: OperationKind, context: RuleContext) -> bool:
 
 
 def state_refusal(sim: Sim, kind: OperationKind, context: RuleContext) -> Refusal | None:
-    """The refusal by state and holds, naming every hold and what lifts it; None where there is none (ST-20, OP-6)."""
+    """The refusal by state and holds, with every hold and its remedies; None: not refused (ST-20, OP-6)."""
     cancelled = sim.underlying is SimState.CANCELLED
     if not cancelled and _fits(sim, kind, context):
         return None

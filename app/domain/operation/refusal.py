@@ -1,4 +1,4 @@
-"""Refusals and remedies: what a rule says instead of yes, as values that can be counted, told and translated."""
+"""Refusals and remedies as values, which can be compared, counted and translated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.vocabulary import Actor, HoldCode
 
 
 class RefusalCode(StrEnum):
-    """The codes of docs/api.md under which a rule refuses; the first two of 409, the others of 422."""
+    """The problem codes of a refusal (docs/api.md): the first two with status 409, the others with 422."""
 
     INCOMPATIBLE_STATE = "INCOMPATIBLE_STATE"
     OPERATION_IN_PROGRESS = "OPERATION_IN_PROGRESS"
@@ -23,7 +23,7 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One way out: who does what, by itself or not, whether it is allowed now, what it costs (fen), and by when.
+    """One way to lift a hold: who does what, whether by itself, whether now, at what cost (fen) and by when.
 
     `action` is a text key below `remedy.`; `earliest` and `latest` are None where nothing is published (SL-7).
     """
@@ -44,9 +44,10 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why an operation is not taken: the rule, the holds in the way, and what can be done.
+    """Why an operation is refused: the rule, the holds that prevent it, and the remedies.
 
-    `detail` is a text key below `refusal.`, `facts` what its text names; `earliest_retry_at` None: no such time.
+    `detail` is a text key below `refusal.`, `facts` the values that its text names; `earliest_retry_at` None: no such
+    time is known.
     """
 
     code: RefusalCode

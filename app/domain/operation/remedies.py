@@ -1,4 +1,4 @@
-"""What can be done about a hold, for this card, now: every way out with who, cost and time (ST, DG-2)."""
+"""The remedies of a hold for one SIM at one instant: who, at what cost, by when, and whether allowed now (ST, DG-2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.domain.vocabulary import Actor, HoldCode, OperationKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleContext:
-    """When and where a question is asked: the instant, the carrier's zone, the calendar, this month's rebinds."""
+    """The inputs of a rule beside the SIM: instant, carrier's zone, workday calendar, rebinds this month."""
 
     now: datetime
     zone: tzinfo
@@ -31,7 +31,7 @@ class RuleContext:
 
     @property
     def today(self) -> date:
-        """The day in the carrier's zone."""
+        """The date of `now` in the carrier's zone."""
         return local(self.now, self.zone).date()
 
 
@@ -47,7 +47,7 @@ _DUE_AS: Mapping[RemedyAction, str] = MappingProxyType(
         RemedyAction.RESTORE_NETWORK: OperationKind.RESTORE_NETWORK,
     },
 )
-"""Which service level tells how long a remedy takes (SL); the others are published nowhere."""
+"""The service level that gives how long a remedy takes (SL); of the others none is published."""
 
 
 def _may_resume(sim: Sim, context: RuleContext) -> bool:
@@ -77,17 +77,17 @@ _ALLOWED: Mapping[RemedyAction, Callable[[Sim, RuleContext], bool]] = MappingPro
         RemedyAction.ORDER_ADDON: _may_order_addon,
     },
 )
-"""Whether a remedy may be taken now; one without an entry may be, unless it comes by itself or nobody can."""
+"""Whether a remedy is allowed now; one without an entry is, unless it is automatic or nobody can do it."""
 
 
 def _actor(lift: HoldRemedy, sim: Sim, context: RuleContext) -> Actor:
-    """Who does it; for a rebind as the terms say, else the card's owner (DV-3)."""
+    """Who carries out the remedy; of a rebind as the terms say, else the SIM's owner (DV-3)."""
     by_terms = terms_in_force(sim.terms, sim.carrier, context.today).rebind_by.value
     return lift.actor or by_terms or Actor.SELF
 
 
 def _time(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> Due:
-    """How long the remedy takes by the terms (SL)."""
+    """The due time of the remedy under the SIM's terms (SL)."""
     kind = _DUE_AS.get(lift.by)
     if kind is None:
         return NOT_PUBLISHED
@@ -104,12 +104,12 @@ def _time(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> D
 
 
 def _cost(lift: HoldRemedy, sim: Sim) -> int | None:
-    """What it costs in fen, where that is known."""
+    """The cost in fen, None where not known."""
     return sim.plan.price_fen if lift.by is RemedyAction.RENEW else None
 
 
 def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> Remedy:
-    """One way out of one hold."""
+    """One remedy of one hold."""
     actor = _actor(lift, sim, context)
     by_itself = lift.automatic or (lift.by is RemedyAction.REBIND and actor is Actor.NOBODY)
     time = _time(lift, sim, hold, context)
@@ -140,11 +140,11 @@ def _always(_sim: Sim, _moment: RuleContext) -> bool:
 
 
 def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
-    """Every way out of one hold under the card's terms; never that a card is lost on a guess (ST-23)."""
+    """The remedies of one hold under the SIM's terms; that a SIM is lost is never concluded from a guess (ST-23)."""
     terms = terms_in_force(sim.terms, sim.carrier, context.today)
     return tuple(_remedy(way, sim, hold, context) for way in HOLDS[hold].lifted_by if way.offered(hold, terms))
 
 
 def remedies(sim: Sim, context: RuleContext) -> tuple[Remedy, ...]:
-    """Every way out of every hold on the card, in the order in which the holds came."""
+    """The remedies of every hold of the SIM, oldest hold first."""
     return tuple(remedy for hold in sim.holds for remedy in remedies_for(sim, hold.code, context))

@@ -1,4 +1,4 @@
-"""By when a carrier is done (受理时限, SL): desk days, workdays, hours, counted in the carrier's zone."""
+"""Service levels (受理时限, SL): by when a carrier has done a request, counted in the carrier's zone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from app.domain.terms.model import (
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 
 DESK_CLOSES = time(14, 30)
-"""Handed in at this time of day, to the second, still counts as that day (SL-1, SL-2)."""
+"""The last time of day, inclusive, at which a request counts as handed in on that day (SL-1, SL-2)."""
 
 RESET_PAUSE = timedelta(minutes=15)
-"""A network reset resumes no sooner after its suspend (SL-5)."""
+"""The least time between the suspend and the resume of a network reset (SL-5)."""
 
 _FIRST_DAYS = 3
 """The first days of a month in which a carrier restores more slowly (SL-4, D)."""
@@ -35,7 +35,7 @@ _INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueReason:
-    """One step of the reasoning: a text key below `reasons.`, with the day it speaks of."""
+    """One step of the derivation of a due time: a text key below `because.`, and the day that it concerns."""
 
     key: str
     day: date | None = None
@@ -43,7 +43,10 @@ class DueReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """By when it is done: `due_on` the day by whose end (rules in days), `due_at` the instant; None: not published."""
+    """When a request is done: `due_at` at the latest, `earliest` possibly; None: not published.
+
+    `due_on`: the day at whose end it is due, for rules that count days; `provisional`: rests on days not yet published.
+    """
 
     earliest: datetime | None
     due_on: date | None
@@ -56,10 +59,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """The circumstances that change a service level.
+    """What changes a service level beside its kind.
 
-    `industrial`: industrial-grade cards over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
-    `repeat_window`: how long the protocol waits between two changes of one card (SL-5).
+    `industrial`: industrial-grade SIMs over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
+    `repeat_window`: the least time between two changes of one SIM in the protocol (SL-5).
     """
 
     industrial: bool = False
@@ -82,18 +85,18 @@ NOT_PUBLISHED = Due(
 
 @dataclass(slots=True)
 class _DayWalk:
-    """A walk over days, noting whether any of them was provisional or a make-up workday."""
+    """Looks days up and remembers whether any was provisional, and the first make-up workday."""
 
     workdays: WorkdayCalendar
     provisional: bool = False
     make_up: date | None = None
 
     def desk_day(self, day: date) -> bool:
-        """Whether the carrier's desk works (SL-1)."""
+        """Whether it is a desk day (SL-1)."""
         return self._look(day).desk_day
 
     def workday(self, day: date) -> bool:
-        """Whether it is a workday, make-up days among them (SL-8)."""
+        """Whether it is a workday, including make-up workdays (SL-8)."""
         return self._look(day).workday
 
     def _look(self, day: date) -> Workday:
@@ -105,14 +108,14 @@ class _DayWalk:
 
 
 def _on_or_after(day: date, fits: Callable[[date], bool]) -> date:
-    """The first fitting day from `day` on."""
+    """The first day from `day` on that fits."""
     while not fits(day):
         day = plus_days(day, 1)
     return day
 
 
 def _nth_after(day: date, count: int, fits: Callable[[date], bool]) -> date:
-    """The `count`th fitting day after `day`."""
+    """The `count`th day after `day` that fits."""
     for _ in range(count):
         day = _on_or_after(plus_days(day, 1), fits)
     return day
@@ -147,14 +150,14 @@ def _desk(level: DeskLevel, at: datetime, zone: tzinfo, walk: _DayWalk) -> Due:
 
 
 def _desk_reason(*, on_desk_day: bool, in_time: bool) -> str:
-    """Which text tells why a hand-in counts on the day it does."""
+    """The text key that explains on which day a request counts as handed in."""
     if not on_desk_day:
         return "not_a_desk_day"
     return "handed_in_in_time" if in_time else "handed_in_too_late"
 
 
 def _in_workdays(level: WorkdayLevel, at: datetime, zone: tzinfo, walk: _DayWalk) -> Due:
-    """SL-8: by the end of the nth workday after the day of hand-in; a range gives the earliest too."""
+    """SL-8: by the end of the nth workday after the day of hand-in; a range also gives `earliest`."""
     counted = _on_or_after(at.date(), walk.workday)
     due_on = _nth_after(counted, level.latest, walk.workday)
     reasons = [DueReason(key="counts_as_handed_in", day=counted), DueReason(key="workdays_counted", day=due_on)]
@@ -202,7 +205,7 @@ def _by_the_clock(level: ClockLevel, at: datetime) -> Due:
 
 
 def _by_level(level: Level, at: datetime, zone: tzinfo, workdays: WorkdayCalendar) -> Due:
-    """What a service level makes of an instant on the carrier's clock."""
+    """The due time of a service level for a request at a local instant."""
     if isinstance(level, DeskLevel):
         return _desk(level, at, zone, _DayWalk(workdays))
     if isinstance(level, WorkdayLevel):
@@ -227,7 +230,7 @@ def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Circums
 
 
 KINDS = frozenset({*(str(kind) for kind in OperationKind), str(LevelName.RESTORE), str(LevelName.DELIVERY)})
-"""What `due` may be asked about: an operation kind, `restore` (SL-4), `delivery` (SL-6)."""
+"""The kinds that `due` accepts: every operation kind, `restore` (SL-4), `delivery` (SL-6)."""
 
 
 def due(
@@ -240,7 +243,11 @@ def due(
     rebinds_this_month: int = 0,
     case: Circumstances = ORDINARY,
 ) -> Due:
-    """By when a request handed in at an instant is done, by these terms (SL-1 to SL-8). Raises `Malformed`."""
+    """When a request handed in at an instant is done under these terms (SL-1 to SL-8).
+
+    `kind`: one of `KINDS`; `zone`: the carrier's; `rebinds_this_month`: successful ones (DV-3). Raises `Malformed` for
+    an unknown kind or an instant without offset.
+    """
     if kind not in KINDS:
         raise Malformed("KIND_UNKNOWN", "the kind is no operation kind, nor restore nor delivery")
     here = local(at, zone)
@@ -255,7 +262,7 @@ def due(
 
 
 def _handed_on(answer: Due, instant: datetime) -> datetime:
-    """When the second half of a two-step request is handed in: within the day by whose end the first is done."""
+    """When the second step of a two-step request is handed in: within the day at whose end the first is done."""
     return instant if answer.due_on is None else instant - _INSTANT
 
 
@@ -267,7 +274,7 @@ def _reset(
     workdays: WorkdayCalendar,
     repeat_window: timedelta,
 ) -> Due:
-    """SL-5: a suspend and, once it shows and not before 15 min, a resume; due as the two."""
+    """SL-5: a suspend and, once that shows and not before 15 min, a resume; due as the two together."""
     down = due(terms, carrier, OperationKind.SUSPEND, at, zone, workdays)
     if down.due_at is None:
         return replace(NOT_PUBLISHED, rule="SL-5")

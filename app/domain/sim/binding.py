@@ -1,4 +1,4 @@
-"""Device binding (机卡绑定): which device a card is bound to, when another locks it, how many rebinds are left (DV)."""
+"""Device binding (机卡绑定): what a device does to the SIM in it, and how many rebinds are left (DV)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.terms.book import terms_in_force
 
 
 class DeviceCheck(StrEnum):
-    """What comes of a card being seen in a device."""
+    """The effect of a SIM being seen in a device."""
 
     BINDS = "binds"
     PASSES = "passes"
@@ -19,10 +19,10 @@ class DeviceCheck(StrEnum):
 
 
 def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, first_device: bool = False) -> DeviceCheck:
-    """What the terms make of a device (DV-1, DV-2).
+    """Whether a device binds, passes or locks the SIM under its terms (DV-1, DV-2).
 
-    `devices_before`: how many devices of the bound type the card was in, the first included, without this one;
-    `first_device`: back in the first device, which may lock all the same (DV-4), so it is told as passing.
+    `imei`: 15 digits; `devices_before`: devices of the bound TAC that the SIM was in, the first included, without this
+    one; `first_device`: back in the first device, which may lock all the same (DV-4) and counts as passing.
     """
     policy = terms_in_force(sim.terms, sim.carrier, on)
     if sim.imei is None:
@@ -37,9 +37,9 @@ def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, firs
 
 
 def rebinds_left(sim: Sim, on: date, rebinds_this_month: int) -> int | None:
-    """How many rebinds the month still has; None: no limit, or none published (DV-3).
+    """Rebinds left in the calendar month; None: no limit, or none published (DV-3).
 
-    Under `flexem` at `ctcc` those beyond are slower, not refused.
+    Under `flexem` at `ctcc` further ones are slower (desk), not refused.
     """
     budget = terms_in_force(sim.terms, sim.carrier, on).rebinds_a_month.value
     return None if budget is None else max(0, budget - rebinds_this_month)

@@ -1,4 +1,4 @@
-"""The table of holds (ST-1 to ST-17): each with its names in the trade, what lifts it, who may, and its source."""
+"""The table of holds (ST-1 to ST-17): other names, remedies, who may lift it, source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.vocabulary import Actor, HoldCode
 
 
 class RemedyAction(StrEnum):
-    """What lifts a hold; the action of a remedy."""
+    """The action of a remedy; the values are text keys below `remedy.`"""
 
     RESUME = "resume"
     ORDER_ADDON = "order_addon"
@@ -75,7 +75,7 @@ class HoldRemedy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRule:
-    """One row of the table of holds."""
+    """One row of the table; `recoverable` False: nothing lifts it, or only the carrier (ST-7, ST-11)."""
 
     rule: str
     code: HoldCode
@@ -245,4 +245,4 @@ _ROWS = (
 )
 
 HOLDS: Mapping[HoldCode, HoldRule] = MappingProxyType({row.code: row for row in _ROWS})
-"""Every hold, by its code (ST-1 to ST-17)."""
+"""The row of each hold (ST-1 to ST-17)."""

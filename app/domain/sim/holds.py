@@ -1,4 +1,4 @@
-"""Holds (停机原因, ST): the reasons why data is off, as a set that stacks: what shows, what lifts, what turns over."""
+"""Holds (停机原因, ST): the stacking reasons why data is off; which state shows, what lifts them, what a cycle ends."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ __all__ = [
 ]
 
 LAG = timedelta(days=3)
-"""Carriers' data may lag about so long at a cycle's start (ST-21, GSL 10.8)."""
+"""How long carriers' data may lag at the start of a cycle (ST-21, GSL 10.8)."""
 
 
 def codes(holds: Iterable[Hold]) -> frozenset[HoldCode]:
-    """The codes of some holds."""
+    """The set of codes of the holds."""
     return frozenset(hold.code for hold in holds)
 
 
 def _leaves_the_state(code: HoldCode, carrier: Carrier) -> bool:
-    """Whether the state goes on showing under this hold: a network cut (ST-16), at `ctcc` a changed device (ST-22)."""
+    """Whether the state reads active under this hold: a network cut (ST-16), at `ctcc` a changed device (ST-22)."""
     return code is HoldCode.NETWORK_CUT or (code is HoldCode.DEVICE_MISMATCH and carrier is Carrier.CTCC)
 
 
 def shown_state(underlying: SimState, holds: Iterable[Hold], carrier: Carrier) -> SimState:
-    """What a reader sees: `suspended` under any hold, but an expired or cancelled card reads as it is (ST)."""
+    """The state that callers see: `suspended` under any hold, but expired and cancelled SIMs read as such (ST)."""
     if underlying in (SimState.EXPIRED, SimState.CANCELLED):
         return underlying
     stopped = any(not _leaves_the_state(code, carrier) for code in codes(holds))
@@ -53,27 +53,27 @@ def shown_state(underlying: SimState, holds: Iterable[Hold], carrier: Carrier) -
 
 
 def network_allowed(underlying: SimState, holds: Iterable[Hold]) -> bool:
-    """Whether data may flow: with any hold on it is off (ST), also where the state goes on showing (ST-16, ST-22)."""
+    """Whether data may flow: not under any hold (ST), even one that leaves the state reading active (ST-16, ST-22)."""
     return underlying in (SimState.TESTING, SimState.SILENT, SimState.ACTIVE) and not codes(holds)
 
 
 def is_ours(hold: Hold) -> bool:
-    """Whether the stop was asked for by a caller or a rule of ours, not by the carrier itself (ST-24)."""
+    """Whether a caller or a rule of the gateway set the hold, rather than the carrier (ST-24)."""
     return hold.source is not HoldSource.CARRIER
 
 
 def with_hold(sim: Sim, hold: Hold) -> Sim:
-    """The card with the hold on; one that is on already stays as it was."""
+    """The SIM with the hold; unchanged if it has a hold of that code."""
     return sim if hold.code in codes(sim.holds) else replace(sim, holds=(*sim.holds, hold))
 
 
 def without_hold(sim: Sim, code: HoldCode) -> Sim:
-    """The card without the hold; the others stay (ST)."""
+    """The SIM without holds of this code (ST)."""
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code is not code))
 
 
 def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
-    """What a resume on request lifts under the card's terms (ST-20)."""
+    """The holds that a resume on request lifts under the SIM's terms (ST-20)."""
     return terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
 
 
@@ -86,7 +86,7 @@ def leaves_by_next_cycle(code: HoldCode, terms: Terms) -> bool:
 def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
     """The SIM at the start of the cycle that opens `on`, and which holds left (ST-21, BC-4).
 
-    Only holds of ours: one that the carrier put on leaves with the carrier's word (LC-15, ST-24).
+    Only holds of the gateway: a hold set by the carrier leaves when the carrier no longer reports it (LC-15, ST-24).
     """
     policy = terms_in_force(sim.terms, sim.carrier, on)
     leaving = tuple(hold.code for hold in sim.holds if is_ours(hold) and leaves_by_next_cycle(hold.code, policy))
@@ -94,10 +94,10 @@ def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
 
 
 def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
-    """Whether a hold still on is the carrier's lag and no fault: within 3 days of the cycle's start (ST-21).
+    """Whether a hold that is still on is the carrier's lag, not a fault: within 3 days of the cycle's start (ST-21).
 
-    For `cucc` also within the first 3 days of the month (D). A hold known to have come on in the running cycle does not
-    lag: nothing had to lift it yet.
+    For `cucc` also within the first 3 days of the month (D). A hold set in the running cycle (`since` its day) does not
+    lag: nothing was to lift it yet.
     """
     opened = cycle_on(carrier, today).start
     starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]

@@ -1,4 +1,4 @@
-"""The life of a card: test and silent periods, forced activation, expiry, cancellation (LC)."""
+"""The life cycle by date: test and silent periods, forced activation, expiry, cancellation (LC)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForcedActivation:
-    """When an unused card becomes active by itself.
+    """When an unused SIM is activated by the carrier.
 
-    `testing_until`, `silent_until` are last days, None: no such period; `forced_on` None: the terms name no such day.
+    `testing_until`, `silent_until`: last days, None: no such period; `forced_on` None: the terms name no such day.
     """
 
     testing_until: date | None
@@ -31,7 +31,7 @@ class ForcedActivation:
 
 
 def _test_months(policy: Terms, chosen: int | None) -> int:
-    """How long the test is: as the terms say, else as chosen at opening, told nowhere: none (LC-3)."""
+    """Months of test: as the terms say, else as chosen at opening, else none (LC-3). Raises `Malformed`."""
     choice = policy.test_choice_months.value
     if choice is None:
         return policy.test_months.value or 0
@@ -51,7 +51,8 @@ def forced_activation(
 ) -> ForcedActivation:
     """The periods before activation and the day they end in force (LC-1 to LC-3).
 
-    `silent_since`: the day on which a used-up test ended early (LC-3, D). Raises `Malformed`.
+    `test_months`: as chosen at opening; `silent_since`: the day on which a used-up test ended early (LC-3, D). Raises
+    `Malformed` for a number of test months that the terms do not offer.
     """
     policy = terms_in_force(terms, carrier, purchased_on or opened_on)
     months = _test_months(policy, test_months)
@@ -72,7 +73,7 @@ def forced_activation(
 
 
 def _forced_day(policy: Terms, begins: date) -> date | None:
-    """The day of forced activation of a card whose last period before it begins on a day."""
+    """The day of forced activation of a SIM whose last period before it begins on a day."""
     end = add_months(begins, policy.silent_months.value or 0)
     if policy.forced_day.value is ForcedDay.FIRST_OF_NEXT_MONTH:
         return add_to_month(end, 1)
@@ -80,7 +81,7 @@ def _forced_day(policy: Terms, begins: date) -> date | None:
 
 
 def _periods_of(sim: Sim, opened_on: date) -> ForcedActivation:
-    """The periods of this card: `test_months` chosen at opening, else the plan's (LC-3)."""
+    """The periods of a SIM: test months as chosen at opening, else the plan's (LC-3)."""
     chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
     return forced_activation(sim.terms, sim.carrier, opened_on, chosen, sim.purchased_on, sim.silent_since)
 
@@ -94,10 +95,10 @@ def activated(
     at: datetime,
     held: bool | None = None,
 ) -> tuple[Sim, tuple[Transition, ...]]:
-    """The card activated on a day: its end by VD (LC-16, VD-1).
+    """The SIM activated on a day, valid as VD counts (LC-16, VD-1), and the transition.
 
-    A card that needs personal real-name and has none is held `not_real_named` where the terms say so (LC-5), unless
-    `held` tells otherwise. Under a region limit the card is bound from now on (RG-2).
+    A SIM that needs personal real-name and has none is held `not_real_named` where the terms say so (LC-5); `held`
+    overrides that. Under a region limit it is bound from now on (RG-2). `at`: the instant since which the hold is on.
     """
     policy = terms_in_force(sim.terms, sim.carrier, on)
     end = validity(sim.terms, sim.carrier, on, sim.plan.months)
@@ -115,7 +116,7 @@ def activated(
 
 
 def end_test_early(sim: Sim, on: date, *, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """A testing card whose test traffic is used up: `active` or, where the terms say so, `silent` (LC-1, LC-3)."""
+    """A testing SIM whose test traffic is used up: `active` or, under some terms, `silent` (LC-1, LC-3)."""
     policy = terms_in_force(sim.terms, sim.carrier, sim.purchased_on or sim.opened_on or on)
     if policy.test_ends_in.value is SimState.SILENT:
         moved, record = move(sim, SimState.SILENT, Cause.TEST_USED_UP, policy.period_rule, on)
@@ -124,20 +125,20 @@ def end_test_early(sim: Sim, on: date, *, at: datetime) -> tuple[Sim, tuple[Tran
 
 
 def allowed_test_bytes(sim: Sim) -> int | None:
-    """The test traffic of a card in bytes: by its terms, else its plan; None where none is known (LC-1, LC-3)."""
+    """The test traffic of a SIM in bytes: by its terms, else its plan; None: not known (LC-1, LC-3)."""
     policy = terms_in_force(sim.terms, sim.carrier, sim.purchased_on or sim.opened_on or date.min)
     by_terms = policy.test_bytes.value
     return sim.plan.test_bytes if by_terms is None and policy.test_bytes_of_plan.value else by_terms
 
 
 def has_used_test_traffic(sim: Sim, reported: int) -> bool:
-    """Whether so many bytes reported use up the test of a testing card; carriers do not display them (LC-1, LC-7)."""
+    """Whether `reported` bytes use up the test of a testing SIM; carriers do not report them (LC-1, LC-7)."""
     allowed = allowed_test_bytes(sim)
     return sim.underlying is SimState.TESTING and allowed is not None and reported >= allowed
 
 
 def _next_transition(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
-    """The next move that the dates of a card bring, whatever the day: when, where to, why, by which rule."""
+    """The next transition by date, whatever today is: day, new state, cause, rule; None: none."""
     if sim.underlying in NOT_YET_ACTIVATED:
         return _transition_before_activation(sim)
     if sim.expires_on is None or sim.underlying is SimState.CANCELLED:
@@ -149,7 +150,7 @@ def _next_transition(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
 
 
 def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
-    """Opening, the end of the test, forced activation: whichever is next for a card not yet activated."""
+    """Opening, end of the test or forced activation, whichever is next for a SIM not yet activated."""
     if sim.opened_on is None:
         return None
     plan = _periods_of(sim, sim.opened_on)
@@ -163,15 +164,15 @@ def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str]
 
 
 def next_due_on(sim: Sim) -> date | None:
-    """The next day on which the sweep must look at this card; None: its dates bring nothing more."""
+    """The next day on which `sweep` changes the SIM; None: never."""
     step = _next_transition(sim)
     return None if step is None else step[0]
 
 
 def sweep(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """The card as its dates make it by `today`, and every move since, in order (LC-8, LC-9, LC-12).
+    """The SIM after every transition that is due by `today`, and the transitions in order (LC-8, LC-9, LC-12).
 
-    Forced activation and cancellation ask nothing of the carrier; an expiry is followed by one suspend (LC-8).
+    Forced activation and cancellation need no operation at the carrier; an expiry is followed by one suspend (LC-8).
     """
     records: list[Transition] = []
     while (step := _next_transition(sim)) is not None and step[0] <= today:
@@ -183,7 +184,7 @@ def sweep(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, .
 def _apply_transition(
     sim: Sim, step: tuple[date, SimState, Cause, str], at: datetime
 ) -> tuple[Sim, tuple[Transition, ...]]:
-    """One move of the sweep."""
+    """One transition of the sweep."""
     day, to_state, cause, rule = step
     if to_state is SimState.ACTIVE:
         return activated(sim, day, cause, rule, at=at)
@@ -194,9 +195,9 @@ def _apply_transition(
 
 
 def state_from_dates(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
-    """An imported card without a told state: what its dates make of it by `today` (docs/api.md, Import).
+    """An imported SIM without a state in the file: the state that its dates give by `today` (docs/api.md, Import).
 
-    A card with `activated_on` or `expires_on` was activated; one with neither is worked out from its opening.
+    With `activated_on` or `expires_on` it was activated; with neither its state follows from its opening date.
     """
     known = sim.activated_on is not None or sim.expires_on is not None
     started = replace(sim, underlying=SimState.ACTIVE if known else SimState.INVENTORY)
@@ -204,7 +205,7 @@ def state_from_dates(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Tr
 
 
 def with_validity_end(sim: Sim) -> Sim:
-    """The card with its last valid day worked out from its activation, where nobody told it (VD)."""
+    """The SIM with its last valid day computed from its activation, unless it is known (VD)."""
     if sim.activated_on is None or sim.expires_on is not None:
         return sim
     end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)

@@ -1,7 +1,6 @@
-"""The card as rules see it: a frozen value, its plan, and the holds on it.
+"""The SIM as rules see it: a frozen value, with its plan and its holds.
 
-`underlying` is never `suspended`: what a reader sees is worked out from it and the holds
-(`app.domain.sim.holds.shown_state`).
+`underlying` is never `suspended`: the shown state follows from it and the holds (`app.domain.sim.holds.shown_state`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One reason why data is off (ST), since when, who says so, and the carrier's raw code if it was the carrier."""
+    """One reason why data is off (ST); `carrier_code`: the carrier's raw code, where the carrier set it."""
 
     code: HoldCode
     since: datetime
@@ -24,7 +23,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was bought: `allowance` and `test_bytes` in bytes, `months` of validity, `price_fen` in fen."""
+    """A tariff plan: `allowance` (per cycle) and `test_bytes` in bytes, `months` of validity, `price_fen` in fen."""
 
     id: str
     carrier: Carrier
@@ -42,7 +41,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sim:
-    """One card. Days are dates in the carrier's zone; `threshold` is bytes.
+    """One SIM. Dates are in the carrier's zone; `threshold` in bytes; `pool` the pool's id.
 
     `expires_on` is the last valid day, None before activation, never a sentinel (VD-4).
     """

@@ -1,4 +1,4 @@
-"""A number range of a pool's cards (号段): taken whole or refused whole, saying which card is in the way (AC-2)."""
+"""Number ranges (号段) of a pool's SIMs: selected whole or rejected whole, naming the obstacles (AC-2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import SimState
 
 MAX_RANGE = 1_000_000
-"""No range is longer: a slip in a leading digit must not walk through a carrier's whole number space (D, AC-2)."""
+"""The longest range, in numbers: a mistyped leading digit must not walk a carrier's number space (D, AC-2)."""
 
 
 class RangeObstacle(StrEnum):
-    """Why a number of the range is in the way."""
+    """Why a number prevents its range."""
 
     MISSING = "missing"
     ACTIVE = "active"
@@ -24,14 +24,14 @@ class RangeObstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeSelection:
-    """The cards of the range, in order of their numbers."""
+    """The SIMs of the range, in order of their numbers."""
 
     iccids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeRejection:
-    """The whole range is refused: the first numbers in the way, and how many there are."""
+    """The whole range is rejected: the first obstacles, and how many there are."""
 
     obstacles: tuple[tuple[str, RangeObstacle], ...]
     count: int
@@ -39,7 +39,7 @@ class RangeRejection:
 
 
 def _digits(text: str) -> str:
-    """A card's number of digits only. Raises `Malformed`: a card with letters is given by a file."""
+    """An ICCID of digits only. Raises `Malformed`: SIMs with letters are given by a file."""
     iccid = parse_iccid(text)
     if not iccid.isdigit():
         raise Malformed("USE_A_FILE", "a range or a typed list takes digits only; use a file")
@@ -47,21 +47,21 @@ def _digits(text: str) -> str:
 
 
 def number_of(iccid: str) -> str:
-    """The number by which cards follow each other: without the 20th digit where that is the check digit (AC-2)."""
+    """The consecutive number of a SIM: its ICCID without the 20th digit where that is the check digit (AC-2)."""
     return iccid[:-1] if len(iccid) > ICCID_BODY and iccid.isdigit() and luhn_valid(iccid) else iccid
 
 
 def parse_typed_list(texts: Iterable[str]) -> tuple[str, ...]:
-    """A typed list of cards, digits only, each once in the order given (AC-2). Raises `Malformed`."""
+    """The ICCIDs of a typed list, digits only, each once in the order given (AC-2). Raises `Malformed`."""
     return tuple(dict.fromkeys(map(_digits, texts)))
 
 
 def select_range(
     start: str, end: str, members: Mapping[str, SimState], shown: int = 20
 ) -> RangeSelection | RangeRejection:
-    """The pool's cards from start to end, both included (AC-2). Raises `Malformed`.
+    """The pool's SIMs from `start` to `end`, both inclusive (AC-2). Raises `Malformed`.
 
-    `members`: underlying states by ICCID; `shown`: how many obstacles are told at most.
+    `members`: underlying states by ICCID; `shown`: the most obstacles that a rejection lists.
     """
     first, last = number_of(_digits(start)), number_of(_digits(end))
     if len(first) != len(last) or int(first) > int(last):

@@ -1,4 +1,4 @@
-"""What to make of a carrier's word that disagrees with ours: lag, something to repair, or drift to be told (LC-6)."""
+"""Classifies a disagreement between carrier and gateway: lag, something to repair, or drift to report (LC-6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.domain.vocabulary import OperationKind
 
 
 class DriftExplanation(StrEnum):
-    """Why a disagreement stands."""
+    """Why carrier and gateway disagree."""
 
     LAG = "lag"
     CYCLE_START = "cycle_start"
@@ -26,7 +26,7 @@ class DriftExplanation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was asked of the carrier to repair a disagreement: when, and whether that has failed."""
+    """An operation that was requested to repair a disagreement: when, and whether it failed."""
 
     requested_at: datetime
     failed: bool
@@ -34,20 +34,20 @@ class Repair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDecision:
-    """Why the disagreement stands, and what to ask of the carrier now."""
+    """The explanation of a disagreement, and the operation to request now, if any."""
 
     explanation: DriftExplanation
-    ask: OperationKind | None = None
+    repair_with: OperationKind | None = None
 
 
 REPAIRS: Mapping[Drift, OperationKind] = MappingProxyType(
     {Drift.RUNNING_THOUGH_HELD: OperationKind.SUSPEND, Drift.RUNNING_THOUGH_EXPIRED: OperationKind.SUSPEND}
 )
-"""What brings the carrier to where we are; for the others nothing may be done that nobody asked for."""
+"""The operation that repairs a drift; of the others none is repaired without a caller's request."""
 
 
 def _waits_for_the_cycle(sim: Sim, now: datetime, zone: tzinfo) -> bool:
-    """ST-21: whether a hold of the cycle before may still be on at the carrier."""
+    """ST-21: whether a hold of the previous cycle may still be on at the carrier."""
     today = local(now, zone).date()
     return any(lagging(sim.carrier, hold.code, sim.terms, today, local(hold.since, zone).date()) for hold in sim.holds)
 
@@ -55,9 +55,9 @@ def _waits_for_the_cycle(sim: Sim, now: datetime, zone: tzinfo) -> bool:
 def classify_drift(
     sim: Sim, drift: Drift, *, since: datetime, now: datetime, zone: tzinfo, repair: Repair | None
 ) -> DriftDecision:
-    """A disagreement seen since then: explained by lag (LC-6, ST-21), repaired once, or told (ST-24).
+    """Explain a disagreement seen since `since`: lag (LC-6, ST-21), repaired once, or drift to report (ST-24).
 
-    `zone` is the card's zone; `repair` what was asked for this disagreement before.
+    `zone`: the carrier's zone; `repair`: the operation requested earlier for this disagreement, if any.
     """
     if now - since < VIEW_LAG:
         return DriftDecision(explanation=DriftExplanation.LAG)
@@ -65,7 +65,7 @@ def classify_drift(
     if stopped_there and _waits_for_the_cycle(sim, now, zone):
         return DriftDecision(explanation=DriftExplanation.CYCLE_START)
     if repair is None and drift in REPAIRS:
-        return DriftDecision(explanation=DriftExplanation.REPAIRING, ask=REPAIRS[drift])
+        return DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=REPAIRS[drift])
     if repair is not None and not repair.failed and now - repair.requested_at < VIEW_LAG:
         return DriftDecision(explanation=DriftExplanation.REPAIRING)
     return DriftDecision(explanation=DriftExplanation.DRIFT)

@@ -24,7 +24,7 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "西藏": ALL,
     "新疆": ALL,
 }
-"""What the three tables have in common."""
+"""The rows that the tables of all three carriers share."""
 
 HIGH_RISK: Mapping[Carrier, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -51,7 +51,7 @@ HIGH_RISK: Mapping[Carrier, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """Province to places; names as printed (RG-4)."""
 
 OTHER_NAMES: Mapping[str, str] = MappingProxyType({"临沧": "沧临"})
-"""The right name of a place, and how it is printed."""
+"""The correct name of a place -> its name as printed."""
 
 PREFECTURE_OF: Mapping[str, str] = MappingProxyType(
     {
@@ -69,7 +69,7 @@ PREFECTURE_OF: Mapping[str, str] = MappingProxyType(
         "余干": "上饶",
     },
 )
-"""Of each listed county the prefecture it belongs to."""
+"""Listed county -> the prefecture that it belongs to."""
 
 PREFECTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -96,4 +96,4 @@ PREFECTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The prefectures (in 海南 and for 仙桃 the counties directly under the province) of every province listed in part."""
 
 BORDER_PROVINCES = ("新疆", "西藏", "广西", "云南")
-"""Where border areas take only local cards, whatever the carrier (RG-5, GSL 10.1)."""
+"""Provinces with border areas where only local SIMs may be used, whatever the carrier (RG-5, GSL 10.1)."""

@@ -1,4 +1,4 @@
-"""Renewal windows (续费, RN): on which days a card may be renewed, until when, and when the next window opens."""
+"""Renewal windows (续费, RN): on which days a SIM may be renewed, and when a window closes and the next opens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.vocabulary import Carrier, Supplier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalAnswer:
-    """Whether a card may be renewed on a day.
+    """Whether a SIM may be renewed on a day.
 
     `closes_on` is the last day of the window that day lies in, or of the next; `opens_on` the first day of the next;
     `reason` a text key below `renewal.`; None where there is none.
@@ -31,7 +31,7 @@ class RenewalAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Window:
-    """The last day on which a card may be renewed at all, by which rule."""
+    """The last day on which a SIM may be renewed at all, and the rule."""
 
     last: date
     rule: str
@@ -39,7 +39,7 @@ class _Window:
 
 
 def _last_day(policy: Terms, expires_on: date) -> _Window:
-    """The end of the last window: a day of the month after expiry (RN-1), or so many days after it (RN-3)."""
+    """The end of the last window: a day of the month after expiry (RN-1), or a number of days after expiry (RN-3)."""
     if policy.renewable_until_day.value is not None:
         day = add_to_month(expires_on, 1).replace(day=policy.renewable_until_day.value)
         return _Window(last=day, rule="RN-1", assumed=policy.renewable_until_day.assumed)
@@ -48,7 +48,7 @@ def _last_day(policy: Terms, expires_on: date) -> _Window:
 
 
 def renewal(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> RenewalAnswer:
-    """Whether a card with that last valid day may be renewed on a day, and the windows around it (RN-1 to RN-3)."""
+    """Whether a SIM with the last valid day `expires_on` may be renewed `on` a day, and the windows (RN-1 to RN-3)."""
     policy = terms_in_force(terms, carrier, on)
     window = _last_day(policy, expires_on)
     end = cancellation(terms, carrier, expires_on)
@@ -74,14 +74,14 @@ def renewal(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> Re
 
 
 def _next_opening(on: date, last: date) -> date | None:
-    """The first day after the pause at this month's end, where a window is still to come (RN-2)."""
+    """The first day after the pause at the month's end; None where the last window has closed by then (RN-2)."""
     opening = month_end(on) + ONE_DAY
     return opening if opening <= last else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafeDay:
-    """The last day on which a renewal is safe, as reminders and deadlines name it."""
+    """The last safe day for a renewal, which reminders and deadlines name."""
 
     on: date
     rule: str
@@ -89,7 +89,7 @@ class SafeDay:
 
 
 def last_safe_day(terms: Supplier, carrier: Carrier, expires_on: date) -> SafeDay:
-    """The day before the last where the last is disputed (RN-1), a month ahead (RN-3), else the window's last day."""
+    """The day before the last where the last is disputed (RN-1), a month before expiry (RN-3), else the last day."""
     policy = terms_in_force(terms, carrier, expires_on)
     window = _last_day(policy, expires_on)
     if policy.renewal_last_safe_day.value is not None:

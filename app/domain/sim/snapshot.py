@@ -1,4 +1,4 @@
-"""Taking the carrier's word on a card: what moves it, which holds come and go, what is drift (LC-6, LC-14, LC-15)."""
+"""Applies a carrier's snapshot to a SIM: transitions, the carrier's holds, drift (LC-6, LC-14, LC-15)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState
 
 VIEW_LAG = timedelta(hours=24)
-"""A carrier's view lags up to about so long; disagreement is drift once it outlasts it (LC-6)."""
+"""How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
 
 
 class Drift(StrEnum):
-    """How the carrier's word disagrees with ours."""
+    """How the carrier's state disagrees with the gateway's."""
 
     RUNNING_THOUGH_HELD = "running_though_held"
     RUNNING_THOUGH_EXPIRED = "running_though_expired"
@@ -48,12 +48,12 @@ REPORTED_HOLDS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
         },
     }
 )
-"""The holds a carrier has a word for (LC-15). Any other is the gateway's own, to the carrier a stop on request."""
+"""The holds that a carrier can report (LC-15); under any other it reports a stop on request, `manual`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotApplied:
-    """The card after the carrier's word, every change in order, and the disagreement that is left."""
+    """The SIM after a snapshot, every change in order, and the disagreement that remains."""
 
     sim: Sim
     changes: tuple[Change, ...]
@@ -61,7 +61,7 @@ class SnapshotApplied:
 
 
 CarrierHolds = Sequence[tuple[HoldCode, str]]
-"""Stop reasons as the carrier tells them, translated (LC-15), each with its raw code."""
+"""The stop reasons that a carrier reports: hold (LC-15) and raw code, `""` where it sends none."""
 
 _IN_USE = {SimState.ACTIVE, SimState.SUSPENDED}
 
@@ -77,11 +77,11 @@ def apply_snapshot(
     activated_on: date | None = None,
     stopped_by_us: bool = False,
 ) -> SnapshotApplied:
-    """The card after the carrier's word on it as of `at`, the day `on` in its zone (LC-14, LC-15).
+    """The SIM after the carrier's snapshot as of `at`, which is the day `on` in its zone (LC-14, LC-15).
 
-    `activated_on`: the day of activation by the carrier's own word, else a first use counts from `on` (LC-16).
-    `stopped_by_us`: a suspend of ours is in force there (ST-24).
-    With an operation open nothing moves and nothing is drift; before activation the terms decide, not the carrier.
+    `state` None: the carrier sent a code that no table knows. `activated_on`: the activation day that the carrier
+    reports, else a first use counts from `on` (LC-16). `stopped_by_us`: a suspend of the gateway is in force (ST-24).
+    While an operation is open nothing changes and nothing is drift; before activation the terms decide.
     """
     if operation_open or sim.underlying is SimState.CANCELLED:
         return SnapshotApplied(sim=sim, changes=(), drift=None if operation_open else _drift_of_cancelled(state))
@@ -96,12 +96,12 @@ def apply_snapshot(
 
 
 def _drift_of_cancelled(state: SimState | None) -> Drift | None:
-    """A card that we hold for cancelled and the carrier does not (LC-11)."""
+    """LC-11: cancelled here, and in use at the carrier."""
     return Drift.ALIVE_THERE if state in _IN_USE else None
 
 
 def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, on: date) -> SnapshotApplied:
-    """LC-14: `active` or `suspended` is the first use; any other word moves nothing and is no drift."""
+    """LC-14: `active` or `suspended` is the first use; any other state changes nothing and is no drift."""
     if state not in _IN_USE:
         return SnapshotApplied(sim=sim, changes=(), drift=None)
     awake, moves = activated(sim, on, Cause.FIRST_USE, "LC-14", at=at, held=False)
@@ -111,9 +111,9 @@ def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: da
 
 
 def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
-    """LC-5: where a card needs personal real-name and has none, a stop without a kind of its own is for that.
+    """LC-5: `carrier_control` on a SIM that lacks its personal real-name means `not_real_named`.
 
-    Some carriers have no word for it (OneLink's reasons), and tell only that they control the card.
+    Some carriers have no reason for it (OneLink) and report only that they control the SIM.
     """
     if sim.real_name is not RealName.INDIVIDUAL:
         return holds
@@ -121,10 +121,10 @@ def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
 
 
 def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
-    """The carrier's reasons, made whole (LC-14, LC-15).
+    """The carrier's reasons, completed (LC-14, LC-15).
 
-    A stop without a told reason keeps the reasons it had, on a free card it is `manual`. Data off at `ctcc` that we
-    cut ourselves is no changed device.
+    A stop without a reason keeps the reasons that it had, and is `manual` on a SIM without holds. Data off at `ctcc`
+    that the gateway cut itself is no changed device.
     """
     if state is SimState.SUSPENDED and not holds:
         kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
@@ -137,29 +137,29 @@ def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHo
 def _after_activation(
     sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
 ) -> SnapshotApplied:
-    """LC-14, LC-15: the carrier's own holds follow its word; ours stay, and disagreement is drift."""
+    """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
-    told = _as_missing_real_name(sim, _complete_holds(sim, state, holds))
+    reported = _as_missing_real_name(sim, _complete_holds(sim, state, holds))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
-    there = frozenset(code for code, _ in told) | dated
-    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in there)
+    current = frozenset(code for code, _ in reported) | dated
+    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in current)
     changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
     if sim.underlying is SimState.ACTIVE:
-        sim, added = _add_carrier_holds(sim, told, at=at, ours=ours)
+        sim, added = _add_carrier_holds(sim, reported, at=at, ours=ours)
         changes.extend(added)
     return SnapshotApplied(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
 
 
-def _add_carrier_holds(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
-    """LC-14: the carrier's reasons go on; where the stop is `ours` too, its `manual` is that and adds nothing.
+def _add_carrier_holds(sim: Sim, reported: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
+    """LC-14: adds the carrier's reasons, except a `manual` that only reflects the gateway's own suspend (`ours`).
 
-    So under a hold of ours, and while a hold of the carrier outlives it with our suspend in force. On a free card the
-    carrier's `manual` counts as its own: a stop is never hidden.
+    That is so under a hold of the gateway, and while a carrier's hold outlives it with that suspend still in force. On
+    a SIM without holds the carrier's `manual` is its own: a stop is never hidden.
     """
     added: list[Change] = []
-    for code, raw in told:
+    for code, raw in reported:
         if not ours or code is not HoldCode.MANUAL:
             hold = Hold(code=code, since=at, source=HoldSource.CARRIER, carrier_code=raw or None)
             sim, change = add_hold(sim, hold)
@@ -168,26 +168,26 @@ def _add_carrier_holds(sim: Sim, told: CarrierHolds, *, at: datetime, ours: bool
 
 
 def gateway_stop_in_force(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stopped_by_us: bool) -> bool:
-    """Whether a suspend of ours is in force at the carrier after its word (ST-24).
+    """Whether a suspend of the gateway is in force at the carrier after its snapshot (ST-24).
 
-    A card that runs there is not stopped; `manual` under a hold of ours is our own stop (LC-14), unless it was the
-    carrier's before. Any other word tells nothing of it.
+    Not if the SIM runs there. `manual` under a hold of the gateway is the gateway's own stop (LC-14), unless the
+    carrier had reported it before. Any other snapshot leaves it as it was.
     """
     if state is SimState.ACTIVE:
         return False
-    asked = state is SimState.SUSPENDED and any(code is HoldCode.MANUAL for code, _ in holds)
+    manual = state is SimState.SUSPENDED and any(code is HoldCode.MANUAL for code, _ in holds)
     theirs = any(hold.code is HoldCode.MANUAL and not is_ours(hold) for hold in sim.holds)
-    return stopped_by_us or (asked and not theirs and any(map(is_ours, sim.holds)))
+    return stopped_by_us or (manual and not theirs and any(map(is_ours, sim.holds)))
 
 
 def _shows_test_state(sim: Sim, on: date) -> bool:
-    """LC-2: an order with test traffic keeps a card in use as it was before, which is no drift."""
+    """LC-2: under these terms a SIM ordered with test traffic reads as unused while in use, which is no drift."""
     policy = terms_in_force(sim.terms, sim.carrier, on)
     return bool(policy.test_order_shows_unused.value) and sim.plan.test_bytes is not None
 
 
 def _drift(sim: Sim, state: SimState) -> Drift | None:
-    """LC-6: how the carrier's word differs from what we show."""
+    """LC-6: how the carrier's state differs from the shown one."""
     if state is SimState.SUSPENDED:
         return None
     if state is SimState.EXPIRED:
@@ -201,13 +201,14 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
 
 
 NETWORK_CUT_CODE = "已断网"
-"""The carrier's word for data cut off under an active state (ST-22)."""
+"""China Telecom's code for data cut off under an active state (ST-22)."""
 
 
 def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
-    """What data off under `active` means at `ctcc`: another device (LC-15, ST-22); that we cut it is judged later.
+    """The hold that data off under `active` implies at `ctcc`: another device (LC-15, ST-22).
 
-    Where the carrier did not say whether data is off (None), what it said before stands.
+    `network_cut` None: not reported, so that what was reported before stands. A cut by the gateway itself is sorted out
+    by `apply_snapshot`.
     """
     if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
         return ()

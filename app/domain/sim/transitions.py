@@ -1,4 +1,4 @@
-"""The lifecycle as a table: which move between neutral states there is, and what may cause it (LC, LC-12)."""
+"""The life cycle as a table: the transitions between neutral states, and their possible causes (LC, LC-12)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.vocabulary import HoldCode, HoldSource, SimState
 
 
 class Cause(StrEnum):
-    """Why a card moved (LC-12)."""
+    """The cause of a transition (LC-12)."""
 
     OPENING = "opening"
     TEST_TIME_UP = "test_time_up"
@@ -28,7 +28,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One move of the underlying state, with its cause, its rule and the day it took effect (LC-12)."""
+    """One transition of the underlying state; `effective_on`: the day in the carrier's zone (LC-12)."""
 
     from_state: SimState
     to_state: SimState
@@ -39,7 +39,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldChange:
-    """One hold put on (`on`) or lifted, by which rule and whose word."""
+    """One hold set (`on`) or lifted; `source`: who set it."""
 
     code: HoldCode
     on: bool
@@ -68,13 +68,13 @@ TRANSITIONS: Mapping[tuple[SimState, SimState], frozenset[Cause]] = MappingProxy
         **{(state, SimState.CANCELLED): _CANCELLING for state in _BEFORE_ACTIVATION},
     },
 )
-"""Every move there is; what is missing does not happen. Nothing leaves `cancelled` (LC-11)."""
+"""Every transition; what is missing cannot happen. `cancelled` is final (LC-11)."""
 
 NOT_YET_ACTIVATED = frozenset(_BEFORE_ACTIVATION)
 
 
 def move(sim: Sim, to_state: SimState, cause: Cause, rule: str, effective_on: date) -> tuple[Sim, Transition]:
-    """The card moved, and the record of it. A move that the table does not know is a bug: `ValueError`."""
+    """The SIM in its new state, and the record. Raises `ValueError` for a transition that the table lacks: a bug."""
     if cause not in TRANSITIONS.get((sim.underlying, to_state), frozenset()):
         raise ValueError(f"no move from {sim.underlying} to {to_state} by {cause}")
     record = Transition(

@@ -1,4 +1,4 @@
-"""Validity (有效期): from activation, by calendar months or by anniversary (VD), and what ends it (LC-9)."""
+"""Validity (有效期): counted from activation, by calendar months or by anniversary (VD), until cancellation (LC-9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.domain.vocabulary import Carrier, Supplier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """How long a card is valid: `last_valid_day` inclusive; `cancels_on` None where the terms name no day (LC-9)."""
+    """How long a SIM is valid: through `last_valid_day`; `cancels_on` None where the terms name no day (LC-9)."""
 
     last_valid_day: date
     cancels_on: date | None
@@ -26,7 +26,7 @@ class Validity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """The day on which an expired card is cancelled, None where the carrier's word decides (LC-9)."""
+    """The day on which an expired SIM is cancelled; None where the carrier decides (LC-9)."""
 
     on: date | None
     assumed: tuple[str, ...]
@@ -49,17 +49,18 @@ COUNT: Mapping[Counting, tuple[str, Callable[[date, int], date]]] = MappingProxy
         Counting.ANNIVERSARY: ("VD-3", _through_anniversary),
     },
 )
+"""The rule of each way of counting, and the last valid day of a start and a number of months."""
 
 
 def _checked(months: int) -> int:
-    """Months of validity are one or more. Raises `Malformed`."""
+    """The months, one or more. Raises `Malformed`."""
     if months < 1:
         raise Malformed("MONTHS_OUT_OF_RANGE", "months of validity are one or more")
     return months
 
 
 def cancellation(terms: Supplier, carrier: Carrier, expires_on: date) -> Cancellation:
-    """When a card that expired on its last valid day is cancelled, without a new plan (LC-9, RN-1)."""
+    """When a SIM with the last valid day `expires_on` is cancelled unless it is renewed (LC-9, RN-1)."""
     policy = terms_in_force(terms, carrier, expires_on)
     if policy.cancels_on_day.value is not None:
         day = add_to_month(expires_on, 1).replace(day=policy.cancels_on_day.value)
@@ -72,7 +73,7 @@ def cancellation(terms: Supplier, carrier: Carrier, expires_on: date) -> Cancell
 
 
 def _answer(terms: Supplier, carrier: Carrier, last_valid_day: date, rule: str, assumed: tuple[str, ...]) -> Validity:
-    """The answer for a last valid day, with what follows it."""
+    """The validity with the cancellation that follows it."""
     end = cancellation(terms, carrier, last_valid_day)
     return Validity(
         last_valid_day=last_valid_day,
@@ -83,14 +84,14 @@ def _answer(terms: Supplier, carrier: Carrier, last_valid_day: date, rule: str, 
 
 
 def validity(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> Validity:
-    """How long a card activated on a day is valid (VD-1 to VD-3). Raises `Malformed`."""
+    """How long a SIM activated on a day is valid (VD-1 to VD-3). Raises `Malformed` for fewer months than one."""
     counting = terms_in_force(terms, carrier, activated_on).counting
     rule, count = COUNT[counting.value or Counting.ANNIVERSARY]
     return _answer(terms, carrier, count(activated_on, _checked(months)), rule, counting.assumed)
 
 
 def renewed(terms: Supplier, carrier: Carrier, expires_on: date, months: int, in_force_on: date) -> Validity:
-    """The new end of a renewed card: from the current end, after it from the day the plan is in force (VD-5)."""
+    """The validity after a renewal (VD-5): from the current end, after it from the day the plan is in force."""
     counting = terms_in_force(terms, carrier, in_force_on).counting
     _, count = COUNT[counting.value or Counting.ANNIVERSARY]
     start = max(expires_on + ONE_DAY, in_force_on)

@@ -1,6 +1,6 @@
-"""What the terms of a supplier can say, value by value, each with its source (TM-1, TM-2, TM-4).
+"""The values that the terms of a supplier can have, each with its source (TM-1, TM-2, TM-4).
 
-A value that no source publishes for that supplier is None, never borrowed from another (TM-4).
+A value that no source publishes for a supplier is None; it is never borrowed from another supplier (TM-4).
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Counting(StrEnum):
 
 
 class ForcedDay(StrEnum):
-    """On which day an unused card is activated by force (LC-1 to LC-3)."""
+    """The day of forced activation of an unused SIM (LC-1 to LC-3)."""
 
     END_OF_PERIOD = "end_of_period"
     FIRST_OF_NEXT_MONTH = "first_of_next_month"
 
 
 class AllowanceStop(StrEnum):
-    """Whether a card stops at its own allowance (QT-1 to QT-3)."""
+    """Whether a SIM is stopped at its own allowance (QT-1 to QT-3)."""
 
     NEVER = "never"
     ALWAYS = "always"
@@ -62,7 +62,7 @@ class AllowanceStop(StrEnum):
 
 
 class ThresholdRight(StrEnum):
-    """On which cards a usage threshold may be set (QT-4, QT-6)."""
+    """On which SIMs a usage threshold may be set (QT-4, QT-6)."""
 
     ANY = "any"
     POOL_MEMBERS = "pool_members"
@@ -71,14 +71,14 @@ class ThresholdRight(StrEnum):
 
 
 class Edge(StrEnum):
-    """Whether a limit stops when it is reached or only when it is passed (QT-8)."""
+    """Whether a limit applies when it is reached (≥) or only when it is passed (>) (QT-8)."""
 
     REACHED = "reached"
     PASSED = "passed"
 
 
 class PoolForming(StrEnum):
-    """Until when cards may be put into a forward pool (PL-5)."""
+    """Until when SIMs may enter a prepaid pool (PL-5)."""
 
     AT_PURCHASE = "at_purchase"
     BEFORE_SHIPPING = "before_shipping"
@@ -94,7 +94,7 @@ class DeskLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkdayLevel:
-    """So many workdays (SL-8), as a range where `earliest` is given; `or_days`: or up to that many days."""
+    """A number of workdays (SL-8), a range where `earliest` is given; `or_days`: or up to that many calendar days."""
 
     rule: str
     latest: int
@@ -104,7 +104,7 @@ class WorkdayLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayLevel:
-    """So many calendar days."""
+    """A number of calendar days."""
 
     rule: str
     days: int
@@ -136,7 +136,7 @@ def service_level(*, level: Level, source: str, assumed: tuple[str, ...] = ()) -
 
 
 class LevelName(StrEnum):
-    """Service levels that are no operation kind, or hold only under a circumstance."""
+    """Names of service levels beside the operation kinds."""
 
     RESTORE = "restore"
     DELIVERY = "delivery"

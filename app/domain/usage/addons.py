@@ -1,4 +1,4 @@
-"""How many bytes an add-on pack brings (QT-7): as told, as published for its product, or as its code names it."""
+"""The bytes of an add-on pack (QT-7): as given, as published for its product, or as its code names them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ PUBLISHED: Mapping[str, int] = MappingProxyType({"0:0": 100 * MB, "0:2": 500 * M
 _NAMED = re.compile(r"(?:^|[^0-9a-z])([1-9][0-9]{0,5})(mb|gb|m|g)$")
 _UNITS = MappingProxyType({"m": MB, "mb": MB, "g": GB, "gb": GB})
 _GENERATIONS = frozenset({"2g", "3g", "4g", "5g"})
-"""Names of networks, from which no size is read."""
+"""Network generations, which are not sizes."""
 
 
 def pack_bytes(arguments: Arguments) -> int | None:
-    """The bytes of the pack ordered; None where nothing tells them.
+    """The bytes of the ordered pack; None where neither the arguments nor a published product give them.
 
-    The carrier's product goes before the caller's code; a code names its size at its end, as `addon-500m` or `1g`.
+    The carrier's product precedes the caller's code; a code names its size at its end, as `addon-500m` or `1g`.
     """
-    told = arguments.get("bytes")
-    if isinstance(told, int) and not isinstance(told, bool) and told > 0:
-        return told
+    given = arguments.get("bytes")
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+        return given
     product = str(arguments.get("product_code") or "").strip()
     return PUBLISHED.get(product) or _named(product) or _named(str(arguments.get("addon") or ""))
 

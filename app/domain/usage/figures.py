@@ -1,4 +1,7 @@
-"""One usage figure from two: what the carrier counted and what gateways reported since (US-3, US-5)."""
+"""Merges two usage figures: what the carrier counted, and what gateways reported since (US-3, US-5).
+
+The product runs this rule as SQL; these functions are what a property test compares that SQL with.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from enum import StrEnum
 
 
 class UsageSource(StrEnum):
-    """Where `used` comes from (docs/api.md, `usage.source`)."""
+    """The origin of `used` (docs/api.md, `usage.source`)."""
 
     CARRIER = "carrier"
     GATEWAY_REPORT = "gateway_report"
@@ -18,7 +21,7 @@ class UsageSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierFigure:
-    """A carrier's figure: bytes, and the end of what it covers, never the moment of asking (US-5)."""
+    """A carrier's figure in bytes; `as_of`: the end of what it covers, never the time of the query (US-5)."""
 
     used: int
     as_of: datetime
@@ -26,7 +29,7 @@ class CarrierFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedUsage:
-    """Bytes used, with both parts: the carrier's figure, and the reports that count beyond it; `reported`: all."""
+    """Bytes used, with both parts: the carrier's figure, and the reports after it; `reported`: all reports."""
 
     used: int
     source: UsageSource
@@ -38,7 +41,7 @@ class MergedUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigure:
-    """A carrier's figure for one day. `in_cycle_figure`: bytes of that day that the cycle's figure already holds."""
+    """A carrier's figure of one day, in bytes; `in_cycle_figure`: the part that the cycle's figure already includes."""
 
     day: date
     used: int
@@ -46,9 +49,9 @@ class DayFigure:
     in_cycle_figure: int = 0
 
 
-def latest_figure(held: CarrierFigure | None, told: CarrierFigure) -> CarrierFigure:
-    """The figure that stands: an older `as_of` than the one held changes nothing; the same replaces (US-3, US-5)."""
-    return told if held is None or told.as_of >= held.as_of else held
+def latest_figure(held: CarrierFigure | None, incoming: CarrierFigure) -> CarrierFigure:
+    """The figure to keep: an incoming one with an older `as_of` changes nothing, with the same it replaces (US-5)."""
+    return incoming if held is None or incoming.as_of >= held.as_of else held
 
 
 def merge_usage(
@@ -57,9 +60,9 @@ def merge_usage(
     reported: int,
     last_report_at: datetime | None = None,
 ) -> MergedUsage:
-    """Used = the carrier's figure as of its time + reports of traffic after it; where one is missing, the other (US-5).
+    """Used = the carrier's figure + reports of traffic after its `as_of`; without a figure, all reports (US-5).
 
-    `reported_after`: bytes of reports whose `at` lies after the figure's `as_of`; `reported`: of all distinct reports.
+    `reported_after`: bytes of reports whose `at` is after the figure's `as_of`; `reported`: of all distinct reports.
     """
     if carrier is None:
         return MergedUsage(
@@ -82,7 +85,7 @@ def merge_usage(
 
 
 def with_days(cycle: CarrierFigure, days: Iterable[DayFigure]) -> CarrierFigure:
-    """A cycle's figure with the days that were told later: of a day and a cycle figure the later stands (US-5)."""
+    """The cycle's figure with days counted later: of a day and a cycle figure the later `as_of` counts (US-5)."""
     later = [day for day in days if day.as_of > cycle.as_of]
     return CarrierFigure(
         used=cycle.used + sum(day.used - day.in_cycle_figure for day in later),
@@ -91,5 +94,5 @@ def with_days(cycle: CarrierFigure, days: Iterable[DayFigure]) -> CarrierFigure:
 
 
 def day_usage(carrier: CarrierFigure | None, reported: int) -> int:
-    """Bytes used on a day: the carrier's figure for it, else the sum of its reports (US-5)."""
+    """Bytes used on a day: the carrier's figure, else the sum of the day's reports (US-5)."""
     return reported if carrier is None else carrier.used

@@ -1,4 +1,4 @@
-"""Pools (流量池): shared allowance, exhaustion, backward rules, forming and joining (PL)."""
+"""Pools (流量池): shared allowance, exhaustion, thresholds of postpaid pools, forming and joining (PL)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.domain.vocabulary import Carrier, HoldCode, PlanKind, SimState, Supplie
 
 
 class PoolState(StrEnum):
-    """States of a backward pool (PL-4)."""
+    """States of a postpaid pool (后向) (PL-4)."""
 
     IN_USE = "in_use"
     STOPPED = "stopped"
@@ -25,7 +25,7 @@ class PoolState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolUsage:
-    """A pool's cycle in bytes. `total`, `remaining` None: a backward pool has no ceiling (PL-1, PL-4)."""
+    """A pool in one cycle, in bytes; `total` and `remaining` None: a postpaid pool has no ceiling (PL-1, PL-4)."""
 
     cards: int
     effective_cards: int
@@ -35,12 +35,12 @@ class PoolUsage:
 
     @property
     def exhausted(self) -> bool:
-        """Whether every activated member is to be held `pool_exhausted`: remaining <= 0 (PL-1, QT-8)."""
+        """Whether every activated member gets the hold `pool_exhausted`: remaining <= 0 (PL-1, QT-8)."""
         return self.remaining is not None and self.effective_cards > 0 and self.remaining <= 0
 
 
 def contributes(underlying: SimState) -> bool:
-    """Whether a member adds its plan's allowance: activated, held or not, not expired nor cancelled (PL-1, PL-2)."""
+    """Whether a member adds its plan's allowance: activated, held or not, not expired or cancelled (PL-1, PL-2)."""
     return underlying is SimState.ACTIVE
 
 
@@ -52,9 +52,9 @@ def pool_usage(
     used: int,
     addons: int = 0,
 ) -> PoolUsage:
-    """The figures of one cycle: whole allowance of each effective member, no pro rata (D), + add-ons (PL-1, PL-4).
+    """The figures of one cycle (PL-1, PL-4), in bytes; `members`: their underlying states, `used`: their sum.
 
-    `members`: underlying states; `used`: the members' sum; amounts in bytes.
+    A prepaid pool's total is the whole allowance of each effective member, not pro rata (D), and the add-ons.
     """
     states = tuple(members)
     effective = sum(map(contributes, states))
@@ -69,9 +69,9 @@ def pool_usage(
 
 
 def pool_holds(sim: Sim, use: PoolUsage, threshold: int | None = None) -> frozenset[HoldCode]:
-    """What the pool's use puts on this member; members not activated are not stopped (PL-1, PL-2, PL-4).
+    """The holds of this member due to the pool's usage; members not activated are not stopped (PL-1, PL-2, PL-4).
 
-    `threshold`: bytes at which a backward pool's rule stops its members, reached is enough (QT-8).
+    `threshold`: bytes at which (reached, QT-8) a postpaid pool's rule stops its members; None: no such rule.
     """
     if not contributes(sim.underlying):
         return frozenset()
@@ -82,21 +82,21 @@ def pool_holds(sim: Sim, use: PoolUsage, threshold: int | None = None) -> frozen
 
 
 def member_ceiling(sim: Sim, use: PoolUsage) -> int | None:
-    """The most one member may use: the effective total, or its own threshold (PL-3); None: no ceiling."""
+    """The most bytes that one member may use: its own threshold, else the effective total; None: no ceiling (PL-3)."""
     return use.total if sim.threshold is None else sim.threshold
 
 
 def crossed_levels(
     levels: Sequence[int], used: int, total: int | None, already_sent: frozenset[int]
 ) -> tuple[int, ...]:
-    """The levels (percent of the total) that use has reached and that were not spoken of in this cycle (PL-8)."""
+    """The levels (percent of `total`) that usage has reached and no event of this cycle has reported (PL-8)."""
     if not total:
         return ()
     return tuple(level for level in sorted(set(levels) - already_sent) if used * 100 >= level * total)
 
 
 def postpaid_state(*, arrears: bool, retention_over: bool, over_threshold: bool) -> PoolState:
-    """The state of a backward pool (PL-4); how long arrears are retained is not published."""
+    """The state of a postpaid pool (PL-4); how long arrears are retained is not published."""
     if arrears and retention_over:
         return PoolState.RELEASED
     return PoolState.STOPPED if arrears or over_threshold else PoolState.IN_USE
@@ -104,7 +104,7 @@ def postpaid_state(*, arrears: bool, retention_over: bool, over_threshold: bool)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOrder:
-    """An order that is to form or join a pool: whole orders only (PL-5)."""
+    """An order whose SIMs are to form or join a pool: whole orders only (PL-5)."""
 
     carrier: Carrier
     plan: str
@@ -116,7 +116,7 @@ class PoolOrder:
 
 
 def forming_refusal(kind: PlanKind, batches: Sequence[PoolOrder], on: date) -> Refusal | None:
-    """Why these orders may not form one pool; None: they may, if the carrier's plan and price still hold (PL-5)."""
+    """Why these orders may not form one pool; None: they may, if the carrier's plan and price are unchanged (PL-5)."""
     if len({(batch.carrier, batch.plan) for batch in batches}) > 1:
         return _refused("pool_one_carrier_one_plan")
     if any(batch.test_cards for batch in batches):
@@ -128,7 +128,7 @@ def forming_refusal(kind: PlanKind, batches: Sequence[PoolOrder], on: date) -> R
 
 
 def _too_late(kind: PlanKind, batch: PoolOrder, on: date) -> Refusal | None:
-    """PL-5: when an order may still be put into a pool under its terms."""
+    """PL-5: why it is too late for an order to enter a pool under its terms; None: it is not."""
     forming = terms_in_force(batch.terms, batch.carrier, on).pool_forming.value
     if batch.at_purchase or forming is None:
         return None
@@ -142,5 +142,5 @@ def _refused(detail: str) -> Refusal:
 
 
 def joined_by(carrier: Carrier, on: date) -> date:
-    """The day by which joining a pool is in effect: the next cycle's first (PL-6)."""
+    """The day by which joining a pool is in effect: the first day of the next cycle (PL-6)."""
     return cycle_on(carrier, on).end

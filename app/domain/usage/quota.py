@@ -1,4 +1,4 @@
-"""Quota, cut-off and thresholds: which holds use puts on a card, at which byte exactly (QT, ST-24)."""
+"""Quota, cut-off and thresholds: which holds a SIM's usage sets, at exactly which byte (QT, ST-24)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.domain.terms.model import AllowanceStop, Edge, Terms
 from app.domain.vocabulary import HoldCode, HoldSource, OperationKind, PlanKind, SimState
 
 USAGE_HOLDS = frozenset({HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF})
-"""The holds that a card's own use puts on."""
+"""The holds that a SIM's own usage sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One limit: the hold it puts on, at how many bytes, and whether reaching it is enough (QT-8)."""
+    """One limit: the hold `code` that it sets `at` so many bytes, reached or passed (QT-8)."""
 
     code: HoldCode
     at: int
@@ -29,17 +29,17 @@ class Limit:
     rule: str
 
     def stops(self, used: int) -> bool:
-        """Whether use of so many bytes puts the hold on."""
+        """Whether `used` bytes set the hold."""
         return used >= self.at if self.edge is Edge.REACHED else used > self.at
 
 
 def cutoff_for(terms: Terms, allowance: int) -> int | None:
-    """The bytes at which a plan of this allowance is cut off; None: not published, no cut (QT-1)."""
+    """The bytes at which a plan of this allowance (bytes) is cut off; None: not published, no cut (QT-1)."""
     return (terms.cutoffs.value or {}).get(allowance)
 
 
 def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
-    """The card's own allowance, whole in every cycle: never in a pool, always or as chosen (QT-2, QT-3, BC-3)."""
+    """The SIM's own allowance, whole in every cycle; not in a pool; always or as chosen (QT-2, QT-3, BC-3)."""
     stop = policy.allowance_stop.value
     chosen = sim.plan.auto_stop if sim.auto_stop is None else sim.auto_stop
     applies = stop is AllowanceStop.ALWAYS or (stop is AllowanceStop.CHOSEN and chosen)
@@ -51,7 +51,7 @@ def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
 
 
 def _cutoff(sim: Sim, policy: Terms, addons: int) -> Limit | None:
-    """The policy cut-off: the plan's + the cycle's add-ons (QT-1)."""
+    """The policy cut-off: the plan's and the cycle's add-ons (QT-1)."""
     cutoff = cutoff_for(policy, sim.plan.allowance)
     if cutoff is None:
         return None
@@ -59,7 +59,7 @@ def _cutoff(sim: Sim, policy: Terms, addons: int) -> Limit | None:
 
 
 def _threshold(sim: Sim, policy: Terms, today: date) -> Limit | None:
-    """The card's threshold, unless a resume put it off till the cycle's end (QT-4, QT-6, ST-20)."""
+    """The SIM's threshold, unless a resume disabled it until the cycle ends (QT-4, QT-6, ST-20)."""
     off = sim.threshold_off_until is not None and today < sim.threshold_off_until
     if sim.threshold is None or off:
         return None
@@ -69,19 +69,19 @@ def _threshold(sim: Sim, policy: Terms, today: date) -> Limit | None:
 
 
 def limits(sim: Sim, addons: int, today: date) -> tuple[Limit, ...]:
-    """Every limit of the card's own use in this cycle; `addons`: bytes of the cycle's packs in force (QT-7)."""
+    """Every limit of the SIM's own usage in this cycle; `addons`: bytes of the packs in force (QT-7)."""
     policy = terms_in_force(sim.terms, sim.carrier, today)
     found = (_quota(sim, policy, addons), _cutoff(sim, policy, addons), _threshold(sim, policy, today))
     return tuple(limit for limit in found if limit is not None)
 
 
 def usage_holds(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
-    """The holds that so many bytes used in the cycle put on the card; none unless it is active (US-4)."""
+    """The holds that `used` bytes in the cycle set; none unless the SIM is active (US-4)."""
     return _passed(sim, used, addons, today) if sim.underlying is SimState.ACTIVE else frozenset()
 
 
 def _passed(sim: Sim, used: int, addons: int, today: date) -> frozenset[HoldCode]:
-    """The holds whose limits so much use has passed or reached, whatever the card's state."""
+    """The holds whose limits `used` bytes have reached or passed, whatever the SIM's state."""
     return frozenset(limit.code for limit in limits(sim, addons, today) if limit.stops(used))
 
 
@@ -92,14 +92,14 @@ REEVALUATED_AFTER: Mapping[OperationKind, frozenset[HoldCode]] = MappingProxyTyp
         OperationKind.CHANGE_PLAN: frozenset({HoldCode.POLICY_CUTOFF}),
     }
 )
-"""Operations after which use is weighed anew also for a hold that use did not put on (ST-2, ST-3, ST-15)."""
+"""Operation -> the holds evaluated anew after it, even if this cycle's usage did not set them (ST-2, ST-3, ST-15)."""
 
 
 def _liftable(policy: Terms) -> frozenset[HoldCode]:
-    """The holds that less use or a higher limit may lift within the cycle.
+    """The holds that less usage or a higher limit may lift within the cycle.
 
-    Not `over_quota` where the allowance never stops, that is the carrier's word (ST-2, QT-1); not the cap's hold, which
-    only the next cycle lifts (QT-6).
+    Not `over_quota` where the allowance never stops, which is the carrier's own hold (ST-2, QT-1); not the hold of the
+    100 MB cap, which only the next cycle lifts (QT-6).
     """
     never = {HoldCode.OVER_QUOTA} if policy.allowance_stop.value is AllowanceStop.NEVER else set()
     capped = {HoldCode.OVER_THRESHOLD} if policy.threshold_cap.value is not None else set()
@@ -109,11 +109,11 @@ def _liftable(policy: Terms) -> frozenset[HoldCode]:
 def apply_usage_holds(
     sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USAGE_HOLDS
 ) -> SimUpdate:
-    """The card with the holds that its use puts on, without those of ours that it does not, and the changes (ST-24).
+    """The SIM with the holds that its usage sets, without those of the gateway that it no longer sets (ST-24).
 
-    `answers`: the holds that use may lift, put on by use in this cycle or remedied since; one that came with the card
-    otherwise waits for its remedy or the next cycle, and an expired card keeps what it passed. A carrier's own hold
-    leaves with its word alone (LC-15).
+    `used`, `addons`: bytes of the cycle. `answers`: the holds that usage may lift, because usage of this cycle set them
+    or an operation remedied them; others wait for their remedy or the next cycle, and an expired SIM keeps those whose
+    limits it has passed. A hold set by the carrier is never lifted here (LC-15).
     """
     wanted = usage_holds(sim, used, addons, today)
     liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
@@ -130,6 +130,6 @@ def apply_usage_holds(
 
 
 def overrun_test_holds(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
-    """What overrun test traffic puts on a card: `arrears` where the terms charge it at once, off by default (LC-3)."""
+    """The hold of overrun test traffic: `arrears` where the terms charge it at once, which is off by default (LC-3)."""
     charged = bool(policy.test_overrun_charged.value) and used > allowed
     return frozenset({HoldCode.ARREARS}) if charged else frozenset()

@@ -67,7 +67,7 @@ def _explain(
     zone = ctx.zone(record.account)
     decision = classify_drift(record.sim, drift, since=since, now=now, zone=zone, repair=_repair_of(earlier))
     operation = _repair(ctx, record, decision, now)
-    if decision.ask is not None and operation is None:
+    if decision.repair_with is not None and operation is None:
         decision = DriftDecision(explanation=DriftExplanation.DRIFT)
     told_at = same.told_at if same is not None else None
     if decision.explanation is DriftExplanation.DRIFT and told_at is None:
@@ -104,10 +104,12 @@ def _repair_of(operation: OperationRecord | None) -> Repair | None:
 
 def _repair(ctx: Context, record: SimRecord, decision: DriftDecision, now: datetime) -> OperationRecord | None:
     """The repair as a queued operation; None where none is due or no protocol of the account supports it."""
-    channel = channel_of(ctx, record, decision.ask, {}) if decision.ask is not None else None
-    if decision.ask is None or channel is None:
+    channel = channel_of(ctx, record, decision.repair_with, {}) if decision.repair_with is not None else None
+    if decision.repair_with is None or channel is None:
         return None
-    row = new_operation(record, decision.ask, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR)
+    row = new_operation(
+        record, decision.repair_with, source=OperationSource.JOB, now=now, reason=RULE, requested_by=ACTOR
+    )
     return enqueued(row, now, channel=channel)
 
 

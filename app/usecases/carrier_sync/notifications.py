@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.carriers.base import SimRef
+from app.carriers.base import Failures, SimRef
 from app.carriers.errors import CarrierError
 from app.carriers.notifications import Push, Received
 from app.db.events.inbox import InboxRow
@@ -85,9 +85,10 @@ async def _sim_of(work: UnitOfWork, notice: Mapping[str, Any]) -> SimRecord | No
 
 
 async def _query(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
-    """Query and apply snapshots; where the carrier fails, the next daily pull or reconciliation does it."""
+    """Query and apply snapshots; what fails, of one SIM or of the account, is left to the next daily pull."""
+    failures: Failures = {}
     try:
-        snapshots = await ctx.clients[account].snapshot(refs)
+        snapshots = await ctx.clients[account].snapshot(refs, failures=failures)
     except CarrierError:
         return
     await apply_snapshots(ctx, snapshots)

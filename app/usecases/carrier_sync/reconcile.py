@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.carriers.base import SimRef
+from app.carriers.base import Failures, SimRef
 from app.carriers.errors import CarrierError
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.sim.snapshot import VIEW_LAG
@@ -31,7 +31,9 @@ CHUNK = 500
 
 async def reconcile(ctx: Context) -> dict[str, Any]:
     """One pass over every account that is not paused; returns the counts of what was seen, explained and repaired."""
-    report: Counter[str] = Counter(seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0)
+    report: Counter[str] = Counter(
+        seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0, unanswered=0
+    )
     async with ctx.work() as work:
         states = await work.account_states.all()
     for account in ctx.accounts:
@@ -50,8 +52,10 @@ async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | Non
         limit = MAX_CALLS * (CAPABILITIES[client.protocol].read_batch.value or 1)
         refs = await _sims_to_query(ctx, account, changed, limit)
         for start in range(0, len(refs), CHUNK):
-            snapshots = await client.snapshot(refs[start : start + CHUNK])
+            failures: Failures = {}
+            snapshots = await client.snapshot(refs[start : start + CHUNK], failures=failures)
             report["seen"] += len(snapshots)
+            report["unanswered"] += len(failures)
             report["changed"] += await apply_snapshots(ctx, snapshots)
     except CarrierError:
         report["unreachable"] += 1

@@ -1,9 +1,8 @@
-"""Run a background job's calls to one account so that one SIM's error does not end them for all the others.
+"""Run a background job's calls to one account so that a carrier's bad minute does not end it.
 
-An error about the call's contents (a rejection, an unreadable answer) halves the page until the SIM that causes it is
-alone; that SIM is skipped and logged. An error about the account (unavailable, rate limited) is retried after a short
-delay; after a few failures in a row it ends the run, and a later run continues. Delays are real time, as the call
-budget's are.
+An error about the account (unavailable, rate limited) is retried after a short delay; after a few failures in a row it
+ends the run, and a later run continues. Delays are real time, as the call budget's are. What one SIM's error costs the
+others is decided below, by `app.carriers.batches`: that SIM is skipped here and logged.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from app.carriers.base import Failures
+from app.carriers.batches import halves
 from app.carriers.errors import (
     CarrierAuthFailed,
     CarrierError,
@@ -33,10 +34,6 @@ MAX_RETRIES = 30
 MAX_RETRY_AFTER_S = 10.0
 """Where the carrier asks for a longer pause than this, the run ends and a later one continues."""
 
-MAX_CONSECUTIVE_REJECTIONS = 100
-"""Rejections in a row without an answer in between, after which a rejected page is skipped whole: then the cause is not
-one SIM, and halving every page would take twice as many calls as there are SIMs."""
-
 Page = Sequence[SimRecord]
 PageCall = Callable[[Page], Awaitable[None]]
 """Calls the carrier about these SIMs and stores the answer."""
@@ -56,14 +53,13 @@ class ResilientBatch:
         self._retry_delays_s = retry_delays_s
         self._account = account
         self._failures = 0
-        self._rejections = 0
         self._retries = 0
 
     async def run(self, page: Page, call: PageCall) -> None:
-        """Make the call for these SIMs, split into as few calls as their errors allow.
+        """Make the call for these SIMs. Raises: carrier errors about the account.
 
-        Parts are processed first in, first out: the other half runs before a failed half is split again, because an
-        answer shows that the carrier works and the contents were at fault. Raises: carrier errors about the account.
+        After a failure the page is halved, so that what succeeds is stored. Parts are processed first in, first out:
+        the other half runs before a failed half is split again, because an answer shows that the carrier works.
         """
         waiting = deque([page] if page else [])
         retried: set[int] = set()
@@ -79,9 +75,10 @@ class ResilientBatch:
                 await self._delay(error)
                 waiting.extend(self._parts_to_retry(part, error, retried))
             except CarrierError as error:
-                waiting.extend(self._parts_of_rejected(part, error))
+                self._failures = 0
+                self._skip(part, error)
             else:
-                self._failures = self._rejections = 0
+                self._failures = 0
 
     async def call(self, query: Callable[[], Awaitable[T]]) -> T:
         """The answer to a query about the account as a whole, retried like the others. Raises: carrier errors."""
@@ -108,32 +105,29 @@ class ResilientBatch:
         A rate limit never says anything about the SIM, so it does not count as that SIM's retry.
         """
         if len(part) > 1:
-            return _halves(part)
+            return list(halves(part))
         if part[0].id in retried and not isinstance(error, CarrierRateLimited):
-            return self._skip(part, error)
+            self._skip(part, error)
+            return []
         retried.add(part[0].id)
         return [part]
 
-    def _parts_of_rejected(self, part: Page, error: CarrierError) -> list[Page]:
-        self._failures = 0
-        self._rejections += 1
-        if len(part) > 1 and self._rejections < MAX_CONSECUTIVE_REJECTIONS:
-            return _halves(part)
-        return self._skip(part, error)
+    def skip(self, failures: Failures) -> None:
+        """Count and log SIMs that the carrier cannot answer for."""
+        self.skipped += len(failures)
+        for iccid, error in failures.items():
+            self._log_skipped(iccid, 1, error)
 
-    def _skip(self, part: Page, error: CarrierError) -> list[Page]:
+    def _skip(self, part: Page, error: CarrierError) -> None:
         self.skipped += len(part)
+        self._log_skipped(part[0].sim.iccid, len(part), error)
+
+    def _log_skipped(self, iccid: str, sims: int, error: CarrierError) -> None:
         _log.warning(
             "usage_pull.skipped",
             account=self._account,
-            iccid=mask_iccid(part[0].sim.iccid),
-            sims=len(part),
+            iccid=mask_iccid(iccid),
+            sims=sims,
             error=type(error).__name__,
             code=error.carrier_code,
         )
-        return []
-
-
-def _halves(part: Page) -> list[Page]:
-    middle = len(part) // 2
-    return [part[:middle], part[middle:]]

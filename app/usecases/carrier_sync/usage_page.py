@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
-from app.carriers.base import CarrierClient, SimRef, UsageFigure
+from app.carriers.base import CarrierClient, Failures, SimRef, UsageFigure
 from app.db.mapping import SimRecord
 from app.db.usage import pulls
 from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on
@@ -88,19 +88,26 @@ def current_carrier_state(record: SimRecord) -> SimState | None:
 
 async def pull_usage(pull: AccountPull, cycle: Cycle, part: Page) -> None:
     """Query and store the usage of these SIMs in a cycle."""
-    figures = await pull.client.usage(sim_refs(part), cycle)
+    failures: Failures = {}
+    figures = await pull.client.usage(sim_refs(part), cycle, failures=failures)
+    pull.batch.skip(failures)
     pull.running.update(await _running(pull, part, figures, cycle))
     pull.report.figures += await apply_cycle_figures(pull.ctx, pull.account, figures, cycle)
 
 
 async def pull_day(pull: AccountPull, day: date, part: Page) -> None:
     """Query and store the usage of these SIMs on one day."""
-    figures = await pull.client.usage_days(sim_refs(part), day, day)
+    failures: Failures = {}
+    figures = await pull.client.usage_days(sim_refs(part), day, day, failures=failures)
+    pull.batch.skip(failures)
     pull.report.figures += await apply_day_figures(pull.ctx, pull.account, figures)
 
 
 async def _pull_snapshots(pull: AccountPull, part: Page) -> None:
-    pull.report.changed += await apply_snapshots(pull.ctx, await pull.client.snapshot(sim_refs(part)))
+    failures: Failures = {}
+    snapshots = await pull.client.snapshot(sim_refs(part), failures=failures)
+    pull.batch.skip(failures)
+    pull.report.changed += await apply_snapshots(pull.ctx, snapshots)
 
 
 async def _running(pull: AccountPull, page: Page, figures: Sequence[UsageFigure], cycle: Cycle) -> set[str]:

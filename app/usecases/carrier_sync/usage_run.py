@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 
-from app.carriers.base import SimRef
+from app.carriers.base import Failures, SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
 from app.carriers.http.throttle import in_background
 from app.db.mapping import SimRecord
@@ -188,14 +188,16 @@ async def _near_limits(ctx: Context, account: str) -> list[SimRecord]:
         return list((await work.sims.by_ids(ids)).values()) if ids else []
 
 
-async def refresh_usage(ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef]) -> int:
+async def refresh_usage(
+    ctx: Context, account: str, carrier: Carrier, refs: Sequence[SimRef], *, failures: Failures | None = None
+) -> int:
     """Query these SIMs' usage of the running cycle now (US-2, refresh on demand); returns how many figures changed.
 
     Raises: carrier errors of a query. An account without usage has nothing to refresh.
     """
     cycle = cycle_on(carrier, local(ctx.now(), ctx.zone(account)).date())
     try:
-        figures = await ctx.clients[account].usage(refs, cycle)
+        figures = await ctx.clients[account].usage(refs, cycle, failures=failures)
     except UnsupportedOperation:
         return 0
     return await apply_cycle_figures(ctx, account, figures, cycle)

@@ -17,6 +17,7 @@ from app.carriers.errors import (
     CarrierRateLimited,
     CarrierRejected,
     CarrierUnavailable,
+    NoSuchCard,
     UnsupportedOperation,
 )
 from app.db.mapping import OperationRecord
@@ -25,6 +26,7 @@ from app.domain.vocabulary import OperationStatus
 
 ERROR_OUTCOMES: Mapping[type[CarrierError], tuple[str, SendResult]] = MappingProxyType(
     {
+        NoSuchCard: ("SIM_UNKNOWN_AT_CARRIER", SendResult.REJECTED),  # LC-18
         CarrierRejected: ("CARRIER_REJECTED", SendResult.REJECTED),
         CarrierRateLimited: ("CARRIER_QUOTA_EXCEEDED", SendResult.NOT_SENT),
         CarrierUnavailable: ("CARRIER_UNAVAILABLE", SendResult.NOT_SENT),

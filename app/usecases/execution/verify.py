@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from app.carriers.base import Progress, ProgressState, SimRef, SimSnapshot
-from app.carriers.errors import CarrierError
+from app.carriers.base import Failures, Progress, ProgressState, SimRef, SimSnapshot
+from app.carriers.errors import CarrierError, NoSuchCard
 from app.db.mapping import OperationRecord
 from app.domain.operation.outcomes import (
     ChangeProgress,
@@ -21,7 +21,7 @@ from app.domain.operation.outcomes import (
 )
 from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.execution.grouping import CallGroup
-from app.usecases.execution.results import AttemptResult
+from app.usecases.execution.results import AttemptResult, from_error
 
 Answer = TypeVar("Answer")
 
@@ -32,15 +32,24 @@ SNAPSHOT_ONE_BY_ONE = frozenset(
 
 
 async def verify(group: CallGroup, now: datetime) -> list[AttemptResult]:
-    """Query the progress of each change, and a snapshot of the SIM where progress alone does not settle it."""
-    progresses = await _query_progress(group)
+    """Query the progress of each change, and a snapshot of the SIM where progress alone does not settle it.
+
+    A SIM that cannot be answered for holds up no other; one that the carrier does not know has failed (LC-18).
+    """
+    failures: Failures = {}
+    progresses = await _query_progress(group, failures)
     pairs = list(zip(group.operations, progresses, strict=True))
     unclear = [operation for operation, progress in pairs if _needs_snapshot(operation, progress)]
-    snapshots = await _query_snapshots(group, unclear)
-    return [
-        _result(group, operation, progress, snapshots.get(group.ref(operation).iccid), now)
-        for operation, progress in pairs
-    ]
+    snapshots = await _query_snapshots(group, unclear, failures)
+    results = []
+    for operation, progress in pairs:
+        iccid = group.ref(operation).iccid
+        error = failures.get(iccid)
+        if isinstance(error, NoSuchCard) and iccid not in snapshots:
+            results.append(from_error(operation, error, group.polling))
+        else:
+            results.append(_result(group, operation, progress, snapshots.get(iccid), now))
+    return results
 
 
 def _needs_snapshot(operation: OperationRecord, progress: Progress) -> bool:
@@ -49,13 +58,16 @@ def _needs_snapshot(operation: OperationRecord, progress: Progress) -> bool:
     return activated or progress.state in (ProgressState.UNREPORTED, ProgressState.FAILED)
 
 
-async def _query_progress(group: CallGroup) -> list[Progress]:
+async def _query_progress(group: CallGroup, failures: Failures) -> list[Progress]:
     """The progress of each operation, one query per reference. One that cannot be answered now counts as pending."""
     by_reference: dict[str, list[SimRef]] = {}
     for operation in group.operations:
         if operation.carrier_reference is not None:
             by_reference.setdefault(operation.carrier_reference, []).append(group.ref(operation))
-    queries = [group.client.progress_many(group.change, sims, reference) for reference, sims in by_reference.items()]
+    queries = [
+        group.client.progress_many(group.change, sims, reference, failures=failures)
+        for reference, sims in by_reference.items()
+    ]
     answers = dict(zip(by_reference, await asyncio.gather(*map(_or_none, queries)), strict=True))
     return [_progress_of(answers, operation, group.ref(operation).iccid) for operation in group.operations]
 
@@ -68,13 +80,15 @@ def _progress_of(
     return (answers[operation.carrier_reference] or {}).get(iccid, Progress(state=ProgressState.PENDING))
 
 
-async def _query_snapshots(group: CallGroup, operations: Sequence[OperationRecord]) -> dict[str, SimSnapshot]:
-    """Snapshots by ICCID; a query that fails now leaves its SIMs out."""
+async def _query_snapshots(
+    group: CallGroup, operations: Sequence[OperationRecord], failures: Failures
+) -> dict[str, SimSnapshot]:
+    """Snapshots by ICCID; a query that fails now leaves its SIMs out, and `failures` gets the errors of single SIMs."""
     refs = [group.ref(operation) for operation in operations]
     if not refs:
         return {}
     parts = [[ref] for ref in refs] if group.change in SNAPSHOT_ONE_BY_ONE else [refs]
-    answers = await asyncio.gather(*(_or_none(group.client.snapshot(part)) for part in parts))
+    answers = await asyncio.gather(*(_or_none(group.client.snapshot(part, failures=failures)) for part in parts))
     return {snapshot.iccid: snapshot for answer in answers for snapshot in answer or []}
 
 
@@ -119,4 +133,5 @@ def _next_step(
 
 def _failure(progress: Progress) -> dict[str, Any]:
     detail = progress.detail or "the carrier reports that it failed"
-    return {"code": "CARRIER_REJECTED", "detail": detail, "carrier_code": progress.carrier_code}
+    error_code = "SIM_UNKNOWN_AT_CARRIER" if progress.unknown_sim else "CARRIER_REJECTED"
+    return {"code": error_code, "detail": detail, "carrier_code": progress.carrier_code}

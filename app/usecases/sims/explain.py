@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,6 +19,8 @@ from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_at
 from app.domain.diagnosis.checklists import (
     DiagnosisFacts,
+    Finding,
+    HoldExplained,
     Symptom,
     explain_holds,
     forced_activation_unused,
@@ -30,7 +33,7 @@ from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.sim.validity import cancellation
-from app.domain.vocabulary import OperationKind
+from app.domain.vocabulary import OperationKind, SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
 from app.usecases.operations.validate import budget_counts_of
@@ -143,7 +146,19 @@ def _after_activation(sim: Sim, today: date) -> list[Deadline]:
     return found
 
 
-async def explain(ctx: Context, tenant: str, iccid: str, device: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a SIM is in its state: its holds with remedies, the checklists, and DG-3's forced activation, if any."""
+
+    iccid: str
+    state: SimState
+    network_allowed: bool
+    holds: tuple[HoldExplained, ...]
+    checklists: Mapping[Symptom, tuple[Finding, ...]]
+    forced: ForcedActivation | None
+
+
+async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
     """Explain a SIM's state: every hold with what lifts it (DG-2), the checklists (DG-1), and DG-3. Raises `NotFound`.
 
     `device` is what the caller knows of the device (`docs/api.md`, Explanation); it answers checks of the checklists.
@@ -162,11 +177,11 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: dict[str, Any])
     facts = DiagnosisFacts(
         sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **device
     )
-    return {
-        "record": record,
-        "state": shown_state(sim.underlying, sim.holds, sim.carrier),
-        "network_allowed": network_allowed(sim.underlying, sim.holds),
-        "holds": explain_holds(sim, context),
-        "checklists": {symptom: run_checklist(symptom, facts) for symptom in Symptom},
-        "forced": forced_activation_unused(sim, context.today, ever_used=ever_used),
-    }
+    return Explanation(
+        iccid=sim.iccid,
+        state=shown_state(sim.underlying, sim.holds, sim.carrier),
+        network_allowed=network_allowed(sim.underlying, sim.holds),
+        holds=explain_holds(sim, context),
+        checklists={symptom: run_checklist(symptom, facts) for symptom in Symptom},
+        forced=forced_activation_unused(sim, context.today, ever_used=ever_used),
+    )

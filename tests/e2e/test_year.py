@@ -1,0 +1,36 @@
+"""A year of 2,000 cards: every stop and every release is explained by a rule, counts match an independent sum."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.year import Year
+from tests.gateway import Gateway
+
+
+async def _lived(gateway: Gateway, *, size: int, length: int) -> None:
+    year = Year(gateway=gateway, size=size, length=length)
+    await year.populate()
+    await year.live()
+
+    stories, used = await year.stories(), await year.used()
+
+    stops = [event for model in year.models.values() for event in model.story]
+    assert {name: model.story for name, model in year.models.items() if model.story} == dict(stories)
+    assert {name: dict(model.used) for name, model in year.models.items() if model.used} == dict(used)
+    assert {hold for kind, hold in stops if kind == "added"} >= {"over_quota", "plan_expired"}
+    for name, model in list(year.models.items())[:: max(1, size // 50)]:
+        effects = (await gateway.carrier(name))["effects"]
+        added = sum(kind == "added" for kind, _ in model.story)
+        assert effects.get("suspend", 0) <= added
+        assert effects.get("resume", 0) == model.resumes
+
+
+async def test_five_weeks_of_thirty_cards(gateway: Gateway) -> None:
+    await _lived(gateway, size=30, length=35)
+
+
+@pytest.mark.ingest
+@pytest.mark.timeout(3600)
+async def test_a_year_of_two_thousand_cards(gateway: Gateway) -> None:
+    await _lived(gateway, size=2_000, length=365)
