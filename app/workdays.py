@@ -19,7 +19,7 @@ from app.domain.calendar.workdays import Workday
 
 _SATURDAY = 5
 
-LAST_PUBLISHED = max(day.year for day in chinese_calendar.constants.holidays)
+LAST_PUBLISHED: int = max(day.year for day in chinese_calendar.constants.holidays)
 """The last year whose notice the library has."""
 
 _MOVABLE_FROM = (12, 26)
