@@ -251,7 +251,7 @@ class CtwingClient(ProtocolClient):
         )
 
     async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
-        """The reason by `queryCardStatus`, as on the older host; without an answer the stop counts as our own request."""
+        """The reason by `queryCardStatus`, as on the older host; without an answer, a stop at our request."""
         answer = await optional_answer(self._call("status", wire.CARD_STATUS, (("access_number", number),)))
         holds = telecom.stop_holds(answer.xml, answer.json) if answer else ()
         return holds or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)
