@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from app.domain.calendar.cycles import cycle_at, end_instant
-from app.domain.calendar.days import local, start_of_day
+from app.domain.calendar.days import ONE_DAY, local, start_of_day
 from app.domain.operation.arguments import Arguments
 from app.domain.operation.refusal import Refusal, Remedy
 from app.domain.operation.request import OperationRequest, RuleContext
@@ -162,45 +162,48 @@ def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) ->
 
 
 def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
-    """The remedies of one hold under the SIM's terms; that a SIM is lost is never concluded from a guess (ST-23)."""
-    if ended(sim, hold, context):
-        return _after_the_cycle(sim, hold, context)
+    """The remedies of one hold under the SIM's terms; that a SIM is lost is never concluded from a guess (ST-23).
+
+    A hold that the running cycle should have ended is waited for, then the supplier's; the ways that end with a cycle
+    are no remedies of it (ST-21).
+    """
     terms = terms_in_force(sim.terms, sim.carrier, context.today)
-    return tuple(_remedy(way, sim, hold, context) for way in HOLDS[hold].lifted_by if way.offered(hold, terms))
+    ways = [way for way in HOLDS[hold].lifted_by if way.offered(hold, terms)]
+    if not ended(sim, hold, context):
+        return tuple(_remedy(way, sim, hold, context) for way in ways)
+    others = [way for way in ways if way.by not in _OF_ONE_CYCLE]
+    return (*_after_lag(sim, hold, context), *(_remedy(way, sim, hold, context) for way in others))
+
+
+_OF_ONE_CYCLE = frozenset({RemedyAction.ORDER_ADDON, RemedyAction.ORDER_POOL_ADDON, RemedyAction.NEXT_CYCLE})
+"""Remedies that count in one cycle alone (QT-7, ST-21)."""
 
 
 def ended(sim: Sim, code: HoldCode, context: RuleContext) -> bool:
-    """Whether the SIM bears this hold although the running cycle has ended it (ST-21)."""
-    since = [local(hold.since, context.zone).date() for hold in sim.holds if hold.code is code]
-    return any(ended_by_cycle(sim.carrier, code, sim.terms, context.today, day) for day in since)
+    """Whether the SIM has this hold since before the running cycle, which should have ended it (ST-21)."""
+    dates = [local(hold.since, context.zone).date() for hold in sim.holds if hold.code is code]
+    return any(ended_by_cycle(sim.carrier, code, sim.terms, context.today, since) for since in dates)
 
 
-def _after_the_cycle(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
-    """ST-21: while the carrier's data lag, wait till the end of the third day; then the supplier's engineer."""
-    over = lag_ends_on(sim.carrier, context.today)
-    at = None if over is None else start_of_day(over, context.zone)
-    reasons = () if over is None else (DueReason(key="data_lag_ends", day=over),)
-    wait = Remedy(
-        action=RemedyAction.WAIT_FOR_DATA,
-        actor=Actor.NOBODY,
-        automatic=True,
-        allowed_now=False,
-        rule="ST-21",
-        hold=hold,
-        latest=at,
-        reasons=reasons,
-    )
+def _after_lag(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
+    """Wait for the carrier until the end of the third day, and then the supplier's engineer (ST-21)."""
+    day = lag_ends_on(sim.carrier, context.today)
+    ends = None if day is None else start_of_day(day, context.zone)
+    reasons = () if day is None else (DueReason(key="carrier_data_lag", day=day - ONE_DAY),)
     engineer = Remedy(
         action=RemedyAction.ASK_SUPPLIER,
         actor=Actor.SUPPLIER,
         automatic=False,
-        allowed_now=at is None,
+        allowed_now=ends is None,
         rule="ST-21",
         hold=hold,
-        earliest=at,
+        earliest=ends,
         reasons=reasons,
     )
-    return (engineer,) if at is None else (wait, engineer)
+    if ends is None:
+        return (engineer,)
+    wait = replace(engineer, action=RemedyAction.WAIT, actor=Actor.NOBODY, automatic=True, earliest=None, latest=ends)
+    return wait, engineer
 
 
 def with_remedies(refused: Refusal, sim: Sim, context: RuleContext) -> Refusal:

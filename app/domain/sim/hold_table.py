@@ -25,7 +25,6 @@ class RemedyAction(StrEnum):
     RENEW = "renew"
     REBIND = "rebind"
     WAIT = "wait"
-    WAIT_FOR_DATA = "wait_for_data"
     VERIFY_REAL_NAME = "verify_real_name"
     CAP_USAGE = "cap_usage"
     CHANGE_REGION = "change_region"
