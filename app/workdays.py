@@ -1,4 +1,4 @@
-"""Mainland China's workdays: `chinesecalendar` behind our port, with a table of our own that goes before it.
+"""Mainland China's workdays: `chinesecalendar` behind our port, with overrides of our own.
 
 The library knows each year once its notice is published (around November); later years are answered by weekday,
 marked provisional (SL). A notice that the library lacks goes into `OVERRIDES`, with its number.
@@ -33,15 +33,15 @@ OVERRIDES: Mapping[date, Override] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChineseWorkdays:
-    """The calendar of workdays; `overrides` go before the library."""
+    """The calendar of workdays; `overrides` take precedence over the library."""
 
     overrides: Mapping[date, Override] = field(default_factory=lambda: OVERRIDES)
 
     def day(self, day: date) -> Workday:
         """What kind of day it is; never raises."""
-        told = self.overrides.get(day)
-        if told is not None:
-            return _workday(day, workday=told.workday, name=told.name, provisional=False)
+        override = self.overrides.get(day)
+        if override is not None:
+            return _workday(day, workday=override.workday, name=override.name, provisional=False)
         try:
             workday = chinese_calendar.is_workday(day)
             _, name = chinese_calendar.get_holiday_detail(day)

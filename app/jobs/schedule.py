@@ -33,7 +33,7 @@ Idle = Callable[[Context], Awaitable[bool]]
 class JobSpec:
     """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone.
 
-    `idle` tells that a slot would find nothing to do; a clock that is being moved does not stop for it then.
+    `idle`: whether a slot would find nothing to do; an advance of the clock does not stop for such a slot.
     """
 
     name: str
@@ -67,12 +67,12 @@ def hourly(minute: int) -> CronTrigger:
 
 
 def _named(job: str, zone: ZoneInfo) -> str:
-    """A job's name in the ledger and the metrics: bare in the home zone, with its zone elsewhere."""
+    """A job's name in `job_runs` and metrics: `job` in the home zone, `job:zone` elsewhere."""
     return job if zone.key == HOME.key else f"{job}:{zone.key}"
 
 
 def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
-    """Every job; those that follow the carrier's day once per zone of the accounts."""
+    """Every job; those that depend on the carrier's day exist once per time zone of the accounts."""
     zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
     sweeps = [
         JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))
