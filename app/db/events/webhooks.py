@@ -196,7 +196,7 @@ class WebhookRepository:
         return bool(seen == limit or not fresh)
 
     async def claim(self, endpoint_id: UUID, *, now: datetime, lease: timedelta, limit: int) -> list[dict[str, Any]]:
-        """Claim due deliveries, with all that sending needs; the oldest of each lane, which keeps the order of events."""
+        """Claim due deliveries and all that sending needs; only the oldest of each lane, to keep events in order."""
         rows = await self._connection.execute(
             _CLAIM, {"endpoint": endpoint_id, "now": now, "lease": lease, "limit": limit}
         )
