@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import pull_usage
@@ -37,7 +37,7 @@ class JobSpec:
     """
 
     name: str
-    trigger: BaseTrigger
+    trigger: CronTrigger | DailyTrigger
     run: Run
     idle: Idle | None = None
 
@@ -56,9 +56,9 @@ class JobSpec:
         return latest
 
 
-def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> CronTrigger:
+def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> DailyTrigger:
     """Every day at a time of day in a zone."""
-    return CronTrigger(hour=hour, minute=minute, timezone=zone)
+    return DailyTrigger(hour, minute, zone)
 
 
 def hourly(minute: int) -> CronTrigger:
