@@ -14,6 +14,7 @@ from app.carriers.ctcc_cmp.client import CtccCmpClient
 from app.carriers.ctcc_cmp.expected import EXPECTED as CTCC_CMP_EXPECTED
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.ctwing.expected import EXPECTED as CTWING_EXPECTED
+from app.carriers.described.client import DescribedClient
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.expectations import Expectations
@@ -52,6 +53,7 @@ FACTORIES: Mapping[ProtocolName, Factory] = {
     ProtocolName.CTCC_CMP: CtccCmpClient.open,
     ProtocolName.CTWING: CtwingClient.open,
     ProtocolName.GSL: GslClient.open,
+    ProtocolName.DESCRIBED: DescribedClient.open,
     ProtocolName.DESK: DeskClient.open,
 }
 
@@ -168,5 +170,6 @@ def _client(
             open_transport=open_transport,
             options=entry.options,
             codes=entry.codes,
+            description=entry.description,
         )
     )
