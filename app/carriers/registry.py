@@ -15,6 +15,7 @@ from app.carriers.ctcc_cmp.expected import EXPECTED as CTCC_CMP_EXPECTED
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.ctwing.expected import EXPECTED as CTWING_EXPECTED
 from app.carriers.described.client import DescribedClient
+from app.carriers.described.expected import expectations_of
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.expectations import Expectations
@@ -76,6 +77,13 @@ EXPECTATIONS: Mapping[ProtocolName, Expectations] = {
     ProtocolName.GSL: GSL_EXPECTED,
 }
 """What each client expects in its carrier's answers (`app.carriers.probe`); the desk has none."""
+
+
+def expectations_for(entry: ProtocolAccount) -> Expectations | None:
+    """The table of an account's protocol, or that of its description; None for the desk."""
+    if entry.description is not None:
+        return expectations_of(entry.description)
+    return EXPECTATIONS.get(entry.protocol)
 
 
 class ProtocolWithoutClient(Exception):
