@@ -174,7 +174,7 @@ def stop_holds(root: Element | None, json: Object) -> tuple[CarrierHold, ...]:
 
 def network_cut(json: Object) -> bool | None:
     """`netBlockStatusName` 未断网 or 已断网; None where it is not said."""
-    return parse.flag(json.get("netBlockStatusName"), yes=("已断网",), no=("未断网",))
+    return {"已断网": True, "未断网": False}.get(parse.text(json.get("netBlockStatusName")))
 
 
 def attribute(root: Element, name: str) -> str | None:
@@ -224,7 +224,8 @@ def traffic(root: Element | None) -> int | None:
 def session(json: Object, zone: tzinfo, as_of: datetime) -> Session:
     """getOnlineStatus: description.result -1 = offline, and the session has not stopped; online 0 is assumed [I]."""
     description = parse.as_object(json.get("description"))
-    online = parse.text(description.get("result")) != "-1" and parse.text(description.get("acctStatusType")) != "stop"
+    result = parse.required_text(description.get("result"), "description.result")
+    online = result != "-1" and parse.text(description.get("acctStatusType")) != "stop"
     return Session(
         online=online,
         as_of=as_of,

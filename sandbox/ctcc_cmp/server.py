@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
 from sandbox.http.limits import RateLimiter
-from sandbox.http.messages import Answer, Request, text_answer
+from sandbox.http.messages import HTML, Answer, Request, text_answer
 from sandbox.http.server import Call, find_card
 from sandbox.telecom import changes as c
 from sandbox.telecom import pools as p
@@ -48,6 +48,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "queryCardStatus": Method(q.old_card_status, "status"),
         "prodInstQuery": Method(q.product, "status"),
         "getSIMList": Method(q.sim_list, "status", card=False),
+        "getOrdersByAccessNumber": Method(q.orders_of_card, "status"),
         "getOrdersByRequestId": Method(q.orders, "status", ("requestId",), card=False),
         "queryTraffic": Method(q.traffic, "usage"),
         "queryTrafficOfToday": Method(q.traffic_today, "usage"),
@@ -177,11 +178,11 @@ class CtccCmp:
 
     def rate_limited(self, call: Call) -> Answer:
         """101004."""
-        return text_answer(r.TOO_MANY)
+        return text_answer(r.TOO_MANY, HTML)
 
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets credentials that do not count."""
-        return text_answer(r.USER)
+        return text_answer(r.USER, HTML)
 
     def native_state(self, card: Card) -> str:
         """ProductMainStatusCd."""

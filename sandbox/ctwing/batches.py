@@ -102,7 +102,7 @@ def sim_status(call: MethodCall) -> Answer:
 def real_names(call: MethodCall) -> Answer:
     """BQ019: 1 = real-named."""
     listed = [
-        {"accessNumber": number, "status": 1 if card.verified else 0}
+        {"accessNumber": number, "status": "1" if card.verified else "0"}
         for number, card in _batch(call)
         if card is not None
     ]

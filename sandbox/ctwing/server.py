@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.ctwing import batches as b
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
-from sandbox.http.messages import XML, Answer, Request, json_answer
+from sandbox.http.messages import HTML, XML, Answer, Request, json_answer
 from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
 from sandbox.telecom import replies as r
@@ -81,7 +81,7 @@ class CtWing:
     def _shaped(self, op: b.Op, answer: Answer) -> Answer:
         """A plain-text refusal of the older platform in this host's envelopes (B2.2: `<result>100008</result>`)."""
         text = answer.body.decode()
-        if not answer.kind.startswith("text/plain"):
+        if answer.kind != HTML:
             return answer
         found = re.match(r"-?\d+", text)
         code = found[0] if found else "-5"

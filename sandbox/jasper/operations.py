@@ -32,5 +32,8 @@ OPERATIONS: tuple[Op, ...] = (
     Op("PUT", _path("/editeventplan/{iccid}"), e.cancel_event, "other"),
     Op("GET", _path("/rateplans"), r.rate_plans, "other"),
     Op("GET", _path("/accounts/{account}/ratePlans"), r.rate_plans, "other"),
+    Op("GET", _path("/accounts"), r.accounts, "other"),
+    Op("GET", _path("/customers"), r.customers, "other"),
+    Op("GET", _path("/users"), r.users, "other"),
     Op("GET", _path("/echo/{text}"), r.echo, "other"),
 )

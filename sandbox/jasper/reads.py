@@ -11,8 +11,6 @@ from sandbox.jasper import tables as t
 from sandbox.jasper.server import Jasper, Refusal, status_of
 from sandbox.time import DAY, HOUR, UTC_ZONE, iso, to_ms
 
-_ACCOUNT = "100020620"
-
 
 def stamp(instant: int | None) -> str | None:
     """`yyyy-MM-dd HH:mm:ss.SSS+0000` (A1.4.2)."""
@@ -56,7 +54,7 @@ def details(server: Jasper, call: Call) -> dict[str, Any]:
         "dateAdded": stamp(card.opened_at),
         "dateUpdated": stamp(card.modified),
         "dateShipped": stamp(card.opened_at),
-        "accountId": _ACCOUNT,
+        "accountId": t.ACCOUNT,
         "fixedIPAddress": extra.get("ipv4Address"),
         "fixedIpv6Address": extra.get("ipv6Address"),
         **{name: str(extra.get(name, "")) for name in t.CUSTOM},
@@ -190,7 +188,8 @@ def locations(server: Jasper, call: Call) -> dict[str, Any]:
         "country": "CN",
     }
     size, page = paging(call)
-    return paged("simlocations", [entry], size, page)
+    # documented as simlocations; Cisco's own script reads simLocations [F]
+    return paged("simlocations", [entry], size, page, simLocations=[entry])
 
 
 def sms_list(server: Jasper, call: Call) -> dict[str, Any]:
@@ -248,3 +247,24 @@ def rate_plans(server: Jasper, call: Call) -> dict[str, Any]:
 def echo(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /echo/{param}."""
     return {"context": call.text("text")}
+
+
+def accounts(server: Jasper, call: Call) -> dict[str, Any]:
+    """GET /accounts: the sandbox has one."""
+    size, page = paging(call)
+    return paged("accounts", [{"accountId": t.ACCOUNT, "accountName": "sandbox", "currency": "CNY"}], size, page)
+
+
+def customers(server: Jasper, call: Call) -> dict[str, Any]:
+    """GET /customers: those that cards name."""
+    names = sorted(
+        {str(card.extra["customer"]) for card in server.world.store.cards.values() if "customer" in card.extra}
+    )
+    size, page = paging(call)
+    return paged("customers", [{"customerName": name, "accountId": t.ACCOUNT} for name in names], size, page)
+
+
+def users(server: Jasper, call: Call) -> dict[str, Any]:
+    """GET /users: the API user alone."""
+    size, page = paging(call)
+    return paged("users", [{"userName": server.user, "accountId": t.ACCOUNT, "status": "Active"}], size, page)

@@ -200,9 +200,9 @@ def body_of(call: Call, *, strict: bool = True) -> dict[str, Any]:
 
 
 def _sparse(call: Call, value: Any) -> Any:
-    """`fields=a,b,c` keeps only these (A1.3)."""
+    """`fields=a,b,c` keeps only these of a resource (A1.3); a page of a list keeps its envelope [F]."""
     wanted = call.text("fields")
-    if not wanted or not isinstance(value, dict):
+    if not wanted or not isinstance(value, dict) or "pageNumber" in value:
         return value
     names = {name.strip() for name in wanted.split(",")}
     return {name: item for name, item in value.items() if name in names}

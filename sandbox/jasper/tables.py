@@ -38,6 +38,9 @@ NOT_FOUND: Error = ("30000001", 404, "Resource not found")
 TOO_MANY: Error = ("99900429", 429, "Rate limit exceeded")
 """The emulator's own code: the body of a real 429 is unknown (A1.7)."""
 
+ACCOUNT = "100020620"
+"""The one account of the sandbox."""
+
 STATUS: Mapping[str, str] = MappingProxyType(
     {
         "inventory": "INVENTORY",

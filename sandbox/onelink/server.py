@@ -40,6 +40,8 @@ class Op:
     kind: str | Callable[[dict[str, Any]], str] = "other"
     cards: int = 1
     """0 = none, 1 = one card by msisdn, iccid or imsi, n = up to n by msisdns, iccids, imsis."""
+    by_number: bool = False
+    """A batch that the document gives `msisdns` only; other selectors are refused where the sandbox is strict."""
 
 
 class OneLink:
@@ -95,9 +97,10 @@ class OneLink:
             own = transid.startswith(self._credentials["appid"])
             if len(transid) > 48 or not own or not _TRANSID.fullmatch(transid):
                 raise Refusal(t.TRANSID)
-        return op.run(self, call, self._select(call, op.cards))
+        return op.run(self, call, self._select(call, op))
 
-    def _select(self, call: Call, cards: int) -> list[Card]:
+    def _select(self, call: Call, op: Op) -> list[Card]:
+        cards, strict = op.cards, self.world.settings(self.name).strict
         if cards == 0:
             return []
         if cards == 1:
@@ -108,12 +111,14 @@ class OneLink:
             call.card = card
             return [card]
         wanted = wanted_cards(call.params)
-        if not wanted:
+        if not wanted or (strict and op.by_number and not call.text("msisdns")):
             raise Refusal(t.PARAMETERS)
         if len(wanted) > min(cards, _BATCH):
             raise Refusal(t.EMULATOR["too_many_cards"])
         found = [self.find(**{name: value}) for name, value in wanted]
         call.params["missing"] = [pair for pair, card in zip(wanted, found, strict=True) if card is None]
+        if strict and op.kind == "usage" and call.params["missing"]:
+            raise Refusal(t.NOT_YOURS)
         return [card for card in found if card is not None]
 
     def find(self, iccid: str = "", msisdn: str = "", imsi: str = "") -> Card | None:

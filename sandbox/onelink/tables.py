@@ -13,6 +13,8 @@ TOKEN = ("12021", "TOKEN不存在或已过期，请重新获取")
 BAD_ADDRESS = ("10006", "请求的地址不存在")
 PARAMETERS = ("11000", "参数错误")
 UNKNOWN_CARD = ("11011", "号码不存在，移动平台无此卡")
+NOT_YOURS = ("12008", "号码不属于此用户")
+"""About one card, and the answer to the whole batch [F]."""
 CREDENTIALS = ("12022", "appid或password鉴权不通过")
 TRANSID = ("12004", "transId/appid/token鉴权失败")
 WRONG_STATE = ("12089", "当前状态不可操作")

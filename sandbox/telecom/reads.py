@@ -256,6 +256,17 @@ def orders(call: MethodCall) -> Answer:
     return r.result_code({"orderList": listed, "pageIndex": call.text("pageIndex") or "1"})
 
 
+def orders_of_card(call: MethodCall) -> Answer:
+    """GetOrdersByAccessNumber: the newest first."""
+    orders = call.world.store.orders.items()
+    listed = [
+        {"requestId": number, "statusName": "竣工" if order["done"] is not None else "处理中"}
+        for number, order in reversed(list(orders))
+        if order.get("iccid") == call.one.iccid and "created" in order
+    ]
+    return r.result_code({"orderList": listed, "pageIndex": call.text("pageIndex") or "1"})
+
+
 def sms(call: MethodCall) -> Answer:
     """QuerySmsDetail."""
     return r.web("NEW_SMS_TICKET_QRsp", {"IRESULT": "0", "TOTALCOUNT": "0", "number": call.one.msisdn})

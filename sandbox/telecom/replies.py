@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-from sandbox.http.messages import XML, Answer, json_answer, text_answer
+from sandbox.http.messages import HTML, XML, Answer, json_answer, text_answer
 from sandbox.time import BEIJING
 
 DONE = "处理成功！"
@@ -28,11 +28,11 @@ REBINDS_USED = "业务校验失败（单卡本月调用次数已超过限定次�
 
 
 class Refusal(Exception):
-    """A reply that refuses; its body is the whole answer."""
+    """A reply that refuses; its body is the whole answer. The real service calls its text errors text/html [F]."""
 
     def __init__(self, answer: Answer | str) -> None:
         super().__init__("refused")
-        self.answer = text_answer(answer) if isinstance(answer, str) else answer
+        self.answer = text_answer(answer, HTML) if isinstance(answer, str) else answer
 
 
 def transaction(now: int, serial: int) -> str:
@@ -77,9 +77,9 @@ def service_response(number: str) -> Answer:
 
 
 def service_content(number: str) -> Answer:
-    """SvcCont/Response."""
+    """root/SvcCont/Response, as offNetAction answers [F]."""
     response = {"RspType": "0", "RspCode": "0000", "RspDesc": TAKEN}
-    return xml("SvcCont", {"Response": response, "GROUP_TRANSACTIONID": number})
+    return xml("root", {"SvcCont": {"Response": response, "GROUP_TRANSACTIONID": number}})
 
 
 def upper_result(text: str, number: str) -> Answer:

@@ -106,7 +106,7 @@ def add_rate_plan(server: UnicomCmp, call: Call) -> Data:
     """addRatePlan: a top-up for every card of an account that has the basic plan."""
     plan, size = call.text("basicPlanName"), allowance_of(call.text("addPlanName"))
     amount = call.text("addQuantity") or "1"
-    if not plan or size is None or not amount.isdecimal():
+    if not plan or size is None or not amount.isdecimal() or call.text("accountId") != t.ACCOUNT:
         raise Refusal(t.BAD_VALUE)
     world = server.world
     for card in list(world.store.cards.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from hashlib import blake2b
 from typing import Any
 
 from sandbox.fleet.card import Card
@@ -19,6 +20,16 @@ _STAMP = "%Y-%m-%d %H:%M:%S"
 def stamp(instant: int | None) -> str:
     """Beijing wall clock; blank for none."""
     return "" if instant is None else BEIJING.text(instant, _STAMP)
+
+
+def tenths(instant: int | None) -> str:
+    """As `stamp`, with the `.0` that recorded terminals end their dates with [F]."""
+    return "" if instant is None else f"{stamp(instant)}.0"
+
+
+def plan_number(plan: str) -> int:
+    """A rate plan as recorded terminals have it: a number [F]; the same for the same name."""
+    return 10_000_000 + int.from_bytes(blake2b(plan.encode(), digest_size=3).digest(), "big") % 10_000_000
 
 
 def mb(used: int) -> str:
@@ -40,15 +51,15 @@ def terminal(server: UnicomCmp, card: Card) -> Data:
     needed = card.real_name == "individual"
     return {
         "iccid": card.iccid,
-        "msisdn": card.msisdn,
+        "msisdn": f"86{card.msisdn.removeprefix('86')}" if card.msisdn else "",
         "imsi": card.imsi,
         "imei": card.imei,
-        "accountId": "100020620",
+        "accountId": t.ACCOUNT,
         "operatorAccountId": "",
         "simStatus": status_of(card, world.visible_state(card, server.name)),
         "realNameStatus": t.real_name_status(needed=needed, verified=card.verified),
         "lockStatus": "1" if "device_mismatch" in card.holds else "0",
-        "ratePlan": card.plan or "DEFAULT_PLAN",
+        "ratePlan": plan_number(card.plan),
         "networkType": "4G",
         "monthToDateUsage": used,
         "monthToDateDataUsage": used,
@@ -61,11 +72,11 @@ def terminal(server: UnicomCmp, card: Card) -> Data:
         "totalTimeValue": "0",
         "overageLimitReached": "1" if "over_quota" in card.holds else "0",
         "overageLimitOverride": str(extra.get("overageLimitOverride", "DEFAULT")),
-        "dateActivated": stamp(card.activated_at),
-        "dateAdded": stamp(card.opened_at),
-        "dateShipped": stamp(card.opened_at),
-        "dateModified": stamp(card.modified),
-        "dateReceivied": stamp(card.opened_at),
+        "dateActivated": tenths(card.activated_at),
+        "dateAdded": tenths(card.opened_at),
+        "dateShipped": tenths(card.opened_at),
+        "dateModified": tenths(card.modified),
+        "dateReceivied": tenths(card.opened_at),
         "deviceId": str(extra.get("deviceID", "")),
         "modemId": str(extra.get("modemID", "")),
         "fixedIpAddress": str(extra.get("ipv4Address", "")),
@@ -144,6 +155,8 @@ def network_config(server: UnicomCmp, call: Call) -> Data:
 def provisioning(server: UnicomCmp, call: Call) -> Data:
     """`wsGetProvisioningStatus` (or wsStatus): the last change of an attribute; the answer's shape is our guess."""
     card = server.card(call)
+    if call.text("changeType") not in ("", *t.CHANGE_TYPES):
+        raise Refusal(t.BAD_VALUE)
     order = server.world.store.orders.get(f"unicom-{card.iccid}-{call.text('changeType') or '3'}")
     status = "None" if order is None else "Pending" if order["done"] is None else "Completed"
     return {"iccid": card.iccid, "changeType": call.text("changeType") or "3", "status": status}
@@ -249,8 +262,8 @@ def location(server: UnicomCmp, call: Call) -> Data:
 def accounts(server: UnicomCmp, call: Call) -> Data:
     """`wsQueryAcctTable`, GetAccountIdByAcctName."""
     return {
-        "accountId": "100020620",
-        "accounts": [{"accountId": "100020620", "accountName": "sandbox"}],
+        "accountId": t.ACCOUNT,
+        "accounts": [{"accountId": t.ACCOUNT, "accountName": "sandbox"}],
         "totalPages": 1,
     }
 

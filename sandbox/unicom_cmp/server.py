@@ -19,6 +19,8 @@ from sandbox.unicom_cmp.sm3 import sm3_hex
 
 _OPERATION = re.compile(r"(?:/?api)*/(?:cn\.)?([A-Za-z]+)(?:[_/].*)?")
 _STAMP = "%Y-%m-%d %H:%M:%S %f"
+_COMPACT = "%Y%m%d%H%M%S%f"
+"""17 digits, as public clients send it [F]."""
 Data = dict[str, Any]
 
 
@@ -113,7 +115,7 @@ class UnicomCmp:
         if app_id != self._app_id or not hmac.compare_digest(expected.encode(), token.lower().encode()):
             raise GatewayRefusal(t.BAD_TOKEN)
         try:
-            stamped = BEIJING.parse(stamp, _STAMP)
+            stamped = BEIJING.parse(stamp, _COMPACT if re.fullmatch(r"\d{17}", stamp) else _STAMP)
         except ValueError as error:
             if self.world.settings(self.name).strict:
                 raise GatewayRefusal(t.STALE) from error

@@ -65,6 +65,11 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
 """A2.4.2: changeType → what it sets, but for 3 status, 4 rate plan, 7 override, 28 real-name."""
 
 
+CHANGE_TYPES = frozenset({*ATTRIBUTES, "3", "4", "7", "28"})
+ACCOUNT = "100020620"
+"""The one account of the sandbox."""
+
+
 def real_name_status(*, needed: bool, verified: bool) -> str:
     """0 not needed, not done; 1 needed, not done; 2 needed, done; 3 not needed, done."""
     return ("2" if verified else "1") if needed else ("3" if verified else "0")

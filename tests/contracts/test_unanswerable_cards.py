@@ -145,10 +145,8 @@ def scene(case: Case) -> Scene:
     return Scene(clients["acc"], wire, sandbox, clock, sims)
 
 
-@pytest.fixture(params=CASES, ids=[case.protocol.value for case in CASES])
-async def it(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Case, Scene]]:
-    case: Case = request.param
-    opened = scene(case)
+async def fill(case: Case, on: Scene) -> None:
+    """Add the cards to the sandbox, each with 3 MB of traffic yesterday."""
     rows = [
         {
             "iccid": sim.iccid,
@@ -161,14 +159,21 @@ async def it(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Case, Scene]
             "activated_on": "2026-09-05",
             "gsl": case.protocol is ProtocolName.GSL,
         }
-        for sim in opened.sims
+        for sim in on.sims
     ]
-    async with httpx.AsyncClient(transport=SandboxTransport(opened.sandbox), base_url="http://127.0.0.1") as control:
+    async with httpx.AsyncClient(transport=SandboxTransport(on.sandbox), base_url="http://127.0.0.1") as control:
         added = await control.post("/_control/sims", content="\n".join(map(json.dumps, rows)))
         assert added.json()["added"] == case.cards, added.text
-        traffic = [{"iccid": sim.iccid, "bytes": 3 << 20} for sim in opened.sims]
+        traffic = [{"iccid": sim.iccid, "bytes": 3 << 20} for sim in on.sims]
         assert (await control.post("/_control/traffic", content="\n".join(map(json.dumps, traffic)))).status_code == 200
-    opened.clock.instant += timedelta(days=1)
+    on.clock.instant += timedelta(days=1)
+
+
+@pytest.fixture(params=CASES, ids=[case.protocol.value for case in CASES])
+async def it(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Case, Scene]]:
+    case: Case = request.param
+    opened = scene(case)
+    await fill(case, opened)
     yield case, opened
     await opened.close()
 
@@ -271,6 +276,7 @@ async def test_sessions_of_all_other_cards_are_read(it: tuple[Case, Scene]) -> N
 async def test_one_card_apart_costs_few_calls_more() -> None:
     case = CASES[0]
     on = scene(case)
+    await fill(case, on)
     on.refuse(case.refusal)
     failures: Failures = {}
     await on.client.usage(on.sims, cycle_on(case.carrier, on.clock.now().date()), failures=failures)

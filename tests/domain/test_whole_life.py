@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.operation.decision import Accepted
-from app.domain.operation.effects import SettledOperation, settle
+from app.domain.operation.effects import SettledOperation, apply_effects
 from app.domain.sim.holds import codes, start_cycle
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.sim.model import Sim
@@ -34,7 +34,7 @@ def _step(card: Sim, today: date, what: str, fact: object) -> Sim:
         now = NOON + (today - NOON.date())
         if not isinstance(ask(card, fact, now=now), Accepted):
             return card
-        return settle(card, fact, SettledOperation(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
+        return apply_effects(card, fact, SettledOperation(arguments=ARGUMENTS.get(fact, {}), at=now, on=today))[0]
     if what == "word":
         state, holds = fact  # type: ignore[misc]
         told = [(code, "x") for code in sorted(holds)]

@@ -264,7 +264,7 @@ async def test_ctwing_reads_a_hundred_numbers_at_once(desk: Desk) -> None:
         "202611",
     )
     names = (await desk.ctwing("POST", "/api/v1/realName/qryRealNameStatus", body)).json()
-    assert names["data"]["statusList"] == [{"accessNumber": number, "status": 0}]
+    assert names["data"]["statusList"] == [{"accessNumber": number, "status": "0"}]
     many = {"accessNumbers": [number] * 101}
     assert (await desk.ctwing("POST", "/api/v1/prod/batchQrySimInfo", many)).json()["code"] == "-5"
 

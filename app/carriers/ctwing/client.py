@@ -149,7 +149,7 @@ class CtwingClient(ProtocolClient):
         async def fetch(part: Sequence[Numbered]) -> list[tuple[str, bool]]:
             ours = dict(part)
             rows = wire.rows((await self._post("real_name", wire.REAL_NAME, {"accessNumber": list(ours)})).json)
-            named = [(ours.get(home_number(wire.number_of(row))), parse.text(row.get("status")) == "1") for row in rows]
+            named = [(ours.get(home_number(wire.number_of(row))), wire.is_real_named(row)) for row in rows]
             return [(sim.iccid, answer) for sim, answer in named if sim is not None]
 
         return dict(await self._batch(await self._numbered(sims, failures), fetch, failures))

@@ -73,6 +73,11 @@ def time_of(row: Object) -> str:
     return next((parse.text(row[name]) for name in _TIME_NAMES if row.get(name)), "")
 
 
+def is_real_named(row: Object) -> bool:
+    """`status` of a qryRealNameStatus row: 1 = real-named [C 3]."""
+    return parse.required_text(row.get("status"), "status") == "1"
+
+
 def rows(content: Object, depth: int = 4) -> list[Object]:
     """The rows of a batch answer: the first list of objects in it, wherever the envelope keeps it."""
     for value in content.values():

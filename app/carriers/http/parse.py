@@ -111,6 +111,32 @@ def required_text(value: object, name: str) -> str:
     return plain
 
 
+def required(row: Object, name: str) -> Any:
+    """The value of a field that must be there, though it may be null: its absence must not read as a value."""
+    if name not in row:
+        raise CarrierProtocolError(f"{name} is missing")
+    return row[name]
+
+
+def rows_once(value: object) -> list[Object]:
+    """As `objects`, but the list must be there, and of equal rows only the first counts."""
+    if not isinstance(value, list):
+        raise CarrierProtocolError(f"a list was expected, not {_kind(value)}")
+    once: list[Object] = []
+    for row in objects(value):
+        if row not in once:
+            once.append(row)
+    return once
+
+
+def required_amount(value: object, unit: int, name: str) -> int:
+    """As `amount`, but it must be there."""
+    size = amount(value, unit)
+    if size is None:
+        raise CarrierProtocolError(f"{name} is missing")
+    return size
+
+
 def integer(value: object, name: str) -> int:
     """A whole number, sent as a number or as text."""
     plain = required_text(value, name)

@@ -98,8 +98,8 @@ class JasperClient(ProtocolClient):
         """Online ⇔ a session began and has not ended [3]."""
         body = await self._get("session", f"{_device(sim)}/sessionInfo", _object)
         device = await self._get("status", _device(sim), wire.device)
-        began = parse.instant(body.get("dateSessionStarted"), self._zone)
-        online = began is not None and not parse.text(body.get("dateSessionEnded"))
+        began = parse.instant(parse.required(body, "dateSessionStarted"), self._zone)
+        online = began is not None and not parse.text(parse.required(body, "dateSessionEnded"))
         return Session(
             online=online,
             as_of=self._clock.now(),

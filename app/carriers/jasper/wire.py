@@ -119,12 +119,12 @@ def holds(code: str, *, over_limit: bool | None) -> tuple[CarrierHold, ...]:
 
 def zone_usage(body: Object) -> int:
     """Bytes in all zones and rate plans of a usageInZone answer."""
-    plans = parse.as_object(body.get("deviceCycleUsageInZones") or {})
+    plans = parse.as_object(body.get("deviceCycleUsageInZones"))
     total = 0
     for rows in plans.values():
-        for row in parse.objects(rows):
+        for row in parse.rows_once(rows):
             unit = parse.text(row.get("dataUsageUnit")).lower()
             if unit not in ("bytes", ""):
                 raise CarrierProtocolError("usageInZone in a unit no table knows", carrier_code=unit)
-            total += parse.amount(row.get("dataUsage"), 1) or 0
+            total += parse.required_amount(row.get("dataUsage"), 1, "dataUsage")
     return total

@@ -89,8 +89,8 @@ class OneLinkReads(ProtocolClient):
     async def session(self, sim: SimRef) -> Session:
         """The card's sessions and the device it is in."""
         answer = await self._link.call("session", "query/sim-session", {"iccid": sim.iccid})
-        rows = parse.objects(answer.row.get("simSessionList"))
-        online = [row for row in rows if parse.text(row.get("status")) == "01"]
+        rows = parse.rows_once(answer.row.get("simSessionList"))
+        online = [row for row in rows if parse.required_text(row.get("status"), "status") == "01"]
         imei = await optional_answer(self._imei_of(sim))
         row: Object = online[0] if online else {}
         return Session(

@@ -181,7 +181,7 @@ class UnicomCmpClient(ProtocolClient):
         for page in range(1, MAX_PAGES):
             data = {"iccid": sim.iccid, "cycleStartDate": f"{cycle}-01 00:00:00", "pageNumber": str(page)}
             answer = await self._call("usage", "wsGetTerminalUsageDataDetails", data)
-            wire.add_sessions(totals, parse.objects(answer.data.get("usageDetails")), self._zone)
+            wire.add_sessions(totals, parse.rows_once(answer.data.get("usageDetails")), self._zone)
             pages = parse.text(answer.data.get("totalPages"))
             if not pages.isdigit() or page >= int(pages):
                 return

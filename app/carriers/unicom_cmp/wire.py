@@ -131,8 +131,12 @@ def real_named(terminal: Object) -> bool | None:
 
 
 def add_sessions(totals: dict[date, int], rows: Iterable[Object], zone: tzinfo) -> None:
-    """Add usageDetails to the days on which the sessions began; dataVolume is KB [1: U3]."""
+    """Add usageDetails to the days on which the sessions began; dataVolume is KB [1: U3].
+
+    Raises `CarrierProtocolError` for a session without its start or volume: its day would be short of it.
+    """
     for row in rows:
         day = parse.day(row.get("sessionStartTime"), zone)
-        if day is not None:
-            totals[day] = totals.get(day, 0) + (parse.amount(row.get("dataVolume"), KB) or 0)
+        if day is None:
+            raise CarrierProtocolError("sessionStartTime is missing")
+        totals[day] = totals.get(day, 0) + parse.required_amount(row.get("dataVolume"), KB, "dataVolume")

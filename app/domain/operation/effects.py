@@ -179,7 +179,7 @@ STOPPED_AFTER: Mapping[OperationKind, bool] = MappingProxyType(
 """Whether the gateway's own suspend is in force at the carrier after a kind; others do not change it (ST-24)."""
 
 
-def settle(sim: Sim, kind: OperationKind, done: SettledOperation) -> SimUpdate:
+def apply_effects(sim: Sim, kind: OperationKind, done: SettledOperation) -> SimUpdate:
     """The SIM after an operation succeeded, and every change in order.
 
     A SIM that was cancelled in the meantime stays cancelled (LC-11): the operation then changes nothing.

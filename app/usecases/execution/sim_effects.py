@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from app.db.mapping import OperationRecord, SimRecord
-from app.domain.operation.effects import STOPPED_AFTER, SettledOperation
-from app.domain.operation.effects import settle as effects_of
+from app.domain.operation.effects import STOPPED_AFTER, SettledOperation, apply_effects
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
@@ -52,7 +51,7 @@ def apply_success(
         channel=operation.channel,
         source=operation.source,
     )
-    sim, changes = effects_of(record.sim, operation.kind, settled)
+    sim, changes = apply_effects(record.sim, operation.kind, settled)
     record = _with_carrier_change(recorder, operation, record, now)
     reason = ChangeReason(
         cause=CAUSE,

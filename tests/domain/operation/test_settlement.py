@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.operation.decision import Accepted
-from app.domain.operation.effects import SettledOperation, settle
+from app.domain.operation.effects import SettledOperation, apply_effects
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Change, HoldChange, Transition
@@ -37,7 +37,7 @@ def done(
     sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = None, **facts: Any
 ) -> tuple[Sim, tuple[Change, ...]]:
     told = ARGUMENTS.get(kind, {}) if arguments is None else arguments
-    return settle(sim, kind, SettledOperation(arguments=told, at=NOON, on=TODAY, **facts))
+    return apply_effects(sim, kind, SettledOperation(arguments=told, at=NOON, on=TODAY, **facts))
 
 
 def held(*holds: HoldCode, terms: Supplier = FLEXEM, carrier: Carrier = Carrier.CMCC, **facts: Any) -> Sim:
