@@ -21,13 +21,13 @@ from app.carriers.base import (
 from app.carriers.described import description as d
 from app.carriers.described import wire
 from app.carriers.described.description import DescribedCall, Description
-from app.carriers.errors import CarrierProtocolError, UnsupportedOperation
+from app.carriers.errors import CarrierProtocolError, NoSuchCard, UnsupportedOperation
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.tokens import Token, TokenKeeper
 from app.carriers.http.transport import Reply, Transport
 from app.carriers.protocol_client import ProtocolClient, Setup, receipt_of, required_msisdn
-from app.carriers.result_codes import CodeMeaning, Codes, NoSuchCard, interpret_code
+from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
 
