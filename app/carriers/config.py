@@ -1,4 +1,4 @@
-"""A carrier account: which protocols reach it, where, as whom, and with what manners (`docs/api.md`, carriers.toml)."""
+"""A carrier account: its protocols, each with address, credentials and limits (`docs/api.md`, carriers.toml)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ OPTIONS: Mapping[ProtocolName, Mapping[str, type]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
-    """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
+    """Limits and delays of one protocol of an account. Seconds; `per_second` None = no limit.
+
+    `repeat_window_s`: OneLink's documents say 30 minutes in older editions and 3 in newer ones; the default is the
+    longer one, so shorten it where the account's contract says so.
+    """
 
     per_second: int | None = None
     in_flight: int = MAX_IN_FLIGHT
@@ -135,7 +139,7 @@ def sandbox_mode(accounts: Sequence[Account]) -> bool:
 
 
 def base_url(entry: ProtocolAccount, sandbox_url: str) -> str:
-    """Where the protocol is spoken; always ends with a slash."""
+    """The base URL of a protocol; always ends with a slash."""
     if entry.base_url == SANDBOX:
         name = f"{entry.description.name}/" if entry.description else ""
         return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol] + name

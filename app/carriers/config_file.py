@@ -1,4 +1,4 @@
-"""carriers.toml: the carrier accounts, read once at start and refused whole with every fault in words
+"""carriers.toml: the carrier accounts, read once at start; refused as a whole, with all its faults listed
 (`docs/api.md`).
 """
 

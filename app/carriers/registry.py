@@ -1,4 +1,4 @@
-"""Which client speaks which protocol: the only module that knows a vendor package."""
+"""The client of each protocol: the only module that imports a vendor package."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def expectations_for(entry: ProtocolAccount) -> Expectations | None:
 
 
 class ProtocolWithoutClient(Exception):
-    """A protocol that accounts may name has no client, or the reverse: a mistake of ours, found at start."""
+    """A protocol that accounts may name has no client, or the reverse: a mistake in this package, found at start."""
 
 
 def build_clients(
@@ -123,7 +123,7 @@ def build_clients(
 
 
 def receive(account: Account, push: Push) -> Received:
-    """Verify and read what an account's carrier sent us. Raises: `NotAuthentic`, `CarrierProtocolError`."""
+    """Verify and read a push of an account's carrier. Raises: `NotAuthentic`, `CarrierProtocolError`."""
     bounded(push)
     for entry in account.protocols:
         reader = RECEIVERS.get(entry.protocol)

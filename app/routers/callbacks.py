@@ -28,6 +28,7 @@ ANY_BODY: dict[str, Any] = {
 
 @router.post(
     "/{account}",
+    response_class=Response,
     responses=refusals("NOT_FOUND", "FORBIDDEN", "UNREADABLE", "TOO_LARGE"),
     openapi_extra={"requestBody": ANY_BODY | {"required": True}, "responses": {"200": ANY_BODY}},
 )

@@ -1,6 +1,6 @@
-"""The three bodies of `POST /v1/usage/reports`: decoded by type, bad records told apart.
+"""The three bodies of `POST /v1/usage/reports`: decoded by type, bad records separated from good ones.
 
-A body that is whole is decoded in one go; only where that fails is each record looked at by itself, so that one bad
+A body that is whole is decoded in one go; only where that fails is each record decoded by itself, so that one bad
 record is rejected and the others are counted.
 """
 
@@ -18,7 +18,7 @@ from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.usage.ingest.reports import MAX_BYTES, Rejected, Reports, Tally
 
-MOST_RECORDS = 10_000
+MAX_RECORDS = 10_000
 CLOUDEVENT_TYPE = "simgate.usage.report"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -125,7 +125,7 @@ def _of_events(records: Sequence[_Event]) -> Reports:
     )
 
 
-def _misshapen(detail: str) -> InvalidArgument:
+def _malformed_body(detail: str) -> InvalidArgument:
     return InvalidArgument([Fault(pointer="", code="BODY_MISSHAPEN", detail=detail)])
 
 
@@ -143,7 +143,7 @@ def _json(body: bytes) -> Decoded:
     try:
         loose = _raw_envelope.decode(body)
     except msgspec.ValidationError:
-        raise _misshapen('the body is neither {"gateway", "reports": […]} nor an array of records') from None
+        raise _malformed_body('the body is neither {"gateway", "reports": […]} nor an array of records') from None
     except msgspec.DecodeError:
         raise Unreadable("the body is not JSON") from None
     return _each(loose.reports, lambda raw: _of_plain(loose.gateway, [_one_plain.decode(raw)]))
@@ -170,7 +170,7 @@ def _list(body: bytes, whole: Callable[[], Reports], one: Callable[[msgspec.Raw]
     try:
         records = _raw.decode(body)
     except msgspec.ValidationError:
-        raise _misshapen("the body is not an array of records") from None
+        raise _malformed_body("the body is not an array of records") from None
     except msgspec.DecodeError:
         raise Unreadable("the body is not JSON") from None
     return _each(records, one)
@@ -249,8 +249,8 @@ def decode(media_type: str, body: bytes) -> Decoded:
         raise Unreadable("the body is not UTF-8") from None
     except RecursionError:
         raise Unreadable("the body is nested too deep") from None
-    if decoded.size > MOST_RECORDS:
-        raise TooLarge(f"at most {MOST_RECORDS} records")
+    if decoded.size > MAX_RECORDS:
+        raise TooLarge(f"at most {MAX_RECORDS} records")
     return decoded
 
 

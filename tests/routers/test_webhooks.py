@@ -124,3 +124,22 @@ async def test_the_feed_of_events_can_be_followed(gateway: Gateway) -> None:
     assert paged[3] not in [event["id"] for event in rest]
     unknown = await gateway.api.get("/v1/events", params={"after": "00000000-0000-0000-0000-000000000000"})
     assert unknown.status_code == 422
+
+
+async def test_a_secret_is_neither_stored_nor_replayed_under_an_idempotency_key(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    key, body = {"Idempotency-Key": "hook"}, {"url": receiver.url}
+    first = await gateway.api.post("/v1/webhooks", json=body, headers=key)
+    again = await gateway.api.post("/v1/webhooks", json=body, headers=key)
+    path, key = f"/v1/webhooks/{first.json()['id']}/rotate", {"Idempotency-Key": "turn"}
+    turned = await gateway.api.post(path, headers=key)
+    turned_again = await gateway.api.post(path, headers=key)
+
+    assert again.json() == first.json() | {"secret": None}
+    assert turned_again.json() == turned.json() | {"secret": None}
+    assert (again.headers["Idempotency-Replayed"], turned_again.headers["Cache-Control"]) == ("true", "no-store")
+    async with gateway.ctx.pool.acquire() as connection:
+        stored = await connection.fetch("SELECT body FROM idempotency_keys")
+    assert len(stored) == 2
+    assert not any(b"whsec_" in row["body"] for row in stored)

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from app.routers.schemas.base import Paging, QueryModel
 
 from .codes import PROBLEM_JSON, by_status, response_of
-from .contract import JsonBody, Parameters, UploadBody
+from .contract import JsonBody, Parameters, UploadBody, dependencies_of
 from .deps import Needs
 from .idempotency import IdempotencyHeader
 
@@ -82,11 +82,6 @@ def _tidy(schema: Schema) -> None:
         found.pop("title", None)
         if found.get("default", 0) is None:
             del found["default"]
-
-
-def dependencies_of(route: APIRoute) -> Iterator[Any]:
-    """The dependencies of a route, as the objects that are called."""
-    yield from (each.call for each in route.dependant.dependencies)
 
 
 def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[BaseModel]]:
