@@ -117,7 +117,7 @@ def write_samples(
     exchanges: Sequence[Exchange],
     secrets: Collection[str],
 ) -> list[Path]:
-    """The longest answer of each call and code as a scrubbed file, `<folder>/<protocol>/<call>[_<code>].<json|xml|txt>`.
+    """The longest answer of each call and code, scrubbed, as `<folder>/<protocol>/<call>[_<code>].<json|xml|txt>`.
 
     The shape is that of `tests/samples`. Raises `LeakFound`, OSError.
     """
