@@ -81,7 +81,7 @@ class SandboxCore:
         return {name: dataclasses.asdict(self.store.settings[name]) for name in self.servers}
 
     def device_changed(self, card: Card, before: str) -> None:
-        """The carriers that tell of another IMEI tell it."""
+        """Push another IMEI, from the carriers that do."""
         for name in self.world.protocols(card):
             if name in self.servers and name in ("jasper", "unicom_cmp"):
                 push = {"event": "IMEI_CHANGE", "iccid": card.iccid, "before": before, "after": card.imei}

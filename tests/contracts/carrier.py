@@ -155,7 +155,7 @@ class CarrierContract:
 
     async def test_wrong_credentials_are_told_as_such_and_send_no_second_request(self, it: Bench) -> None:
         sim = await it.card("active")
-        await it.fresh_client(spoilt=True)
+        await it.fresh_client(wrong_secrets=True)
         before = await it.requests()
         error = await error_of(it.client.change(OperationKind.SUSPEND, sim, {}))
         assert type_of(error) in self.wrong_credentials

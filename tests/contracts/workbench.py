@@ -80,11 +80,11 @@ class Bench:
         await self._control.delete("/_control/faults")
         await self._control.aclose()
 
-    async def fresh_client(self, *, spoilt: bool = False) -> None:
-        """A client that remembers no pause and no failure; with `spoilt`, one that has the wrong secrets."""
+    async def fresh_client(self, *, wrong_secrets: bool = False) -> None:
+        """A client that remembers no pause and no failure; with `wrong_secrets`, one that has the wrong secrets."""
         await self.client.close()
         secrets = {name: value[:-1] + "9" for name, value in self.credentials.items()}
-        self.client = self._client(secrets if spoilt else self.credentials)
+        self.client = self._client(secrets if wrong_secrets else self.credentials)
 
     def name(self) -> SimRef:
         number = next(_numbers)
