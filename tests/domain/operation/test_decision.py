@@ -6,16 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, Decision, decide
-from app.domain.operation.refusal import Refusal, RefusalCode, Remedy
-from app.domain.operation.remedies import remedies_for
-from app.domain.operation.request import Counts, Route, RuleContext
+from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.operation.request import Counts, Route
 from app.domain.sim.model import Sim
 from app.domain.units import MB
 from app.domain.vocabulary import (
@@ -62,7 +61,7 @@ def refused(sim: Sim, kind: OperationKind, arguments: dict[str, Any] | None = No
     return answer
 
 
-def _hold_sets(carrier: Carrier) -> Iterator[tuple[HoldCode, ...]]:
+def hold_sets(carrier: Carrier) -> Iterator[tuple[HoldCode, ...]]:
     """None, each, all; every pair once, and at Telecom those with a hold under which the state goes on showing."""
     for size in (0, 1):
         yield from combinations(HoldCode, size)
@@ -119,7 +118,7 @@ def test_the_full_product_of_states_kinds_holds_and_terms() -> None:
         for supplier in Supplier
         for network in Carrier
         for underlying in UNDERLYING
-        for holds in _hold_sets(network)
+        for holds in hold_sets(network)
     ):
         card = a_sim(terms, carrier, state, *held)
         codes = {hold.code for hold in card.holds}
@@ -410,38 +409,3 @@ def test_an_argument_that_the_carrier_does_not_take_is_refused_before_anything_e
     assert isinstance(answer, Refusal)
     assert (answer.code, answer.rule) == (RefusalCode.NOT_SUPPORTED_BY_CARRIER, "OP-7")
     assert isinstance(decide(card, K.REBIND, {}, context), Accepted)
-
-
-def _of_the_caller(remedy: Remedy) -> dict[str, Any]:
-    """What the caller chooses for the operation of a remedy."""
-    return {
-        K.CHANGE_REGION: {"province": "湖北"},
-        K.CHANGE_PLAN: {"plan": "p-1g"},
-        K.SET_THRESHOLD: {"bytes": 500 * MB},
-    }.get(remedy.operation or K.REFRESH, {})
-
-
-@pytest.mark.parametrize("channel", [*Channel, None])
-def test_a_remedy_is_told_as_allowed_exactly_where_its_operation_is_accepted(channel: Channel | None) -> None:
-    """ST-26: over every hold, with each of the others, under all terms, at every carrier, in every state."""
-    told = 0
-    for terms, carrier, state in product(Supplier, Carrier, UNDERLYING):
-        for held in _hold_sets(carrier):
-            for facts in ({}, {"pool": "p"}):
-                card = a_sim(terms, carrier, state, *held, **facts)
-                context = context_of(channel, counts=Counts(rebinds_this_month=2))
-                for hold in card.holds:
-                    for remedy in remedies_for(card, hold.code, context):
-                        told += _agrees(card, remedy, context)
-    assert told > 1000 or channel is None
-
-
-def _agrees(card: Sim, remedy: Remedy, context: RuleContext) -> int:
-    """Whether a remedy has an operation, which is then accepted exactly if it is told as allowed."""
-    if remedy.operation is None:
-        unlifted = remedy.automatic or remedy.action in ("ask_carrier", "replace_card")
-        assert not (remedy.allowed_now and unlifted), remedy
-        return 0
-    answer = decide(card, remedy.operation, _of_the_caller(remedy) | dict(remedy.arguments), context)
-    assert remedy.allowed_now == isinstance(answer, Accepted), (card, remedy, answer)
-    return 1
