@@ -14,7 +14,7 @@ import pytest
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, Decision, decide
 from app.domain.operation.refusal import Refusal, RefusalCode
-from app.domain.operation.request import Counts, Route
+from app.domain.operation.request import Counts
 from app.domain.sim.model import Sim
 from app.domain.units import MB
 from app.domain.vocabulary import (
@@ -391,21 +391,3 @@ def test_a_hold_of_the_carrier_is_named_like_any_other() -> None:
     card = replace(a_sim(), holds=(a_hold(H.CARRIER_CONTROL),))
     remedy = refused(card, K.SUSPEND).remedies[0]
     assert (remedy.actor, remedy.rule) == (Actor.CARRIER, "ST-11")
-
-
-def test_a_pool_member_takes_no_add_on_pack_of_its_own() -> None:
-    """OP-7: it would change nothing."""
-    answer = refused(a_sim(GSL, Carrier.CMCC, pool="p"), K.ORDER_ADDON)
-    assert (answer.rule, answer.detail) == ("OP-7", "addon_of_pool_member")
-
-
-def test_an_argument_that_the_carrier_does_not_take_is_refused_before_anything_else() -> None:
-    """OP-7."""
-    context = replace(
-        context_of(), routes=lambda _kind, _given: Route(channel=Channel.API, refuses=frozenset({"imei"}))
-    )
-    card = a_sim(GSL)
-    answer = decide(card, K.REBIND, {"imei": IMEI}, context)
-    assert isinstance(answer, Refusal)
-    assert (answer.code, answer.rule) == (RefusalCode.NOT_SUPPORTED_BY_CARRIER, "OP-7")
-    assert isinstance(decide(card, K.REBIND, {}, context), Accepted)

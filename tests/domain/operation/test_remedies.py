@@ -1,22 +1,24 @@
-"""ST-26: a remedy is told as allowed exactly where the operation that carries it out would be accepted."""
+"""What is refused at the door (OP-7), and that a remedy is allowed exactly where its operation is accepted (ST-26)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
 from app.domain.operation.decision import Accepted, decide
-from app.domain.operation.refusal import Remedy
+from app.domain.operation.refusal import Refusal, RefusalCode, Remedy
 from app.domain.operation.remedies import remedies_for
-from app.domain.operation.request import Counts, RuleContext
+from app.domain.operation.request import Counts, Route, RuleContext
 from app.domain.sim.model import Sim
 from app.domain.units import MB
 from app.domain.vocabulary import Carrier, Channel, OperationKind, Supplier
 from tests.domain.cards import a_sim, context_of
-from tests.domain.operation.test_decision import UNDERLYING, hold_sets
+from tests.domain.operation.test_decision import IMEI, UNDERLYING, hold_sets, refused
 
+GSL = Supplier.GSL
 K = OperationKind
 
 
@@ -53,3 +55,21 @@ def _agrees(card: Sim, remedy: Remedy, context: RuleContext) -> int:
     answer = decide(card, remedy.operation, _of_the_caller(remedy) | dict(remedy.arguments), context)
     assert remedy.allowed_now == isinstance(answer, Accepted), (card, remedy, answer)
     return 1
+
+
+def test_a_pool_member_takes_no_add_on_pack_of_its_own() -> None:
+    """OP-7: it would change nothing."""
+    answer = refused(a_sim(GSL, Carrier.CMCC, pool="p"), K.ORDER_ADDON)
+    assert (answer.rule, answer.detail) == ("OP-7", "addon_of_pool_member")
+
+
+def test_an_argument_that_the_carrier_does_not_take_is_refused_before_anything_else() -> None:
+    """OP-7."""
+    context = replace(
+        context_of(), routes=lambda _kind, _given: Route(channel=Channel.API, refuses=frozenset({"imei"}))
+    )
+    card = a_sim(GSL)
+    answer = decide(card, K.REBIND, {"imei": IMEI}, context)
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.rule) == (RefusalCode.NOT_SUPPORTED_BY_CARRIER, "OP-7")
+    assert isinstance(decide(card, K.REBIND, {}, context), Accepted)
