@@ -29,7 +29,7 @@ SECURITY = "ApiKey"
 
 _HEADERS: Mapping[str, tuple[str, str]] = {
     "Idempotency-Key": ("1 to 255 visible ASCII characters; the same request under it is done once.", "order-4711"),
-    "X-Reason": ("Why: kept in the audit trail.", "customer asked by phone"),
+    "X-Reason": ("The reason, for the audit trail.", "customer asked by phone"),
     "If-Match": ("The `ETag` of the version to change; another one is 412.", '"7"'),
 }
 
