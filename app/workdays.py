@@ -1,7 +1,8 @@
-"""Mainland China's workdays: `chinesecalendar` behind our port, with a table of our own that goes before it.
+"""Mainland China's workdays: `chinesecalendar` behind the domain's port, and a table of ours that precedes it.
 
-The library knows each year once its notice is published (around November); later years are answered by weekday,
-marked provisional (SL). A notice that the library lacks goes into `OVERRIDES`, with its number.
+The library has each year once its notice is published (around November). Later years are answered by weekday and the
+statutory holidays of the law, marked provisional; so is the end of December of the last published year, which the next
+notice may still move (SL). A notice that the library lacks goes into `OVERRIDES`, with its number.
 """
 
 from __future__ import annotations
@@ -13,9 +14,16 @@ from types import MappingProxyType
 
 import chinese_calendar
 
+from app.domain.calendar.holidays import statutory_holiday
 from app.domain.calendar.workdays import Workday
 
 _SATURDAY = 5
+
+LAST_PUBLISHED: int = max(day.year for day in chinese_calendar.constants.holidays)
+"""The last year whose notice the library has."""
+
+_MOVABLE_FROM = (12, 26)
+"""Month and day from which the next year's notice may still move workdays; so far notices went back to the 29th (D)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +46,27 @@ class ChineseWorkdays:
     overrides: Mapping[date, Override] = field(default_factory=lambda: OVERRIDES)
 
     def day(self, day: date) -> Workday:
-        """What kind of day it is; never raises."""
-        told = self.overrides.get(day)
-        if told is not None:
-            return _workday(day, workday=told.workday, name=told.name, provisional=False)
+        """The kind of a day; never raises."""
+        named = self.overrides.get(day)
+        if named is not None:
+            return _workday(day, workday=named.workday, name=named.name, provisional=False)
         try:
             workday = chinese_calendar.is_workday(day)
             _, name = chinese_calendar.get_holiday_detail(day)
         except NotImplementedError:
-            return _workday(day, workday=day.weekday() < _SATURDAY, name=None, provisional=True)
-        return _workday(day, workday=workday, name=name, provisional=False)
+            return _unpublished(day)
+        movable = self._last_published() == day.year and (day.month, day.day) >= _MOVABLE_FROM
+        return _workday(day, workday=workday, name=name, provisional=movable)
+
+    def _last_published(self) -> int:
+        """The last year whose notice the library or `overrides` have."""
+        return max([LAST_PUBLISHED, *(day.year for day in self.overrides)])
+
+
+def _unpublished(day: date) -> Workday:
+    """A day of a year without a notice: a weekday that is no statutory holiday is a workday."""
+    name = statutory_holiday(day)
+    return _workday(day, workday=name is None and day.weekday() < _SATURDAY, name=name, provisional=True)
 
 
 def _workday(day: date, *, workday: bool, name: str | None, provisional: bool) -> Workday:

@@ -63,7 +63,7 @@ class AccountClient:
         return pair[0].settings if pair else ProtocolSettings()
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
-        """Ask for one change. Raises: the tree; `CarrierRateLimited` inside the card's repeat window, nothing sent."""
+        """Send one change. Raises: the tree; `CarrierRateLimited`, nothing sent, inside the card's repeat window."""
         entry, client = self._required_changer(kind)
         held = await self._inside_window(entry, kind, [sim])
         if held:
@@ -76,7 +76,7 @@ class AccountClient:
     async def change_many(
         self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
     ) -> list[ChangeOutcome]:
-        """Ask for the same change on many cards; cards inside their window are left out of the calls."""
+        """Send the same change of many cards; cards inside their repeat window are left out of the calls."""
         entry, client = self._required_changer(kind)
         held = await self._inside_window(entry, kind, sims)
         free = [sim for sim in sims if sim.iccid not in held]
@@ -92,17 +92,17 @@ class AccountClient:
         return pair[1].change_batch(kind) if pair else 1
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
-        """How a change goes, by the protocol that took it."""
+        """The progress of a change, from the protocol that accepted it."""
         return await self._required_changer(kind)[1].progress(kind, sim, reference)
 
     async def progress_many(
         self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
     ) -> dict[str, Progress]:
-        """How a change of many cards goes, by the protocol that took it."""
+        """The progress of a change of many cards, from the protocol that accepted it."""
         return await self._required_changer(kind)[1].progress_many(kind, sims, reference, failures=failures)
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """The carrier's word; real-name is asked of another protocol where the account names one for it."""
+        """Snapshots; real-name is read by another protocol where the account names one for it."""
         if not sims:
             return []
         seen = await self._reader("status").snapshot(sims, failures=failures)
@@ -150,7 +150,7 @@ class AccountClient:
         return tuple(self._pairs)
 
     async def close(self) -> None:
-        """Give back the connections of every protocol."""
+        """Close the connections of every protocol."""
         for _, client in self._pairs:
             await client.close()
 
@@ -183,7 +183,7 @@ class AccountClient:
     async def _inside_window(
         self, entry: ProtocolAccount, kind: OperationKind, sims: Sequence[SimRef]
     ) -> dict[str, LocallyThrottled]:
-        """The cards still inside their repeat window, each with the error that says when to come back."""
+        """The cards still inside their repeat window, each with the error that has the time left."""
         if not entry.settings.repeat_window_s:
             return {}
         ends = await self._windows.until(self._key(entry), _window_api(kind), [sim.iccid for sim in sims])

@@ -1,4 +1,4 @@
-"""The neutral side of every carrier protocol: what a client takes, what it gives, and nothing of any vendor.
+"""The neutral side of every carrier protocol: arguments, results and the client interface, nothing of any vendor.
 
 Each client is total: a method returns, or raises an error of `app.carriers.errors`. A client holds no database,
 no settings object and no retry loop: retrying is the operation's decision, made once and visible in a row.
@@ -32,9 +32,9 @@ class SimRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The carrier took a change. `settled`: in force now; otherwise accepted and being done, `reference` to ask by.
+    """The carrier accepted a change. `settled`: in force now; otherwise in progress, with a `reference` to poll by.
 
-    `already`: the card was so before, nothing was changed. `result`: what the caller is to see (a real-name URL).
+    `already`: the card was in that state before, nothing was changed. `result`: for the caller (a real-name URL).
     """
 
     settled: bool
@@ -44,7 +44,7 @@ class Receipt:
 
 
 class ProgressState(StrEnum):
-    """How an accepted change goes. `untold`: the carrier has no word for it, the snapshot must tell."""
+    """The progress of an accepted change. `untold`: the protocol cannot report it; a snapshot must show it."""
 
     PENDING = "pending"
     DONE = "done"
@@ -54,7 +54,7 @@ class ProgressState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The carrier's word on one accepted change, with its own code where it failed."""
+    """What the carrier reports on one accepted change, with its own code where it failed."""
 
     state: ProgressState
     carrier_code: str | None = None
@@ -73,7 +73,7 @@ class CarrierHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimSnapshot:
-    """The carrier's word on a card as of an instant. None = the carrier did not say (never "no").
+    """What the carrier reports on a card as of an instant. None = not reported (never "no").
 
     `state` is the neutral state (LC-13), None for a code no table knows; `code` is always the raw code.
     `in_progress`: the carrier is still doing something on the card. `threshold` is bytes.
@@ -127,7 +127,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of `simgate carriers check`: what was tried, whether it worked, and in words what is wrong."""
+    """One line of `simgate carriers check`: what was tried, whether it worked, and what is wrong."""
 
     what: str
     ok: bool
@@ -136,7 +136,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOutcome:
-    """One card's end in a batch of changes: a receipt or an error of the tree, never both."""
+    """One card's outcome in a batch of changes: a receipt or an error of the tree, never both."""
 
     iccid: str
     receipt: Receipt | None = None
@@ -158,13 +158,13 @@ class CarrierClient(Protocol):
     protocol: ProtocolName
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
-        """Ask for one change. Raises: any of the tree; `UnsupportedOperation` before anything is sent."""
+        """Send one change. Raises: any error of the tree; `UnsupportedOperation` before anything is sent."""
         ...
 
     async def change_many(
         self, kind: OperationKind, sims: Sequence[SimRef], arguments: Arguments
     ) -> list[ChangeOutcome]:
-        """Ask for the same change on many cards in the fewest calls; at most `change_batch(kind)` cards a call."""
+        """Send the same change of many cards in the fewest calls; at most `change_batch(kind)` cards a call."""
         ...
 
     def change_batch(self, kind: OperationKind) -> int:
@@ -172,17 +172,17 @@ class CarrierClient(Protocol):
         ...
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
-        """How the change with this reference goes. Raises: query errors of the tree."""
+        """The progress of the change with this reference. Raises: query errors of the tree."""
         ...
 
     async def progress_many(
         self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
     ) -> dict[str, Progress]:
-        """How a change of many cards under one reference goes, by ICCID, in the fewest calls. Raises as `progress`."""
+        """The progress of a change of many cards under one reference, by ICCID. Raises as `progress`."""
         ...
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """The carrier's word on these cards, in the fewest calls; cards it does not know are left out."""
+        """Snapshots of these cards, in the fewest calls; cards that the carrier does not know are left out."""
         ...
 
     async def usage(
@@ -202,13 +202,13 @@ class CarrierClient(Protocol):
         ...
 
     async def session(self, sim: SimRef) -> Session:
-        """Whether the card is online. Raises `UnsupportedOperation` where the protocol cannot tell."""
+        """Whether the card is online. Raises `UnsupportedOperation` where the protocol has no sessions."""
         ...
 
     async def check(self) -> list[Finding]:
-        """Try the credentials, one read and the clock; says in words what is wrong. Never raises."""
+        """Try the credentials and one read, and compare the clocks. Never raises."""
         ...
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...

@@ -1,4 +1,4 @@
-"""A carrier account: which protocols reach it, where, as whom, and with what manners (`docs/api.md`, carriers.toml)."""
+"""A carrier account: its protocols, each with address, credentials and limits (`docs/api.md`, carriers.toml)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from app.carriers.described.description import Description
 from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import Codes
 from app.domain.operation.capabilities import CAPABILITIES
@@ -27,10 +28,11 @@ CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType(
         ProtocolName.CTCC_CMP: ("user_id", "password", "key1", "key2", "key3"),
         ProtocolName.CTWING: ("app_key", "app_secret", "cust_number"),
         ProtocolName.GSL: ("ak", "sk", "project_id"),
+        ProtocolName.DESCRIBED: (),
         ProtocolName.DESK: (),
     }
 )
-"""What each protocol must be given."""
+"""What each protocol must be given; a described one is given what its description names."""
 
 OPTIONAL_CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType({ProtocolName.JASPER: ("push_secret",)})
 
@@ -46,7 +48,11 @@ OPTIONS: Mapping[ProtocolName, Mapping[str, type]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
-    """Manners towards one protocol of an account. Seconds; None = no limit of ours."""
+    """Limits and delays of one protocol of an account. Seconds; `per_second` None = no limit.
+
+    `repeat_window_s`: OneLink's documents say 30 minutes in older editions and 3 in newer ones; the default is the
+    longer one, so shorten it where the account's contract says so.
+    """
 
     per_second: int | None = None
     in_flight: int = MAX_IN_FLIGHT
@@ -78,6 +84,7 @@ SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
         ProtocolName.CTCC_CMP: "/ctcc/m2m_ec/",
         ProtocolName.CTWING: "/ctwing/",
         ProtocolName.GSL: "/gsl/",
+        ProtocolName.DESCRIBED: "/described/",
         ProtocolName.DESK: "/",
     }
 )
@@ -97,6 +104,7 @@ class ProtocolAccount:
     settings: ProtocolSettings
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     codes: Codes = field(default_factory=dict)
+    description: Description | None = None
     ca_file: Path | None = None
     """PEM certificates of the private authority that signed the carrier's certificate."""
 
@@ -131,7 +139,8 @@ def sandbox_mode(accounts: Sequence[Account]) -> bool:
 
 
 def base_url(entry: ProtocolAccount, sandbox_url: str) -> str:
-    """Where the protocol is spoken; always ends with a slash."""
+    """The base URL of a protocol; always ends with a slash."""
     if entry.base_url == SANDBOX:
-        return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol]
+        name = f"{entry.description.name}/" if entry.description else ""
+        return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol] + name
     return entry.base_url.rstrip("/") + "/"

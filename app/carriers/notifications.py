@@ -1,6 +1,6 @@
-"""What carriers send us unasked: verified as far as the protocol allows, read into notices, and acknowledged.
+"""Carriers' pushes: verified as far as the protocol allows, parsed into notices, and acknowledged.
 
-A notice is a hint: it says which card to ask about, never what is true of it (`docs/api.md`, Events and webhooks).
+A notice is a hint: it says which card to query, never what its state is (`docs/api.md`, Events and webhooks).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One thing a carrier told. `external_id` is the same for the same push sent twice.
+    """One thing that a carrier reported. `external_id` is the same for the same push sent twice.
 
     `reference` is that of the receipt of the change it completes; `succeeded` only for completions.
     """

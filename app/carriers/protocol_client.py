@@ -1,4 +1,4 @@
-"""What the clients of all protocols share: what they are opened with, and the answers of one that cannot."""
+"""What the clients of all protocols share: how they are set up, and a default for each method."""
 
 # ruff: noqa: ARG002 (an interface is met; not every protocol needs all of it)
 
@@ -26,6 +26,7 @@ from app.carriers.base import (
     UsageFigure,
 )
 from app.carriers.batches import first_carrier_error, query_each, query_sims
+from app.carriers.described.description import Description
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, NoSuchCard, UnsupportedOperation
 from app.carriers.http.transport import PLAIN, Dialect, Transport
 from app.carriers.result_codes import CodeMeaning, Codes
@@ -43,7 +44,7 @@ class OpenTransport(Protocol):
     """Makes the transport of a client: the client adds how it signs and how it reads an error status."""
 
     def __call__(self, dialect: Dialect = PLAIN) -> Transport:
-        """A transport to the account's base URL, under the account's manners."""
+        """A transport to the account's base URL, under the account's throttle."""
         ...
 
 
@@ -60,10 +61,11 @@ class Setup:
     open_transport: OpenTransport
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     codes: Codes = field(default_factory=dict)
+    description: Description | None = None
 
 
 class ProtocolClient:
-    """A client that can do nothing yet: protocols override what they have (`app.carriers.base.CarrierClient`)."""
+    """A client without any API: protocols override what they have (`app.carriers.base.CarrierClient`)."""
 
     protocol: ProtocolName
     kinds: ClassVar[frozenset[OperationKind]] = frozenset()
@@ -80,7 +82,7 @@ class ProtocolClient:
         return kind in self.kinds
 
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
-        """Ask for one change."""
+        """Send one change."""
         raise UnsupportedOperation(f"{self.protocol} has no API for {kind}")
 
     def change_batch(self, kind: OperationKind) -> int:
@@ -95,13 +97,13 @@ class ProtocolClient:
         return await concurrently(sims, self._transport.in_flight, lambda sim: self._outcome_of(kind, sim, arguments))
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
-        """This protocol has no word for a change under way."""
+        """This protocol does not report progress."""
         return Progress(state=ProgressState.UNREPORTED)
 
     async def progress_many(
         self, kind: OperationKind, sims: Sequence[SimRef], reference: str, *, failures: Failures | None = None
     ) -> dict[str, Progress]:
-        """How a change of many cards under one reference goes: card by card, where the protocol has no batch."""
+        """The progress of many cards' change under one reference: one call a card, unless the protocol has a batch."""
 
         async def single(sim: SimRef) -> tuple[str, Progress]:
             return sim.iccid, await self.progress(kind, sim, reference)
@@ -109,20 +111,20 @@ class ProtocolClient:
         return dict(await self._each(sims, single, failures))
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """The carrier's word on these cards."""
-        raise UnsupportedOperation(f"{self.protocol} cannot tell a card's state")
+        """Snapshots of these cards."""
+        raise UnsupportedOperation(f"{self.protocol} has no API for a card's state")
 
     async def usage(
         self, sims: Sequence[SimRef], cycle: Cycle, *, failures: Failures | None = None
     ) -> list[UsageFigure]:
         """Bytes used in a cycle."""
-        raise UnsupportedOperation(f"{self.protocol} cannot tell usage")
+        raise UnsupportedOperation(f"{self.protocol} has no API for usage")
 
     async def usage_days(
         self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
     ) -> list[DayUsage]:
         """Bytes per day."""
-        raise UnsupportedOperation(f"{self.protocol} cannot tell usage by day")
+        raise UnsupportedOperation(f"{self.protocol} has no API for usage by day")
 
     async def changed_since(self, since: datetime) -> list[str] | None:
         """This protocol has no change list."""
@@ -130,11 +132,11 @@ class ProtocolClient:
 
     async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """Whether these cards are real-named, by ICCID; cards without an answer are left out."""
-        raise UnsupportedOperation(f"{self.protocol} cannot tell real-name")
+        raise UnsupportedOperation(f"{self.protocol} has no API for real-name")
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online."""
-        raise UnsupportedOperation(f"{self.protocol} cannot tell sessions")
+        raise UnsupportedOperation(f"{self.protocol} has no API for sessions")
 
     async def check(self) -> list[Finding]:
         """Try the credentials and one read, and compare the clocks. Never raises."""
@@ -146,20 +148,22 @@ class ProtocolClient:
         return [Finding(what="credentials", ok=True, detail=seen), self._clock_finding()]
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._transport.close()
 
     async def _try_read(self) -> str:
-        """One harmless read; says in words what it showed."""
+        """One harmless read; what it showed, as text."""
         raise UnsupportedOperation(f"{self.protocol} has nothing to try")
 
     def _clock_finding(self) -> Finding:
         skew = self._transport.skew_s
         if skew is None:
-            return Finding(what="clock", ok=True, detail="the carrier told no time")
+            return Finding(what="clock", ok=True, detail="the carrier sent no Date header")
         fine = abs(skew) <= LARGEST_SKEW_S
-        words = "agree" if fine else "differ: check NTP here, signatures may be refused"
-        return Finding(what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {words}")
+        comparison = "agree" if fine else "differ: check NTP here, signatures may be refused"
+        return Finding(
+            what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {comparison}"
+        )
 
     async def _each(
         self, sims: Sequence[SimRef], call: Callable[[SimRef], Awaitable[Result | None]], failures: Failures | None
@@ -199,21 +203,21 @@ class ProtocolClient:
 
 
 def receipt_of(meaning: CodeMeaning, *, settled: bool, reference: str | None = None) -> Receipt:
-    """The receipt of a change the carrier took, or need not take because the card is so."""
+    """The receipt of a change that the carrier accepted, or that was in force already."""
     if meaning is CodeMeaning.ALREADY:
         return Receipt(settled=True, already=True)
     return Receipt(settled=settled and meaning is CodeMeaning.OK, reference=reference)
 
 
 def required_msisdn(sim: SimRef, protocol: ProtocolName) -> str:
-    """The card's number without its 86. Raises `CarrierRejected` where the gateway does not know it."""
+    """The card's MSISDN without its country code. Raises `CarrierRejected` where the gateway does not know it."""
     if not sim.msisdn:
         raise CarrierRejected(f"{protocol} knows a card by its number, and this card's is not known here")
     return home_number(sim.msisdn)
 
 
 def home_number(msisdn: str) -> str:
-    """A number of 11 or 13 digits without +86 or 86 before it."""
+    """A number of 11 or 13 digits without a leading +86 or 86."""
     plain = msisdn.removeprefix("+")
     return plain[2:] if plain.startswith("86") and len(plain) in (13, 15) else plain
 
@@ -226,24 +230,24 @@ def argument_text(arguments: Arguments, name: str) -> str:
     return value
 
 
-async def optional_answer(asking: Awaitable[Result]) -> Result | None:
-    """The answer to a side question, or None where the carrier refuses it or answers what we cannot read.
+async def optional_answer(query: Awaitable[Result]) -> Result | None:
+    """The answer to a secondary query, or None where the carrier refuses it or the answer cannot be read.
 
-    Some accounts lack the capability for it, and the main question has been answered.
+    Some accounts lack the capability for it, and the main query has been answered.
     """
     try:
-        return await asking
+        return await query
     except (CarrierRejected, CarrierProtocolError):
         return None
 
 
 def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """The items in runs of at most `size`."""
+    """The items in slices of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 async def concurrently(items: Sequence[Item], width: int, work: Callable[[Item], Awaitable[Result]]) -> list[Result]:
-    """The results of `work` for every item, in order, at most `width` at a time; the first error ends it all."""
+    """The results of `work` for every item, in order, at most `width` at a time; the first error cancels the rest."""
     if len(items) == 1:
         return [await work(items[0])]
     results: dict[int, Result] = {}

@@ -1,4 +1,4 @@
-"""Which client speaks which protocol: the only module that knows a vendor package."""
+"""The client of each protocol: the only module that imports a vendor package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from app.carriers.ctcc_cmp.client import CtccCmpClient
 from app.carriers.ctcc_cmp.expected import EXPECTED as CTCC_CMP_EXPECTED
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.ctwing.expected import EXPECTED as CTWING_EXPECTED
+from app.carriers.described.client import DescribedClient
+from app.carriers.described.expected import expectations_of
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.expectations import Expectations
@@ -52,6 +54,7 @@ FACTORIES: Mapping[ProtocolName, Factory] = {
     ProtocolName.CTCC_CMP: CtccCmpClient.open,
     ProtocolName.CTWING: CtwingClient.open,
     ProtocolName.GSL: GslClient.open,
+    ProtocolName.DESCRIBED: DescribedClient.open,
     ProtocolName.DESK: DeskClient.open,
 }
 
@@ -76,8 +79,15 @@ EXPECTATIONS: Mapping[ProtocolName, Expectations] = {
 """What each client expects in its carrier's answers (`app.carriers.probe`); the desk has none."""
 
 
+def expectations_for(entry: ProtocolAccount) -> Expectations | None:
+    """The table of an account's protocol, or that of its description; None for the desk."""
+    if entry.description is not None:
+        return expectations_of(entry.description)
+    return EXPECTATIONS.get(entry.protocol)
+
+
 class ProtocolWithoutClient(Exception):
-    """A protocol that accounts may name has no client, or the reverse: a mistake of ours, found at start."""
+    """A protocol that accounts may name has no client, or the reverse: a mistake in this package, found at start."""
 
 
 def build_clients(
@@ -113,7 +123,7 @@ def build_clients(
 
 
 def receive(account: Account, push: Push) -> Received:
-    """Verify and read what an account's carrier sent us. Raises: `NotAuthentic`, `CarrierProtocolError`."""
+    """Verify and read a push of an account's carrier. Raises: `NotAuthentic`, `CarrierProtocolError`."""
     bounded(push)
     for entry in account.protocols:
         reader = RECEIVERS.get(entry.protocol)
@@ -168,5 +178,6 @@ def _client(
             open_transport=open_transport,
             options=entry.options,
             codes=entry.codes,
+            description=entry.description,
         )
     )

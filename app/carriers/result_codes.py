@@ -1,4 +1,4 @@
-"""What a carrier's own code means for us: one small vocabulary that every protocol's table is written in."""
+"""The meaning of carriers' result codes: one small vocabulary that every protocol's table is written in."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class CodeMeaning(StrEnum):
 
     OK = "ok"
     ALREADY = "already"
-    """Nothing to do: the card is so. A change is then a receipt with `already`."""
+    """The card is in the requested state already: a receipt with `already`."""
     ACCEPTED = "accepted"
-    """Taken before and still being done."""
+    """Accepted before, and still in progress."""
     REJECTED = "rejected"
     NO_SUCH_CARD = "no_such_card"
     """Rejected; a reading leaves the card out instead."""
     BUSY = "busy"
-    """Refused for now, nothing done: ask again later."""
+    """Refused for now, nothing done: retry later."""
     RATE_LIMITED = "rate_limited"
     AUTH = "auth"
     TOKEN = "token"
@@ -58,7 +58,7 @@ _ERRORS: Mapping[CodeMeaning, type[CarrierError]] = MappingProxyType(
 
 
 def interpret_code(codes: Codes, code: str, message: str, *, changes: bool) -> CodeMeaning:
-    """The verdict on a code where it is no failure (OK, ALREADY, ACCEPTED); raises the tree's error otherwise.
+    """The meaning of a code that is no failure (OK, ALREADY, ACCEPTED). Raises: the tree's error for any other.
 
     A code that no table knows is a `CarrierProtocolError` with the raw code kept, never a guess.
     """

@@ -1,7 +1,7 @@
 """What China Telecom's two generations share: envelopes, codes and answers (`docs/carriers/`: B1.4, B1.5, B2.2).
 
-There is no common envelope: eleven shapes and plain text. The first character tells JSON, XML or text apart; the code
-is then looked for under the names that the shapes use.
+There is no common envelope: eleven shapes and plain text. The first character shows whether it is JSON, XML or text;
+the code is then looked for under the names that the shapes use.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _PLAIN_CODE = re.compile(r"-?\d{1,12}")
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """An answer that is no failure: its verdict, the transaction it began, and its body, JSON or XML."""
+    """An answer without a failure code: the meaning of its code, the transaction it began, and its body."""
 
     meaning: CodeMeaning
     reference: str | None

@@ -13,6 +13,7 @@ ICCID_BODY = 19
 """Digits of an ICCID without the check digit that some print as the 20th (DV-5)."""
 
 _IMEI_LENGTH = 15
+_IMEI_BODY = 14
 _IMSI_LENGTHS = (14, 15)
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
 _ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
@@ -95,6 +96,14 @@ def parse_msisdn(text: str, *, abroad: bool = False) -> str:
 def tac(imei: str) -> str:
     """The type allocation code (TAC): the first 8 digits of an IMEI (DV-2)."""
     return imei[:8]
+
+
+def same_device(first: str, second: str) -> bool:
+    """Whether two IMEIs, of 14, 15 or 16 digits, name one device: by their first 14 digits (DV-6).
+
+    The 15th is a check digit; an IMEISV has a software version there instead.
+    """
+    return first[:_IMEI_BODY] == second[:_IMEI_BODY]
 
 
 def mask_iccid(iccid: str) -> str:

@@ -13,7 +13,7 @@ CLOCK_READS = {"now", "utcnow", "today"}
 CLOCKS = {"datetime", "date", "dt"}
 PURE = {
     "__future__", "bisect", "calendar", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions",
-    "functools", "ipaddress", "itertools", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
+    "functools", "ipaddress", "itertools", "math", "operator", "re", "string", "types", "typing", "unicodedata", "zoneinfo",
 }  # fmt: skip
 CARRIER_NAMES = re.compile(r"\b(?:cmcc|cucc|ctcc|overseas)\b")
 CARRIERS = {"CMCC", "CUCC", "CTCC", "OVERSEAS"}

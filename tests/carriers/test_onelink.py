@@ -276,9 +276,19 @@ async def test_a_session_tells_address_radio_and_device() -> None:
     assert session.since == datetime(2024, 6, 15, 3, 30, tzinfo=UTC)
 
 
-async def test_a_month_row_may_name_its_card_with_86_and_say_what_it_covers() -> None:
-    rows = {"dataAmountList": [{"msisdn": "8614914000000", "dataAmount": "2", "deadLine": "20240612"}]}
+@pytest.mark.parametrize(
+    ("dead_line", "covered"),
+    [
+        ("20240612", datetime(2024, 6, 12, 16, tzinfo=UTC)),
+        ("20240612103000", datetime(2024, 6, 12, 2, 30, tzinfo=UTC)),
+        ("2024-06-12 10:30:00", datetime(2024, 6, 12, 2, 30, tzinfo=UTC)),
+        (" ", datetime(2024, 6, 14, 16, tzinfo=UTC)),
+        ("20240630", datetime(2024, 6, 14, 16, tzinfo=UTC)),
+    ],
+)
+async def test_a_month_row_may_name_its_card_with_86_and_say_what_it_covers(dead_line: str, covered: datetime) -> None:
+    rows = {"dataAmountList": [{"msisdn": "8614914000000", "dataAmount": "2", "deadLine": dead_line}]}
     it = onelink({"query/sim-data-usage-monthly/batch": answer(rows)})
     other = SimRef(iccid="89860412102070000001", msisdn="14400000001")
     [figure] = await it.client.usage([SIM, other], JUNE)
-    assert (figure.iccid, figure.used, figure.as_of) == (ICCID, 2048, datetime(2024, 6, 12, 16, tzinfo=UTC))
+    assert (figure.iccid, figure.used, figure.as_of) == (ICCID, 2048, covered)

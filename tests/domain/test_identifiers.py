@@ -18,6 +18,7 @@ from app.domain.identifiers import (
     parse_imei,
     parse_imsi,
     parse_msisdn,
+    same_device,
 )
 from app.domain.units import GB, KB, MB, ceil_div
 
@@ -137,3 +138,10 @@ def test_rounding_up_never_loses_a_byte(amount: int, unit: int) -> None:
     units = ceil_div(amount, unit)
     assert (units - 1) * unit < amount <= units * unit
     assert MB == 1024 * KB
+
+
+def test_one_device_is_told_by_fourteen_digits() -> None:
+    """DV-6: the 15th is a check digit, the 15th and 16th of an IMEISV a software version."""
+    assert same_device("490154203237518", "4901542032375102")
+    assert same_device("490154203237518", "49015420323751")
+    assert not same_device("490154203237518", "490154203237526")

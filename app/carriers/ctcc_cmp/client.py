@@ -1,7 +1,7 @@
 """China Telecom's legacy CMP (`m2m_ec`): one client per account (`README.md` beside this file has the quirks).
 
-Taken is not done: "成功接收消息" comes at once with a GROUP_TRANSACTIONID, completion is pushed later and can only be
-asked for by the card's state.
+Accepted is not done: "成功接收消息" comes at once with a GROUP_TRANSACTIONID; completion is pushed later, and can only
+be queried by the card's state.
 """
 
 from __future__ import annotations

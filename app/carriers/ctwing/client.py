@@ -48,7 +48,7 @@ Numbered = tuple[str, SimRef]
 
 
 class CtwingClient(ProtocolClient):
-    """Cards go by their number; where the gateway knows only the ICCID, the number is asked for first."""
+    """Cards go by their number; where the gateway knows only the ICCID, the number is queried first."""
 
     protocol = ProtocolName.CTWING
     kinds: ClassVar[frozenset[OperationKind]] = frozenset({*wire.CHANGE_CALLS, OperationKind.SET_THRESHOLD})
@@ -176,7 +176,7 @@ class CtwingClient(ProtocolClient):
         return await self._transport.send(request, lambda reply: telecom.parse_reply(reply, self._codes, changes=False))
 
     async def _number(self, sim: SimRef) -> str:
-        """The card's number, asked for by ICCID where the gateway does not know it."""
+        """The card's number, queried by ICCID where the gateway does not know it."""
         if sim.msisdn:
             return home_number(sim.msisdn)
         answer = await self._call("other", wire.TELEPHONE, (("iccid", sim.iccid),))
@@ -251,7 +251,7 @@ class CtwingClient(ProtocolClient):
         )
 
     async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
-        """`queryCardStatus` tells the reason on the older host; where this one does not answer it, an own request."""
+        """The reason by `queryCardStatus`, as on the older host; without an answer, a stop at our request."""
         answer = await optional_answer(self._call("status", wire.CARD_STATUS, (("access_number", number),)))
         holds = telecom.stop_holds(answer.xml, answer.json) if answer else ()
         return holds or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)

@@ -117,7 +117,7 @@ class GslClient(ProtocolClient):
             raise
 
     async def progress(self, kind: OperationKind, sim: SimRef, reference: str) -> Progress:
-        """The work order's state, with its details' words where it failed."""
+        """The work order's state, with the description from its details where it failed."""
         query = (("main_search_key", reference), ("limit", "10"), ("offset", "1"))
         state = await self._get("progress", "v1/work-orders", query, lambda reply: wire.order_state(reply, reference))
         if state is not ProgressState.FAILED:
@@ -165,11 +165,11 @@ class GslClient(ProtocolClient):
         return dict(await self._each(sims, self._real_name_of, failures))
 
     async def session(self, sim: SimRef) -> Session:
-        """device_status 3 = online; GSL does not tell it of physical cards."""
+        """device_status 3 = online; physical cards have none."""
         card = await self._card(sim)
         status = parse.text(card.get("device_status"))
         if not status:
-            raise CarrierRejected("GSL tells no session of a physical card")
+            raise CarrierRejected("GSL has no session of a physical card")
         imei = parse.text_or_none(card.get("imei"))
         return Session(online=status == ONLINE, as_of=self._clock.now(), imei=imei)
 

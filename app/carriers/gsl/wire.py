@@ -153,10 +153,10 @@ def order_state(reply: Reply, reference: str) -> ProgressState:
 
 
 def failure(reply: Reply) -> Progress:
-    """Why a work order failed, in its details' words."""
+    """Why a work order failed: the description in its details."""
     details = parse.objects(parse.json_object(reply.body).get("work_order_details"))
-    words = next((parse.text_or_none(detail.get("description")) for detail in details), None)
-    return Progress(state=ProgressState.FAILED, carrier_code="work order failed", detail=words)
+    reason = next((parse.text_or_none(detail.get("description")) for detail in details), None)
+    return Progress(state=ProgressState.FAILED, carrier_code="work order failed", detail=reason)
 
 
 def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnapshot:
@@ -181,7 +181,7 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
 
 
 def last_day(card: Object, zone: tzinfo) -> date | None:
-    """The last valid day; an end at midnight is taken as exclusive [I]. None where none is told, never a sentinel."""
+    """The last valid day; an end at midnight is taken as exclusive [I]. None where there is none, never a sentinel."""
     if parse.day(card.get("expire_time"), zone) is None:
         return None
     ends = parse.instant(card.get("expire_time"), zone)

@@ -20,7 +20,7 @@ MAX_OPEN_TIME = timedelta(minutes=4)
 
 
 class OnChange(Protocol):
-    """Who wants to know when the breaker opens or closes."""
+    """Called when the breaker opens or closes."""
 
     def __call__(self, *, opened: bool) -> None:
         """It opened, or it closed."""
@@ -64,7 +64,7 @@ class Breaker:
         return self._open_until is not None
 
     def enter(self) -> bool:
-        """Ask to send; says whether the call is a probe, to be given back to `leave`. Raises `CarrierUnavailable`."""
+        """Enter a call; returns whether it is a probe, to be passed to `leave`. Raises `CircuitOpen`."""
         if self._open_until is None:
             return False
         if self._clock.now() < self._open_until:
@@ -75,7 +75,7 @@ class Breaker:
         return True
 
     def leave(self, *, probe: bool, health: Health) -> None:
-        """Tell how a call went."""
+        """Record the outcome of a call."""
         if probe:
             self._probing -= 1
         if health is Health.UNHEALTHY:

@@ -1,4 +1,4 @@
-"""Reading what carriers send: every function returns a clean value or raises `CarrierProtocolError`, nothing else.
+"""Parse what carriers send: every function returns a clean value or raises `CarrierProtocolError`, nothing else.
 
 Carriers mix numbers and strings, send blanks for "none", and now and then a page of HTML. Amounts go through
 `Decimal` once and end as whole bytes, half up; dates without an offset are in the zone given.
@@ -169,7 +169,7 @@ def amount_with_unit(value: object) -> int | None:
 
 
 def flag(value: object, *, yes: Collection[str] = _YES, no: Collection[str] = _NO) -> bool | None:
-    """A yes or no that may come as a boolean, number or text; None where it says neither."""
+    """A yes or no that may come as a boolean, number or text; None for anything else."""
     if isinstance(value, bool):
         return value
     plain = text(value)

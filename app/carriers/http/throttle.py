@@ -1,7 +1,7 @@
-"""How we behave towards one protocol of one account: calls in flight, call budget, pauses asked for, the breaker.
+"""Flow control of one protocol of one account: calls in flight, call budget, pauses, circuit breaker.
 
 Budgets and repeat windows are ports: in one process the classes here serve; across replicas PostgreSQL does.
-Seconds count in the gateway's clock, except where something really waits.
+Seconds are the gateway clock's, except where a coroutine really sleeps.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_IN_FLIGHT = 20
 """httpx slows down badly beyond some 20 connections in a process (docs/carriers/README.md, httpx)."""
 
 MAX_WAIT_S = 2.0
-"""How long a call waits for its turn before it is refused with the time to come back: for the budget (but see
-`in_background`), and, where it is a change, for a free slot."""
+"""Seconds that a call waits for the budget (but see `in_background`), and a change for a free slot, before it fails
+with the time after which to retry."""
 
 MAX_PAUSE_S = 3600.0
 
 BACKGROUND_AHEAD_S = MAX_WAIT_S / 2
-"""How far ahead a call in the background reserves its turn: less than others wait, so that they find one before it."""
+"""How far ahead a background call reserves its slot: less than others wait, so that they get one before it."""
 
 SHORTEST_SLEEP_S = 0.05
 
@@ -37,7 +37,7 @@ _background: ContextVar[bool] = ContextVar("background", default=False)
 
 @contextmanager
 def in_background() -> Iterator[None]:
-    """Whatever is asked in here, also by tasks begun in here, has time: it waits for the call budget, however long."""
+    """Calls made in here, also by tasks started in here, wait for the call budget as long as it takes."""
     token = _background.set(True)
     try:
         yield
@@ -46,7 +46,7 @@ def in_background() -> Iterator[None]:
 
 
 class CallBudget(Protocol):
-    """Calls a second, shared by everyone who speaks for an account."""
+    """Calls a second, shared by all processes that use an account."""
 
     async def acquire(self, account: str, per_second: int, max_wait: float) -> float:
         """Seconds to wait before sending; the slot is then ours. More than `max_wait`: nothing was reserved."""
@@ -66,7 +66,7 @@ class RepeatWindows(Protocol):
 
 
 class Observer(Protocol):
-    """Who counts what the clients do; the labels never hold an ICCID or a secret."""
+    """Counts calls; labels never hold an ICCID or a secret."""
 
     def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
         """One call ended."""
@@ -78,7 +78,7 @@ class Observer(Protocol):
 
 
 class NoObserver:
-    """An observer that keeps nothing, for tools and tests."""
+    """An observer that counts nothing, for tools and tests."""
 
     def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
         """Nothing is kept."""
@@ -125,7 +125,7 @@ class LocalRepeatWindows:
 
 
 class Throttle:
-    """The manners of one protocol of one account, in this process."""
+    """Flow control of one protocol of one account, in this process."""
 
     def __init__(
         self,
@@ -150,9 +150,9 @@ class Throttle:
 
     @asynccontextmanager
     async def acquire(self, *, fail_fast: bool = False) -> AsyncIterator[None]:
-        """One call's turn. Raises `CarrierUnavailable` and its kin where nothing may be sent now.
+        """Hold a slot for one call. Raises `CarrierUnavailable` or a subclass where nothing may be sent now.
 
-        `fail_fast`: a change, whose sender holds a lease: it comes back later rather than wait long for a free slot.
+        `fail_fast`: a change, whose sender holds a lease: it is retried later rather than wait long for a free slot.
         """
         async with self._slot(fail_fast=fail_fast):
             self._respect_pause()
@@ -175,7 +175,7 @@ class Throttle:
             async with asyncio.timeout(self._max_wait_s if fail_fast else None):
                 await self._slots.acquire()
         except TimeoutError:
-            raise LocallyThrottled("as many calls as may be are under way; nothing was sent", retry_after=1) from None
+            raise LocallyThrottled("the limit of calls in flight is reached; nothing was sent", retry_after=1) from None
         try:
             yield
         finally:

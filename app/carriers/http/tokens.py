@@ -1,4 +1,4 @@
-"""A session token shared by every call of an account: fetched once, by one caller, however many wait for it."""
+"""A session token shared by every call of an account: fetched once, by one caller, for all that wait for it."""
 
 from __future__ import annotations
 

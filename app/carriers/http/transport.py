@@ -1,7 +1,7 @@
 """One protocol of one account, as an HTTP peer: the only importer of httpx.
 
-Every call has time-outs, a turn by the account's manners, and exactly one end: a value read from the answer, or one
-error of the tree. Secrets travel in URLs, bodies and headers; none of these is ever logged or put into an error.
+Every call has time-outs, a slot of the account's throttle, and exactly one outcome: a value parsed from the answer, or
+one error of the tree. Secrets travel in URLs, bodies and headers; none of these is ever logged or put into an error.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ Sign = Callable[[Call, str], Mapping[str, str]]
 """Headers that prove who we are, from the call and its query text."""
 
 Explain = Callable[[Call, Reply], CarrierError | None]
-"""A protocol's own reading of an answer with an error status; None leaves it to the common table."""
+"""A protocol's own interpretation of an answer with an error status; None leaves it to the common table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Transport:
         return self._throttle.in_flight
 
     async def send(self, call: Call, read: Callable[[Reply], T]) -> T:
-        """Send one call and read its answer. Raises: the tree; `read` raises the protocol's own findings."""
+        """Send one call and parse its answer with `read`. Raises: errors of the tree, also those that `read` raises."""
         async with self._throttle.acquire(fail_fast=call.changes):
             started = monotonic()
             outcome = "cancelled"
@@ -167,7 +167,7 @@ class Transport:
             return answer
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._wire.aclose()
 
     async def _exchange(self, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""Finer kinds of the error tree, for this package's own eyes: what the wire did, and what we held back ourselves."""
+"""Subclasses of the error tree, private to this package: transport faults, and calls that we did not send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.carriers.errors import (
 
 
 class TransportFault(CarrierError):
-    """Mixed into errors of the wire (time-outs, lost connections, 5xx), to tell them from a business code."""
+    """Mixed into errors of the transport (time-outs, lost connections, 5xx), to distinguish them from result codes."""
 
 
 class TransportUnavailable(TransportFault, CarrierUnavailable):
@@ -56,7 +56,7 @@ def outcome_label(error: CarrierError) -> str:
 
 
 def is_unhealthy(error: CarrierError) -> bool:
-    """Whether an error says that the carrier is unwell: no business code, no answer that we merely cannot read."""
+    """Whether an error is a fault of the carrier's service, not a result code or an answer that cannot be parsed."""
     if isinstance(error, LocallyThrottled):
         return False
     return isinstance(error, TransportFault | CarrierRateLimited | CarrierAuthFailed)

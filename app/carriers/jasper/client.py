@@ -65,7 +65,7 @@ class JasperClient(ProtocolClient):
         return Receipt(settled=settled)
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """One call per card, or the account's list where many are asked; one more for each stopped card."""
+        """One call per card, or the account's list where there are many; one more for each stopped card."""
         listed = await self._listed(sims)
         rest = [sim for sim in sims if sim.iccid not in listed]
         found = await self._each(rest, self._snapshot_of, failures)

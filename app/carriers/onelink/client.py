@@ -202,7 +202,7 @@ def _activation(code: str, table: Mapping[str, str]) -> str:
 
 
 def _accepted(answer: wire.ParsedReply) -> Receipt:
-    """Newer platforms give an orderNum; older ones none, then the snapshot must tell [C 2]."""
+    """Newer platforms give an orderNum; older ones none, then only a snapshot shows the result [C 2]."""
     if answer.meaning is CodeMeaning.ALREADY:
         return Receipt(settled=True, already=True)
     return Receipt(settled=False, reference=parse.text_or_none(answer.row.get("orderNum")))

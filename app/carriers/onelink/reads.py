@@ -1,4 +1,4 @@
-"""What OneLink v5 can be asked: state, stop reasons, usage, change list, real-name, session."""
+"""Queries of OneLink v5: state, stop reasons, usage, change list, real-name, session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MONTHS_KEPT = 6
 DAYS_KEPT = 7
 MAX_PAGES = 2000
 LISTED_STATES = ("1", "2", "4", "6", "7", "8", "9")
-"""The states asked for in the change list; whether the filter may be left out is not published."""
+"""The states that the change list is queried for; whether the filter may be left out is not published."""
 
 Identities = Mapping[str, str]
 Amount = tuple[str, int, datetime | None]

@@ -129,12 +129,12 @@ RATS: Mapping[str, str] = MappingProxyType({"1": "3G", "2": "2G", "6": "4G", "8"
 """query/sim-session rat [C 5]."""
 
 JOB = "job:"
-"""Marks a reference as a jobId, to be asked for with query/sim-batch-result."""
+"""Marks a reference as a jobId, to be polled with query/sim-batch-result."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """An answer that is no failure: what its code means, and its result rows."""
+    """An answer without a failure code: the meaning of its code, and its result rows."""
 
     meaning: CodeMeaning
     rows: list[Object]
@@ -214,8 +214,11 @@ def identities(sim: SimRef) -> frozenset[str]:
 
 
 def covered_until(row: Object, zone: tzinfo) -> datetime | None:
-    """The end of the day `deadLine` (yyyyMMdd), up to which a monthly batch row counts; None where it has none."""
-    on = parse.day(row.get("deadLine"), zone)
+    """Up to when a monthly batch row counts: its `deadLine`, an instant or a whole day; None without one."""
+    text = parse.text_or_none(row.get("deadLine"))
+    if text is None or len(text) > len("2024-06-12"):
+        return parse.instant(text, zone)
+    on = parse.day(text, zone)
     return None if on is None else parse.midnight(on + timedelta(days=1), zone)
 
 

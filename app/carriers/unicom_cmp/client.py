@@ -33,7 +33,7 @@ UNASSIGNED_ICCID = "89860000000000000000"
 
 
 class UnicomCmpClient(ProtocolClient):
-    """A JSON skin over the Jasper vocabulary; edits are asked for in their synchronous form."""
+    """A JSON skin over the Jasper vocabulary; edits use their synchronous form."""
 
     protocol = ProtocolName.UNICOM_CMP
     kinds: ClassVar[frozenset[OperationKind]] = frozenset(wire.TARGETS)

@@ -15,7 +15,7 @@ from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
 from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
-from app.carriers.unicom_cmp.sm3 import sm3_hex
+from app.carriers.sm3 import sm3_hex
 from app.domain.units import KB
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
@@ -72,7 +72,7 @@ NOT_VERIFIED = frozenset({"0", "1"})
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """An answer that is no failure: its verdict and business data."""
+    """An answer without a failure code: the meaning of its code, and its business data."""
 
     meaning: CodeMeaning
     data: Object
@@ -126,7 +126,7 @@ def holds(terminal: Object, code: str) -> tuple[CarrierHold, ...]:
 
 
 def real_named(terminal: Object) -> bool | None:
-    """realNameStatus, None where it is not told."""
+    """realNameStatus, None where it is not reported."""
     return parse.flag(terminal.get("realNameStatus"), yes=VERIFIED, no=NOT_VERIFIED)
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from app.domain.calendar.days import ONE_DAY, add_months, local
 from app.domain.diagnosis import checks
 from app.domain.diagnosis.checks import Answer, DiagnosisFacts
+from app.domain.identifiers import same_device
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.remedies import RuleContext, remedies_for
 from app.domain.sim.holds import HOLDS, lagging
@@ -189,7 +190,7 @@ def _lags(sim: Sim, hold: Hold, context: RuleContext) -> bool:
 
 def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:
     """The violation behind a stop, named only on evidence (other device, high-risk place), else `violation` (ST-23)."""
-    if sim.imei is not None and imei_seen is not None and sim.imei != imei_seen:
+    if sim.imei is not None and imei_seen is not None and not same_device(sim.imei, imei_seen):
         return HoldCode.DEVICE_MISMATCH
     if province is not None and high_risk(sim.carrier, province, city, sim.province) is Risk.YES:
         return HoldCode.HIGH_RISK_REGION

@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.identifiers import same_device
 from app.domain.operation.capabilities import APN
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
@@ -120,7 +121,7 @@ def stopped(facts: DiagnosisFacts) -> CheckResult:
 
 
 def device(facts: DiagnosisFacts) -> CheckResult:
-    """ST-6: still in the device it is bound to."""
+    """ST-6, DV-6: still in the device that it is bound to."""
     bound, seen = facts.sim.imei, facts.imei_seen
-    same = None if bound is None or seen is None else bound == seen
+    same = None if bound is None or seen is None else same_device(bound, seen)
     return yes_or_no(same, good=True, bound=bound, seen=seen)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from app.domain.identifiers import same_device
 from app.domain.operation.arguments import Arguments
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus, SimState
 
@@ -162,7 +163,7 @@ def _shown_by(kind: OperationKind, arguments: Arguments, snapshot: CarrierSnapsh
         same = snapshot.threshold == arguments.get("bytes")
         return _result(shows=same, denies=not same)
     if kind is OperationKind.REBIND and arguments.get("imei") and snapshot.imei:
-        same = snapshot.imei == arguments["imei"]
+        same = same_device(snapshot.imei, str(arguments["imei"]))
         return _result(shows=same, denies=not same)
     if kind is OperationKind.REFRESH:
         return VerificationResult.NOT_APPLIED

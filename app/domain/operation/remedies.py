@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from types import MappingProxyType
 
 from app.domain.calendar.cycles import cycle_at, end_instant
-from app.domain.calendar.days import local
+from app.domain.calendar.days import ONE_DAY, local, start_of_day
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.service_levels import NOT_PUBLISHED, Circumstances, Due, DueReason, due
-from app.domain.sim.holds import HOLDS, HoldRemedy, RemedyAction, codes, resume_lifts
+from app.domain.sim.holds import (
+    HOLDS,
+    HoldRemedy,
+    RemedyAction,
+    codes,
+    ended_by_cycle,
+    lag_ends_on,
+    resume_lifts,
+)
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import renewal
 from app.domain.terms.book import terms_in_force
@@ -140,9 +148,48 @@ def _always(_sim: Sim, _moment: RuleContext) -> bool:
 
 
 def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
-    """The remedies of one hold under the SIM's terms; that a SIM is lost is never concluded from a guess (ST-23)."""
+    """The remedies of one hold under the SIM's terms; that a SIM is lost is never concluded from a guess (ST-23).
+
+    A hold that the running cycle should have ended is waited for, then the supplier's; the ways that end with a cycle
+    are no remedies of it (ST-21).
+    """
     terms = terms_in_force(sim.terms, sim.carrier, context.today)
-    return tuple(_remedy(way, sim, hold, context) for way in HOLDS[hold].lifted_by if way.offered(hold, terms))
+    ways = [way for way in HOLDS[hold].lifted_by if way.offered(hold, terms)]
+    if not _ended_by_cycle(sim, hold, context):
+        return tuple(_remedy(way, sim, hold, context) for way in ways)
+    others = [way for way in ways if way.by not in _OF_ONE_CYCLE]
+    return (*_after_lag(sim, hold, context), *(_remedy(way, sim, hold, context) for way in others))
+
+
+_OF_ONE_CYCLE = frozenset({RemedyAction.ORDER_ADDON, RemedyAction.ORDER_POOL_ADDON, RemedyAction.NEXT_CYCLE})
+"""Remedies that count in one cycle alone (QT-7, ST-21)."""
+
+
+def _ended_by_cycle(sim: Sim, code: HoldCode, context: RuleContext) -> bool:
+    """Whether the SIM has this hold since before the running cycle, which should have ended it (ST-21)."""
+    dates = [local(hold.since, context.zone).date() for hold in sim.holds if hold.code is code]
+    return any(ended_by_cycle(sim.carrier, code, sim.terms, context.today, since) for since in dates)
+
+
+def _after_lag(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
+    """Wait for the carrier until the end of the third day, and then the supplier's engineer (ST-21)."""
+    day = lag_ends_on(sim.carrier, context.today)
+    ends = None if day is None else start_of_day(day, context.zone)
+    reasons = () if day is None else (DueReason(key="carrier_data_lag", day=day - ONE_DAY),)
+    engineer = Remedy(
+        action=RemedyAction.ASK_SUPPLIER,
+        actor=Actor.SUPPLIER,
+        automatic=False,
+        allowed_now=ends is None,
+        rule="ST-21",
+        hold=hold,
+        earliest=ends,
+        reasons=reasons,
+    )
+    if ends is None:
+        return (engineer,)
+    wait = replace(engineer, action=RemedyAction.WAIT, actor=Actor.NOBODY, automatic=True, earliest=None, latest=ends)
+    return wait, engineer
 
 
 def remedies(sim: Sim, context: RuleContext) -> tuple[Remedy, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from app.domain.identifiers import tac
+from app.domain.identifiers import same_device, tac
 from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
 
@@ -28,7 +28,7 @@ def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, firs
     if sim.imei is None:
         only_if_sold = policy.binds_at.value == "where_sold_with_the_limit"
         return DeviceCheck.PASSES if only_if_sold else DeviceCheck.BINDS
-    if first_device or sim.imei == imei:
+    if first_device or same_device(sim.imei, imei):
         return DeviceCheck.PASSES
     most = policy.bound_devices.value
     if most is None or tac(sim.imei) != tac(imei):

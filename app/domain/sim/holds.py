@@ -19,7 +19,9 @@ __all__ = [
     "HoldRule",
     "RemedyAction",
     "codes",
+    "ended_by_cycle",
     "is_ours",
+    "lag_ends_on",
     "lagging",
     "leaves_by_next_cycle",
     "network_allowed",
@@ -93,15 +95,24 @@ def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving
 
 
-def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
-    """Whether a hold that is still on is the carrier's lag, not a fault: within 3 days of the cycle's start (ST-21).
+def ended_by_cycle(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
+    """Whether the running cycle should have lifted a hold set `since` a day, None: not known (ST-21).
 
-    For `cucc` also within the first 3 days of the month (D). A hold set in the running cycle (`since` its day) does not
-    lag: nothing was to lift it yet.
+    A hold set in the running cycle is not ended by it: nothing was to lift it yet.
     """
-    opened = cycle_on(carrier, today).start
-    starts = [opened, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
-    late = any(today - start < LAG for start in starts)
-    return (
-        late and (since is None or since < opened) and leaves_by_next_cycle(code, terms_in_force(terms, carrier, today))
-    )
+    earlier = since is None or since < cycle_on(carrier, today).start
+    return earlier and leaves_by_next_cycle(code, terms_in_force(terms, carrier, today))
+
+
+def lag_ends_on(carrier: Carrier, today: date) -> date | None:
+    """The first day after the carriers' lag at a cycle's start, 3 days long; None: no lag today (ST-21).
+
+    For `cucc` data also lag within the first 3 days of the month (D).
+    """
+    starts = [cycle_on(carrier, today).start, *([today.replace(day=1)] if carrier is Carrier.CUCC else [])]
+    return max((start + LAG for start in starts if today - start < LAG), default=None)
+
+
+def lagging(carrier: Carrier, code: HoldCode, terms: Supplier, today: date, since: date | None = None) -> bool:
+    """Whether a hold that is still on is the carrier's lag at a cycle's start, not a fault (ST-21)."""
+    return lag_ends_on(carrier, today) is not None and ended_by_cycle(carrier, code, terms, today, since)

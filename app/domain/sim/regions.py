@@ -7,22 +7,17 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.sim.model import Sim
-from app.domain.sim.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, OTHER_NAMES, PREFECTURE_OF, PREFECTURES
+from app.domain.sim.region_names import place_named, province_named
+from app.domain.sim.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.vocabulary import Carrier
 
 
 class Risk(StrEnum):
-    """Whether a place is a high-risk region for a carrier's SIMs."""
+    """Whether a rule about places applies to one; `unknown` where a name or the place is not known well enough."""
 
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
-
-
-def _match(name: str, listed: Mapping[str, object] | tuple[str, ...]) -> str | None:
-    """The listed name that a place's full name begins with: 丰宁满族自治县 is 丰宁; None: none."""
-    printed = next((name.replace(right, as_printed) for right, as_printed in OTHER_NAMES.items()), name)
-    return next((entry for entry in listed if name.startswith(entry) or printed.startswith(entry)), None)
 
 
 def high_risk(
@@ -31,15 +26,15 @@ def high_risk(
     city: str | None = None,
     home_province: str | None = None,
 ) -> Risk:
-    """Whether only the local carrier's SIMs may be used in a place (RG-4). `city`: prefecture or county, as known.
+    """Whether only the local carrier's SIMs may be used in a place (RG-4); names as RG-6 recognises them.
 
-    A SIM passes in its home province. Unknown: overseas SIMs; a place known only to its province or prefecture where a
-    county of it is listed; a county whose prefecture is in no table.
+    `city`: prefecture or county, as known. A SIM passes in its home province. Unknown: overseas SIMs; a name that no
+    table has; a place known only to its province or prefecture where a county of it is listed.
     """
-    if carrier is Carrier.OVERSEAS:
+    found = province_named(province)
+    if carrier is Carrier.OVERSEAS or found is None:
         return Risk.UNKNOWN
-    found = _match(province, HIGH_RISK[carrier])
-    if found is None or (home_province is not None and home_province.startswith(found)):
+    if found not in HIGH_RISK[carrier] or (home_province is not None and province_named(home_province) == found):
         return Risk.NO
     places = HIGH_RISK[carrier][found]
     if places == ALL:
@@ -49,20 +44,23 @@ def high_risk(
 
 def _in_province(city: str, province: str, places: tuple[str, ...]) -> Risk:
     """RG-4 for a place in a province that is listed in part."""
-    if _match(city, places) is not None:
-        return Risk.YES
-    prefecture = _match(city, PREFECTURES[province])
-    if prefecture is None:
+    listed = {MISPRINTED.get(place, place) for place in places}
+    found = place_named(province, MISPRINTED.get(city.strip(), city))
+    if found is None:
         return Risk.UNKNOWN
-    in_part = prefecture in {PREFECTURE_OF.get(place) for place in places}
+    if found in listed or PREFECTURE_OF.get(found) in listed:
+        return Risk.YES
+    in_part = found in {PREFECTURE_OF.get(place) for place in listed}
     return Risk.UNKNOWN if in_part else Risk.NO
 
 
 def border_risk(province: str, home_province: str | None = None) -> Risk:
-    """Whether a place may lie in a border area where only local SIMs may be used, whatever the carrier (RG-5)."""
-    found = _match(province, BORDER_PROVINCES)
-    at_home = home_province is not None and found is not None and home_province.startswith(found)
-    return Risk.NO if found is None or at_home else Risk.UNKNOWN
+    """Whether a place may lie in a border area where only local SIMs may be used, whatever the carrier (RG-5, RG-6)."""
+    found = province_named(province)
+    if found is None:
+        return Risk.UNKNOWN
+    at_home = home_province is not None and province_named(home_province) == found
+    return Risk.NO if found not in BORDER_PROVINCES or at_home else Risk.UNKNOWN
 
 
 def bound_province(test_places: Sequence[str], first_place_after: str | None = None) -> str | None:
@@ -74,9 +72,17 @@ def bound_province(test_places: Sequence[str], first_place_after: str | None = N
     return test_places[-1] if test_places else first_place_after
 
 
-def out_of_region(sim: Sim, province: str) -> bool:
-    """Whether a place lies outside the province that the SIM is bound to (RG-1, RG-2, ST-9)."""
-    return sim.region_limited and sim.province is not None and sim.province != province
+def out_of_region(sim: Sim, province: str) -> Risk:
+    """Whether a place lies outside the province that the SIM is bound to (RG-1, RG-2, ST-9); names as in RG-6.
+
+    A SIM without a region limit, or not bound yet, is never outside.
+    """
+    if not sim.region_limited or sim.province is None:
+        return Risk.NO
+    seen, bound = province_named(province), province_named(sim.province)
+    if seen is None or bound is None:
+        return Risk.UNKNOWN
+    return Risk.NO if seen == bound else Risk.YES
 
 
 def region_table(carrier: Carrier) -> Mapping[str, tuple[str, ...]]:

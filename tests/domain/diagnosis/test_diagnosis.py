@@ -19,7 +19,7 @@ from app.domain.diagnosis.checklists import (
     run_checklist,
 )
 from app.domain.operation.remedies import RuleContext
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from app.domain.vocabulary import Actor, Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
@@ -114,6 +114,35 @@ def test_every_hold_of_a_stopped_card_is_explained() -> None:
     assert (second.since, second.source, second.also_called) == (NOON, HoldSource.GATEWAY, ("主动停机", "主动停用"))
     early = RuleContext(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
     assert explain_holds(card, early)[0].lagging
+
+
+def test_a_hold_that_the_cycle_has_ended_is_waited_for_and_then_the_suppliers() -> None:
+    """ST-21: neither an add-on nor the next cycle lifts what this cycle's start should have lifted."""
+    card = replace(a_sim(GSL), holds=(a_hold(HoldCode.OVER_QUOTA, HoldSource.CARRIER, "1"),))
+
+    def at(day: int) -> RuleContext:
+        return RuleContext(now=datetime(2024, 7, day, 12, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+
+    wait, engineer = explain_holds(card, at(3))[0].remedies
+    end = datetime(2024, 7, 4, tzinfo=SHANGHAI)
+    assert (wait.action, wait.automatic, wait.allowed_now, wait.latest) == ("wait", True, False, end)
+    assert (engineer.action, engineer.actor, engineer.allowed_now, engineer.earliest) == (
+        "ask_supplier",
+        Actor.SUPPLIER,
+        False,
+        end,
+    )
+    assert [reason.key for reason in wait.reasons] == ["carrier_data_lag"]
+    (late,) = explain_holds(card, at(4))[0].remedies
+    assert (late.action, late.allowed_now, late.rule) == ("ask_supplier", True, "ST-21")
+
+
+def test_a_resume_stays_a_remedy_of_a_threshold_that_the_cycle_has_ended() -> None:
+    """ST-21, ST-20: `standard`; the threshold may still be raised or removed."""
+    card = replace(a_sim(STANDARD), holds=(a_hold(HoldCode.OVER_THRESHOLD, HoldSource.CARRIER),))
+    late = RuleContext(now=datetime(2024, 7, 9, 12, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    actions = [remedy.action for remedy in explain_holds(card, late)[0].remedies]
+    assert actions == ["ask_supplier", "raise_threshold", "remove_threshold", "resume"]
 
 
 def test_a_violation_is_named_only_on_evidence() -> None:

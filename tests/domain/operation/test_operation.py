@@ -66,6 +66,12 @@ class Word:
         (OperationKind.SET_THRESHOLD, {"bytes": 5}, Word(), VerificationResult.UNREPORTED),
         (OperationKind.REBIND, {"imei": "1"}, Word(imei="1"), VerificationResult.APPLIED),
         (OperationKind.REBIND, {"imei": "1"}, Word(imei="2"), VerificationResult.NOT_APPLIED),
+        (
+            OperationKind.REBIND,
+            {"imei": "490154203237518"},
+            Word(imei="4901542032375102"),
+            VerificationResult.APPLIED,
+        ),
         (OperationKind.REBIND, {}, Word(imei="2"), VerificationResult.UNREPORTED),
         (OperationKind.ORDER_ADDON, {}, Word(state=SimState.ACTIVE), VerificationResult.UNREPORTED),
         (OperationKind.VERIFY_REAL_NAME, {}, Word(state=SimState.ACTIVE), VerificationResult.UNREPORTED),

@@ -171,11 +171,12 @@ def test_the_day_is_that_of_the_carriers_zone() -> None:
 
 
 def test_years_not_yet_published_are_answered_by_weekday_and_provisional() -> None:
-    """SL-1, SL-8: never an exception."""
+    """SL-1, SL-8: never an exception; 2027-01-01 is a holiday by law, and no desk day."""
     answer = desk("2027-01-01T10:00")
-    assert (answer.due_on, answer.provisional) == (date(2027, 1, 4), True)
-    assert desk("2026-12-31T10:00").provisional
-    assert not desk("2026-12-30T10:00").provisional
+    assert (answer.due_on, answer.provisional) == (date(2027, 1, 5), True)
+    assert desk("2026-12-31T10:00").due_on == date(2027, 1, 4)
+    assert desk("2026-12-25T10:00").provisional
+    assert not desk("2026-12-24T10:00").provisional
     assert gsl(Carrier.CUCC, "activate", "2031-05-01T10:00").provisional
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.sim.binding import DeviceCheck, check_device, rebinds_left
-from app.domain.sim.region_tables import HIGH_RISK, PREFECTURE_OF, PREFECTURES
+from app.domain.sim.region_names import PLACES, PROVINCES
+from app.domain.sim.region_tables import HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.sim.regions import Risk, border_risk, bound_province, high_risk, out_of_region, region_table
 from app.domain.units import MB
 from app.domain.usage.pools import (
@@ -163,10 +164,11 @@ def test_a_card_is_bound_where_its_test_traffic_was_used() -> None:
     assert bound_province(["A"]) == "A"
     assert bound_province(["A", "C"], "B") == "C"
     assert (bound_province([], "B"), bound_province([])) == ("B", None)
-    card = a_sim(region_limited=True, province="A")
-    assert (out_of_region(card, "B"), out_of_region(card, "A")) == (True, False)
-    assert not out_of_region(replace(card, province=None), "B")
-    assert not out_of_region(replace(card, region_limited=False), "B")
+    card = a_sim(region_limited=True, province="湖北省")
+    assert (out_of_region(card, "湖南"), out_of_region(card, "Hubei")) == (Risk.YES, Risk.NO)
+    assert out_of_region(card, "Hubay") is Risk.UNKNOWN
+    assert out_of_region(replace(card, province=None), "湖南") is Risk.NO
+    assert out_of_region(replace(card, region_limited=False), "湖南") is Risk.NO
 
 
 def test_the_tables_of_high_risk_regions_are_complete() -> None:
@@ -176,10 +178,14 @@ def test_the_tables_of_high_risk_regions_are_complete() -> None:
     assert region_table(Carrier.CMCC)["云南"] == ("普洱", "西双版纳", "沧临", "德宏", "红河", "文山")
     assert region_table(Carrier.OVERSEAS) == {}
     for table in HIGH_RISK.values():
+        assert set(table) <= set(PROVINCES)
         for province, places in table.items():
-            known = PREFECTURES.get(province, ())
             for place in places if places != ("all",) else ():
-                assert place in known or PREFECTURE_OF.get(place) in known or place == "沧临", place
+                assert MISPRINTED.get(place, place) in PLACES[province], place
+    assert all(
+        any(county in names and prefecture in names for names in PLACES.values())
+        for county, prefecture in PREFECTURE_OF.items()
+    )
 
 
 def test_flexem_binds_the_type_and_lets_ten_devices_of_it_pass() -> None:
