@@ -1,8 +1,8 @@
 """The sandbox as one ASGI application: every protocol under its own base URL, and the control API.
 
 `create_sandbox(options)` gives the application; nothing of it is global, so any number may run in one process. It
-answers by itself without lifespan events; `tick()` (called by `serve`, or by nobody) lets time pass where no request
-comes and delivers pushes.
+answers by itself without lifespan events; `tick()` (called by `serve`, or by nobody) applies what is due where no
+request comes, and delivers pushes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from sandbox.http.messages import (
 )
 from sandbox.http.server import Call, ProtocolServer
 from sandbox.options import SandboxOptions
+
+DESCRIBED = "described"
+"""Below it each described carrier has its name: `/described/simboss/…`."""
 
 PREFIXES = {
     "onelink": "onelink",
@@ -75,7 +78,9 @@ class Sandbox(SandboxCore):
             answer = self.control.answer(request)
             self._done()
             return answer
-        server = self.servers.get(PREFIXES.get(prefix, ""))
+        if prefix == DESCRIBED:
+            prefix, _, rest = rest.partition("/")
+        server = self.servers.get(PREFIXES.get(prefix, prefix))
         if server is None:
             return text_answer("no such carrier in this sandbox", TEXT, 404)
         if prefix != "v1":
@@ -122,7 +127,7 @@ class Sandbox(SandboxCore):
         return corrupted(call.faults, server.answer(call))
 
     def _done(self) -> None:
-        """Before an answer is sent: what is due at once has happened, and the journal has heard of everything."""
+        """Before an answer is sent: apply what is due at once, and write everything to the journal."""
         self.world.settle()
         self.store.flush()
         self.pusher.start()

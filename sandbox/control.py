@@ -1,4 +1,4 @@
-"""The control API (`docs/api.md`): what a test asks of the carriers' side. Loopback only, never part of the gateway."""
+"""The control API (`docs/api.md`): a test's access to the carriers' side. Loopback only, never part of the gateway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.time import MINUTE, duration_ms, iso, to_ms
 
 
 class Refused(Exception):
-    """What was asked cannot be done; status and words."""
+    """A request that cannot be done, with status and detail."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -47,7 +47,7 @@ class Control:
         }
 
     def answer(self, request: Request) -> Answer:
-        """Do what is asked. What is wrong is told in JSON: `{"detail": …}`."""
+        """Answer a request; an error is JSON: `{"detail": …}`."""
         if not request.local:
             return json_answer({"detail": "the control API answers on loopback only"}, 403)
         try:

@@ -13,7 +13,7 @@ YESTERDAY = "yesterday"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
-    """One protocol's manners; `POST /_control/settings` replaces single values while the sandbox runs.
+    """One protocol's settings; `POST /_control/settings` replaces single values while the sandbox runs.
 
     `lag`: None = as the protocol's document says, a number = what reads show is that many seconds old,
     `"yesterday"` = usage reads end at the last midnight. `strict` = signatures and forms exactly as documented.
@@ -71,7 +71,7 @@ FAITHFUL: Mapping[str, ProtocolSettings] = {
     "ctwing": ProtocolSettings(rebinds_per_month=3),
     "gsl": ProtocolSettings(rebinds_per_month=2),
 }
-"""Manners where none are given: OneLink's 3 minutes (A9, A11.8), Telecom's 500 queries a minute (B1.7) and
+"""Settings where none are given: OneLink's 3 minutes (A9, A11.8), Telecom's 500 queries a minute (B1.7) and
 rebind counts (B1.5, GSL B.3.3). Jasper's 5 calls a second are left off: `per_second` sets them."""
 
 
@@ -92,6 +92,8 @@ class SandboxOptions:
     seed: int | None = 1
     latency_ms: float = 0
     credentials: Mapping[str, Mapping[str, str]] | None = None
+    descriptions: tuple[Path, ...] = ()
+    """Files of carriers described as data (`docs/carriers/described.md`), each served below `/described/<name>/`."""
 
     def __post_init__(self) -> None:
         unknown = sorted((set(self.protocols) | set(self.settings) | set(self.callbacks)) - set(PROTOCOLS))
@@ -100,6 +102,6 @@ class SandboxOptions:
 
     def settings_of(self, protocol: str) -> ProtocolSettings:
         """The protocol's settings at the start, its callback URL included."""
-        settings = self.settings.get(protocol, FAITHFUL[protocol])
+        settings = self.settings.get(protocol, FAITHFUL.get(protocol, ProtocolSettings()))
         url = self.callbacks.get(protocol)
         return replace(settings, callback_url=url) if url else settings

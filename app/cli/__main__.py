@@ -60,6 +60,9 @@ def _sandbox(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, help="default: SIMGATE_SANDBOX_PORT (8090)")
     command.add_argument("--protocols", help="comma separated; default: all six")
     command.add_argument("--fleet", type=Path, help="NDJSON or CSV with the import's columns")
+    command.add_argument(
+        "--description", type=Path, action="append", default=[], help="a carrier described as data; repeatable"
+    )
     command.add_argument("--memory", action="store_true", help="keep nothing on disk")
     command.add_argument("--seed", type=int, default=1, help="of the generated traffic; runs with one seed repeat")
     command.add_argument("--latency-ms", type=float, default=0.0, help="wait so long before each answer")

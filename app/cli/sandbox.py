@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.carriers.config import Account
 from app.cli.exits import CommandError, ExitCode
@@ -43,7 +44,19 @@ def sandbox_options(settings: Settings, accounts: Sequence[Account]) -> SandboxO
         settings=manners,
         callbacks=callbacks,
         zones={account.carrier.value: account.zone for account in accounts},
+        descriptions=described_files(accounts),
     )
+
+
+def described_files(accounts: Sequence[Account]) -> tuple[Path, ...]:
+    """The files that describe carriers of these accounts, each once."""
+    found = {
+        entry.description.name: entry.description.file
+        for account in accounts
+        for entry in account.protocols
+        if entry.description and entry.description.file
+    }
+    return tuple(found.values())
 
 
 def run_sandbox(settings: Settings, given: argparse.Namespace) -> None:
@@ -57,6 +70,7 @@ def run_sandbox(settings: Settings, given: argparse.Namespace) -> None:
             data_dir=None if given.memory else settings.data_dir / "sandbox",
             seed=given.seed,
             latency_ms=given.latency_ms,
+            descriptions=tuple(given.description),
         )
     except ValueError as wrong:
         raise CommandError(ExitCode.USE, str(wrong)) from None

@@ -53,7 +53,7 @@ def status(call: MethodCall) -> Answer:
 
 
 def _batch(call: MethodCall) -> list[tuple[str, Card | None]]:
-    """The numbers asked for and their cards; at most 100. Raises Refusal."""
+    """The requested numbers and their cards; at most 100. Raises Refusal."""
     numbers = call.params.get("accessNumbers") or call.params.get("accessNumber") or []
     if isinstance(numbers, str):
         numbers = [part for part in numbers.split(",") if part]

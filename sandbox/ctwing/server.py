@@ -85,16 +85,16 @@ class CtWing:
             return answer
         found = re.match(r"-?\d+", text)
         code = found[0] if found else "-5"
-        words = text.partition("：")[2] or text
+        message = text.partition("：")[2] or text
         if op.shape == "service":
-            return r.xml("businessServiceResponse", {"RspType": 1, "result": code, "resultMsg": words})
+            return r.xml("businessServiceResponse", {"RspType": 1, "result": code, "resultMsg": message})
         if op.shape == "content":
-            response = {"RspType": "1", "RspCode": code, "RspDesc": words}
+            response = {"RspType": "1", "RspCode": code, "RspDesc": message}
             return r.xml("SvcCont", {"Response": response})
         if op.shape == "code":
-            return json_answer({"code": code, "msg": words, "message": words})
+            return json_answer({"code": code, "msg": message, "message": message})
         key = ("RESULT", "SMSG") if op.shape == "upper" else ("result", "resultMsg")
-        return json_answer({key[0]: code, key[1]: words, "resultCode": code})
+        return json_answer({key[0]: code, key[1]: message, "resultCode": code})
 
     def _authenticate(self, call: Call) -> tuple[str, str] | None:
         headers = call.request.headers

@@ -1,4 +1,4 @@
-"""A card as its carrier keeps it, and the words that do not belong to any one protocol."""
+"""A card as its carrier keeps it, and the vocabulary that belongs to no single protocol."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ _SIZE = re.compile(r"(\d+)(m|mb|g|gb)$", re.IGNORECASE)
 
 
 def allowance_of(plan: str) -> int | None:
-    """The bytes a plan's name tells (`cmcc-100m`, `cucc-1g`); None where it tells none."""
+    """The bytes in a plan's name (`cmcc-100m`, `cucc-1g`); None where it has none."""
     found = _SIZE.search(plan)
     if found is None:
         return None

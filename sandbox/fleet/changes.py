@@ -1,6 +1,6 @@
 """What a change does to a card, by name. Each returns whether anything really changed: that is what is counted.
 
-The functions know no protocol: whether a card may be changed so is decided by the protocol that was asked.
+The functions know no protocol: whether a card may be changed so is decided by the protocol that is called.
 """
 
 from __future__ import annotations

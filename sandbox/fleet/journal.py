@@ -1,4 +1,4 @@
-"""What survives a kill -9: every change is appended to one file before the answer that tells of it is sent.
+"""What survives a kill -9: every change is appended to one file before the answer to its request is sent.
 
 A line is a JSON array of `[table, key, value]` (value null = gone), written by one `write()`: a process that dies
 leaves whole lines, at most the last one torn. The file is rewritten, compact, at every start and when it has grown.

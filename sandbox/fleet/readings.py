@@ -32,7 +32,7 @@ class Readings:
         return self.clock.now()
 
     def settings(self, protocol: str) -> ProtocolSettings:
-        """A protocol's manners as they are now."""
+        """A protocol's settings as they are now."""
         return self.store.settings[protocol]
 
     def zone(self, card: Card) -> Zone:

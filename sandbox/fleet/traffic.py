@@ -25,7 +25,7 @@ def day_total(seed: int, iccid: str, ordinal: int, allowance: int) -> int:
 
 
 class Meter:
-    """What the carrier has counted for a card: bytes told, and bytes generated since data began to flow."""
+    """What the carrier has counted for a card: reported bytes, and bytes generated since data began to flow."""
 
     def __init__(self, seed: int | None) -> None:
         self._seed = seed
@@ -49,12 +49,12 @@ class Meter:
 
     def between(self, card: Card, zone: Zone, first: int, end: int, until: int) -> int:
         """Bytes of the days [first, end) up to an instant."""
-        told = sum(used for day, used in card.days.items() if first <= day < end and zone.start(day) < until)
+        reported = sum(used for day, used in card.days.items() if first <= day < end and zone.start(day) < until)
         if self._seed is None or card.flow_from is None:
-            return told
+            return reported
         begin = max(first, zone.day(card.flow_from))
         stop = min(end, zone.day(until) + 1)
-        return told + sum(self.generated(card, zone, day, until) for day in range(begin, stop))
+        return reported + sum(self.generated(card, zone, day, until) for day in range(begin, stop))
 
     def count_in(self, card: Card, zone: Zone, at: int) -> None:
         """Turn what was generated so far into counted bytes; data flows on from `at` if it may."""

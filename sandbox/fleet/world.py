@@ -1,4 +1,4 @@
-"""The world: cards, the changes asked for, when they happen, and what the cards do by themselves.
+"""The world: cards, requested changes, when they are applied, and what happens to cards without a request.
 
 Pure state machines over `Store`: no I/O but the journal, no time but the clock given. What a carrier allows is for
 its protocol to say; here changes are kept, made in order, and counted once, when they really happen.
@@ -30,7 +30,7 @@ class World(Readings):
 
     @contextmanager
     def changing(self, card: Card, at: int) -> Iterator[None]:
-        """Around every change of a card: traffic counted in, history kept, limits looked at again, journal told."""
+        """Around every change of a card: count traffic, keep history, recompute limits, mark for the journal."""
         before, zone = card.visible_state(), self.zone(card)
         self.meter.count_in(card, zone, at)
         yield
@@ -45,7 +45,7 @@ class World(Readings):
         self.store.touch("cards", card.iccid)
 
     def busy(self, card: Card) -> bool:
-        """Whether a change asked for is still being done."""
+        """Whether a requested change is still in progress."""
         waiting = self.store.of_card.get(card.iccid, ())
         return any(
             self.store.pending[number].protocol != AUTOMATIC and not self.store.pending[number].args.get("quiet")

@@ -134,7 +134,7 @@ class Gsl:
         return t.SIM_STATUS[card.visible_state()]
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
-        """GSL pushes nothing; work orders are asked for."""
+        """GSL pushes nothing; work orders are polled."""
         raise LookupError("GSL has no push")
 
 

@@ -28,7 +28,7 @@ def canonical_query(raw: str) -> str:
 def canonical_request(
     method: str, path: str, raw_query: str, headers: Mapping[str, str], signed: list[str], body: bytes
 ) -> str:
-    """The six parts; a path ends in a slash, a body that is not signed is told by a header."""
+    """The six parts; a path ends in a slash, a header says that the body is not signed."""
     uri = "/".join(quote(unquote(segment), safe="~") for segment in path.split("/"))
     lines = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in signed)
     digest = headers.get("x-sdk-content-sha256", "")

@@ -77,7 +77,7 @@ TELECOM_SPEEDS = frozenset(
     }
 )
 UNICOM_SPEEDS = frozenset({256, 512, 1000, 1024, 2000, 2048, 7250, 7424})
-"""Kbps (B.3.3); whether 1 Mbps is 1000 or 1024 is not told, both are taken."""
+"""Kbps (B.3.3); whether 1 Mbps is 1000 or 1024 is not documented, both are accepted."""
 
 
 def operator_status(holds: Mapping[str, int], *, expired: bool) -> int:

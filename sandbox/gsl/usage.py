@@ -27,7 +27,7 @@ def total(server: Gsl, card: Card) -> int:
 
 
 def month_usages(server: Gsl, call: Call) -> dict[str, Any]:
-    """POST …/month-usages: asked with a dash, answered without."""
+    """POST …/month-usages: cycles with a dash in the request, without in the answer."""
     body = body_of(call)
     cards, cycles = server.cards(body, 500), body.get("billing_cycles")
     if not isinstance(cycles, list) or not 1 <= len(cycles) <= 6:

@@ -1,4 +1,4 @@
-"""Faults that a test asks for: what goes wrong, with which calls, how often."""
+"""Injected faults: what goes wrong, with which calls, how often."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ NONE = ActiveFaults()
 
 
 class Faults:
-    """The faults asked for, in order; each call takes those that match it."""
+    """The injected faults, in order; each call takes those that match it."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []

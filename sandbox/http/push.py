@@ -20,7 +20,7 @@ _PAUSE = 1.0
 class Pusher:
     """Delivers what is in the outbox, in order, one attempt each; what nobody takes is tried twice more.
 
-    No document tells a retry policy (B1.6), so a push is a hint that may be lost.
+    No document has a retry policy (B1.6), so a push is a hint that may be lost.
     """
 
     def __init__(self, store: Store, servers: Mapping[str, ProtocolServer]) -> None:

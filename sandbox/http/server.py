@@ -1,4 +1,4 @@
-"""What a protocol of the sandbox is: it names a call before anything is done, then answers it."""
+"""What a protocol of the sandbox is: it identifies a call before anything is done, then answers it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.http.messages import Answer, Request
 class Call:
     """A request, named: `kind` is the neutral operation (`activate` … `status usage token other`), `op` the carrier's.
 
-    `pushed`: its end is told to the customer by a push. `faults`: the faults it met.
+    `pushed`: its completion is pushed to the customer. `faults`: those that apply to it.
     """
 
     request: Request
@@ -50,7 +50,7 @@ class ProtocolServer(Protocol):
     name: str
 
     def identify(self, request: Request) -> Call:
-        """Say what is asked, for which card, without doing or checking anything."""
+        """The operation and the card of a request, without doing or checking anything."""
         ...
 
     def answer(self, call: Call) -> Answer:
@@ -58,7 +58,7 @@ class ProtocolServer(Protocol):
         ...
 
     def rate_limited(self, call: Call) -> Answer:
-        """The carrier's word for too many calls."""
+        """The carrier's answer to too many calls."""
         ...
 
     def revoke(self, call: Call) -> Answer | None:
@@ -66,7 +66,7 @@ class ProtocolServer(Protocol):
         ...
 
     def native_state(self, card: Card) -> Any:
-        """The card's state in the protocol's own word, without lag."""
+        """The card's state in the protocol's own code, without lag."""
         ...
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ _ALLOWED = 15 * MINUTE
 
 
 def outside(world: World, protocol: str, call: Call, stamped: int) -> bool:
-    """Whether a timestamp is refused. No document tells the window: it counts where `strict` or a skew is set."""
+    """Whether a timestamp is refused. No document has the window: it is checked where `strict` or a skew is set."""
     if not world.settings(protocol).strict and "clock_skew" not in call.faults:
         return False
     return abs(world.now() + call.skew_ms() - stamped) > _ALLOWED

@@ -64,7 +64,7 @@ class Jasper:
         return self._user
 
     def identify(self, request: Request) -> Call:
-        """By method and path; an edit by the status it asks for and the card's own."""
+        """By method and path; an edit by the requested status and the card's own."""
         path = request.path.removeprefix("/rws").removeprefix("/api").rstrip("/")
         params: dict[str, Any] = {name: value for name, value in request.query.items() if value != ""}
         resource = _VERSION.sub("", path)

@@ -94,4 +94,4 @@ EDITABLE = frozenset(
 EVENTS: Mapping[str, int] = MappingProxyType(
     {"ADDON-30M": 30 << 20, "ADDON-100M": 100 << 20, "ADDON-500M": 500 << 20, "ADDON-1G": 1 << 30}
 )
-"""Event plans (add-ons) of the sandbox's account; any other name is an invalid plan unless it tells its size."""
+"""Event plans (add-ons) of the sandbox's account; any other name is an invalid plan unless it contains its size."""

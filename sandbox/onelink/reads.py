@@ -46,8 +46,8 @@ def stop_reason(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """25S02."""
     card = cards[0]
     reason = t.stop_reason(card.holds, expired=card.state == "expired")
-    words = "，".join(text for index, text in t.STOP_TEXT.items() if reason[index] == "2")
-    return [{"platformType": _platform(card), "stopReason": reason, "shutdownReasonDesc": words}]
+    description = "，".join(text for index, text in t.STOP_TEXT.items() if reason[index] == "2")
+    return [{"platformType": _platform(card), "stopReason": reason, "shutdownReasonDesc": description}]
 
 
 def freeze(server: OneLink, call: Call, cards: list[Card]) -> Result:

@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One API: what it does, its neutral name (fixed, or told from the parameters), and its card selectors."""
+    """One API: what it does, its neutral name (fixed, or by the parameters), and its card selectors."""
 
     run: Callable[[OneLink, Call, list[Card]], Result]
     kind: str | Callable[[dict[str, Any]], str] = "other"
@@ -203,7 +203,7 @@ def wanted_cards(params: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def named_as(call: Call, card: Card) -> dict[str, str]:
-    """The card by the selector it was asked for."""
+    """The card by the selector of the request."""
     for name in ("msisdn", "iccid", "imsi"):
         if call.params.get(name) or call.params.get(name + "s"):
             return {name: getattr(card, name)}

@@ -1,4 +1,4 @@
-"""What both generations of Telecom's platform share: a method is asked for a card, and changes run as orders."""
+"""What both generations of Telecom's platform share: a method call for a card, and changes that run as orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telecom's card states (B1.5): the main status, and the older, finer one that tells why a card is stopped."""
+"""Telecom's card states (B1.5): the main status, and the older, finer one, which has the reason of a stop."""
 
 from __future__ import annotations
 

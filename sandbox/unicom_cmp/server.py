@@ -156,7 +156,7 @@ class UnicomCmp:
         return status_of(card, card.visible_state())
 
     def push_body(self, push: dict[str, Any]) -> tuple[bytes, str]:
-        """simImeiChange: only the ICCID is known to be told (A2.6)."""
+        """simImeiChange: only the ICCID is known to be sent (A2.6)."""
         return json_answer({"data": {"iccid": push["iccid"]}}).body, "application/json;charset=UTF-8"
 
 

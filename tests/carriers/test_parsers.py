@@ -87,8 +87,8 @@ shapes = st.recursive(
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, protocol: str) -> bytes:
-    """A documented answer, spoilt: cut, mistyped, doubled, mis-encoded, made huge, or not touched at all."""
+def corrupted(draw: st.DrawFn, protocol: str) -> bytes:
+    """A documented answer, corrupted: cut, mistyped, doubled, mis-encoded, made huge, or not touched at all."""
     content = draw(st.sampled_from(DOCUMENTS[protocol]))
     how = draw(st.sampled_from(["as it is", "cut", "mistyped", "bytes", "encoded", "nested", "replaced"]))
     if how == "cut":
@@ -136,7 +136,7 @@ def carrier_saying(protocol: str, content: bytes) -> AccountClient:
 @given(data=st.data())
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 async def test_a_spoilt_answer_is_an_error_of_the_tree_or_a_value(protocol: str, data: st.DataObject) -> None:
-    content = data.draw(spoilt(protocol))
+    content = data.draw(corrupted(protocol))
     asking = data.draw(st.sampled_from(sorted(ASKINGS)))
     error = await error_of(ASKINGS[asking](carrier_saying(protocol, content), protocol))
     assert error is None or len(error.detail) < 3000

@@ -1,6 +1,6 @@
-"""asyncpg: usage as it is read and as carriers tell it: counters by cycle and day, figures, what must be looked at.
+"""asyncpg: usage counters by cycle and day, carrier figures, the queue of limit checks.
 
-Set-based statements on the unit of work's own connection, by plain asyncpg (`app.db.usage.unmatched.driver`).
+Set-based statements over thousands of SIMs, on the unit of work's own connection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]
 
@@ -109,24 +110,22 @@ _RAISE_ADDONS = "UPDATE usage_cycles SET addons = addons + $3 WHERE sim_id = $1 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CycleFigure:
-    """A carrier's word on a card's cycle: bytes, and the end of what they cover."""
+class CycleFigureRow:
+    """A carrier's figure for a SIM's cycle (yyyymm)."""
 
     sim_id: int
     cycle: int
-    bytes: int
-    as_of: datetime
+    figure: CarrierFigure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayFigure:
-    """A carrier's word on a card's day, which starts at `starts_at`."""
+class DayFigureRow:
+    """A carrier's figure for a SIM's day, which starts at `starts_at`."""
 
     sim_id: int
     day: date
-    bytes: int
     starts_at: datetime
-    as_of: datetime
+    figure: CarrierFigure
 
 
 class ReportPlace(NamedTuple):
@@ -142,27 +141,27 @@ async def ensure_counters(connection: Connection, pairs: Sequence[tuple[int, int
     await connection.execute(_ENSURE_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
-async def upsert_cycle_figures(connection: Connection, told: Sequence[CycleFigure]) -> set[tuple[int, int]]:
-    """Keep figures of cycles unless a later one is held (US-5); gives the (card, cycle) that changed. Each once."""
+async def upsert_cycle_figures(connection: Connection, figures: Sequence[CycleFigureRow]) -> set[tuple[int, int]]:
+    """Store figures of cycles, one for each, unless a later is held (US-5); gives the (SIM, cycle) that changed."""
     rows = await connection.fetch(
         _UPSERT_CYCLE_FIGURES,
-        [figure.sim_id for figure in told],
-        [figure.cycle for figure in told],
-        [figure.bytes for figure in told],
-        [figure.as_of for figure in told],
+        [row.sim_id for row in figures],
+        [row.cycle for row in figures],
+        [row.figure.used for row in figures],
+        [row.figure.as_of for row in figures],
     )
     return {(row["sim_id"], row["cycle"]) for row in rows}
 
 
-async def upsert_day_figures(connection: Connection, told: Sequence[DayFigure]) -> set[tuple[int, date]]:
-    """Keep figures of days unless a later one is held; gives the (card, day) that changed. Each once."""
+async def upsert_day_figures(connection: Connection, figures: Sequence[DayFigureRow]) -> set[tuple[int, date]]:
+    """Store figures of days, one for each, unless a later is held (US-5); gives the (SIM, day) that changed."""
     rows = await connection.fetch(
         _UPSERT_DAY_FIGURES,
-        [figure.sim_id for figure in told],
-        [figure.day for figure in told],
-        [figure.bytes for figure in told],
-        [figure.starts_at for figure in told],
-        [figure.as_of for figure in told],
+        [row.sim_id for row in figures],
+        [row.day for row in figures],
+        [row.figure.used for row in figures],
+        [row.starts_at for row in figures],
+        [row.figure.as_of for row in figures],
     )
     return {(row["sim_id"], row["day"]) for row in rows}
 
@@ -242,9 +241,10 @@ async def days_of(
     return {row["day"]: row for row in rows}
 
 
-async def carrier_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, asyncpg.Record]:
-    """The carrier's figures for days."""
-    return {row["day"]: row for row in await connection.fetch(_CARRIER_DAYS, sim_id, first, last)}
+async def carrier_days(connection: Connection, sim_id: int, first: date, last: date) -> dict[date, CarrierFigure]:
+    """The carrier's figures for a SIM's days from `first` through `last`."""
+    rows = await connection.fetch(_CARRIER_DAYS, sim_id, first, last)
+    return {row["day"]: CarrierFigure(used=row["bytes"], as_of=row["as_of"]) for row in rows}
 
 
 async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:

@@ -88,7 +88,7 @@ def with_days(cycle: CarrierFigure, days: Iterable[DayFigure]) -> CarrierFigure:
     """The cycle's figure with days counted later: of a day and a cycle figure the later `as_of` counts (US-5)."""
     later = [day for day in days if day.as_of > cycle.as_of]
     return CarrierFigure(
-        used=cycle.used + sum(day.used - day.in_cycle_figure for day in later),
+        used=max(0, cycle.used + sum(day.used - day.in_cycle_figure for day in later)),
         as_of=max([cycle.as_of, *(day.as_of for day in later)]),
     )
 

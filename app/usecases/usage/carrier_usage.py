@@ -1,4 +1,8 @@
-"""Figures of carriers (US-2, US-3, US-5): they replace, never add; an older one changes nothing; limits look again."""
+"""Carrier figures (US-2, US-3, US-5): they replace, never add; an older one changes nothing; limits are re-evaluated.
+
+The path of a figure: `UsageFigure` of the carrier, `CarrierUsageBatch`, `usage_cycles` and `usage_days`, the recount
+(`app.db.usage.figures`), `usage_view`.
+"""
 
 from __future__ import annotations
 
@@ -15,79 +19,82 @@ from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
-from app.db.usage import figures as held
+from app.db.usage import figures as stored
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, end_instant, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
+from app.domain.usage.figures import CarrierFigure, latest_figure
 from app.usecases.context import Context
 from app.usecases.usage.adjustments import adjusted
 
 CHUNK = 1_000
+"""SIMs whose figures are applied in one transaction."""
+
 T = TypeVar("T")
 
-
 Subject = tuple[int, int | date]
-"""What a figure is of: a card's cycle (`yyyymm`) or its day."""
+"""What a figure is of: a SIM's cycle (row id, yyyymm) or its day (row id, date)."""
 
 
 @dataclass(slots=True)
 class CarrierUsageBatch:
-    """What carriers said in one transaction: figures of cycles and days, the cards and cycles they bear on.
+    """The carrier figures of one transaction, in bytes, with the cycles they belong to.
 
-    Of two for one cycle or day the later `as_of` stands, of equal ones the last said.
+    Of two figures for one cycle or day the one with the later `as_of` stands, of equal ones the last (US-5).
     """
 
-    cycles: dict[tuple[int, int], rows.CycleFigure] = field(default_factory=dict)
-    days: dict[tuple[int, date], rows.DayFigure] = field(default_factory=dict)
-    spans: dict[tuple[int, int], held.CycleSpan] = field(default_factory=dict)
+    cycles: dict[Subject, rows.CycleFigureRow] = field(default_factory=dict)
+    days: dict[Subject, rows.DayFigureRow] = field(default_factory=dict)
+    spans: dict[tuple[int, int], stored.CycleSpan] = field(default_factory=dict)
     cycle_of: dict[Subject, tuple[int, int]] = field(default_factory=dict)
 
     def add_cycle(self, record: SimRecord, cycle: Cycle, used: int, as_of: datetime, zone: ZoneInfo) -> None:
-        """Bytes used in a cycle; an `as_of` past its end is its end."""
-        subject, ends = (record.id, cycle_number(cycle)), min(as_of, end_instant(cycle, zone))
-        earlier = self.cycles.get(subject)
-        if earlier is None or earlier.as_of <= ends:
-            self.cycles[subject] = rows.CycleFigure(sim_id=record.id, cycle=subject[1], bytes=used, as_of=ends)
+        """Bytes used in a cycle up to `as_of`, at most up to its end."""
+        subject: Subject = (record.id, cycle_number(cycle))
+        figure, earlier = CarrierFigure(used=used, as_of=min(as_of, end_instant(cycle, zone))), self.cycles.get(subject)
+        if latest_figure(earlier.figure if earlier else None, figure) is figure:
+            self.cycles[subject] = rows.CycleFigureRow(sim_id=record.id, cycle=cycle_number(cycle), figure=figure)
             self._span(subject, record.id, cycle, zone)
 
     def add_day(self, record: SimRecord, day: date, used: int, as_of: datetime, zone: ZoneInfo) -> None:
-        """Bytes used on a day; an `as_of` past its end is its end, one before its start says nothing."""
+        """Bytes used on a day up to `as_of`, at most up to its end; passed over where `as_of` is before its start."""
         subject, starts = (record.id, day), start_of_day(day, zone)
-        ends = min(as_of, start_of_day(day + ONE_DAY, zone))
+        figure = CarrierFigure(used=used, as_of=min(as_of, start_of_day(day + ONE_DAY, zone)))
         earlier = self.days.get(subject)
-        if ends > starts and (earlier is None or earlier.as_of <= ends):
-            self.days[subject] = rows.DayFigure(sim_id=record.id, day=day, bytes=used, starts_at=starts, as_of=ends)
+        if figure.as_of > starts and latest_figure(earlier.figure if earlier else None, figure) is figure:
+            self.days[subject] = rows.DayFigureRow(sim_id=record.id, day=day, starts_at=starts, figure=figure)
             self._span(subject, record.id, cycle_on(record.sim.carrier, day), zone)
 
     def _span(self, subject: Subject, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
         number = cycle_number(cycle)
         self.cycle_of[subject] = (sim_id, number)
-        self.spans[sim_id, number] = held.CycleSpan(
+        self.spans[sim_id, number] = stored.CycleSpan(
             sim_id=sim_id, cycle=number, opens=start_instant(cycle, zone), closes=end_instant(cycle, zone)
         )
 
 
-async def apply_carrier_usage(ctx: Context, work: UnitOfWork, told: CarrierUsageBatch, *, cause: str) -> set[Subject]:
-    """Keep what is newer than what is held and work the counters out anew; gives the cycles and days that changed.
+async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsageBatch, *, cause: str) -> set[Subject]:
+    """Store the figures newer than those held and recount their cycles; gives the cycles and days that changed.
 
-    The cards' cycles whose used moved are queued for the limits; closed ones send `usage.adjusted` (US-5).
+    Queues the limits of the SIMs whose running cycle changed. A closed cycle emits `usage.adjusted` (US-5) with
+    `cause`. Locks the counters by SIM and cycle, as ingest does.
     """
-    if not told.spans:
+    if not batch.spans:
         return set()
     connection, now = await work.driver(), ctx.now()
-    pairs = sorted(told.spans)
-    await rows.ensure_counters(connection, pairs)
-    before = await held.lock_usage(connection, pairs)
+    counters = sorted(batch.spans)
+    await rows.ensure_counters(connection, counters)
+    before = await stored.lock_usage(connection, counters)
     changed: set[Subject] = set()
-    if told.cycles:
-        changed |= await rows.upsert_cycle_figures(connection, list(told.cycles.values()))
-    if told.days:
-        changed |= await rows.upsert_day_figures(connection, list(told.days.values()))
-    moved = sorted({told.cycle_of[subject] for subject in changed})
-    await held.recount(connection, [told.spans[pair] for pair in moved])
-    after = await held.lock_usage(connection, moved)
-    closed = {pair: row for pair, row in after.items() if told.spans[pair].closes <= now}
+    if batch.cycles:
+        changed |= await rows.upsert_cycle_figures(connection, list(batch.cycles.values()))
+    if batch.days:
+        changed |= await rows.upsert_day_figures(connection, list(batch.days.values()))
+    to_recount = sorted({batch.cycle_of[subject] for subject in changed})
+    await stored.recount(connection, [batch.spans[counter] for counter in to_recount])
+    after = await stored.lock_usage(connection, to_recount)
+    closed = {counter: row for counter, row in after.items() if batch.spans[counter].closes <= now}
     await work.events.add(adjusted(before, closed, now, cause=cause))
-    await _queue(connection, before, {pair: row for pair, row in after.items() if pair not in closed})
+    await _queue(connection, before, {counter: row for counter, row in after.items() if counter not in closed})
     return changed
 
 
@@ -106,39 +113,39 @@ async def _queue(
     await rows.queue_checks(connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None])
 
 
-async def apply_cycle_figures(ctx: Context, account: str, told: Sequence[UsageFigure], cycle: Cycle) -> int:
-    """An account's figures of one cycle; gives how many cards' changed. Cards it does not have are passed over."""
+async def apply_cycle_figures(ctx: Context, account: str, figures: Sequence[UsageFigure], cycle: Cycle) -> int:
+    """Apply an account's figures of one cycle; gives how many SIMs changed. SIMs of no such account are passed over."""
     zone, changed = ctx.zone(account), 0
-    for chunk in chunks(told, CHUNK):
+    for chunk in chunks(figures, CHUNK):
         async with ctx.work() as work:
-            cards = await work.sims.by_iccids([figure.iccid for figure in chunk])
-            news = CarrierUsageBatch()
+            records = await work.sims.by_iccids([figure.iccid for figure in chunk])
+            batch = CarrierUsageBatch()
             for figure in chunk:
-                record = cards.get(figure.iccid)
+                record = records.get(figure.iccid)
                 if record is not None and record.account == account:
-                    news.add_cycle(record, cycle, figure.used, figure.as_of, zone)
-            changed += _cards(await apply_carrier_usage(ctx, work, news, cause="carrier_figure"))
+                    batch.add_cycle(record, cycle, figure.used, figure.as_of, zone)
+            changed += _sims_of(await apply_carrier_usage(ctx, work, batch, cause="carrier_figure"))
             await work.commit()
     return changed
 
 
-async def apply_day_figures(ctx: Context, account: str, told: Sequence[DayUsage]) -> int:
-    """An account's figures of days; gives how many cards' figures changed."""
+async def apply_day_figures(ctx: Context, account: str, figures: Sequence[DayUsage]) -> int:
+    """Apply an account's figures of days; gives how many SIMs changed. SIMs of no such account are passed over."""
     zone, changed = ctx.zone(account), 0
-    for chunk in chunks(told, CHUNK):
+    for chunk in chunks(figures, CHUNK):
         async with ctx.work() as work:
-            cards = await work.sims.by_iccids(sorted({figure.iccid for figure in chunk}))
-            news = CarrierUsageBatch()
+            records = await work.sims.by_iccids(sorted({figure.iccid for figure in chunk}))
+            batch = CarrierUsageBatch()
             for figure in chunk:
-                record = cards.get(figure.iccid)
+                record = records.get(figure.iccid)
                 if record is not None and record.account == account:
-                    news.add_day(record, figure.day, figure.used, figure.as_of, zone)
-            changed += _cards(await apply_carrier_usage(ctx, work, news, cause="carrier_figure"))
+                    batch.add_day(record, figure.day, figure.used, figure.as_of, zone)
+            changed += _sims_of(await apply_carrier_usage(ctx, work, batch, cause="carrier_figure"))
             await work.commit()
     return changed
 
 
-def _cards(changed: Iterable[Subject]) -> int:
+def _sims_of(changed: Iterable[Subject]) -> int:
     return len({sim_id for sim_id, _ in changed})
 
 
@@ -149,5 +156,5 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def running(ctx: Context, record: SimRecord) -> Cycle:
-    """The cycle a card is in."""
+    """The cycle a SIM is in."""
     return cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))

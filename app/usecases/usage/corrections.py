@@ -34,19 +34,19 @@ class Correction:
 
 
 async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], *, actor: str) -> dict[str, Any]:
-    """Take corrections: they replace, unless a later figure is held. One transaction, noted in the audit trail."""
-    told, rejected, unknown, taken = CarrierUsageBatch(), [], [], 0
+    """Apply corrections in one transaction, with an entry in the audit log. A later figure held is not replaced."""
+    batch, rejected, unknown, taken = CarrierUsageBatch(), [], [], 0
     async with ctx.work() as work:
-        cards = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
+        records = await work.sims.by_iccids(sorted({one.iccid for one in corrections}), tenant=tenant)
         for one in corrections:
-            record = cards.get(one.iccid) or cards.get(alternate_iccid(one.iccid) or "")
+            record = records.get(one.iccid) or records.get(alternate_iccid(one.iccid) or "")
             if record is None:
                 unknown.append({"index": one.index})
-            elif fault := _take(ctx, told, record, one):
+            elif fault := _add(ctx, batch, record, one):
                 rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
             else:
                 taken += 1
-        applied = len(await apply_carrier_usage(ctx, work, told, cause="correction"))
+        applied = len(await apply_carrier_usage(ctx, work, batch, cause="correction"))
         counts = {"applied": applied, "unchanged": taken - applied}
         after: dict[str, object] = {**counts, "unknown": len(unknown), "rejected": len(rejected)}
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="usage.corrected", after=after)
@@ -55,8 +55,8 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
     return {**counts, "unknown": unknown, "rejected": rejected}
 
 
-def _take(ctx: Context, told: CarrierUsageBatch, record: SimRecord, one: Correction) -> str | None:
-    """Put a correction among what is told; a code where it is out of time."""
+def _add(ctx: Context, batch: CarrierUsageBatch, record: SimRecord, one: Correction) -> str | None:
+    """Add a correction to the batch; gives a code where its day, cycle or `as_of` is not accepted."""
     zone, now, carrier = ctx.zone(record.account), ctx.now(), record.sim.carrier
     try:
         cycle = cycle_on(carrier, one.day) if one.day else cycle_named(carrier, one.cycle or "")
@@ -70,7 +70,7 @@ def _take(ctx: Context, told: CarrierUsageBatch, record: SimRecord, one: Correct
     ends = start_of_day(one.day + ONE_DAY, zone) if one.day else end_instant(cycle, zone)
     as_of = min(one.as_of or now, ends)
     if one.day:
-        told.add_day(record, one.day, one.used, as_of, zone)
+        batch.add_day(record, one.day, one.used, as_of, zone)
     else:
-        told.add_cycle(record, cycle, one.used, as_of, zone)
+        batch.add_cycle(record, cycle, one.used, as_of, zone)
     return None

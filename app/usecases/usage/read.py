@@ -22,6 +22,7 @@ from app.domain.calendar.cycles import (
 )
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
+from app.domain.usage.figures import CarrierFigure, day_usage
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
@@ -125,24 +126,24 @@ async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | 
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     async with ctx.pool.acquire() as connection:
         reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
-        told = await rows.carrier_days(connection, record.id, start, end)
+        figures = await rows.carrier_days(connection, record.id, start, end)
     shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
-    return [_day_shown(day, reported.get(day), told.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
+    return [_day_shown(day, reported.get(day), figures.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
 
 def _day_shown(
-    day: date, counted: Mapping[str, Any] | None, told: Mapping[str, Any] | None, cycle: Cycle, *, shows: bool
+    day: date, reports: Mapping[str, Any] | None, figure: CarrierFigure | None, cycle: Cycle, *, shows: bool
 ) -> dict[str, Any]:
-    """US-5: a day's used is the carrier's figure for it, else the sum of its reports, as of the last of them."""
-    reported = counted["bytes"] if counted else 0
-    stands = told or counted
+    """A day's usage (US-5) as of the carrier's figure for it, else of the last of its reports."""
+    reported = reports["bytes"] if reports else 0
+    as_of = figure.as_of if figure else reports["as_of"] if reports else None
     return {
         "day": day.isoformat(),
         "cycle": cycle.id,
-        "used": (told["bytes"] if told else reported) if shows else None,
-        "source": "carrier" if told else "gateway_report",
-        "as_of": stands["as_of"].isoformat() if stands else None,
-        "carrier": {"bytes": told["bytes"], "as_of": told["as_of"].isoformat()} if told else None,
+        "used": day_usage(figure, reported) if shows else None,
+        "source": "carrier" if figure else "gateway_report",
+        "as_of": as_of.isoformat() if as_of else None,
+        "carrier": {"bytes": figure.used, "as_of": figure.as_of.isoformat()} if figure else None,
         "reported": reported,
     }
 
