@@ -18,6 +18,7 @@ WORKDIR /srv/simgate
 COPY alembic.ini ./
 COPY migrations migrations
 COPY app app
+COPY carriers carriers
 ARG COMMIT=unknown
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Whoever can say what time it is, as an aware UTC instant."""
+    """A source of the current time as an aware UTC instant."""
 
     def now(self) -> datetime:
         """The instant now."""
@@ -38,10 +38,10 @@ class OffsetClock:
         return datetime.now(UTC) + self.offset
 
     def adopt(self, offset: timedelta) -> None:
-        """Take the offset that another process wrote, if it lies ahead of ours."""
+        """Use an offset that another process stored, if it is ahead of ours."""
         self.offset = max(self.offset, offset)
 
 
 def monotonic() -> float:
-    """Seconds for measuring durations; never for telling the time."""
+    """Seconds from an arbitrary start, for measuring durations."""
     return time.perf_counter()

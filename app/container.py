@@ -1,4 +1,4 @@
-"""The wiring: everything a process needs, opened once and closed once."""
+"""Composition root: everything that a process needs, opened once and closed once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from app.usecases.context import Context
 from app.workdays import ChineseWorkdays
 
 CLOCK_PERIOD_S = 0.5
-"""How often another process's moves of the one clock are looked for: seen within a second."""
+"""Seconds between two reads of the clock offset that another process may have moved."""
 
 
 log = get_logger("container")
@@ -45,7 +45,7 @@ class CarrierMetrics:
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
 
     def know(self, accounts: Iterable[str]) -> None:
-        """Every account has its series from the start: a breaker that never opened reads 0."""
+        """Create the series of every account: a breaker that never opened reads 0."""
         for account in accounts:
             self._telemetry.breaker_open.labels(account).set(0)
 
@@ -121,7 +121,7 @@ async def open_container(
 
 
 async def run_clock_sync(context: Context) -> None:
-    """Keep this process on the one clock; in sandbox mode only, for a real carrier's day cannot be moved."""
+    """Keep this process's clock at the stored offset, in sandbox mode only: a real carrier's clock cannot be moved."""
     if not context.sandbox:
         return
     while True:
@@ -133,6 +133,6 @@ async def run_clock_sync(context: Context) -> None:
 
 
 async def sync_clock(context: Context) -> None:
-    """Take the offset as it stands in the database."""
+    """Set this process's clock to the offset in the database."""
     async with context.work() as work:
         context.clock.adopt(await work.clock_offset.read())

@@ -1,4 +1,4 @@
-"""`create_app`: routes, problem handlers and the two things that surround every request. Nothing else."""
+"""`create_app`: routes, problem handlers and middleware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators see: metrics with closed label sets (never an ICCID), and one structured log line per event.
+"""Metrics with closed label sets (never an ICCID), and structured logs, one JSON line per event.
 
 One registry per process, opened by the container; names are a contract (`docs/api.md`, Operating).
 """
@@ -20,10 +20,10 @@ from prometheus_client.process_collector import ProcessCollector
 from structlog.tracebacks import ExceptionDictTransformer
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
-"""The id that joins a request, its operation, its events and its log lines."""
+"""The id that links a request, its operation, its events and its log lines."""
 
 reason: ContextVar[str | None] = ContextVar("reason", default=None)
-"""Why a caller says it writes (`X-Reason`): kept in the audit trail."""
+"""The caller's reason for a change (`X-Reason`), stored in the audit trail."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
@@ -39,77 +39,86 @@ class Telemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self.sims = Gauge("simgate_sims", "Cards by shown state.", ["carrier", "state"], registry=registry)
+        self.sims = Gauge("simgate_sims", "SIMs by state.", ["carrier", "state"], registry=registry)
         self.operations = Counter(
-            "simgate_operations", "Operations ended.", ["kind", "carrier", "status"], registry=registry
+            "simgate_operations",
+            "Operations that ended, by final status.",
+            ["kind", "carrier", "status"],
+            registry=registry,
         )
         self.operation_seconds = Histogram(
             "simgate_operation_seconds",
-            "From accepted to ended.",
+            "Time from acceptance to the end of an operation, in the gateway's clock.",
             ["kind", "carrier"],
             buckets=_LONG_SECONDS,
             registry=registry,
         )
-        self.operations_open = Gauge("simgate_operations_open", "Operations not ended.", ["status"], registry=registry)
+        self.operations_open = Gauge(
+            "simgate_operations_open", "Operations that have not ended, by status.", ["status"], registry=registry
+        )
         self.carrier_requests = Counter(
             "simgate_carrier_requests",
-            "Calls to carriers by what came of them.",
+            "Requests to carriers by outcome.",
             ["account", "operation", "outcome"],
             registry=registry,
         )
         self.carrier_request_seconds = Histogram(
             "simgate_carrier_request_seconds",
-            "How long carriers take to answer.",
+            "Duration of requests to carriers.",
             ["account", "operation"],
             buckets=_SECONDS,
             registry=registry,
         )
         self.breaker_open = Gauge(
-            "simgate_breaker_open", "1 while an account's breaker lets nothing through.", ["account"], registry=registry
+            "simgate_breaker_open", "1 while the circuit breaker of an account is open.", ["account"], registry=registry
         )
         self.callbacks = Counter(
-            "simgate_callbacks", "Carriers' notices by what came of them.", ["account", "result"], registry=registry
+            "simgate_callbacks", "Carriers' notifications by result.", ["account", "result"], registry=registry
         )
-        self.usage_reports = Counter(
-            "simgate_usage_reports", "Usage reports by what came of them.", ["result"], registry=registry
-        )
+        self.usage_reports = Counter("simgate_usage_reports", "Usage reports by result.", ["result"], registry=registry)
         self.usage_lag_seconds = Gauge(
             "simgate_usage_lag_seconds",
-            "Age of the oldest carrier figure of the cards asked for.",
+            "Age of the oldest carrier figure in use in the running cycle.",
             ["account"],
             registry=registry,
         )
         self.usage_audit_differences = Gauge(
             "simgate_usage_audit_differences",
-            "Counters that the last audit found to differ from what they were made of.",
+            "Usage counters that differed from their reports and figures in the last audit.",
             ["kind"],
             registry=registry,
         )
         self.usage_batch_records = Histogram(
-            "simgate_usage_batch_records", "Records per request of usage reports.", buckets=_SIZES, registry=registry
+            "simgate_usage_batch_records", "Usage reports per request.", buckets=_SIZES, registry=registry
         )
         self.usage_commit_seconds = Histogram(
             "simgate_usage_commit_seconds",
-            "A transaction of usage reports, from begin to commit.",
+            "Duration of a usage ingest transaction, commit included.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.job_last_success = Gauge(
-            "simgate_job_last_success_timestamp_seconds", "Slot of a job's last success.", ["job"], registry=registry
+            "simgate_job_last_success_timestamp_seconds",
+            "Slot of the last successful run of a job (Unix time).",
+            ["job"],
+            registry=registry,
         )
-        self.job_failures = Counter("simgate_job_failures", "Runs of a job that failed.", ["job"], registry=registry)
+        self.job_failures = Counter("simgate_job_failures", "Failed runs of a job.", ["job"], registry=registry)
         self.webhook_deliveries = Counter(
-            "simgate_webhook_deliveries", "Webhook deliveries by outcome.", ["outcome"], registry=registry
+            "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
         )
         self.http_requests = Counter(
-            "simgate_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+            "simgate_http_requests",
+            "HTTP requests by response status.",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self.http_request_seconds = Histogram(
-            "simgate_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+            "simgate_http_request_seconds", "Duration of HTTP requests.", ["route"], buckets=_SECONDS, registry=registry
         )
 
     def render(self) -> bytes:
-        """The exposition text."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -132,7 +141,7 @@ def _add_correlation(_logger: object, _name: str, line: MutableMapping[str, Any]
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """One JSON line per event on standard error, ICCIDs masked. Called once, in a composition root."""
+    """Log one JSON line per event to standard error, with ICCIDs masked. Called once per process."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -151,6 +160,6 @@ def configure_logging(level: int = logging.INFO) -> None:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose lines name where they come from."""
+    """A logger whose lines have this name as `component`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
     return logger

@@ -30,6 +30,9 @@ from sandbox.http.messages import (
 from sandbox.http.server import Call, ProtocolServer
 from sandbox.options import SandboxOptions
 
+DESCRIBED = "described"
+"""Below it each described carrier has its name: `/described/simboss/…`."""
+
 PREFIXES = {
     "onelink": "onelink",
     "jasper": "jasper",
@@ -75,7 +78,9 @@ class Sandbox(SandboxCore):
             answer = self.control.answer(request)
             self._done()
             return answer
-        server = self.servers.get(PREFIXES.get(prefix, ""))
+        if prefix == DESCRIBED:
+            prefix, _, rest = rest.partition("/")
+        server = self.servers.get(PREFIXES.get(prefix, prefix))
         if server is None:
             return text_answer("no such carrier in this sandbox", TEXT, 404)
         if prefix != "v1":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app.clock import Clock, SystemClock
 from sandbox.credentials import CREDENTIALS
+from sandbox.described.server import Described, credentials_of, load
 from sandbox.fleet import fleet
 from sandbox.fleet.card import Card
 from sandbox.fleet.journal import FileJournal, Journal, NoJournal
@@ -41,13 +44,19 @@ class SandboxCore:
         self.servers: dict[str, ProtocolServer] = {
             name: SERVERS[name](self.world, dict(credentials[name])) for name in options.protocols
         }
-        for name in options.protocols:
+        self.servers |= {server.name: server for server in self._described(options.descriptions)}
+        for name in self.servers:
             self.store.settings[name] = options.settings_of(name)
         self.pusher = Pusher(self.store, self.servers)
         if not kept:
             self._first_start()
         journal.rewrite(self.store.entries())
         self.store.flush()
+
+    def _described(self, paths: Sequence[Path]) -> list[Described]:
+        """A server for each file that describes a carrier."""
+        documents = [load(path) for path in paths]
+        return [Described(self.world, document, credentials_of(document)) for document in documents]
 
     def _first_start(self) -> None:
         if self.options.fleet is not None:

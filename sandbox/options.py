@@ -92,6 +92,8 @@ class SandboxOptions:
     seed: int | None = 1
     latency_ms: float = 0
     credentials: Mapping[str, Mapping[str, str]] | None = None
+    descriptions: tuple[Path, ...] = ()
+    """Files of carriers described as data (`docs/carriers/described.md`), each served below `/described/<name>/`."""
 
     def __post_init__(self) -> None:
         unknown = sorted((set(self.protocols) | set(self.settings) | set(self.callbacks)) - set(PROTOCOLS))
@@ -100,6 +102,6 @@ class SandboxOptions:
 
     def settings_of(self, protocol: str) -> ProtocolSettings:
         """The protocol's settings at the start, its callback URL included."""
-        settings = self.settings.get(protocol, FAITHFUL[protocol])
+        settings = self.settings.get(protocol, FAITHFUL.get(protocol, ProtocolSettings()))
         url = self.callbacks.get(protocol)
         return replace(settings, callback_url=url) if url else settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from app.carriers.described.description import Description
 from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import Codes
 from app.domain.operation.capabilities import CAPABILITIES
@@ -27,10 +28,11 @@ CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType(
         ProtocolName.CTCC_CMP: ("user_id", "password", "key1", "key2", "key3"),
         ProtocolName.CTWING: ("app_key", "app_secret", "cust_number"),
         ProtocolName.GSL: ("ak", "sk", "project_id"),
+        ProtocolName.DESCRIBED: (),
         ProtocolName.DESK: (),
     }
 )
-"""What each protocol must be given."""
+"""What each protocol must be given; a described one is given what its description names."""
 
 OPTIONAL_CREDENTIALS: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType({ProtocolName.JASPER: ("push_secret",)})
 
@@ -82,6 +84,7 @@ SANDBOX_PATHS: Mapping[ProtocolName, str] = MappingProxyType(
         ProtocolName.CTCC_CMP: "/ctcc/m2m_ec/",
         ProtocolName.CTWING: "/ctwing/",
         ProtocolName.GSL: "/gsl/",
+        ProtocolName.DESCRIBED: "/described/",
         ProtocolName.DESK: "/",
     }
 )
@@ -101,6 +104,7 @@ class ProtocolAccount:
     settings: ProtocolSettings
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     codes: Codes = field(default_factory=dict)
+    description: Description | None = None
     ca_file: Path | None = None
     """PEM certificates of the private authority that signed the carrier's certificate."""
 
@@ -137,5 +141,6 @@ def sandbox_mode(accounts: Sequence[Account]) -> bool:
 def base_url(entry: ProtocolAccount, sandbox_url: str) -> str:
     """The base URL of a protocol; always ends with a slash."""
     if entry.base_url == SANDBOX:
-        return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol]
+        name = f"{entry.description.name}/" if entry.description else ""
+        return sandbox_url.rstrip("/") + SANDBOX_PATHS[entry.protocol] + name
     return entry.base_url.rstrip("/") + "/"

@@ -8,6 +8,7 @@ import os
 import ssl
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -30,9 +31,12 @@ from app.carriers.config import (
     documented,
     sandbox_mode,
 )
+from app.carriers.described.description import Description
+from app.carriers.described.reader import DescriptionInvalid, read_description
 from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import CodeMeaning, Codes
-from app.domain.vocabulary import Carrier, ProtocolName
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName
 
 __all__ = [
     "Account",
@@ -46,6 +50,7 @@ __all__ = [
 ]
 
 E = TypeVar("E", bound=StrEnum)
+PROTOCOL_KEYS = ("protocol", "base_url", "uses", "credentials", "settings", "ca_file", "description")
 
 
 class AccountsInvalid(Exception):
@@ -118,24 +123,35 @@ class _Reader:
         return entries
 
     def _protocol(self, where: str, value: Mapping[str, Any]) -> ProtocolAccount | None:
-        self._unknown(where, value, ("protocol", "base_url", "uses", "credentials", "settings", "ca_file"))
+        self._unknown(where, value, PROTOCOL_KEYS)
         protocol = self._choice(f"{where}.protocol", value.get("protocol"), ProtocolName)
         if protocol is None:
             return None
         where = f"{where} ({protocol})"
-        base = self._base_url(where, protocol, value.get("base_url"))
+        description = self._description(where, protocol, value.get("description"))
+        told = description.base_url if description else None
+        base = self._base_url(where, protocol, value.get("base_url", told))
         uses = frozenset(self._texts(f"{where}.uses", value.get("uses", [EVERYTHING])))
+        uses = uses if description is None else self._described_uses(where, description, uses)
         for name in sorted(uses - OPERATIONS):
             self.faults.append(f"{where}.uses: unknown operation {name!r}")
         settings, options, codes = self._settings(where, protocol, base, value.get("settings", {}))
+        settings = settings if description is None else self._with_limits(settings, description, value, base)
         return ProtocolAccount(
             protocol=protocol,
             base_url=base,
             uses=uses,
-            credentials=self._credentials(where, protocol, base, value.get("credentials", {})),
+            credentials=self._credentials(
+                where,
+                description.credentials if description else CREDENTIALS[protocol],
+                OPTIONAL_CREDENTIALS.get(protocol, ()),
+                value.get("credentials", {}),
+                literal=base == SANDBOX,
+            ),
             settings=settings,
             options=options,
             codes=codes,
+            description=description,
             ca_file=self._ca_file(f"{where}.ca_file", value.get("ca_file")),
         )
 
@@ -147,16 +163,54 @@ class _Reader:
             self.faults.append(f'{where}.base_url must be "sandbox" or an http(s) URL without query or user')
         return value if isinstance(value, str) else SANDBOX
 
-    def _credentials(self, where: str, protocol: ProtocolName, base: str, value: object) -> Mapping[str, str]:
+    def _description(self, where: str, protocol: ProtocolName, value: object) -> Description | None:
+        """The description that a described protocol names, relative to carriers.toml; its faults are the account's."""
+        if protocol is not ProtocolName.DESCRIBED:
+            if value is not None:
+                self.faults.append(f'{where}.description is for protocol = "described" only')
+            return None
+        if not isinstance(value, str) or not value:
+            self.faults.append(f"{where}.description must name a file, such as carriers/simboss.toml")
+            return None
+        try:
+            return read_description(self._folder / value)
+        except DescriptionInvalid as wrong:
+            self.faults += [f"{where}.description {value}: {message}" for message in wrong.messages]
+            return None
+
+    def _described_uses(self, where: str, description: Description, uses: frozenset[str]) -> frozenset[str]:
+        """`*` is what the description has a call for, and what needs none: composed, the gateway's or desk work."""
+        known = CAPABILITIES[ProtocolName.DESCRIBED].channels
+        free = {kind.value for kind, channel in known.items() if channel is not Channel.API} | {OperationKind.REFRESH}
+        if {OperationKind.SUSPEND, OperationKind.RESUME} <= description.operations:
+            free.add(OperationKind.RESET_NETWORK)
+        possible = frozenset({*description.operations, *free})
+        if EVERYTHING in uses:
+            return possible
+        for name in sorted((uses & OPERATIONS) - possible):
+            self.faults.append(f"{where}.uses: {description.name} describes no call for {name!r}")
+        return uses
+
+    def _with_limits(
+        self, settings: ProtocolSettings, description: Description, value: Mapping[str, Any], base: str
+    ) -> ProtocolSettings:
+        """The description's limits, where the account is real and says nothing else."""
+        given = value.get("settings", {})
+        if base == SANDBOX or not isinstance(given, dict):
+            return settings
+        return replace(settings, **{name: limit for name, limit in description.limits.items() if name not in given})
+
+    def _credentials(
+        self, where: str, needed: Sequence[str], optional: Sequence[str], value: object, *, literal: bool
+    ) -> Mapping[str, str]:
         if not isinstance(value, dict):
             self.faults.append(f"{where}.credentials is not a table")
             return {}
-        needed, optional = CREDENTIALS[protocol], OPTIONAL_CREDENTIALS.get(protocol, ())
         self._unknown(f"{where}.credentials", value, (*needed, *optional))
         found: dict[str, str] = {}
         for name in (*needed, *optional):
             if name in value or name in needed:
-                found[name] = self._secret(f"{where}.credentials.{name}", value.get(name), literal=base == SANDBOX)
+                found[name] = self._secret(f"{where}.credentials.{name}", value.get(name), literal=literal)
         return MappingProxyType(found)
 
     def _secret(self, where: str, value: object, *, literal: bool) -> str:

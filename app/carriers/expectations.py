@@ -96,6 +96,8 @@ class Expectations:
     code_names: tuple[str, ...]
     codes: Codes
     method_parameter: str | None = None
+    open: bool = False
+    """The table does not claim to know every field, so a field that it has not is no difference."""
 
 
 _TEXTS = frozenset({Kind.TEXT})

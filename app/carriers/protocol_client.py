@@ -26,6 +26,7 @@ from app.carriers.base import (
     UsageFigure,
 )
 from app.carriers.batches import first_carrier_error, query_each, query_sims
+from app.carriers.described.description import Description
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, NoSuchCard, UnsupportedOperation
 from app.carriers.http.transport import PLAIN, Dialect, Transport
 from app.carriers.result_codes import CodeMeaning, Codes
@@ -60,6 +61,7 @@ class Setup:
     open_transport: OpenTransport
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     codes: Codes = field(default_factory=dict)
+    description: Description | None = None
 
 
 class ProtocolClient:

@@ -14,6 +14,8 @@ from app.carriers.ctcc_cmp.client import CtccCmpClient
 from app.carriers.ctcc_cmp.expected import EXPECTED as CTCC_CMP_EXPECTED
 from app.carriers.ctwing.client import CtwingClient
 from app.carriers.ctwing.expected import EXPECTED as CTWING_EXPECTED
+from app.carriers.described.client import DescribedClient
+from app.carriers.described.expected import expectations_of
 from app.carriers.desk.client import DeskClient
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.expectations import Expectations
@@ -52,6 +54,7 @@ FACTORIES: Mapping[ProtocolName, Factory] = {
     ProtocolName.CTCC_CMP: CtccCmpClient.open,
     ProtocolName.CTWING: CtwingClient.open,
     ProtocolName.GSL: GslClient.open,
+    ProtocolName.DESCRIBED: DescribedClient.open,
     ProtocolName.DESK: DeskClient.open,
 }
 
@@ -74,6 +77,13 @@ EXPECTATIONS: Mapping[ProtocolName, Expectations] = {
     ProtocolName.GSL: GSL_EXPECTED,
 }
 """What each client expects in its carrier's answers (`app.carriers.probe`); the desk has none."""
+
+
+def expectations_for(entry: ProtocolAccount) -> Expectations | None:
+    """The table of an account's protocol, or that of its description; None for the desk."""
+    if entry.description is not None:
+        return expectations_of(entry.description)
+    return EXPECTATIONS.get(entry.protocol)
 
 
 class ProtocolWithoutClient(Exception):
@@ -168,5 +178,6 @@ def _client(
             open_transport=open_transport,
             options=entry.options,
             codes=entry.codes,
+            description=entry.description,
         )
     )

@@ -16,8 +16,8 @@ from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.settings import Settings
 
-EPILOG = """exit codes: 0 as asked, 1 anything else, 2 wrong use, 3 port or data folder in use, 4 database unusable,
-5 carriers.toml wrong; the last line says what to do. Settings are environment variables: see README.md."""
+EPILOG = """exit codes: 0 success, 1 any other error, 2 wrong usage, 3 port or data folder in use, 4 database unusable,
+5 carriers.toml invalid; the last line says what to do. Settings are environment variables: see README.md."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,15 +28,15 @@ def parser() -> argparse.ArgumentParser:
         "run": "everything in one process: API, worker, scheduler, and in sandbox mode the carriers",
         "api": "the API alone; run as many as you like",
         "worker": "the worker alone: operations, webhooks, bulk; run as many as you like",
-        "scheduler": "the scheduler alone; a second one is harmless",
+        "scheduler": "the scheduler alone; a second one does no harm",
     }.items():
         commands.add_parser(name, help=text, description=text)
     commands.add_parser("migrate", help="bring the database to the newest schema")
-    _sandbox(commands.add_parser("sandbox", help="only the carriers, to test any client against"))
-    _import(commands.add_parser("import", help="import cards (and plans) from a file, over HTTP"))
-    _key(commands.add_parser("key-create", help="create an API key, straight in the database"))
-    _advance(commands.add_parser("advance", help="move the one clock forwards (sandbox mode only), over HTTP"))
-    rule = commands.add_parser("rule", help="what a rule of the catalogue says, in Chinese and English")
+    _sandbox(commands.add_parser("sandbox", help="the sandbox carriers alone, to test any client against"))
+    _import(commands.add_parser("import", help="import SIMs or plans from a file, over HTTP"))
+    _key(commands.add_parser("key-create", help="create an API key directly in the database"))
+    _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
+    rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
     carriers = commands.add_parser("carriers", help="about the carrier accounts of carriers.toml")
     check = carriers.add_subparsers(dest="carriers_command", required=True, metavar="command")
@@ -60,19 +60,22 @@ def _sandbox(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, help="default: SIMGATE_SANDBOX_PORT (8090)")
     command.add_argument("--protocols", help="comma separated; default: all six")
     command.add_argument("--fleet", type=Path, help="NDJSON or CSV with the import's columns")
-    command.add_argument("--memory", action="store_true", help="keep nothing on disk")
-    command.add_argument("--seed", type=int, default=1, help="of the generated traffic; runs with one seed repeat")
-    command.add_argument("--latency-ms", type=float, default=0.0, help="wait so long before each answer")
+    command.add_argument(
+        "--description", type=Path, action="append", default=[], help="a carrier described as data; repeatable"
+    )
+    command.add_argument("--memory", action="store_true", help="keep no journal on disk")
+    command.add_argument("--seed", type=int, default=1, help="seed of the generated traffic, which is repeatable")
+    command.add_argument("--latency-ms", type=float, default=0.0, help="delay of each response, in milliseconds")
 
 
 def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, help="CSV with a header, or NDJSON")
-    command.add_argument("--plans", action="store_true", help="the file holds plans, not cards")
-    command.add_argument("--partial", action="store_true", help="take the good rows of a file with bad ones")
+    command.add_argument("--plans", action="store_true", help="the file contains plans, not SIMs")
+    command.add_argument("--partial", action="store_true", help="import the valid rows of a file with invalid ones")
 
 
 def _key(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--tenant", default="default", help="created where there is none; default: default")
+    command.add_argument("--tenant", default="default", help="created if it does not exist; default: default")
     command.add_argument("--scopes", required=True, help="comma separated, e.g. sims:read,operations:write")
     command.add_argument("--expires-at", help="RFC 3339 with offset; never if left out")
     command.add_argument("--network", action="append", default=[], help="a CIDR it may be used from; repeatable")
@@ -83,7 +86,7 @@ def _advance(command: argparse.ArgumentParser) -> None:
 
 
 def dispatch(given: argparse.Namespace, settings: Settings) -> None:
-    """Do what the command says, loading only what it needs. Raises `CommandError` with the exit code and what to do."""
+    """Run a command, importing only what it needs. Raises `CommandError` with the exit code and what to do."""
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
             load_command("run").serve_roles(settings, given.command)
@@ -107,12 +110,12 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def load_command(name: str) -> Any:
-    """A module of this package, loaded when its command is given: help and small commands answer at once."""
+    """A module of this package, imported when its command is run, so that `--help` and small commands start fast."""
     return import_module(f"app.cli.{name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives its exit code. What went wrong is told in the last line, and what to do."""
+    """Run one command; gives its exit code. After an error the last line on standard error says what to do."""
     given = parser().parse_args(arguments)
     try:
         dispatch(given, Settings())
@@ -124,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for message in wrong.messages:
             print(message, file=sys.stderr)
         return _report(
-            ExitCode.CARRIERS, "carriers.toml cannot be used: mend the lines above (SIMGATE_CARRIERS names the file)"
+            ExitCode.CARRIERS, "carriers.toml cannot be used: correct the lines above (SIMGATE_CARRIERS names the file)"
         )
     except DataDirInUse as wrong:
         return _report(ExitCode.IN_USE, str(wrong))

@@ -1,4 +1,4 @@
-"""What a start prints: where everything is, the demo key, and three things to try."""
+"""The banner of a start: addresses, the demo key, and three commands to try."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from app.settings import Settings
 
 
 def banner(settings: Settings, key: str | None, *, example: str | None, sandbox: bool) -> str:
-    """The lines of a successful start. `example`: the ICCID of a card that may be activated."""
+    """The banner's text. `example`: the ICCID of a SIM that may be activated."""
     url = settings.base_url
     lines = ["", f"SimGate is ready.  API  {url}   docs  {url}/docs   metrics  {url}/metrics"]
     if sandbox:

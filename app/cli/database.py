@@ -1,4 +1,4 @@
-"""Commands that speak to the database: which one it is, its schema, its keys."""
+"""`simgate migrate` and `simgate key-create`: commands that open the database themselves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def database(settings: Settings, *, single_gateway: bool = False) -> Iterator[st
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to the newest revision; whoever comes second waits and finds nothing to do."""
+    """Upgrade the schema to the newest revision; a second process waits for the first and then has nothing to do."""
     config = Config(str(PROJECT / "alembic.ini"))
     config.attributes["url"] = url
     command.upgrade(config, "head")
@@ -50,7 +50,7 @@ def migrate_command(settings: Settings) -> None:
 
 
 def key_create(settings: Settings, given: argparse.Namespace) -> None:
-    """`simgate key-create`: prints the key, this once."""
+    """`simgate key-create`: prints the key, which cannot be shown again. Raises `CommandError`."""
     try:
         expires_at = datetime.fromisoformat(given.expires_at) if given.expires_at else None
     except ValueError:

@@ -16,7 +16,7 @@ from app.carriers.probe.recorder import Recorder
 from app.carriers.probe.report import ProbeReport, table_lines
 from app.carriers.probe.scrub import LeakFound
 from app.carriers.probe.session import Probe
-from app.carriers.registry import EXPECTATIONS, build_clients
+from app.carriers.registry import build_clients, expectations_for
 from app.cli.exits import CommandError, ExitCode
 from app.clock import OffsetClock
 from app.outbound.sandbox_control import SandboxControl
@@ -47,7 +47,7 @@ def _account(settings: Settings, code: str) -> Account:
     account = next((known for known in accounts if known.code == code), None)
     if account is None:
         raise CommandError(ExitCode.USE, f"no account {code}: there are {', '.join(a.code for a in accounts)}")
-    if not any(entry.protocol in EXPECTATIONS for entry in account.protocols):
+    if not any(expectations_for(entry) for entry in account.protocols):
         raise CommandError(ExitCode.USE, f"account {code} has no API to probe")
     return account
 
@@ -57,7 +57,7 @@ async def _probe(settings: Settings, account: Account, given: argparse.Namespace
     recorder = Recorder(limit=given.calls)
     clients = build_clients([account], sandbox_url=settings.sandbox_url, clock=clock, tap=recorder)
     client = clients[account.code]
-    run = Probe(account=account, client=client, recorder=recorder, tables=EXPECTATIONS, clock=clock)
+    run = Probe(account=account, client=client, recorder=recorder, tables=expectations_for, clock=clock)
     try:
         sims = [SimRef(iccid=iccid) for iccid in given.iccid] or await _some_cards(settings, run)
         if not sims:

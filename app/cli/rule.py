@@ -1,4 +1,4 @@
-"""`simgate rule`: the catalogue at one's fingertips; needs no gateway and no network."""
+"""`simgate rule`: prints a rule of the catalogue; needs neither gateway nor network."""
 
 from __future__ import annotations
 

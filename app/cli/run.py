@@ -1,6 +1,6 @@
-"""`simgate run`, `api`, `worker`, `scheduler`: which parts of the gateway a process plays, and how they start.
+"""`simgate run`, `api`, `worker`, `scheduler`: which parts of the gateway a process runs, and how they start.
 
-Everything that can refuse does so before anything is started: settings, accounts, ports, data folder, database.
+Settings, accounts, ports, data folder and database are checked before anything is started.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ GRACE_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """Which parts this process plays."""
+    """The parts that a process runs."""
 
     api: bool
     worker: bool
@@ -64,7 +64,10 @@ ROLES = {
 
 
 def serve_roles(settings: Settings, command: str) -> None:
-    """Play the parts of a command until told to stop. Raises `CommandError` and whatever the parts refuse with."""
+    """Run the parts of a command until SIGINT or SIGTERM.
+
+    Raises `CommandError`, `AccountsInvalid`, `DatabaseUnusable`, `DataDirInUse`.
+    """
     roles = ROLES[command]
     configure_logging(logging.WARNING if command == "run" and sys.stderr.isatty() else logging.INFO)
     accounts = read_accounts(settings.carriers)
@@ -116,7 +119,7 @@ class _Parts:
     stop: asyncio.Event
 
     @property
-    def plays_carriers(self) -> bool:
+    def runs_sandbox(self) -> bool:
         return self.roles.carriers and self.container.context.sandbox
 
 
@@ -132,11 +135,11 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
     async with asyncio.TaskGroup() as group:
         clock = group.create_task(run_clock_sync(ctx))
         gauges = group.create_task(run_gauges(ctx))
-        if parts.plays_carriers:
+        if parts.runs_sandbox:
             await _start_carriers(parts, group)
         if bound is not None:
             await _start_api(group, _app(parts, advancer), bound, parts.stop)
-        if parts.plays_carriers:
+        if parts.runs_sandbox:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:
             group.create_task(run_loops(ctx, parts.stop, moving=advancer.moving))
@@ -152,9 +155,10 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
 
 
 def tune_garbage_collector() -> None:
-    """What has been loaded by now stays, and a batch of reports makes tens of thousands of short-lived objects.
+    """Take what is loaded by now out of garbage collection, and collect less often.
 
-    The collector looks at neither: a quarter of the cost of a usage report was its walks (docs/performance.md).
+    A batch of usage reports allocates tens of thousands of short-lived objects; a quarter of the cost of a report was
+    the collector's (docs/performance.md).
     """
     gc.collect()
     gc.freeze()
@@ -162,14 +166,14 @@ def tune_garbage_collector() -> None:
 
 
 def _app(parts: _Parts, advancer: Advancer) -> FastAPI:
-    """The API, or for a worker or scheduler alone what tells how it is."""
+    """The API; for a worker or scheduler alone, the health endpoints."""
     if parts.roles.api:
         return create_app(parts.container, advance=advancer.advance_to, sandbox_answers=parts.control.answers)
     return create_health_app(parts.container, sandbox_answers=parts.control.answers)
 
 
 async def _known_keys(parts: _Parts) -> str | None:
-    """Keep the bootstrap key, and in sandbox mode the demo key, which is given to be shown."""
+    """Store the bootstrap key and, in sandbox mode, the demo key; gives the demo key for the banner."""
     ctx, settings = parts.container.context, parts.container.settings
     if settings.bootstrap_key is not None:
         await ensure_admin_key(ctx, settings.bootstrap_key.get_secret_value())
@@ -181,7 +185,7 @@ async def _known_keys(parts: _Parts) -> str | None:
 
 
 def _demo_key(settings: Settings) -> str:
-    """The demo key in its file (0600), made at the first start."""
+    """The demo key from its file (0600), which the first start creates."""
     path = settings.demo_key_path
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -192,7 +196,7 @@ def _demo_key(settings: Settings) -> str:
 
 
 async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
-    """The sandbox on its own port, in this process; ready before anything asks it."""
+    """Start the sandbox on its own port in this process; returns when it is listening."""
     from app.cli.sandbox import sandbox_options, serve_sandbox  # the image does not carry the sandbox
 
     started = asyncio.Event()
@@ -208,7 +212,7 @@ async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process."""
+    """uvicorn's server without its signal handlers: signals are handled by `_serve`."""
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return nullcontext()
@@ -236,5 +240,5 @@ async def _start_api(group: asyncio.TaskGroup, app: FastAPI, bound: socket.socke
 
     group.create_task(serve())
     group.create_task(end())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells of its start by nothing else
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no other sign of having started
         await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""The sandbox carriers: as part of the gateway's process, or as a process of their own."""
+"""`simgate sandbox`: the sandbox carriers as a process of their own; their options as part of `simgate run`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.carriers.config import Account
 from app.cli.exits import CommandError, ExitCode
@@ -22,15 +23,15 @@ PUSH_PROTOCOLS = ("ctcc_cmp", "ctwing", "jasper", "unicom_cmp")
 
 
 def sandbox_options(settings: Settings, accounts: Sequence[Account]) -> SandboxOptions:
-    """The sandbox that belongs to these accounts: the same limits, calling back to this gateway."""
-    manners: dict[str, ProtocolSettings] = {}
+    """Options of a sandbox for these accounts: their rate limits, and callbacks to this gateway."""
+    limits: dict[str, ProtocolSettings] = {}
     callbacks: dict[str, str] = {}
     for account in accounts:
         for protocol in account.protocols:
             name = protocol.protocol.value
             if name not in PROTOCOLS:
                 continue
-            manners[name] = ProtocolSettings(
+            limits[name] = ProtocolSettings(
                 repeat_window_s=protocol.settings.repeat_window_s,
                 per_second=protocol.settings.per_second,
                 completion_s=protocol.settings.completion_s,
@@ -40,14 +41,26 @@ def sandbox_options(settings: Settings, accounts: Sequence[Account]) -> SandboxO
                 callbacks[name] = f"{settings.base_url}/v1/callbacks/{account.code}"
     return SandboxOptions(
         data_dir=settings.data_dir / "sandbox",
-        settings=manners,
+        settings=limits,
         callbacks=callbacks,
         zones={account.carrier.value: account.zone for account in accounts},
+        descriptions=described_files(accounts),
     )
 
 
+def described_files(accounts: Sequence[Account]) -> tuple[Path, ...]:
+    """The files that describe carriers of these accounts, each once."""
+    found = {
+        entry.description.name: entry.description.file
+        for account in accounts
+        for entry in account.protocols
+        if entry.description and entry.description.file
+    }
+    return tuple(found.values())
+
+
 def run_sandbox(settings: Settings, given: argparse.Namespace) -> None:
-    """`simgate sandbox`: until it is told to stop."""
+    """`simgate sandbox`: runs until SIGINT or SIGTERM. Raises `CommandError`."""
     protocols = tuple(given.protocols.split(",")) if given.protocols else PROTOCOLS
     port = given.port or settings.sandbox_port
     try:
@@ -57,6 +70,7 @@ def run_sandbox(settings: Settings, given: argparse.Namespace) -> None:
             data_dir=None if given.memory else settings.data_dir / "sandbox",
             seed=given.seed,
             latency_ms=given.latency_ms,
+            descriptions=tuple(given.description),
         )
     except ValueError as wrong:
         raise CommandError(ExitCode.USE, str(wrong)) from None

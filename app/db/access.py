@@ -1,4 +1,4 @@
-"""Who may call: tenants and API keys. A key is stored as its SHA-256 and never read back."""
+"""Tenants, API keys and the audit trail. Of a key only its SHA-256 is stored, so that no key can be read back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.telemetry import correlation_id, reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """What a key may do, for whom, until when, and from which networks (CIDR)."""
+    """A key's tenant, scopes, expiry and the networks (CIDR) it may be used from; no networks: from anywhere."""
 
     id: UUID
     tenant: str
@@ -29,7 +29,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """Who changed what, and why."""
+    """One entry of the audit trail. `before` and `after` are JSON objects of what changed."""
 
     tenant: str
     at: datetime
@@ -59,7 +59,7 @@ class AccessRepository:
         self._connection = connection
 
     async def add_tenant(self, tenant: str, now: datetime) -> bool:
-        """True where the tenant is new."""
+        """True if the tenant is new."""
         statement = insert(tenants).values(id=tenant, created_at=now).on_conflict_do_nothing().returning(tenants.c.id)
         return (await self._connection.execute(statement)).first() is not None
 
@@ -73,7 +73,7 @@ class AccessRepository:
         return list((await self._connection.execute(select(tenants.c.id).order_by(tenants.c.id))).scalars())
 
     async def upsert_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
-        """Store a key; the same secret again takes the new rights (the bootstrap key at every start)."""
+        """Store a key under the hash of its secret; a stored one with that hash gets the new rights (bootstrap key)."""
         values = {
             "tenant": key.tenant,
             "scopes": list(key.scopes),
@@ -91,13 +91,13 @@ class AccessRepository:
         return _key(row) if row else None
 
     async def add_audit(self, rows: Sequence[AuditRow]) -> None:
-        """Write to the audit trail; why, and the id that joins a request's traces, travel with the request."""
+        """Add to the audit trail. Reason and correlation id default to the current request's (context variables)."""
         if rows:
-            why = {"reason": reason.get(), "correlation_id": correlation_id.get()}
+            defaults = {"reason": reason.get(), "correlation_id": correlation_id.get()}
             names = AuditRow.__dataclass_fields__
-            told = [{name: getattr(row, name) for name in names} for row in rows]
+            values = [{name: getattr(row, name) for name in names} for row in rows]
             await self._connection.execute(
-                audit.insert(), [row | {name: row[name] or why[name] for name in why} for row in told]
+                audit.insert(), [row | {name: row[name] or defaults[name] for name in defaults} for row in values]
             )
 
     async def keys(self, tenant: str) -> list[KeyRecord]:
@@ -108,7 +108,7 @@ class AccessRepository:
         return [_key(row) for row in rows.mappings()]
 
     async def revoke(self, tenant: str, key_id: UUID) -> bool:
-        """End a key; False where the tenant has no such key."""
+        """Delete a key; False if the tenant has no such key."""
         statement = api_keys.delete().where(api_keys.c.tenant == tenant, api_keys.c.id == key_id)
         return (await self._connection.execute(statement)).rowcount > 0
 

@@ -18,7 +18,7 @@ KEPT = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What stands under a key: whose request it was, and the answer it got."""
+    """The response stored under a key, and the hash of the request that got it."""
 
     request_hash: bytes
     status: int
@@ -39,7 +39,10 @@ class IdempotencyRepository:
         self._connection = connection
 
     async def lock(self, tenant: str, key: str) -> bool:
-        """Take the key until this transaction ends; False while another request under it is not yet answered."""
+        """Lock the key until this transaction ends; False if another request with this key is in progress.
+
+        An advisory lock, as there is no row to lock before the first response is stored.
+        """
         found = await self._connection.execute(
             text("SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant || chr(10) || :key, 7446283))"),
             {"tenant": tenant, "key": key},
@@ -47,7 +50,7 @@ class IdempotencyRepository:
         return bool(found.scalar_one())
 
     async def stored(self, tenant: str, key: str, now: datetime) -> StoredAnswer | None:
-        """The answer under a key: kept for the later of 24 hours and the end of what it began."""
+        """The stored response; it is kept for 24 hours, or until the operation it began has ended if that is later."""
         c = idempotency_keys.c
         statement = select(c.request_hash, c.status, c.headers, c.body).where(
             c.tenant == tenant, c.key == key, _STILL_STANDS.bindparams(now=now)
@@ -58,7 +61,7 @@ class IdempotencyRepository:
     async def store(
         self, tenant: str, key: str, answer: StoredAnswer, *, operation_id: UUID | None, now: datetime
     ) -> None:
-        """Keep the answer of a request; an expired one under the same key is replaced."""
+        """Store the response of a request; an expired one with the same key is replaced."""
         values = {
             "request_hash": answer.request_hash,
             "status": answer.status,
@@ -72,7 +75,7 @@ class IdempotencyRepository:
         await self._connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "key"], set_=values))
 
     async def delete_expired(self, now: datetime) -> int:
-        """Drop answers past their time, once what they began has ended."""
+        """Delete expired responses whose operation has ended; gives how many."""
         done = await self._connection.execute(
             text(f"DELETE FROM idempotency_keys WHERE NOT {_STILL_STANDS.text}"),  # noqa: S608 - ours
             {"now": now},

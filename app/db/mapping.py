@@ -1,4 +1,4 @@
-"""Row -> value and value -> columns, and nothing else: no queries here."""
+"""Conversion of rows to values and of values to columns; no queries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Row = Mapping[Any, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimRecord:
-    """A card with what the gateway keeps beside the domain's value: whose it is, how to address it, its version."""
+    """A SIM and what is stored beside the domain's value: tenant, account, numbers, carrier's view, version."""
 
     id: int
     tenant: str
@@ -43,10 +43,10 @@ class SimRecord:
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
     carrier_expires_on: date | None = None
-    """The last valid day by the carrier's word (US-3), told at `carrier_expires_as_of`; ours is the card's own."""
+    """The last valid day that the carrier reported (US-3), at `carrier_expires_as_of`; ours is `sim.expires_on`."""
     carrier_expires_as_of: datetime | None = None
     carrier_changed_at: datetime | None = None
-    """When a change of ours last took effect at the carrier: an older word of it says nothing about the card now."""
+    """When a change of ours last took effect at the carrier: an older snapshot does not describe the SIM any more."""
     stopped_by_us: bool = False
     """Whether a suspend of ours is in force at the carrier (ST-24); its `manual` is then our own stop."""
     disagrees_since: datetime | None = None
@@ -79,7 +79,7 @@ class OperationRecord:
     sent_at: datetime | None = None
     carrier_reference: str | None = None
     carrier_hint: str | None = None
-    """`done` or `failed`, where the carrier said so unasked: heeded only where it has no answer when asked."""
+    """`done` or `failed` from a carrier's notification; used only if polling the carrier gives no result."""
     error: dict[str, Any] | None = None
     history: tuple[dict[str, Any], ...] = ()
     execute_at: datetime | None = None
@@ -115,7 +115,7 @@ def hold_columns(hold: Hold) -> dict[str, Any]:
 
 
 def plan_from(row: Row, prefix: str = "") -> Plan:
-    """A plan from a `plans` row, or from a join whose plan columns bear a prefix."""
+    """A plan from a `plans` row, or from a joined row whose plan columns have a prefix."""
     return Plan(
         id=row[f"{prefix}id"],
         carrier=Carrier(row[f"{prefix}carrier"]),
@@ -133,7 +133,7 @@ def plan_from(row: Row, prefix: str = "") -> Plan:
 
 
 def sim_from(row: Row) -> SimRecord:
-    """A card from a `sims` row joined with its plan (columns `plan_…`)."""
+    """A SIM from a `sims` row joined with its plan (columns `plan_…`)."""
     sim = Sim(
         iccid=row["iccid"],
         carrier=Carrier(row["carrier"]),
@@ -177,7 +177,7 @@ def sim_from(row: Row) -> SimRecord:
 
 
 def sim_columns(sim: Sim) -> dict[str, Any]:
-    """The columns the rules decide, with what readers and the sweep need worked out from them."""
+    """The columns that the rules decide, and those derived from them (`state`, `next_due_on`)."""
     return {
         "plan": sim.plan.id,
         "underlying": sim.underlying.value,

@@ -58,7 +58,7 @@ class OpenOperationExists(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFilter:
-    """What a list of operations may be narrowed by; None = not asked."""
+    """Filters of a list of operations; None: no filter."""
 
     tenant: str
     iccid: str | None = None
@@ -106,7 +106,7 @@ class OperationRepository:
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
-        """Which of these SIMs have an operation of this kind open, or waiting behind the open one."""
+        """Which of these SIMs have an operation of this kind open, or scheduled to follow the open one."""
         c = operations.c
         waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
         statement = select(c.sim_id).where(
@@ -115,7 +115,7 @@ class OperationRepository:
         return set((await self._connection.execute(statement)).scalars())
 
     async def waiting_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
-        """The oldest operation that waits behind the open one, of each of these SIMs that has one; locked."""
+        """Per SIM, the oldest scheduled operation that waits for the open one, locked."""
         statement = (
             select(operations)
             .where(
@@ -131,19 +131,25 @@ class OperationRepository:
     async def claim(
         self, *, now: datetime, lease: timedelta, limit: int, excluded: Sequence[str] = ()
     ) -> list[OperationRecord]:
-        """Take up to `limit` due operations of accounts that are not excluded, for as long as the lease."""
+        """Claim up to `limit` due operations, except of `excluded` accounts; the lease is in the database's clock.
+
+        `SKIP LOCKED`: workers claim side by side without waiting for each other.
+        """
         rows = await self._connection.execute(
             _CLAIM, {"now": now, "lease": lease, "limit": limit, "excluded": list(excluded)}
         )
         return [operation_from(row) for row in rows.mappings()]
 
     async def requeue_expired(self, now: datetime) -> int:
-        """Free what a dead worker held: `verifying` where it may have been sent, else `queued` (OP-3)."""
+        """Requeue operations whose lease expired: as `verifying` if they may have been sent, else as `queued` (OP-3).
+
+        Gives how many. Their claim number rises, so that the worker that lost the lease can no longer settle them.
+        """
         done = await self._connection.execute(_RECLAIM, {"now": now, "now_text": now.isoformat()})
         return done.rowcount
 
     async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
-        """Commit to sending these (OP-3). Gives those still held by the claim that asks; others must not be sent."""
+        """Set `sent_at` before sending (OP-3). Gives the ids whose claim is still ours; the others must not be sent."""
         rows = await self._connection.execute(
             text(
                 "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
@@ -156,7 +162,7 @@ class OperationRepository:
         return set(rows.scalars())
 
     async def lock_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
-        """Lock these rows and give those still held by the same claim, as they stand."""
+        """Lock these rows, in id order against deadlocks; gives those whose claim is still ours."""
         claims = {record.id: record.claim for record in records}
         statement = (
             select(operations).where(operations.c.id.in_(sorted(claims))).order_by(operations.c.id).with_for_update()
@@ -179,7 +185,7 @@ class OperationRepository:
         )
 
     async def lock_unsent(self, ids: Sequence[UUID]) -> list[OperationRecord]:
-        """Lock those that may still be cancelled; what another transaction holds is passed over."""
+        """Lock those that may still be cancelled, except rows that another transaction has locked."""
         statement = (
             select(operations)
             .where(
@@ -193,7 +199,7 @@ class OperationRepository:
         return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
 
     async def due_scheduled(self, now: datetime, limit: int) -> list[OperationRecord]:
-        """Scheduled operations whose time has come and which wait behind no other, locked."""
+        """Scheduled operations that are due and not waiting for another one of their SIM, locked."""
         statement = (
             select(operations)
             .where(
@@ -221,7 +227,10 @@ class OperationRepository:
     async def poll_now(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:
-        """Look now at what a carrier's notice speaks of: a hint (`done`, `failed`), not a result."""
+        """Poll at once the operations that a carrier's notification refers to; gives how many.
+
+        `hint` (`done`, `failed`) is kept for those with this reference. It is no result: the poll decides.
+        """
         done = await self._connection.execute(
             text(
                 f"UPDATE operations SET run_after = least(run_after, :now), tries = 0,"  # noqa: S608 - ours
@@ -249,7 +258,7 @@ class OperationRepository:
         return {row[0]: row[1] for row in rows}
 
     async def next_due(self) -> datetime | None:
-        """When the worker has something to look at again, in the gateway's clock."""
+        """When the next operation is due, in the gateway's clock."""
         found = await self._connection.execute(
             text(
                 f"SELECT least((SELECT min(run_after) FROM operations WHERE {_WORKED}),"  # noqa: S608 - ours
@@ -260,7 +269,7 @@ class OperationRepository:
         return due
 
     async def count_running(self) -> int:
-        """How many are in a worker's hands now."""
+        """How many are leased by a worker now."""
         found = await self._connection.execute(
             text(
                 f"SELECT count(*) FROM operations WHERE {OPEN} AND lease_until >= clock_timestamp()"  # noqa: S608 - ours

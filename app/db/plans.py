@@ -1,4 +1,4 @@
-"""Plans: what may be sold, per tenant."""
+"""Plans of a tenant, and which plan a SIM had until when."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PlanRepository:
         return {row["id"]: plan_from(row) for row in rows.mappings()}
 
     async def upsert(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
-        """Add plans; the same id replaces. The allowance that held until now is kept (`app.db.usage.allowances`)."""
+        """Add plans or replace those with the same id; a replaced allowance is recorded (`app.db.usage.allowances`)."""
         names = [name for name in Plan.__dataclass_fields__ if name != "id"]
         for plan in given:
             values = {name: getattr(plan, name) for name in names}
@@ -53,7 +53,7 @@ class PlanRepository:
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
     async def add_history(self, plans_left: Mapping[int, str], now: datetime) -> None:
-        """Keep which plan these cards (by row id) had until now."""
+        """Record the plan that each of these SIMs (by row id) had until now."""
         rows = [{"sim_id": sim_id, "until": now, "plan": plan} for sim_id, plan in plans_left.items()]
         if rows:
             await self._connection.execute(insert(sim_plans).on_conflict_do_nothing(), rows)

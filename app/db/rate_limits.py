@@ -1,6 +1,6 @@
-"""asyncpg: manners shared by every replica: calls a second of an account, and repeat windows of its cards.
+"""asyncpg: carrier rate limits shared by every replica: calls per second of an account, repeat windows of its SIMs.
 
-Plain asyncpg, a statement each, no transaction held: a slot is reserved by moving one instant forwards.
+One statement each and no open transaction: a call is reserved by moving the account's next free instant forwards.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _WAIT = "SELECT greatest(next_call_at - $2::timestamptz, interval '0') FROM call
 
 
 class SharedBudget:
-    """`CallBudget` over PostgreSQL. Counts in the one clock."""
+    """`CallBudget` in PostgreSQL, in the gateway's clock."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
 
     async def acquire(self, account: str, per_second: int, patience: float) -> float:
-        """Seconds to wait before sending; the slot is then ours. More than `patience`: nothing was reserved."""
+        """Reserve a call; gives the seconds to wait before it. If more than `patience`, nothing was reserved."""
         now = self._clock.now()
         step = timedelta(seconds=1) / per_second
         async with self._pool.acquire() as connection:
@@ -40,14 +40,14 @@ class SharedBudget:
 
 
 class SharedRepeatWindows:
-    """`RepeatWindows` over PostgreSQL."""
+    """`RepeatWindows` in PostgreSQL."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
 
     async def until(self, account: str, api: str, iccids: Collection[str]) -> Mapping[str, datetime]:
-        """For the cards still inside their window: the instant at which it ends."""
+        """Per SIM still inside its window: the instant at which the window ends."""
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT iccid, free_at FROM repeat_windows"
@@ -60,7 +60,7 @@ class SharedRepeatWindows:
         return {row["iccid"]: row["free_at"] for row in rows}
 
     async def note(self, account: str, api: str, iccids: Collection[str], until: datetime) -> None:
-        """Remember that these cards have a window until then."""
+        """Store that these SIMs have a window until then; a later end that is stored stays."""
         async with self._pool.acquire() as connection:
             await connection.execute(
                 "INSERT INTO repeat_windows (account, iccid, operation, free_at)"

@@ -1,4 +1,4 @@
-"""asyncpg: whether the database is there, current and prepared."""
+"""asyncpg: the applied migration, for readiness checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncpg
 
 
 async def applied_revision(pool: asyncpg.Pool[asyncpg.Record]) -> str | None:
-    """The migration the database stands at; None where none was ever applied."""
+    """The revision of the last applied migration; None if none was applied."""
     try:
         revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:

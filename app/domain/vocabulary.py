@@ -157,7 +157,7 @@ class AfterSalesRequest(StrEnum):
 
 
 class ProtocolName(StrEnum):
-    """The wire protocols of the carriers' platforms; `desk` is a person's work list."""
+    """The wire protocols of the carriers' platforms; `described` is one that a file describes, `desk` a work list."""
 
     ONELINK = "onelink"
     JASPER = "jasper"
@@ -165,6 +165,7 @@ class ProtocolName(StrEnum):
     CTCC_CMP = "ctcc_cmp"
     CTWING = "ctwing"
     GSL = "gsl"
+    DESCRIBED = "described"
     DESK = "desk"
 
 

@@ -22,22 +22,23 @@ SETTLING_S = 0.005
 
 
 class SandboxClock(Protocol):
-    """The sandbox carriers' own clock, which moves with ours."""
+    """The sandbox carriers' clock, which is moved with ours."""
 
     async def next_due(self) -> datetime | None:
-        """When something falls due there."""
+        """When the sandbox's next event is due; None: nothing is."""
         ...
 
     async def move_to(self, instant: datetime) -> None:
-        """Run everything there up to this instant."""
+        """Run everything that is due in the sandbox up to this instant."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advancer:
-    """Moves the clock of one gateway; one move at a time, and no scheduler tick in between (`busy`).
+    """Advances the clock of one gateway, one advance at a time.
 
-    Meanwhile (`moving`) this process takes every loop's turns here.
+    `busy` keeps scheduler ticks out while the clock moves; `moving` stops this process's worker loops, whose work the
+    advance does itself between two steps.
     """
 
     ctx: Context
@@ -48,9 +49,9 @@ class Advancer:
     moving: asyncio.Lock
 
     async def advance_to(self, target: datetime) -> dict[str, Any]:
-        """Move to `target` in order of what falls due; tells which jobs ran, and which failed, if any.
+        """Advance to `target`; gives `now`, how often each job ran (`jobs`) and failed (`failed`, left out if empty).
 
-        A slot that fails is tried once on the way. Raises `Conflict` where a real carrier is configured.
+        A slot that fails is not retried on the way. Raises `Conflict` if a real carrier is configured.
         """
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
@@ -62,8 +63,8 @@ class Advancer:
                 tried.update(await self.slots.run_due(self.ctx))
                 await self._until_quiet()
         failed = _counts(tried, SlotOutcome.FAILED)
-        told = {"now": self.ctx.now().isoformat(), "jobs": _counts(tried, SlotOutcome.RUN)}
-        return told | ({"failed": failed} if failed else {})
+        report = {"now": self.ctx.now().isoformat(), "jobs": _counts(tried, SlotOutcome.RUN)}
+        return report | ({"failed": failed} if failed else {})
 
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
@@ -72,8 +73,9 @@ class Advancer:
         return await self._next_slot(min(instant for instant in candidates if instant is not None))
 
     async def _next_slot(self, otherwise: datetime) -> datetime:
-        """The first slot with something to do, one that is late or the next of a job that is not idle, or what is due
-        before it.
+        """The first job slot with work, or `otherwise` if that is earlier.
+
+        That is an overdue slot, else the next slot of a job that is not idle.
         """
         now, late = self.ctx.now(), self.slots.next_due()
         if late <= now:
@@ -86,12 +88,12 @@ class Advancer:
         return otherwise
 
     async def _move(self, instant: datetime) -> None:
-        """Our side first, then the sandbox: it never runs ahead of the row."""
+        """Move our clock first, then the sandbox's, so that the sandbox is never ahead of the stored offset."""
         await move_clock(self.ctx, instant)
         await self.sandbox.move_to(self.ctx.now())
 
     async def _until_quiet(self) -> None:
-        """Until nothing is due and no worker of another loop or process has anything in hand."""
+        """Run the loops until nothing is due and no worker, here or in another process, has an operation leased."""
         while True:
             await drain(self.ctx)
             async with self.ctx.work() as work:
@@ -102,5 +104,5 @@ class Advancer:
 
 
 def _counts(tried: Counter[tuple[str, SlotOutcome]], outcome: SlotOutcome) -> dict[str, int]:
-    """How often each job's slots ended so."""
+    """Number of slots per job with this outcome."""
     return {job: times for (job, what), times in sorted(tried.items()) if what is outcome}

@@ -1,4 +1,4 @@
-"""The turn of cycles, and what expires soon: daily, just after midnight in each zone."""
+"""Daily just after midnight in each zone: closes cycles that have ended, and sends expiry reminders."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from app.usecases.sims.expiry_reminders import emit_expiry_reminders
 
 
 async def turn_over_day(ctx: Context, zone: tzinfo) -> dict[str, Any]:
-    """Turn over what begins a new cycle today; tell owners of cards that expire soon."""
+    """Close the cycles that ended in this zone, then send its expiry reminders; gives both reports' counts."""
     return {**await roll_over_zone(ctx, zone), **await emit_expiry_reminders(ctx, zone)}

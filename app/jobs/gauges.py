@@ -1,4 +1,4 @@
-"""Gauges that are counted, not kept: jobs' last success, cards by state, open operations, the age of figures."""
+"""Gauges counted from the database: jobs' last success, SIMs by state, open operations, age of carrier figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.usecases.usage.lag import usage_lags
 
 PERIOD_S = 15.0
 PAUSE_FACTOR = 50
-"""Counting ten million cards reads all of them, their figures' age takes minutes: it rests so many times as long."""
+"""A count is followed by a pause of so many times its duration: with ten million SIMs counting takes minutes."""
 
 Collector = Callable[[Context], Awaitable[None]]
 
@@ -23,7 +23,7 @@ log = get_logger("gauges")
 
 
 async def run_gauges(ctx: Context) -> None:
-    """Count each thing again every quarter of a minute, less often what takes long; none waits for another."""
+    """Run every collector repeatedly, each in a task of its own, so that a slow one delays no other."""
     async with asyncio.TaskGroup() as group:
         for counting in COLLECTORS:
             group.create_task(_keep(ctx, counting))
@@ -40,18 +40,18 @@ async def _keep(ctx: Context, counting: Collector) -> None:
 
 
 def pause_after(took: float) -> float:
-    """How many seconds to rest after a count that took so many: counting has at most a fiftieth of a processor."""
+    """Seconds to pause after a count that took `took` seconds: counting uses at most a fiftieth of a processor."""
     return max(PERIOD_S, took * PAUSE_FACTOR)
 
 
 async def count(ctx: Context) -> None:
-    """Set every gauge from the rows, once."""
+    """Set every gauge once."""
     for counting in COLLECTORS:
         await counting(ctx)
 
 
 async def _jobs(ctx: Context) -> None:
-    """Each job's last success, and what the last audit found, whoever ran them: the ledger outlives every process."""
+    """Each job's last success and the last audit's findings, whichever process ran them."""
     async with ctx.work() as work:
         last = await work.job_runs.last_slots()
         audited = await work.job_runs.last_report(HOUSEKEEPING)
@@ -71,9 +71,9 @@ async def _operations(ctx: Context) -> None:
 
 async def _cards(ctx: Context) -> None:
     async with ctx.work() as work:
-        cards = await work.sims.counts()
+        counts = await work.sims.counts()
     ctx.telemetry.sims.clear()
-    for carrier, state, how_many in cards:
+    for carrier, state, how_many in counts:
         ctx.telemetry.sims.labels(carrier, state).set(how_many)
 
 

@@ -1,4 +1,4 @@
-"""Housekeeping: what has had its time leaves."""
+"""Daily housekeeping: deletes expired rows, maintains partitions, audits counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.usecases.usage.audit import audit_usage
 
 
 async def run_housekeeping(ctx: Context) -> dict[str, Any]:
-    """Forget expired idempotency keys, old files, deliveries; tidy the reports' leaves; audit the counters."""
+    """Delete expired idempotency keys, files and deliveries; maintain report partitions; audit the counters."""
     return {
         "idempotency_keys": await delete_expired_keys(ctx),
         "files": await delete_old_files(ctx),

@@ -1,4 +1,4 @@
-"""What a worker does over and over: each loop takes up what is due and says how much it was."""
+"""The worker's loops: each turn processes what is due and gives how much that was."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ERROR_PAUSE_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """One loop: what a turn does, how long to rest when there was nothing, how many run side by side."""
+    """One loop: its turn, seconds to pause after a turn that found nothing, number of parallel tasks."""
 
     name: str
     turn: Turn
@@ -45,9 +45,9 @@ LOOPS: tuple[Loop, ...] = (
 
 
 async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) -> None:
-    """Run every loop until told to stop; a turn under way is finished.
+    """Run every loop until `stop` is set; a turn in progress is finished.
 
-    While `moving` is held the clock is being moved by this process, which then takes every loop's turns itself.
+    While `moving` is held, this process advances the clock and takes the loops' turns itself: they pause.
     """
     async with asyncio.TaskGroup() as group:
         for loop in LOOPS:
@@ -63,7 +63,7 @@ async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lo
 
 
 async def _turn(ctx: Context, loop: Loop) -> float:
-    """One turn; gives how long to rest. No fault of a turn ends the loop: it is told, and the turn is tried again."""
+    """Take one turn; gives the seconds to pause. Errors are logged, and the turn is tried again after a pause."""
     try:
         return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
     except DATABASE_ERRORS as error:
@@ -82,7 +82,7 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
 
 
 async def drain(ctx: Context) -> int:
-    """Take turns until no loop finds anything due; gives how many turns found something."""
+    """Take turns of every loop until none finds anything due; gives the number of rounds that found something."""
     busy = 0
     while True:
         found = 0

@@ -1,4 +1,4 @@
-"""Every hour: what the night's pull has left, then a look at pools (US-2); one job, as every slot has its price."""
+"""Hourly: resumes usage pulls that were interrupted, then refreshes pools (US-2)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from app.usecases.context import Context
 
 
 async def refresh(ctx: Context) -> dict[str, Any]:
-    """Go on with the runs that broke off; let pools follow their cards, and ask about those near their end."""
+    """Resume interrupted pulls; update pools' counters and pull the usage of pools near their allowance."""
     left = await resume_pulls(ctx)
     return {**await refresh_pools(ctx), **left}
 
 
 async def is_quiet(ctx: Context) -> bool:
-    """Whether no run has anything left and no pool is near its end.
-
-    Counters that follow their cards can wait for the next stop of the clock.
-    """
+    """Whether no pull is unfinished and no pool is near its allowance: an advance of the clock skips the slot then."""
     return await no_unfinished_pull(ctx) and await no_pool_near_its_end(ctx)

@@ -1,4 +1,4 @@
-"""Run a job's slot: claimed in the ledger, so that N replicas run it once; one line in the log, one metric."""
+"""Runs one slot of a job: claimed in `job_runs`, so that of N replicas one runs it; one log line, one metric."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = get_logger("jobs")
 
 
 class SlotOutcome(StrEnum):
-    """What came of trying a slot: run here, run by somebody before, in somebody's hands or at rest, failed here."""
+    """Outcome of trying a slot: run here, done before, held elsewhere or waiting to be retried, failed here."""
 
     RUN = "run"
     DONE = "done"
@@ -28,9 +28,9 @@ class SlotOutcome(StrEnum):
 
 
 async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelta = LEASE) -> SlotOutcome:
-    """Run one slot unless somebody else has it. A failed run is told, and free to be taken over after `rest`.
+    """Run one slot unless another process has it. A failed run is logged and may be claimed again after `rest`.
 
-    A runner that dies is taken over after its lease; one that is told to stop frees its slot at once.
+    The slot of a process that dies may be claimed after its lease; a cancelled run releases its slot at once.
     """
     started = ctx.now()
     try:

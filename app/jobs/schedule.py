@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import pull_usage
@@ -33,11 +33,11 @@ Idle = Callable[[Context], Awaitable[bool]]
 class JobSpec:
     """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone.
 
-    `idle` tells that a slot would find nothing to do; a clock that is being moved does not stop for it then.
+    `idle`: whether a slot would find nothing to do; an advance of the clock does not stop for such a slot.
     """
 
     name: str
-    trigger: BaseTrigger
+    trigger: CronTrigger | DailyTrigger
     run: Run
     idle: Idle | None = None
 
@@ -56,9 +56,9 @@ class JobSpec:
         return latest
 
 
-def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> CronTrigger:
+def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> DailyTrigger:
     """Every day at a time of day in a zone."""
-    return CronTrigger(hour=hour, minute=minute, timezone=zone)
+    return DailyTrigger(hour, minute, zone)
 
 
 def hourly(minute: int) -> CronTrigger:
@@ -67,12 +67,12 @@ def hourly(minute: int) -> CronTrigger:
 
 
 def _named(job: str, zone: ZoneInfo) -> str:
-    """A job's name in the ledger and the metrics: bare in the home zone, with its zone elsewhere."""
+    """A job's name in `job_runs` and metrics: `job` in the home zone, `job:zone` elsewhere."""
     return job if zone.key == HOME.key else f"{job}:{zone.key}"
 
 
 def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
-    """Every job; those that follow the carrier's day once per zone of the accounts."""
+    """Every job; those that depend on the carrier's day exist once per time zone of the accounts."""
     zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
     sweeps = [
         JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))

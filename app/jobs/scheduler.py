@@ -1,4 +1,4 @@
-"""APScheduler as a metronome: every second it asks which slots are due by the one clock. It keeps no job of its own."""
+"""APScheduler as a one-second tick that starts the slots due in the gateway's clock; it holds no job (ADR 10)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.jobs.slots import Slots
 from app.usecases.context import Context
 
 GRACE_S = 5.0
-"""How long a job under way may take to end when the process is told to stop."""
+"""Seconds that a running job has to finish when the process stops."""
 
 
 async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy: asyncio.Lock) -> None:
-    """Tick until told to stop. `busy` keeps a tick and an advance of the clock apart."""
+    """Tick until `stop` is set; no slot is started while `busy` is held (an advance of the clock)."""
 
     async def tick() -> None:  # a coroutine, or it would run in a thread
         if not busy.locked():

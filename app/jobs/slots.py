@@ -1,4 +1,4 @@
-"""Which slot of each job is next, and what runs in this process: jobs side by side, no job twice."""
+"""The next slot of each job, and the slots running in this process: jobs in parallel, each job once."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from app.jobs.schedule import JobSpec
 from app.usecases.context import Context
 
 RETRY_S = 60.0
-"""How long a slot rests after its first failure, twice as long after each further one."""
+"""Seconds before a failed slot is retried; doubled after each further failure, at most `MAX_RETRY_S`."""
 
 MAX_RETRY_S = 3600.0
 RECHECK_S = 10.0
-"""How often a slot that another process has in hand is looked at."""
+"""How often a slot that another process holds is tried."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Where a job stands: its last finished slot, the last one tried here, how often that failed, its rest's end."""
+    """A job's progress: last finished slot, last slot tried here, its failures, when it may be retried (monotonic)."""
 
     last: datetime
     tried: datetime
@@ -32,7 +32,7 @@ class _Progress:
 
 
 class Slots:
-    """The jobs' slots by the one clock. A slot is over once finished, here or elsewhere; else it is tried again."""
+    """The jobs' slots in the gateway's clock. A slot is retried until it has finished, here or in another process."""
 
     def __init__(
         self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime], *, retry_s: float = RETRY_S
@@ -44,20 +44,20 @@ class Slots:
         self._running: dict[str, asyncio.Task[SlotOutcome]] = {}
 
     def next_due(self) -> datetime:
-        """When the next slot comes that has not been tried here."""
+        """When the next slot that was not tried here is due."""
         return min(job.next_after(self._progress[job.name].tried) for job in self._jobs)
 
     async def run_due(self, ctx: Context) -> list[tuple[str, SlotOutcome]]:
-        """Try what is due and was not tried yet, one after the other in order of time; gives what came of each.
+        """Run the slots that are due and were not tried yet, in order of time; gives (job, outcome) of each.
 
-        For whoever moves the clock: what fails is left behind, for the ticks to try again.
+        Used by an advance of the clock; failed slots are retried by later ticks.
         """
         now = ctx.now()
         due = [(job.latest_until(self._progress[job.name].tried, now), job) for job in self._jobs]
         return [(job.name, await self._try(ctx, job, slot)) for slot, job in _in_order(due)]
 
     def start_due(self, ctx: Context) -> None:
-        """Start what is due and does not rest, each job as a task of its own. A job still running here goes on."""
+        """Start the due slots as tasks, except of jobs that run here already and slots that wait to be retried."""
         now = ctx.now()
         free = [job for job in self._jobs if job.name not in self._running]
         due = [(job.latest_until(self._progress[job.name].last, now), job) for job in free]
@@ -67,12 +67,12 @@ class Slots:
                 task.add_done_callback(partial(self._ended, job.name))
 
     async def wait_until_idle(self) -> None:
-        """Wait until no job runs here."""
+        """Wait until no job runs in this process."""
         while self._running:
             await asyncio.wait(self._running.values())
 
     async def stop(self, grace_s: float) -> None:
-        """Give what runs here so many seconds, then end it where it is: another process may take it over at once."""
+        """Wait `grace_s` seconds for running jobs, then cancel them; another process may claim their slots at once."""
         if not self._running:
             return
         _, late = await asyncio.wait(self._running.values(), timeout=grace_s)
@@ -104,12 +104,12 @@ class Slots:
 
 
 def _in_order(due: Iterable[tuple[datetime | None, JobSpec]]) -> list[tuple[datetime, JobSpec]]:
-    """Those that have a slot, by time; at one time as scheduled."""
+    """Those with a due slot, by time; equal times in the order of the schedule."""
     return sorted(((slot, job) for slot, job in due if slot is not None), key=lambda pair: pair[0])
 
 
 async def open_slots(ctx: Context, jobs: Iterable[JobSpec]) -> Slots:
-    """The slots as the ledger knows them; a job that never ran begins now."""
+    """The slots after the last finished ones in `job_runs`; a job that never ran starts now."""
     known = tuple(jobs)
     for job in known:
         ctx.telemetry.job_failures.labels(job.name).inc(0)

@@ -1,4 +1,4 @@
-"""The daily pull: usage and state from the carriers, then a look at every pool."""
+"""The daily pull: usage and state of every SIM from the carriers, then the pools' counters."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = get_logger("usage_pull")
 
 
 async def pull_usage(ctx: Context, zone: tzinfo | None = None) -> dict[str, Any]:
-    """Ask the carriers of a zone (None: of all), each within its budget; then let pools follow what came.
+    """Pull from the carriers of a zone (None: all), each within its rate limit, then update pools' counters.
 
-    Where the database has no time for the pools the carriers are not asked again for it: the hourly look catches up.
+    A database error in the second part does not repeat the pull; the hourly job updates the pools.
     """
     report: dict[str, Any] = dict(await pull_all(ctx, zone))
     try:

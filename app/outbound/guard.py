@@ -1,6 +1,6 @@
-"""Whom we may call: a webhook's target is resolved first, judged by its address, and that very address is connected to.
+"""SSRF guard: a webhook's host is resolved first, its addresses are checked, and the checked address is connected to.
 
-Otherwise a caller could make the gateway speak to machines that only the gateway can reach.
+Otherwise a caller could make the gateway send requests to machines that only the gateway can reach.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class TargetRefused(Exception):
-    """The target of a webhook is not one we call; the text says why and never echoes it."""
+    """A webhook's URL is not allowed; the message says why and does not repeat the URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a webhook goes: its parts as the URL names them."""
+    """The parts of a webhook's URL."""
 
     scheme: str
     host: str
@@ -41,7 +41,7 @@ class Target:
 
 
 def networks(text: str | None, *, sandbox: bool) -> tuple[Network, ...]:
-    """The networks allowed beside the public ones: a CIDR list; in sandbox mode loopback too. Raises ValueError."""
+    """The private networks allowed by a comma-separated CIDR list; in sandbox mode loopback too. Raises ValueError."""
     named = tuple(ipaddress.ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
     return named + (LOOPBACK if sandbox else ())
 
@@ -69,7 +69,10 @@ def parse(url: str) -> Target:
 
 
 def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
-    """Whether an address may be called: public, or in an allowed network. Addresses wrapped in IPv6 are unwrapped."""
+    """Whether an address may be called: public or in an allowed network.
+
+    IPv4 addresses embedded in IPv6 (mapped, 6to4, NAT64) are checked as IPv4.
+    """
     inner = _unwrapped(address)
     if any(inner in network for network in allowed if network.version == inner.version):
         return True
@@ -89,7 +92,7 @@ def _unwrapped(address: Address) -> Address:
 
 
 async def resolve(target: Target) -> list[Address]:
-    """Every address of the target. Raises OSError where it has none now."""
+    """Every address of the target. Raises `TargetRefused`, OSError if it does not resolve now."""
     try:
         return [ipaddress.ip_address(target.host)]
     except ValueError:
@@ -102,9 +105,9 @@ async def resolve(target: Target) -> list[Address]:
 
 
 async def resolve_allowed(target: Target, allowed: Sequence[Network]) -> Address:
-    """The address to connect to. One forbidden address among several refuses the target.
+    """The address to connect to; one forbidden address among several refuses the target.
 
-    Plain http goes only to networks that were allowed by name. Raises `TargetRefused`, OSError.
+    Plain http is allowed only to the `allowed` networks. Raises `TargetRefused`, OSError.
     """
     addresses = await resolve(target)
     if not all(is_allowed(address, allowed) for address in addresses):

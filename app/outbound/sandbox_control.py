@@ -1,6 +1,6 @@
-"""The sandbox carriers' control API, as far as the gateway needs it: the clock, a fleet at first start, a sign of life.
+"""Client of the sandbox carriers' control API: clock, upload of a fleet, liveness.
 
-Loopback only, and only in sandbox mode; nothing here ever speaks to a real carrier.
+Loopback only, and only in sandbox mode; no real carrier is called here.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ class SandboxControl:
         await self._client.aclose()
 
     async def answers(self) -> bool:
-        """Whether the sandbox is up."""
+        """Whether the sandbox answers."""
         try:
             return (await self._client.get("/_control/clock", timeout=2)).is_success
         except httpx.HTTPError:
             return False
 
     async def now(self) -> datetime | None:
-        """What time it is there; None where nothing answers."""
+        """The sandbox's time; None if it does not answer."""
         try:
             return datetime.fromisoformat((await self._client.get("/_control/clock", timeout=2)).json()["now"])
         except (httpx.HTTPError, ValueError, KeyError):
             return None
 
     async def next_due(self) -> datetime | None:
-        """When something falls due there, by its clock."""
+        """When the sandbox's next event is due, in its clock; None: nothing is. Raises httpx.HTTPError."""
         found = (await self._client.get("/_control/clock")).raise_for_status().json()["next"]
         return datetime.fromisoformat(found) if found else None
 
     async def move_to(self, instant: datetime) -> None:
-        """Run everything there up to this instant."""
+        """Run everything that is due in the sandbox up to this instant. Raises httpx.HTTPError."""
         (await self._client.post("/_control/clock", json={"now": instant.isoformat()})).raise_for_status()
 
     async def upload_sims(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Give cards to the carriers."""
+        """Create SIMs at the sandbox carriers (the columns of an import). Raises httpx.HTTPError."""
         body = b"\n".join(msgspec.json.encode(row) for row in rows)
         headers = {"Content-Type": "application/x-ndjson"}
         (await self._client.post("/_control/sims?seeded=true", content=body, headers=headers)).raise_for_status()
 
     async def add_traffic(self, iccid: str, amount: int) -> None:
-        """Let a card carry traffic now, in bytes."""
+        """Generate traffic of a SIM now, `amount` in bytes. Raises httpx.HTTPError."""
         (await self._client.post("/_control/traffic", json={"iccid": iccid, "bytes": amount})).raise_for_status()

@@ -1,6 +1,6 @@
 """Sends one webhook: to the address that was checked, with the name kept for Host and TLS; no redirects, no proxies.
 
-httpcore itself, as it lets us stand between a name and the connection: whatever the pool connects to has been judged.
+httpcore rather than httpx, as its network backend lets the guard check every address before the pool connects to it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import httpcore
 from app.outbound.guard import Network, Target, TargetRefused, parse, resolve_allowed
 
 TIMEOUT = timedelta(seconds=10)
-"""For one attempt in all, real time."""
+"""For one attempt in total, in real time."""
 
-AT_ONCE = 20
-LONGEST_RETRY_AFTER = 3600
-ENOUGH = 16_384
-"""Bytes of an answer that are read so that its connection can be used again; a longer one costs the connection."""
+MAX_CONNECTIONS = 20
+MAX_RETRY_AFTER_S = 3600
+MAX_BODY_BYTES = 16_384
+"""Bytes of a response body that are read so that its connection can be reused; a longer body closes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What came of an attempt: the receiver's status, or in words why there is none. `retry_after`: its wish."""
+    """Result of one attempt: the receiver's HTTP status, or why there is none; `retry_after` from its header."""
 
     status: int | None = None
     error: str | None = None
@@ -34,17 +34,17 @@ class SendResult:
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took it (any 2xx)."""
+        """Whether the receiver accepted it (any 2xx)."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants no more (410)."""
+        """Whether the endpoint is gone (410)."""
         return self.status == 410  # noqa: PLR2004 - HTTP
 
 
 class _CheckedBackend(httpcore.AnyIOBackend):
-    """Connects only to addresses that were judged: name and port are resolved here, once, and nowhere else."""
+    """Connects only to checked addresses: names are resolved here and nowhere else, which defeats DNS rebinding."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
@@ -57,27 +57,27 @@ class _CheckedBackend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, judge, connect. Raises `TargetRefused`, OSError, httpcore's errors."""
+        """Resolve, check, connect. Raises `TargetRefused`, OSError, httpcore's errors."""
         plain = Target(scheme="https", host=host, port=port, path="/")
         address = await resolve_allowed(plain, self._allowed)
         return await super().connect_tcp(str(address), port, timeout, local_address, socket_options)
 
 
 class WebhookSender:
-    """The way out for webhooks. Opened by the container, closed with it."""
+    """Sends webhooks through one connection pool. Opened and closed by the container."""
 
     def __init__(self, allowed: Sequence[Network], *, trust: ssl.SSLContext | None = None) -> None:
         self._allowed = tuple(allowed)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trust or ssl.create_default_context(),
-            max_connections=AT_ONCE,
-            max_keepalive_connections=AT_ONCE,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=_CheckedBackend(self._allowed),
         )
 
     async def check_url(self, url: str) -> None:
-        """Whether this URL may be called at all; a name that does not resolve now is judged when it is called.
+        """Check that a URL may be called; a name that does not resolve now is checked when it is called.
 
         Raises `TargetRefused`.
         """
@@ -105,17 +105,17 @@ class WebhookSender:
         sent = [*headers.items(), ("host", target.authority), ("user-agent", "SimGate-Webhooks/1")]
         url = f"{target.scheme}://{target.authority}{target.path}"
         async with self._pool.stream("POST", url, headers=sent, content=body) as response:
-            wish = dict(response.headers).get(b"retry-after")
-            answer = SendResult(status=response.status, retry_after=_retry_after(wish))
+            header = dict(response.headers).get(b"retry-after")
+            result = SendResult(status=response.status, retry_after=_retry_after(header))
             read = 0
             async for chunk in response.aiter_stream():
                 read += len(chunk)
-                if read > ENOUGH:
+                if read > MAX_BODY_BYTES:
                     break
-        return answer
+        return result
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._pool.aclose()
 
 
@@ -130,7 +130,7 @@ _FAILURES = (
 
 
 def _retry_after(value: bytes | None) -> timedelta | None:
-    """The receiver's wish in seconds, at most an hour; a date is not heeded."""
+    """The header's seconds, at most an hour; None for a date, which is not supported."""
     if value is None or not value.isdigit():
         return None
-    return timedelta(seconds=min(int(value[:9]), LONGEST_RETRY_AFTER))
+    return timedelta(seconds=min(int(value[:9]), MAX_RETRY_AFTER_S))

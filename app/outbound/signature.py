@@ -13,7 +13,7 @@ SECRET_BYTES = 32
 
 
 def new_secret() -> str:
-    """A fresh 256-bit secret in the form callers keep."""
+    """A new 256-bit secret, base64 with the prefix `whsec_`."""
     return PREFIX + base64.b64encode(os.urandom(SECRET_BYTES)).decode()
 
 
@@ -25,7 +25,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def headers(secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a delivery; one signature for each live secret."""
+    """The three headers of a delivery; one signature for each valid secret (rotation)."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),

@@ -14,7 +14,7 @@ from app.postgres.errors import DatabaseUnusable, DataDirInUse
 
 
 class FileLock:
-    """One file, opened; held shared, exclusively or not at all. Closing it (or dying) lets go.
+    """A lock file, held shared, exclusively or not at all. Closing it, or the end of the process, releases it.
 
     The descriptor does not survive exec, so no program started from here holds the lock by accident.
     """

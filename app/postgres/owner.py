@@ -1,6 +1,6 @@
-"""Whom PostgreSQL runs as. It refuses root, so root lends it an unprivileged user; nobody else lends anything.
+"""The user that PostgreSQL runs as. It refuses to run as root, so that under root it gets an unprivileged user.
 
-No account is made and no folder of the user's is opened up for this: what that user cannot reach is put elsewhere.
+No account is created and no folder's permissions are widened: what that user cannot reach is placed elsewhere.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Owner:
         return {"user": self.uid, "group": self.gid, "extra_groups": [], "cwd": "/"}
 
     def give(self, path: Path) -> None:
-        """Make a file or folder theirs."""
+        """Change the owner of a file or folder to this user."""
         os.chown(path, self.uid, self.gid)
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether they may pass through every folder on the way and into this one (asked of the kernel)."""
+        """Whether this user may enter the folder and every parent, as the kernel answers. Raises: DatabaseUnusable."""
         try:
             return subprocess.run(["test", "-x", folder], check=False, **self.start_options()).returncode == 0
         except (OSError, ValueError) as error:
@@ -50,7 +50,7 @@ def is_root() -> bool:
 
 
 def unprivileged() -> Owner:
-    """`nobody`, as this machine calls it."""
+    """The user `nobody` of this machine."""
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:
@@ -59,6 +59,6 @@ def unprivileged() -> Owner:
 
 
 def owner_of(path: Path) -> Owner:
-    """Who a folder belongs to; a cluster already there is run by its owner."""
+    """The owner of a folder; an existing cluster is run by its owner."""
     status = path.stat()
     return unprivileged() if status.st_uid == ROOT else Owner(uid=status.st_uid, gid=status.st_gid)

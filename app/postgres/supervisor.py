@@ -1,12 +1,12 @@
 """The embedded PostgreSQL, for as long as a `with` block lasts, shared by every process that enters one.
 
-The protocol, on three locks in `SIMGATE_DATA_DIR/postgres/` (all flocks, so kill -9 lets go of them):
+The protocol, on three locks in `SIMGATE_DATA_DIR/postgres/` (all flocks, so kill -9 releases them):
 
 * `start.lock`, exclusive and short: making files, starting, and finding out whether one is the last to leave;
 * `users.lock`, shared, as long as one uses the server; whoever holds it exclusively (the keeper) may stop the server;
 * `keeper.lock`, exclusive, held by the keeper (`keeper.py`) for life: held = PostgreSQL runs, or will in a moment.
 
-Whether the server answers is asked of its socket, never of a pid.
+Whether the server answers is tested on its socket; pid files are not trusted.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class ServerUse:
         threading.Thread(target=self._revive, name="simgate-postgres-revival", daemon=True).start()
 
     def end(self) -> None:
-        """Let go; where nobody else uses it, wait until it has stopped."""
+        """Stop using the server; if nobody else uses it, wait until it has stopped."""
         self._ended = True
         with self._starting():
             last = self._users.try_exclusive() or not self._users.try_shared()
@@ -173,14 +173,14 @@ class ServerUse:
             where.log.replace(where.log.with_suffix(".log.1"))
         with where.log.open("ab") as lines:
             begin = lines.seek(0, os.SEEK_END)
-            told = subprocess.run(
+            output = subprocess.run(
                 [sys.executable, "-I", "-S", KEEPER, where.data],
                 input=json.dumps(plan).encode(),
                 stdout=subprocess.PIPE,
                 stderr=lines,
                 check=False,
             ).stdout
-        answer = json.loads(told or '{"error": "its keeper ended without a word", "in_use": false}')
+        answer = json.loads(output or '{"error": "its keeper ended without a message", "in_use": false}')
         if answer.get("in_use"):
             raise DataDirInUse(answer["error"])
         if "error" in answer:
@@ -214,7 +214,7 @@ class ServerUse:
 
 
 def startup_errors(path: Path, begin: int) -> str:
-    """What PostgreSQL said since `begin`, in short: its errors, else its last lines."""
+    """PostgreSQL's log since the byte `begin`, in short: its errors, else its last lines."""
     with path.open("rb") as lines:
         lines.seek(begin)
         said = lines.read().decode(errors="replace").splitlines()

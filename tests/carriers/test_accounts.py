@@ -50,7 +50,10 @@ def test_the_demo_accounts_are_in_the_sandbox_with_neither_window_nor_limit() ->
 def test_the_accounts_for_tests_begin_with_the_demos_and_name_every_protocol() -> None:
     everything = read_accounts(DEMO / "carriers-all.toml")
     assert everything[:3] == read_accounts(DEMO / "carriers.toml")
-    assert {entry.protocol for account in everything for entry in account.protocols} == set(ProtocolName)
+    resellers = read_accounts(DEMO / "carriers-resellers.toml")
+    named = {entry.protocol for account in [*everything, *resellers] for entry in account.protocols}
+    assert named == set(ProtocolName)
+    assert all(account.is_sandbox for account in resellers)
 
 
 def test_a_real_account_takes_its_secrets_from_the_environment_and_from_files(

@@ -19,7 +19,7 @@ from app.carriers.gsl.wire import sign as gsl_sign
 from app.carriers.http.transport import Call
 from app.carriers.jasper.client import basic
 from app.carriers.jasper.notifications import signatures
-from app.carriers.unicom_cmp.sm3 import sm3_hex
+from app.carriers.sm3 import sm3_hex
 from app.carriers.unicom_cmp.wire import token
 from app.domain.vocabulary import OperationKind
 from tests.carriers.harness import ICCID, SIM, always, stand

@@ -26,8 +26,7 @@ from app.carriers.errors import (
 )
 from app.clock import SystemClock
 from app.domain.calendar.cycles import cycle_at
-from app.domain.operation.capabilities import channel_for
-from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName, SimState
+from app.domain.vocabulary import Carrier, OperationKind, ProtocolName, SimState
 from tests.contracts.workbench import MB, Bench, error_of, type_of
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -52,9 +51,13 @@ class CarrierContract:
     repetition: str = "already"
     """A change that is so already: told as such, taken `silently`, or refused with an `unpublished` code."""
 
+    def bench(self, sandbox_url: str) -> Bench:
+        """The bench of this protocol."""
+        return Bench(sandbox_url, self.protocol, self.carrier, self.credentials)
+
     @pytest.fixture
     async def it(self, sandbox_url: str) -> AsyncIterator[Bench]:
-        bench = Bench(sandbox_url, self.protocol, self.carrier, self.credentials)
+        bench = self.bench(sandbox_url)
         await bench.begin()
         yield bench
         await bench.end()
@@ -67,7 +70,7 @@ class CarrierContract:
         if kind is OperationKind.RESTORE_NETWORK and it.client.supports(kind):
             await it.done(OperationKind.CUT_NETWORK, sim, await it.client.change(OperationKind.CUT_NETWORK, sim, {}))
         arguments = {**ARGUMENTS.get(kind, {}), "product_code": self.product_code}
-        if channel_for(self.protocol, self.carrier, kind) is not Channel.API:
+        if not it.has_api(kind):
             with pytest.raises(UnsupportedOperation):
                 await it.client.change(kind, sim, arguments)
             with pytest.raises(UnsupportedOperation):

@@ -26,7 +26,8 @@ from app.carriers.errors import (
 from app.carriers.registry import build_clients
 from app.clock import SystemClock
 from app.domain.identifiers import luhn_digit
-from app.domain.vocabulary import Carrier, OperationKind, ProtocolName, SimState
+from app.domain.operation.capabilities import channel_for
+from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName, SimState
 
 PREFIXES = {Carrier.CMCC: "898604", Carrier.CUCC: "898606", Carrier.CTCC: "898611"}
 MB = 1024 * 1024
@@ -58,9 +59,18 @@ class Bench:
         self.client: AccountClient
         self._control = httpx.AsyncClient(base_url=sandbox_url, trust_env=False)
 
+    @property
+    def served_as(self) -> str:
+        """The name that the sandbox's control API has for this carrier."""
+        return self.protocol
+
+    def has_api(self, kind: OperationKind) -> bool:
+        """Whether the protocol is declared to have an API for a change."""
+        return channel_for(self.protocol, self.carrier, kind) is Channel.API
+
     async def begin(self) -> None:
         await self._control.delete("/_control/faults")
-        fast = {"protocol": self.protocol, "repeat_window_s": 0, "completion_s": 0.05, "strict": True}
+        fast = {"protocol": self.served_as, "repeat_window_s": 0, "completion_s": 0.05, "strict": True}
         await self.control("settings", fast)
         self.client = self._client(self.credentials)
         self._baseline = await self._count()
@@ -105,7 +115,7 @@ class Bench:
         assert len(await self.client.snapshot([sim])) == 1
 
     async def fault(self, operation: str, kind: str, params: dict[str, Any]) -> None:
-        fault = {"protocol": self.protocol, "operation": operation, "kind": kind, "count": 1, "params": params}
+        fault = {"protocol": self.served_as, "operation": operation, "kind": kind, "count": 1, "params": params}
         await self._control.delete("/_control/faults")
         await self.control("faults", fault)
         if kind == "slow":
@@ -161,7 +171,7 @@ class Bench:
 
     async def _count(self) -> int:
         stats = (await self._control.get("/_control/stats")).json()
-        return int(stats[self.protocol]["requests"])
+        return int(stats[self.served_as]["requests"])
 
     def _client(self, credentials: Mapping[str, str]) -> AccountClient:
         entry = {

@@ -82,7 +82,8 @@ def compare(table: Expectations, codes: Codes, name: str, reply: Reply, tree: ob
     differences += _codes(expected.call, table, codes, tree)
     for node in found:
         differences += _node_differences(expected.call, fields, node)
-    return list(dict.fromkeys(differences))
+    kept = (one for one in differences if not (table.open and one.difference is Difference.NEW))
+    return list(dict.fromkeys(kept))
 
 
 def field_of(fields: Sequence[Field], steps: tuple[str, ...]) -> Field | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.carriers.config import ProtocolAccount
 from app.carriers.errors import CarrierProtocolError
-from app.carriers.expectations import Expectations
+from app.carriers.expectations import Expectations, Field
 from app.carriers.probe.compare import (
     Difference,
     FieldDifference,
@@ -117,12 +117,12 @@ def write_samples(
     exchanges: Sequence[Exchange],
     secrets: Collection[str],
 ) -> list[Path]:
-    """The first answer of each call and code as a scrubbed file, `<folder>/<protocol>/<call>[_<code>].<json|xml|txt>`.
+    """The longest answer of each call and code, scrubbed, as `<folder>/<protocol>/<call>[_<code>].<json|xml|txt>`.
 
     The shape is that of `tests/samples`. Raises `LeakFound`, OSError.
     """
     scrubber = Scrubber(secrets)
-    written: dict[str, bytes] = {}
+    longest: dict[str, tuple[Exchange, tuple[Field, ...]]] = {}
     for exchange in exchanges:
         row = expected_answer(table, call_name(exchange.call, table.method_parameter))
         tree = _tree(exchange)
@@ -130,10 +130,10 @@ def write_samples(
             continue
         refused = is_refusal(table, codes, exchange.reply, tree)
         code = result_code(table, tree) if refused else ""
-        fields = table.refusal if refused else row.fields
         name = file_name(row.name, shown_code(code) if code else "", exchange.reply.body)
-        if name not in written:
-            written[name] = scrubber.body(exchange.reply.body, fields)
+        if name not in longest or len(longest[name][0].reply.body) < len(exchange.reply.body):
+            longest[name] = exchange, table.refusal if refused else row.fields
+    written = {name: scrubber.body(one.reply.body, fields) for name, (one, fields) in longest.items()}
     target = folder / protocol
     target.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +16,8 @@ from app.carriers.probe.reads import run_reads
 from app.carriers.probe.recorder import Recorder
 from app.carriers.probe.report import ProbeReport, build_report, write_samples
 from app.clock import Clock
-from app.domain.vocabulary import ProtocolName
 
-Tables = Mapping[ProtocolName, Expectations]
+Tables = Callable[[ProtocolAccount], Expectations | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class Probe:
         """Every read of every protocol of the account that has a table. Raises `LeakFound`, OSError where saving."""
         reports: list[ProbeReport] = []
         for entry, client in self.client.protocols():
-            table = self.tables.get(entry.protocol)
+            table = self.tables(entry)
             if table is None:
                 continue
             self.recorder.exchanges.clear()

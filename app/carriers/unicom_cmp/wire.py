@@ -15,7 +15,7 @@ from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Reply
 from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
-from app.carriers.unicom_cmp.sm3 import sm3_hex
+from app.carriers.sm3 import sm3_hex
 from app.domain.units import KB
 from app.domain.vocabulary import HoldCode, OperationKind, SimState
 

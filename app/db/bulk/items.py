@@ -1,4 +1,4 @@
-"""How bulk operations get their items, set by set: from typed lists, files, filters, earlier failures."""
+"""How bulk operations get their items: from lists of ICCIDs, files, filters, or the failed items of an earlier one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BulkItemRepository:
     async def fill_listed(
         self, bulk: BulkRecord, first: int, iccids: Sequence[str], twins: Sequence[str | None]
     ) -> None:
-        """Items for cards by name, in order, behind the `first` ones; one the tenant does not have has failed."""
+        """Add items for ICCIDs, in order, after the `first` ones; an ICCID that the tenant does not have has failed."""
         await self._connection.execute(
             text(_FILL_NAMED.format(wanted=_LISTED)),
             self._fill(bulk, first)
@@ -47,13 +47,13 @@ class BulkItemRepository:
         )
 
     async def fill_filed(self, bulk: BulkRecord, file_id: UUID) -> None:
-        """Items for the cards of an uploaded file, in order, each once."""
+        """Add items for the ICCIDs of an uploaded file, in order, each once."""
         await self._connection.execute(text(_FILL_NAMED.format(wanted=_FILED)), self._fill(bulk) | {"file_id": file_id})
 
     async def fill_found(
         self, bulk: BulkRecord, where: str, arguments: Sequence[Any], *, underlying: Sequence[str] | None = None
     ) -> None:
-        """Add items for the cards a filter finds (`app.db.sims.search`), by row id; `underlying` narrows them."""
+        """Add items for the SIMs that a filter matches (`app.db.sims.search`), by row id; `underlying` narrows them."""
         place = len(arguments) + 1
         plain = [json.dumps(value) if isinstance(value, dict | list) else value for value in arguments]
         asyncpg = (await self._connection.get_raw_connection()).driver_connection
@@ -70,7 +70,7 @@ class BulkItemRepository:
         )
 
     async def states_between(self, tenant: str, pool: str | None, first: str, last: str) -> dict[str, str]:
-        """Underlying state by ICCID of a tenant's cards whose names lie between two numbers, check digits aside."""
+        """Underlying state by ICCID of a tenant's SIMs whose ICCIDs lie in a range, check digits ignored."""
         rows = await self._connection.execute(
             text(
                 "SELECT iccid, underlying FROM sims WHERE tenant = :tenant"
@@ -95,11 +95,11 @@ class BulkItemRepository:
         )
 
     async def analyze_items(self) -> None:
-        """Tell the planner what the table now holds: until it knows, it would read all of it for each settlement."""
+        """Refresh the planner's statistics: with old ones it reads the whole table for each settlement."""
         await self._connection.execute(text("ANALYZE bulk_items"))
 
     async def deduplicate_and_count(self, bulk_id: UUID) -> tuple[int, list[str]]:
-        """How many items there are, and of which accounts; two rows of one card count once."""
+        """Delete repeated items of a SIM; gives the number of items left and their accounts, sorted."""
         repeated = await self._connection.execute(
             text(
                 "SELECT position FROM (SELECT position, sim_id,"
@@ -128,7 +128,7 @@ class BulkItemRepository:
         return {"bulk_id": bulk.id, "first": first, "tenant": bulk.tenant, "dry_run": bulk.dry_run, "unknown": _UNKNOWN}
 
     async def add_file(self, file_id: UUID, tenant: str, now: datetime) -> None:
-        """A file whose rows come next."""
+        """Add a file; its rows follow (`add_file_rows`)."""
         await self._connection.execute(
             text("INSERT INTO files (id, tenant, rows, created_at) VALUES (:id, :tenant, 0, :now)"),
             {"id": file_id, "tenant": tenant, "now": now},
@@ -149,13 +149,13 @@ class BulkItemRepository:
         )
 
     async def file_size(self, tenant: str, file_id: UUID) -> int | None:
-        """How many cards a tenant's file names; None where there is no such file."""
+        """Number of rows of a tenant's file; None if there is no such file."""
         found = await self._connection.execute(
             text("SELECT rows FROM files WHERE tenant = :tenant AND id = :id"), {"tenant": tenant, "id": file_id}
         )
         return found.scalar_one_or_none()
 
     async def delete_old_files(self, before: datetime) -> int:
-        """Drop files uploaded before an instant."""
+        """Delete files uploaded before an instant; gives how many."""
         done = await self._connection.execute(text("DELETE FROM files WHERE created_at < :before"), {"before": before})
         return done.rowcount

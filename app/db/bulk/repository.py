@@ -1,7 +1,7 @@
-"""Bulk operations and their items. Items are filled, read and ended set by set; nothing here walks them one by one.
+"""Bulk operations and their items. Every statement works on a set of items, none on a single one.
 
-Whoever works on a bulk operation holds its row (`FOR UPDATE SKIP LOCKED`), so two workers never admit one item twice.
-Locks: the bulk row, then cards by id, then operations, then items.
+A worker locks the row of a bulk operation (`FOR UPDATE SKIP LOCKED`), so that no two admit the same item.
+Lock order: the bulk row, then SIMs by id, then operations, then items.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATUSES = ("scheduled", "running", "stopping", "cancelling", "completed", "stop
 """`stopping` after too many failures, `cancelling` on request: until what was sent has ended."""
 
 RECHECK = timedelta(seconds=1)
-"""How often one that is being ended is looked at for operations that came back unsent."""
+"""How often a bulk operation that is being ended is checked for operations that were requeued unsent."""
 
 _PENDING = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'pending')"
 _OPEN = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'open')"
@@ -38,7 +38,7 @@ _DUE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRecord:
-    """One request over many cards, `status` one of `STATUSES`."""
+    """One operation requested for many SIMs; `status` is one of `STATUSES`."""
 
     id: UUID
     tenant: str
@@ -63,7 +63,7 @@ class BulkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemEnd:
-    """What became of an item when its turn came: admitted as an operation, or ended at once."""
+    """Result of admitting an item: `open` with its operation, or ended at once."""
 
     position: int
     status: str
@@ -109,7 +109,7 @@ class BulkRepository:
         return [_bulk(row) for row in rows.mappings()]
 
     async def lock_next_due(self, now: datetime) -> BulkRecord | None:
-        """Lock the bulk operation that was fed longest ago and has something left to do now; nobody else has it."""
+        """Lock the bulk operation with work left that was advanced longest ago; locked ones are skipped."""
         c = bulk_operations.c
         statement = (
             select(bulk_operations)
@@ -122,7 +122,7 @@ class BulkRepository:
         return _bulk(row) if row else None
 
     async def backlog(self, accounts: Sequence[str]) -> dict[str, int]:
-        """How many bulk operations of each account are neither sent nor settled."""
+        """Per account, the number of operations of bulks that have not ended."""
         rows = await self._connection.execute(
             text(
                 f"SELECT account, count(*) AS n FROM operations WHERE {_BACKLOG} AND account = ANY(:accounts)"  # noqa: S608
@@ -144,7 +144,7 @@ class BulkRepository:
         return [(row.position, row.sim_id) for row in rows]
 
     async def end_items(self, bulk_id: UUID, ends: Sequence[ItemEnd]) -> None:
-        """Write what became of items whose turn came."""
+        """Store the results of admitting items; items that are no longer pending are left alone."""
         if not ends:
             return
         statement = text(
@@ -165,7 +165,7 @@ class BulkRepository:
         )
 
     async def cancel_pending(self, bulk_id: UUID) -> int:
-        """End every item whose turn had not come."""
+        """Cancel every pending item; gives how many."""
         done = await self._connection.execute(
             text("UPDATE bulk_items SET status = 'cancelled' WHERE bulk_id = :id AND status = 'pending'"),
             {"id": bulk_id},
@@ -173,7 +173,7 @@ class BulkRepository:
         return done.rowcount
 
     async def unsent(self, bulk_id: UUID, limit: int) -> list[tuple[UUID, int]]:
-        """(operation, sim_id) of operations of this bulk that may still be cancelled: not sent, in nobody's hands."""
+        """(operation, sim_id) of operations of this bulk that may still be cancelled: neither sent nor claimed."""
         rows = await self._connection.execute(
             text(
                 "SELECT id, sim_id FROM operations WHERE bulk_id = :id AND sent_at IS NULL AND step = 0"
@@ -184,7 +184,7 @@ class BulkRepository:
         return [(row.id, row.sim_id) for row in rows]
 
     async def failures(self, bulk_id: UUID, at_most: int) -> int:
-        """How many items failed, counted no further than `at_most`."""
+        """Number of failed items; counting stops at `at_most`."""
         found = await self._connection.execute(
             text("SELECT count(*) FROM (SELECT FROM bulk_items WHERE bulk_id = :id AND status = 'failed' LIMIT :n) f"),
             {"id": bulk_id, "n": at_most},
@@ -203,7 +203,7 @@ class BulkRepository:
         return bool(found.scalar_one())
 
     async def settle_items(self, operations: Sequence[tuple[UUID, str, dict[str, Any] | None]]) -> None:
-        """Operations of bulk requests ended: (operation, status, error), in the transaction that ends them."""
+        """Set the items of ended operations (id, status, error), in the transaction that ends those."""
         if not operations:
             return
         statement = text(
@@ -225,7 +225,7 @@ class BulkRepository:
         return due
 
     async def counts(self, bulk_id: UUID) -> dict[str, int]:
-        """How many items stand where."""
+        """Number of items by status."""
         rows = await self._connection.execute(
             text("SELECT status, count(*) AS n FROM bulk_items WHERE bulk_id = :id GROUP BY status"), {"id": bulk_id}
         )

@@ -1,4 +1,4 @@
-"""The log of deliveries: read, sent once more, replayed over a period, and forgotten in the end."""
+"""The delivery log of webhook endpoints: read, redelivered, replayed over a period, deleted when old."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DELIVERY = (
 
 
 class DeliveryRepository:
-    """Deliveries of one transaction, as callers see them."""
+    """Deliveries of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -38,7 +38,7 @@ class DeliveryRepository:
         return [dict(row) for row in rows.mappings()]
 
     async def redeliver(self, endpoint_id: UUID, delivery_id: int, now: datetime) -> int | None:
-        """Put the event of an earlier delivery in line once more; None where there is no such delivery."""
+        """Queue the event of an earlier delivery again; the new delivery's id, None if there is no such delivery."""
         done = await self._connection.execute(
             text(
                 "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"
@@ -50,7 +50,7 @@ class DeliveryRepository:
         return done.scalar_one_or_none()
 
     async def replay(self, endpoint_id: UUID, start: datetime, end: datetime, now: datetime) -> int:
-        """Put every wanted event that was learned of in a period [start, end) in line once more; gives how many."""
+        """Queue again every subscribed event that became known in [start, end); gives how many."""
         done = await self._connection.execute(
             text(
                 "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"  # noqa: S608
@@ -63,7 +63,7 @@ class DeliveryRepository:
         return done.rowcount
 
     async def add_test(self, endpoint_id: UUID, event_id: UUID, now: datetime) -> int:
-        """Put one event of this transaction in line for one endpoint; gives the delivery's id."""
+        """Queue a test event of this transaction for one endpoint; gives the delivery's id."""
         done = await self._connection.execute(
             text(
                 "INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)"
@@ -75,7 +75,7 @@ class DeliveryRepository:
         return int(done.scalar_one())
 
     async def delete_settled(self, before: datetime, limit: int) -> int:
-        """Drop some deliveries that ended before an instant; gives how many."""
+        """Delete up to `limit` deliveries that ended before an instant; gives how many."""
         done = await self._connection.execute(
             text(
                 "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries"

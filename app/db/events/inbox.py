@@ -1,4 +1,4 @@
-"""What carriers told us unasked: stored before it is answered, once per (account, external id), a hint to ask by."""
+"""Carriers' notifications: stored before the response, once per (account, external id), then followed up by polls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.db.schema.control import inbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxRow:
-    """One notice of a carrier, authentic as far as its protocol allows."""
+    """One notification, authenticated as far as its protocol allows. `payload` is its body, `succeeded` its claim."""
 
     account: str
     external_id: str
@@ -36,13 +36,13 @@ class InboxRepository:
         self._connection = connection
 
     async def add(self, row: InboxRow) -> bool:
-        """True where the notice is new; a repeated one changes nothing."""
+        """True if the notification is new; a repeated one changes nothing."""
         values = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__}
         statement = insert(inbox).values(**values).on_conflict_do_nothing().returning(inbox.c.external_id)
         return (await self._connection.execute(statement)).first() is not None
 
     async def unhandled(self, limit: int) -> list[dict[str, Any]]:
-        """Notices nobody followed up yet, oldest first, locked for this transaction."""
+        """Notifications that have not been followed up, oldest first, locked for this transaction."""
         rows = await self._connection.execute(
             text(
                 "SELECT * FROM inbox WHERE handled_at IS NULL ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED"
@@ -52,7 +52,7 @@ class InboxRepository:
         return [dict(row) for row in rows.mappings()]
 
     async def handled(self, keys: list[tuple[str, str]], now: datetime) -> None:
-        """Mark notices as followed up."""
+        """Mark notifications as followed up."""
         if keys:
             await self._connection.execute(
                 text("UPDATE inbox SET handled_at = :now WHERE account = :account AND external_id = :external_id"),

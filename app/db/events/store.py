@@ -1,4 +1,4 @@
-"""Events (the outbox) and the cards' own history, written in the transaction of the change they tell of."""
+"""Events (the outbox) and the timeline of SIMs, written in the transaction of the change that they report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRow:
-    """One line of a card's timeline (LC-12): a transition or a hold, with cause, rule, actor and both times."""
+    """One entry of a SIM's timeline (LC-12): a transition or a hold, with cause, rule, actor and both times."""
 
     sim_id: int
     what: str
@@ -56,7 +56,7 @@ _ADD = text(
     " ORDER BY place"
 ).bindparams(bindparam("data", type_=ARRAY(JSONB)))
 
-_REMEMBER = text(
+_ADD_HISTORY = text(
     "INSERT INTO sim_history (sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id)"
     " SELECT sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id FROM unnest("
     "CAST(:sim_id AS bigint[]), CAST(:what AS text[]), CAST(:before AS text[]), CAST(:after AS text[]),"
@@ -74,19 +74,19 @@ class EventRepository:
         self._connection = connection
 
     async def add(self, rows: Sequence[Event]) -> None:
-        """Put events into the outbox."""
+        """Add events to the outbox, in this order."""
         if rows:
             values = {name: [getattr(row, name) for row in rows] for name in Event.__dataclass_fields__}
             await self._connection.execute(_ADD, values)
 
     async def add_history(self, rows: Sequence[HistoryRow]) -> None:
-        """Add to the cards' timelines."""
+        """Add entries to timelines, in this order."""
         if rows:
             values = {name: [getattr(row, name) for row in rows] for name in HistoryRow.__dataclass_fields__}
-            await self._connection.execute(_REMEMBER, values)
+            await self._connection.execute(_ADD_HISTORY, values)
 
     async def timeline(self, sim_id: int, *, before_id: int | None, limit: int) -> list[dict[str, Any]]:
-        """A card's history, newest first, from before an id."""
+        """A page of a SIM's timeline, newest first, before an id."""
         rows = await self._connection.execute(
             text(
                 "SELECT id, what, before, after, cause, rule, actor, operation_id, took_effect_at, known_at"

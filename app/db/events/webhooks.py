@@ -1,9 +1,9 @@
-"""Webhook endpoints and deliveries; and how events become deliveries without one being skipped.
+"""Webhook endpoints and deliveries; how events become deliveries without one being skipped.
 
-An event's id is given before its transaction commits, so ids alone cannot say what has been seen. Each endpoint works
-through windows of transactions instead: `[window_from, window_to)` holds only transactions that have all ended
-(`window_to` was the oldest one running), and within a window events go in the order of their ids, which for one card
-is the order of its changes. Retries count in the gateway's clock, leases in the database's.
+An event's id is assigned before its transaction commits, so that ids alone cannot say which events were seen. Each
+endpoint works through windows of transactions instead: `[window_from, window_to)` holds only transactions that have all
+ended (`window_to` was the oldest one running), and within a window events are taken in the order of their ids, which
+for one SIM is the order of its changes. Retries are timed in the gateway's clock, leases in the database's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class BusyEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRow:
-    """A receiver of a tenant. `types` empty: all; `old_secret` signs too until `old_secret_until`."""
+    """An endpoint of a tenant. `types` empty: all events; `old_secret` signs as well until `old_secret_until`."""
 
     id: UUID
     tenant: str
@@ -91,7 +91,7 @@ class EndpointRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """What one attempt came to: `delivered`, `failed` for good, or `pending` again at `next_attempt_at`."""
+    """Result of one delivery attempt: `delivered`, `failed` for good, or `pending` until `next_attempt_at`."""
 
     id: int
     claim: int
@@ -113,7 +113,7 @@ class WebhookRepository:
         self._connection = connection
 
     async def add_endpoint(self, endpoint: EndpointRow) -> None:
-        """Add an endpoint; it is told what happens from now on."""
+        """Add an endpoint; it receives events of transactions that are not yet over now, and later ones."""
         values = {name: getattr(endpoint, name) for name in EndpointRow.__dataclass_fields__}
         window = text(_XMIN)
         statement = webhook_endpoints.insert().values(
@@ -145,11 +145,11 @@ class WebhookRepository:
         )
 
     async def skip_to_now(self, endpoint_id: UUID) -> None:
-        """Leave out what happened while the endpoint was disabled; a replay fetches it."""
+        """Skip the events since the endpoint was disabled; a replay can send them."""
         await self.change_endpoint(endpoint_id, window_from=text(_XMIN), window_to=text(_XMIN), window_after=0)
 
     async def delete_endpoint(self, endpoint_id: UUID) -> None:
-        """Forget an endpoint with its deliveries."""
+        """Delete an endpoint and its deliveries."""
         await self._connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id))
 
     async def busy(self, now: datetime) -> list[BusyEndpoint]:
@@ -196,14 +196,14 @@ class WebhookRepository:
         return bool(seen == limit or not fresh)
 
     async def claim(self, endpoint_id: UUID, *, now: datetime, lease: timedelta, limit: int) -> list[dict[str, Any]]:
-        """Take due deliveries, the oldest of each lane only, with all that sending needs."""
+        """Claim due deliveries and all that sending needs; only the oldest of each lane, to keep events in order."""
         rows = await self._connection.execute(
             _CLAIM, {"endpoint": endpoint_id, "now": now, "lease": lease, "limit": limit}
         )
         return [dict(row) for row in rows.mappings()]
 
     async def settle(self, settled: Sequence[DeliveryResult], now: datetime) -> None:
-        """Write down attempts still held by their claim; what waits behind a failed one waits as long."""
+        """Store results whose claim is still ours; a failed attempt's whole lane waits until its next attempt."""
         columns = ("id", "claim", "status", "response_status", "error", "next_attempt_at")
         values = {name: [getattr(one, name) for one in settled] for name in columns}
         await self._connection.execute(

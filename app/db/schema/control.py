@@ -1,6 +1,6 @@
-"""The tables of the control plane: who may call, which cards, what was asked of them, and what came of it.
+"""Tables of the control plane: tenants and keys, plans and SIMs, operations, events, audit, job runs.
 
-Constraints carry the invariants: one open operation per SIM, one answer per idempotency key, one run per job slot.
+Constraints enforce the invariants: one open operation per SIM, one response per idempotency key, one run per job slot.
 Usage tables are in `app.db.schema.usage`, webhooks in `app.db.schema.webhooks`; all share this metadata.
 """
 
@@ -96,7 +96,7 @@ pools = Table(
     Column("account", Text),
     Column("open_cycle", Integer),
 )
-"""`account`: that of the first member, whose zone the pool's cycles follow; NULL until somebody has looked.
+"""`account`: that of the first member, whose zone the pool's cycles follow; NULL until it is derived.
 `open_cycle`: the oldest cycle (yyyymm) that the turn has not closed; NULL for a pool older than this column."""
 
 sims = Table(
@@ -155,7 +155,7 @@ sims = Table(
     Index(
         "ix_sims_tenant_device_serial", "tenant", "device_serial", postgresql_ops={"device_serial": "text_pattern_ops"}
     ),
-    Index(  # all that usage ingest asks of a card, so that it need not visit the wide row
+    Index(  # covers what usage ingest reads of a SIM: an index-only scan instead of the wide row
         "ix_sims_iccid_prefix",
         "iccid",
         postgresql_ops={"iccid": "text_pattern_ops"},

@@ -1,4 +1,4 @@
-"""Tables of what we tell others: endpoints, deliveries one by one, and disagreements with carriers told once."""
+"""Tables of webhooks (endpoints, deliveries) and of drift, which is reported by one event each."""
 
 from __future__ import annotations
 

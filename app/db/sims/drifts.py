@@ -1,4 +1,4 @@
-"""Disagreements with carriers: which cards to look at, what is known of each disagreement, and whether it was told."""
+"""Drift: SIMs whose state at the carrier differs from ours, why, and whether an event reported it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.db.schema.webhooks import carrier_drifts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRow:
-    """One card's disagreement: since when, what each side says, why it stands, what was asked, when it was told."""
+    """A SIM's drift: both states, the explanation, the repairing operation, and when it was reported (`told_at`)."""
 
     sim_id: int
     seen_at: datetime
@@ -28,13 +28,13 @@ class DriftRow:
 
 
 class DriftRepository:
-    """Disagreements of one transaction."""
+    """Drifts of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def to_reconcile(self, account: str, before: datetime, limit: int) -> list[int]:
-        """Row ids of an account's living cards that disagree, then of those whose word is from before an instant."""
+        """Row ids of an account's SIMs (not cancelled): first those with drift, then those whose snapshot is older."""
         rows = await self._connection.execute(
             text(
                 "SELECT id FROM sims WHERE account = :account AND underlying <> 'cancelled'"
@@ -46,7 +46,7 @@ class DriftRepository:
         return list(rows.scalars())
 
     async def disagreeing(self, account: str, limit: int) -> list[int]:
-        """Row ids of an account's cards whose carrier disagrees, the longest first."""
+        """Row ids of an account's SIMs with drift, the oldest drift first."""
         rows = await self._connection.execute(
             text(
                 "SELECT id FROM sims WHERE account = :account AND disagrees_since IS NOT NULL"
@@ -57,19 +57,19 @@ class DriftRepository:
         return list(rows.scalars())
 
     async def of(self, sim_ids: Sequence[int]) -> dict[int, DriftRow]:
-        """What is known of these cards' disagreements."""
+        """The drift of each of these SIMs that has one."""
         found = await self._connection.execute(select(carrier_drifts).where(carrier_drifts.c.sim_id.in_(list(sim_ids))))
         return {row["sim_id"]: DriftRow(**row) for row in found.mappings()}
 
     async def upsert(self, rows: Sequence[DriftRow]) -> None:
-        """Write down what is known now."""
+        """Store drifts, one per SIM."""
         for row in rows:
             values = {name: getattr(row, name) for name in DriftRow.__dataclass_fields__}
             statement = insert(carrier_drifts).values(**values)
             await self._connection.execute(statement.on_conflict_do_update(index_elements=["sim_id"], set_=values))
 
     async def delete_settled(self, account: str) -> int:
-        """Drop what is known of cards of this account that agree again, or are gone."""
+        """Delete drifts of this account's SIMs that agree with the carrier again or no longer exist; gives how many."""
         done = await self._connection.execute(
             delete(carrier_drifts).where(
                 text(

@@ -1,4 +1,4 @@
-"""asyncpg: cards whose owners asked to be told before they expire."""
+"""asyncpg: active SIMs with expiry reminders."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SELECT id, tenant, iccid, underlying, expires_on, reminders::text AS reminders F
 
 
 async def expiring(connection: Connection, accounts: Sequence[str], after: int, limit: int) -> list[asyncpg.Record]:
-    """The next active cards with expiry reminders, by row id."""
+    """The next page of active SIMs with expiry reminders, by row id after `after`."""
     found: list[asyncpg.Record] = await connection.fetch(_EXPIRING, accounts, after, limit)
     return found
 
 
 def expiry_days(row: Mapping[str, Any]) -> tuple[int, ...]:
-    """How many days before the end its owner wants to be told."""
+    """Days before the last valid day on which a reminder is due (RM-1)."""
     return tuple(json.loads(row["reminders"]).get("expiry_days", ()))

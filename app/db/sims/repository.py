@@ -1,4 +1,4 @@
-"""Cards: read as domain values joined with their plan, written back whole by version."""
+"""SIMs: read as domain values with their plan, written back whole; each write increments `version`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
-"""The columns of a card that decide when its use stops it."""
+"""The columns of a SIM that decide at which usage it is stopped."""
 
 
 def _forms(iccid: str) -> list[str]:
@@ -29,7 +29,7 @@ def _forms(iccid: str) -> list[str]:
 
 
 class SimRepository:
-    """Cards of one transaction."""
+    """SIMs of one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -39,18 +39,18 @@ class SimRepository:
         return [sim_from(row) for row in (await self._connection.execute(locked)).mappings()]
 
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
-        """One card of a tenant by either form of its ICCID (DV-5)."""
+        """One SIM of a tenant by either form of its ICCID (DV-5)."""
         statement = _JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
         found = await self._all(statement, for_update=for_update)
         return found[0] if found else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
-        """Cards by row id, locked in id order where asked."""
+        """SIMs by row id; locks are taken in id order, so that two transactions cannot deadlock."""
         statement = _JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
         return {record.id: record for record in await self._all(statement, for_update=for_update)}
 
     async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
-        """(iccid, msisdn, imsi) of these cards: what carriers know them by."""
+        """(iccid, msisdn, imsi) of these SIMs by row id."""
         if not ids:
             return {}
         rows = await self._connection.execute(
@@ -61,7 +61,7 @@ class SimRepository:
     async def by_iccids(
         self, iccids: Sequence[str], *, tenant: str | None = None, for_update: bool = False
     ) -> dict[str, SimRecord]:
-        """Cards by the ICCID as given (either form)."""
+        """SIMs keyed by the ICCID as given (either form)."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         statement = _JOINED.where(sims.c.iccid.in_(sorted(forms))).order_by(sims.c.id)
         if tenant is not None:
@@ -69,12 +69,12 @@ class SimRepository:
         return {forms[r.sim.iccid]: r for r in await self._all(statement, for_update=for_update)}
 
     async def by_msisdn(self, account: str, msisdn: str) -> SimRecord | None:
-        """The card of an account with this number."""
+        """The SIM of an account with this number."""
         found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
         return found[0] if found else None
 
     async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
-        """Cards of these accounts the sweep must look at by today, locked; others' locks are passed over."""
+        """SIMs of these accounts with a date due by today, locked; rows locked by others are skipped."""
         statement = (
             _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts))
             .order_by(sims.c.next_due_on)
@@ -84,7 +84,7 @@ class SimRepository:
         return [sim_from(row) for row in rows.mappings()]
 
     async def of_account(self, account: str, *, after: int, limit: int, locked: bool = False) -> list[SimRecord]:
-        """A page of an account's cards that are not cancelled, by row id."""
+        """A page of an account's SIMs that are not cancelled, by row id."""
         statement = (
             _JOINED.where(sims.c.account == account, sims.c.id > after, sims.c.underlying != "cancelled")
             .order_by(sims.c.id)
@@ -93,7 +93,7 @@ class SimRepository:
         return await self._all(statement, for_update=locked)
 
     async def save(self, records: Sequence[SimRecord], now: datetime) -> None:
-        """Write back what the rules decided and what the carrier said; the version moves on."""
+        """Write back the state that the rules decided and the carrier's view."""
         if not records:
             return
         rows = [_columns(record) | {"b_id": record.id, "updated_at": now} for record in records]
@@ -108,7 +108,7 @@ class SimRepository:
         )
 
     async def insert(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-        """Add cards; gives the row id of each ICCID that was not there before."""
+        """Add SIMs; gives the row id of each ICCID that is new."""
         if not rows:
             return {}
         statement = insert(sims).on_conflict_do_nothing(index_elements=["iccid"]).returning(sims.c.iccid, sims.c.id)
@@ -116,13 +116,13 @@ class SimRepository:
         return {row[0]: row[1] for row in done}
 
     async def patch(self, sim_id: int, columns: dict[str, Any], now: datetime) -> None:
-        """Change what callers may change; the version moves on."""
+        """Change columns of one SIM."""
         await self._connection.execute(
             update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
         )
 
     async def patch_many(self, rows: Sequence[dict[str, Any]], now: datetime) -> None:
-        """Change the same columns of many cards; each row has `id` and the columns."""
+        """Change the same columns of many SIMs; each row has `id` and the columns."""
         if not rows:
             return
         names = [name for name in rows[0] if name != "id"]
@@ -136,11 +136,11 @@ class SimRepository:
         )
 
     async def delete(self, sim_id: int) -> None:
-        """Forget a mistaken import; its history stays."""
+        """Delete a SIM that was imported by mistake; its timeline stays."""
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
     async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
-        """Whose cards these ICCIDs name in any form, and what an import may change of their limits."""
+        """Per ICCID as given (either form), of any tenant: id, tenant, account, carrier and limit columns."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(
             select(
@@ -151,7 +151,7 @@ class SimRepository:
         return {forms[row.iccid]: row for row in rows}
 
     async def ever_used(self, sim_id: int) -> bool:
-        """Whether a card is known to have carried any traffic, by a gateway's report or a carrier's figure."""
+        """Whether any traffic of the SIM is known, from usage reports or carrier figures."""
         found = await self._connection.execute(
             text(
                 "SELECT EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
@@ -162,7 +162,7 @@ class SimRepository:
         return bool(found.scalar_one())
 
     async def counts(self) -> list[tuple[str, str, int]]:
-        """(carrier, state, how many) over all tenants, for the gauge; by one process, the others are for callers."""
+        """(carrier, state, number) over all tenants. Without parallel workers: those are for requests."""
         await self._connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
         rows = await self._connection.execute(text("SELECT carrier, state, count(*) FROM sims GROUP BY 1, 2"))
         return [(carrier, state, count) for carrier, state, count in rows]

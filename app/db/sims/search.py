@@ -1,4 +1,4 @@
-"""asyncpg: lists and counts of cards: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and
+"""asyncpg: lists and counts of SIMs: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and
 exports.
 """
 
@@ -18,12 +18,12 @@ SUMMARIES: Mapping[str, str] = {
     "pool": "s.pool",
     "hold": "h.hold",
 }
-"""What `summary?by=` may count by."""
+"""Columns by which `summary?by=` may group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimFilter:
-    """The filters of the list of cards; None = not asked. `cycles` is the current cycle (yyyymm) of each carrier."""
+    """The filters of a list of SIMs; None: no filter. `cycles`: the running cycle (yyyymm) by carrier."""
 
     state: str | None = None
     carrier: str | None = None
@@ -46,7 +46,7 @@ _EQUALS = ("state", "carrier", "account", "pool", "plan", "msisdn", "imsi", "dev
 
 
 class _Clauses:
-    """Collects conditions and their arguments; every value travels as an argument."""
+    """Collects conditions and their arguments; `?` becomes the argument's number."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = list(arguments)
@@ -97,7 +97,7 @@ def _used_share(cycles: Mapping[str, int]) -> str:
 async def page_ids(
     pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
 ) -> list[int]:
-    """Row ids of a page of cards, after an id: a keyset that is stable while rows change."""
+    """Row ids of a page of SIMs after an id (keyset pagination)."""
     where, arguments = where_of(tenant, wanted)
     place = len(arguments) + 1
     rows = await pool.fetch(
@@ -110,7 +110,7 @@ async def page_ids(
 
 
 async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter) -> int:
-    """How many cards a filter finds."""
+    """Number of SIMs that a filter matches."""
     where, arguments = where_of(tenant, wanted)
     return int(await pool.fetchval(f"SELECT count(*) FROM sims s WHERE {where}", *arguments))  # noqa: S608 - ours
 
@@ -118,7 +118,7 @@ async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilt
 async def summary(
     pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, by: list[str]
 ) -> list[dict[str, Any]]:
-    """Counts of cards by the columns asked for; by hold, a card counts under each of its holds."""
+    """Numbers of SIMs grouped by these columns; grouped by hold, a SIM counts once for each of its holds."""
     where, arguments = where_of(tenant, wanted)
     columns = ", ".join(f"{SUMMARIES[name]} AS {name}" for name in by)
     holds = (

@@ -175,6 +175,17 @@ _ROWS = (
         read_batch=ProtocolLimit(value=100, source="GSL B, batch-daily-flow"),
     ),
     Capability(
+        protocol=ProtocolName.DESCRIBED,
+        channels=_channels(),
+        usage_unit="B",
+        usage_freshness="as its description says",
+        per_second=_not_published(5),
+        in_flight=_not_published(5),
+        repeat_window_s=_not_published(0),
+        settle_lag_s=_not_published(300),
+        read_batch=_not_published(1),
+    ),
+    Capability(
         protocol=ProtocolName.DESK,
         channels=_DESK_CHANNELS,
         usage_unit="B",
