@@ -137,18 +137,15 @@ def has_used_test_traffic(sim: Sim, reported: int) -> bool:
     return sim.underlying is SimState.TESTING and allowed is not None and reported >= allowed
 
 
-def _next_transition(sim: Sim, *, renewing: bool = False) -> tuple[date, SimState, Cause, str] | None:
-    """The next transition by date, whatever today is: day, new state, cause, rule; None: none.
-
-    `renewing`: an open renewal keeps the SIM from being cancelled until it has ended (RN-11).
-    """
+def _next_transition(sim: Sim) -> tuple[date, SimState, Cause, str] | None:
+    """The next transition by date, whatever today is: day, new state, cause, rule; None: none."""
     if sim.underlying in NOT_YET_ACTIVATED:
         return _transition_before_activation(sim)
     if sim.expires_on is None or sim.underlying is SimState.CANCELLED:
         return None
     if sim.underlying is SimState.ACTIVE:
         return sim.expires_on + ONE_DAY, SimState.EXPIRED, Cause.EXPIRY, "LC-8"
-    ends_on = None if renewing else cancellation(sim.terms, sim.carrier, sim.expires_on).on
+    ends_on = cancellation(sim.terms, sim.carrier, sim.expires_on).on
     return None if ends_on is None else (ends_on, SimState.CANCELLED, Cause.CANCELLATION, "LC-9")
 
 
@@ -166,19 +163,22 @@ def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str]
     return None if plan.forced_on is None else (plan.forced_on, SimState.ACTIVE, Cause.FORCED_ACTIVATION, rule)
 
 
-def next_due_on(sim: Sim, *, renewing: bool = False) -> date | None:
-    """The next day on which `sweep` changes the SIM; None: never. `renewing`: a renewal of it is open (RN-11)."""
-    step = _next_transition(sim, renewing=renewing)
+def next_due_on(sim: Sim) -> date | None:
+    """The next day on which `sweep` changes the SIM; None: never."""
+    step = _next_transition(sim)
     return None if step is None else step[0]
 
 
-def sweep(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
+def sweep(sim: Sim, today: date, at: datetime, *, renewing: bool = False) -> tuple[Sim, tuple[Transition, ...]]:
     """The SIM after every transition that is due by `today`, and the transitions in order (LC-8, LC-9, LC-12).
 
     Forced activation and cancellation need no operation at the carrier; an expiry is followed by one suspend (LC-8).
+    `renewing`: a renewal is open, which keeps the SIM from being cancelled until it has ended (RN-11).
     """
     records: list[Transition] = []
     while (step := _next_transition(sim)) is not None and step[0] <= today:
+        if renewing and step[1] is SimState.CANCELLED:
+            break
         sim, made = _apply_transition(sim, step, at)
         records.extend(made)
     return sim, tuple(records)

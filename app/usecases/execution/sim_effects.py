@@ -8,10 +8,8 @@ from datetime import date, datetime
 from app.db.mapping import OperationRecord, SimRecord
 from app.domain.operation.effects import STOPPED_AFTER, SettledOperation, apply_effects
 from app.domain.sim.model import Plan
-from app.domain.sim.snapshot import apply_snapshot
-from app.domain.vocabulary import Channel, OperationKind, SimState
+from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
-from app.usecases.operations.record import with_failure
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CAUSE = "operation"
@@ -28,6 +26,10 @@ CHANGES_STATE = frozenset(
     }
 )
 """Kinds after which an earlier snapshot no longer shows the SIM's state."""
+
+
+CANCELLED_MEANWHILE = "the SIM was cancelled before the change was in force (OP-7, RN-11)"
+"""The detail of an operation that the carrier completed on a SIM which is cancelled."""
 
 
 def apply_success(
@@ -64,29 +66,6 @@ def apply_success(
         correlation_id=operation.correlation_id,
     )
     return recorder.change(record, sim, reason)
-
-
-def cancelled_meanwhile(operation: OperationRecord, record: SimRecord) -> bool:
-    """Whether the SIM was cancelled while the operation was open, so that it changed nothing (LC-11, RN-11, OP-7).
-
-    While an operation is open the carrier's snapshot is stored but not applied, hence the look at it for a renewal.
-    """
-    there = operation.kind is OperationKind.RENEW and record.carrier_state is SimState.CANCELLED
-    ended = there or record.sim.underlying is SimState.CANCELLED
-    return ended and operation.kind not in (OperationKind.REFRESH, OperationKind.TERMINATE)
-
-
-def fail_as_cancelled(
-    ctx: Context, recorder: SimChangeRecorder, operation: OperationRecord, record: SimRecord, now: datetime
-) -> OperationRecord:
-    """The operation failed with `SIM_CANCELLED`; a SIM that only the carrier has cancelled becomes so here too."""
-    if record.sim.underlying is not SimState.CANCELLED:
-        at = record.carrier_as_of or now
-        on = at.astimezone(ctx.zone(record.account)).date()
-        applied = apply_snapshot(record.sim, record.carrier_state, (), at=at, on=on, operation_open=False)
-        reason = ChangeReason(cause="carrier_word", actor="carrier", effective_at=at, rule="LC-14")
-        recorder.change(record, applied.sim, reason)
-    return with_failure(operation, now, code="SIM_CANCELLED", detail="the card was cancelled meanwhile (RN-11, LC-11)")
 
 
 def _with_carrier_change(

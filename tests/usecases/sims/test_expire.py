@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
-from tests.usecases.operations.following import at_the_carrier, hear
 
 HOME = ZoneInfo("Asia/Shanghai")
 
@@ -107,8 +105,8 @@ async def test_a_card_with_an_open_operation_has_its_rule_stop_wait_behind_it(ga
     assert first.json()["id"] in ends
 
 
-async def _renewal_at_the_desk(gateway: Gateway) -> tuple[str, str]:
-    """A `standard` SIM on the last day of its renewal window, and its renewal, accepted and at the desk."""
+async def _renewal_on_the_last_day(gateway: Gateway) -> tuple[str, str]:
+    """A SIM on the last day of its renewal window with a renewal that waits at the desk: its ICCID and the operation."""
     row = {
         "terms": "standard",
         "state": "expired",
@@ -116,50 +114,50 @@ async def _renewal_at_the_desk(gateway: Gateway) -> tuple[str, str]:
         "expires_on": _day(gateway, -90),
     }
     [iccid] = await gateway.fleet(row)
-    answer = await gateway.api.post(f"/v1/sims/{iccid}/renew", json={"months": 12})
-    assert (answer.status_code, answer.json()["channel"]) == (202, "desk")
-    await gateway.advance(days=2)
-    return iccid, answer.json()["id"]
+    accepted = await gateway.api.post(f"/v1/sims/{iccid}/renew", json={"months": 12})
+    assert accepted.status_code == 202, accepted.text
+    await gateway.advance(seconds=2)
+    return iccid, accepted.json()["id"]
 
 
-async def _complete(gateway: Gateway, operation: str, outcome: str = "succeeded") -> dict[str, Any]:
-    done = await gateway.api.post(f"/v1/operations/{operation}/complete", json={"outcome": outcome, "note": "done"})
-    assert done.is_success, done.text
-    ended: dict[str, Any] = (await gateway.api.get(f"/v1/operations/{operation}")).json()
-    return ended
+async def _complete(gateway: Gateway, operation: str, outcome: str) -> dict[str, object]:
+    answer = await gateway.api.post(f"/v1/operations/{operation}/complete", json={"outcome": outcome, "note": "desk"})
+    assert answer.is_success, answer.text
+    found: dict[str, object] = (await gateway.api.get(f"/v1/operations/{operation}")).json()
+    return found
 
 
-async def test_a_renewal_accepted_in_its_window_keeps_the_sim_from_being_cancelled(gateway: Gateway) -> None:
-    """RN-11: the sweep waits for the renewal, and once that has succeeded the SIM is active again."""
-    iccid, operation = await _renewal_at_the_desk(gateway)
+async def test_a_renewal_that_is_open_keeps_its_card_from_being_cancelled(gateway: Gateway) -> None:
+    """RN-11: taken inside its window; until it has ended, and then the next sweep decides."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    await gateway.advance(days=1)
 
-    report = await _sweep(gateway)
-    kept = await _state(gateway, iccid)
-    ended = await _complete(gateway, operation)
-
-    assert (report["seen"], kept, ended["status"]) == (0, "expired", "succeeded")
-    assert await _state(gateway, iccid) == "active"
-    assert (await _sweep(gateway))["changed"] == 0
-
-
-async def test_after_a_failed_renewal_the_next_sweep_cancels(gateway: Gateway) -> None:
-    """RN-11: failed, the next sweep decides."""
-    iccid, operation = await _renewal_at_the_desk(gateway)
     await _sweep(gateway)
+    waiting = await _state(gateway, iccid)
     await _complete(gateway, operation, "failed")
-
     await _sweep(gateway)
 
-    assert await _state(gateway, iccid) == "cancelled"
+    assert (waiting, await _state(gateway, iccid)) == ("expired", "cancelled")
 
 
-async def test_a_renewal_of_a_sim_that_the_carrier_cancelled_meanwhile_fails_and_says_so(gateway: Gateway) -> None:
-    """RN-11, OP-7: the person completes it as done, yet the carrier has no such card any more."""
-    iccid, operation = await _renewal_at_the_desk(gateway)
-    await at_the_carrier(gateway, 0, terms="standard", state="cancelled")
-    await hear(gateway, iccid)
+async def test_a_renewal_that_succeeds_after_the_window_revives_its_card(gateway: Gateway) -> None:
+    """RN-11, VD-5."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    await gateway.advance(days=1)
+    await _sweep(gateway)
 
-    ended = await _complete(gateway, operation)
+    ended = await _complete(gateway, operation, "succeeded")
 
-    assert (ended["status"], ended["error"]["code"]) == ("failed", "SIM_CANCELLED")
-    assert await _state(gateway, iccid) == "cancelled"
+    assert (ended["status"], await _state(gateway, iccid)) == ("succeeded", "active")
+
+
+async def test_a_renewal_of_a_card_that_was_cancelled_meanwhile_fails_and_says_so(gateway: Gateway) -> None:
+    """RN-11, OP-7: an operation that changed nothing never succeeds."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("UPDATE sims SET carrier_state = 'cancelled' WHERE iccid = $1", iccid)
+
+    ended = await _complete(gateway, operation, "succeeded")
+
+    assert (ended["status"], await _state(gateway, iccid)) == ("failed", "expired")
+    assert "RN-11" in str(ended["error"])
