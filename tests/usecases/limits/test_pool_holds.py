@@ -13,6 +13,7 @@ from app.usecases.limits import evaluate as limits
 from app.usecases.limits.pools import enforce_pool_stop
 from tests.gateway import Gateway
 from tests.usecases.pools.pooling import MB, a_pool, cycle_of, done_at_desk, events, holds, turn, use
+from tests.waiting import until_blocked
 
 LATER = {"iccid": "89860000000000001234", "msisdn": None, "imsi": None}
 
@@ -154,7 +155,7 @@ async def test_who_judges_cards_and_who_stops_their_pool_take_locks_in_one_order
     async with gateway.ctx.work() as work:
         cards = await work.sims.by_iccids(members, for_update=True)
         stopping = asyncio.create_task(enforce_pool_stop(gateway.ctx))
-        await asyncio.sleep(0.3)
+        await until_blocked(gateway.ctx.pool)
 
         kept = await asyncio.wait_for(cycle_row(await work.driver(), 1, 202612, lock=True), timeout=5)
 

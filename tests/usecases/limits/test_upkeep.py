@@ -10,6 +10,7 @@ from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.ingest.sim_cache import canonical_iccid
 from tests.gateway import Gateway, iccid
 from tests.usecases.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
+from tests.waiting import until_blocked
 
 
 async def _leaves(gateway: Gateway) -> set[str]:
@@ -75,7 +76,7 @@ async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gatewa
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
         found = await unmatched.lock_reports_of(connection, "default", {canonical_iccid(iccid(77)): sim_id})
         forgetting = asyncio.create_task(clean_up_usage(gateway.ctx))
-        await asyncio.sleep(0.3)
+        await until_blocked(gateway.ctx.pool)
         await unmatched.assign_sims(connection, found)
         await work.commit()
     told = await forgetting
