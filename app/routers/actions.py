@@ -74,7 +74,7 @@ async def _act(
     body: ActionRequest,
     key: RequestKey | None,
 ) -> Response:
-    """Request the operation, or evaluate it where only a dry run is asked for."""
+    """Request the operation, or evaluate it for a dry run."""
     command = command_of(request, caller, parse_iccid(iccid), kind, body)
     if query.dry_run:
         return await _evaluate(request, ctx, command)
@@ -102,7 +102,7 @@ async def _evaluate(request: Request, ctx: Context, command: RequestOperation) -
 def command_of(
     request: Request, caller: Caller, iccid: str, kind: OperationKind, body: ActionRequest
 ) -> RequestOperation:
-    """The operation a request asks for. Raises `InvalidArgument` where a termination is not confirmed."""
+    """The command of a request. Raises `InvalidArgument` where a termination is not confirmed."""
     arguments = body.model_dump(exclude_unset=True, exclude={"execute_at", "wait"})
     if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, alternate_iccid(iccid)):
         raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the SIM, again", pointer="/confirm")])

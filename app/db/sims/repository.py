@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select, text, update
+from sqlalchemy import Select, and_, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,9 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
     plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
 )
 
+
+DuePlace = tuple[date, int]
+"""A place in the order of the sweep: due day and row id."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a SIM that decide at which usage it is stopped."""
@@ -73,13 +76,18 @@ class SimRepository:
         found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
         return found[0] if found else None
 
-    async def due(self, accounts: Sequence[str], today: date, limit: int) -> list[SimRecord]:
-        """SIMs of these accounts with a date due by today, locked; rows locked by others are skipped."""
-        statement = (
-            _JOINED.where(sims.c.next_due_on <= today, sims.c.account.in_(accounts))
-            .order_by(sims.c.next_due_on)
-            .limit(limit)
-        )
+    async def due(
+        self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
+    ) -> list[SimRecord]:
+        """SIMs of these accounts with a date due by today, locked; rows locked by others are skipped.
+
+        By due day and row id, from the place after `after` on.
+        """
+        place = tuple_(sims.c.next_due_on, sims.c.id)
+        wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
+        if after is not None:
+            wanted.append(place > after)
+        statement = _JOINED.where(*wanted).order_by(sims.c.next_due_on, sims.c.id).limit(limit)
         rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
         return [sim_from(row) for row in rows.mappings()]
 

@@ -179,6 +179,15 @@ STOPPED_AFTER: Mapping[OperationKind, bool] = MappingProxyType(
 """Whether the gateway's own suspend is in force at the carrier after a kind; others do not change it (ST-24)."""
 
 
+def lost_to_cancellation(sim: Sim, kind: OperationKind, carrier_state: SimState | None) -> bool:
+    """Whether the SIM was cancelled before this change was in force, so that the operation has failed (OP-7, RN-11).
+
+    `carrier_state`: what the carrier last reported; it moves no state while an operation is open (LC-14).
+    """
+    cancelled = SimState.CANCELLED in (sim.underlying, carrier_state)
+    return cancelled and kind not in (OperationKind.TERMINATE, OperationKind.REFRESH)
+
+
 def apply_effects(sim: Sim, kind: OperationKind, done: SettledOperation) -> SimUpdate:
     """The SIM after an operation succeeded, and every change in order.
 

@@ -169,13 +169,16 @@ def next_due_on(sim: Sim) -> date | None:
     return None if step is None else step[0]
 
 
-def sweep(sim: Sim, today: date, at: datetime) -> tuple[Sim, tuple[Transition, ...]]:
+def sweep(sim: Sim, today: date, at: datetime, *, renewing: bool = False) -> tuple[Sim, tuple[Transition, ...]]:
     """The SIM after every transition that is due by `today`, and the transitions in order (LC-8, LC-9, LC-12).
 
     Forced activation and cancellation need no operation at the carrier; an expiry is followed by one suspend (LC-8).
+    `renewing`: a renewal is open, which keeps the SIM from being cancelled until it has ended (RN-11).
     """
     records: list[Transition] = []
     while (step := _next_transition(sim)) is not None and step[0] <= today:
+        if renewing and step[1] is SimState.CANCELLED:
+            break
         sim, made = _apply_transition(sim, step, at)
         records.extend(made)
     return sim, tuple(records)

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord
 from app.db.uow import UnitOfWork
+from app.domain.operation.effects import lost_to_cancellation
 from app.domain.operation.outcomes import may_cancel
 from app.domain.sim.model import Plan
 from app.domain.usage.addons import pack_bytes
@@ -16,7 +17,7 @@ from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound
 from app.usecases.execution.settle import save_settled
-from app.usecases.execution.sim_effects import apply_success
+from app.usecases.execution.sim_effects import CANCELLED_MEANWHILE, apply_success
 from app.usecases.limits.addons import PACK
 from app.usecases.operations.record import with_failure, with_status
 from app.usecases.operations.views import operation_view
@@ -62,8 +63,10 @@ async def complete(
         )
     now = ctx.now()
     recorder = SimChangeRecorder(now)
-    ended = _ended(_with_pack(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
     sims = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
+    if any(lost_to_cancellation(one.sim, operation.kind, one.carrier_state) for one in sims.values()):
+        sims, succeeded, note = {}, False, CANCELLED_MEANWHILE
+    ended = _ended(_with_pack(operation, pack) if succeeded else operation, now, note, succeeded=succeeded)
     for record in sims.values():
         apply_success(ctx, recorder, ended, record, now, plan=await _new_plan(work, operation))
     await save_settled(ctx, work, recorder, [ended], [ended], sims=sims)

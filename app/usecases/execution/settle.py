@@ -13,6 +13,7 @@ from typing import Any
 
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
+from app.domain.operation.effects import lost_to_cancellation
 from app.domain.operation.outcomes import steps_of
 from app.domain.operation.service_levels import RESET_PAUSE
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
@@ -20,7 +21,7 @@ from app.usecases.carrier_sync.snapshots import with_snapshot
 from app.usecases.context import Context
 from app.usecases.execution.results import AttemptResult
 from app.usecases.execution.schedule import promote_waiting
-from app.usecases.execution.sim_effects import apply_success
+from app.usecases.execution.sim_effects import CANCELLED_MEANWHILE, apply_success
 from app.usecases.limits.addons import apply_settled_operations
 from app.usecases.operations.enforce_holds import enqueue_enforcement_after
 from app.usecases.operations.record import ENDED, end_events, with_failure, with_status
@@ -135,6 +136,8 @@ def _succeed(
     done = with_status(operation, OperationStatus.SUCCEEDED, now, result.next.note, error=None)
     if record is None:
         return done
+    if lost_to_cancellation(record.sim, operation.kind, record.carrier_state):
+        return with_failure(operation, now, code="INCOMPATIBLE_STATE", detail=CANCELLED_MEANWHILE)
     snapshot = result.snapshot
     if snapshot is not None and operation.kind is OperationKind.REFRESH:
         recorder.save(with_snapshot(ctx, recorder, record, snapshot, operation_open=False))

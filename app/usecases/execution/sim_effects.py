@@ -28,6 +28,10 @@ CHANGES_STATE = frozenset(
 """Kinds after which an earlier snapshot no longer shows the SIM's state."""
 
 
+CANCELLED_MEANWHILE = "the SIM was cancelled before the change was in force (OP-7, RN-11)"
+"""The detail of an operation that the carrier completed on a SIM which is cancelled."""
+
+
 def apply_success(
     ctx: Context,
     recorder: SimChangeRecorder,

@@ -1,4 +1,4 @@
-"""Apply due dates of SIMs: end of test, forced activation, expiry, cancellation (LC-1 to LC-3, LC-8, LC-9).
+"""Apply due dates of SIMs: end of test, forced activation, expiry, cancellation (LC-1 to LC-3, LC-8, LC-9, RN-11).
 
 Only SIMs whose `next_due_on` has passed are read, in chunks of one transaction each. Safe to repeat and to run in
 several processes.
@@ -6,11 +6,12 @@ several processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, tzinfo
 
 from app.db.mapping import SimRecord
+from app.db.sims.repository import DuePlace
 from app.domain.sim.lifecycle import next_due_on, sweep
+from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -27,32 +28,38 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
     today = ctx.now().astimezone(zone).date()
     report = {"seen": 0, "changed": 0, "enqueued": 0}
+    after: DuePlace | None = None
     while accounts:
         async with ctx.work() as work:
-            due = await work.sims.due(accounts, today, CHUNK)
+            due = await work.sims.due(accounts, today, CHUNK, after=after)
+            renewing = await work.operations.open_or_waiting([record.id for record in due], OperationKind.RENEW)
             recorder = SimChangeRecorder(ctx.now())
-            changed = _apply_all(recorder, due, today, zone)
+            changed = [(record, _apply_dates(recorder, record, today, zone, record.id in renewing)) for record in due]
             await recorder.write(work)
             report["enqueued"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
             await work.commit()
         report["seen"] += len(due)
         report["changed"] += len(changed)
         if len(due) < CHUNK:
-            break
+            return report
+        # SIMs whose cancellation waits for a renewal stay due: the next chunk begins after this one.
+        after = (next_due_on(due[-1].sim) or today, due[-1].id)
     return report
 
 
-def _apply_all(
-    recorder: SimChangeRecorder, due: Sequence[SimRecord], today: date, zone: tzinfo
-) -> list[tuple[SimRecord, SimRecord]]:
-    return [(record, _apply_dates(recorder, record, today, zone)) for record in due]
-
-
-def _apply_dates(recorder: SimChangeRecorder, record: SimRecord, today: date, zone: tzinfo) -> SimRecord:
+def _apply_dates(
+    recorder: SimChangeRecorder,
+    record: SimRecord,
+    today: date,
+    zone: tzinfo,
+    renewing: bool,  # noqa: FBT001
+) -> SimRecord:
     """Apply each due day by itself, so that the timeline shows every transition with its own cause and day (LC-12)."""
     swept = record
     while (day := next_due_on(swept.sim)) is not None and day <= today:
-        sim, moves = sweep(swept.sim, day, recorder.now)
+        sim, moves = sweep(swept.sim, day, recorder.now, renewing=renewing)
+        if not moves:
+            break
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
         reason = ChangeReason(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)

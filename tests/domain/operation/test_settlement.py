@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.operation.decision import Accepted
-from app.domain.operation.effects import SettledOperation, apply_effects
+from app.domain.operation.effects import SettledOperation, apply_effects, lost_to_cancellation
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Change, HoldChange, Transition
@@ -171,3 +171,12 @@ def test_whatever_is_taken_can_be_settled() -> None:
                             after, _ = done(card, kind)
                             assert after.underlying in UNDERLYING
                             assert kind is not K.TERMINATE or after.underlying is S.CANCELLED
+
+
+@pytest.mark.parametrize("kind", OperationKind)
+def test_a_change_on_a_card_that_is_cancelled_here_or_at_the_carrier_is_lost(kind: OperationKind) -> None:
+    """OP-7, RN-11: but for what does not change it, or ends it."""
+    lost = kind not in (OperationKind.TERMINATE, OperationKind.REFRESH)
+    assert lost_to_cancellation(a_sim(state=SimState.CANCELLED), kind, None) is lost
+    assert lost_to_cancellation(a_sim(), kind, SimState.CANCELLED) is lost
+    assert not lost_to_cancellation(a_sim(), kind, SimState.SUSPENDED)

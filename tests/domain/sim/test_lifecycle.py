@@ -223,3 +223,12 @@ def test_an_activation_counts_from_its_day() -> None:
     assert moves[0].effective_on == date(2024, 6, 30)
     with pytest.raises(ValueError, match="no move"):
         activated(replace(card, underlying=SimState.ACTIVE), date(2024, 7, 1), Cause.OPERATION, "LC-16", at=NOON)
+
+
+def test_an_open_renewal_keeps_the_card_from_being_cancelled_and_from_nothing_else() -> None:
+    """RN-11, LC-9."""
+    card = a_sim(STANDARD, Carrier.CMCC, activated_on=date(2023, 2, 1), expires_on=date(2024, 1, 31))
+    kept, moves = sweep(card, date(2024, 6, 1), NOON, renewing=True)
+    assert (kept.underlying, [move.rule for move in moves]) == (SimState.EXPIRED, ["LC-8"])
+    assert next_due_on(kept) == date(2024, 5, 1)
+    assert sweep(kept, date(2024, 6, 1), NOON)[0].underlying is SimState.CANCELLED

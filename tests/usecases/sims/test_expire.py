@@ -103,3 +103,61 @@ async def test_a_card_with_an_open_operation_has_its_rule_stop_wait_behind_it(ga
     assert set(ends.values()) == {"succeeded"}
     assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
     assert first.json()["id"] in ends
+
+
+async def _renewal_on_the_last_day(gateway: Gateway) -> tuple[str, str]:
+    """A SIM on the last day of its renewal window with a renewal that waits at the desk: its ICCID and the operation."""
+    row = {
+        "terms": "standard",
+        "state": "expired",
+        "activated_on": _day(gateway, -500),
+        "expires_on": _day(gateway, -90),
+    }
+    [iccid] = await gateway.fleet(row)
+    accepted = await gateway.api.post(f"/v1/sims/{iccid}/renew", json={"months": 12})
+    assert accepted.status_code == 202, accepted.text
+    await gateway.advance(seconds=2)
+    return iccid, accepted.json()["id"]
+
+
+async def _complete(gateway: Gateway, operation: str, outcome: str) -> dict[str, object]:
+    answer = await gateway.api.post(f"/v1/operations/{operation}/complete", json={"outcome": outcome, "note": "desk"})
+    assert answer.is_success, answer.text
+    found: dict[str, object] = (await gateway.api.get(f"/v1/operations/{operation}")).json()
+    return found
+
+
+async def test_a_renewal_that_is_open_keeps_its_card_from_being_cancelled(gateway: Gateway) -> None:
+    """RN-11: taken inside its window; until it has ended, and then the next sweep decides."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    await gateway.advance(days=1)
+
+    await _sweep(gateway)
+    waiting = await _state(gateway, iccid)
+    await _complete(gateway, operation, "failed")
+    await _sweep(gateway)
+
+    assert (waiting, await _state(gateway, iccid)) == ("expired", "cancelled")
+
+
+async def test_a_renewal_that_succeeds_after_the_window_revives_its_card(gateway: Gateway) -> None:
+    """RN-11, VD-5."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    await gateway.advance(days=1)
+    await _sweep(gateway)
+
+    ended = await _complete(gateway, operation, "succeeded")
+
+    assert (ended["status"], await _state(gateway, iccid)) == ("succeeded", "active")
+
+
+async def test_a_renewal_of_a_card_that_was_cancelled_meanwhile_fails_and_says_so(gateway: Gateway) -> None:
+    """RN-11, OP-7: an operation that changed nothing never succeeds."""
+    iccid, operation = await _renewal_on_the_last_day(gateway)
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("UPDATE sims SET carrier_state = 'cancelled' WHERE iccid = $1", iccid)
+
+    ended = await _complete(gateway, operation, "succeeded")
+
+    assert (ended["status"], await _state(gateway, iccid)) == ("failed", "expired")
+    assert "RN-11" in str(ended["error"])
