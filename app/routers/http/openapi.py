@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from app.routers.schemas.base import Paging, QueryModel
 
 from .codes import PROBLEM_JSON, by_status, response_of
-from .contract import JsonBody, Parameters, UploadBody, dependencies_of
+from .contract import JsonBody, Parameters, TypedRoute, UploadBody, dependencies_of
 from .deps import Needs
 from .idempotency import IdempotencyHeader
 
@@ -124,7 +124,7 @@ def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[
     summary, _, _ = (route.description or "").partition("\n")
     operation["summary"] = summary.rstrip(".")
     parameters = operation.setdefault("parameters", [])
-    codes = ["INTERNAL_ERROR", "UNAVAILABLE", "INVALID_ARGUMENT"]
+    codes = ["INTERNAL_ERROR", "UNAVAILABLE", *(["INVALID_ARGUMENT"] if isinstance(route, TypedRoute) else [])]
     for dependency in dependencies_of(route):
         codes += _codes_of(dependency)
         match dependency:
