@@ -126,7 +126,8 @@ def stopped(facts: DiagnosisFacts) -> CheckResult:
 def carrier_data(facts: DiagnosisFacts) -> CheckResult:
     """GSL 9.13, LC-18: the carrier has told of the SIM; if never, a fault from the 4th workday after the import on."""
     late = facts.carrier_data_due is not None and facts.today >= facts.carrier_data_due
-    known = facts.carrier_knows_it or (False if late else None)
+    missing = False if late else None
+    known = missing if facts.carrier_knows_it is None else facts.carrier_knows_it
     due = facts.carrier_data_due.isoformat() if facts.carrier_data_due else None
     return yes_or_no(known, good=True, fault_from=due)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
     CHECKLISTS,
     Answer,
@@ -22,7 +23,7 @@ from app.domain.operation.request import RuleContext
 from app.domain.sim.binding import DeviceCheck, check_seen, with_device
 from app.domain.sim.model import Found, Query
 from app.domain.vocabulary import Actor, Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
-from tests.domain.cards import NOON, SHANGHAI, a_hold, a_plan, a_sim, context_of
+from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim, context_of
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
@@ -54,7 +55,7 @@ def test_what_nobody_told_is_unknown_and_no_fault() -> None:
         ("directed", {}, {"sim": a_sim(GSL, plan=a_plan(directed=True)), "directed_complete": False}),
         ("area", {"province": "湖北", "city": "武汉"}, {"province": "内蒙古"}),
         ("real_name", {}, {"sim": a_sim(GSL, real_name=RealName.INDIVIDUAL)}),
-        ("carrier_data", {"carrier_knows_it": True}, {"carrier_knows_it": False}),
+        ("carrier_data", {"carrier_knows_it": True, "carrier_data_due": TODAY}, {"carrier_data_due": TODAY}),
     ],
 )
 def test_why_a_card_never_worked(check: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
@@ -153,7 +154,7 @@ def test_a_stop_is_named_only_on_evidence() -> None:
     at = NOON.date()
 
     def named(terms: Supplier, carrier: Carrier, code: HoldCode, seen: str | None, facts: StopFacts) -> tuple[str, str]:
-        card = a_sim(terms, carrier, imei=bound, holds=())
+        card = a_sim(terms, carrier, imei=bound)
         card = card if seen is None else with_device(card, seen, NOON, at)
         hold = name_stop(card, a_hold(code, HoldSource.CARRIER), facts, at)
         return hold.code.value, ",".join(one.found.value for one in hold.evidence)
@@ -220,3 +221,14 @@ def test_never_used_yet_expired_is_the_forced_activation() -> None:
     assert forced_activation_unused(fresh, TODAY, ever_used=False) is None
     assert forced_activation_unused(replace(fresh, expires_on=date(2025, 6, 10)), TODAY, ever_used=False) is not None
     assert forced_activation_unused(replace(card, opened_on=None), TODAY, ever_used=False) is None
+
+
+def test_that_carrier_data_are_missing_is_a_fault_from_the_fourth_workday_on() -> None:
+    """LC-18: imported on Thursday 6 June, before a weekend and the holiday of the 10th; until then it is unknown."""
+    due = nth_workday(WORKDAYS, date(2024, 6, 6), 4)
+    days = {
+        day: answers(Symptom.NEVER_WORKED, today=day, carrier_data_due=due)["carrier_data"]
+        for day in (date(2024, 6, 12), due)
+    }
+    assert due == date(2024, 6, 13)
+    assert days == {date(2024, 6, 12): (Answer.UNKNOWN, None), due: (Answer.FAULT, "wait_for_carrier_data")}
