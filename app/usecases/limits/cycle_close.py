@@ -54,7 +54,7 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             place = await rows.lock(connection, account, cycle_number(cycle))
             ids = await rows.held_cards(connection, account, place, CHUNK)
             records = await work.sims.by_ids(ids, for_update=True) if ids else {}
-            log = SimChangeRecorder(ctx.now())
+            log = SimChangeRecorder(ctx.now(), ctx.zone)
             moved = [(record, _turn(log, record, opens)) for record in records.values()]
             await log.write(work)
             changed = [(before, after) for before, after in moved if before.sim != after.sim]
