@@ -12,7 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.usage.used import USED
+from app.db.schema.used import USED
 from app.domain.usage.pools import PoolUsage
 
 Rows = list[asyncpg.Record]

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db.usage.used import BEFORE_ACTIVATION
+from app.db.schema.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
 

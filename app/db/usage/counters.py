@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.usage.used import BEFORE_ACTIVATION, USED
+from app.db.schema.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from app.db.connection import Connection
-from app.db.usage.used import USED
+from app.db.schema.used import USED
 
 _BEGIN = """
 INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
