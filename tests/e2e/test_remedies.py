@@ -27,7 +27,7 @@ async def _hold_everything(gateway: Gateway, iccids: list[str], codes: list[Hold
     """Each of these SIMs is held by its carrier, for one reason each."""
     async with gateway.ctx.work() as work:
         now = gateway.ctx.now()
-        recorder = SimChangeRecorder(now)
+        recorder = SimChangeRecorder(now, gateway.ctx.zone)
         records = await work.sims.by_iccids(iccids, for_update=True)
         for iccid, code in zip(iccids, codes, strict=True):
             hold = Hold(code=code, since=now, source=HoldSource.CARRIER)

@@ -107,7 +107,7 @@ async def mark_unknown(ctx: Context, failures: Failures) -> None:
     if not unknown:
         return
     async with ctx.work() as work:
-        recorder = SimChangeRecorder(ctx.now())
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         for record in (await work.sims.by_iccids(unknown, for_update=True)).values():
             recorder.save(replace(record, carrier_unknown_at=recorder.now))
         await recorder.write(work)

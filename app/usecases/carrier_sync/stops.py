@@ -48,7 +48,7 @@ async def look_into_stops(ctx: Context) -> int:
     by_id = {record.id: answer for record, answer in zip(reachable, answers, strict=True)}
     async with ctx.work() as work:
         locked = await work.sims.by_ids(sorted(by_id), for_update=True)
-        recorder = SimChangeRecorder(ctx.now())
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         for record in locked.values():
             _apply(ctx, recorder, record, by_id[record.id])
         await recorder.write(work)

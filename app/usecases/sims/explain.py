@@ -81,7 +81,7 @@ async def _store_device(ctx: Context, record: SimRecord, imei: str, at: datetime
     on = at.astimezone(ctx.zone(record.account)).date()
     async with ctx.work() as work:
         for locked in (await work.sims.by_ids([record.id], for_update=True)).values():
-            recorder = SimChangeRecorder(ctx.now())
+            recorder = SimChangeRecorder(ctx.now(), ctx.zone)
             reason = ChangeReason(cause="carrier_word", actor="carrier", effective_at=at, rule="DV-6")
             recorder.save(recorder.change(locked, with_device(locked.sim, imei, at, on), reason))
             await recorder.write(work)
