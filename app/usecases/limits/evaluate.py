@@ -116,7 +116,7 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = SimChangeRecorder(ctx.now())
+    log = SimChangeRecorder(ctx.now(), ctx.zone)
     reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)

@@ -5,7 +5,7 @@ Values and pure functions; `app.usecases.limits.evaluate` loads and stores them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from app.db.mapping import SimRecord
@@ -80,8 +80,17 @@ class LimitEvaluation:
 def evaluate(usage: SimUsage, now: datetime) -> LimitEvaluation:
     """The SIM with its test ended where its traffic is used up (LC-1, LC-3), and its usage holds (ST-24)."""
     tested, ended = _after_test(usage, now)
+    usage = replace(usage, used=_used_of_plan(usage, tested))
     sim, _ = apply_usage_holds(tested, usage.used, usage.addons, at=now, today=usage.today, answers=usage.liftable)
     return LimitEvaluation(usage=usage, tested=tested, ended=ended, sim=sim)
+
+
+def _used_of_plan(usage: SimUsage, tested: Sim) -> int:
+    """The cycle's used; of a SIM whose test its traffic has just used up, what goes beyond the test (QT-9)."""
+    allowed = allowed_test_bytes(usage.record.sim)
+    if usage.record.sim.underlying is not SimState.TESTING or tested.underlying is not SimState.ACTIVE:
+        return usage.used
+    return min(usage.used, max(0, usage.lifetime - (allowed or 0)))
 
 
 def _after_test(usage: SimUsage, now: datetime) -> tuple[Sim, Transition | None]:
