@@ -28,6 +28,7 @@ from app.routers.schemas.actions import (
     OrderAddonRequest,
     RebindRequest,
     RenewRequest,
+    ResumeRequest,
     SetThresholdRequest,
     TerminateRequest,
 )
@@ -58,6 +59,7 @@ RebindBody = Annotated[RebindRequest, Depends(JsonBody(RebindRequest))]
 ChangeRegionBody = Annotated[ChangeRegionRequest, Depends(JsonBody(ChangeRegionRequest))]
 SetThresholdBody = Annotated[SetThresholdRequest, Depends(JsonBody(SetThresholdRequest))]
 OrderAddonBody = Annotated[OrderAddonRequest, Depends(JsonBody(OrderAddonRequest))]
+ResumeBody = Annotated[ResumeRequest, Depends(JsonBody(ResumeRequest))]
 RenewBody = Annotated[RenewRequest, Depends(JsonBody(RenewRequest))]
 ChangePlanBody = Annotated[ChangePlanRequest, Depends(JsonBody(ChangePlanRequest))]
 JoinPoolBody = Annotated[JoinPoolRequest, Depends(JsonBody(JoinPoolRequest))]
@@ -138,9 +140,9 @@ async def suspend_sim(
 
 @router.post("/{iccid}/resume", **ACTION)
 async def resume_sim(
-    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: ResumeBody, key: Idempotent
 ) -> Response:
-    """Lift a manual hold (ST-1)."""
+    """Lift what a resume lifts under the SIM's terms: a manual hold, arrears once paid (ST-20)."""
     return await _act(request, ctx, caller, query, OperationKind.RESUME, iccid, body, key)
 
 
