@@ -137,7 +137,8 @@ usage_marks = Table(
 )
 """Events already emitted and remedies already applied for a SIM in a cycle, so that each takes effect once.
 
-`mark`: `usage_mb:<level>` (RM-1) or `remedied:<hold code>` (`app.db.usage.brake`)."""
+`mark`: `usage_mb:<level>` (RM-1), `remedied:<hold code>` (`app.db.usage.brake`), `stopped:<hold code>:<bytes>` or
+`meters_disagree` (QT-10)."""
 
 usage_checks = Table(
     "usage_checks",

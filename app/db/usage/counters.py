@@ -81,7 +81,8 @@ SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_fi
  ORDER BY s.id LIMIT $5
 """
 _COUNTERS = f"""
-SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, {USED} AS used
+SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,
+       {USED} AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
 """  # noqa: S608 - our own text
@@ -98,6 +99,11 @@ UPDATE usage_cycles c SET next_check_bytes = k.bytes
 _MARK = """
 INSERT INTO usage_marks (sim_id, cycle, mark, at)
 SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
+"""
+_MARKS = """
+SELECT sim_id, array_agg(mark) AS marks
+  FROM usage_marks JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) USING (sim_id, cycle)
+ WHERE starts_with(mark, $3) GROUP BY sim_id
 """
 _LIFETIME_BYTES = """
 SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
@@ -208,6 +214,12 @@ async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], no
     sims, cycles, names = zip(*marks, strict=True)
     rows = await connection.fetch(_MARK, sims, cycles, names, now)
     return {(row["sim_id"], row["mark"]) for row in rows}
+
+
+async def marks_of(connection: Connection, pairs: Sequence[tuple[int, int]], prefix: str) -> dict[int, set[str]]:
+    """By SIM row id, the marks of these (SIM, cycle) that begin with `prefix`."""
+    sims, cycles = zip(*pairs, strict=True)
+    return {row["sim_id"]: set(row["marks"]) for row in await connection.fetch(_MARKS, sims, cycles, prefix)}
 
 
 async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -15,6 +15,7 @@ from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Transition
 from app.domain.terms.model import Edge
 from app.domain.units import MB
+from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import apply_usage_holds, limits
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
@@ -28,6 +29,7 @@ class SimUsage:
     """A SIM and its usage in the running cycle (`cycle`: yyyymm), in bytes.
 
     `addons`: packs in force; `lifetime`: used in all cycles, of a testing SIM only; `today`: in the account's zone;
+    `reported`, `carrier`: the two meters, in bytes;
     `liftable`: the usage holds that lower usage or a higher limit may lift in this cycle.
     """
 
@@ -38,6 +40,8 @@ class SimUsage:
     lifetime: int
     today: date
     reminders: Reminders
+    reported: int
+    carrier: CarrierFigure | None
     liftable: frozenset[HoldCode]
 
 
