@@ -92,8 +92,8 @@ class SimRepository:
         rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
         return [sim_from(row) for row in rows.mappings()]
 
-    async def stopped_unexplained(self, not_since: datetime, limit: int) -> list[SimRecord]:
-        """SIMs held by their carrier for no reason, or for a violation of no kind, whose reason is to be looked for.
+    async def stopped_unexplained(self, accounts: Sequence[str], not_since: datetime, limit: int) -> list[SimRecord]:
+        """SIMs of these accounts that their carrier stopped without a reason, or for a violation of no kind.
 
         Those at which nobody has looked yet, and those where the carrier did not answer before `not_since`.
         """
@@ -104,7 +104,8 @@ class SimRepository:
             ' && (!exists(@.evidence) || exists(@.evidence[*] ? (@.found == "not_answered" && @.at < $until))))\','
             " jsonb_build_object('until', CAST(:until AS text)))"
         ).bindparams(until=not_since.astimezone(UTC).isoformat())
-        statement = _JOINED.where(sims.c.underlying == SimState.ACTIVE.value, found).order_by(sims.c.id).limit(limit)
+        statement = _JOINED.where(sims.c.underlying == SimState.ACTIVE.value, sims.c.account.in_(accounts), found)
+        statement = statement.order_by(sims.c.id).limit(limit)
         return await self._all(statement, for_update=False)
 
     async def imported_at(self, sim_id: int) -> datetime:

@@ -47,7 +47,7 @@ def name_stop(sim: Sim, hold: Hold, facts: StopFacts, on: date) -> Hold:
     device, limit, record = _device(sim, facts, on), _limit(sim, facts), _record(facts)
     evidence = tuple(one for one in (device, limit, record) if one is not None)
     code = hold.code
-    if device is not None and device.found is Found.OTHER_DEVICE and sim.carrier is not Carrier.CTCC:
+    if device.found is Found.OTHER_DEVICE and sim.carrier is not Carrier.CTCC:
         code = HoldCode.DEVICE_MISMATCH
     elif hold.code is HoldCode.UNEXPLAINED and limit is None and record is not None:
         code = HoldCode.MANUAL if record.found is Found.CHANGED_BY_A_USER else code
@@ -56,12 +56,12 @@ def name_stop(sim: Sim, hold: Hold, facts: StopFacts, on: date) -> Hold:
     return replace(seen, code=code, reported=hold.code) if named else seen
 
 
-def _device(sim: Sim, facts: StopFacts, on: date) -> Evidence | None:
-    """What the device last seen says, at the time when it was seen."""
+def _device(sim: Sim, facts: StopFacts, on: date) -> Evidence:
+    """What the device last seen says, at the time when it was seen; that none was told is a finding too."""
     if facts.device_answered is False:
         return Evidence(query=Query.DEVICE, at=facts.at, found=Found.NOT_ANSWERED)
     if sim.seen is None:
-        return Evidence(query=Query.DEVICE, at=facts.at, found=Found.NO_DEVICE) if facts.device_answered else None
+        return Evidence(query=Query.DEVICE, at=facts.at, found=Found.NO_DEVICE)
     effect = check_seen(sim, on)
     found = {DeviceCheck.LOCKS: Found.OTHER_DEVICE, None: Found.NO_BINDING}.get(effect, Found.SAME_DEVICE)
     values = MappingProxyType({"bound": sim.imei, "seen": sim.seen.imei})

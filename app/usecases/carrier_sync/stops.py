@@ -40,12 +40,11 @@ class _Answers:
 async def look_into_stops(ctx: Context) -> int:
     """Look for the reason of at most `AT_ONCE` unexplained stops; returns how many were looked at."""
     async with ctx.work() as work:
-        records = await work.sims.stopped_unexplained(ctx.now() - RETRY_AFTER, AT_ONCE)
-    reachable = [record for record in records if record.account in ctx.clients]
-    if not reachable:
+        records = await work.sims.stopped_unexplained(sorted(ctx.clients), ctx.now() - RETRY_AFTER, AT_ONCE)
+    if not records:
         return 0
-    answers = await asyncio.gather(*(_query(ctx, record) for record in reachable))
-    by_id = {record.id: answer for record, answer in zip(reachable, answers, strict=True)}
+    answers = await asyncio.gather(*(_query(ctx, record) for record in records))
+    by_id = {record.id: answer for record, answer in zip(records, answers, strict=True)}
     async with ctx.work() as work:
         locked = await work.sims.by_ids(sorted(by_id), for_update=True)
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
@@ -53,7 +52,7 @@ async def look_into_stops(ctx: Context) -> int:
             _apply(ctx, recorder, record, by_id[record.id])
         await recorder.write(work)
         await work.commit()
-    return len(reachable)
+    return len(records)
 
 
 async def _query(ctx: Context, record: SimRecord) -> _Answers:

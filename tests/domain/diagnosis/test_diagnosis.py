@@ -171,12 +171,16 @@ def test_a_stop_is_named_only_on_evidence() -> None:
     assert named(FLEXEM, Carrier.CUCC, HoldCode.UNEXPLAINED, None, told) == ("unexplained", "no_device")
     silent = StopFacts(at=NOON, device_answered=False, records_answered=False)
     assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, silent) == ("unexplained", "not_answered,not_answered")
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, StopFacts(at=NOON)) == ("unexplained", "no_device")
     user = StopFacts(at=NOON, records_answered=True, record=ChangeRecord(at=NOON, user="ops"))
-    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, user) == ("manual", "changed_by_a_user")
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, user) == ("manual", "no_device,changed_by_a_user")
     system = replace(user, record=ChangeRecord(at=NOON, user=None))
-    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, system) == ("unexplained", "changed_by_the_carrier")
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, system) == (
+        "unexplained",
+        "no_device,changed_by_the_carrier",
+    )
     none = replace(user, record=None)
-    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, none) == ("unexplained", "no_record")
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, none) == ("unexplained", "no_device,no_record")
 
 
 def test_what_a_stop_without_a_name_still_needs_is_told() -> None:
