@@ -100,7 +100,8 @@ class SimRepository:
         found = text(
             '(holds @> \'[{"code": "unexplained", "source": "carrier"}]\''
             ' OR holds @> \'[{"code": "violation", "source": "carrier"}]\')'
-            ' AND jsonb_path_exists(holds, \'$[*] ? ((@.code == "unexplained" || @.code == "violation")'
+            ' AND jsonb_path_exists(holds, \'$[*] ? (@.source == "carrier"'
+            ' && (@.code == "unexplained" || @.code == "violation")'
             ' && (!exists(@.evidence) || exists(@.evidence[*] ? (@.found == "not_answered" && @.at < $until))))\','
             " jsonb_build_object('until', CAST(:until AS text)))"
         ).bindparams(until=not_since.astimezone(UTC).isoformat())
