@@ -85,7 +85,7 @@ EXPECTED = Expectations(
         ExpectedAnswer(call="devices/{}/ctdUsages", fields=_CYCLE_TO_DATE),
         ExpectedAnswer(call="devices/{}/usageInZone", fields=_USAGE_IN_ZONE),
         ExpectedAnswer(call="devices/{}/sessionInfo", fields=_SESSION),
-        ExpectedAnswer(call="devices/{}/auditTrails", fields=_AUDIT),
+        ExpectedAnswer(call="devices/{}/auditTrails", fields=_AUDIT, when="a card is stopped without a reason"),
         ExpectedAnswer(call="devices", fields=_PAGE),
     ),
     refusal=(required("errorMessage", C.MESSAGE, "A1.3"), read("errorCode", C.CODE, "A1.3")),
