@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import MutableMapping
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from app.clock import monotonic
 from app.telemetry import Telemetry, correlation_id, reason
 
 from .problems import unavailable
+from .routes import route_path
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
@@ -66,7 +66,7 @@ class RequestMiddleware:
             self._count(scope, status, monotonic() - started_at)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = _route(scope)
+        route = route_path(scope) or UNMATCHED
         key = (scope["method"], route, status)
         known = self._known.get(key)
         if known is None:
@@ -103,10 +103,3 @@ def _correlation(scope: Scope) -> bytes:
 def _reason(scope: Scope) -> str | None:
     given = next((value for name, value in scope["headers"] if name == b"x-reason"), b"")
     return given.decode("utf-8", "replace")[:MAX_REASON_LENGTH] or None
-
-
-def _route(scope: MutableMapping[str, Any]) -> str:
-    """The whole path pattern of the route that answered; FastAPI has it beside the route because routers nest."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else UNMATCHED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.usecases.access import SCOPES
@@ -21,7 +21,11 @@ ScopeWord = Annotated[str, open_words(SCOPES)]
 class TenantCreate(RequestModel):
     """A new tenant."""
 
-    id: Text = Field(description="Its name: a-z 0-9 _ -, at most 63.", examples=["acme"])
+    id: Text = Field(
+        description="Its name: a-z 0-9 _ -, at most 63.",
+        examples=["acme"],
+        json_schema_extra={"pattern": "^[a-z0-9_-]{1,63}$"},
+    )
 
 
 class Tenant(AnswerModel):
@@ -38,7 +42,9 @@ class KeyCreate(RequestModel):
     """A new key of a tenant."""
 
     tenant: Text | None = Field(default=None, description="Its tenant; absent: the one acted for.", examples=["acme"])
-    scopes: list[str] = Field(description=f"Some of {', '.join(SCOPES)}.", examples=[["sims:read"]])
+    scopes: list[Annotated[str, WithJsonSchema({"type": "string", "enum": list(SCOPES)})]] = Field(
+        description="What it may do.", examples=[["sims:read"]], json_schema_extra={"minItems": 1}
+    )
     expires_at: Instant | None = Field(
         default=None, description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"]
     )
@@ -131,6 +137,8 @@ class Clock(AnswerModel):
 
 class ClockMove(RequestModel):
     """How far, or to when, the clock is moved: one of the two."""
+
+    model_config = RequestModel.model_config | {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
 
     advance: str | None = Field(default=None, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"])
     now: Instant | None = Field(

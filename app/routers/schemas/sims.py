@@ -218,17 +218,15 @@ class SimFilters(QueryModel):
     pool: str | None = Field(default=None, description="Pool.", examples=["pool-1"])
     plan: str | None = Field(default=None, description="Plan.", examples=["cmcc-100m"])
     order: str | None = Field(default=None, description="Order it came with.", examples=["order-1"])
-    tag: list[str] = Field(
+    tag: list[Annotated[str, Field(json_schema_extra={"pattern": "^[^:=]+[:=]"})]] = Field(
         default=[], description="`key:value` (or `key=value`), all of them.", examples=[["site:hangzhou"]]
     )
     hold: HoldCode | None = Field(default=None, description="A hold it has.", examples=["manual"])
     expires_before: Day | None = Field(
         default=None, description="Its last valid day lies before this day.", examples=["2027-01-01"]
     )
-    usage_pct_gte: QueryInt | None = Field(
+    usage_pct_gte: Annotated[QueryInt, Field(ge=0, le=100_000)] | None = Field(
         default=None,
-        ge=0,
-        le=100_000,
         description="Used in the running cycle, in percent of allowance and add-ons, at least.",
         examples=[80],
     )
@@ -239,7 +237,9 @@ class SimFilters(QueryModel):
         description="Beginning of ICCID, MSISDN, IMSI or device serial.",
         examples=["898600"],
     )
-    msisdn: str | None = Field(default=None, description="Number, with or without `86`.", examples=["1440000000001"])
+    msisdn: Annotated[str, Field(json_schema_extra={"pattern": "^(86)?1[0-9]{10}([0-9]{2})?$"})] | None = Field(
+        default=None, description="Number, with or without `86`.", examples=["1440000000001"]
+    )
     imsi: str | None = Field(default=None, description="IMSI.", examples=["460040000000001"])
     device_serial: str | None = Field(default=None, description="Device serial.", examples=["3000A17"])
 
@@ -260,7 +260,9 @@ class SummaryQuery(SimFilters):
     """Which SIMs, and by what they are counted."""
 
     by: str = Field(
-        description=f"Some of {', '.join(SUMMARY_KEYS)}, each once, joined by commas.", examples=["carrier,state"]
+        description=f"Some of {', '.join(SUMMARY_KEYS)}, each once, joined by commas.",
+        examples=["carrier,state"],
+        json_schema_extra={"pattern": f"^({'|'.join(SUMMARY_KEYS)})(,({'|'.join(SUMMARY_KEYS)}))*$"},
     )
 
 
@@ -268,11 +270,16 @@ class TimelineQuery(AsOf, Paging):
     """Which page of a timeline."""
 
 
+Thresholds = Annotated[
+    list[Annotated[int, Field(json_schema_extra={"minimum": 0})]], Field(json_schema_extra={"maxItems": 2})
+]
+
+
 class Reminders(RequestModel):
     """When to be reminded (RM-1): at most two thresholds each; 0 is off."""
 
-    usage_mb: list[int] | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
-    expiry_days: list[int] | None = Field(
+    usage_mb: Thresholds | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
+    expiry_days: Thresholds | None = Field(
         default=None, description="Days before the last valid day.", examples=[[30, 7]]
     )
 
@@ -287,3 +294,11 @@ class SimPatch(RequestModel):
     alias: str | None = Field(default=None, max_length=200, description="A name of yours.", examples=["pump 7"])
     remark: str | None = Field(default=None, max_length=200, description="A remark of yours.", examples=["spare"])
     reminders: Reminders | None = Field(default=None, description="When to be reminded.")
+
+    def changes(self) -> dict[str, Any]:
+        """The columns that change: null clears a text, and leaves `tags` and `reminders` as they are."""
+        given = self.model_dump(exclude_unset=True)
+        if given.get("reminders") is not None:
+            given["reminders"] = {name: value for name, value in given["reminders"].items() if value is not None}
+        kept = {name for name in ("tags", "reminders") if given.get(name) is None}
+        return {name: value for name, value in given.items() if name not in kept}
