@@ -104,6 +104,9 @@ class Telemetry:
             registry=registry,
         )
         self.job_failures = Counter("simgate_job_failures", "Failed runs of a job.", ["job"], registry=registry)
+        self.quarantined = Gauge(
+            "simgate_quarantined", "Subjects that a background task has set aside.", ["task"], registry=registry
+        )
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
         )

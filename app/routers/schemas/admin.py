@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.usecases.access import SCOPES
+from app.usecases.quarantine import SubjectKind, Task
 
 from .base import AnswerModel, At, Instant, Listed, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
@@ -38,11 +39,11 @@ class KeyCreate(RequestModel):
     """A new key of a tenant."""
 
     tenant: Text | None = Field(default=None, description="Its tenant; absent: the one acted for.", examples=["acme"])
-    scopes: list[str] = Field(description=f"Some of {', '.join(SCOPES)}.", examples=[["sims:read"]])
+    scopes: list[Text] = Field(description=f"Some of {', '.join(SCOPES)}.", examples=[["sims:read"]])
     expires_at: Instant | None = Field(
         default=None, description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"]
     )
-    networks: list[str] | None = Field(
+    networks: list[Text] | None = Field(
         default=None, description="CIDR networks it may call from; empty: any.", examples=[["203.0.113.0/24"]]
     )
 
@@ -132,7 +133,9 @@ class Clock(AnswerModel):
 class ClockMove(RequestModel):
     """How far, or to when, the clock is moved: one of the two."""
 
-    advance: str | None = Field(default=None, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"])
+    advance: str | None = Field(
+        default=None, max_length=100, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"]
+    )
     now: Instant | None = Field(
         default=None, description="An instant, not in the past.", examples=["2026-12-22T10:00:00Z"]
     )
@@ -150,6 +153,24 @@ class ClockMoved(AnswerModel):
     now: At = Field(description="The time.", examples=["2026-12-22T10:00:00+00:00"])
     jobs: dict[str, int] = Field(description="Runs by job.", examples=[{"expire": 31}])
     failed: dict[str, int] = Field(default={}, description="Failed runs by job; absent: none.", examples=[{"pull": 1}])
+
+
+class QuarantineItem(AnswerModel):
+    """A SIM or pool that a background task could not handle and has set aside."""
+
+    id: int = Field(description="Its number; grows.", examples=[17])
+    task: Annotated[str, open_words(Task)] = Field(description="The task.", examples=["limits"])
+    kind: Annotated[str, open_words(SubjectKind)] = Field(description="What the subject is.", examples=["sim"])
+    subject: str = Field(description="Its ICCID, or the pool's id.", examples=["89860000000000000017"])
+    tenant: str | None = Field(description="Its tenant; null: no longer known.", examples=["default"])
+    error: str = Field(description="The class of the error; the log has the rest.", examples=["DataError"])
+    attempts: int = Field(description="Attempts that failed.", examples=[3])
+    first_at: At = Field(description="When it was set aside.", examples=["2026-12-22T10:00:00+00:00"])
+    next_attempt_at: At = Field(description="When it is attempted again.", examples=["2026-12-22T10:04:00+00:00"])
+
+
+class QuarantinePage(Listed[QuarantineItem]):
+    """What is set aside, oldest first."""
 
 
 class Liveness(AnswerModel):

@@ -10,6 +10,7 @@ from pydantic import Field
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 
 from .base import (
+    MAX_AMOUNT,
     AnswerModel,
     AsOf,
     At,
@@ -34,6 +35,7 @@ RealNameWord = Annotated[RealName, open_words(RealName)]
 HoldSourceWord = Annotated[HoldSource, open_words(HoldSource)]
 UsageSource = Annotated[str, open_words(("carrier", "gateway_report", "gateway"))]
 Tags = dict[str, str]
+RequestTags = dict[str, Annotated[str, Field(max_length=1_000)]]
 
 
 class Cycle(AnswerModel):
@@ -252,11 +254,17 @@ class TimelineQuery(AsOf, Paging):
     """Which page of a timeline."""
 
 
+MAX_REMINDER_DAYS = 3_660
+"""Days before the last valid day: the longest term."""
+
+
 class Reminders(RequestModel):
     """When to be reminded (RM-1): at most two thresholds each; 0 is off."""
 
-    usage_mb: list[int] | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
-    expiry_days: list[int] | None = Field(
+    usage_mb: list[Annotated[int, Field(le=MAX_AMOUNT >> 20)]] | None = Field(
+        default=None, description="MB used in a cycle.", examples=[[50, 90]]
+    )
+    expiry_days: list[Annotated[int, Field(le=MAX_REMINDER_DAYS)]] | None = Field(
         default=None, description="Days before the last valid day.", examples=[[30, 7]]
     )
 
@@ -264,7 +272,7 @@ class Reminders(RequestModel):
 class SimPatch(RequestModel):
     """What callers may change of a SIM; what is absent stays."""
 
-    tags: Tags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
+    tags: RequestTags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
     device_serial: str | None = Field(
         default=None, max_length=200, description="Serial of the device it is in.", examples=["3000A17"]
     )

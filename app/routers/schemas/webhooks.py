@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.domain.events import EventType
 
-from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, open_words
+from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, Text, open_words
 from .operations import OPERATION_ID
 
 DELIVERY_STATUSES = ("pending", "delivered", "failed")
@@ -25,7 +25,7 @@ class WebhookCreate(RequestModel):
     """A receiver of events."""
 
     url: Url = Field(description="Where events are sent.", examples=[URL])
-    types: list[str] | None = Field(
+    types: list[Text] | None = Field(
         default=None, description="Types of events, or `noun.*`; absent or empty: all.", examples=[TYPES]
     )
     description: Description | None = Field(default=None, description="A note of yours.", examples=[NOTE])
@@ -35,7 +35,7 @@ class WebhookPatch(RequestModel):
     """What changes of a receiver; what is absent stays."""
 
     url: Url | None = Field(default=None, description="Where events are sent.", examples=[URL])
-    types: list[str] | None = Field(default=None, description="Types of events; empty: all.", examples=[TYPES])
+    types: list[Text] | None = Field(default=None, description="Types of events; empty: all.", examples=[TYPES])
     description: Description | None = Field(default=None, description="A note of yours.", examples=[NOTE])
     enabled: bool | None = Field(default=None, description="Whether events are sent.", examples=[True])
 
