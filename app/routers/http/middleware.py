@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from uuid import uuid4
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
@@ -19,6 +19,9 @@ from .problems import unavailable
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
 MAX_REASON_LENGTH = 500
+
+CLIENT_CLOSED_REQUEST = 499
+"""As nginx counts a request whose caller closed the connection; only in metrics, never sent."""
 
 
 class RequestMiddleware:
@@ -51,6 +54,8 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:  # hung up while sending: nobody reads an answer, and it is no fault of ours
+            status = CLIENT_CLOSED_REQUEST
         except asyncio.CancelledError:
             if started or _was_cancelled():
                 raise
