@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 
@@ -195,26 +195,28 @@ class Timeline(Listed[TimelineEntry]):
     """What happened to a SIM, newest first."""
 
 
+MAX_PERCENT = 100_000
+PERCENTS: dict[str, JsonValue] = {"minimum": 0, "maximum": MAX_PERCENT}
+
+
 class SimFilters(QueryModel):
     """Which SIMs."""
 
     state: SimState | None = Field(default=None, description="State.", examples=["active"])
     carrier: Carrier | None = Field(default=None, description="Carrier.", examples=["cmcc"])
-    account: str | None = Field(default=None, description="Carrier account.", examples=["cmcc-main"])
-    pool: str | None = Field(default=None, description="Pool.", examples=["pool-1"])
-    plan: str | None = Field(default=None, description="Plan.", examples=["cmcc-100m"])
-    order: str | None = Field(default=None, description="Order it came with.", examples=["order-1"])
-    tag: list[str] = Field(
+    account: str | None = Field(default=None, max_length=200, description="Carrier account.", examples=["cmcc-main"])
+    pool: str | None = Field(default=None, max_length=200, description="Pool.", examples=["pool-1"])
+    plan: str | None = Field(default=None, max_length=200, description="Plan.", examples=["cmcc-100m"])
+    order: str | None = Field(default=None, max_length=200, description="Order it came with.", examples=["order-1"])
+    tag: list[Annotated[str, Field(max_length=1_200)]] = Field(
         default=[], description="`key:value` (or `key=value`), all of them.", examples=[["site:hangzhou"]]
     )
     hold: HoldCode | None = Field(default=None, description="A hold it has.", examples=["manual"])
     expires_before: Day | None = Field(
         default=None, description="Its last valid day lies before this day.", examples=["2027-01-01"]
     )
-    usage_pct_gte: QueryInt | None = Field(
+    usage_pct_gte: Annotated[QueryInt, Field(ge=0, le=MAX_PERCENT, json_schema_extra=PERCENTS)] | None = Field(
         default=None,
-        ge=0,
-        le=100_000,
         description="Used in the running cycle, in percent of allowance and add-ons, at least.",
         examples=[80],
     )
@@ -225,9 +227,11 @@ class SimFilters(QueryModel):
         description="Beginning of ICCID, MSISDN, IMSI or device serial.",
         examples=["898600"],
     )
-    msisdn: str | None = Field(default=None, description="Number, with or without `86`.", examples=["1440000000001"])
-    imsi: str | None = Field(default=None, description="IMSI.", examples=["460040000000001"])
-    device_serial: str | None = Field(default=None, description="Device serial.", examples=["3000A17"])
+    msisdn: str | None = Field(
+        default=None, max_length=200, description="Number, with or without `86`.", examples=["1440000000001"]
+    )
+    imsi: str | None = Field(default=None, max_length=200, description="IMSI.", examples=["460040000000001"])
+    device_serial: str | None = Field(default=None, max_length=200, description="Device serial.", examples=["3000A17"])
 
 
 class Including(QueryModel):

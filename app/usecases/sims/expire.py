@@ -36,9 +36,9 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
         async with ctx.work() as work:
             due = await work.sims.due_places(accounts, today, CHUNK, after=after)
         sim_ids = [sim_id for _, sim_id in due]
-        report["enqueued"] += await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, partial(_expire_chunk, ctx))
+        handle = partial(_expire_chunk, ctx, report)
+        report["changed"] += await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, handle)
         report["seen"] += len(due)
-        report["changed"] += len(due)
         if len(due) < CHUNK:
             return report
         # SIMs whose cancellation waits for a renewal stay due: the next chunk begins after this one.
@@ -48,11 +48,11 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
 
 async def expire_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
     """Apply today's dates to these SIMs; one that cannot be handled is set aside."""
-    await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, partial(_expire_chunk, ctx), kind=kind)
+    await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, partial(_expire_chunk, ctx, {"enqueued": 0}), kind=kind)
 
 
-async def _expire_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
-    """Apply today's dates to SIMs in one transaction; gives how many operations were enqueued."""
+async def _expire_chunk(ctx: Context, report: dict[str, int], sim_ids: Sequence[int]) -> int:
+    """Apply today's dates to SIMs in one transaction; gives how many changed, adds the operations to `enqueued`."""
     async with ctx.work() as work:
         records = await work.sims.by_ids(sim_ids, for_update=True)
         renewing = await work.operations.open_or_waiting(list(records), OperationKind.RENEW)
@@ -65,7 +65,8 @@ async def _expire_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
         await recorder.write(work)
         enqueued = await enqueue_enforcement(ctx, work, changed, reason="LC-8")
         await work.commit()
-    return enqueued
+    report["enqueued"] += enqueued
+    return sum(before.sim != after.sim for before, after in changed)
 
 
 def _apply_dates(
