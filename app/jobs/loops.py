@@ -67,11 +67,15 @@ async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lo
 async def _turn(ctx: Context, loop: Loop) -> float:
     """Take one turn; gives the seconds to pause. Errors are logged, and the turn is tried again after a pause."""
     try:
-        return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
+        found = await loop.turn(ctx)
+        ctx.telemetry.loop_succeeded(loop.name, ctx.now())
     except DATABASE_ERRORS as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
     except Exception:
         log.exception("loop.failed", loop=loop.name)
+    else:
+        return 0.0 if found else loop.idle_pause_s
+    ctx.telemetry.loop_failed(loop.name)
     return ERROR_PAUSE_S
 
 

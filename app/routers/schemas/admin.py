@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from app.usecases.access import SCOPES
 from app.usecases.quarantine import SubjectKind, Task
 
-from .base import AnswerModel, At, Instant, Listed, RequestModel, Text, open_words
+from .base import AnswerModel, At, Instant, Listed, QueryFlag, QueryModel, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
 from .operations import OPERATION_ID
 from .sims import CarrierWord
@@ -181,6 +181,22 @@ class Liveness(AnswerModel):
     commit: str | None = Field(description="The commit it was built from.", examples=["77fd44f"])
 
 
+class ReadinessQuery(QueryModel):
+    """How much is shown."""
+
+    verbose: QueryFlag = Field(default=False, description="With the process's worker loops.", examples=[True])
+
+
+class LoopState(AnswerModel):
+    """A worker loop of the process that answers."""
+
+    name: str = Field(description="Its name.", examples=["limits"])
+    last_success: At | None = Field(
+        description="Its last turn without error; null: none yet.", examples=["2026-12-22T10:00:00+00:00"]
+    )
+    failures_in_a_row: int = Field(description="Its failed turns since.", examples=[0])
+
+
 class Readiness(AnswerModel):
     """Whether the gateway may be sent work."""
 
@@ -188,3 +204,4 @@ class Readiness(AnswerModel):
     checks: dict[str, str] = Field(
         description="Check by check: `ok`, or what is missing.", examples=[{"database": "ok"}]
     )
+    loops: list[LoopState] | None = Field(default=None, description="Only with `verbose=true`.")
