@@ -21,6 +21,7 @@ OPERATIONS: tuple[Op, ...] = (
     Op("GET", _path("/devices"), r.search, "status"),
     Op("GET", _path("/devices/{iccid}/usageInZone"), u.in_zone, "usage"),
     Op("GET", _path("/devices/{iccid}/sessionInfo"), r.session, "status"),
+    Op("GET", _path("/devices/{iccid}/auditTrails"), r.audit_trails, "status"),
     Op("GET", _path("/devices/{iccid}/auditTrails"), r.audit, "status"),
     Op("GET", _path("/devices/{iccid}/locationHistory"), r.locations, "other"),
     Op("POST", _path("/devices/{iccid}/smsMessages"), e.send_sms, "other"),

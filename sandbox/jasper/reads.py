@@ -268,3 +268,22 @@ def users(server: Jasper, call: Call) -> dict[str, Any]:
     """GET /users: the API user alone."""
     size, page = paging(call)
     return paged("users", [{"userName": server.user, "accountId": t.ACCOUNT, "status": "Active"}], size, page)
+
+
+def audit_trails(server: Jasper, call: Call) -> dict[str, Any]:
+    """GET …/auditTrails (A1.4.7): the last change of the status, by the owner's user or by the platform itself."""
+    card = card_of(call)
+    status = visible_status(server, card)
+    stopped = min(card.holds.values(), default=None)
+    user = server.user if "manual" in card.holds or stopped is None else "System"
+    record = {
+        "field": "SIM Status",
+        "priorValue": "ACTIVATED" if stopped is not None else None,
+        "value": status,
+        "effectiveDate": stamp(card.modified if stopped is None else stopped),
+        "status": "Completed",
+        "userName": user,
+        "delegatedUser": None,
+        "ipAddress": None,
+    }
+    return {"iccid": card.iccid, "deviceAuditTrails": [record], "pageNumber": 1, "lastPage": True}

@@ -91,13 +91,28 @@ class SimHold(AnswerModel):
 class CarrierView(AnswerModel):
     """The SIM as its carrier last showed it."""
 
+    known: bool = Field(
+        description="Whether the carrier knows the SIM; false: it said not to (LC-18).", examples=[True]
+    )
+    unknown_as_of: At | None = Field(
+        description="When the carrier said not to know it.", examples=["2026-11-21T09:00:00+08:00"]
+    )
     state: StateWord | None = Field(description="The carrier's state in our words.", examples=["suspended"])
     code: str | None = Field(description="The carrier's own code.", examples=["4"])
-    as_of: At = Field(description="When the carrier showed it.", examples=["2026-11-21T09:00:00+08:00"])
+    as_of: At | None = Field(
+        description="When the carrier showed it; null: never yet.", examples=["2026-11-21T09:00:00+08:00"]
+    )
     expires_on: On | None = Field(description="Last valid day by the carrier.", examples=["2027-01-31"])
     expires_as_of: At | None = Field(
         description="When the carrier showed that day.", examples=["2026-11-21T09:00:00+08:00"]
     )
+
+
+class SeenDevice(AnswerModel):
+    """The device in which the carrier last saw a SIM (DV-6)."""
+
+    imei: str = Field(description="Its IMEI.", examples=["860000000000001"])
+    as_of: At = Field(description="When it was seen.", examples=["2026-11-21T09:00:00+08:00"])
 
 
 class Binding(AnswerModel):
@@ -106,6 +121,7 @@ class Binding(AnswerModel):
     imei: str | None = Field(description="The bound IMEI; null: not bound.", examples=["860000000000001"])
     tac: str | None = Field(description="Its type allocation code, the first eight digits.", examples=["86000000"])
     rebinds_left: int | None = Field(description="Rebinds left this month; null: no limit known.", examples=[1])
+    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none told yet.")
 
 
 class Region(AnswerModel):
