@@ -77,20 +77,17 @@ class SimRepository:
         found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
         return found[0] if found else None
 
-    async def due(
+    async def due_places(
         self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
-    ) -> list[SimRecord]:
-        """SIMs of these accounts with a date due by today, locked; rows locked by others are skipped.
-
-        By due day and row id, from the place after `after` on.
-        """
+    ) -> list[DuePlace]:
+        """(due day, row id) of SIMs of these accounts with a date due by today, from the place after `after` on."""
         place = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
         if after is not None:
             wanted.append(place > after)
-        statement = _JOINED.where(*wanted).order_by(sims.c.next_due_on, sims.c.id).limit(limit)
-        rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
-        return [sim_from(row) for row in rows.mappings()]
+        statement = select(sims.c.next_due_on, sims.c.id).where(*wanted)
+        rows = await self._connection.execute(statement.order_by(sims.c.next_due_on, sims.c.id).limit(limit))
+        return [(row.next_due_on, row.id) for row in rows]
 
     async def stopped_unexplained(self, accounts: Sequence[str], not_since: datetime, limit: int) -> list[SimRecord]:
         """SIMs of these accounts that their carrier stopped without a reason, or for a violation of no kind.

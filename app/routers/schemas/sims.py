@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 
 from .base import (
+    MAX_AMOUNT,
     AnswerModel,
     AsOf,
     At,
@@ -34,6 +35,7 @@ RealNameWord = Annotated[RealName, open_words(RealName)]
 HoldSourceWord = Annotated[HoldSource, open_words(HoldSource)]
 UsageSource = Annotated[str, open_words(("carrier", "gateway_report", "gateway"))]
 Tags = dict[str, str]
+RequestTags = dict[str, Annotated[str, Field(max_length=1_000)]]
 
 
 class Cycle(AnswerModel):
@@ -209,23 +211,28 @@ class Timeline(Listed[TimelineEntry]):
     """What happened to a SIM, newest first."""
 
 
+MSISDN_PATTERN = "^(86)?1[0-9]{10}([0-9]{2})?$"
+MAX_PERCENT = 100_000
+PERCENTS: dict[str, JsonValue] = {"minimum": 0, "maximum": MAX_PERCENT}
+
+
 class SimFilters(QueryModel):
     """Which SIMs."""
 
     state: SimState | None = Field(default=None, description="State.", examples=["active"])
     carrier: Carrier | None = Field(default=None, description="Carrier.", examples=["cmcc"])
-    account: str | None = Field(default=None, description="Carrier account.", examples=["cmcc-main"])
-    pool: str | None = Field(default=None, description="Pool.", examples=["pool-1"])
-    plan: str | None = Field(default=None, description="Plan.", examples=["cmcc-100m"])
-    order: str | None = Field(default=None, description="Order it came with.", examples=["order-1"])
-    tag: list[Annotated[str, Field(json_schema_extra={"pattern": "^[^:=]+[:=]"})]] = Field(
+    account: str | None = Field(default=None, max_length=200, description="Carrier account.", examples=["cmcc-main"])
+    pool: str | None = Field(default=None, max_length=200, description="Pool.", examples=["pool-1"])
+    plan: str | None = Field(default=None, max_length=200, description="Plan.", examples=["cmcc-100m"])
+    order: str | None = Field(default=None, max_length=200, description="Order it came with.", examples=["order-1"])
+    tag: list[Annotated[str, Field(max_length=1_200, json_schema_extra={"pattern": "^[^:=]+[:=]"})]] = Field(
         default=[], description="`key:value` (or `key=value`), all of them.", examples=[["site:hangzhou"]]
     )
     hold: HoldCode | None = Field(default=None, description="A hold it has.", examples=["manual"])
     expires_before: Day | None = Field(
         default=None, description="Its last valid day lies before this day.", examples=["2027-01-01"]
     )
-    usage_pct_gte: Annotated[QueryInt, Field(ge=0, le=100_000)] | None = Field(
+    usage_pct_gte: Annotated[QueryInt, Field(ge=0, le=MAX_PERCENT, json_schema_extra=PERCENTS)] | None = Field(
         default=None,
         description="Used in the running cycle, in percent of allowance and add-ons, at least.",
         examples=[80],
@@ -237,11 +244,11 @@ class SimFilters(QueryModel):
         description="Beginning of ICCID, MSISDN, IMSI or device serial.",
         examples=["898600"],
     )
-    msisdn: Annotated[str, Field(json_schema_extra={"pattern": "^(86)?1[0-9]{10}([0-9]{2})?$"})] | None = Field(
+    msisdn: Annotated[str, Field(max_length=200, json_schema_extra={"pattern": MSISDN_PATTERN})] | None = Field(
         default=None, description="Number, with or without `86`.", examples=["1440000000001"]
     )
-    imsi: str | None = Field(default=None, description="IMSI.", examples=["460040000000001"])
-    device_serial: str | None = Field(default=None, description="Device serial.", examples=["3000A17"])
+    imsi: str | None = Field(default=None, max_length=200, description="IMSI.", examples=["460040000000001"])
+    device_serial: str | None = Field(default=None, max_length=200, description="Device serial.", examples=["3000A17"])
 
 
 class Including(QueryModel):
@@ -270,16 +277,24 @@ class TimelineQuery(AsOf, Paging):
     """Which page of a timeline."""
 
 
-Thresholds = Annotated[
-    list[Annotated[int, Field(json_schema_extra={"minimum": 0})]], Field(json_schema_extra={"maxItems": 2})
+MAX_REMINDER_DAYS = 3_660
+"""Days before the last valid day: the longest term."""
+
+UsageThresholds = Annotated[
+    list[Annotated[int, Field(le=MAX_AMOUNT >> 20, json_schema_extra={"minimum": 0})]],
+    Field(json_schema_extra={"maxItems": 2}),
+]
+ExpiryThresholds = Annotated[
+    list[Annotated[int, Field(le=MAX_REMINDER_DAYS, json_schema_extra={"minimum": 0})]],
+    Field(json_schema_extra={"maxItems": 2}),
 ]
 
 
 class Reminders(RequestModel):
     """When to be reminded (RM-1): at most two thresholds each; 0 is off."""
 
-    usage_mb: Thresholds | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
-    expiry_days: Thresholds | None = Field(
+    usage_mb: UsageThresholds | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
+    expiry_days: ExpiryThresholds | None = Field(
         default=None, description="Days before the last valid day.", examples=[[30, 7]]
     )
 
@@ -287,7 +302,7 @@ class Reminders(RequestModel):
 class SimPatch(RequestModel):
     """What callers may change of a SIM; what is absent stays."""
 
-    tags: Tags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
+    tags: RequestTags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
     device_serial: str | None = Field(
         default=None, max_length=200, description="Serial of the device it is in.", examples=["3000A17"]
     )

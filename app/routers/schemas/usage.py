@@ -118,13 +118,15 @@ class Correction(RequestModel):
     """A carrier's figure for a day or a cycle of a SIM; it replaces."""
 
     iccid: Annotated[str, checked(parse_iccid, "ICCID_MALFORMED", "an ICCID")] = Field(
-        description="The SIM.", examples=["89860012345678901234"], json_schema_extra={"pattern": ICCID_PATTERN}
+        json_schema_extra={"maxLength": 22, "pattern": ICCID_PATTERN},
+        description="The SIM.",
+        examples=["89860012345678901234"],
     )
     bytes: Annotated[int, Field(ge=0, le=MAX_USED, json_schema_extra={"x-unit": "byte"})] = Field(
         description="The figure.", examples=[3145728000]
     )
     day: Day | None = Field(default=None, description="The day; or else `cycle`.", examples=["2026-11-20"])
-    cycle: Annotated[str, Field(json_schema_extra={"pattern": CYCLE_PATTERN})] | None = Field(
+    cycle: Annotated[str, Field(max_length=20, json_schema_extra={"pattern": CYCLE_PATTERN})] | None = Field(
         default=None, description="The cycle; or else `day`.", examples=["2026-11"]
     )
     as_of: Instant | None = Field(

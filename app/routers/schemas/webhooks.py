@@ -15,7 +15,9 @@ from .operations import OPERATION_ID
 DELIVERY_STATUSES = ("pending", "delivered", "failed")
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 Url = Annotated[str, Field(max_length=2000, json_schema_extra={"pattern": "^https?://"})]
-TypePattern = Annotated[str, Field(json_schema_extra={"pattern": r"^_*[a-z][a-z_]*\.(_*[a-z][a-z_]*|\*)$"})]
+TypePattern = Annotated[
+    str, Field(max_length=200, json_schema_extra={"pattern": r"^_*[a-z][a-z_]*\.(_*[a-z][a-z_]*|\*)$"})
+]
 Description = Annotated[str, Field(max_length=500)]
 EventTypeWord = Annotated[str, open_words((*EventType, "webhook.test"))]
 URL, NOTE = "https://example.org/hooks/simgate", "ERP"
