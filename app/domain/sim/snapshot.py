@@ -120,6 +120,13 @@ def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     return tuple((HoldCode.NOT_REAL_NAMED if code is HoldCode.CARRIER_CONTROL else code, raw) for code, raw in holds)
 
 
+def _unreportable(sim: Sim) -> CarrierHolds:
+    """The holds of the carrier or an import that it can only report as `manual`: a stop it shows is still theirs."""
+    reported = REPORTED_HOLDS.get(sim.carrier, _REPORTED_BY_ALL)
+    theirs = (hold for hold in sim.holds if not is_ours(hold) and hold.code not in reported)
+    return tuple((hold.code, hold.carrier_code or "") for hold in theirs)
+
+
 def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
     """The carrier's reasons, completed (LC-14, LC-15).
 
@@ -129,6 +136,8 @@ def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHo
     if state is SimState.SUSPENDED and not holds:
         kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
         return kept if sim.holds else ((HoldCode.MANUAL, ""),)
+    if state is SimState.SUSPENDED and {code for code, _ in holds} == {HoldCode.MANUAL}:
+        return _unreportable(sim) or holds
     if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds
@@ -138,11 +147,12 @@ def _after_activation(
     sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
 ) -> SnapshotApplied:
     """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
+    sim = _with_imported_holds_decided(sim, state, holds, at)
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
     reported = _as_missing_real_name(sim, _complete_holds(sim, state, holds))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     current = frozenset(code for code, _ in reported) | dated
-    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in current)
+    gone = tuple(hold for hold in sim.holds if hold.code not in current and _follows_carrier(hold, at))
     changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
@@ -150,6 +160,34 @@ def _after_activation(
         sim, added = _add_carrier_holds(sim, reported, at=at, ours=ours)
         changes.extend(added)
     return SnapshotApplied(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
+
+
+def _with_imported_holds_decided(sim: Sim, state: SimState, holds: CarrierHolds, at: datetime) -> Sim:
+    """LC-17: under a stop at the carrier, imported holds become the carrier's. A snapshot before the import has no say.
+
+    Nor has an active state at `ctcc` that does not tell whether the network is cut (`holds_from_network_cut`).
+    """
+    raw = dict(holds)
+    stopped = state in (SimState.SUSPENDED, SimState.EXPIRED)
+    return replace(
+        sim,
+        holds=tuple(
+            replace(hold, source=HoldSource.CARRIER, carrier_code=raw.get(hold.code) or None)
+            if _decides(hold, at) and (stopped or raw.get(hold.code))
+            else hold
+            for hold in sim.holds
+        ),
+    )
+
+
+def _decides(hold: Hold, at: datetime) -> bool:
+    """Whether a snapshot as of `at` decides over an imported hold: from the import on (LC-17)."""
+    return hold.source is HoldSource.IMPORT and at >= hold.since
+
+
+def _follows_carrier(hold: Hold, at: datetime) -> bool:
+    """Whether the hold leaves where a snapshot as of `at` does not report it: the carrier's, and imported ones."""
+    return hold.source is HoldSource.CARRIER or _decides(hold, at)
 
 
 def _add_carrier_holds(sim: Sim, reported: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:
@@ -204,6 +242,9 @@ NETWORK_CUT_CODE = "已断网"
 """China Telecom's code for data cut off under an active state (ST-22)."""
 
 
+_CUTS = frozenset({HoldCode.DEVICE_MISMATCH, HoldCode.NETWORK_CUT})
+
+
 def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
     """The hold that data off under `active` implies at `ctcc`: another device (LC-15, ST-22).
 
@@ -212,5 +253,7 @@ def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool |
     """
     if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
         return ()
-    known = any(hold.code is HoldCode.DEVICE_MISMATCH and not is_ours(hold) for hold in sim.holds)
-    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut or known else ()
+    theirs = tuple((h.code, h.carrier_code or "") for h in sim.holds if h.code in _CUTS and not is_ours(h))
+    if theirs and network_cut:
+        return tuple((code, NETWORK_CUT_CODE) for code, _ in theirs)
+    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut else theirs

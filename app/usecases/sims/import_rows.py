@@ -177,16 +177,21 @@ def _with_state(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, t
         return _held(replace(sim, underlying=underlying), holds or (HoldCode.MANUAL,), at)
     if state is SimState.EXPIRED:
         held = (*(holds or ()), HoldCode.PLAN_EXPIRED)
-        return _held(replace(sim, underlying=state), tuple(dict.fromkeys(held)), at)
+        return _held(_ended(replace(sim, underlying=state), today, at), tuple(dict.fromkeys(held)), at)
     return _held(replace(sim, underlying=state), holds or (), at)
 
 
+def _ended(sim: Sim, today: date, at: datetime) -> Sim:
+    """An expired SIM with the hold that follows from its end date, where the file gives one that has passed (LC-8)."""
+    if sim.expires_on is None or sim.expires_on >= today:
+        return sim
+    return replace(sim, holds=(Hold(code=HoldCode.PLAN_EXPIRED, since=at, source=HoldSource.GATEWAY),))
+
+
 def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
+    """The SIM with the holds that the file gives it; those that follow from its dates stay the gateway's (LC-17)."""
     known = {hold.code for hold in sim.holds}
-    source = {HoldCode.MANUAL: HoldSource.CALLER}
-    added = tuple(
-        Hold(code=code, since=at, source=source.get(code, HoldSource.GATEWAY)) for code in codes if code not in known
-    )
+    added = tuple(Hold(code=code, since=at, source=HoldSource.IMPORT) for code in codes if code not in known)
     return replace(sim, holds=(*sim.holds, *added))
 
 
