@@ -98,7 +98,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def _document(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     documented = [route for route in ROUTES if route.include_in_schema]
-    return document_of(documented, plain(), (Problem, Event))
+    return document_of(documented, plain(), problem=Problem, event=Event)
 
 
 def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:

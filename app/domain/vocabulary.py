@@ -42,7 +42,7 @@ class SimState(StrEnum):
 
 
 class HoldCode(StrEnum):
-    """The reason for which data is off (ST-1 to ST-17)."""
+    """The reason for which data is off (ST-1 to ST-18)."""
 
     MANUAL = "manual"
     OVER_QUOTA = "over_quota"
@@ -61,6 +61,7 @@ class HoldCode(StrEnum):
     POLICY_CUTOFF = "policy_cutoff"
     NETWORK_CUT = "network_cut"
     VIOLATION = "violation"
+    UNEXPLAINED = "unexplained"
 
 
 class HoldSource(StrEnum):

@@ -28,6 +28,7 @@ from app.routers.schemas.actions import (
     OrderAddonRequest,
     RebindRequest,
     RenewRequest,
+    ResumeRequest,
     SetThresholdRequest,
     TerminateRequest,
 )
@@ -58,6 +59,7 @@ RebindBody = Annotated[RebindRequest, Depends(JsonBody(RebindRequest))]
 ChangeRegionBody = Annotated[ChangeRegionRequest, Depends(JsonBody(ChangeRegionRequest))]
 SetThresholdBody = Annotated[SetThresholdRequest, Depends(JsonBody(SetThresholdRequest))]
 OrderAddonBody = Annotated[OrderAddonRequest, Depends(JsonBody(OrderAddonRequest))]
+ResumeBody = Annotated[ResumeRequest, Depends(JsonBody(ResumeRequest))]
 RenewBody = Annotated[RenewRequest, Depends(JsonBody(RenewRequest))]
 ChangePlanBody = Annotated[ChangePlanRequest, Depends(JsonBody(ChangePlanRequest))]
 JoinPoolBody = Annotated[JoinPoolRequest, Depends(JsonBody(JoinPoolRequest))]
@@ -74,7 +76,7 @@ async def _act(
     body: ActionRequest,
     key: RequestKey | None,
 ) -> Response:
-    """Request the operation, or evaluate it where only a dry run is asked for."""
+    """Request the operation, or evaluate it for a dry run."""
     command = command_of(request, caller, parse_iccid(iccid), kind, body)
     if query.dry_run:
         return await _evaluate(request, ctx, command)
@@ -102,7 +104,7 @@ async def _evaluate(request: Request, ctx: Context, command: RequestOperation) -
 def command_of(
     request: Request, caller: Caller, iccid: str, kind: OperationKind, body: ActionRequest
 ) -> RequestOperation:
-    """The operation a request asks for. Raises `InvalidArgument` where a termination is not confirmed."""
+    """The command of a request. Raises `InvalidArgument` where a termination is not confirmed."""
     arguments = body.model_dump(exclude_unset=True, exclude={"execute_at", "wait"})
     if kind is OperationKind.TERMINATE and arguments.pop("confirm") not in (iccid, alternate_iccid(iccid)):
         raise InvalidArgument([Fault(code="NOT_CONFIRMED", detail="the ICCID of the SIM, again", pointer="/confirm")])
@@ -138,9 +140,9 @@ async def suspend_sim(
 
 @router.post("/{iccid}/resume", **ACTION)
 async def resume_sim(
-    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: Plain, key: Idempotent
+    request: Request, iccid: Iccid, ctx: Ctx, caller: Operator, query: DryRunOnly, body: ResumeBody, key: Idempotent
 ) -> Response:
-    """Lift a manual hold (ST-1)."""
+    """Lift what a resume lifts under the SIM's terms: a manual hold, arrears once paid (ST-20)."""
     return await _act(request, ctx, caller, query, OperationKind.RESUME, iccid, body, key)
 
 

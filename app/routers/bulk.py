@@ -31,16 +31,16 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
 from app.usecases.sims.import_file import decode_text
 
-from .imports import LARGEST_FILE
+from .imports import MAX_FILE_BYTES
 from .sims import filter_of
 
 router = APIRouter(prefix="/v1", tags=["bulk operations"], route_class=TypedRoute)
 
-LARGEST_BODY = 32 << 20
+MAX_BULK_BYTES = 32 << 20
 PARTS = (SimFilters, NoArguments, *ARGUMENTS.values())
 
 BulkId = Annotated[str, Path(description="The bulk operation's id.", examples=[OPERATION_ID])]
-BulkBody = Annotated[schemas.BulkRequest, Depends(JsonBody(schemas.BulkRequest, most=LARGEST_BODY, parts=PARTS))]
+BulkBody = Annotated[schemas.BulkRequest, Depends(JsonBody(schemas.BulkRequest, max_bytes=MAX_BULK_BYTES, parts=PARTS))]
 RetryBody = Annotated[schemas.BulkRetryRequest, Depends(JsonBody(schemas.BulkRetryRequest))]
 ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": schemas.BulkOperation}
 
@@ -95,7 +95,7 @@ def _within(fault: Fault, pointer: str) -> Fault:
 
 
 def _command(request: Request, caller: Caller, body: schemas.BulkRequest) -> RequestBulk:
-    """The bulk operation a request asks for. Raises `InvalidArgument`."""
+    """The command of a request. Raises `InvalidArgument`."""
     arguments = validated(ARGUMENTS.get(body.kind, NoArguments), body.arguments, at="/arguments")
     trail = trail_of(request, caller)
     return RequestBulk(
@@ -236,7 +236,9 @@ async def retry_bulk_operation(
     return response
 
 
-SIM_FILE = UploadBody({"text/csv": "a header with a column `iccid`; other columns are ignored"}, most=LARGEST_FILE)
+SIM_FILE = UploadBody(
+    {"text/csv": "a header with a column `iccid`; other columns are ignored"}, max_bytes=MAX_FILE_BYTES
+)
 
 
 @router.post("/files", status_code=201, response_model=SimFile)

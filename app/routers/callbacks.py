@@ -40,7 +40,7 @@ async def receive_carrier_callback(
     """A carrier's notification about one of our SIMs; what it says is verified by a query later."""
     if account not in ctx.accounts:
         raise NotFound("account")
-    body = await body_of(request, most=MAX_PUSH_BYTES)
+    body = await body_of(request, max_bytes=MAX_PUSH_BYTES)
     push = Push(body=body, content_type=request.headers.get("content-type", ""), at=ctx.now())
     try:
         received = await store_push(ctx, account, push)

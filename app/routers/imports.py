@@ -21,18 +21,18 @@ from app.usecases.sims.import_rows import COLUMN_PARSERS
 
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
-LARGEST_FILE = 256 << 20
-LARGEST_PLANS = 1 << 20
+MAX_FILE_BYTES = 256 << 20
+MAX_PLANS_BYTES = 1 << 20
 MAX_FAULTS = 1_000
 JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
 
 LINES = "one JSON object a line, with the columns of the CSV as fields"
 SIMS = UploadBody(
     {CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}", NDJSON: LINES, "application/ndjson": LINES},
-    most=LARGEST_FILE,
+    max_bytes=MAX_FILE_BYTES,
 )
 PLANS = UploadBody(
-    {JSON: schemas.PlanRequest, CSV: f"a header of {', '.join(COLUMNS)}"}, most=LARGEST_PLANS, default=JSON
+    {JSON: schemas.PlanRequest, CSV: f"a header of {', '.join(COLUMNS)}"}, max_bytes=MAX_PLANS_BYTES, default=JSON
 )
 
 

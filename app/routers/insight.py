@@ -80,7 +80,7 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
     return {
         "code": hold.code.value,
         "rule": hold.rule,
-        "text": text(f"hold.{hold.code.value}", language),
+        "text": text(_hold_text(hold), language),
         "also_called": list(hold.also_called),
         "since": hold.since.isoformat(),
         "source": hold.source.value,
@@ -89,6 +89,13 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
         "evidence": {"source": hold.source.value, "carrier_code": hold.carrier_code, "since": hold.since.isoformat()},
         "remedies": [remedy_view(remedy, language) for remedy in hold.remedies],
     }
+
+
+def _hold_text(hold: HoldExplained) -> str:
+    """The key of the hold's text; a hold that the cycle has ended says so, not its former reason (ST-21)."""
+    if hold.ended:
+        return "hold_ended.lagging" if hold.lagging else "hold_ended.overdue"
+    return f"hold.{hold.code.value}"
 
 
 def _finding_view(finding: Finding, language: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class _RawEnvelope(msgspec.Struct):
 
 @dataclass(slots=True)
 class Decoded:
-    """The records that can be judged, their places in the request where those differ, and the rejected ones."""
+    """The well-formed records, their indexes in the request where those differ, and the rejected ones."""
 
     reports: Reports
     places: list[int] | None = None
@@ -180,7 +180,7 @@ def _ndjson(body: bytes) -> Decoded:
     if b"\\u0000" not in body:
         try:
             records = _one_named.decode_lines(body)
-            if len(records) <= body.count(b"\n") + 1:  # a decoder of lines takes two records on one as well
+            if len(records) <= body.count(b"\n") + 1:  # `decode_lines` accepts two records on one line
                 return Decoded(_of_named(records))
         except msgspec.DecodeError:
             pass
@@ -194,7 +194,7 @@ def _ndjson(body: bytes) -> Decoded:
 
 
 def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
-    """Each record by itself: the good ones with their places, the others rejected."""
+    """Decode record by record: the well-formed ones with their indexes, the others rejected."""
     places: list[int] = []
     rejected: list[Rejected] = []
     whole = Reports([], [], [], [], [])
@@ -216,7 +216,7 @@ _CODES = MappingProxyType({"$.at": "AT_MALFORMED", "$.time": "AT_MALFORMED", "$.
 
 
 def _rejected(index: int, error: msgspec.DecodeError) -> Rejected:
-    """Which field of a record is wrong; msgspec's message tells the field and the kind, never the value."""
+    """The code of a malformed record; msgspec's message names the field and the type, never the value."""
     message = str(error)
     where = message.rpartition("`")[0].rpartition("`")[2]
     code = _CODES.get(where.replace(".data.", "."), "RECORD_MALFORMED")
@@ -238,7 +238,7 @@ READERS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
 def decode(media_type: str, body: bytes) -> Decoded:
     """The records of a body.
 
-    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`, and `InvalidArgument` for another shape.
+    Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`, and `InvalidArgument` for another structure.
     """
     reader = READERS.get(media_type)
     if reader is None:
@@ -255,7 +255,7 @@ def decode(media_type: str, body: bytes) -> Decoded:
 
 
 def answer(decoded: Decoded, tally: Tally) -> dict[str, Any]:
-    """The body of the answer: places of the request, adding up to the records sent."""
+    """The response body; indexes are those of the request, and the counts add up to the records sent."""
     places = decoded.places
     place = places.__getitem__ if places is not None else int
     rejected = [

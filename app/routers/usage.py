@@ -13,7 +13,7 @@ from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody, keepable
-from app.routers.http.decompress import MOST_UNPACKED, unpacked
+from app.routers.http.decompress import MAX_UNPACKED, unpacked
 from app.routers.http.deps import Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
 from app.routers.http.idempotency import Idempotent, commit, held, replayed
 from app.routers.http.problems import TooLarge, Unreadable
@@ -40,11 +40,11 @@ REPORTS = UploadBody(
         "application/x-ndjson": "a `GatewayReport` a line",
         "application/cloudevents-batch+json": schemas.ReportEvents,
     },
-    most=MOST_UNPACKED,
+    max_bytes=MAX_UNPACKED,
 )
 CorrectionsBody = Annotated[
     schemas.CorrectionsRequest,
-    Depends(JsonBody(schemas.CorrectionsRequest, most=MOST_UNPACKED, array="corrections")),
+    Depends(JsonBody(schemas.CorrectionsRequest, max_bytes=MAX_UNPACKED, array="corrections")),
 ]
 
 

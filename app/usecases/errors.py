@@ -1,18 +1,18 @@
-"""What a use-case may refuse with. Facts, never a status: `app.routers.http.problems` owns the table to HTTP.
+"""The errors of use-cases. They carry facts, never a status: `app.routers.http.codes` has the table from code to HTTP.
 
 ::
 
     UseCaseError
     ├── NotFound             no such thing, or not the caller's
     ├── InvalidArgument      readable but wrong; where and why, never the value
-    ├── OperationRefused     a rule says no: the domain's refusal, with rule, holds and remedies
+    ├── OperationRefused     a rule forbids it: the domain's refusal, with rule, holds and remedies
     ├── IdempotencyMismatch  the key belongs to another request
     ├── RequestInProgress    the first request under this key is not yet answered
     ├── VersionConflict      If-Match names another version
     ├── NotAllowed           the key lacks a scope, or the call's network
-    ├── Conflict             what is asked does not fit what there is
-    ├── CarrierTrouble       the carrier was asked at once and gave no answer
-    ├── NotYet               a part of the contract that is not built
+    ├── Conflict             the request conflicts with the current state
+    ├── CarrierTrouble       an immediate query to the carrier failed
+    ├── NotYet               a part of the contract that is not implemented
     └── Unavailable          try again later
 """
 
@@ -26,7 +26,7 @@ from app.domain.operation.refusal import Refusal
 
 
 class UseCaseError(Exception):
-    """Base of everything a use-case may refuse with. `code` is SCREAMING_SNAKE, `detail` never holds an input."""
+    """Base of the errors of use-cases. `code` is SCREAMING_SNAKE; `detail` never contains an input value."""
 
     code = "REFUSED"
 
@@ -37,7 +37,7 @@ class UseCaseError(Exception):
 
 
 class NotFound(UseCaseError):
-    """No such thing for this caller: another tenant's looks the same."""
+    """No such object for this caller; another tenant's object looks the same."""
 
     code = "NOT_FOUND"
 
@@ -47,7 +47,7 @@ class NotFound(UseCaseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong with an input: where (`pointer`, or `line` and `column`), which `code`, and why."""
+    """One fault of an input: where (`pointer`, or `line` and `column`), its `code`, and why."""
 
     code: str
     detail: str
@@ -62,7 +62,7 @@ class Fault:
 
 
 class InvalidArgument(UseCaseError):
-    """Readable but wrong."""
+    """The input can be read but is not acceptable."""
 
     code = "INVALID_ARGUMENT"
 
@@ -72,10 +72,10 @@ class InvalidArgument(UseCaseError):
 
 
 class OperationRefused(UseCaseError):
-    """A rule says no."""
+    """A rule forbids the operation."""
 
-    def __init__(self, refused: Refusal) -> None:
-        super().__init__(refused.code)
+    def __init__(self, refused: Refusal, **facts: Any) -> None:
+        super().__init__(refused.code, **facts)
         self.refused = refused
         self.code = refused.code
 
@@ -97,7 +97,7 @@ class RequestInProgress(UseCaseError):
 
 
 class VersionConflict(UseCaseError):
-    """If-Match names another version than the one there is."""
+    """If-Match names another version than the current one."""
 
     code = "VERSION_CONFLICT"
 
@@ -109,7 +109,7 @@ class NotAllowed(UseCaseError):
 
 
 class Conflict(UseCaseError):
-    """What is asked does not fit what there is."""
+    """The request conflicts with the current state."""
 
     def __init__(self, code: str, detail: str, **facts: Any) -> None:
         super().__init__(detail, **facts)
@@ -117,13 +117,13 @@ class Conflict(UseCaseError):
 
 
 class NotYet(UseCaseError):
-    """A part of the contract that is not built."""
+    """A part of the contract that is not implemented."""
 
     code = "NOT_YET"
 
 
 class CarrierTrouble(UseCaseError):
-    """The carrier was asked while the caller waits, and gave no answer; `retry_after` in seconds where it is known."""
+    """An immediate query to the carrier failed; `retry_after` in seconds where it is known."""
 
     def __init__(
         self, code: str, detail: str, *, retry_after: int | None = None, carrier_code: str | None = None
@@ -134,7 +134,7 @@ class CarrierTrouble(UseCaseError):
 
 
 class Unavailable(UseCaseError):
-    """Cannot be served now."""
+    """The request cannot be served now; `retry_after` in seconds."""
 
     code = "UNAVAILABLE"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.calendar.workdays import Workday
+from app.domain.operation.request import Route, RuleContext
 from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.units import MB
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, SimState, Supplier
+from app.domain.vocabulary import Carrier, Channel, HoldCode, HoldSource, SimState, Supplier
 from app.workdays import ChineseWorkdays
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,3 +69,16 @@ def a_sim(
         holds=tuple(a_hold(code) for code in holds),
         **(dates | facts),
     )
+
+
+def context_of(
+    channel: Channel | None = Channel.API,
+    *,
+    now: datetime = NOON,
+    zone: tzinfo = SHANGHAI,
+    repeat_window: timedelta = timedelta(0),
+    **facts: Any,
+) -> RuleContext:
+    """What the rules know beside the card: every kind goes by one channel, and everything else is in order."""
+    route = Route(channel=channel, repeat_window=repeat_window)
+    return RuleContext(now=now, zone=zone, workdays=WORKDAYS, routes=lambda _kind, _arguments: route, **facts)

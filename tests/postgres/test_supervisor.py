@@ -76,7 +76,6 @@ async def test_a_user_killed_with_9_takes_nothing_from_the_others(data_dir: Path
     starter = neighbour()
     with embedded(data_dir) as server:
         starter.kill()
-        time.sleep(0.2)
         assert await answer(server.dsn, "SELECT 1") == 1
 
 

@@ -49,8 +49,10 @@ async def test_suspending_twice_at_once_yields_one_operation_and_one_conflict(ga
     assert sorted(answer.status_code for answer in answers) == [202, 409]
     refused = next(answer.json() for answer in answers if answer.status_code == 409)
     assert (refused["code"], refused["rule"]) == ("OPERATION_IN_PROGRESS", "OP-4")
-    listed = (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]
-    assert len(listed) == 1
+    [listed] = (await gateway.api.get(f"/v1/operations?sim={iccid}")).json()["items"]
+    assert (refused["operation"], refused["due_at"]) == (listed["id"], listed["due_at"])
+    deleted = await gateway.api.delete(f"/v1/sims/{iccid}")
+    assert (deleted.status_code, deleted.json()["operation"]) == (409, listed["id"])
 
 
 async def test_a_refusal_names_the_rule_the_holds_and_the_remedies(gateway: Gateway) -> None:

@@ -227,6 +227,14 @@ async def test_a_method_that_is_not_there_names_all_that_are(
     assert answer.json()["code"] == "METHOD_NOT_ALLOWED"
 
 
+async def test_what_a_webhook_is_sent_is_in_the_document(document: dict[str, Any]) -> None:
+    sent = document["webhooks"]["event"]["post"]
+
+    assert sent["requestBody"]["content"]["application/cloudevents+json"]["schema"]["$ref"].endswith("/Event")
+    assert {each["name"] for each in sent["parameters"]} == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    assert {"known_at", "before", "after"} <= set(document["components"]["schemas"]["EventData"]["properties"])
+
+
 def _varied() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for carrier in ("cmcc", "cucc", "ctcc"):

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.sim.holds import RemedyAction
+from app.domain.sim.model import Found, Query
 from app.domain.sim.snapshot import Drift
 from app.domain.vocabulary import AfterSalesRequest, HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
@@ -55,6 +56,10 @@ def _needed() -> set[str]:
         *(f"refusal.{detail}" for detail in details - {"renewal_", "order_"}),
         *(f"because.{key}" for key in _literals("DueReason", keyword="key") | reasons),
         *(f"hold.{code}" for code in HoldCode),
+        *(f"hold_ended.{when}" for when in ("lagging", "overdue")),
+        *(f"condition.{one}" for one in ("back_in_first_device", "paid", "in_the_pool", "above_what_is_used")),
+        *(f"found.{what}" for what in Found),
+        *(f"query.{which}" for which in Query),
         *(f"remedy.{way}" for way in RemedyAction),
         *(f"drift.{drift}" for drift in Drift),
         *(f"check.{check.name}" for check in checks),

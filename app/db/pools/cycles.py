@@ -1,7 +1,7 @@
-"""asyncpg: a pool by cycle: its numbers are summed from its members' counters, never kept beside them.
+"""asyncpg: a pool's cycle, summed from its members' counters when read.
 
-One condition says for every cycle, running or over, whose traffic is the pool's: members activated before its end, less
-what they used in their test (PL-2, PL-5).
+One condition says for every cycle, running or closed, whose traffic counts: members activated before its end, less what
+they used in their test (PL-2, PL-5). Tests compare the sums with the domain's `pool_usage`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from app.domain.usage.pools import PoolUsage
 Rows = list[asyncpg.Record]
 
 MOST = (1 << 63) - 1
-"""What a column of bytes holds; a sum beyond it, which no pool has, is told as this."""
+"""What a bigint holds; a larger sum is reported as this."""
 
 _USED = "greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - coalesce(c.tested, 0), 0)"
 _AS_OF = "greatest(c.reported_at, c.figures_to)"
 _ACTIVATED = "(s.activated_on < $3 OR (s.activated_on IS NULL AND s.underlying IN ('active', 'expired')))"
-"""Activated before the cycle's end ($3); a card imported as active without a day is taken to have been."""
+"""Activated before the cycle's end ($3); a SIM imported as active without a day counts as activated."""
 
 _EFFECTIVE = f"""{_ACTIVATED} AND (s.underlying = 'active'
     OR ($4 AND s.underlying = 'expired' AND s.expires_on >= $3 - 1))"""
-"""Brings its allowance (PL-1); in a cycle that is over ($4) so does a card that was valid to its last day."""
+"""Adds its allowance (PL-1); in a cycle that is over ($4) so does a SIM that was valid to its last day."""
 
 _SUMMED = f"""
 SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_cards,
@@ -109,80 +109,80 @@ UPDATE usage_cycles c
 async def open_sum(connection: Connection, ref: int, cycle: int, end: date, *, over: bool) -> asyncpg.Record:
     """Cards, effective cards, used and as_of of a cycle that is not closed, from the members as they are now.
 
-    `end`: the first day after the cycle; `over`: that day has come, only the turn has not.
+    `end`: the first day after the cycle; `over`: that day has come, but the rollover has not run.
     """
     return await connection.fetchrow(_OPEN, ref, cycle, end, over)
 
 
 async def closed_sum(connection: Connection, ref: int, cycle: int, end: date) -> asyncpg.Record:
-    """The same of a closed cycle, from those who were members when it was closed."""
+    """The same of a closed cycle, from the members it was closed with."""
     return await connection.fetchrow(_CLOSED, ref, cycle, end, True)  # noqa: FBT003 - asyncpg takes no names
 
 
 async def cycle_of(connection: Connection, ref: int, cycle: int, *, lock: bool = False) -> asyncpg.Record | None:
-    """What the pool's cycle had beside its members' sum; locked, it is made where missing."""
+    """The row of a pool's cycle; `lock`: locked, and inserted where missing."""
     return await connection.fetchrow(_LOCK_CYCLE if lock else _CYCLE, ref, cycle)
 
 
 async def save_cycle(
     connection: Connection, ref: int, cycle: int, marks: Sequence[str], stopping: str | None, through: int
 ) -> None:
-    """What was said, and how far the members have been worked through."""
+    """Store the emitted marks, and how far the members have been processed."""
     await connection.execute(_SAVE_CYCLE, ref, cycle, marks, stopping, through)
 
 
 async def add_pack(connection: Connection, ref: int, cycle: int, amount: int, at: datetime) -> None:
-    """A pool add-on is in force (QT-7)."""
+    """Add an add-on pack to the pool's cycle (QT-7)."""
     await cycle_of(connection, ref, cycle, lock=True)
     await connection.execute(_ADD_PACK, ref, cycle, amount)
     await connection.execute(_KEEP_PACK, ref, cycle, amount, at)
 
 
 async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUsage, *, at: datetime) -> None:
-    """The cycle is over: its cards and total stay as they were (PL-7)."""
+    """Close the cycle: its cards and total stay as they were (PL-7)."""
     total = None if use.total is None else min(use.total, MOST)
     await connection.execute(_CLOSE, ref, cycle, use.cards, use.effective_cards, total, at)
 
 
 async def open_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
-    """Members of a cycle that is not closed with what they used."""
+    """Members in a cycle that is not closed, with their usage, by SIM row id after `after`."""
     found: Rows = await connection.fetch(_OPEN_MEMBERS, ref, cycle, end, after, limit)
     return found
 
 
 async def closed_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
-    """Members of a closed cycle who had traffic."""
+    """Members of a closed cycle that had traffic, by SIM row id after `after`."""
     found: Rows = await connection.fetch(_CLOSED_MEMBERS, ref, cycle, end, after, limit)
     return found
 
 
 async def move_pool_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Counters of these (pool, cycle) follow their cards into the pools joined since; gives the pool of each moved."""
+    """Move the counters of these (pool, cycle) to the pools their SIMs have joined; gives the pool of each moved."""
     refs, cycles = [ref for ref, _ in pairs], [cycle for _, cycle in pairs]
     return [row["pool_ref"] for row in await connection.fetch(_MOVE_POOL_COUNTERS, refs, cycles)]
 
 
 async def move_sim_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
-    """The counters of these (card, cycle) follow them into the pools they are in."""
+    """Move the counters of these (SIM, cycle) to the pools the SIMs are in."""
     await connection.execute(_MOVE_SIM_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
 async def keep_members(connection: Connection, ref: int, cycle: int, end: date) -> None:
-    """Who was a member is told by a counter, also of a card without traffic: a late report finds its pool (US-3)."""
+    """Insert a counter for every member without traffic, so that a late report finds the pool of its cycle (US-3)."""
     await connection.execute(_KEEP_MEMBERS, ref, cycle, end)
 
 
 async def next_stopping(connection: Connection) -> asyncpg.Record | None:
-    """A pool whose members are worked through (pool_ref, cycle, stopping, stopped_through); nothing is locked."""
+    """A pool whose members are being processed: (pool_ref, cycle, stopping, stopped_through); not locked."""
     return await connection.fetchrow(_STOPPING)
 
 
 async def stopped_through(connection: Connection, found: asyncpg.Record, stopping: str | None, through: int) -> bool:
-    """So far the members are worked through; False where somebody has moved on or begun anew since `next_stopping`."""
+    """Store the cursor over the members; False where another worker has moved it since `next_stopping`."""
     place = found["pool_ref"], found["cycle"], found["stopping"], found["stopped_through"]
     return bool(await connection.fetchval(_STOPPED_THROUGH, *place, stopping, through))
 
 
 async def set_tested(connection: Connection, allowed: Sequence[tuple[int, int]]) -> None:
-    """Tests of (card, bytes allowed) are over: what was used of them in the last counted cycle is no pool's (PL-5)."""
+    """Exclude the test traffic of (SIM, bytes allowed) from pools in the SIM's last cycle: the test is over (PL-5)."""
     await connection.execute(_SET_TESTED, [sim_id for sim_id, _ in allowed], [amount for _, amount in allowed])

@@ -1,4 +1,4 @@
-"""asyncpg: pools and who is in them; their numbers by cycle are in `app.db.pools.cycles`."""
+"""asyncpg: pools and their members; their sums by cycle are in `app.db.pools.cycles`."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ async def get(connection: Connection, tenant: str, pool: str) -> dict[str, Any] 
 
 
 async def by_ref(connection: Connection, ref: int) -> dict[str, Any] | None:
-    """One pool by its number."""
+    """One pool by its ref."""
     row = await connection.fetchrow(f"{_POOL} WHERE ref = $1", ref)
     return _with_rules(row) if row else None
 
 
 async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """A tenant's pools by number."""
+    """A page of a tenant's pools by ref."""
     rows = await connection.fetch(f"{_POOL} WHERE tenant = $1 AND ref > $2 ORDER BY ref LIMIT $3", tenant, after, limit)
     return [_with_rules(row) for row in rows]
 
@@ -84,38 +84,38 @@ async def every(connection: Connection, carriers: Sequence[str]) -> list[dict[st
 
 
 async def add(connection: Connection, columns: Sequence[Any]) -> int | None:
-    """A new pool (tenant, id, name, kind, carrier, plan, created_at, open_cycle); None: there is one of that id."""
+    """Insert a pool (tenant, id, name, kind, carrier, plan, created_at, open_cycle); its ref, None where it exists."""
     ref: int | None = await connection.fetchval(_ADD, *columns)
     return ref
 
 
 async def assign_account(connection: Connection, ref: int, account: str, cycle: int) -> None:
-    """The pool is that of its first member's account from now on; `cycle`: the one it is in by that account's zone."""
+    """Assign a pool without account to its first member's; `cycle`: the running one in that account's zone."""
     await connection.execute(_ASSIGN_ACCOUNT, ref, account, cycle)
 
 
 async def reopen(connection: Connection, ref: int, cycle: int) -> None:
-    """The cycles before this one are closed; a backward pool is in use again (PL-7, ST-13)."""
+    """Open `cycle`: all before it are closed; a postpaid pool is in use again (PL-7, ST-13)."""
     await connection.execute(_REOPEN, ref, cycle)
 
 
 async def rename(connection: Connection, ref: int, name: str) -> None:
-    """Another name (PL-7)."""
+    """Rename the pool (PL-7)."""
     await connection.execute("UPDATE pools SET name = $2 WHERE ref = $1", ref, name)
 
 
 async def set_rules(connection: Connection, ref: int, rules: dict[str, Any]) -> None:
-    """What happens at which use (PL-4, RM-2)."""
+    """Set the pool's levels and its threshold (PL-4, RM-2)."""
     await connection.execute("UPDATE pools SET rules = $2::text::jsonb WHERE ref = $1", ref, json.dumps(rules))
 
 
 async def set_state(connection: Connection, ref: int, state: str) -> None:
-    """A backward pool's state (PL-4)."""
+    """Set a postpaid pool's state (PL-4)."""
     await connection.execute("UPDATE pools SET state = $2 WHERE ref = $1 AND state <> $2", ref, state)
 
 
 async def member_ids(connection: Connection, tenant: str, pool: str, after: int, limit: int) -> list[int]:
-    """The next members by card id."""
+    """The next members by SIM row id."""
     return [row["id"] for row in await connection.fetch(_MEMBER_IDS, tenant, pool, after, limit)]
 
 
@@ -125,10 +125,10 @@ async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -
 
 
 async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
-    """The pools these cards are in."""
+    """The refs of the pools these SIMs are in."""
     return [row["ref"] for row in await connection.fetch(_REFS, sim_ids)]
 
 
 async def members_to_check(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
-    """Which of these active cards came into a pool that is stopped, or whose counters are not yet its."""
+    """Which of these active SIMs are in a stopped pool, or have counters that are not yet their pool's."""
     return [row["id"] for row in await connection.fetch(_MEMBERS_TO_CHECK, sim_ids)]

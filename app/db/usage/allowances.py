@@ -1,7 +1,7 @@
-"""asyncpg: what cards were allowed in cycles that are over: kept where a plan's allowance or a card's plan is replaced.
+"""asyncpg: the allowances of closed cycles: stored where a plan's allowance or a SIM's plan is replaced.
 
-Nothing is written when a cycle closes: what was never replaced still stands. A replaced value held in every cycle that
-ended by then, so that of several the first replaced at or after a cycle's end is the one that held in it.
+Nothing is written when a cycle closes: what was never replaced is still in force. A replaced value applied to every
+cycle that ended by then, so of several the first replaced at or after a cycle's end applied to it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _DELETE_OLD = ("DELETE FROM sim_plans WHERE until < $1", "DELETE FROM plan_allow
 
 
 async def held_in(connection: Connection, sim_id: int, ends: Mapping[int, datetime]) -> dict[int, int | None]:
-    """A card's allowance in cycles, by their number; `ends`: the instants at which they end."""
+    """A SIM's allowance in bytes by cycle (yyyymm); `ends`: the instant at which each cycle ends."""
     rows = await connection.fetch(_HELD, sim_id, list(ends), list(ends.values()))
     return {row["cycle"]: row["allowance"] for row in rows}
 
 
 async def delete_before(connection: Connection, opens: datetime) -> None:
-    """Forget what was replaced before the first cycle that is still shown opened."""
+    """Delete what was replaced before the oldest cycle that is still shown opened."""
     for statement in _DELETE_OLD:
         await connection.execute(statement, opens)

@@ -1,6 +1,4 @@
-"""asyncpg: whether the counters still are what the reports and figures say: card by card, each chunk in one
-snapshot.
-"""
+"""asyncpg: whether counters equal the reports and figures they were made of, SIM by SIM, a chunk in one snapshot."""
 
 from __future__ import annotations
 
@@ -33,21 +31,21 @@ _MEMBERS, _OTHERS = _CARDS.format("pool IS NOT NULL"), _CARDS.format("pool IS NU
 
 
 async def differences(connection: Connection, spans: Sequence[CycleSpan], now: datetime) -> list[asyncpg.Record]:
-    """(sim_id, cycle, reported, figures, pool) of the counters that differ, and in what.
+    """(sim_id, cycle, reported, figures, pool) of the counters that differ; the last three say in what.
 
-    `reported` from the sum of the reports; `figures` (with what they cover to, and what reports add to them) from what
-    a recount would give; `pool` from the card's pool, in a cycle that is not over at `now`.
+    `reported`: from the sum of the reports; `figures`: from a recount of the carrier figures, of what they cover to, of
+    the reports added to them; `pool`: from the SIM's pool, in a cycle that is not over at `now`.
     """
     found: list[asyncpg.Record] = await connection.fetch(_DIFFERENCES, *columns(spans), now)
     return found
 
 
 async def cards_between(connection: Connection, after: int, through: int, *, pooled: bool) -> dict[str, list[int]]:
-    """The cards with a row id in (after, through], in pools or in none, by account."""
+    """The SIMs with a row id in (after, through], members of pools or others, by account."""
     rows = await connection.fetch(_MEMBERS if pooled else _OTHERS, after, through)
     return {row["account"]: row["ids"] for row in rows}
 
 
 async def highest_card(connection: Connection) -> int:
-    """The highest row id of a card."""
+    """The highest row id of a SIM."""
     return int(await connection.fetchval("SELECT coalesce(max(id), 0) FROM sims"))

@@ -1,4 +1,4 @@
-"""asyncpg: stops that rules ask for, and the brake on them (ST-25): what was stopped when, what waits for a person."""
+"""asyncpg: the holds that rules put on, and the brake on them (ST-25)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.db.connection import Connection
 
 HOUR = timedelta(hours=1)
 REMEDIED_PREFIX = "remedied:"
-"""Before a hold's code: the mark of a card whose owner did in this cycle what may lift the hold (`usage_marks`)."""
+"""Before a hold's code: the mark, in `usage_marks`, of a SIM whose owner has applied a remedy in the cycle."""
 
 _STOPPED = """
 SELECT r.account, r.hold, count(*) AS stopped
@@ -56,7 +56,7 @@ _DELETE_OLD = "DELETE FROM rule_stops WHERE asked_at < $1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStop:
-    """A rule's wish to stop a card; `stopped_at` None: it waits behind the brake."""
+    """A hold that a rule puts on a SIM in a cycle (yyyymm); `stopped_at` None: the brake keeps it waiting."""
 
     tenant: str
     account: str
@@ -69,7 +69,7 @@ class RuleStop:
 
 
 async def lock_accounts(connection: Connection, accounts: Sequence[str]) -> None:
-    """One judge of an account's brake at a time."""
+    """Lock the brake of these accounts until the commit, in the order of their codes."""
     for account in sorted(set(accounts)):
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('brake ' || $1, 0))", account)
 
@@ -77,21 +77,21 @@ async def lock_accounts(connection: Connection, accounts: Sequence[str]) -> None
 async def stopped_last_hour(
     connection: Connection, accounts: Sequence[str], now: datetime
 ) -> dict[tuple[str, str], int]:
-    """How many cards each rule stopped within the hour, by (account, hold).
+    """How many SIMs each rule has stopped within the hour, by (account, hold).
 
-    A release begins the hour anew; what was asked for before it, and stops by that person's word, counts no more.
+    Releasing the brake restarts the hour: holds requested before it, and those a person released, do not count.
     """
     rows = await connection.fetch(_STOPPED, accounts, now - HOUR)
     return {(row["account"], row["hold"]): row["stopped"] for row in rows}
 
 
 async def cards_of(connection: Connection, accounts: Sequence[str]) -> dict[str, int]:
-    """How many cards each account has."""
+    """How many SIMs each account has, cancelled ones left out."""
     return {row["account"]: row["cards"] for row in await connection.fetch(_CARDS, accounts)}
 
 
 async def keep(connection: Connection, stops: Sequence[RuleStop]) -> set[tuple[int, str]]:
-    """Remember stops; gives the (card, hold) that begin to wait. One released keeps the instant it was asked for at."""
+    """Store holds; gives the (SIM, hold) that begin to wait. A released one keeps the instant it was requested at."""
     if not stops:
         return set()
     columns = [[getattr(stop, name) for stop in stops] for name in RuleStop.__dataclass_fields__]
@@ -99,18 +99,18 @@ async def keep(connection: Connection, stops: Sequence[RuleStop]) -> set[tuple[i
 
 
 async def waiting(connection: Connection, sim_ids: Sequence[int]) -> set[tuple[int, int, str]]:
-    """What of these cards waits behind the brake: (card, cycle, hold)."""
+    """The holds of these SIMs that wait behind the brake: (SIM, cycle, hold)."""
     return {(row["sim_id"], row["cycle"], row["hold"]) for row in await connection.fetch(_WAITING, sim_ids)}
 
 
 async def released(connection: Connection, limit: int) -> list[asyncpg.Record]:
-    """Stops that waited when a person released the brake: (card, cycle, hold). Not locked: cards come first."""
+    """Waiting holds of accounts whose brake was released: (SIM, cycle, hold). Not locked: SIMs are locked first."""
     found: list[asyncpg.Record] = await connection.fetch(_RELEASED, limit)
     return found
 
 
 async def liftable_holds(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, set[str]]:
-    """The holds of each card that its use in this cycle answers for: put on by a rule, or remedied (card, cycle)."""
+    """By SIM, the holds of a cycle that usage may lift again: put on by a rule, or remedied. `pairs`: (SIM, cycle)."""
     sims, cycles = zip(*pairs, strict=True)
     found: dict[int, set[str]] = {}
     for row in await connection.fetch(_LIFTABLE_HOLDS, sims, cycles, REMEDIED_PREFIX, len(REMEDIED_PREFIX) + 1):
@@ -119,17 +119,17 @@ async def liftable_holds(connection: Connection, pairs: Sequence[tuple[int, int]
 
 
 async def drop(connection: Connection, stops: Sequence[tuple[int, int, str]]) -> None:
-    """These waiting stops are no longer called for: (card, cycle, hold)."""
+    """Delete waiting holds that usage no longer calls for: (SIM, cycle, hold)."""
     if stops:
         sims, cycles, holds = zip(*stops, strict=True)
         await connection.execute(_DROP, sims, cycles, holds)
 
 
 async def drop_waiting(connection: Connection, account: str, before_cycle: int) -> int:
-    """What waited in cycles that are over need not be stopped any more."""
+    """Delete the waiting holds of an account's closed cycles; gives how many."""
     return int((await connection.execute(_DROP_WAITING, account, before_cycle)).split()[-1])
 
 
 async def delete_before(connection: Connection, before: datetime) -> int:
-    """Forget stops of long ago."""
+    """Delete holds requested before an instant; gives how many."""
     return int((await connection.execute(_DELETE_OLD, before)).split()[-1])

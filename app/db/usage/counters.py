@@ -129,7 +129,7 @@ class DayFigureRow:
 
 
 class ReportPlace(NamedTuple):
-    """A place in a card's reports by instant, the gateway's row id and the report's id; without these, before all."""
+    """A position in a SIM's reports: instant, gateway row id, report id; the defaults are before all of the instant."""
 
     at: datetime
     gateway: int = -1
@@ -137,7 +137,7 @@ class ReportPlace(NamedTuple):
 
 
 async def ensure_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
-    """Make the counters of these (card, cycle) that are not there yet."""
+    """Insert the counters of these (SIM, cycle) that do not exist yet."""
     await connection.execute(_ENSURE_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
@@ -167,7 +167,7 @@ async def upsert_day_figures(connection: Connection, figures: Sequence[DayFigure
 
 
 async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:
-    """Have the limits of these cards and pools looked at."""
+    """Queue the limits of these SIMs (row ids) and pools (refs) for evaluation."""
     if cards := sorted(set(sim_ids)):
         await connection.execute(_QUEUE_SIMS, cards)
     if pools := sorted(set(pool_refs)):
@@ -175,60 +175,60 @@ async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool
 
 
 async def dequeue_sim_checks(connection: Connection, limit: int) -> set[int]:
-    """Take cards that are to be looked at. Rolled back, they are there again."""
+    """Take up to `limit` SIMs off the queue of limit checks. A rollback puts them back."""
     return {row["sim_id"] for row in await connection.fetch(_DEQUEUE_SIMS, limit)}
 
 
 async def dequeue_pool_checks(connection: Connection, limit: int) -> set[int]:
-    """Take so many pools that are to be looked at, each with all that asks for it."""
+    """Take up to `limit` pools off the queue of limit checks, each with all its entries."""
     return {row["pool_ref"] for row in await connection.fetch(_DEQUEUE_POOLS, limit)}
 
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
-    """The counters of each card's cycle by card id, locked."""
+    """The counters of each SIM's cycle by SIM row id, locked. `pairs`: (SIM, cycle)."""
     rows = await connection.fetch(_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row for row in rows}
 
 
 async def unchecked_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Of these (card, cycle) what was used where the next_check_bytes was reached and nobody has looked since."""
+    """Used bytes by SIM of those (SIM, cycle) that have reached `next_check_bytes` and were not evaluated since."""
     rows = await connection.fetch(_UNCHECKED_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row["used"] for row in rows}
 
 
 async def set_next_checks(connection: Connection, checks: Sequence[tuple[int, int, int | None]]) -> None:
-    """At how many bytes somebody must look again: (card, cycle, bytes)."""
+    """Store the used bytes at which limits must next be evaluated: (SIM, cycle, bytes or None)."""
     sims, cycles, amounts = zip(*checks, strict=True)
     await connection.execute(_SET_NEXT_CHECKS, sims, cycles, amounts)
 
 
 async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], now: datetime) -> set[tuple[int, str]]:
-    """Remember what is said of cards in a cycle (card, cycle, mark); gives the (card, mark) said for the first time."""
+    """Record marks of SIMs in a cycle: (SIM, cycle, mark); gives the (SIM, mark) recorded for the first time."""
     sims, cycles, names = zip(*marks, strict=True)
     rows = await connection.fetch(_MARK, sims, cycles, names, now)
     return {(row["sim_id"], row["mark"]) for row in rows}
 
 
 async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """What the owners of these cards asked to be told."""
+    """The reminder settings of these SIMs, where their owners have set any."""
     rows = await connection.fetch(_REMINDERS, sim_ids)
     return {row["id"]: json.loads(row["reminders"]) for row in rows}
 
 
 async def lifetime_bytes(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
-    """All bytes known of these cards, over their cycles."""
+    """The bytes each of these SIMs has used in all its cycles together."""
     return {row["sim_id"]: int(row["bytes"]) for row in await connection.fetch(_LIFETIME_BYTES, sim_ids)}
 
 
 async def add_pack(connection: Connection, sim_id: int, cycle: int, amount: int, at: datetime) -> None:
-    """An add-on pack of a card's cycle is in force (QT-7)."""
+    """Add an add-on pack to a SIM's cycle (QT-7)."""
     await ensure_counters(connection, [(sim_id, cycle)])
     await connection.execute(_ADD_PACK, sim_id, cycle, amount, at)
     await connection.execute(_RAISE_ADDONS, sim_id, cycle, amount)
 
 
 async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) -> Rows:
-    """A card's counters by cycle."""
+    """A SIM's counters of the cycles `first` through `last` (yyyymm)."""
     found: Rows = await connection.fetch(_CYCLES, sim_id, first, last)
     return found
 
@@ -236,7 +236,7 @@ async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) 
 async def days_of(
     connection: Connection, sim_id: int, opens: datetime, closes: datetime, zone: str
 ) -> dict[date, asyncpg.Record]:
-    """The reported bytes of each day between two instants, summed from the reports, `as_of` the last of them."""
+    """(day, bytes, as_of) by day of `zone` between two instants: the sum of a SIM's reports, and the last."""
     rows = await connection.fetch(_DAYS, sim_id, opens, closes, zone)
     return {row["day"]: row for row in rows}
 
@@ -248,14 +248,14 @@ async def carrier_days(connection: Connection, sim_id: int, first: date, last: d
 
 
 async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
-    """A card's distinct reports behind a place and before an instant, by instant."""
+    """A SIM's distinct reports after a position and before an instant, by instant."""
     found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
     return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """Which cards to reconcile: a tenant's of a carrier in a cycle, which opens and closes by each account's zone."""
+    """What to reconcile: a tenant's SIMs of a carrier in a cycle; `spans`: its opening and close by account."""
 
     tenant: str
     carrier: str
@@ -269,7 +269,7 @@ def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime]
 
 
 async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
-    """Our sum against the carrier's up to its figure's end, by card."""
+    """Our sum and the carrier's figure up to the figure's `as_of`, by SIM row id after `after`."""
     w = wanted
     found: Rows = await connection.fetch(
         _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())

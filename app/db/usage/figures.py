@@ -1,5 +1,6 @@
-"""asyncpg: carriers' figures in the counters: what stands of them, and which reports they leave to be added (US-3,
-US-5).
+"""asyncpg: carrier figures in the counters: which are in force, and which reports add to them (US-3, US-5).
+
+`COUNTED` is the SQL of the domain's `with_days` and of the reports `merge_usage` adds; tests compare the two.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncpg
 from app.db.connection import Connection
 
 CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
-"""The cards' cycles a statement is about (`columns`)."""
+"""The counters a statement is about (`columns`)."""
 
 COUNTED = """
     SELECT CASE WHEN b.carrier_bytes IS NULL AND d.count = 0 THEN NULL
@@ -36,7 +37,7 @@ COUNTED = """
            AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of)) d
      WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle
 """
-"""What the figures of a card's cycle `k` and the reports beside them come to, counted anew."""
+"""The figures of the counter `k`, and the reports they do not cover, counted anew."""
 
 _RECOUNT = f"""
 UPDATE usage_cycles c
@@ -58,7 +59,7 @@ SELECT c.sim_id, c.cycle, s.tenant, s.iccid, s.underlying, c.pool_ref, c.next_ch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleSpan:
-    """One card's cycle with the instants at which it opens and closes."""
+    """One SIM's cycle (yyyymm) with the instants at which it opens and closes."""
 
     sim_id: int
     cycle: int
@@ -77,16 +78,17 @@ def columns(spans: Sequence[CycleSpan]) -> tuple[list[int], list[int], list[date
 
 
 async def recount(connection: Connection, spans: Sequence[CycleSpan]) -> None:
-    """Work out anew, for these cards and cycles, what stands of the carriers' figures and what reports add to it.
+    """Count these counters anew: the carrier figures in force and the sum of the reports they do not cover.
 
-    A cycle's figure covers to its `as_of`; of a day and a cycle figure the later stands for that day. Where a cycle's
-    figure ends within a day whose own figure is later, the reports up to that end are what it holds of the day.
+    A cycle's figure covers up to its `as_of`; for a day that also has a figure of its own, the later of the two is in
+    force. Where a cycle's figure ends within a day whose own figure is later, the reports up to that end are what the
+    cycle's figure holds of the day.
     """
     if spans:
         await connection.execute(_RECOUNT, *columns(spans))
 
 
 async def lock_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
-    """The counters of (card, cycle) with tenant, ICCID and state, locked; those that are not there yet are left out."""
+    """The counters of these (SIM, cycle) that exist, with tenant, ICCID and state; locked by SIM and cycle."""
     rows = await connection.fetch(_LOCK_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {(row["sim_id"], row["cycle"]): row for row in rows}

@@ -56,7 +56,7 @@ WITH added AS (
 SELECT id, name FROM added
 UNION ALL SELECT id, name FROM usage_gateways WHERE tenant = $1 AND name = ANY($2::text[])
 """
-_CARDS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
+_FIND_SIMS = "SELECT iccid, id, carrier, account FROM sims WHERE tenant = $1 AND iccid = ANY($2::text[])"
 _SIMS_IN_BLOCKS = """
 SELECT b.prefix, s.carrier, s.account, array_agg(s.id) AS ids,
        string_agg(substr(s.iccid, length(b.prefix) + 1), ' ') AS suffixes
@@ -135,9 +135,9 @@ async def gateway_ids(connection: Connection, tenant: str, names: Sequence[str])
     return found
 
 
-async def cards(connection: Connection, tenant: str, iccids: Sequence[str]) -> list[asyncpg.Record]:
+async def find_sims(connection: Connection, tenant: str, iccids: Sequence[str]) -> list[asyncpg.Record]:
     """(iccid, id, carrier, account) of the tenant's SIMs with these ICCIDs."""
-    found: list[asyncpg.Record] = await connection.fetch(_CARDS, tenant, iccids)
+    found: list[asyncpg.Record] = await connection.fetch(_FIND_SIMS, tenant, iccids)
     return found
 
 

@@ -1,6 +1,4 @@
-"""asyncpg: how old the carriers' figures are, by account: read in ranges of cards, so that no statement reads a whole
-fleet.
-"""
+"""asyncpg: how old the carrier figures are, by account, read in ranges of SIMs."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_cha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An account's running cycle: its number, that of the cycle before, and when it opened."""
+    """An account's running cycle and the one before (yyyymm), and the instant at which the running one opened."""
 
     account: str
     cycle: int
@@ -39,11 +37,11 @@ class Running:
 async def oldest_figures(
     connection: Connection, accounts: Sequence[Running], stopped: Sequence[str], *, after: int, through: int
 ) -> dict[str, datetime]:
-    """Per account, where the oldest figure of its cards with a row id in (after, through] ends.
+    """Per account, the oldest `as_of` among its SIMs with a row id in (after, through].
 
-    Only cards that are active, and not stopped by the carrier's word. One that had figures in the cycle before and has
-    none yet is as old as the cycle; one that never had any (no carrier tells of it) is left out. What lies before our
-    last change there does not count: a card that was just let run again has not been asked for yet.
+    Only active SIMs that are not stopped by the carrier's snapshot. One that had a figure in the cycle before and has
+    none yet counts from the cycle's opening; one that never had any is left out. A SIM counts at most from our last
+    change at the carrier, since it has not been queried before it.
     """
     rows = await connection.fetch(
         _OLDEST,

@@ -1,8 +1,7 @@
-"""asyncpg: the leaves of `usage_reports`: one per month of `at` (UTC), made ahead of need, dropped whole when they are
-too old.
+"""asyncpg: the partitions of `usage_reports`: one per month of `at` (UTC), created ahead, dropped whole when too old.
 
-Each leaf has its own unique index over the identity, which a partitioned table cannot have across leaves, and one that
-finds a card's reports by instant.
+Each has its own unique index on the identity, which a partitioned table cannot have across partitions, and one that
+finds a SIM's reports by instant.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import asyncpg
 from app.domain.calendar.days import add_to_month
 
 PARTITIONS_LOCK = 7_446_290
-"""Advisory lock: one process makes leaves at a time."""
+"""Advisory lock: one process creates partitions at a time."""
 
 _PRESENT = "SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'"
 
@@ -32,7 +31,7 @@ def _name(month: date) -> str:
 
 
 def _make(month: date) -> str:
-    """The statements that make one leaf; autovacuum looks at it early, for its rows are only ever added."""
+    """The statements that create one partition with its indexes."""
     name, until = _name(month), add_to_month(month, 1)
     return f"""
         CREATE TABLE usage_parts.{name} PARTITION OF usage_reports
@@ -45,7 +44,7 @@ def _make(month: date) -> str:
 async def create_partitions(
     connection: asyncpg.Connection[asyncpg.Record], first: datetime, last: datetime
 ) -> list[str]:
-    """Make the leaves of every month that an instant from `first` to `last` may fall into; gives the new ones."""
+    """Create the partitions of the months from `first` through `last` that do not exist; gives their names."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS_LOCK)
         present = {row["tablename"] for row in await connection.fetch(_PRESENT)}
@@ -57,7 +56,7 @@ async def create_partitions(
 
 
 async def drop_partitions(connection: asyncpg.Connection[asyncpg.Record], before: datetime) -> list[str]:
-    """Drop the leaves whose months are over before an instant; gives their names."""
+    """Drop the partitions of the months that ended before an instant; gives their names."""
     oldest = _name(before.astimezone(UTC).date())
     present = [row["tablename"] for row in await connection.fetch(_PRESENT)]
     old = sorted(name for name in present if name < oldest)

@@ -1,6 +1,4 @@
-"""asyncpg: plans whose limits have changed: their pools are queued at once, their cards chunk by chunk
-(`usage_checks`).
-"""
+"""asyncpg: plans whose limits have changed: their pools are queued at once, their SIMs in chunks (`usage_checks`)."""
 
 from __future__ import annotations
 
@@ -27,15 +25,15 @@ _DONE = "DELETE FROM plan_checks WHERE tenant = $1 AND plan = $2"
 
 
 async def note(connection: Connection, tenant: str, plans: Sequence[str]) -> None:
-    """The limits of these plans have changed; one that is being worked through begins anew."""
+    """Record that the limits of these plans have changed and queue their pools; a plan being processed restarts."""
     await connection.execute(_NOTE, tenant, plans)
     await connection.execute(_QUEUE_POOLS, tenant, plans)
 
 
 async def queue_chunk(connection: Connection, size: int) -> int:
-    """Go through the tenant's next cards and queue those of a changed plan; gives how many were seen, 0: none is left.
+    """Go through a tenant's next SIMs and queue those of a changed plan; gives how many were read, 0: no plan is left.
 
-    By card id whatever the plan, so that a chunk costs the same for a small plan in a large fleet.
+    By SIM row id whatever the plan, so that a chunk costs the same for a small plan in a large fleet.
     """
     row = await connection.fetchrow(_NEXT)
     if row is None:

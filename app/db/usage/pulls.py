@@ -1,4 +1,4 @@
-"""asyncpg: how far the pull of each account has come, which cards are near a limit."""
+"""asyncpg: the cursor of each account's usage pull, and the SIMs and pools to pull first."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ SELECT sim_id, carrier_bytes FROM usage_cycles
 
 
 class Phase(IntEnum):
-    """What a run has left behind its cursor: nothing, the cards up to the end, or these and those before it."""
+    """What a run has left to do: nothing, the SIMs up to the end, or these and then those before its start."""
 
     FINISHED = 1
     TO_THE_END = 2
@@ -84,7 +84,7 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """Cards with row ids in (after, upto], None: to the end; `phase` is what holds of a run that breaks off in it."""
+    """A part of a run: SIMs with row ids in (after, upto], None: to the end; `phase`: what is left if interrupted."""
 
     after: int
     upto: int | None
@@ -93,9 +93,9 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """Which cards lack the last figure of a cycle: an account's with row ids in (after, upto].
+    """The SIMs that lack the final figure of a cycle: an account's with row ids in (after, upto].
 
-    `start`, `end`: the cycle's days; `figures_to`: when a carrier's figure is complete, None for all cards.
+    `start`, `end`: the cycle's days, half-open; `figures_to`: the `as_of` of a final figure, None: every SIM.
     """
 
     account: str
@@ -108,12 +108,12 @@ class Closing:
 
 
 async def known_figures(connection: Connection, sim_ids: Sequence[int], cycle: int) -> dict[int, int]:
-    """The carrier's bytes of a cycle as we have them, by card."""
+    """The carrier's bytes of a cycle (yyyymm) that are stored, by SIM."""
     return {row["sim_id"]: row["carrier_bytes"] for row in await connection.fetch(_KNOWN, sim_ids, cycle)}
 
 
 async def begin(connection: Connection, account: str, at: datetime, *, rest: bool) -> list[Leg]:
-    """A run begins; what it has before it. `rest`: it goes on with what a run that broke off has left."""
+    """Begin a run; gives its parts. `rest`: continue with what an interrupted run has left."""
     row = await connection.fetchrow(_BEGIN, account, at, Phase.TO_THE_END, rest, Phase.AROUND)
     place = row["last_sim_id"]
     first = Leg(after=place, upto=None, phase=Phase(row["phase"]))
@@ -123,12 +123,12 @@ async def begin(connection: Connection, account: str, at: datetime, *, rest: boo
 async def set_cursor(
     connection: Connection, account: str, sim_id: int, at: datetime, phase: Phase = Phase.TO_THE_END
 ) -> None:
-    """So far everybody was asked."""
+    """Store the cursor: all SIMs up to this row id have been queried."""
     await connection.execute(_SET, account, sim_id, at, phase)
 
 
 async def interrupted(connection: Connection, before: datetime) -> list[str]:
-    """The accounts, but for paused ones, whose run has not come to its end and has not moved since then."""
+    """The accounts, paused ones left out, whose run is unfinished and has not moved since an instant."""
     return [row["account"] for row in await connection.fetch(_INTERRUPTED, before)]
 
 
@@ -138,25 +138,25 @@ async def is_paused(connection: Connection, account: str) -> bool:
 
 
 async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
-    """Cards that have used four fifths of what makes somebody look, or of their test, the nearest first."""
+    """Active SIMs that have used 80 % of `next_check_bytes`, and testing ones 80 % of their test; the nearest first."""
     return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
 
 
 async def near_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> list[int]:
-    """Those of these pools that have used four fifths of what they may, and not all of it; `running`: (pool, cycle)."""
+    """Those of these pools that have used 80 % of their total or threshold, but not all. `running`: (ref, cycle)."""
     found = await connection.fetch(_NEAR_POOLS, [ref for ref, _ in running], [cycle for _, cycle in running])
     return [row["ref"] for row in found]
 
 
 async def members(connection: Connection, pools: Sequence[int], account: str, cycle: int, limit: int) -> list[int]:
-    """An account's active members of these pools, those first whose carrier figure is oldest."""
+    """An account's active members of these pools, those with the oldest carrier figure first."""
     return [row["id"] for row in await connection.fetch(_MEMBERS, pools, account, cycle, limit)]
 
 
 async def sims_to_close(connection: Connection, wanted: Closing) -> list[int]:
-    """Activated cards that were valid in a cycle and whose carrier figure of it is not complete, by row id.
+    """Activated SIMs that were valid in a cycle and whose carrier figure of it is not final, by row id.
 
-    A cancelled card only where it has a counter of the cycle: others may have been cancelled long before it.
+    Cancelled ones only where they have a counter of the cycle: others may have been cancelled long before it.
     """
     w = wanted
     found = await connection.fetch(_TO_CLOSE, w.account, w.after, w.upto, w.cycle, w.start, w.end, w.figures_to)

@@ -1,4 +1,4 @@
-"""asyncpg: which cycle each account's cards were last turned over into, and which cards bear holds."""
+"""asyncpg: the cycle into which each account's SIMs were last rolled over, and the SIMs that have holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECT id FROM sims
 
 
 async def is_rolled_over(connection: Connection, account: str, cycle: int) -> bool:
-    """Whether the account has been turned over into this cycle."""
+    """Whether the account has been rolled over into this cycle (yyyymm)."""
     found = await connection.fetchval(
         "SELECT done_at FROM cycle_rollovers WHERE account = $1 AND cycle = $2", account, cycle
     )
@@ -28,23 +28,23 @@ async def is_rolled_over(connection: Connection, account: str, cycle: int) -> bo
 
 
 async def lock(connection: Connection, account: str, cycle: int) -> int:
-    """Turn the account in this transaction alone; gives the card (row id) behind which to go on."""
+    """Lock the account's rollover until the commit; gives the SIM row id after which to continue."""
     place: int = await connection.fetchval(_LOCK, account, cycle)
     return place
 
 
 async def held_cards(connection: Connection, account: str, after: int, limit: int) -> list[int]:
-    """The next stopped cards by row id; an expired one too, lest a hold of the old cycle outlive its renewal (ST-4)."""
+    """The next suspended or expired SIMs with holds: an expired one too, so that no hold outlives its cycle (ST-4)."""
     return [row["id"] for row in await connection.fetch(_HELD, account, after, limit)]
 
 
 async def save_cursor(connection: Connection, account: str, sim_id: int) -> None:
-    """So far the cards are turned."""
+    """Store the cursor: the SIMs up to this row id are rolled over."""
     await connection.execute("UPDATE cycle_rollovers SET last_sim_id = $2 WHERE account = $1", account, sim_id)
 
 
 async def finish(connection: Connection, account: str, cycle: int, at: datetime) -> None:
-    """The account is turned into this cycle."""
+    """Record that the account is rolled over into this cycle."""
     await connection.execute(
         "UPDATE cycle_rollovers SET done_at = $3, last_sim_id = 0 WHERE account = $1 AND cycle = $2", account, cycle, at
     )

@@ -13,7 +13,8 @@ from app.domain.diagnosis import checks
 from app.domain.diagnosis.checks import Answer, DiagnosisFacts
 from app.domain.identifiers import same_device
 from app.domain.operation.refusal import Remedy
-from app.domain.operation.remedies import RuleContext, remedies_for
+from app.domain.operation.remedies import ended, remedies_for
+from app.domain.operation.request import RuleContext
 from app.domain.sim.holds import HOLDS, lagging
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Hold, Sim
@@ -161,6 +162,8 @@ class HoldExplained:
     since: datetime
     source: HoldSource
     carrier_code: str | None
+    ended: bool
+    """The running cycle has ended it, yet the carrier keeps it (ST-21); `lagging`: within the lag of its data."""
     lagging: bool
     remedies: tuple[Remedy, ...]
 
@@ -175,6 +178,7 @@ def explain_holds(sim: Sim, context: RuleContext) -> tuple[HoldExplained, ...]:
             since=hold.since,
             source=hold.source,
             carrier_code=hold.carrier_code,
+            ended=ended(sim, hold.code, context),
             lagging=_lags(sim, hold, context),
             remedies=remedies_for(sim, hold.code, context),
         )

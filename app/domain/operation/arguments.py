@@ -33,6 +33,8 @@ def validate_arguments(kind: OperationKind, arguments: Arguments) -> Arguments:
         if isinstance(given, int) and given < 1:
             raise Malformed(f"{name.upper()}_OUT_OF_RANGE", f"{name} is one or more")
     _check_amount(kind, arguments)
+    if kind is OperationKind.RESUME and not isinstance(arguments.get("paid"), bool | None):
+        raise Malformed("PAID_MALFORMED", "paid is true or false")
     canonical = dict(arguments)
     if kind is OperationKind.REBIND and arguments.get("imei") is not None:
         canonical["imei"] = parse_imei(str(arguments["imei"]))

@@ -106,15 +106,7 @@ _ROWS = (
     ),
     Capability(
         protocol=ProtocolName.JASPER,
-        channels=MappingProxyType(
-            {
-                kind: channel
-                for kind, channel in _channels(
-                    {OperationKind.ORDER_ADDON: _API, OperationKind.TERMINATE: _API},
-                ).items()
-                if kind is not OperationKind.VERIFY_REAL_NAME
-            },
-        ),
+        channels=_channels({OperationKind.ORDER_ADDON: _API, OperationKind.TERMINATE: _API}),
         usage_unit="B",
         usage_freshness="cycle to date, small delay not published",
         per_second=ProtocolLimit(value=5, source="Jasper A1.7"),
@@ -224,6 +216,11 @@ _CARRIER_OVERRIDES: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], 
 )
 """Channels that depend on the carrier as well; protocol None: any protocol; channel None: not supported."""
 
+_ARGUMENTS_NOT_TAKEN: Mapping[tuple[ProtocolName, Carrier, OperationKind], frozenset[str]] = MappingProxyType(
+    {(ProtocolName.GSL, Carrier.CMCC, OperationKind.REBIND): frozenset({"imei"})}
+)
+"""Arguments that a protocol does not take for a carrier: GSL binds such a SIM to the next device only (GSL 9.3)."""
+
 NEEDS_PRODUCT_CODE = frozenset({OperationKind.ORDER_ADDON})
 """Kinds that an API accepts only with the carrier's product code; without one a person does them."""
 
@@ -242,3 +239,8 @@ def channel_for(
     channel = CAPABILITIES[protocol].channels.get(kind)
     lacks_product = kind in NEEDS_PRODUCT_CODE and not product_code
     return Channel.DESK if channel is Channel.API and lacks_product else channel
+
+
+def arguments_not_taken(protocol: ProtocolName, carrier: Carrier, kind: OperationKind) -> frozenset[str]:
+    """The names of arguments with which this protocol refuses a kind for a SIM of this carrier (OP-7)."""
+    return _ARGUMENTS_NOT_TAKEN.get((protocol, carrier, kind), frozenset())

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from app.domain.calendar.workdays import WorkdayCalendar
 from app.domain.operation.arguments import Argument, Arguments, validate_arguments
-from app.domain.operation.limits import Counts, OperationRequest, rule_refusal
-from app.domain.operation.preconditions import state_refusal
-from app.domain.operation.refusal import Refusal, RefusalCode
-from app.domain.operation.remedies import RuleContext
+from app.domain.operation.refusal import Refusal
+from app.domain.operation.remedies import with_remedies
+from app.domain.operation.request import OperationRequest, RuleContext
 from app.domain.operation.service_levels import Circumstances, Due, due
+from app.domain.operation.verdict import channel_used, refusal_of
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
@@ -40,48 +38,14 @@ class Accepted:
 Decision = Accepted | Refusal
 
 
-def decide(  # noqa: PLR0913 - the rules need all of it
-    sim: Sim,
-    kind: OperationKind,
-    arguments: Arguments,
-    *,
-    channel: Channel | None,
-    open_operation: bool,
-    counts: Counts,
-    now: datetime,
-    zone: tzinfo,
-    workdays: WorkdayCalendar,
-    repeat_window: timedelta = timedelta(0),
-) -> Decision:
-    """Accept or refuse an operation (OP-2), in a fixed order (OP-5).
+def decide(sim: Sim, kind: OperationKind, arguments: Arguments, context: RuleContext) -> Decision:
+    """Accept or refuse an operation (OP-2), in a fixed order (OP-5); a refusal tells what can be done instead.
 
-    The order: capability, open operation, state and holds, windows, counts, real-name. `channel` is the result of
-    `channel_for` for the SIM's protocol; `zone` the carrier's zone; `repeat_window` the least time between two changes
-    of one SIM in that protocol (SL-5). Raises `Malformed` for an argument that is missing or out of range.
+    Raises `Malformed` for an argument that is missing or out of range.
     """
-    wanted = validate_arguments(kind, arguments)
-    context = RuleContext(now=now, zone=zone, workdays=workdays, rebinds_this_month=counts.rebinds_this_month)
-    request = OperationRequest(sim=sim, arguments=wanted, counts=counts, context=context, repeat_window=repeat_window)
-    if channel is None:
-        return _refused(RefusalCode.NOT_SUPPORTED_BY_CARRIER, "CP-1", "not_supported", kind)
-    if open_operation:
-        return _refused(RefusalCode.OPERATION_IN_PROGRESS, "OP-4", "operation_in_progress", kind)
-    refused = state_refusal(sim, kind, context) or rule_refusal(kind, request)
-    return refused or _accepted(kind, _channel(kind, channel, request), request)
-
-
-def _refused(code: RefusalCode, rule: str, detail: str, kind: OperationKind) -> Refusal:
-    return Refusal(code=code, rule=rule, detail=detail, facts=MappingProxyType({"kind": kind}))
-
-
-def _channel(kind: OperationKind, channel: Channel, request: OperationRequest) -> Channel:
-    """The channel used: the desk for what the supplier does by hand (first threshold in a pool QT-4; RG-3)."""
-    sim = request.sim
-    first_in_pool = kind is OperationKind.SET_THRESHOLD and sim.pool is not None and sim.threshold is None
-    if first_in_pool and request.terms.pool_forming.value is not None:
-        return Channel.DESK
-    region = kind is OperationKind.VERIFY_REAL_NAME and HoldCode.OUT_OF_REGION in codes(sim.holds)
-    return Channel.DESK if region else channel
+    request = OperationRequest(sim=sim, kind=kind, arguments=validate_arguments(kind, arguments), context=context)
+    refused = refusal_of(request)
+    return _accepted(kind, request) if refused is None else with_remedies(refused, sim, context)
 
 
 def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Arguments:
@@ -104,14 +68,16 @@ def _due(kind: OperationKind, request: OperationRequest) -> Due:
         context.now,
         context.zone,
         context.workdays,
-        context.rebinds_this_month,
-        Circumstances(first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds), repeat_window=request.repeat_window),
+        context.counts.rebinds_this_month,
+        Circumstances(
+            first_device=HoldCode.DEVICE_MISMATCH in codes(sim.holds), repeat_window=request.route.repeat_window
+        ),
     )
 
 
-def _accepted(kind: OperationKind, channel: Channel, request: OperationRequest) -> Accepted:
+def _accepted(kind: OperationKind, request: OperationRequest) -> Accepted:
     """The acceptance, with due time, cost and budgets."""
-    when = _due(kind, request)
+    when, channel = _due(kind, request), channel_used(request)
     return Accepted(
         channel=channel,
         due=when,

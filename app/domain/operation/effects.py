@@ -17,6 +17,7 @@ from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, move
 from app.domain.sim.validity import renewed
 from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import ThresholdRight
 from app.domain.vocabulary import Channel, HoldCode, HoldSource, OperationKind, OperationSource, RealName, SimState
 
 
@@ -82,7 +83,14 @@ def _set_threshold(sim: Sim, done: SettledOperation) -> SimUpdate:
     amount = done.arguments.get("bytes")
     if amount is None:
         return lift_holds(replace(sim, threshold=None), frozenset({HoldCode.OVER_THRESHOLD}))
-    return replace(sim, threshold=int(amount), threshold_off_until=None), ()
+    capped = replace(sim, threshold=int(amount), threshold_off_until=None)
+    return lift_holds(capped, frozenset({HoldCode.OUT_OF_REGION})) if _is_cap(sim, done) else (capped, ())
+
+
+def _is_cap(sim: Sim, done: SettledOperation) -> bool:
+    """Whether the threshold is the cap that stands in for a change of region, set by the supplier (RG-3, QT-6)."""
+    right = terms_in_force(sim.terms, sim.carrier, done.on).threshold_right.value
+    return right is ThresholdRight.CAP_ONLY and done.channel is Channel.DESK
 
 
 def _cut_network(sim: Sim, done: SettledOperation) -> SimUpdate:

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 
 from app.domain.calendar.cycles import cycle_at, end_instant
 from app.domain.calendar.days import ONE_DAY, add_months, add_to_month, start_of_day
-from app.domain.operation.arguments import Arguments
-from app.domain.operation.refusal import Refusal, RefusalCode, Remedy
-from app.domain.operation.remedies import RuleContext, remedies_for
+from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.operation.request import OperationRequest
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import renewal
 from app.domain.terms.book import terms_in_force
-from app.domain.terms.model import PoolForming, Terms, ThresholdRight
-from app.domain.vocabulary import Actor, Carrier, HoldCode, OperationKind, PlanKind, RealName, SimState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Counts and facts from outside the SIM.
-
-    `rebinds_this_month`: successful ones of the calendar month (DV-3); `renewals`: of this plan so far (RN-6);
-    `arrears_paid`: stated by the caller (ST-20); `order_shipped` None: unknown (PL-5).
-    """
-
-    rebinds_this_month: int = 0
-    renewals: int = 0
-    arrears_paid: bool = False
-    profile_complete: bool = True
-    order_shipped: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationRequest:
-    """One requested operation with everything that a check may read."""
-
-    sim: Sim
-    arguments: Arguments
-    counts: Counts
-    context: RuleContext
-    repeat_window: timedelta = timedelta(0)
-
-    @property
-    def terms(self) -> Terms:
-        """The card's terms in force today."""
-        return terms_in_force(self.sim.terms, self.sim.carrier, self.context.today)
+from app.domain.terms.model import PoolForming, ThresholdRight
+from app.domain.vocabulary import Carrier, HoldCode, OperationKind, PlanKind, RealName, SimState
 
 
 def _violation(
@@ -56,7 +23,8 @@ def _violation(
     detail: str,
     *,
     retry_at: datetime | None = None,
-    remedies: tuple[Remedy, ...] = (),
+    holds: tuple[HoldCode, ...] = (),
+    first: OperationKind | None = None,
     assumed: tuple[str, ...] = (),
 ) -> Refusal:
     return Refusal(
@@ -64,7 +32,8 @@ def _violation(
         rule=rule,
         detail=detail,
         earliest_retry_at=retry_at,
-        remedies=remedies,
+        holds=holds,
+        first=first,
         assumed=assumed,
     )
 
@@ -73,22 +42,14 @@ def _needs_real_name(request: OperationRequest) -> Refusal | None:
     """LC-5: a SIM that needs personal real-name is not activated before verification."""
     if request.sim.real_name is not RealName.INDIVIDUAL:
         return None
-    remedy = Remedy(
-        action=OperationKind.VERIFY_REAL_NAME,
-        actor=Actor.SELF,
-        automatic=False,
-        allowed_now=True,
-        rule="LC-5",
-    )
-    return _violation("LC-5", "real_name_first", remedies=(remedy,))
+    return _violation("LC-5", "real_name_first", first=OperationKind.VERIFY_REAL_NAME)
 
 
 def _arrears_unpaid(request: OperationRequest) -> Refusal | None:
-    """ST-20: arrears are lifted on request only once paid."""
-    if HoldCode.ARREARS not in codes(request.sim.holds) or request.counts.arrears_paid:
+    """ST-20: arrears are lifted on request only once paid, which the caller states (`paid`)."""
+    if HoldCode.ARREARS not in codes(request.sim.holds) or request.arguments.get("paid") is True:
         return None
-    ways = remedies_for(request.sim, HoldCode.ARREARS, request.context)
-    return _violation("ST-20", "arrears_unpaid", remedies=ways)
+    return _violation("ST-20", "arrears_unpaid", holds=(HoldCode.ARREARS,))
 
 
 def _rebind_budget(request: OperationRequest) -> Refusal | None:
@@ -123,20 +84,29 @@ def _threshold(request: OperationRequest) -> Refusal | None:
     return None if allowed else _violation("QT-4", "threshold_not_offered")
 
 
+def _no_threshold(request: OperationRequest) -> Refusal | None:
+    """OP-7: removing a threshold that the SIM does not have, and is not held for, would change nothing."""
+    removes = request.arguments.get("bytes") is None and request.sim.threshold is None
+    if not removes or HoldCode.OVER_THRESHOLD in codes(request.sim.holds):
+        return None
+    return _violation("OP-7", "no_threshold_set")
+
+
 def _cap(request: OperationRequest) -> Refusal | None:
     """QT-6: only the 100 MB cap may be set; once it is passed, only the next cycle lifts the hold."""
     if HoldCode.OVER_THRESHOLD in codes(request.sim.holds):
         turns = end_instant(
             cycle_at(request.sim.carrier, request.context.now, request.context.zone), request.context.zone
         )
-        ways = remedies_for(request.sim, HoldCode.OVER_THRESHOLD, request.context)
-        return _violation("QT-6", "cap_lifts_next_cycle", retry_at=turns, remedies=ways)
+        return _violation("QT-6", "cap_lifts_next_cycle", retry_at=turns, holds=(HoldCode.OVER_THRESHOLD,))
     wanted = request.arguments.get("bytes")
     return None if wanted in (None, request.terms.threshold_cap.value) else _violation("QT-6", "cap_only")
 
 
 def _addon(request: OperationRequest) -> Refusal | None:
-    """QT-7: add-ons are offered neither overseas nor for postpaid pools."""
+    """QT-7, OP-7: offered neither overseas nor for postpaid pools; a pool member's allowance is its pool's."""
+    if request.sim.pool is not None:
+        return _violation("OP-7", "addon_of_pool_member")
     offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POSTPAID_POOL
     return None if offered else _violation("QT-7", "addon_not_offered")
 
@@ -208,7 +178,7 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
         OperationKind.RESUME: (_arrears_unpaid,),
         OperationKind.REBIND: (_rebind_budget,),
         OperationKind.CHANGE_REGION: (_region_limit,),
-        OperationKind.SET_THRESHOLD: (_threshold,),
+        OperationKind.SET_THRESHOLD: (_threshold, _no_threshold),
         OperationKind.ORDER_ADDON: (_addon,),
         OperationKind.RENEW: (_renewal_window, _renewal_count, _profile),
         OperationKind.CHANGE_PLAN: (_plan_change,),
@@ -219,7 +189,7 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
 """The checks of each kind, in order: windows, counts, real-name (OP-5); a kind that is missing has none."""
 
 
-def rule_refusal(kind: OperationKind, request: OperationRequest) -> Refusal | None:
+def rule_refusal(request: OperationRequest) -> Refusal | None:
     """The first refusal by window, count or real-name; None: no check refuses."""
-    found = (check(request) for check in CHECKS.get(kind, ()))
+    found = (check(request) for check in CHECKS.get(request.kind, ()))
     return next((refused for refused in found if refused is not None), None)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.domain.operation.refusal import Refusal, RefusalCode
-from app.domain.operation.remedies import RuleContext, remedies
+from app.domain.operation.request import OperationRequest
 from app.domain.sim.holds import codes, resume_lifts, shown_state
-from app.domain.sim.model import Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.terms.model import ThresholdRight
 from app.domain.vocabulary import HoldCode, OperationKind, RealName, SimState
 
 _K, _S = OperationKind, SimState
@@ -31,9 +31,8 @@ class Precondition:
     activated: bool = False
 
 
-def _on(rule: str, *states: SimState, held: HoldCode | None = None, free: bool = False) -> Precondition:
-    or_held = frozenset() if held is None else frozenset({held})
-    return Precondition(rule=rule, states=frozenset(states), or_held=or_held, free=free)
+def _on(rule: str, *states: SimState, held: tuple[HoldCode, ...] = (), free: bool = False) -> Precondition:
+    return Precondition(rule=rule, states=frozenset(states), or_held=frozenset(held), free=free)
 
 
 PRECONDITIONS: Mapping[OperationKind, Precondition] = MappingProxyType(
@@ -41,12 +40,12 @@ PRECONDITIONS: Mapping[OperationKind, Precondition] = MappingProxyType(
         _K.ACTIVATE: _on("OP-6", _S.TESTING, _S.SILENT),
         _K.SUSPEND: _on("OP-6", _S.ACTIVE, free=True),
         _K.RESUME: _on("ST-20"),
-        _K.REBIND: _on("OP-5", _S.ACTIVE, held=HoldCode.DEVICE_MISMATCH),
-        _K.CHANGE_REGION: _on("OP-5", _S.ACTIVE, held=HoldCode.OUT_OF_REGION),
-        _K.SET_THRESHOLD: _on("OP-5", _S.ACTIVE, held=HoldCode.OVER_THRESHOLD),
+        _K.REBIND: _on("OP-5", _S.ACTIVE, held=(HoldCode.DEVICE_MISMATCH,)),
+        _K.CHANGE_REGION: _on("OP-5", _S.ACTIVE, held=(HoldCode.OUT_OF_REGION,)),
+        _K.SET_THRESHOLD: _on("OP-5", _S.ACTIVE, held=(HoldCode.OVER_THRESHOLD, HoldCode.OUT_OF_REGION)),
         _K.CUT_NETWORK: _on("OP-5", _S.ACTIVE, free=True),
         _K.RESET_NETWORK: _on("OP-5", _S.ACTIVE, free=True),
-        _K.RESTORE_NETWORK: _on("OP-5", held=HoldCode.NETWORK_CUT),
+        _K.RESTORE_NETWORK: _on("OP-5", held=(HoldCode.NETWORK_CUT,)),
         _K.VERIFY_REAL_NAME: Precondition(
             rule="OP-5",
             or_held=frozenset({HoldCode.NOT_REAL_NAMED, HoldCode.OUT_OF_REGION}),
@@ -71,33 +70,46 @@ PRECONDITIONS: Mapping[OperationKind, Precondition] = MappingProxyType(
 """The precondition of every kind, with the rule that a refusal cites."""
 
 
-def _fits(sim: Sim, kind: OperationKind, context: RuleContext) -> bool:
+def _counting_holds(request: OperationRequest) -> frozenset[HoldCode]:
+    """The holds under which the kind may be requested besides its states.
+
+    `out_of_region` only where the terms bind a SIM to a region, as its remedies are those terms' (RG-3, TM-4); for a
+    threshold this is the cap (QT-6).
+    """
+    row = PRECONDITIONS[request.kind].or_held
+    capped = request.terms.threshold_right.value is ThresholdRight.CAP_ONLY
+    offered = capped if request.kind is OperationKind.SET_THRESHOLD else bool(request.terms.region_limited.value)
+    return row if offered else row - {HoldCode.OUT_OF_REGION}
+
+
+def _fits(request: OperationRequest) -> bool:
     """Whether state and holds allow the kind."""
+    sim, kind = request.sim, request.kind
     row, held = PRECONDITIONS[kind], codes(sim.holds)
     if kind is OperationKind.RESUME:
-        return bool(held) and held <= resume_lifts(sim, context.today)
+        return bool(held) and held <= resume_lifts(sim, request.context.today)
     if kind is OperationKind.VERIFY_REAL_NAME and sim.real_name is RealName.INDIVIDUAL:
         return True
-    if held & row.or_held and sim.underlying is not SimState.EXPIRED:
+    if held & _counting_holds(request) and sim.underlying is not SimState.EXPIRED:
         return True
     if (row.free and held) or (row.activated and sim.underlying in NOT_YET_ACTIVATED):
         return False
     return shown_state(sim.underlying, sim.holds, sim.carrier) in row.states
 
 
-def state_refusal(sim: Sim, kind: OperationKind, context: RuleContext) -> Refusal | None:
-    """The refusal by state and holds, with every hold and its remedies; None: not refused (ST-20, OP-6)."""
+def state_refusal(request: OperationRequest) -> Refusal | None:
+    """The refusal by state and holds, naming every hold; None: not refused (ST-20, OP-6)."""
+    sim = request.sim
     cancelled = sim.underlying is SimState.CANCELLED
-    if not cancelled and _fits(sim, kind, context):
+    if not cancelled and _fits(request):
         return None
     detail = "held" if sim.holds else "state"
     return Refusal(
         code=RefusalCode.INCOMPATIBLE_STATE,
-        rule="LC-11" if cancelled else PRECONDITIONS[kind].rule,
+        rule="LC-11" if cancelled else PRECONDITIONS[request.kind].rule,
         detail="cancelled" if cancelled else detail,
         facts=MappingProxyType(
-            {"kind": kind, "state": shown_state(sim.underlying, sim.holds, sim.carrier)},
+            {"kind": request.kind, "state": shown_state(sim.underlying, sim.holds, sim.carrier)},
         ),
         holds=() if cancelled else tuple(hold.code for hold in sim.holds),
-        remedies=() if cancelled else remedies(sim, context),
     )

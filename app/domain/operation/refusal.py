@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.operation.arguments import Arguments
 from app.domain.operation.service_levels import DueReason
-from app.domain.vocabulary import Actor, HoldCode
+from app.domain.vocabulary import Actor, HoldCode, OperationKind
 
 
 class RefusalCode(StrEnum):
@@ -26,6 +27,9 @@ class Remedy:
     """One way to lift a hold: who does what, whether by itself, whether now, at what cost (fen) and by when.
 
     `action` is a text key below `remedy.`; `earliest` and `latest` are None where nothing is published (SL-7).
+    `operation` is the kind of operation that carries it out, None where the gateway has none for it, and `arguments`
+    what that operation must state. `allowed_now`: whether it would be accepted now (ST-26). `conditions`: what must be
+    so for it to help, text keys below `condition.`
     """
 
     action: str
@@ -34,6 +38,9 @@ class Remedy:
     allowed_now: bool
     rule: str
     hold: HoldCode | None = None
+    operation: OperationKind | None = None
+    arguments: Arguments = field(default_factory=lambda: MappingProxyType({}))
+    conditions: tuple[str, ...] = ()
     cost_fen: int | None = None
     earliest: datetime | None = None
     latest: datetime | None = None
@@ -47,7 +54,7 @@ class Refusal:
     """Why an operation is refused: the rule, the holds that prevent it, and the remedies.
 
     `detail` is a text key below `refusal.`, `facts` the values that its text names; `earliest_retry_at` None: no such
-    time is known.
+    time is known. `first`: an operation that must have been done before.
     """
 
     code: RefusalCode
@@ -56,5 +63,6 @@ class Refusal:
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     holds: tuple[HoldCode, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    first: OperationKind | None = None
     earliest_retry_at: datetime | None = None
     assumed: tuple[str, ...] = ()

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, tzinfo
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from app.domain.calendar.cycles import cycle_at, end_instant
 from app.domain.calendar.days import ONE_DAY, local, start_of_day
-from app.domain.calendar.workdays import WorkdayCalendar
-from app.domain.operation.refusal import Remedy
+from app.domain.operation.arguments import Arguments
+from app.domain.operation.refusal import Refusal, Remedy
+from app.domain.operation.request import OperationRequest, RuleContext
 from app.domain.operation.service_levels import NOT_PUBLISHED, Circumstances, Due, DueReason, due
-from app.domain.sim.holds import (
-    HOLDS,
-    HoldRemedy,
-    RemedyAction,
-    codes,
-    ended_by_cycle,
-    lag_ends_on,
-    resume_lifts,
-)
+from app.domain.operation.verdict import refusal_of
+from app.domain.sim.holds import HOLDS, HoldRemedy, RemedyAction, codes, ended_by_cycle, lag_ends_on
 from app.domain.sim.model import Sim
-from app.domain.sim.renewal import renewal
 from app.domain.terms.book import terms_in_force
-from app.domain.terms.model import LevelName
-from app.domain.vocabulary import Actor, HoldCode, OperationKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleContext:
-    """The inputs of a rule beside the SIM: instant, carrier's zone, workday calendar, rebinds this month."""
-
-    now: datetime
-    zone: tzinfo
-    workdays: WorkdayCalendar
-    rebinds_this_month: int = 0
-
-    @property
-    def today(self) -> date:
-        """The date of `now` in the carrier's zone."""
-        return local(self.now, self.zone).date()
-
+from app.domain.terms.model import LevelName, PoolForming
+from app.domain.units import MB
+from app.domain.vocabulary import Actor, HoldCode, OperationKind, PlanKind
 
 _DUE_AS: Mapping[RemedyAction, str] = MappingProxyType(
     {
@@ -58,34 +35,73 @@ _DUE_AS: Mapping[RemedyAction, str] = MappingProxyType(
 """The service level that gives how long a remedy takes (SL); of the others none is published."""
 
 
-def _may_resume(sim: Sim, context: RuleContext) -> bool:
-    return codes(sim.holds) <= resume_lifts(sim, context.today)
-
-
-def _may_renew(sim: Sim, context: RuleContext) -> bool:
-    ends = sim.expires_on
-    return ends is None or renewal(sim.terms, sim.carrier, ends, context.today).renewable
-
-
-def _may_rebind(sim: Sim, context: RuleContext) -> bool:
-    policy = terms_in_force(sim.terms, sim.carrier, context.today)
-    budget = policy.rebinds_a_month.value
-    return not policy.rebind_refused_beyond.value or budget is None or context.rebinds_this_month < budget
-
-
-def _may_order_addon(sim: Sim, context: RuleContext) -> bool:
-    return bool(terms_in_force(sim.terms, sim.carrier, context.today).addons.value)
-
-
-_ALLOWED: Mapping[RemedyAction, Callable[[Sim, RuleContext], bool]] = MappingProxyType(
+_CARRIED_OUT_BY: Mapping[RemedyAction, OperationKind] = MappingProxyType(
     {
-        RemedyAction.RESUME: _may_resume,
-        RemedyAction.RENEW: _may_renew,
-        RemedyAction.REBIND: _may_rebind,
-        RemedyAction.ORDER_ADDON: _may_order_addon,
+        RemedyAction.RESUME: OperationKind.RESUME,
+        RemedyAction.ORDER_ADDON: OperationKind.ORDER_ADDON,
+        RemedyAction.RAISE_THRESHOLD: OperationKind.SET_THRESHOLD,
+        RemedyAction.REMOVE_THRESHOLD: OperationKind.SET_THRESHOLD,
+        RemedyAction.CAP_USAGE: OperationKind.SET_THRESHOLD,
+        RemedyAction.RENEW: OperationKind.RENEW,
+        RemedyAction.REBIND: OperationKind.REBIND,
+        RemedyAction.VERIFY_REAL_NAME: OperationKind.VERIFY_REAL_NAME,
+        RemedyAction.CHANGE_REGION: OperationKind.CHANGE_REGION,
+        RemedyAction.RESTORE_NETWORK: OperationKind.RESTORE_NETWORK,
+        RemedyAction.UPGRADE_PLAN: OperationKind.CHANGE_PLAN,
     },
 )
-"""Whether a remedy is allowed now; one without an entry is, unless it is automatic or nobody can do it."""
+"""The operation that carries out a remedy: allowed now if that operation would be accepted (ST-26)."""
+
+_POOL_ACTIONS = frozenset(
+    {RemedyAction.ACTIVATE_POOL_MEMBERS, RemedyAction.ADD_POOL_CARDS, RemedyAction.ORDER_POOL_ADDON}
+)
+
+
+def _stated(action: RemedyAction, sim: Sim, context: RuleContext) -> Arguments:
+    """The arguments that the remedy's operation must state; what the caller chooses is not among them."""
+    if action is RemedyAction.RESUME and HoldCode.ARREARS in codes(sim.holds):
+        return MappingProxyType({"paid": True})
+    if action is RemedyAction.REMOVE_THRESHOLD:
+        return MappingProxyType({"bytes": None})
+    if action is RemedyAction.CAP_USAGE:
+        cap = terms_in_force(sim.terms, sim.carrier, context.today).threshold_cap.value
+        return MappingProxyType({"bytes": cap})
+    return MappingProxyType({"months": sim.plan.months} if action is RemedyAction.RENEW else {})
+
+
+def _conditions(action: RemedyAction, sim: Sim) -> tuple[str, ...]:
+    """What must be so for the remedy to help: text keys below `condition.` (ST-26)."""
+    if action in _POOL_ACTIONS:
+        return ("in_the_pool",)
+    if action is RemedyAction.RAISE_THRESHOLD:
+        return ("above_what_is_used",)
+    if action is not RemedyAction.RESUME:
+        return ()
+    held = codes(sim.holds)
+    paid = ("paid",) if HoldCode.ARREARS in held else ()
+    return paid + (("back_in_first_device",) if HoldCode.DEVICE_MISMATCH in held else ())
+
+
+def _allowed(action: RemedyAction, sim: Sim, context: RuleContext) -> bool:
+    """Whether the gateway would accept the remedy at this moment (ST-26)."""
+    kind = _CARRIED_OUT_BY.get(action)
+    if kind is not None:
+        chosen: Arguments = {"bytes": MB} if action is RemedyAction.RAISE_THRESHOLD else {}
+        arguments = MappingProxyType({**chosen, **_stated(action, sim, context)})
+        return refusal_of(OperationRequest(sim=sim, kind=kind, arguments=arguments, context=context)) is None
+    if action in _POOL_ACTIONS:
+        return sim.pool is not None and _pool_takes(action, sim, context)
+    return action is not RemedyAction.ASK_CARRIER
+
+
+def _pool_takes(action: RemedyAction, sim: Sim, context: RuleContext) -> bool:
+    """Whether the terms let the SIM's pool take more cards or an add-on now (PL-5, QT-7)."""
+    terms = terms_in_force(sim.terms, sim.carrier, context.today)
+    if action is RemedyAction.ADD_POOL_CARDS:
+        return terms.pool_forming.value is not PoolForming.AT_PURCHASE
+    return action is RemedyAction.ACTIVATE_POOL_MEMBERS or (
+        bool(terms.addons.value) and sim.plan.kind is not PlanKind.POSTPAID_POOL
+    )
 
 
 def _actor(lift: HoldRemedy, sim: Sim, context: RuleContext) -> Actor:
@@ -106,7 +122,7 @@ def _time(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> D
         context.now,
         context.zone,
         context.workdays,
-        context.rebinds_this_month,
+        context.counts.rebinds_this_month,
         Circumstances(first_device=hold is HoldCode.DEVICE_MISMATCH),
     )
 
@@ -126,14 +142,16 @@ def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) ->
         cycle = cycle_at(sim.carrier, context.now, context.zone)
         earliest = latest = end_instant(cycle, context.zone)
         reasons = (DueReason(key="next_cycle_begins", day=cycle.end),)
-    allowed = not by_itself and actor is not Actor.NOBODY and _ALLOWED.get(lift.by, _always)(sim, context)
     return Remedy(
         action=RemedyAction.WAIT if by_itself and lift.by is RemedyAction.REBIND else lift.by,
         actor=actor,
         automatic=by_itself,
-        allowed_now=allowed,
+        allowed_now=not by_itself and actor is not Actor.NOBODY and _allowed(lift.by, sim, context),
         rule=HOLDS[hold].rule,
         hold=hold,
+        operation=None if by_itself else _CARRIED_OUT_BY.get(lift.by),
+        arguments=_stated(lift.by, sim, context),
+        conditions=_conditions(lift.by, sim),
         cost_fen=_cost(lift, sim),
         earliest=earliest,
         latest=latest,
@@ -141,10 +159,6 @@ def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) ->
         reasons=reasons,
         assumed=time.assumed,
     )
-
-
-def _always(_sim: Sim, _moment: RuleContext) -> bool:
-    return True
 
 
 def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, ...]:
@@ -155,7 +169,7 @@ def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy
     """
     terms = terms_in_force(sim.terms, sim.carrier, context.today)
     ways = [way for way in HOLDS[hold].lifted_by if way.offered(hold, terms)]
-    if not _ended_by_cycle(sim, hold, context):
+    if not ended(sim, hold, context):
         return tuple(_remedy(way, sim, hold, context) for way in ways)
     others = [way for way in ways if way.by not in _OF_ONE_CYCLE]
     return (*_after_lag(sim, hold, context), *(_remedy(way, sim, hold, context) for way in others))
@@ -165,7 +179,7 @@ _OF_ONE_CYCLE = frozenset({RemedyAction.ORDER_ADDON, RemedyAction.ORDER_POOL_ADD
 """Remedies that count in one cycle alone (QT-7, ST-21)."""
 
 
-def _ended_by_cycle(sim: Sim, code: HoldCode, context: RuleContext) -> bool:
+def ended(sim: Sim, code: HoldCode, context: RuleContext) -> bool:
     """Whether the SIM has this hold since before the running cycle, which should have ended it (ST-21)."""
     dates = [local(hold.since, context.zone).date() for hold in sim.holds if hold.code is code]
     return any(ended_by_cycle(sim.carrier, code, sim.terms, context.today, since) for since in dates)
@@ -192,6 +206,20 @@ def _after_lag(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, 
     return wait, engineer
 
 
-def remedies(sim: Sim, context: RuleContext) -> tuple[Remedy, ...]:
-    """The remedies of every hold of the SIM, oldest hold first."""
-    return tuple(remedy for hold in sim.holds for remedy in remedies_for(sim, hold.code, context))
+def with_remedies(refused: Refusal, sim: Sim, context: RuleContext) -> Refusal:
+    """The refusal with what can be done: the remedies of the holds that it names, or what must be done first."""
+    ways = tuple(remedy for code in refused.holds for remedy in remedies_for(sim, code, context))
+    return replace(refused, remedies=ways if refused.first is None else (*ways, _first(refused, sim, context)))
+
+
+def _first(refused: Refusal, sim: Sim, context: RuleContext) -> Remedy:
+    """The operation that a refusal says must be done before."""
+    action = RemedyAction(refused.first or "")
+    return Remedy(
+        action=action,
+        actor=Actor.SELF,
+        automatic=False,
+        allowed_now=_allowed(action, sim, context),
+        rule=refused.rule,
+        operation=refused.first,
+    )

@@ -1,4 +1,4 @@
-"""The table of holds (ST-1 to ST-17): other names, remedies, who may lift it, source."""
+"""The table of holds (ST-1 to ST-18): other names, remedies, who may lift it, source."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ class OfferedWhere(StrEnum):
     """A threshold may be set to another value or none (QT-4), which the 100 MB cap may not (QT-6)."""
     RESUME_LIFTS = "resume_lifts"
     """A resume on request lifts this hold (ST-20)."""
+    REGION_BOUND = "region_bound"
+    """The terms bind a SIM to a region, and lift that in their ways (RG-3, TM-4)."""
+    REGION_FREE = "region_free"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,8 @@ class HoldRemedy:
             OfferedWhere.ALLOWANCE_NEVER_STOPS: not stops,
             OfferedWhere.THRESHOLD_SETTABLE: settable,
             OfferedWhere.RESUME_LIFTS: code in (terms.resume_lifts.value or ()),
+            OfferedWhere.REGION_BOUND: bool(terms.region_limited.value),
+            OfferedWhere.REGION_FREE: not terms.region_limited.value,
         }[self.where]
 
 
@@ -93,7 +98,11 @@ def _next_cycle(where: OfferedWhere = OfferedWhere.EVERYWHERE) -> HoldRemedy:
     return HoldRemedy(by=RemedyAction.NEXT_CYCLE, actor=Actor.NOBODY, automatic=True, where=where)
 
 
-_SUPPLIER_DESK = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
+def _by_supplier(by: RemedyAction, where: OfferedWhere = OfferedWhere.EVERYWHERE) -> HoldRemedy:
+    return HoldRemedy(by=by, actor=Actor.SUPPLIER, where=where)
+
+
+_SUPPLIER_DESK = _by_supplier(RemedyAction.ASK_SUPPLIER)
 
 _ROWS = (
     HoldRule(
@@ -151,7 +160,7 @@ _ROWS = (
         also_called=("机卡分离", "换绑停用"),
         lifted_by=(
             HoldRemedy(by=RemedyAction.REBIND, actor=None),
-            HoldRemedy(by=RemedyAction.RESUME, actor=Actor.SUPPLIER, where=OfferedWhere.RESUME_LIFTS),
+            _by_supplier(RemedyAction.RESUME, OfferedWhere.RESUME_LIFTS),
         ),
         source="GSL 9.3, SIX 4, FM 一.3.1",
     ),
@@ -175,9 +184,10 @@ _ROWS = (
         code=HoldCode.OUT_OF_REGION,
         also_called=("超出区域限制",),
         lifted_by=(
-            HoldRemedy(by=RemedyAction.VERIFY_REAL_NAME, actor=Actor.SUPPLIER),
-            HoldRemedy(by=RemedyAction.CAP_USAGE, actor=Actor.SUPPLIER),
-            HoldRemedy(by=RemedyAction.CHANGE_REGION, actor=Actor.SUPPLIER),
+            _by_supplier(RemedyAction.VERIFY_REAL_NAME, OfferedWhere.REGION_BOUND),
+            _by_supplier(RemedyAction.CAP_USAGE, OfferedWhere.REGION_BOUND),
+            _by_supplier(RemedyAction.CHANGE_REGION, OfferedWhere.REGION_BOUND),
+            _by_supplier(RemedyAction.ASK_SUPPLIER, OfferedWhere.REGION_FREE),
         ),
         source="FM 一.3.2",
     ),
@@ -223,7 +233,7 @@ _ROWS = (
         also_called=("套餐断网阈值",),
         lifted_by=(
             _self(RemedyAction.ORDER_ADDON),
-            HoldRemedy(by=RemedyAction.UPGRADE_PLAN, actor=Actor.SUPPLIER),
+            _by_supplier(RemedyAction.UPGRADE_PLAN),
             _next_cycle(),
         ),
         source="FM 一.3.3",
@@ -242,7 +252,14 @@ _ROWS = (
         lifted_by=(_SUPPLIER_DESK,),
         source="GSL 10.2",
     ),
+    HoldRule(
+        rule="ST-18",
+        code=HoldCode.UNEXPLAINED,
+        also_called=("停机，运营商未告知原因",),
+        lifted_by=(_self(RemedyAction.RESUME), _SUPPLIER_DESK),
+        source="FM 一.3.1.2",
+    ),
 )
 
 HOLDS: Mapping[HoldCode, HoldRule] = MappingProxyType({row.code: row for row in _ROWS})
-"""The row of each hold (ST-1 to ST-17)."""
+"""The row of each hold (ST-1 to ST-18)."""

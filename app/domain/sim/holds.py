@@ -75,8 +75,9 @@ def without_hold(sim: Sim, code: HoldCode) -> Sim:
 
 
 def resume_lifts(sim: Sim, on: date) -> frozenset[HoldCode]:
-    """The holds that a resume on request lifts under the SIM's terms (ST-20)."""
-    return terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
+    """The holds that a resume on request lifts under the SIM's terms (ST-20); a stop without a reason too (ST-18)."""
+    by_terms = terms_in_force(sim.terms, sim.carrier, on).resume_lifts.value or frozenset({HoldCode.MANUAL})
+    return by_terms | {HoldCode.UNEXPLAINED}
 
 
 def leaves_by_next_cycle(code: HoldCode, terms: Terms) -> bool:
@@ -89,7 +90,10 @@ def start_cycle(sim: Sim, on: date) -> tuple[Sim, tuple[HoldCode, ...]]:
     """The SIM at the start of the cycle that opens `on`, and which holds left (ST-21, BC-4).
 
     Only holds of the gateway: a hold set by the carrier leaves when the carrier no longer reports it (LC-15, ST-24).
+    A cancelled SIM stays as it is (LC-11).
     """
+    if sim.underlying is SimState.CANCELLED:
+        return sim, ()
     policy = terms_in_force(sim.terms, sim.carrier, on)
     leaving = tuple(hold.code for hold in sim.holds if is_ours(hold) and leaves_by_next_cycle(hold.code, policy))
     return replace(sim, holds=tuple(hold for hold in sim.holds if hold.code not in leaving)), leaving

@@ -5,20 +5,71 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
 
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
 
 
+class Query(StrEnum):
+    """What can be looked at to find the reason of a stop (ST-18, ST-23, DV-6)."""
+
+    DEVICE = "device"
+    LIMITS = "limits"
+    CHANGE_RECORDS = "change_records"
+    PLACE = "place"
+
+
+class Found(StrEnum):
+    """The result of such a look."""
+
+    OTHER_DEVICE = "other_device"
+    SAME_DEVICE = "same_device"
+    NO_BINDING = "no_binding"
+    NO_DEVICE = "no_device"
+    LIMIT_REACHED = "limit_reached"
+    CHANGED_BY_A_USER = "changed_by_a_user"
+    CHANGED_BY_THE_CARRIER = "changed_by_the_carrier"
+    NO_RECORD = "no_record"
+    HIGH_RISK_REGION = "high_risk_region"
+    NOT_ANSWERED = "not_answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one look found, and when; `facts`: the values it rests on (IMEIs, the user named in the records)."""
+
+    query: Query
+    at: datetime
+    found: Found
+    facts: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One reason why data is off (ST); `carrier_code`: the carrier's raw code, where the carrier set it."""
+    """One reason why data is off (ST); `carrier_code`: the carrier's raw code, where the carrier set it.
+
+    `evidence`: what was looked at to find the reason; `reported`: the hold by the carrier's word alone, where evidence
+    has named another (ST-18, ST-23).
+    """
 
     code: HoldCode
     since: datetime
     source: HoldSource
     carrier_code: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    reported: HoldCode | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSeen:
+    """The device in which the carrier saw the SIM: its IMEI of 15 digits, and when (DV-6)."""
+
+    imei: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +121,7 @@ class Sim:
     """The day the silent period began where a used-up test ended early (LC-3, D); None: as the dates say."""
     threshold_off_until: date | None = None
     """First day on which a threshold lifted by resume counts again: the cycle's end (ST-20, `standard`)."""
+    seen: DeviceSeen | None = None
+    """The device in which the SIM was last seen; `imei` is the one it is bound to (DV-6)."""
+    devices: tuple[str, ...] = ()
+    """The devices of the bound type it was seen in, each by its first 14 digits (DV-2)."""

@@ -25,7 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Query = TypeVar("Query", bound=QueryModel)
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-LARGEST_JSON = 1 << 20
+MAX_JSON_BYTES = 1 << 20
 
 
 class Parameters(Generic[Query]):
@@ -55,18 +55,18 @@ def _is_list(annotation: Any) -> bool:
 
 
 class JsonBody(Generic[Model]):
-    """A dependency: the JSON body as its model, of at most `most` bytes; no body counts as `{}`."""
+    """A dependency: the JSON body as its model, of at most `max_bytes` bytes; no body counts as `{}`."""
 
     def __init__(
         self,
         model: type[Model],
         *,
-        most: int = LARGEST_JSON,
+        max_bytes: int = MAX_JSON_BYTES,
         array: str | None = None,
         parts: Iterable[type[BaseModel]] = (),
     ) -> None:
         self.model = model
-        self.most = most
+        self.max_bytes = max_bytes
         self.array = array
         """A bare array counts as the object that has it in this field."""
         self.parts = tuple(parts)
@@ -74,7 +74,7 @@ class JsonBody(Generic[Model]):
 
     async def __call__(self, request: Request) -> Model:
         """The body of a request. Raises `TooLarge`, `Unreadable`, `InvalidArgument`."""
-        body = await body_of(request, most=self.most)
+        body = await body_of(request, max_bytes=self.max_bytes)
         request.state.body = body or b"{}"
         value = parsed(body or b"{}")
         if self.array is not None and isinstance(value, list):
@@ -131,14 +131,16 @@ class Upload:
 
 
 class UploadBody:
-    """A dependency: a body of one of several media types, of at most `most` bytes.
+    """A dependency: a body of one of several media types, of at most `max_bytes` bytes.
 
     `types`: media type -> the model of its content, or a sentence about a text's format; `default`: for no media type.
     """
 
-    def __init__(self, types: Mapping[str, type[BaseModel] | str], *, most: int, default: str | None = None) -> None:
+    def __init__(
+        self, types: Mapping[str, type[BaseModel] | str], *, max_bytes: int, default: str | None = None
+    ) -> None:
         self.types = types
-        self.most = most
+        self.max_bytes = max_bytes
         self.default = default
 
     async def __call__(self, request: Request) -> Upload:
@@ -147,7 +149,7 @@ class UploadBody:
         kind = kind if kind in self.types else self.default or kind
         if kind not in self.types:
             raise UnsupportedMediaType(f"the body is none of {', '.join(self.types)}")
-        body = await body_of(request, most=self.most)
+        body = await body_of(request, max_bytes=self.max_bytes)
         request.state.body = body
         return Upload(kind, body)
 
@@ -164,16 +166,16 @@ def validated(model: type[Model], value: Any, *, source: str = "body", at: str =
         raise InvalidArgument(faults_of(errors, source=source, at=at)) from None
 
 
-async def body_of(request: Request, *, most: int = LARGEST_JSON) -> bytes:
-    """The request's body. Raises `TooLarge` past `most` bytes."""
+async def body_of(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """The request's body. Raises `TooLarge` past `max_bytes` bytes."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise TooLarge(f"at most {most} bytes")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise TooLarge(f"at most {max_bytes} bytes")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > most:
-            raise TooLarge(f"at most {most} bytes")
+        if len(body) > max_bytes:
+            raise TooLarge(f"at most {max_bytes} bytes")
     return bytes(body)
 
 

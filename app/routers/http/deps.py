@@ -27,7 +27,7 @@ from app.usecases.errors import NotAllowed
 from .problems import Unauthorized, Unreadable
 
 CACHED_S = 3.0
-LARGEST_NUMBER = (1 << 63) - 1
+MAX_BIGINT = (1 << 63) - 1
 
 
 def container_of(request: Request) -> Container:
@@ -45,18 +45,18 @@ class KeyRing:
     """A cache of recent keys, so that a busy caller does not cost a query per call."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[float, Caller | None]] = {}
+        self._cached: dict[bytes, tuple[float, Caller | None]] = {}
 
     async def find(self, ctx: Context, token: str) -> Caller | None:
-        """The caller of a key; None for a key nobody has."""
+        """The caller of a key; None for an unknown key."""
         digest = hashlib.sha256(token.encode()).digest()
-        kept = self._known.get(digest)
-        if kept is not None and kept[0] > monotonic():
-            return kept[1]
+        cached = self._cached.get(digest)
+        if cached is not None and cached[0] > monotonic():
+            return cached[1]
         caller = await find_caller(ctx, digest)
-        if len(self._known) > 10_000:  # noqa: PLR2004 - a bound on memory, whoever guesses keys
-            self._known.clear()
-        self._known[digest] = (monotonic() + CACHED_S, caller)
+        if len(self._cached) > 10_000:  # noqa: PLR2004 - a bound on memory, whoever guesses keys
+            self._cached.clear()
+        self._cached[digest] = (monotonic() + CACHED_S, caller)
         return caller
 
 
@@ -117,7 +117,7 @@ Ctx = Annotated[Context, Depends(context_of)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """What an audit trail needs of a request."""
+    """Actor, reason and correlation id of a request, for the audit trail."""
 
     actor: str
     reason: str | None
@@ -125,7 +125,7 @@ class Trail:
 
 
 def trail_of(request: Request, caller: Caller) -> Trail:
-    """Who, why, and the id that joins everything this request begins."""
+    """The trail of a request."""
     return Trail(
         actor=caller.name,
         reason=reason.get(),
@@ -135,28 +135,28 @@ def trail_of(request: Request, caller: Caller) -> Trail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which page of a list: at most `limit` items after the place the cursor names."""
+    """A page of a list: at most `limit` items after the one the cursor names."""
 
     limit: int
     after: Any
 
     @property
     def number(self) -> int | None:
-        """The place in a list kept by number, None at its start. Raises `Unreadable` for another list's cursor."""
-        if self.after is not None and not (isinstance(self.after, int) and 0 <= self.after <= LARGEST_NUMBER):
+        """The last number of the page before, None on the first page. Raises `Unreadable` for another list's cursor."""
+        if self.after is not None and not (isinstance(self.after, int) and 0 <= self.after <= MAX_BIGINT):
             raise Unreadable("invalid cursor")
         return self.after
 
     @property
     def id(self) -> UUID | None:
-        """The place in a list kept by id, None at its start. Raises `Unreadable` for another list's cursor."""
+        """The last id of the page before, None on the first page. Raises `Unreadable` for another list's cursor."""
         try:
             return UUID(self.after) if self.after is not None else None
         except (ValueError, AttributeError):
             raise Unreadable("invalid cursor") from None
 
     def next_cursor(self, last: Any | None) -> str | None:
-        """The cursor behind a last item; None where nothing follows."""
+        """The cursor of the page after `last`; None where nothing follows."""
         if last is None:
             return None
         return base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")

@@ -18,7 +18,7 @@ from .problems import unavailable
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
-LONGEST_REASON = 500
+MAX_REASON_LENGTH = 500
 
 
 class RequestMiddleware:
@@ -39,7 +39,7 @@ class RequestMiddleware:
         given = _correlation(scope)
         scope.setdefault("state", {})["correlation_id"] = given.decode()
         tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
-        begun = monotonic()
+        started_at = monotonic()
         status, started = 500, False
 
         async def observed(message: Message) -> None:
@@ -58,7 +58,7 @@ class RequestMiddleware:
         finally:
             correlation_id.reset(tokens[0])
             reason.reset(tokens[1])
-            self._count(scope, status, monotonic() - begun)
+            self._count(scope, status, monotonic() - started_at)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
@@ -97,11 +97,11 @@ def _correlation(scope: Scope) -> bytes:
 
 def _reason(scope: Scope) -> str | None:
     given = next((value for name, value in scope["headers"] if name == b"x-reason"), b"")
-    return given.decode("utf-8", "replace")[:LONGEST_REASON] or None
+    return given.decode("utf-8", "replace")[:MAX_REASON_LENGTH] or None
 
 
 def _route(scope: MutableMapping[str, Any]) -> str:
-    """The whole path pattern of the route that answered; FastAPI keeps it beside the route since routers nest."""
+    """The whole path pattern of the route that answered; FastAPI has it beside the route because routers nest."""
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else UNMATCHED

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from app.routers.schemas.base import Paging, QueryModel
 
 from .codes import PROBLEM_JSON, by_status, response_of
-from .contract import JsonBody, Parameters, UploadBody, dependencies_of
+from .contract import JsonBody, Parameters, TypedRoute, UploadBody, dependencies_of
 from .deps import Needs
 from .idempotency import IdempotencyHeader
 
@@ -29,14 +29,24 @@ SECURITY = "ApiKey"
 
 _HEADERS: Mapping[str, tuple[str, str]] = {
     "Idempotency-Key": ("1 to 255 visible ASCII characters; the same request under it is done once.", "order-4711"),
-    "X-Reason": ("Why: kept in the audit trail.", "customer asked by phone"),
+    "X-Reason": ("The reason, for the audit trail.", "customer asked by phone"),
     "If-Match": ("The `ETag` of the version to change; another one is 412.", '"7"'),
 }
 
 
-def document_of(routes: Iterable[APIRoute], plain: Schema, webhooks: Iterable[type[BaseModel]]) -> Schema:
-    """The document: `plain` is FastAPI's own of the same routes, `webhooks` the events sent to receivers."""
-    models: set[type[BaseModel]] = set(webhooks)
+_WEBHOOK_HEADERS: Mapping[str, tuple[str, str]] = {
+    "webhook-id": ("The id of the event: the same in every attempt.", "019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"),
+    "webhook-timestamp": ("When the attempt was signed, in seconds since 1970.", "1764288000"),
+    "webhook-signature": ("`v1,` and an HMAC-SHA256 in base64; several are separated by a space.", "v1,K5oZfz…"),
+}
+
+
+def document_of(
+    routes: Iterable[APIRoute], plain: Schema, *, problem: type[BaseModel], event: type[BaseModel]
+) -> Schema:
+    """The document: `plain` is FastAPI's own of the same routes, `event` what receivers of webhooks get."""
+    models: set[type[BaseModel]] = {problem, event}
+    plain["webhooks"] = {"event": {"post": _webhook(event)}}
     for route in routes:
         for method in route.methods or ():
             operation = plain["paths"][route.path_format][method.lower()]
@@ -56,6 +66,31 @@ def document_of(routes: Iterable[APIRoute], plain: Schema, webhooks: Iterable[ty
         SECURITY: {"type": "http", "scheme": "bearer", "description": "An API key: 256 random bits, shown once."}
     }
     return plain
+
+
+def _webhook(event: type[BaseModel]) -> Schema:
+    """What a receiver is sent (Standard Webhooks)."""
+    return {
+        "operationId": "receive_event",
+        "summary": "An event, sent to a webhook",
+        "description": "At least once, in order per SIM; retried for three days with growing intervals.",
+        "tags": ["webhooks"],
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": description,
+                "schema": {"type": "string", "examples": [example]},
+            }
+            for name, (description, example) in _WEBHOOK_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/cloudevents+json": {"schema": _ref(event)}}},
+        "responses": {
+            "2XX": {"description": "Received. Any other status is retried."},
+            "410": {"description": "The webhook is disabled."},
+        },
+    }
 
 
 def _definitions(models: set[type[BaseModel]]) -> dict[str, Schema]:
@@ -89,7 +124,7 @@ def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[
     summary, _, _ = (route.description or "").partition("\n")
     operation["summary"] = summary.rstrip(".")
     parameters = operation.setdefault("parameters", [])
-    codes = ["INTERNAL_ERROR", "UNAVAILABLE", "INVALID_ARGUMENT"]
+    codes = ["INTERNAL_ERROR", "UNAVAILABLE", *(["INVALID_ARGUMENT"] if isinstance(route, TypedRoute) else [])]
     for dependency in dependencies_of(route):
         codes += _codes_of(dependency)
         match dependency:

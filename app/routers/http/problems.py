@@ -111,11 +111,15 @@ async def _use_case_error(request: Request, error: Exception) -> Response:
     if isinstance(error, OperationRefused):
         facts = refusal_view(error.refused, _language(request))
         code, detail = facts.pop("code"), facts.pop("detail")
-        return problem(request, code, detail, facts=facts, translated=True)
-    facts = {name: fact for name, fact in error.facts.items() if fact is not None}
+        return problem(request, code, detail, facts=facts | _facts(error), translated=True)
+    facts = _facts(error)
     if isinstance(error, InvalidArgument):
         facts["errors"] = [fault.as_json() for fault in error.faults]
     return problem(request, error.code, error.detail, facts=facts, headers=_headers(error))
+
+
+def _facts(error: UseCaseError) -> dict[str, Any]:
+    return {name: fact for name, fact in error.facts.items() if fact is not None}
 
 
 def _headers(error: UseCaseError) -> dict[str, str]:

@@ -18,6 +18,9 @@ def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
         "allowed_now": remedy.allowed_now,
         "rule": remedy.rule,
         "hold": remedy.hold.value if remedy.hold else None,
+        "operation": remedy.operation.value if remedy.operation else None,
+        "arguments": dict(remedy.arguments),
+        "conditions": [{"code": one, "text": text(f"condition.{one}", language)} for one in remedy.conditions],
         "cost_fen": remedy.cost_fen,
         "eta": {
             "earliest": remedy.earliest.isoformat() if remedy.earliest else None,

@@ -1,4 +1,4 @@
-"""Answers as bytes: JSON written once, by one encoder, with the headers every answer bears."""
+"""JSON responses, encoded once by one msgspec encoder."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def encoded(value: Any) -> bytes:
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer with a JSON body."""
+    """A response with a JSON body."""
     return Response(_encoder.encode(value), status_code=status, headers=dict(headers or {}), media_type=JSON)

@@ -37,6 +37,14 @@ class NoArguments(RequestModel):
     """No arguments."""
 
 
+class ResumeArguments(RequestModel):
+    """What the caller states of a SIM that is resumed."""
+
+    paid: bool | None = Field(
+        default=None, description="That the arrears are paid (ST-20); kept in the audit trail.", examples=[True]
+    )
+
+
 class RebindArguments(RequestModel):
     """To which device a SIM is bound."""
 
@@ -98,6 +106,10 @@ class TerminateArguments(RequestModel):
     )
 
 
+class ResumeRequest(ResumeArguments, ActionRequest):
+    """Resume a SIM."""
+
+
 class RebindRequest(RebindArguments, ActionRequest):
     """Bind a SIM to a device."""
 
@@ -132,6 +144,7 @@ class TerminateRequest(TerminateArguments, ActionRequest):
 
 ARGUMENTS: Mapping[OperationKind, type[RequestModel]] = MappingProxyType(
     {
+        OperationKind.RESUME: ResumeArguments,
         OperationKind.REBIND: RebindArguments,
         OperationKind.CHANGE_REGION: ChangeRegionArguments,
         OperationKind.SET_THRESHOLD: SetThresholdArguments,

@@ -20,7 +20,7 @@ from app.domain.errors import Malformed
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 """Instants outside are mistakes, and days counted from them leave the calendar."""
 
-LARGEST_AMOUNT = 1 << 50
+MAX_AMOUNT = 1 << 50
 """Bytes: more than any SIM carries in a cycle, and safe in every sum."""
 
 
@@ -135,7 +135,7 @@ QueryInt = Annotated[int, checked(_whole, "NUMBER_MALFORMED", "a whole number")]
 QueryFlag = Annotated[bool, BeforeValidator(_flag_checked)]
 """`true` or `false` as a query parameter."""
 
-Amount = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, json_schema_extra={"x-unit": "byte"})]
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})]
 """Bytes in a request."""
 
 Bytes = Annotated[int, Field(json_schema_extra={"x-unit": "byte"})]

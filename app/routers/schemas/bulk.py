@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.domain.vocabulary import OperationKind
+from app.usecases.bulk.request import MOST_ITEMS
 
 from .actions import ARGUMENTS, NoArguments
 from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, Word, open_words
@@ -16,7 +17,6 @@ from .operations import OPERATION_ID, KindWord, OperationError, Scalar, StatusWo
 from .problems import HoldWord
 
 REF = "#/components/schemas/"
-MOST_ITEMS = 1_000_000
 WAYS = ("iccids", "range", "pool", "filter", "file_id", "all")
 ITEM_STATUSES = ("pending", "open", "succeeded", "failed", "cancelled", "allowed", "refused")
 ItemStatus = Literal["pending", "open", "succeeded", "failed", "cancelled", "allowed", "refused"]
@@ -91,7 +91,7 @@ class BulkRetryRequest(RequestModel):
 
 
 class SelectedRange(AnswerModel):
-    """The range that was asked for."""
+    """The selected range."""
 
     start: str = Field(description="The first ICCID.", examples=["89860012345678900010"])
     end: str = Field(description="The last ICCID.", examples=["89860012345678900990"])
@@ -99,7 +99,7 @@ class SelectedRange(AnswerModel):
 
 
 class SelectedSims(AnswerModel):
-    """Which SIMs were asked for; one of the fields."""
+    """Which SIMs were selected; one of the fields."""
 
     iccids: int | None = Field(default=None, description="So many named ones.", examples=[2])
     range: SelectedRange | None = Field(default=None, description="A range.")

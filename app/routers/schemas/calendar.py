@@ -154,4 +154,4 @@ class Workday(AnswerModel):
 class WorkdaysAnswer(Assumed):
     """Days with whether they are workdays."""
 
-    days: list[Workday] = Field(description="Every day asked for, in order.")
+    days: list[Workday] = Field(description="Every requested day, in order.")

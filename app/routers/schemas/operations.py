@@ -11,7 +11,7 @@ from app.domain.vocabulary import Channel, OperationKind, OperationSource, Opera
 
 from .actions import ChannelWord
 from .base import (
-    LARGEST_AMOUNT,
+    MAX_AMOUNT,
     AnswerModel,
     At,
     Counted,
@@ -91,6 +91,6 @@ class OperationOutcome(RequestModel):
 
     outcome: Literal["succeeded", "failed"] = Field(description="How it ended.", examples=["succeeded"])
     note: str = Field(default="", max_length=2000, description="In words.", examples=["done at the counter"])
-    bytes: Annotated[int, Field(ge=1, le=LARGEST_AMOUNT, json_schema_extra={"x-unit": "byte"})] | None = Field(
+    bytes: Annotated[int, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] | None = Field(
         default=None, description="`order_addon`: the size of the pack.", examples=[1073741824]
     )

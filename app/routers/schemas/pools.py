@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.domain.vocabulary import Carrier
 
-from .base import LARGEST_AMOUNT, AnswerModel, At, Bytes, CycleId, Listed, On, Paging, RequestModel, Word, open_words
+from .base import MAX_AMOUNT, AnswerModel, At, Bytes, CycleId, Listed, On, Paging, RequestModel, Word, open_words
 from .operations import OPERATION_ID
 from .sims import CarrierWord, Cycle, StateWord
 
@@ -39,7 +39,7 @@ class PoolRename(RequestModel):
 class PoolAddonRequest(RequestModel):
     """An add-on pack of the running cycle (QT-7)."""
 
-    bytes: Annotated[int, Field(ge=1, le=LARGEST_AMOUNT, json_schema_extra={"x-unit": "byte"})] = Field(
+    bytes: Annotated[int, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] = Field(
         description="Its size.", examples=[10737418240]
     )
 

@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain.operation.refusal import RefusalCode
-from app.domain.vocabulary import Actor, HoldCode
+from app.domain.vocabulary import Actor, HoldCode, OperationKind
 
 from .base import AnswerModel, At, Fen, open_words
 
 HoldWord = Annotated[HoldCode, open_words(HoldCode)]
 ActorWord = Annotated[Actor, open_words(Actor)]
+OperationWord = Annotated[OperationKind, open_words(OperationKind)]
 RefusalWord = Annotated[RefusalCode, open_words(RefusalCode)]
 
 
@@ -46,6 +47,13 @@ class RemedyEta(AnswerModel):
     because: list[str] = Field(description="Why it is so, as text keys.", examples=[["next_workday"]])
 
 
+class RemedyCondition(AnswerModel):
+    """What must be so for a remedy to help."""
+
+    code: str = Field(description="The condition, as a word.", examples=["paid"])
+    text: str = Field(description="The same in words.", examples=["The arrears are paid; state it as paid."])
+
+
 class Remedy(AnswerModel):
     """One way out of a hold or a refusal."""
 
@@ -53,9 +61,16 @@ class Remedy(AnswerModel):
     text: str = Field(description="The same in words, in the caller's language.", examples=["Renew the plan"])
     actor: ActorWord = Field(description="Who can do it.", examples=["self"])
     automatic: bool = Field(description="Whether it happens without anyone doing anything.", examples=[False])
-    allowed_now: bool = Field(description="Whether it is allowed now.", examples=[True])
+    allowed_now: bool = Field(description="Whether it would be accepted now (ST-26).", examples=[True])
     rule: str = Field(description="The rule it rests on.", examples=["ST-20"])
     hold: HoldWord | None = Field(description="The hold it lifts.", examples=["plan_expired"])
+    operation: OperationWord | None = Field(
+        description="The operation that carries it out; null: nothing that is requested here.", examples=["renew"]
+    )
+    arguments: dict[str, str | int | bool | None] = Field(
+        description="What that operation must state; what you choose is not here.", examples=[{"months": 12}]
+    )
+    conditions: list[RemedyCondition] = Field(description="What must be so for it to help.")
     cost_fen: Fen | None = Field(description="What it costs; null: not known.", examples=[1200])
     eta: RemedyEta = Field(description="By when it takes effect.")
     assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["D-2"]])

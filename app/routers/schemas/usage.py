@@ -9,9 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from app.domain.identifiers import parse_iccid
 from app.domain.vocabulary import Carrier
+from app.usecases.usage.corrections import MAX_USED
+from app.usecases.usage.ingest.reports import MAX_BYTES
 
 from .base import (
-    LARGEST_AMOUNT,
     AnswerModel,
     AsOf,
     At,
@@ -28,8 +29,7 @@ from .base import (
 )
 from .sims import CarrierFigure, CarrierWord, SimUsage, UsageSource
 
-MAX_REPORT_BYTES = 1 << 40
-ReportBytes = Annotated[int, Field(ge=0, le=MAX_REPORT_BYTES, json_schema_extra={"x-unit": "byte"})]
+ReportBytes = Annotated[int, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
 REPORT_ID = "gw-17-000123"
 
 
@@ -118,7 +118,7 @@ class Correction(RequestModel):
     iccid: Annotated[str, checked(parse_iccid, "ICCID_MALFORMED", "an ICCID")] = Field(
         description="The SIM.", examples=["89860012345678901234"]
     )
-    bytes: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, json_schema_extra={"x-unit": "byte"})] = Field(
+    bytes: Annotated[int, Field(ge=0, le=MAX_USED, json_schema_extra={"x-unit": "byte"})] = Field(
         description="The figure.", examples=[3145728000]
     )
     day: Day | None = Field(default=None, description="The day; or else `cycle`.", examples=["2026-11-20"])

@@ -82,13 +82,13 @@ class Replayed(AnswerModel):
 
 
 class DeliveryBegun(AnswerModel):
-    """The delivery that was begun."""
+    """The delivery that was queued."""
 
     delivery: str = Field(description="Its id.", examples=["4711"])
 
 
 class DeliveredEvent(AnswerModel):
-    """The event of a delivery; null where it is no longer kept."""
+    """The event of a delivery; null once it is deleted."""
 
     id: UUID | None = Field(description="Its id.", examples=[OPERATION_ID])
     type: EventTypeWord | None = Field(description="Its type.", examples=["sim.suspended"])

@@ -1,4 +1,4 @@
-"""What ended operations do to what a card may use (QT-4, QT-7): packs in force, and limits to be looked at again."""
+"""What succeeded operations do to limits (QT-4, QT-7): add-on packs are added, and limits queued for evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.domain.vocabulary import OperationKind, OperationStatus
 from app.usecases.context import Context
 
 PACK = "bytes"
-"""Where an add-on's `result` keeps the size that a person told when completing it."""
+"""The field of an add-on's `result` with its size in bytes, where a person entered it on completion."""
 
 MOVES_LIMITS = frozenset(
     {
@@ -34,7 +34,7 @@ MOVES_LIMITS = frozenset(
 
 
 async def apply_settled_operations(ctx: Context, work: UnitOfWork, ended: Sequence[OperationRecord]) -> None:
-    """Put packs in force and queue the cards and pools whose limits moved, in the settlement's own transaction."""
+    """Add packs and queue the SIMs and pools whose limits changed, in the transaction that settles the operations."""
     done = [o for o in ended if o.status is OperationStatus.SUCCEEDED and o.kind in MOVES_LIMITS]
     if not done:
         return
@@ -54,15 +54,15 @@ async def apply_settled_operations(ctx: Context, work: UnitOfWork, ended: Sequen
 
 
 def _pack(operation: OperationRecord) -> int | None:
-    """The bytes an ordered pack adds: as told when it was completed, else as ordered."""
+    """The bytes an ordered pack adds: as entered on completion, else as ordered; None for any other operation."""
     if operation.kind is not OperationKind.ORDER_ADDON:
         return None
-    told: int | None = (operation.result or {}).get(PACK)
-    return told or pack_bytes(operation.arguments)
+    entered: int | None = (operation.result or {}).get(PACK)
+    return entered or pack_bytes(operation.arguments)
 
 
 async def _remember_remedies(ctx: Context, connection: Connection, done: Sequence[OperationRecord]) -> None:
-    """What these operations may lift in this cycle, also where it came with the card (ST-2, ST-3, ST-15)."""
+    """Record which holds these operations allow to be lifted in this cycle, also imported ones (ST-2, ST-3, ST-15)."""
     now = ctx.now()
     marks = [
         (o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account))), f"{REMEDIED_PREFIX}{code}")

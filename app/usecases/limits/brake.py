@@ -1,4 +1,4 @@
-"""The brake on rules (ST-25): no rule stops more cards of one account in an hour than a set number; the rest wait."""
+"""The brake (ST-25): no rule stops more SIMs of an account in an hour than a set number; the rest wait."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from app.usecases.events import EventStamp, rule_braked
 
 @dataclass
 class Brake:
-    """The brake of one transaction: asked for each stop, it says whether it may be now, and remembers."""
+    """The brake of one transaction. `allows` decides on each hold and records it; `write` stores what was recorded."""
 
     now: datetime
-    free: dict[str, int]
-    lately: dict[tuple[str, str], int]
+    limits: dict[str, int]
+    recent: dict[tuple[str, str], int]
     waiting: set[tuple[int, int, str]]
     stops: list[rows.RuleStop] = field(default_factory=list)
 
     def allows(self, record: SimRecord, cycle: int, code: HoldCode, *, released: bool = False) -> bool:
-        """Whether a rule may put this hold on the card now; `released`: a person has said so.
+        """Whether a rule may put this hold on the SIM now; `released`: a person has released it.
 
-        What waits already goes on by a person's word alone, however empty the hour, and takes none of it.
+        A hold that waits already is put on only once it is released, however few were put on in the hour, and does not
+        count towards the hour.
         """
         place = (record.account, code.value)
-        used = self.lately.get(place, 0)
+        used = self.recent.get(place, 0)
         waits = (record.id, cycle, code.value) in self.waiting
-        free = released or (not waits and allowed_now(used, self.free.get(record.account, 0)) > 0)
-        if free and not released:
-            self.lately[place] = used + 1
+        permitted = released or (not waits and allowed_now(used, self.limits.get(record.account, 0)) > 0)
+        if permitted and not released:
+            self.recent[place] = used + 1
         self.stops.append(
             rows.RuleStop(
                 tenant=record.tenant,
@@ -47,13 +48,13 @@ class Brake:
                 hold=code.value,
                 rule=HOLDS[code].rule,
                 asked_at=self.now,
-                stopped_at=self.now if free else None,
+                stopped_at=self.now if permitted else None,
             )
         )
-        return free
+        return permitted
 
     async def write(self, connection: Connection) -> list[Event]:
-        """Remember the stops; gives one `rule.braked` for each account and rule whose cards begin to wait."""
+        """Store the holds; gives one `rule.braked` for each account and rule whose SIMs begin to wait."""
         begun = await rows.keep(connection, self.stops)
         waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
         for stop in self.stops:
@@ -68,16 +69,16 @@ class Brake:
             hold=hold,
             hold_rule=rule,
             waiting=waiting,
-            limit_per_hour=self.free.get(account, 0),
+            limit_per_hour=self.limits.get(account, 0),
         )
 
 
 async def load_brake(ctx: Context, connection: Connection, records: Sequence[SimRecord]) -> Brake:
-    """The brake for these cards' accounts; nobody else judges them until the commit."""
+    """The brake for the accounts of these SIMs; locks them until the commit."""
     accounts = sorted({record.account for record in records})
     await rows.lock_accounts(connection, accounts)
     cards = await rows.cards_of(connection, accounts)
-    free = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
-    lately = await rows.stopped_last_hour(connection, accounts, ctx.now())
+    limits = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
+    recent = await rows.stopped_last_hour(connection, accounts, ctx.now())
     waiting = await rows.waiting(connection, [record.id for record in records])
-    return Brake(now=ctx.now(), free=free, lately=lately, waiting=waiting)
+    return Brake(now=ctx.now(), limits=limits, recent=recent, waiting=waiting)

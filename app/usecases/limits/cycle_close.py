@@ -1,7 +1,7 @@
-"""The turn of a cycle (BC-4, ST-21): what leaves by itself leaves, pools freeze what they were; nothing else moves.
+"""The rollover into a new cycle (BC-4, ST-21): its predecessor's holds are lifted, its pools closed.
 
-Runs daily in each zone; an account whose cycle has not turned since the last run costs one row. Chunked by card id and
-restartable: a hold put on in the new cycle stays.
+Runs daily in each zone; an account whose cycle has not changed since the last run costs one row. In chunks by SIM row
+id, restartable: a hold put on in the new cycle stays.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = get_logger(ACTOR)
 
 
 async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
-    """Turn over the accounts of one zone whose cycle has begun since they were last turned."""
+    """Roll over the accounts of one zone that have entered a new cycle, and close their pools' cycles."""
     report = {"accounts": 0, "lifted": 0, "pools": 0}
     here = {code: account for code, account in ctx.accounts.items() if str(ctx.zone(code)) == str(zone)}
     report["pools"] += await _close_pools(ctx, {account.carrier for account in here.values()}, zone)
@@ -41,12 +41,12 @@ async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
             is_rolled_over = await rows.is_rolled_over(connection, code, cycle_number(cycle))
         if is_rolled_over:
             continue
-        report["lifted"] += await _turn_account(ctx, code, cycle, start_instant(cycle, zone))
+        report["lifted"] += await _roll_over_account(ctx, code, cycle, start_instant(cycle, zone))
         report["accounts"] += 1
     return report
 
 
-async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetime) -> int:
+async def _roll_over_account(ctx: Context, account: str, cycle: Cycle, opens: datetime) -> int:
     lifted = 0
     while True:
         async with ctx.work() as work:
@@ -55,9 +55,9 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             ids = await rows.held_cards(connection, account, place, CHUNK)
             records = await work.sims.by_ids(ids, for_update=True) if ids else {}
             log = SimChangeRecorder(ctx.now())
-            moved = [(record, _turn(log, record, opens)) for record in records.values()]
+            rolled_over = [(record, _roll_over(log, record, opens)) for record in records.values()]
             await log.write(work)
-            changed = [(before, after) for before, after in moved if before.sim != after.sim]
+            changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
             await enqueue_enforcement(ctx, work, changed, reason="ST-21")
             if len(ids) < CHUNK:
                 await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
@@ -70,20 +70,20 @@ async def _turn_account(ctx: Context, account: str, cycle: Cycle, opens: datetim
             return lifted
 
 
-def _turn(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
-    because = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, after_rollover(record.sim, opens), because)
+def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+    reason = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+    return log.change(record, after_rollover(record.sim, opens), reason)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
-    """The card at the start of a cycle; holds put on since stay (ST-21)."""
+    """The SIM at the start of a cycle; holds put on since stay (ST-21)."""
     old = tuple(hold for hold in sim.holds if hold.since < opens)
     _, leaving = start_cycle(replace(sim, holds=old), opens.date())
     return replace(sim, holds=tuple(h for h in sim.holds if h.since >= opens or h.code not in leaving))
 
 
 async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> int:
-    """Close what is over of the pools of one zone, each in its own transaction; gives how many pools."""
+    """Close the cycles that are over of the pools of one zone, each in its own transaction; gives how many pools."""
     async with ctx.pool.acquire() as connection:
         found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
     due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
@@ -101,9 +101,9 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
 
 
 async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
-    """Freeze the cards and totals of every cycle that is over; a backward pool is in use again (PL-7, ST-13).
+    """Freeze the cards and totals of every cycle that is over; a postpaid pool is in use again (PL-7, ST-13).
 
-    Members count as they are known now, each from its activation (PL-2); later joins change nothing (PL-6).
+    Members count as they are now, each from its activation (PL-2); later joins change nothing (PL-6).
     """
     pool = await pools.by_ref(connection, ref)
     if pool is None:
@@ -120,13 +120,13 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
 
 
 async def _is_closed(connection: Connection, ref: int, cycle: Cycle) -> bool:
-    """A cycle closed before pools had `open_cycle` stays as it was."""
+    """Whether the cycle was closed before pools had `open_cycle`; it stays as it is."""
     kept = await sums.cycle_of(connection, ref, cycle_number(cycle))
     return kept is not None and kept["closed_at"] is not None
 
 
 def _cycles_over(ctx: Context, pool: PoolRow) -> list[Cycle]:
-    """The pool's cycles that are over and not closed; of a pool older than that column, the one just over."""
+    """The pool's cycles that are over and not closed, oldest first; without `open_cycle`, the last one."""
     carrier, now, opened = Carrier(pool["carrier"]), running_cycle(ctx, pool), pool["open_cycle"]
     cycle = preceding(carrier, now)
     over = [cycle] if opened is None else []

@@ -117,7 +117,7 @@ async def evaluate_sims(
     if not records:
         return
     log = SimChangeRecorder(ctx.now())
-    reminders = await usage_reminders.wanted(connection, list(records))
+    reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)
     evaluations = [evaluate(usage, log.now) for usage in usages]

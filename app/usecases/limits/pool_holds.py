@@ -1,7 +1,7 @@
-"""What a pool puts on its members now (PL-1, PL-4, ST-4, ST-13), however a card comes to be looked at.
+"""The holds a pool puts on its members (PL-1, PL-4, ST-4, ST-13), whatever has a SIM evaluated.
 
-A hold follows its ground. The owner's own rule (PL-4) that is raised above what is used, or taken away, puts nothing on
-any more and its members go on; ST-13's "next cycle" is what lifts the hold while the rule stands (docs/adr/0014).
+A hold lasts as long as its reason. Where the owner raises a postpaid pool's threshold above its usage, or removes it
+(PL-4), members are released at once; ST-13's "next cycle" applies while the threshold stands (docs/adr/0014).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
 
 
 def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Sim:
-    """The card with the pool holds of ours that the pool's use puts on it.
+    """The SIM with the pool holds of ours that the pool's usage puts on it.
 
-    None comes on a card that is not active; one that an expired card bears goes when it would go from an active one.
+    None is put on a SIM that is not active; one that an expired SIM has is lifted when it would be on an active SIM.
     """
     ground = pool_holds(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
     for hold in sim.holds:
@@ -41,10 +41,10 @@ def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Si
 async def with_pools_holds(
     ctx: Context, connection: Connection, cards: Sequence[tuple[SimRecord, Sim]]
 ) -> dict[int, Sim]:
-    """Cards as their pools have them, by row id: those of pools that are stopped, and those that bear a pool's hold.
+    """SIMs with their pools' holds, by row id: those in stopped pools, and those that have a pool's hold.
 
-    So a card that is activated, renewed, imported or joins while its pool is stopped is held like the others (PL-1),
-    and one whose pool went on meanwhile is free. Each pool is summed once.
+    So a SIM that is activated, renewed, imported or joins while its pool is stopped is held like the others (PL-1), and
+    one whose pool was released meanwhile is released. Each pool is summed once.
     """
     members = [(record, sim) for record, sim in cards if sim.pool is not None]
     if not members:

@@ -1,4 +1,4 @@
-"""Reminders of use (RM-1): each threshold once a cycle, also of a cycle that closed before anybody looked."""
+"""Usage reminders (RM-1): each level once a cycle, also in a cycle that closed before it was evaluated."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CAUSE = "usage"
 ACTOR = "limits"
 MARK = "usage_mb:"
 RECHECK_FOR = timedelta(days=1)
-"""So long after a cycle's turn a card that is looked at anyway is also asked what it reached before it."""
+"""How long after a cycle's opening an evaluation also covers the cycle before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The thresholds (MB) a card has reached in a cycle."""
+    """The levels (MB) a SIM has reached in a cycle (yyyymm) with `used` bytes."""
 
     record: SimRecord
     cycle: int
@@ -33,12 +33,12 @@ class Reached:
     levels: tuple[int, ...]
 
 
-async def wanted(connection: Connection, sim_ids: Sequence[int]) -> dict[int, Reminders]:
-    """What owners asked to be told; nobody is reminded unasked."""
-    asked = await rows.reminders_of(connection, sim_ids)
+async def load_reminders(connection: Connection, sim_ids: Sequence[int]) -> dict[int, Reminders]:
+    """The reminders by SIM, where the owner has set any."""
+    reminders = await rows.reminders_of(connection, sim_ids)
     return {
         sim_id: Reminders(usage_mb=_two(given.get("usage_mb", ())), expiry_days=_two(given.get("expiry_days", ())))
-        for sim_id, given in asked.items()
+        for sim_id, given in reminders.items()
     }
 
 
@@ -48,9 +48,9 @@ def _two(levels: Sequence[int]) -> tuple[int, int]:
 
 
 async def reached_in_last_cycle(
-    ctx: Context, connection: Connection, records: Sequence[SimRecord], asked: Mapping[int, Reminders]
+    ctx: Context, connection: Connection, records: Sequence[SimRecord], reminders: Mapping[int, Reminders]
 ) -> list[Reached]:
-    """What active cards reached in the cycle before, just closed, that was queued but not looked at in time."""
+    """What active SIMs reached in the cycle just closed and that was queued but not evaluated in time."""
     now, places = ctx.now(), {}
     for record in records:
         zone, carrier = ctx.zone(record.account), record.sim.carrier
@@ -58,20 +58,20 @@ async def reached_in_last_cycle(
         if (
             record.sim.underlying is SimState.ACTIVE
             and now - start_instant(cycle, zone) < RECHECK_FOR
-            and record.id in asked
+            and record.id in reminders
         ):
             places[record.id] = (record, cycle_number(preceding(carrier, cycle)))
     if not places:
         return []
     used = await rows.unchecked_usage(connection, [(sim_id, cycle) for sim_id, (_, cycle) in places.items()])
     return [
-        Reached(*places[sim_id], amount, usage_due(asked[sim_id], SimState.ACTIVE, amount))
+        Reached(*places[sim_id], amount, usage_due(reminders[sim_id], SimState.ACTIVE, amount))
         for sim_id, amount in used.items()
     ]
 
 
 async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached: Sequence[Reached]) -> None:
-    """`usage.threshold_crossed`, once a cycle for each threshold; each card at most once among those reached."""
+    """Emit `usage.threshold_crossed` once a cycle for each level; each SIM at most once in `reached`."""
     marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
     if not marks:
         return
@@ -79,6 +79,6 @@ async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached
     for one in reached:
         for level in one.levels:
             if (one.record.id, f"{MARK}{level}") in fresh:
-                because = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
+                reason = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, because, data)
+                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, reason, data)

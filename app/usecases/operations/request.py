@@ -56,7 +56,8 @@ class Evaluation:
 
     record: SimRecord
     decision: Accepted | Refusal
-    has_open_operation: bool
+    open_operation: OperationRecord | None
+    """The operation in progress on the SIM, if any (OP-4)."""
 
 
 async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) -> Evaluation:
@@ -71,9 +72,10 @@ async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) ->
     if mismatch := references.mismatch(record, command.kind, command.arguments):
         raise mismatch
     # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-4).
-    busy = record.id in await work.operations.open_of([record.id])
+    open_operation = (await work.operations.open_of([record.id])).get(record.id)
+    busy = open_operation is not None
     decision = await validate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
-    return Evaluation(record=record, decision=decision, has_open_operation=busy)
+    return Evaluation(record=record, decision=decision, open_operation=open_operation)
 
 
 async def request_operation(ctx: Context, work: UnitOfWork, command: RequestOperation) -> OperationRecord:
@@ -95,11 +97,11 @@ def accept(ctx: Context, command: RequestOperation, evaluation: Evaluation) -> O
     """The row of an accepted command: queued now, or scheduled. Raises `OperationRefused`."""
     now, decision = ctx.now(), evaluation.decision
     later = command.execute_at is not None and command.execute_at > now
-    waits = command.wait and evaluation.has_open_operation
+    waits = command.wait and evaluation.open_operation is not None
     row = _row(command, evaluation.record, now)
     if isinstance(decision, Refusal):
         if not ((later or waits) and decision.code in RECHECKED_WHEN_DUE):
-            raise OperationRefused(decision)
+            raise _refused(decision, evaluation.open_operation)
         return _scheduled(row, command, now, behind=waits and not later)
     row = replace(
         row,
@@ -109,6 +111,14 @@ def accept(ctx: Context, command: RequestOperation, evaluation: Evaluation) -> O
         due_rule=decision.due.rule,
     )
     return _scheduled(row, command, now, behind=False) if later else enqueued(row, now, channel=decision.channel)
+
+
+def _refused(refusal: Refusal, open_operation: OperationRecord | None) -> OperationRefused:
+    """The refusal; one for the operation in progress names it and when it is due."""
+    if refusal.code is not RefusalCode.OPERATION_IN_PROGRESS or open_operation is None:
+        return OperationRefused(refusal)
+    due_at = open_operation.due_at
+    return OperationRefused(refusal, operation=str(open_operation.id), due_at=due_at.isoformat() if due_at else None)
 
 
 def _row(command: RequestOperation, record: SimRecord, now: datetime) -> OperationRecord:

@@ -8,8 +8,9 @@ from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
 from app.db.mapping import SimRecord
-from app.domain.operation.capabilities import channel_for
+from app.domain.operation.capabilities import arguments_not_taken, channel_for
 from app.domain.operation.outcomes import PollingPolicy
+from app.domain.operation.request import Route
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 
@@ -36,6 +37,19 @@ def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: 
     return channel_for(protocol.protocol, account.carrier, kind, product_code=bool(arguments.get("product_code")))
 
 
+def route_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Route:
+    """How the SIM's account carries out the kind: channel, repeat window, arguments that it does not take (CP-1)."""
+    account = ctx.accounts.get(record.account)
+    protocol = protocol_of(account, kind) if account else None
+    if account is None or protocol is None:
+        return Route(channel=None)
+    return Route(
+        channel=channel_of(ctx, record, kind, arguments),
+        repeat_window=timedelta(seconds=protocol.settings.repeat_window_s),
+        refuses=arguments_not_taken(protocol.protocol, account.carrier, kind),
+    )
+
+
 def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> PollingPolicy:
     """How long to wait for this account's protocol: settle lag, completion and window (`carriers.toml`, OP-3)."""
     protocol = _configured(ctx, account_code, kind)
@@ -45,12 +59,6 @@ def polling_policy_of(ctx: Context, account_code: str, kind: OperationKind) -> P
     return PollingPolicy(
         settle_lag=timedelta(seconds=settle), completion=timedelta(seconds=completion), window=ctx.window
     )
-
-
-def repeat_window_of(ctx: Context, account_code: str, kind: OperationKind) -> timedelta:
-    """The shortest time the protocol allows between two changes of one SIM (SL-5)."""
-    protocol = _configured(ctx, account_code, kind)
-    return timedelta(seconds=protocol.settings.repeat_window_s if protocol else 0)
 
 
 def _configured(ctx: Context, account_code: str, kind: OperationKind) -> ProtocolAccount | None:

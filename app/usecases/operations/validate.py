@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +12,12 @@ from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, decide
-from app.domain.operation.limits import Counts
 from app.domain.operation.refusal import Refusal
+from app.domain.operation.request import Counts, RuleContext
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
-from app.usecases.operations.routing import channel_of, repeat_window_of
+from app.usecases.operations.routing import route_of
 
 KINDS_WITH_REFERENCES = frozenset({OperationKind.CHANGE_PLAN, OperationKind.JOIN_POOL})
 KINDS_WITH_BUDGET = frozenset({OperationKind.REBIND, OperationKind.RENEW})
@@ -32,9 +32,16 @@ async def validate_sim(
     *,
     open_operation: bool,
 ) -> Accepted | Refusal:
-    """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`."""
+    """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`.
+
+    A refusal tells what can be done instead, which needs the budgets of every kind (ST-26).
+    """
     counts = await budget_counts_of(ctx, work, [record], kind)
-    return validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
+    decision = validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
+    if not isinstance(decision, Refusal) or not decision.remedies:
+        return decision
+    context = await rule_context_of(ctx, work, record, open_operation=open_operation)
+    return decide(record.sim, kind, arguments, context)
 
 
 def validate_counted(
@@ -47,17 +54,27 @@ def validate_counted(
     open_operation: bool,
 ) -> Accepted | Refusal:
     """The rules' decision where the budgets are known already. Raises `Malformed`."""
-    return decide(
-        record.sim,
-        kind,
-        arguments,
-        channel=channel_of(ctx, record, kind, arguments),
-        open_operation=open_operation,
-        counts=counts,
+    return decide(record.sim, kind, arguments, _rule_context(ctx, record, counts, open_operation=open_operation))
+
+
+async def rule_context_of(
+    ctx: Context, work: UnitOfWork, record: SimRecord, *, open_operation: bool | None = None
+) -> RuleContext:
+    """What the rules need beside the SIM, with the budgets of every kind; `open_operation` None: looked up."""
+    rebinds = (await budget_counts_of(ctx, work, [record], OperationKind.REBIND))[record.id]
+    renewals = (await budget_counts_of(ctx, work, [record], OperationKind.RENEW))[record.id]
+    busy = record.id in await work.operations.open_of([record.id]) if open_operation is None else open_operation
+    return _rule_context(ctx, record, replace(rebinds, renewals=renewals.renewals), open_operation=busy)
+
+
+def _rule_context(ctx: Context, record: SimRecord, counts: Counts, *, open_operation: bool) -> RuleContext:
+    return RuleContext(
         now=ctx.now(),
         zone=ctx.zone(record.account),
         workdays=ctx.workdays,
-        repeat_window=repeat_window_of(ctx, record.account, kind),
+        routes=lambda kind, arguments: route_of(ctx, record, kind, arguments),
+        counts=counts,
+        open_operation=open_operation,
     )
 
 

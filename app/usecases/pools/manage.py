@@ -1,4 +1,4 @@
-"""Pools (流量池, PL): made, renamed, topped up, given rules, their cards activated."""
+"""Pools (流量池, PL): created, renamed, given add-on packs and rules."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from app.domain.calendar.cycles import cycle_number
 from app.domain.vocabulary import PlanKind
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument
-from app.usecases.pools.views import find_pool, running_cycle, show_cycle, show_pool
+from app.usecases.pools.views import POSTPAID, PREPAID, find_pool, running_cycle, show_cycle, show_pool
 
-KIND_OF_PLAN: Mapping[str, PlanKind] = {"forward": PlanKind.PREPAID_POOL, "backward": PlanKind.POSTPAID_POOL}
+KIND_OF_PLAN: Mapping[str, PlanKind] = {PREPAID: PlanKind.PREPAID_POOL, POSTPAID: PlanKind.POSTPAID_POOL}
 RULES = ("levels_pct", "remaining", "levels", "stop_at")
-"""Percents of a forward pool's total, bytes remaining, bytes used, and the bytes at which a backward pool stops."""
+"""Percents of a prepaid pool's total, bytes remaining, bytes used, and the bytes at which a postpaid pool stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who asks, why, and the id that joins what comes of it."""
+    """Who requests a change, why, and the id that correlates its effects."""
 
     name: str
     reason: str | None = None
@@ -34,7 +34,7 @@ class Actor:
 async def add_pool(
     ctx: Context, work: UnitOfWork, tenant: str, given: Mapping[str, Any], actor: Actor
 ) -> dict[str, Any]:
-    """A new pool of one carrier and one plan (PL-5). Raises `InvalidArgument`, `Conflict`."""
+    """Create a pool of one carrier and one plan (PL-5). Raises `InvalidArgument`, `Conflict`."""
     faults = [
         Fault(code="REQUIRED", detail="1 to 100 characters", pointer=f"/{name}")
         for name in ("id", "name", "carrier", "plan", "kind")
@@ -69,7 +69,7 @@ async def add_pool(
 async def rename_pool(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, name: Any, actor: Actor
 ) -> dict[str, Any]:
-    """Another name (PL-7). Raises `NotFound`, `InvalidArgument`."""
+    """Rename a pool (PL-7). Raises `NotFound`, `InvalidArgument`."""
     if not isinstance(name, str) or not 0 < len(name) <= 100:  # noqa: PLR2004
         raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="1 to 100 characters", pointer="/name")])
     connection = await work.driver()
@@ -82,12 +82,12 @@ async def rename_pool(
 async def add_pool_addon(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, amount: Any, actor: Actor
 ) -> dict[str, Any]:
-    """A pool add-on of the running cycle, in force now (QT-7). Raises `NotFound`, `InvalidArgument`, `Conflict`."""
+    """Add an add-on pack to the running cycle (QT-7). Raises `NotFound`, `InvalidArgument`, `Conflict`."""
     if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= 1 << 50:
         raise InvalidArgument([Fault(code="WRONG_TYPE", detail="bytes above 0", pointer="/bytes")])
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
-    if found["kind"] != "forward":
+    if found["kind"] != PREPAID:
         raise Conflict("INCOMPATIBLE_STATE", "add-ons are for forward pools", rule="QT-7")
     cycle = running_cycle(ctx, found)
     await pool_cycles.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
@@ -99,7 +99,10 @@ async def add_pool_addon(
 async def set_rules(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, rules: Mapping[str, Any], actor: Actor
 ) -> dict[str, Any]:
-    """What happens at which use: levels speak once a cycle, `stop_at` stops a backward pool (PL-4, PL-8, RM-2)."""
+    """Set a pool's levels, each emitted once a cycle, and the threshold that stops a postpaid pool (PL-4, PL-8, RM-2).
+
+    Raises `NotFound`, `InvalidArgument`.
+    """
     faults = [Fault(code="UNKNOWN_FIELD", detail="not known here", pointer=f"/{n}") for n in rules if n not in RULES]
     for name in ("levels_pct", "remaining", "levels"):
         value = rules.get(name, [])
@@ -109,7 +112,7 @@ async def set_rules(
         faults.append(Fault(code="WRONG_TYPE", detail="bytes, or null", pointer="/stop_at"))
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
-    if rules.get("stop_at") is not None and found["kind"] == "forward":
+    if rules.get("stop_at") is not None and found["kind"] == PREPAID:
         detail = "a forward pool stops where nothing remains (PL-1)"
         faults.append(Fault(code="NOT_FOR_THIS_KIND", detail=detail, pointer="/stop_at"))
     if faults:

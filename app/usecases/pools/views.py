@@ -1,4 +1,4 @@
-"""Pools as callers see them (PL-7): a cycle's figures, its members, its outlook; summed when read."""
+"""Pools as callers see them (PL-7): a cycle's sums, its members, its forecast; summed when read."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 PoolRow = Mapping[str, Any]
+PREPAID, POSTPAID = "forward", "backward"
+"""The kinds of a pool, 前向 and 后向, as the API and the table name them."""
 
 
 async def read_pool(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
@@ -27,7 +29,7 @@ async def read_pool(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
 
 
 async def list_pools(ctx: Context, tenant: str, *, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
-    """A page of pools, and the number of the last where more follow."""
+    """A page of pools, and the ref of its last where more follow."""
     async with ctx.pool.acquire() as connection:
         found = await rows.page(connection, tenant, after, limit + 1)
         shown = [await show_pool(ctx, connection, pool) for pool in found[:limit]]
@@ -35,37 +37,37 @@ async def list_pools(ctx: Context, tenant: str, *, after: int, limit: int) -> tu
 
 
 async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict[str, Any]:
-    """The pool as callers see it (PL-7)."""
+    """The pool with its running cycle, as JSON (PL-7)."""
     names = ("id", "name", "kind", "carrier", "plan", "rules")
     return {
         **{name: pool[name] for name in names},
-        "state": pool["state"] if pool["kind"] == "backward" else None,
+        "state": pool["state"] if pool["kind"] == POSTPAID else None,
         "created_at": pool["created_at"].isoformat(),
         "cycle": await show_cycle(ctx, connection, pool, running_cycle(ctx, pool)),
     }
 
 
 def running_cycle(ctx: Context, pool: PoolRow) -> Cycle:
-    """The cycle a pool is in, by its own zone (PL-7, BC-4)."""
+    """The cycle a pool is in, in its account's zone (PL-7, BC-4)."""
     return cycle_at(Carrier(pool["carrier"]), ctx.now(), pool_zone(ctx, pool))
 
 
 async def running_pools(
     ctx: Context, connection: Connection, carriers: Iterable[Carrier] = tuple(Carrier)
 ) -> list[tuple[int, int]]:
-    """Every pool of these carriers with the number of the cycle it is in, each in its own zone."""
+    """(ref, running cycle as yyyymm) of every pool of these carriers, each in its own zone."""
     found = await rows.every(connection, [carrier.value for carrier in carriers])
     return [(pool["ref"], cycle_number(running_cycle(ctx, pool))) for pool in found]
 
 
 def pool_zone(ctx: Context, pool: PoolRow) -> ZoneInfo:
-    """The zone of the pool's account: its first member's; without any, that of its carrier's first account."""
+    """The zone of the pool's account, which is its first member's; without any, of the carrier's first account."""
     first = (code for code, account in ctx.accounts.items() if account.carrier.value == pool["carrier"])
     return ctx.zone(pool["account"] or next(first, ""))
 
 
 def is_open(pool: PoolRow, number: int, now: int) -> bool:
-    """Whether a cycle up to the running one (`now`) has not been closed by the turn: members count as they are."""
+    """Whether a cycle up to the running one (`now`) is not closed yet: members count as they are now."""
     opened = pool["open_cycle"]
     return number >= (now if opened is None else min(opened, now))
 
@@ -73,9 +75,9 @@ def is_open(pool: PoolRow, number: int, now: int) -> bool:
 async def pool_usage(
     ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle
 ) -> tuple[PoolUsage, datetime | None]:
-    """A cycle's figures and their `as_of`: the members' sum, a total for a forward pool (PL-1, PL-4).
+    """A cycle's usage in bytes and its `as_of`: the members' sum, and a total for a prepaid pool (PL-1, PL-4).
 
-    A closed cycle has the cards and the total it was closed with; one from before the pool was made has no total.
+    A closed cycle has the cards and the total it was closed with; one from before the pool existed has no total.
     """
     number, now = cycle_number(cycle), running_cycle(ctx, pool)
     kept = await sums.cycle_of(connection, pool["ref"], number)
@@ -88,7 +90,7 @@ async def pool_usage(
         summed = await sums.closed_sum(connection, pool["ref"], number, cycle.end)
         frozen = kept if kept and kept["cards"] is not None else summed
         total = kept["total"] if kept else None
-    total = total if pool["kind"] == "forward" else None
+    total = total if pool["kind"] == PREPAID else None
     used = summed["used"]
     remaining = None if total is None else total - used
     cards, effective = frozen["cards"], frozen["effective_cards"]
@@ -97,9 +99,9 @@ async def pool_usage(
 
 
 async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
-    """One cycle of a pool as callers see it (`docs/api.md`, Plans, pools, orders)."""
+    """One cycle of a pool as JSON (`docs/api.md`, Plans, pools, orders)."""
     use, as_of = await pool_usage(ctx, connection, pool, cycle)
-    state = pool["state"] if pool["kind"] == "backward" else "exhausted" if use.exhausted else "in_use"
+    state = pool["state"] if pool["kind"] == POSTPAID else "exhausted" if use.exhausted else "in_use"
     return {
         "pool": pool["id"],
         "kind": pool["kind"],
@@ -115,7 +117,7 @@ async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle:
 
 
 async def read_cycle(ctx: Context, tenant: str, pool: str, name: str) -> dict[str, Any]:
-    """A cycle of a pool, running or past. Raises `NotFound`, `Malformed`."""
+    """A cycle of a pool, running or past, by its name YYYY-MM. Raises `NotFound`, `Malformed`."""
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         cycle = _known_cycle(ctx, found, name)
@@ -132,7 +134,7 @@ def _known_cycle(ctx: Context, pool: PoolRow, name: str) -> Cycle:
 async def read_members(
     ctx: Context, tenant: str, pool: str, cycle_id: str | None, *, after: int, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Members with what they used in a cycle. Raises `NotFound`, `Malformed`."""
+    """A page of members with their usage in a cycle, and its end where more follow. Raises `NotFound`, `Malformed`."""
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         now = running_cycle(ctx, found)
@@ -164,7 +166,7 @@ async def read_rules(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
 
 
 async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
-    """Where the running cycle ends if its days go on as they went, today counted as a whole one; whole bytes."""
+    """The running cycle's forecast in whole bytes: its days continue as so far, today counted as a whole one."""
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         cycle = running_cycle(ctx, found)

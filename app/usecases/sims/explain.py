@@ -26,17 +26,16 @@ from app.domain.diagnosis.checklists import (
     forced_activation_unused,
     run_checklist,
 )
-from app.domain.operation.remedies import RuleContext
 from app.domain.sim.holds import network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.sim.validity import cancellation
-from app.domain.vocabulary import OperationKind, SimState
+from app.domain.vocabulary import SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
-from app.usecases.operations.validate import budget_counts_of
+from app.usecases.operations.validate import rule_context_of
 
 
 async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
@@ -165,14 +164,8 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
     """
     record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
-        counts = await budget_counts_of(ctx, work, [record], OperationKind.REBIND)
+        context = await rule_context_of(ctx, work, record)
         ever_used = await work.sims.ever_used(record.id)
-    context = RuleContext(
-        now=ctx.now(),
-        zone=ctx.zone(record.account),
-        workdays=ctx.workdays,
-        rebinds_this_month=counts[record.id].rebinds_this_month,
-    )
     sim = record.sim
     facts = DiagnosisFacts(
         sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **device

@@ -131,8 +131,10 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
     """Delete a SIM imported by mistake; its timeline stays. Raises `NotFound`, `Conflict` with an open operation."""
     async with ctx.work() as work:
         record = await _locked(work, actor.tenant, iccid)
-        if await work.operations.open_of([record.id]):
-            raise Conflict("OPERATION_IN_PROGRESS", "an operation on this card is open")
+        if open_operation := (await work.operations.open_of([record.id])).get(record.id):
+            due_at = open_operation.due_at.isoformat() if open_operation.due_at else None
+            facts = {"operation": str(open_operation.id), "due_at": due_at}
+            raise Conflict("OPERATION_IN_PROGRESS", "an operation on this SIM is open", **facts)
         await detach_reports(ctx, work, record)
         await work.sims.delete(record.id)
         await work.access.add_audit([replace(actor, action="sim.deleted", subject=record.sim.iccid)])

@@ -1,4 +1,4 @@
-"""`usage.adjusted`: a closed cycle's used moved, by a late report, a correction or a card that arrived (US-5)."""
+"""`usage.adjusted`: the usage of a closed cycle changed, by a late report, a correction or an added SIM (US-5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Counters = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
 def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) -> list[Event]:
-    """An event for every closed cycle whose used is another than before."""
+    """An event for every closed cycle whose used bytes changed; `cause`: late_report, correction, carrier_figure."""
     events = []
     for pair, row in after.items():
         was = before[pair]["used"] if pair in before else 0

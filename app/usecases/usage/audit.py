@@ -1,6 +1,6 @@
-"""The counters against the reports and figures they were made of, daily: members of pools all, of other cards a sample.
+"""Daily audit: counters against the reports and figures they were made of, of all pool members and a sample of others.
 
-Each card by itself, so that two errors cannot make a sum that is right; in the running cycle and the one before.
+Each SIM by itself, so that two errors cannot cancel out in a sum; in the running cycle and the one before.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import chunks
 
 KINDS = ("reported", "figures", "pool")
-"""In what a counter may differ: from its reports, from what a recount of its figures gives, from its card's pool."""
+"""In what a counter may differ: from its reports, from a recount of its figures, from its SIM's pool."""
 
 SAMPLE = 5_000
 MAX_MEMBERS = 100_000
 RANGE = 10_000
 CHUNK = 100
-"""Cards in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
+"""SIMs in one statement: with a report an hour, a month of theirs is 70,000 rows, each on a page of its own."""
 
 SHOWN = 10
 _log = get_logger("usage_audit")
 
 
 def differs(kind: str) -> str:
-    """What a job's report calls the counters that differ so."""
+    """The name of a kind in the job's report."""
     return f"{kind}_differs"
 
 
 async def audit_usage(ctx: Context) -> dict[str, int]:
-    """Compare counters with what they were made of; each difference is told, none is mended."""
+    """Compare counters with what they were made of; differences are logged and counted, none is repaired."""
     audited, wrong = 0, Counter[str]()
     accounts = {code: _cycles(ctx, code) for code in ctx.accounts}
     async for account, ids in _chosen(ctx):
@@ -59,7 +59,7 @@ def _spans(ctx: Context, account: str, cycle: Cycle, ids: Sequence[int]) -> list
 
 
 async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
-    """Chunks of one account's cards each: members of pools, up to `MAX_MEMBERS` a night, and a window of the others.
+    """Chunks of one account's SIMs each: pool members, up to `MAX_MEMBERS` a night, and a window of the others.
 
     Where there are more members than that, each night begins at another place.
     """
@@ -82,13 +82,13 @@ async def _chosen(ctx: Context) -> AsyncIterator[tuple[str, Sequence[int]]]:
 
 
 def _window(highest: int, start: int) -> list[tuple[int, int]]:
-    """`SAMPLE` row ids from a place on, around the end to the beginning."""
+    """`SAMPLE` row ids from a start on, continuing at the beginning behind the highest."""
     beyond = min(start + SAMPLE - highest, start)
     return [(start, start + SAMPLE), (0, beyond)] if beyond > 0 else [(start, start + SAMPLE)]
 
 
 async def _compare(ctx: Context, account: str, spans: Sequence[CycleSpan]) -> Counter[str]:
-    """How many of these counters differ, by kind; one line in the log for each kind."""
+    """How many of these counters differ, by kind; one log line for each kind."""
     async with ctx.pool.acquire() as connection:
         found = await rows.differences(connection, spans, ctx.now())
     wrong = {kind: [row["sim_id"] for row in found if row[kind]] for kind in KINDS}

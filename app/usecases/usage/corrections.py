@@ -1,4 +1,4 @@
-"""Carriers' figures handed in (US-3): they replace, unless a later one is held; who did it is kept."""
+"""Corrections: carrier figures that a person submits (US-3). They replace, unless a later one is held."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_USED = 1 << 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """A carrier's figure handed in: for a day or a cycle (one of the two), its `as_of` where known (US-3)."""
+    """A carrier's figure for a day or a cycle (one of the two), in bytes, with its `as_of` where known (US-3)."""
 
     index: int
     iccid: str

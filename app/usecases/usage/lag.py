@@ -1,4 +1,4 @@
-"""How old carriers' figures are: per account, the oldest that is in use in its own running cycle (US-2)."""
+"""The age of carrier figures: per account, of the oldest in use in its running cycle (US-2)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import STOPPED
 
 RANGE = 20_000
-"""Cards in one statement."""
+"""SIMs in one statement."""
 
 
 async def usage_lags(ctx: Context) -> dict[str, timedelta]:
-    """The age of the oldest figure by account, over the cards that are asked for; accounts without figures left out."""
+    """The age of the oldest figure by account, over the SIMs that are pulled; accounts without figures are left out."""
     now, oldest = ctx.now(), dict[str, datetime]()
     accounts, stopped = [_running(ctx, code) for code in ctx.accounts], sorted(state.value for state in STOPPED)
     async with ctx.pool.acquire() as connection:

@@ -1,4 +1,4 @@
-"""Usage read: by day and cycle, reconciled against carriers, reports of cards nobody has (US)."""
+"""Usage as callers read it: by day, cycle and report, reconciled with carriers, and unmatched reports (US)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_DAYS = 190
 async def card_usage(
     ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
 ) -> dict[str, Any]:
-    """A card's usage by day (this and the last cycle by default) or cycle (six).
+    """A SIM's usage by day (of this and the last cycle by default) or by cycle (six), in bytes.
 
     Raises `NotFound`, `InvalidArgument`, `Malformed`.
     """
@@ -85,7 +85,7 @@ async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str 
 def _cycle_shown(
     record: SimRecord, cycle: Cycle, counters: Mapping[str, Any] | None, allowance: int | None
 ) -> dict[str, Any]:
-    """A cycle with the allowance that held in it, whatever the plan is now."""
+    """A cycle with the allowance that applied to it, whatever the plan is now."""
     sim = record.sim
     card = {"underlying": sim.underlying.value, "activated_on": sim.activated_on, "allowance": allowance}
     named = {"id": cycle.id, "start": cycle.start.isoformat(), "end": cycle.end.isoformat()}
@@ -93,7 +93,7 @@ def _cycle_shown(
 
 
 def _cycle_of(carrier: Carrier, given: str | None, default: Cycle, name: str) -> Cycle:
-    """A cycle named YYYY-MM, or the one a day lies in."""
+    """A cycle given as YYYY-MM, or as a day within it."""
     if given is None:
         return default
     try:
@@ -158,7 +158,7 @@ async def card_reports(
     after: rows.ReportPlace | None,
     limit: int,
 ) -> tuple[dict[str, Any], rows.ReportPlace | None]:
-    """US-1: a page of the details of a day (by default today), its distinct reports; its end where more follow.
+    """A page of the distinct reports of a day, by default today (US-1), and its end where more follow.
 
     Raises `NotFound`, `InvalidArgument`.
     """
@@ -182,7 +182,7 @@ async def card_reports(
 async def reconciliation(
     ctx: Context, tenant: str, carrier: str, cycle_id: str | None, *, after: int, limit: int
 ) -> tuple[dict[str, Any], int | None]:
-    """Our sum against the carrier's figure, per card, over what the figure covers; drift = ours - theirs.
+    """Our sum and the carrier's figure by SIM, over what the figure covers, in bytes; drift = ours - theirs.
 
     Raises `InvalidArgument`, `Malformed`.
     """
@@ -210,7 +210,7 @@ async def reconciliation(
 
 
 def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
-    """The running cycle; at the turn, while some account's day is still the day before, the one that ends."""
+    """The running cycle; while some account's zone is still in the day before the new one, the cycle that ends."""
     cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
     return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
 

@@ -18,13 +18,13 @@ from app.domain.diagnosis.checklists import (
     named_violation,
     run_checklist,
 )
-from app.domain.operation.remedies import RuleContext
+from app.domain.operation.request import RuleContext
 from app.domain.vocabulary import Actor, Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
-from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim
+from tests.domain.cards import NOON, SHANGHAI, a_hold, a_plan, a_sim, context_of
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
-MOMENT = RuleContext(now=NOON, zone=SHANGHAI, workdays=WORKDAYS)
+MOMENT = context_of()
 
 
 def answers(symptom: Symptom, **facts: Any) -> dict[str, tuple[Answer, str | None]]:
@@ -112,7 +112,7 @@ def test_every_hold_of_a_stopped_card_is_explained() -> None:
     assert (first.code, first.rule, first.carrier_code, first.lagging) == (HoldCode.OVER_QUOTA, "ST-2", "1", False)
     assert [remedy.action for remedy in first.remedies] == ["order_addon", "next_cycle"]
     assert (second.since, second.source, second.also_called) == (NOON, HoldSource.GATEWAY, ("主动停机", "主动停用"))
-    early = RuleContext(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    early = context_of(now=datetime(2024, 7, 3, 23, 0, tzinfo=SHANGHAI))
     assert explain_holds(card, early)[0].lagging
 
 
@@ -121,7 +121,7 @@ def test_a_hold_that_the_cycle_has_ended_is_waited_for_and_then_the_suppliers() 
     card = replace(a_sim(GSL), holds=(a_hold(HoldCode.OVER_QUOTA, HoldSource.CARRIER, "1"),))
 
     def at(day: int) -> RuleContext:
-        return RuleContext(now=datetime(2024, 7, day, 12, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+        return context_of(now=datetime(2024, 7, day, 12, tzinfo=SHANGHAI))
 
     wait, engineer = explain_holds(card, at(3))[0].remedies
     end = datetime(2024, 7, 4, tzinfo=SHANGHAI)
@@ -140,7 +140,7 @@ def test_a_hold_that_the_cycle_has_ended_is_waited_for_and_then_the_suppliers() 
 def test_a_resume_stays_a_remedy_of_a_threshold_that_the_cycle_has_ended() -> None:
     """ST-21, ST-20: `standard`; the threshold may still be raised or removed."""
     card = replace(a_sim(STANDARD), holds=(a_hold(HoldCode.OVER_THRESHOLD, HoldSource.CARRIER),))
-    late = RuleContext(now=datetime(2024, 7, 9, 12, tzinfo=SHANGHAI), zone=SHANGHAI, workdays=WORKDAYS)
+    late = context_of(now=datetime(2024, 7, 9, 12, tzinfo=SHANGHAI))
     actions = [remedy.action for remedy in explain_holds(card, late)[0].remedies]
     assert actions == ["ask_supplier", "raise_threshold", "remove_threshold", "resume"]
 

@@ -56,9 +56,9 @@ from zoneinfo import ZoneInfo
 from app.domain.calendar.workdays import Workday
 from app.domain.diagnosis.checklists import explain_holds
 from app.domain.operation.decision import Accepted, decide
-from app.domain.operation.limits import Counts
 from app.domain.operation.refusal import Refusal
-from app.domain.operation.remedies import RuleContext, remedies
+from app.domain.operation.remedies import remedies_for
+from app.domain.operation.request import Route, RuleContext
 from app.domain.sim.hold_table import HOLDS
 from app.domain.sim.lifecycle import forced_activation, sweep
 from app.domain.sim.model import Hold, Plan, Sim
@@ -92,21 +92,20 @@ assert sweep(card, date(2024, 5, 1), NOW)[0].underlying is SimState.CANCELLED
 assert validity(acme, Carrier.CMCC, date(2024, 6, 1), 1).last_valid_day == date(2024, 6, 30)
 assert renewal(acme, Carrier.CMCC, date(2024, 6, 1), date(2024, 6, 11)).renewable
 assert not renewal(acme, Carrier.CMCC, date(2024, 6, 1), date(2024, 6, 12)).renewable
-context = RuleContext(now=NOW, zone=ZONE, workdays=EveryDay())
+route = Route(channel=Channel.API)
+context = RuleContext(now=NOW, zone=ZONE, workdays=EveryDay(), routes=lambda kind, arguments: route)
 active = replace(swept, expires_on=date(2025, 1, 1))
 over, _ = apply_usage_holds(active, 100, 0, at=NOW, today=NOW.date())
 assert [hold.code for hold in over.holds] == [HoldCode.OVER_QUOTA]
-assert {str(way.action) for way in remedies(over, context)} == {"order_addon", "next_cycle"}
+assert {str(way.action) for way in remedies_for(over, HoldCode.OVER_QUOTA, context)} == {"order_addon", "next_cycle"}
 for code in HOLDS:
     held = replace(active, holds=(Hold(code=code, since=NOW, source=HoldSource.CARRIER),))
     assert explain_holds(held, context)[0].code is code
     for kind in OperationKind:
         arguments = {"bytes": 1, "province": "x", "months": 1, "plan": "p", "pool": "p"}
-        answer = decide(held, kind, arguments, channel=Channel.API, open_operation=False, counts=Counts(), now=NOW,
-                        zone=ZONE, workdays=EveryDay())
+        answer = decide(held, kind, arguments, context)
         assert isinstance(answer, Accepted | Refusal)
-sent = decide(active, OperationKind.SUSPEND, {}, channel=Channel.API, open_operation=False, counts=Counts(), now=NOW,
-              zone=ZONE, workdays=EveryDay())
+sent = decide(active, OperationKind.SUSPEND, {}, context)
 assert (sent.due.due_at, sent.due.rule) == (NOW + timedelta(hours=1), "TM-2")
 assert apply_snapshot(active, SimState.CANCELLED, (), at=NOW, on=NOW.date(), operation_open=False).changes
 assert {line.source for line in describe(acme, Carrier.CUCC, NOW.date())} >= {"ACME 1", "not published"}

@@ -81,7 +81,7 @@ EXPECTED: dict[OperationKind, dict[ProtocolName | None, Channel | None]] = {
     K.CHANGE_REGION: {None: None, P.ONELINK: DESK},
     K.SET_THRESHOLD: {None: GATEWAY, P.CTCC_CMP: API, P.CTWING: API, P.GSL: API},
     **{kind: {None: None, P.CTCC_CMP: API, P.CTWING: API} for kind in (K.CUT_NETWORK, K.RESTORE_NETWORK)},
-    K.VERIFY_REAL_NAME: {None: DESK, P.ONELINK: API, P.JASPER: None},
+    K.VERIFY_REAL_NAME: {None: DESK, P.ONELINK: API},
     K.ORDER_ADDON: {None: DESK, P.ONELINK: API, P.JASPER: API, P.CTCC_CMP: API},
     **{kind: {None: DESK} for kind in (K.RENEW, K.CHANGE_PLAN, K.JOIN_POOL, K.RETAIN_NUMBER)},
     K.TERMINATE: {None: DESK, P.JASPER: API, P.UNICOM_CMP: API},

@@ -18,8 +18,15 @@ async def _loses_its_connection(_scope: Scope, _receive: Receive, _send: Send) -
     await lost
 
 
-async def _waits(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    await asyncio.Event().wait()
+class _Waits:
+    """Begins a request and never answers it."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def __call__(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
 
 
 def _caller(served: ASGIApp) -> httpx.AsyncClient:
@@ -36,9 +43,10 @@ async def test_a_cancellation_nobody_asked_for_is_an_answer_to_come_back_to() ->
 
 
 async def test_a_request_told_to_stop_stops() -> None:
-    async with _caller(_waits) as caller:
+    endless = _Waits()
+    async with _caller(endless) as caller:
         asking = asyncio.create_task(caller.get("/v1/sims"))
-        await asyncio.sleep(0.05)
+        await endless.begun.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

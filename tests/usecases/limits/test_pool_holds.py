@@ -12,6 +12,7 @@ from app.db.pools.cycles import cycle_of as cycle_row
 from app.usecases.limits import evaluate as limits
 from app.usecases.limits.pools import enforce_pool_stop
 from tests.gateway import Gateway
+from tests.locks import until_waiting
 from tests.usecases.pools.pooling import MB, a_pool, cycle_of, done_at_desk, events, holds, turn, use
 
 LATER = {"iccid": "89860000000000001234", "msisdn": None, "imsi": None}
@@ -146,15 +147,15 @@ async def test_releasing_a_braked_pool_sums_it_once(gateway: Gateway) -> None:
     assert all([bool(await holds(gateway, card)) for card in members])
 
 
-async def test_who_judges_cards_and_who_stops_their_pool_take_locks_in_one_order(gateway: Gateway) -> None:
-    """Cards, the brake, the pool's cycle: who has the cards gets the cycle, and the stopping waits without it."""
+async def test_evaluating_sims_and_stopping_their_pool_take_locks_in_one_order(gateway: Gateway) -> None:
+    """SIMs, the brake, the pool's cycle: whoever locked the SIMs gets the cycle; the other waits without it."""
     members = await a_pool(gateway, "forward", {}, {})
     await use(gateway, members[0], 25 * MB, settle=False)
     assert await limits._evaluate_queued(gateway.ctx)
     async with gateway.ctx.work() as work:
         cards = await work.sims.by_iccids(members, for_update=True)
         stopping = asyncio.create_task(enforce_pool_stop(gateway.ctx))
-        await asyncio.sleep(0.3)
+        await until_waiting(gateway)
 
         kept = await asyncio.wait_for(cycle_row(await work.driver(), 1, 202612, lock=True), timeout=5)
 

@@ -1,4 +1,4 @@
-"""Old reports leave by partition, never one that could be sent again; what nobody came for is forgotten; too much waits."""
+"""Old partitions are dropped, none whose reports are still accepted; unmatched reports are deleted in time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from app.db.usage import unmatched
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.ingest.sim_cache import canonical_iccid
 from tests.gateway import Gateway, iccid
+from tests.locks import until_waiting
 from tests.usecases.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
 
 
-async def _leaves(gateway: Gateway) -> set[str]:
+async def _partitions(gateway: Gateway) -> set[str]:
     async with gateway.ctx.pool.acquire() as connection:
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'")
     return {row["tablename"] for row in rows}
 
 
-async def test_leaves_are_made_ahead_and_dropped_when_no_report_of_theirs_is_taken_any_more(gateway: Gateway) -> None:
+async def test_partitions_are_made_ahead_and_dropped_when_no_report_of_theirs_is_taken_any_more(
+    gateway: Gateway,
+) -> None:
     [card] = await gateway.fleet({"expires_on": "2030-12-31"})
     now = gateway.ctx.now()
     old = report(card, hours_ago(now, 24 * 120), 5, number="old")
@@ -27,7 +30,7 @@ async def test_leaves_are_made_ahead_and_dropped_when_no_report_of_theirs_is_tak
 
     for _ in range(7):
         report_ = await clean_up_usage(gateway.ctx)
-        kept = month in await _leaves(gateway)
+        kept = month in await _partitions(gateway)
         told = await send(gateway.api, [old])
         assert told["duplicates"] == (1 if not told["rejected"] else 0)
         assert kept or told["rejected"], "a leaf left while its reports could still be sent again"
@@ -35,8 +38,8 @@ async def test_leaves_are_made_ahead_and_dropped_when_no_report_of_theirs_is_tak
 
     report_ = await clean_up_usage(gateway.ctx)
     ahead = gateway.ctx.now() + timedelta(days=31)
-    assert month not in await _leaves(gateway)
-    assert f"reports_{ahead:%Y_%m}" in await _leaves(gateway)
+    assert month not in await _partitions(gateway)
+    assert f"reports_{ahead:%Y_%m}" in await _partitions(gateway)
     assert report_["partitions_created"] <= 2
 
 
@@ -64,7 +67,7 @@ async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_a
     assert (early["unmatched_deleted"], late["unmatched_deleted"], len(told["unknown"])) == (0, 1, 1)
 
 
-async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gateway: Gateway) -> None:
+async def test_a_report_is_not_deleted_while_it_is_counted_for_its_sim(gateway: Gateway) -> None:
     [card] = await gateway.fleet({})
     one = report(iccid(77), hours_ago(gateway.ctx.now(), 1), 5, number="a")
     await send(gateway.api, [one])
@@ -74,15 +77,15 @@ async def test_a_report_is_not_forgotten_while_it_is_counted_for_its_card(gatewa
         connection = await work.driver()
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
         found = await unmatched.lock_reports_of(connection, "default", {canonical_iccid(iccid(77)): sim_id})
-        forgetting = asyncio.create_task(clean_up_usage(gateway.ctx))
-        await asyncio.sleep(0.3)
+        deleting = asyncio.create_task(clean_up_usage(gateway.ctx))
+        await until_waiting(gateway)
         await unmatched.assign_sims(connection, found)
         await work.commit()
-    told = await forgetting
+    report_ = await deleting
 
     async with gateway.ctx.pool.acquire() as connection:
         kept = await connection.fetchval("SELECT count(*) FROM usage_reports WHERE sim_id = $1", sim_id)
-    assert (len(found), told["unmatched_deleted"], kept) == (1, 0, 1)
+    assert (len(found), report_["unmatched_deleted"], kept) == (1, 0, 1)
 
 
 async def test_more_than_can_wait_is_refused_whole_and_told_to_come_back(gateway: Gateway) -> None:

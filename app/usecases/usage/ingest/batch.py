@@ -129,11 +129,11 @@ class Batch:
         self, identities: Sequence[Identity], marks: Mapping[int, rows.WaterMarks]
     ) -> dict[Identity, Content]:
         """What is stored under these identities."""
-        asked = possible_duplicates(identities, marks)
-        if not asked:
+        suspects = possible_duplicates(identities, marks)
+        if not suspects:
             return {}
-        found = await rows.find_reports(self._connection, asked)
-        return {asked[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
+        found = await rows.find_reports(self._connection, suspects)
+        return {suspects[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
 
     def _tally(self, screened: Screened) -> None:
         yesterday = (self._now - ONE_DAY).timestamp()

@@ -1,4 +1,4 @@
-"""Usage reports and what may become of them: the values between the router, the ingest and its batches."""
+"""Usage reports and their results: the values between the router, the queue of ingest and its batches."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 MAX_AHEAD = timedelta(minutes=10)
-"""How far ahead of the clock `at` may lie."""
+"""How far ahead of the clock `at` may be."""
 
 MAX_BYTES = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Reports by column, all of one length and of the right kinds: instants are aware, texts hold no NUL.
+    """Reports by column, all of one length: aware instants, bytes from 0 to `MAX_BYTES`, texts without NUL.
 
-    Columns and not records, because a batch is worked column by column.
+    Columns rather than records, because a batch is processed column by column.
     """
 
     gateways: list[str]
@@ -29,7 +29,7 @@ class Reports:
         return len(self.ids)
 
     def add(self, more: Reports) -> None:
-        """Put more reports behind these."""
+        """Append more reports."""
         self.gateways.extend(more.gateways)
         self.ids.extend(more.ids)
         self.iccids.extend(more.iccids)
@@ -39,7 +39,7 @@ class Reports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A report that cannot be counted: its place in the request, and why."""
+    """A report that cannot be stored: its place in the request, and why."""
 
     index: int
     code: str
@@ -48,7 +48,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the reports of one request; places are indexes into it. `late` of the accepted are a day old."""
+    """The result of a request; lists hold places in it. `late`: accepted ones whose traffic is over a day old."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -60,7 +60,7 @@ class Tally:
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
-    """One request on its way: answered when `done` is."""
+    """One request in the queue: answered when `done` is."""
 
     tenant: str
     reports: Reports
@@ -72,6 +72,6 @@ class Submission:
             self.done.set_result(tally)
 
     def fail(self, error: BaseException) -> None:
-        """Refuse it, unless the caller has gone."""
+        """Fail it, unless the caller has gone."""
         if not self.done.done():
             self.done.set_exception(error)

@@ -97,11 +97,11 @@ class SimLookupCache:
     ) -> dict[str, Mapping[str, Any]]:
         """The rows of those that exist, by the form that was sent."""
         found: dict[str, Mapping[str, Any]] = {
-            row["iccid"]: row for row in await rows.cards(connection, tenant, iccids)
+            row["iccid"]: row for row in await rows.find_sims(connection, tenant, iccids)
         }
         twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := alternate_iccid(iccid)) is not None}
         if twins:
-            found |= {twins[row["iccid"]]: row for row in await rows.cards(connection, tenant, list(twins))}
+            found |= {twins[row["iccid"]]: row for row in await rows.find_sims(connection, tenant, list(twins))}
         return found
 
     def _block(self, row: Mapping[str, Any]) -> IccidBlock:

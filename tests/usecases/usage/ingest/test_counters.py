@@ -6,9 +6,9 @@ import asyncio
 
 from app.db.usage import ingest as rows
 from tests.gateway import Gateway
+from tests.locks import until_waiting
 
 CYCLE = 202611
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def _add(connection: rows.Connection, sim_id: int, amount: int) -> None:
@@ -31,8 +31,7 @@ async def test_two_transactions_that_begin_one_counter_both_count(gateway: Gatew
                     await _add(second, sim_id, 7)
 
             waiting = asyncio.create_task(late())
-            while not await third.fetchval(WAITING):
-                await asyncio.sleep(0.01)
+            await until_waiting(gateway)
         await waiting
         row = await third.fetchrow(
             "SELECT reported, reported_since, next_check_bytes FROM usage_cycles WHERE sim_id = $1", sim_id

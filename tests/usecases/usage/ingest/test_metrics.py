@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.gateway import Gateway, iccid
 from tests.usecases.usage.reporting import hours_ago, report, send
 
@@ -41,7 +43,8 @@ async def test_the_time_to_commit_leaves_out_the_wait_for_a_connection(gateway: 
         for _ in range(pool.get_max_size()):
             await stack.enter_async_context(pool.acquire())
         sending = asyncio.create_task(send(gateway.api, [one]))
-        await asyncio.sleep(1)
+        with pytest.raises(TimeoutError):  # the request waits as long as no connection is free
+            await asyncio.wait_for(asyncio.shield(sending), timeout=1)
     await sending
 
     value = gateway.ctx.telemetry.registry.get_sample_value
