@@ -17,6 +17,7 @@ _IMEI_BODY = 14
 _IMSI_LENGTHS = (14, 15)
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
 _ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
+_PADDED_ICCID = re.compile(r"89[0-9]{17}[Ff]")
 _DIGITS = re.compile(r"[0-9]+")
 _HOME_NUMBER = re.compile(r"1[0-9]{10}(?:[0-9]{2})?")
 _ABROAD_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
@@ -47,9 +48,13 @@ def _clean(text: str, name: str) -> str:
 def parse_iccid(text: str) -> str:
     """The ICCID as written: 89, then 17 or 18 characters, digits or, after the sixth, capital letters (DV-5).
 
+    The `F` with which modems pad 19 digits to whole bytes is no part of it.
+
     A wrong check digit is a warning for the caller to raise (`luhn_valid`), not an error. Raises `Malformed`.
     """
     iccid = _clean(text, "ICCID")
+    if _PADDED_ICCID.fullmatch(iccid):
+        iccid = iccid[:-1]
     if _ICCID.fullmatch(iccid) is None:
         raise Malformed("ICCID_MALFORMED", "an ICCID is 89 and 17 or 18 more characters, digits or capital letters")
     return iccid
@@ -62,6 +67,12 @@ def alternate_iccid(iccid: str) -> str | None:
     if len(iccid) == ICCID_BODY:
         return iccid + luhn_digit(iccid)
     return iccid[:-1] if luhn_valid(iccid) else None
+
+
+def canonical_iccid(iccid: str) -> str:
+    """The form under which an ICCID is unique: without its 20th digit where that is the check digit (DV-5)."""
+    twin = alternate_iccid(iccid)
+    return iccid if twin is None else min(iccid, twin, key=len)
 
 
 def parse_imei(text: str) -> str:

@@ -29,7 +29,7 @@ from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, req
 from app.usecases.bulk.selectors import IccidList, IccidRange, MatchingSims, PoolMembers, Selector, UploadedFile
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.sims.import_file import decode_text
+from app.usecases.sims.import_formats import decode_text
 
 from .imports import MAX_FILE_BYTES
 from .sims import filter_of

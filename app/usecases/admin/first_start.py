@@ -27,7 +27,8 @@ from app.usecases.admin.readiness import FIRST_IMPORT
 from app.usecases.catalogue.plans import plans_from_csv, put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_file import csv_rows, import_sims
+from app.usecases.sims.import_file import import_sims
+from app.usecases.sims.import_formats import csv_rows
 from app.usecases.sims.import_rows import new_sim, parse_row
 
 ACTOR = "first_start"

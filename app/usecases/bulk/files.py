@@ -14,7 +14,7 @@ from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
-from app.usecases.sims.import_file import UnreadableFile
+from app.usecases.sims.import_formats import UnreadableFile
 
 RETENTION = timedelta(days=30)
 CHUNK = 2_000

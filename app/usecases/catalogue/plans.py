@@ -14,7 +14,7 @@ from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_file import UnreadableFile
+from app.usecases.sims.import_formats import UnreadableFile
 
 COLUMNS = tuple(Plan.__dataclass_fields__)
 REQUIRED = ("id", "carrier", "allowance", "months")
@@ -68,6 +68,10 @@ def _wrong(name: str, value: Any) -> str | None:
     return None if isinstance(value, str) and 0 < len(value) <= 100 else "a text of at most 100 characters"  # noqa: PLR2004
 
 
+MAX_FAULTS = 1_000
+"""Faults of a file after which reading it ends."""
+
+
 def plans_from_csv(text: str) -> list[Plan]:
     """Plans from a CSV file whose columns are the fields of a plan.
 
@@ -89,6 +93,8 @@ def _plans_of(reader: csv.DictReader[str]) -> list[Plan]:
             plans.append(read_plan(cells, line=reader.line_num))
         except InvalidArgument as wrong:
             faults.extend(wrong.faults)
+        if len(faults) >= MAX_FAULTS:
+            break
     if faults or not plans:
         raise InvalidArgument(faults or [Fault(code="REQUIRED", detail="no plan in the file", line=1)])
     return plans

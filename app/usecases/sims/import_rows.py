@@ -5,9 +5,11 @@ Pure: a row becomes a SIM, or faults that name the column and never the value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -23,16 +25,21 @@ from app.usecases.errors import Fault
 
 LONGEST_TEXT = 200
 
+_SLASHED_DAY = re.compile(r"([0-9]{4})[/-]([0-9]{1,2})[/-]([0-9]{1,2})")
+"""A day as spreadsheets write it: 2026/1/5."""
+
 
 def _text(value: str) -> str:
-    if len(value) > LONGEST_TEXT or any(ord(c) < ord(" ") for c in value):
+    """A text that can be stored: no control characters, no half of a surrogate pair. Raises `Malformed`."""
+    if len(value) > LONGEST_TEXT or any(c < " " or "\ud800" <= c <= "\udfff" for c in value):
         raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters")
     return value
 
 
 def _day(value: str) -> date:
+    written = _SLASHED_DAY.fullmatch(value)
     try:
-        found = day_named(value)
+        found = date(*map(int, written.groups())) if written else day_named(value)
     except ValueError:
         raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD") from None
     if not 2000 <= found.year <= 2100:  # noqa: PLR2004
@@ -126,10 +133,17 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
         if not text:
             continue
         try:
-            values[name] = COLUMN_PARSERS[name](text)
+            values[name] = _parser_of(name, given)(text)
         except Malformed as wrong:
             faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
     return ParsedRow(line=line, values=values, faults=tuple(faults))
+
+
+def _parser_of(column: str, given: Mapping[str, str]) -> Callable[[str], Any]:
+    """The parser of a column; an overseas SIM has a number of any country."""
+    if column == "msisdn" and given.get("carrier") == Carrier.OVERSEAS:
+        return partial(parse_msisdn, abroad=True)
+    return COLUMN_PARSERS[column]
 
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
