@@ -27,6 +27,7 @@ class EventType(StrEnum):
     POOL_EXHAUSTED = "pool.exhausted"
     USAGE_THRESHOLD_CROSSED = "usage.threshold_crossed"
     USAGE_ADJUSTED = "usage.adjusted"
+    USAGE_METERS_DISAGREE = "usage.meters_disagree"
     REMINDER_DUE = "reminder.due"
     ORDER_PAID = "order.paid"
     ORDER_DONE = "order.done"

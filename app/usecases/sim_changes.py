@@ -5,22 +5,25 @@ A use-case passes the SIM as it was and as the rules made it; transitions and ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.db.events.store import Event, HistoryRow
 from app.db.mapping import SimRecord
-from app.db.pools import cycles as pool_cycles
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
+from app.db.usage.activations import Activation, set_activated
 from app.db.usage.counters import queue_checks
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
+from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.events import EventStamp, sim_event
 
@@ -34,7 +37,10 @@ async def queue_limit_checks(work: UnitOfWork, sim_ids: Iterable[int]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReason:
-    """Why a SIM changed: cause, rule, actor, when it took effect, and the operation that did it, if any."""
+    """Why a SIM changed: cause, rule, actor, when it took effect, and the operation that did it, if any.
+
+    `activated_at`: since when the SIM is active, if earlier than `effective_at`.
+    """
 
     cause: str
     actor: str
@@ -42,6 +48,7 @@ class ChangeReason:
     rule: str | None = None
     operation_id: UUID | None = None
     correlation_id: str | None = None
+    activated_at: datetime | None = None
 
 
 @dataclass
@@ -49,14 +56,16 @@ class SimChangeRecorder:
     """Collects the changes of one transaction; `write` stores them all at once."""
 
     now: datetime
+    zone_of: Callable[[str], ZoneInfo]
+    """The time zone of an account."""
     records: dict[int, SimRecord] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     plans_left: dict[int, str] = field(default_factory=dict)
     activity_changed: set[int] = field(default_factory=set)
     """SIMs that entered or left `active`: their usage counts against limits only while active (US-4)."""
-    ended_tests: dict[int, int] = field(default_factory=dict)
-    """Row id of each SIM that left `testing` -> its allowed test traffic in bytes."""
+    activations: dict[int, Activation] = field(default_factory=dict)
+    """By row id: the SIMs activated, before which traffic is no part of the plan's (QT-9)."""
 
     def change(self, record: SimRecord, sim: Sim, reason: ChangeReason) -> SimRecord:
         """Record that the SIM became `sim`: row, timeline and events. Returns the new record."""
@@ -100,8 +109,8 @@ class SimChangeRecorder:
         await work.plans.add_history(self.plans_left, self.now)
         if self.activity_changed:
             await queue_limit_checks(work, self.activity_changed)
-        if self.ended_tests:
-            await pool_cycles.set_tested(await work.driver(), sorted(self.ended_tests.items()))
+        if self.activations:
+            await set_activated(await work.driver(), list(self.activations.values()))
         await work.events.add_history(self.history)
         await work.events.add(self.events)
 
@@ -109,9 +118,16 @@ class SimChangeRecorder:
         before = record.sim
         if SimState.ACTIVE in (before.underlying, after.underlying):
             self.activity_changed.add(record.id)
-        if before.underlying is SimState.TESTING and (allowed := allowed_test_bytes(before)) is not None:
-            self.ended_tests[record.id] = allowed
+        if before.underlying in NOT_YET_ACTIVATED and after.underlying is SimState.ACTIVE:
+            self.activations[record.id] = self._activation(record, reason)
         self._add_history(record, "state", before.underlying.value, after.underlying.value, reason)
+
+    def _activation(self, record: SimRecord, reason: ChangeReason) -> Activation:
+        """The activation of a SIM; traffic that used its test up is the plan's beyond the test's bytes (LC-1)."""
+        at = reason.activated_at or reason.effective_at
+        cycle = cycle_number(cycle_at(record.sim.carrier, at, self.zone_of(record.account)))
+        allowed = allowed_test_bytes(record.sim) if reason.cause == Cause.TEST_USED_UP else None
+        return Activation(sim_id=record.id, cycle=cycle, at=at, allowed=allowed)
 
     def _add_state_event(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
         old, new = (shown_state(s.underlying, s.holds, s.carrier) for s in (before, after))

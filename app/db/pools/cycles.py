@@ -12,6 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.schema.used import USED
 from app.domain.usage.pools import PoolUsage
 
 Rows = list[asyncpg.Record]
@@ -19,7 +20,6 @@ Rows = list[asyncpg.Record]
 MOST = (1 << 63) - 1
 """What a bigint holds; a larger sum is reported as this."""
 
-_USED = "greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - coalesce(c.tested, 0), 0)"
 _AS_OF = "greatest(c.reported_at, c.figures_to)"
 _ACTIVATED = "(s.activated_on < $3 OR (s.activated_on IS NULL AND s.underlying IN ('active', 'expired')))"
 """Activated before the cycle's end ($3); a SIM imported as active without a day counts as activated."""
@@ -30,7 +30,7 @@ _EFFECTIVE = f"""{_ACTIVATED} AND (s.underlying = 'active'
 
 _SUMMED = f"""
 SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_cards,
-       least(coalesce(sum({_USED}) FILTER (WHERE {_ACTIVATED}), 0), {MOST})::bigint AS used,
+       least(coalesce(sum({USED}) FILTER (WHERE {_ACTIVATED}), 0), {MOST})::bigint AS used,
        max({_AS_OF}) AS as_of
 """
 _OPEN = f"""{_SUMMED}
@@ -42,7 +42,7 @@ _CLOSED = f"""{_SUMMED}
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id WHERE c.pool_ref = $1 AND c.cycle = $2
 """
 _MEMBER = f"""
-SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, CASE WHEN {_ACTIVATED} THEN {_USED} END AS used,
+SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, CASE WHEN {_ACTIVATED} THEN {USED} END AS used,
        {_AS_OF} AS as_of
 """
 _OPEN_MEMBERS = f"""{_MEMBER}
@@ -95,14 +95,6 @@ SELECT pool_ref, cycle, stopping, stopped_through FROM pool_cycles
 _STOPPED_THROUGH = """
 UPDATE pool_cycles SET stopping = $5, stopped_through = $6
  WHERE pool_ref = $1 AND cycle = $2 AND stopping = $3 AND stopped_through = $4 RETURNING true
-"""
-_SET_TESTED = """
-UPDATE usage_cycles c
-   SET tested = greatest(0, least(coalesce(c.figures, 0) + c.reported_since, k.allowed - (
-           SELECT coalesce(sum(coalesce(e.figures, 0) + e.reported_since), 0) FROM usage_cycles e
-            WHERE e.sim_id = c.sim_id AND e.cycle < c.cycle)))
-  FROM unnest($1::bigint[], $2::bigint[]) k(sim_id, allowed)
- WHERE c.sim_id = k.sim_id AND c.cycle = (SELECT max(l.cycle) FROM usage_cycles l WHERE l.sim_id = k.sim_id)
 """
 
 
@@ -181,8 +173,3 @@ async def stopped_through(connection: Connection, found: asyncpg.Record, stoppin
     """Store the cursor over the members; False where another worker has moved it since `next_stopping`."""
     place = found["pool_ref"], found["cycle"], found["stopping"], found["stopped_through"]
     return bool(await connection.fetchval(_STOPPED_THROUGH, *place, stopping, through))
-
-
-async def set_tested(connection: Connection, allowed: Sequence[tuple[int, int]]) -> None:
-    """Exclude the test traffic of (SIM, bytes allowed) from pools in the SIM's last cycle: the test is over (PL-5)."""
-    await connection.execute(_SET_TESTED, [sim_id for sim_id, _ in allowed], [amount for _, amount in allowed])

@@ -90,12 +90,15 @@ usage_cycles = Table(
     Column("addons", BigInteger, nullable=False, server_default=ZERO),
     Column("next_check_bytes", BigInteger),
     Column("tested", BigInteger),
+    Column("tested_to", INSTANT),
     Column("padding", Text, server_default=text("repeat(' ', 24)")),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
     postgresql_with={"fillfactor": "90"},
 )
-"""A SIM's counters for one billing cycle (`cycle` = yyyymm), in bytes: used = `figures` + `reported_since` (US-5).
+"""A SIM's counters for one billing cycle (`cycle` = yyyymm), in bytes.
+
+Used = `figures` + `reported_since` - `tested` (US-5).
 
 - `reported`: sum of all distinct reports; `reported_at`: instant of the last of them.
 - `carrier_bytes`, `carrier_as_of`: the carrier's figure for the cycle and the instant it covers up to.
@@ -104,7 +107,8 @@ usage_cycles = Table(
 - `reported_since`: sum of the reports that no carrier figure in force covers.
 - `addons`: the add-on packs in force (QT-7).
 - `next_check_bytes`: used bytes at which limits must next be evaluated; NULL: at none, 0: at the next report.
-- `tested`: the part of used that was test traffic, set when the SIM's test ends; a pool does not count it (PL-5).
+- `tested`: reported traffic from before the SIM's activation at `tested_to`. No part of used, and 0 once the carrier's
+  figures cover the activation, from which on carriers count (QT-9, PL-5; `app.db.schema.used`).
 - `padding`: 24 blanks that a row is inserted with and that its first report clears. They reserve a fifth of each page
   for new row versions. A lower fillfactor does not: PostgreSQL then prunes the page at every access (ADR 11).
 
@@ -133,7 +137,8 @@ usage_marks = Table(
 )
 """Events already emitted and remedies already applied for a SIM in a cycle, so that each takes effect once.
 
-`mark`: `usage_mb:<level>` (RM-1) or `remedied:<hold code>` (`app.db.usage.brake`)."""
+`mark`: `usage_mb:<level>` (RM-1), `remedied:<hold code>` (`app.db.usage.brake`), `stopped:<hold code>:<bytes>` or
+`meters_disagree` (QT-10)."""
 
 usage_checks = Table(
     "usage_checks",

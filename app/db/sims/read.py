@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db.schema.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
 
@@ -28,6 +29,7 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
        s.opened_on, s.activated_on, s.expires_on, s.imei,
        s.province, s.region_limited, s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version,
        p.allowance, c.cycle, c.figures, c.figures_to, c.reported, c.reported_since, c.reported_at, c.addons,
+       {BEFORE_ACTIVATION} AS tested,
        o.id AS operation_id,
        CASE WHEN $4::text::jsonb ? s.carrier THEN (
            SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.schema.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]
@@ -53,10 +54,10 @@ DELETE FROM usage_checks WHERE id IN (
             SELECT pool_ref FROM usage_checks WHERE pool_ref IS NOT NULL ORDER BY id LIMIT 1000) oldest LIMIT $1)
     FOR UPDATE SKIP LOCKED) RETURNING pool_ref
 """
-_CYCLES = """
-SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons
-  FROM usage_cycles WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
-"""
+_CYCLES = f"""
+SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons, {BEFORE_ACTIVATION} AS tested
+  FROM usage_cycles c WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
+"""  # noqa: S608 - our own text
 _DAYS = """
 SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
   FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
@@ -79,16 +80,17 @@ SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_fi
  WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
  ORDER BY s.id LIMIT $5
 """
-_COUNTERS = """
-SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, coalesce(c.figures, 0) + c.reported_since AS used
+_COUNTERS = f"""
+SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,
+       {USED} AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
-"""
-_UNCHECKED_USAGE = """
-SELECT c.sim_id, coalesce(c.figures, 0) + c.reported_since AS used
+"""  # noqa: S608 - our own text
+_UNCHECKED_USAGE = f"""
+SELECT c.sim_id, {USED} AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
- WHERE coalesce(c.figures, 0) + c.reported_since >= c.next_check_bytes
-"""
+ WHERE {USED} >= c.next_check_bytes
+"""  # noqa: S608 - our own text
 _SET_NEXT_CHECKS = """
 UPDATE usage_cycles c SET next_check_bytes = k.bytes
   FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, bytes)
@@ -97,6 +99,11 @@ UPDATE usage_cycles c SET next_check_bytes = k.bytes
 _MARK = """
 INSERT INTO usage_marks (sim_id, cycle, mark, at)
 SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
+"""
+_MARKS = """
+SELECT sim_id, array_agg(mark) AS marks
+  FROM usage_marks JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) USING (sim_id, cycle)
+ WHERE starts_with(mark, $3) GROUP BY sim_id
 """
 _LIFETIME_BYTES = """
 SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
@@ -207,6 +214,12 @@ async def mark(connection: Connection, marks: Sequence[tuple[int, int, str]], no
     sims, cycles, names = zip(*marks, strict=True)
     rows = await connection.fetch(_MARK, sims, cycles, names, now)
     return {(row["sim_id"], row["mark"]) for row in rows}
+
+
+async def marks_of(connection: Connection, pairs: Sequence[tuple[int, int]], prefix: str) -> dict[int, set[str]]:
+    """By SIM row id, the marks of these (SIM, cycle) that begin with `prefix`."""
+    sims, cycles = zip(*pairs, strict=True)
+    return {row["sim_id"]: set(row["marks"]) for row in await connection.fetch(_MARKS, sims, cycles, prefix)}
 
 
 async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -12,6 +12,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.schema.used import USED
 
 CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
 """The counters a statement is about (`columns`)."""
@@ -42,19 +43,24 @@ COUNTED = """
 _RECOUNT = f"""
 UPDATE usage_cycles c
    SET figures = f.bytes, figures_to = f.covered_to, has_day_figures = f.has_day_figures,
-       reported_since = coalesce(f.since, 0)
+       reported_since = coalesce(f.since, 0),
+       tested = CASE WHEN c.tested_to IS NULL THEN c.tested
+                     ELSE coalesce(f.bytes, 0) + coalesce((
+                          SELECT sum(r.bytes) FROM usage_reports r
+                           WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to
+                             AND (f.covered_to IS NULL OR r.at > f.covered_to)), 0) END
   FROM {CYCLE_SPANS}
  CROSS JOIN LATERAL ({COUNTED}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """  # noqa: S608 - our own text
 
-_LOCK_USAGE = """
+_LOCK_USAGE = f"""
 SELECT c.sim_id, c.cycle, s.tenant, s.iccid, s.underlying, c.pool_ref, c.next_check_bytes,
-       coalesce(c.figures, 0) + c.reported_since AS used
+       {USED} AS used
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
   JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
  ORDER BY c.sim_id, c.cycle FOR UPDATE OF c
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.schema.used import USED
 
 SIMS_LOCK = 7_446_291
 """Advisory lock: shared by ingest, exclusive for a transaction that removes a SIM."""
@@ -81,7 +82,7 @@ CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 """
-_MOVED = """
+_MOVED = f"""
 WITH moved AS (
     UPDATE usage_cycles c
        SET padding = NULL, reported = c.reported + k.bytes,
@@ -90,9 +91,10 @@ WITH moved AS (
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END
       FROM usage_deltas k
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
- RETURNING k.place, c.sim_id, c.pool_ref, c.next_check_bytes, coalesce(c.figures, 0) + c.reported_since AS used,
-           c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""
+ RETURNING k.place, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
+           coalesce(to_timestamp(k.first) <= c.tested_to, false)
+           OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
+           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""  # noqa: S608 - our own text
 _PLACES = "SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE needs_recount) AS needs_recount FROM moved"
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_PLACES}"
 _ADD_ROUND = f"""{_MOVED},
@@ -258,8 +260,9 @@ async def apply_round(
     """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
 
     Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
-    these neither put holds on nor lift them (US-5). Gives the places of the deltas that carrier figures cover in part:
-    their counters are to be recounted (`app.db.usage.figures.recount`).
+    these neither put holds on nor lift them (US-5). Gives the places of the deltas that carrier figures cover in part
+    or that have traffic from before the activation: their counters are to be recounted
+    (`app.db.usage.figures.recount`).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)

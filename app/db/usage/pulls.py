@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from app.db.connection import Connection
+from app.db.schema.used import USED
 
 _BEGIN = """
 INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
@@ -25,21 +26,21 @@ SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p
  WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
 """
 _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paused_at IS NOT NULL)"
-_NEAR = """
+_NEAR = f"""
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
- CROSS JOIN LATERAL (SELECT coalesce(c.figures, 0) + c.reported_since AS bytes) used
+ CROSS JOIN LATERAL (SELECT {USED} AS bytes) used
  WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
    AND (s.underlying = 'active' AND used.bytes * 5 >= c.next_check_bytes * 4
         OR s.underlying = 'testing' AND (c.next_check_bytes - used.bytes) * 4 <= (
            SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
              FROM usage_cycles x WHERE x.sim_id = s.id))
  ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT $3
-"""
-_NEAR_POOLS = """
+"""  # noqa: S608 - our own text
+_NEAR_POOLS = f"""
 WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
 sums AS (
     SELECT p.ref, n.cycle,
-           sum(coalesce(c.figures, 0) + c.reported_since) FILTER (WHERE s.activated_on IS NOT NULL) AS bytes
+           sum({USED}) FILTER (WHERE s.activated_on IS NOT NULL) AS bytes
       FROM pools p JOIN numbers n ON n.ref = p.ref
       JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
       JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = n.cycle
@@ -53,7 +54,7 @@ ceilings AS (
       LEFT JOIN plans a ON a.tenant = p.tenant AND a.id = p.plan
       LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle)
 SELECT ref FROM ceilings WHERE bytes * 5 >= ceiling * 4 AND bytes < ceiling ORDER BY ref
-"""
+"""  # noqa: S608 - our own text
 _MEMBERS = """
 SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3

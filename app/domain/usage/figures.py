@@ -59,14 +59,17 @@ def merge_usage(
     reported_after: int,
     reported: int,
     last_report_at: datetime | None = None,
+    *,
+    before_activation: int = 0,
 ) -> MergedUsage:
     """Used = the carrier's figure + reports of traffic after its `as_of`; without a figure, all reports (US-5).
 
-    `reported_after`: bytes of reports whose `at` is after the figure's `as_of`; `reported`: of all distinct reports.
+    `reported_after`: bytes of reports whose `at` is after the figure's `as_of`; `reported`: of all distinct reports;
+    `before_activation`: bytes of these parts from before the SIM's activation, which are not used (QT-9).
     """
     if carrier is None:
         return MergedUsage(
-            used=reported,
+            used=max(0, reported - before_activation),
             source=UsageSource.GATEWAY_REPORT,
             carrier=None,
             reported_since=reported,
@@ -75,7 +78,7 @@ def merge_usage(
         )
     late = last_report_at is not None and last_report_at > carrier.as_of
     return MergedUsage(
-        used=carrier.used + reported_after,
+        used=max(0, carrier.used + reported_after - before_activation),
         source=UsageSource.GATEWAY if reported_after else UsageSource.CARRIER,
         carrier=carrier,
         reported_since=reported_after,

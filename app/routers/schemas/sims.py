@@ -71,6 +71,9 @@ class SimUsage(AnswerModel):
     carrier: CarrierFigure | None = Field(description="The carrier's figure; null: none yet.")
     reported_since: Bytes = Field(description="Reports later than the carrier's figure.", examples=[75497472])
     reported: Bytes = Field(description="All distinct reports of the cycle.", examples=[90177536])
+    before_activation: Bytes = Field(
+        description="Traffic of the cycle from before the activation, which `used` leaves out (QT-9).", examples=[0]
+    )
 
 
 class SimHold(AnswerModel):

@@ -158,7 +158,7 @@ async def _cancel_unsent(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> li
     ended = [
         with_status(operation, OperationStatus.CANCELLED, now, "its bulk operation was ended") for operation in held
     ]
-    await save_settled(ctx, work, SimChangeRecorder(now), ended, ended)
+    await save_settled(ctx, work, SimChangeRecorder(now, ctx.zone), ended, ended)
     return ended
 
 

@@ -38,7 +38,7 @@ async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
         known = await work.drifts.of(list(records))
         open_operations = await work.operations.open_of(records)
         repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
-        recorder = SimChangeRecorder(ctx.now())
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         explained = [
             _explain(ctx, recorder, record, known.get(record.id), repairs)
             for record in records.values()

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from app.carriers.base import SimSnapshot
 from app.db.mapping import SimRecord
+from app.domain.calendar.days import start_of_day
 from app.domain.sim.snapshot import apply_snapshot, gateway_stop_in_force, holds_from_network_cut
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -26,7 +27,7 @@ async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int
     async with ctx.work() as work:
         records = await work.sims.by_iccids(sorted(by_iccid), for_update=True)
         open_operations = await work.operations.open_of([record.id for record in records.values()])
-        recorder = SimChangeRecorder(ctx.now())
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         changed = []
         for iccid, record in records.items():
             busy = record.id in open_operations
@@ -67,7 +68,9 @@ def with_snapshot(
     )
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14")
+    active_on = applied.sim.activated_on
+    began = start_of_day(active_on, ctx.zone(record.account)) if active_on else None
+    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began)
     changed = recorder.change(
         replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), applied.sim, reason
     )

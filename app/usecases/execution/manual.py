@@ -34,7 +34,7 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID
         )
     now = ctx.now()
     ended = with_status(operation, OperationStatus.CANCELLED, now, "cancelled")
-    await save_settled(ctx, work, SimChangeRecorder(now), [ended], [ended])
+    await save_settled(ctx, work, SimChangeRecorder(now, ctx.zone), [ended], [ended])
     await work.access.add_audit([_audit(ctx, operation, ended, actor, "cancel")])
     return ended
 
@@ -62,7 +62,7 @@ async def complete(
             status_now=operation.status.value,
         )
     now = ctx.now()
-    recorder = SimChangeRecorder(now)
+    recorder = SimChangeRecorder(now, ctx.zone)
     sims = await work.sims.by_ids([operation.sim_id], for_update=True) if succeeded else {}
     if any(lost_to_cancellation(one.sim, operation.kind, one.carrier_state) for one in sims.values()):
         sims, succeeded, note = {}, False, CANCELLED_MEANWHILE

@@ -35,7 +35,7 @@ async def settle(ctx: Context, results: Sequence[AttemptResult]) -> list[Operati
         sims = await work.sims.by_ids([result.operation.sim_id for result in results], for_update=True)
         # The row must still bear our claim: after an expired lease another worker may be verifying it (OP-3).
         claimed = await work.operations.lock_claimed([result.operation for result in results])
-        recorder = SimChangeRecorder(now)
+        recorder = SimChangeRecorder(now, ctx.zone)
         saved = [
             _settle_one(ctx, recorder, claimed[result.operation.id], result, sims.get(result.operation.sim_id))
             for result in results

@@ -54,7 +54,7 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle, opens: da
             place = await rows.lock(connection, account, cycle_number(cycle))
             ids = await rows.held_cards(connection, account, place, CHUNK)
             records = await work.sims.by_ids(ids, for_update=True) if ids else {}
-            log = SimChangeRecorder(ctx.now())
+            log = SimChangeRecorder(ctx.now(), ctx.zone)
             rolled_over = [(record, _roll_over(log, record, opens)) for record in records.values()]
             await log.write(work)
             changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
@@ -22,10 +23,12 @@ from app.db.usage import plan_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
+from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import USAGE_HOLDS
 from app.domain.usage.reminders import Reminders
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
+from app.usecases.limits import meters
 from app.usecases.limits import reminders as usage_reminders
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage, evaluate
@@ -116,17 +119,20 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = SimChangeRecorder(ctx.now())
+    log = SimChangeRecorder(ctx.now(), ctx.zone)
     reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)
     evaluations = [evaluate(usage, log.now) for usage in usages]
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
+    stopped = await meters.stop_marks(connection, evaluations)
+    evaluations = meters.without_repeats(evaluations, stopped)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
     changes = [(one.usage.record, _record_change(log, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
     await usage_reminders.emit_crossings(connection, log, reached)
     await usage_reminders.emit_crossings(connection, log, missed)
+    await meters.record_stops(connection, log, evaluations, stopped)
     await log.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
@@ -154,6 +160,8 @@ async def _load_usage(
             cycle=cycles[record.id],
             used=counters[record.id]["used"] if record.id in counters else 0,
             addons=counters[record.id]["addons"] if record.id in counters else 0,
+            reported=counters[record.id]["reported"] if record.id in counters else 0,
+            carrier=_figure(counters.get(record.id)),
             lifetime=lifetime.get(record.id, 0),
             today=local(now, zones[record.account]).date(),
             reminders=reminders.get(record.id, NO_REMINDERS),
@@ -161,6 +169,13 @@ async def _load_usage(
         )
         for record in records
     ]
+
+
+def _figure(row: Mapping[str, Any] | None) -> CarrierFigure | None:
+    """The carrier's figure of a counter; None: none yet."""
+    if row is None or row["figures"] is None:
+        return None
+    return CarrierFigure(used=row["figures"], as_of=row["figures_to"])
 
 
 async def _with_pool_holds(

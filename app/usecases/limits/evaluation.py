@@ -5,7 +5,7 @@ Values and pure functions; `app.usecases.limits.evaluate` loads and stores them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from app.db.mapping import SimRecord
@@ -15,6 +15,7 @@ from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Transition
 from app.domain.terms.model import Edge
 from app.domain.units import MB
+from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import apply_usage_holds, limits
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
@@ -28,6 +29,7 @@ class SimUsage:
     """A SIM and its usage in the running cycle (`cycle`: yyyymm), in bytes.
 
     `addons`: packs in force; `lifetime`: used in all cycles, of a testing SIM only; `today`: in the account's zone;
+    `reported`, `carrier`: the two meters, in bytes;
     `liftable`: the usage holds that lower usage or a higher limit may lift in this cycle.
     """
 
@@ -38,6 +40,8 @@ class SimUsage:
     lifetime: int
     today: date
     reminders: Reminders
+    reported: int
+    carrier: CarrierFigure | None
     liftable: frozenset[HoldCode]
 
 
@@ -80,8 +84,17 @@ class LimitEvaluation:
 def evaluate(usage: SimUsage, now: datetime) -> LimitEvaluation:
     """The SIM with its test ended where its traffic is used up (LC-1, LC-3), and its usage holds (ST-24)."""
     tested, ended = _after_test(usage, now)
+    usage = replace(usage, used=_used_of_plan(usage, tested))
     sim, _ = apply_usage_holds(tested, usage.used, usage.addons, at=now, today=usage.today, answers=usage.liftable)
     return LimitEvaluation(usage=usage, tested=tested, ended=ended, sim=sim)
+
+
+def _used_of_plan(usage: SimUsage, tested: Sim) -> int:
+    """The cycle's used; of a SIM whose test its traffic has just used up, what goes beyond the test (QT-9)."""
+    allowed = allowed_test_bytes(usage.record.sim)
+    if usage.record.sim.underlying is not SimState.TESTING or tested.underlying is not SimState.ACTIVE:
+        return usage.used
+    return min(usage.used, max(0, usage.lifetime - (allowed or 0)))
 
 
 def _after_test(usage: SimUsage, now: datetime) -> tuple[Sim, Transition | None]:

@@ -153,7 +153,7 @@ async def _enforce_members(
     if not records:
         return
     use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
-    log = SimChangeRecorder(ctx.now())
+    log = SimChangeRecorder(ctx.now(), ctx.zone)
     evaluated = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
     evaluated = await _braked(ctx, work, connection, evaluated, cycle)
     changes = []

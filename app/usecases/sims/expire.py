@@ -33,7 +33,7 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
         async with ctx.work() as work:
             due = await work.sims.due(accounts, today, CHUNK, after=after)
             renewing = await work.operations.open_or_waiting([record.id for record in due], OperationKind.RENEW)
-            recorder = SimChangeRecorder(ctx.now())
+            recorder = SimChangeRecorder(ctx.now(), ctx.zone)
             changed = [(record, _apply_dates(recorder, record, today, zone, record.id in renewing)) for record in due]
             await recorder.write(work)
             report["enqueued"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")

@@ -25,7 +25,7 @@ def usage_view(counters: Row | None, sim: Row, cycle: Mapping[str, str]) -> dict
     """The usage of a cycle in bytes. `counters`: its `usage_cycles` row, None if there is none yet.
 
     Of the SIM are needed `underlying`, `activated_on` and `allowance`. `carrier` is what stands of the carrier's
-    figures, those of later days included: with `reported_since` it makes `used`.
+    figures, those of later days included: with `reported_since`, less `before_activation`, it makes `used`.
     """
     merged = _NOTHING if counters is None else _merged(counters)
     addons = counters["addons"] if counters else 0
@@ -43,10 +43,17 @@ def usage_view(counters: Row | None, sim: Row, cycle: Mapping[str, str]) -> dict
         "carrier": {"bytes": figure.used, "as_of": figure.as_of.isoformat()} if figure else None,
         "reported_since": merged.reported_since,
         "reported": merged.reported,
+        "before_activation": counters["tested"] if counters else 0,
     }
 
 
 def _merged(counters: Row) -> MergedUsage:
     figures = counters["figures"]
     carrier = None if figures is None else CarrierFigure(used=figures, as_of=counters["figures_to"])
-    return merge_usage(carrier, counters["reported_since"], counters["reported"], counters["reported_at"])
+    return merge_usage(
+        carrier,
+        counters["reported_since"],
+        counters["reported"],
+        counters["reported_at"],
+        before_activation=counters["tested"],
+    )

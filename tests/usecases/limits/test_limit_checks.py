@@ -53,10 +53,10 @@ async def test_a_card_that_the_carrier_says_is_active_has_its_limits_at_once(gat
 
 async def test_a_card_that_the_sweep_activates_has_its_limits_at_once(gateway: Gateway) -> None:
     [card] = await gateway.fleet(SMALL | {"state": "silent", "opened_on": "2026-06-16"})
+    set_clock(gateway, datetime(2026, 12, 31, 23, tzinfo=HOME))
     await use(gateway, card, 40 * MB)
     before = await holds_of(gateway, card)
 
-    set_clock(gateway, datetime(2026, 12, 31, 23, tzinfo=HOME))
     await expire_zone(gateway.ctx, ZoneInfo("Asia/Shanghai"))
     await gateway.settle()
 
