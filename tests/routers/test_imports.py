@@ -149,7 +149,7 @@ async def test_a_dry_run_tells_what_an_import_would_do_and_stores_nothing(gatewa
 
 async def test_files_as_spreadsheets_write_them_are_understood(gateway: Gateway) -> None:
     await _plans(gateway)
-    body = f"ICCID;Carrier;Terms;Plan;opened_on\n=\"{iccid(1)}\";cmcc;flexem;cmcc-100m;2026/1/5\n"
+    body = f'ICCID;Carrier;Terms;Plan;opened_on\n="{iccid(1)}";cmcc;flexem;cmcc-100m;2026/1/5\n'
     padded = f"iccid\tcarrier\tterms\tplan\n'{iccid(2)[:19]}F\tcmcc\tflexem\tcmcc-100m\n"
 
     assert (await _post(gateway, body.encode("utf-16")))[0] == 200
@@ -190,8 +190,8 @@ async def test_both_forms_of_an_iccid_are_one_card_for_imports_at_the_same_momen
     plan = {"id": "cmcc-100m", "carrier": "cmcc", "allowance": 1, "months": 12}
     assert (await gateway.api.post("/v1/plans", json=plan, headers={"X-Tenant": "other"})).status_code == 201
     header = "iccid,carrier,terms,plan\n"
-    long = header + "".join(f"{iccid(n)},cmcc,flexem,cmcc-100m\n" for n in range(50))
-    short = header + "".join(f"{iccid(n)[:19]},cmcc,flexem,cmcc-100m\n" for n in range(50))
+    long = header + "".join(f"{iccid(n)},cmcc,flexem,cmcc-100m\n" for n in range(100, 150))
+    short = header + "".join(f"{iccid(n)[:19]},cmcc,flexem,cmcc-100m\n" for n in range(100, 150))
 
     ours, theirs, again = await asyncio.gather(
         gateway.api.post("/v1/sims/import?mode=partial", content=long, headers={"Content-Type": "text/csv"}),
@@ -208,21 +208,24 @@ async def test_both_forms_of_an_iccid_are_one_card_for_imports_at_the_same_momen
 
 async def test_an_import_moves_no_pool_member_and_splits_no_order(gateway: Gateway) -> None:
     await _plans(gateway)
+    for size in ("100m", "30m"):
+        plan = {"id": f"pool-{size}", "carrier": "cmcc", "allowance": 30 << 20, "months": 12, "kind": "pool_forward"}
+        assert (await gateway.api.post("/v1/plans", json=plan)).is_success
     for name in ("one", "two"):
-        pool = {"id": name, "name": name, "kind": "pool_forward", "carrier": "cmcc", "plan": "cmcc-100m"}
+        pool = {"id": name, "name": name, "kind": "forward", "carrier": "cmcc", "plan": "pool-100m"}
         assert (await gateway.api.post("/v1/pools", json=pool)).is_success
     header = "iccid,carrier,terms,plan,state,pool,order\n"
-    member = f"{iccid(1)},cmcc,gsl,cmcc-100m,silent,one,o-1\n"
+    member = f"{iccid(1)},cmcc,gsl,pool-100m,silent,one,o-1\n"
     assert (await _post(gateway, header + member))[0] == 200
     wrong = {
-        "plan": f"{iccid(1)},cmcc,gsl,cmcc-30m,silent,,o-1\n",
-        "pool": f"{iccid(1)},cmcc,gsl,cmcc-100m,silent,two,o-1\n",
+        "plan": f"{iccid(1)},cmcc,gsl,pool-30m,silent,,o-1\n",
+        "pool": f"{iccid(1)},cmcc,gsl,pool-100m,silent,two,o-1\n",
     }
 
     for column, row in wrong.items():
         _, body = await _post(gateway, header + row, "?mode=partial")
         assert [(e["column"], e["code"]) for e in body["rejected"]] == [(column, "POOL_MISMATCH")]
-    for row in (f"{iccid(2)},cmcc,gsl,cmcc-100m,silent,two,o-1\n", f"{iccid(3)},cmcc,gsl,cmcc-100m,testing,one,\n"):
+    for row in (f"{iccid(2)},cmcc,gsl,pool-100m,silent,two,o-1\n", f"{iccid(3)},cmcc,gsl,pool-100m,testing,one,\n"):
         _, body = await _post(gateway, header + row, "?mode=partial")
         assert [(e["column"], e["code"]) for e in body["rejected"]] == [("pool", "POOL_MISMATCH")]
 

@@ -232,23 +232,20 @@ def _add_new(
     except Malformed as wrong:
         report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
         return
-    columns = (
-        sim_columns(sim)
-        | {
-            "tenant": state.tenant,
-            "iccid": sim.iccid,
-            "carrier": sim.carrier.value,
-            "account": account,
-            "terms": sim.terms.value,
-            "msisdn": values.get("msisdn"),
-            "imsi": values.get("imsi"),
-            "order_id": values.get("order"),
-            "device_serial": values.get("device_serial"),
-            "alias": values.get("alias"),
-            "remark": values.get("remark"),
-            "tags": values.get("tags", {}),
-            "created_at": now,
-            "updated_at": now,
-        }
-    )
+    columns = sim_columns(sim) | {
+        "tenant": state.tenant,
+        "iccid": sim.iccid,
+        "carrier": sim.carrier.value,
+        "account": account,
+        "terms": sim.terms.value,
+        "msisdn": values.get("msisdn"),
+        "imsi": values.get("imsi"),
+        "order_id": values.get("order"),
+        "device_serial": values.get("device_serial"),
+        "alias": values.get("alias"),
+        "remark": values.get("remark"),
+        "tags": values.get("tags", {}),
+        "created_at": now,
+        "updated_at": now,
+    }
     new[sim.iccid] = (row, columns, sim)
