@@ -12,6 +12,7 @@ PIP_INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --require
 hash_of = $(shell $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' requirements/$(1).lock 2>&1 | tail -n 1)
 RUN_STAMP := $(VENV)/.run-$(call hash_of,run)
 DEV_STAMP := $(VENV)/.dev-$(call hash_of,dev)
+TYPESCRIPT := $(VENV)/node/.done
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -51,8 +52,9 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-crash test-ingest test-sdk
+.PHONY: test check lint types fmt cover test-crash test-ingest test-sdk test-clients test-contract
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
+	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
 
 check: lint types test ## ruff, mypy, and make test: what must pass before a commit
@@ -86,6 +88,19 @@ $(VENV)/sdk/.done: requirements/sdk.lock | $(PY)
 	@$(VENV)/sdk/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: -r requirements/sdk.lock
 	@touch $@
 
+test-clients: $(DEV_STAMP) ## Clients generated from the OpenAPI document: type-checked, and driven through the README's tour
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(TYPESCRIPT); fi
+	@$(PY) -m pytest -m "clients or not clients" -q -rs --timeout=300 $(or $(TESTS),tests/clients)
+
+$(TYPESCRIPT): tests/clients/typescript/package-lock.json | $(PY)
+	@command -v npm >/dev/null || { echo "There is no npm on this machine"; exit 1; }
+	@mkdir -p $(dir $@) && cp tests/clients/typescript/package.json $< $(dir $@)
+	@npm ci --prefix $(dir $@) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the OpenAPI document, with every check
+	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
+
 # ---------------------------------------------------------------------------------------------------------------- bench
 .PHONY: bench-operations bench-ingest bench-reads bench-carriers
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
@@ -104,6 +119,8 @@ bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 .PHONY: docs lock clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
+	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@echo "docs/openapi.json written"
 
 # uv only here: users need pip alone. Public PyPI whatever this machine's settings are, as a mirror's address must not
 # get into a lock; hashes of every platform.

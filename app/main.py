@@ -29,7 +29,7 @@ from app.routers import (
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
 from app.routers.http.middleware import RequestMiddleware
-from app.routers.http.openapi import document_of, methods_of
+from app.routers.http.openapi import document_of
 from app.routers.http.problems import add_problem_handlers
 from app.routers.schemas.problems import Problem
 from app.routers.schemas.webhooks import Event
@@ -69,6 +69,23 @@ def create_app(
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
+    app = _routed_app()
+    app.state.container = container
+    app.state.keys = KeyRing()
+    app.state.advance = advance
+    app.state.sandbox_answers = sandbox_answers or _nobody_asked
+    add_problem_handlers(app)
+    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
+    return app
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI document, without a container: it is the same for every gateway of this version."""
+    return _routed_app().openapi()
+
+
+def _routed_app() -> FastAPI:
+    """Every route and the document that describes them."""
     app = FastAPI(
         title="SimGate",
         version=health.VERSION,
@@ -78,15 +95,8 @@ def create_app(
         generate_unique_id_function=_operation_id,
         separate_input_output_schemas=False,
     )
-    app.state.container = container
-    app.state.methods_of = methods_of(ROUTES)
-    app.state.keys = KeyRing()
-    app.state.advance = advance
-    app.state.sandbox_answers = sandbox_answers or _nobody_asked
     for router in ROUTERS:
         app.include_router(router)
-    add_problem_handlers(app)
-    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     app.openapi = cache(partial(_document, app.openapi))  # type: ignore[method-assign]
     return app
 
@@ -105,7 +115,6 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
     app = FastAPI(title="SimGate", version=health.VERSION, docs_url=None, redoc_url=None)
     app.state.container = container
-    app.state.methods_of = methods_of(health.router.routes)
     app.state.keys = KeyRing()
     app.state.sandbox_answers = sandbox_answers
     app.include_router(health.router)

@@ -10,6 +10,8 @@ import re
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -29,6 +31,14 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
 _SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000)
 _ICCID = re.compile(r"\b89\d{13,}[0-9A-Z]{0,5}(?=[0-9A-Z]{4}\b)")
+
+
+@dataclass(slots=True)
+class LoopHealth:
+    """When a worker loop of this process last took a turn without error, and its failed turns since."""
+
+    last_success: datetime | None = None
+    failures: int = 0
 
 
 class Telemetry:
@@ -104,6 +114,22 @@ class Telemetry:
             registry=registry,
         )
         self.job_failures = Counter("simgate_job_failures", "Failed runs of a job.", ["job"], registry=registry)
+        self.loops: dict[str, LoopHealth] = {}
+        self.loop_last_success = Gauge(
+            "simgate_loop_last_success_timestamp_seconds",
+            "Last turn of a worker loop without error (Unix time).",
+            ["loop"],
+            registry=registry,
+        )
+        self.loop_failures_in_a_row = Gauge(
+            "simgate_loop_failures_in_a_row",
+            "Failed turns of a worker loop since its last success.",
+            ["loop"],
+            registry=registry,
+        )
+        self.quarantined = Gauge(
+            "simgate_quarantined", "Subjects that a background task has set aside.", ["task"], registry=registry
+        )
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
         )
@@ -116,6 +142,18 @@ class Telemetry:
         self.http_request_seconds = Histogram(
             "simgate_http_request_seconds", "Duration of HTTP requests.", ["route"], buckets=_SECONDS, registry=registry
         )
+
+    def loop_succeeded(self, loop: str, at: datetime) -> None:
+        """Record a turn of a worker loop without error."""
+        self.loops[loop] = LoopHealth(last_success=at)
+        self.loop_last_success.labels(loop).set(at.timestamp())
+        self.loop_failures_in_a_row.labels(loop).set(0)
+
+    def loop_failed(self, loop: str) -> None:
+        """Record a failed turn of a worker loop."""
+        health = self.loops.setdefault(loop, LoopHealth())
+        health.failures += 1
+        self.loop_failures_in_a_row.labels(loop).set(health.failures)
 
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""

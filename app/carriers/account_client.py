@@ -17,6 +17,7 @@ from app.carriers.base import (
     Session,
     SimRef,
     SimSnapshot,
+    StateChange,
     UsageFigure,
 )
 from app.carriers.config import EVERYTHING, Account, ProtocolAccount, ProtocolSettings
@@ -139,6 +140,10 @@ class AccountClient:
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online."""
         return await self._reader("session").session(sim)
+
+    async def last_state_change(self, sim: SimRef) -> StateChange | None:
+        """The carrier's record of the last change of the SIM's state; None: it has none."""
+        return await self._reader("status").last_state_change(sim)
 
     async def check(self) -> list[Finding]:
         """The findings of every protocol of the account, each named."""

@@ -126,6 +126,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """The carrier's record of a change of a SIM's state: when, and by which user; None: by its own system (ST-18)."""
+
+    at: datetime
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One line of `simgate carriers check`: what was tried, whether it worked, and what is wrong."""
 
@@ -203,6 +211,13 @@ class CarrierClient(Protocol):
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online. Raises `UnsupportedOperation` where the protocol has no sessions."""
+        ...
+
+    async def last_state_change(self, sim: SimRef) -> StateChange | None:
+        """The carrier's record of the last change of the SIM's state; None: it has none.
+
+        Raises `UnsupportedOperation` where the protocol keeps no such records.
+        """
         ...
 
     async def check(self) -> list[Finding]:

@@ -23,6 +23,7 @@ from app.carriers.base import (
     Session,
     SimRef,
     SimSnapshot,
+    StateChange,
     UsageFigure,
 )
 from app.carriers.batches import first_carrier_error, query_each, query_sims
@@ -137,6 +138,10 @@ class ProtocolClient:
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online."""
         raise UnsupportedOperation(f"{self.protocol} has no API for sessions")
+
+    async def last_state_change(self, sim: SimRef) -> StateChange | None:
+        """The carrier's record of the last change of the SIM's state; None: it has none."""
+        raise UnsupportedOperation(f"{self.protocol} keeps no records of changes")
 
     async def check(self) -> list[Finding]:
         """Try the credentials and one read, and compare the clocks. Never raises."""

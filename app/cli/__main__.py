@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
     rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
+    document = commands.add_parser("openapi", help="print the API's OpenAPI document; needs no gateway")
+    document.add_argument("--json-bodies", action="store_true", help="one media type for each request body: JSON")
     carriers = commands.add_parser("carriers", help="about the carrier accounts of carriers.toml")
     check = carriers.add_subparsers(dest="carriers_command", required=True, metavar="command")
     checked = check.add_parser("check", help="try credentials, one read and the clock, and say what is wrong")
@@ -106,10 +108,17 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             load_command("gateway_client").advance(settings, given.duration)
         case "rule":
             load_command("rule").rule(given.id)
-        case "carriers" if given.carriers_command == "probe":
-            load_command("probe").probe(settings, given)
+        case "openapi":
+            load_command("openapi").openapi(json_only=given.json_bodies)
         case "carriers":
-            load_command("carriers_check").check_carriers(settings, given.account)
+            _dispatch_carriers(given, settings)
+
+
+def _dispatch_carriers(given: argparse.Namespace, settings: Settings) -> None:
+    if given.carriers_command == "probe":
+        load_command("probe").probe(settings, given)
+    else:
+        load_command("carriers_check").check_carriers(settings, given.account)
 
 
 def load_command(name: str) -> Any:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 
@@ -27,6 +26,7 @@ from app.carriers.config_file import read_accounts
 from app.cli.banner import banner
 from app.cli.database import database, migrate
 from app.cli.exits import CommandError, ExitCode, require_sandbox
+from app.cli.http_server import start_http
 from app.container import Container, open_container, run_clock_sync, sync_clock
 from app.jobs.advance import Advancer
 from app.jobs.gauges import run_gauges
@@ -41,8 +41,6 @@ from app.telemetry import configure_logging
 from app.usecases.access import ensure_admin_key
 from app.usecases.admin.first_start import first_start
 from app.usecases.sims.read import example_silent_iccid
-
-GRACE_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +136,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.runs_sandbox:
             await _start_carriers(parts, group)
         if bound is not None:
-            await _start_api(group, _app(parts, advancer), bound, parts.stop)
+            await start_http(group, _app(parts, advancer), bound, parts.stop)
         if parts.runs_sandbox:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:
@@ -209,36 +207,3 @@ async def _start_carriers(parts: _Parts, group: asyncio.TaskGroup) -> None:
     if task.done():
         task.result()
         raise CommandError(ExitCode.OTHER, "the sandbox carriers did not start")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: signals are handled by `_serve`."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-
-async def _start_api(group: asyncio.TaskGroup, app: FastAPI, bound: socket.socket, stop: asyncio.Event) -> None:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Server(config)
-
-    async def serve() -> None:
-        await server.serve(sockets=[bound])
-
-    async def end() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    group.create_task(serve())
-    group.create_task(end())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no other sign of having started
-        await asyncio.sleep(0.005)

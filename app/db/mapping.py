@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from app.domain.sim.holds import shown_state
 from app.domain.sim.lifecycle import next_due_on
-from app.domain.sim.model import Hold, Plan, Sim
+from app.domain.sim.model import DeviceSeen, Evidence, Found, Hold, Plan, Query, Sim
 from app.domain.vocabulary import (
     Carrier,
     Channel,
@@ -42,6 +43,8 @@ class SimRecord:
     carrier_state: SimState | None = None
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
+    carrier_unknown_at: datetime | None = None
+    """When the carrier last said that it does not know the SIM (LC-18); None once it has told of it."""
     carrier_expires_on: date | None = None
     """The last valid day that the carrier reported (US-3), at `carrier_expires_as_of`; ours is `sim.expires_on`."""
     carrier_expires_as_of: datetime | None = None
@@ -101,17 +104,34 @@ def hold_from(value: Row) -> Hold:
         since=datetime.fromisoformat(value["since"]),
         source=HoldSource(value["source"]),
         carrier_code=value.get("carrier_code"),
+        evidence=tuple(_evidence_from(one) for one in value.get("evidence", ())),
+        reported=HoldCode(value["reported"]) if value.get("reported") else None,
+    )
+
+
+def _evidence_from(value: Row) -> Evidence:
+    return Evidence(
+        query=Query(value["query"]),
+        at=datetime.fromisoformat(value["at"]),
+        found=Found(value["found"]),
+        facts=MappingProxyType(dict(value["facts"])),
     )
 
 
 def hold_columns(hold: Hold) -> dict[str, Any]:
-    """The JSON form of one hold."""
-    return {
+    """The JSON form of one hold; what was looked at is in it only where something was."""
+    columns: dict[str, Any] = {
         "code": hold.code.value,
         "since": hold.since.isoformat(),
         "source": hold.source.value,
         "carrier_code": hold.carrier_code,
     }
+    if hold.evidence:
+        columns["evidence"] = [
+            {"query": e.query.value, "at": e.at.isoformat(), "found": e.found.value, "facts": dict(e.facts)}
+            for e in hold.evidence
+        ]
+    return columns if hold.reported is None else columns | {"reported": hold.reported.value}
 
 
 def plan_from(row: Row, prefix: str = "") -> Plan:
@@ -149,6 +169,8 @@ def sim_from(row: Row) -> SimRecord:
         auto_stop=row["auto_stop"],
         real_name=RealName(row["real_name"]),
         imei=row["imei"],
+        seen=DeviceSeen(imei=row["imei_seen"], at=row["imei_seen_at"]) if row["imei_seen"] else None,
+        devices=tuple(row["devices"]),
         province=row["province"],
         region_limited=row["region_limited"],
         threshold=row["threshold"],
@@ -167,6 +189,7 @@ def sim_from(row: Row) -> SimRecord:
         carrier_state=SimState(row["carrier_state"]) if row["carrier_state"] else None,
         carrier_code=row["carrier_code"],
         carrier_as_of=row["carrier_as_of"],
+        carrier_unknown_at=row["carrier_unknown_at"],
         carrier_expires_on=row["carrier_expires_on"],
         carrier_expires_as_of=row["carrier_expires_as_of"],
         carrier_changed_at=row["carrier_changed_at"],
@@ -195,6 +218,9 @@ def sim_columns(sim: Sim) -> dict[str, Any]:
         "auto_stop": sim.auto_stop,
         "real_name": sim.real_name.value,
         "imei": sim.imei,
+        "imei_seen": sim.seen.imei if sim.seen else None,
+        "imei_seen_at": sim.seen.at if sim.seen else None,
+        "devices": list(sim.devices),
         "province": sim.province,
         "region_limited": sim.region_limited,
         "threshold": sim.threshold,

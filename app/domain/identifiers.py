@@ -12,8 +12,10 @@ from app.domain.errors import Malformed
 ICCID_BODY = 19
 """Digits of an ICCID without the check digit that some print as the 20th (DV-5)."""
 
+IMEI_BODY = 14
+"""Digits of an IMEI that name the device, before its check digit or software version (DV-6)."""
+
 _IMEI_LENGTH = 15
-_IMEI_BODY = 14
 _IMSI_LENGTHS = (14, 15)
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
 _ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
@@ -109,12 +111,21 @@ def tac(imei: str) -> str:
     return imei[:8]
 
 
+def canonical_imei(text: str) -> str | None:
+    """The 15-digit IMEI of a device that a carrier names by 14 to 16 digits (an IMEISV has 16); None: it is none."""
+    digits = text.strip()
+    if _DIGITS.fullmatch(digits) is None or not IMEI_BODY <= len(digits) <= _IMEI_LENGTH + 1:
+        return None
+    body = digits[:IMEI_BODY]
+    return None if body.strip("0") == "" else body + luhn_digit(body)
+
+
 def same_device(first: str, second: str) -> bool:
     """Whether two IMEIs, of 14, 15 or 16 digits, name one device: by their first 14 digits (DV-6).
 
     The 15th is a check digit; an IMEISV has a software version there instead.
     """
-    return first[:_IMEI_BODY] == second[:_IMEI_BODY]
+    return first[:IMEI_BODY] == second[:IMEI_BODY]
 
 
 def mask_iccid(iccid: str) -> str:

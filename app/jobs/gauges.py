@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from app.clock import monotonic
+from app.db import quarantine
 from app.db.connection import DATABASE_ERRORS
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.quarantine import Task
 from app.usecases.usage.audit import KINDS, differs
 from app.usecases.usage.lag import usage_lags
 
@@ -84,4 +86,11 @@ async def _usage_lag(ctx: Context) -> None:
         ctx.telemetry.usage_lag_seconds.labels(account).set(lag.total_seconds())
 
 
-COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag)
+async def _quarantine(ctx: Context) -> None:
+    async with ctx.pool.acquire() as connection:
+        found = await quarantine.counts(connection)
+    for task in Task:
+        ctx.telemetry.quarantined.labels(task).set(found.get(task, 0))
+
+
+COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag, _quarantine)

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.db.connection import DATABASE_ERRORS
+from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
 from app.usecases.bulk.feed import advance_bulk
 from app.usecases.carrier_sync.notifications import process_notifications
+from app.usecases.carrier_sync.stops import look_into_stops
 from app.usecases.context import Context
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
@@ -40,6 +42,8 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
     Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
+    Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
+    Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 
@@ -65,11 +69,15 @@ async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lo
 async def _turn(ctx: Context, loop: Loop) -> float:
     """Take one turn; gives the seconds to pause. Errors are logged, and the turn is tried again after a pause."""
     try:
-        return 0.0 if await loop.turn(ctx) else loop.idle_pause_s
+        found = await loop.turn(ctx)
+        ctx.telemetry.loop_succeeded(loop.name, ctx.now())
     except DATABASE_ERRORS as error:
         log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
     except Exception:
         log.exception("loop.failed", loop=loop.name)
+    else:
+        return 0.0 if found else loop.idle_pause_s
+    ctx.telemetry.loop_failed(loop.name)
     return ERROR_PAUSE_S
 
 

@@ -32,6 +32,7 @@ from app.routers.schemas.actions import (
     SetThresholdRequest,
     TerminateRequest,
 )
+from app.routers.schemas.base import ICCID_PATTERN
 from app.routers.schemas.operations import Operation
 from app.texts.catalogue import language_of, text
 from app.usecases.access import Caller
@@ -52,7 +53,14 @@ ACTION: dict[str, Any] = {
 }
 """What every action answers."""
 
-Iccid = Annotated[str, Path(description="The SIM's ICCID.", examples=["89860012345678901234"])]
+Iccid = Annotated[
+    str,
+    Path(
+        description="The SIM's ICCID.",
+        examples=["89860012345678901234"],
+        json_schema_extra={"pattern": ICCID_PATTERN},
+    ),
+]
 DryRunOnly = Annotated[DryRunQuery, Depends(Parameters(DryRunQuery))]
 Plain = Annotated[ActionRequest, Depends(JsonBody(ActionRequest))]
 RebindBody = Annotated[RebindRequest, Depends(JsonBody(RebindRequest))]

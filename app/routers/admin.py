@@ -23,6 +23,7 @@ from app.routers.schemas.operations import OPERATION_ID
 from app.usecases.access import create_key, create_tenant, revoke_key
 from app.usecases.admin import gateway
 from app.usecases.admin.clock import audit_clock_move
+from app.usecases.admin.quarantine import quarantine_page
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument
 from app.usecases.idempotency import RequestKey
@@ -148,6 +149,14 @@ async def release_account_brake(
 ) -> Response:
     """Release the brake: the automatic stops that wait behind it are done (ST-25)."""
     return await _change_account(request, ctx, caller, account, key, gateway.release_brake)
+
+
+@router.get("/quarantine", response_model=schemas.QuarantinePage)
+async def list_quarantine(ctx: Ctx, caller: Admin, query: PageQuery) -> Response:
+    """SIMs and pools that a background task could not handle; each is attempted again by itself."""
+    page = page_of(query)
+    items, last = await quarantine_page(ctx, after=page.number or 0, limit=page.limit)
+    return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
 @router.get("/jobs", response_model=schemas.JobRunPage)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
+from app.routers.http.contract import Parameters
 from app.routers.http.deps import authorize, container_of, context_of
 from app.routers.http.responses import json_response
-from app.routers.schemas.admin import Liveness, Readiness
-from app.usecases.admin.readiness import readiness
+from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
+from app.usecases.admin.readiness import loops_view, readiness
 
 router = APIRouter(tags=["operating"])
 VERSION = "0.1.0"
+
+ReadinessParameters = Annotated[ReadinessQuery, Depends(Parameters(ReadinessQuery))]
 
 
 @router.get("/livez", response_model=Liveness)
@@ -22,11 +27,14 @@ async def get_liveness(request: Request) -> Response:
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready yet."}})
-async def get_readiness(request: Request) -> Response:
+async def get_readiness(request: Request, query: ReadinessParameters) -> Response:
     """Ready: migrations are current, the sandbox (if ours) answers, the first import is done."""
     checks = await readiness(context_of(request), request.app.state.sandbox_answers)
     ready = all(check == "ok" for check in checks.values())
-    return json_response({"status": "ready" if ready else "not_ready", "checks": checks}, status=200 if ready else 503)
+    shown: dict[str, Any] = {"status": "ready" if ready else "not_ready", "checks": checks}
+    if query.verbose:
+        shown["loops"] = loops_view(context_of(request))
+    return json_response(shown, status=200 if ready else 503)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -86,7 +86,25 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
         "source": hold.source.value,
         "carrier_code": hold.carrier_code,
         "lagging": hold.lagging,
-        "evidence": {"source": hold.source.value, "carrier_code": hold.carrier_code, "since": hold.since.isoformat()},
+        "evidence": {
+            "source": hold.source.value,
+            "carrier_code": hold.carrier_code,
+            "since": hold.since.isoformat(),
+            "reported": hold.reported.value if hold.reported else None,
+            "found": [
+                {
+                    "query": one.query.value,
+                    "at": one.at.isoformat(),
+                    "found": one.found.value,
+                    "text": text(f"found.{one.found.value}", language),
+                    "facts": dict(one.facts),
+                }
+                for one in hold.found
+            ],
+            "would_tell": [
+                {"query": query.value, "text": text(f"query.{query.value}", language)} for query in hold.would_tell
+            ],
+        },
         "remedies": [remedy_view(remedy, language) for remedy in hold.remedies],
     }
 

@@ -123,7 +123,8 @@ async def _set_rules(
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
-        rules: dict[str, Any] = body.model_dump(exclude_unset=True)
+        given: dict[str, Any] = body.model_dump(exclude_unset=True)
+        rules = {name: value for name, value in given.items() if value is not None or name == "stop_at"}
         response = json_response(await manage.set_rules(ctx, work, caller.tenant, pool, rules, _actor(request, caller)))
         await commit(ctx, work, key, response)
     return response

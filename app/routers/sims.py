@@ -159,8 +159,7 @@ async def patch_sim(
 ) -> Response:
     """Change tags, device serial, alias, remark or reminders."""
     actor = _actor(request, caller, ctx.now())
-    changes = body.model_dump(exclude_unset=True)
-    found = await read.patch_sim(ctx, parse_iccid(iccid), changes, version=_if_match(request), actor=actor)
+    found = await read.patch_sim(ctx, parse_iccid(iccid), body.changes(), version=_if_match(request), actor=actor)
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 

@@ -94,7 +94,8 @@ async def patch_webhook(
     request: Request, webhook_id: WebhookId, ctx: Ctx, caller: WebhooksWriter, body: PatchBody
 ) -> Response:
     """Change a receiver, or enable one that was disabled."""
-    changes: dict[str, Any] = body.model_dump(exclude_unset=True)
+    given: dict[str, Any] = body.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in given.items() if value is not None or name == "description"}
     if "types" in changes:
         changes["types"] = _types(changes["types"])
     async with ctx.work() as work:

@@ -19,9 +19,7 @@ DOMAIN = "app.domain"
 UNREACHABLE: Mapping[str, str] = MappingProxyType(
     {
         "commerce": "orders, invoices, exports and directed lists are not part of the API yet",
-        "diagnosis.checklists.named_violation": "the device and the place a SIM is seen in are not stored yet",
-        "identifiers.tac": "the device a SIM is seen in is not stored yet",
-        "sim.binding": "the device a SIM is seen in is not stored yet",
+        "sim.binding.rebinds_left": "the read of a SIM has its own, cached by its arguments",
         "sim.regions.bound_province": "the place a SIM is seen in is not stored yet",
         "sim.regions.out_of_region": "the place a SIM is seen in is not stored yet",
         "usage.figures": "runs as SQL; this is what a property test compares the SQL with",

@@ -166,8 +166,29 @@ def audit(server: Jasper, call: Call) -> dict[str, Any]:
         for at, field, prior, value, effective in reversed(card.extra.get("audit", []))
         if at >= now - int(days) * DAY
     ]
+    records = [*_unedited_stop(server, card), *records]
     size, page = paging(call)
     return paged("deviceAuditTrails", records, size, page, iccid=card.iccid, timestamp=iso(now))
+
+
+def _unedited_stop(server: Jasper, card: Card) -> list[dict[str, Any]]:
+    """A stop that no edit here made, as the newest record: by a user of the portal, or by the platform itself."""
+    edited = max((at for at, *_ in card.extra.get("audit", [])), default=-1)
+    began = min(card.holds.values(), default=None)
+    if began is None or began <= edited:
+        return []
+    return [
+        {
+            "field": "status",
+            "priorValue": "ACTIVATED",
+            "value": visible_status(server, card),
+            "effectiveDate": stamp(began),
+            "status": "Completed",
+            "userName": server.user if "manual" in card.holds else "System",
+            "delegatedUser": None,
+            "ipAddress": None,
+        }
+    ]
 
 
 def locations(server: Jasper, call: Call) -> dict[str, Any]:

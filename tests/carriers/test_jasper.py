@@ -127,15 +127,28 @@ async def test_states_by_the_table(status: str, state: SimState | None) -> None:
 
 @pytest.mark.parametrize(
     ("reached", "hold"),
-    [("true", HoldCode.OVER_QUOTA), ("false", HoldCode.MANUAL), ("null", HoldCode.MANUAL)],
+    [("true", [(HoldCode.OVER_QUOTA, "DEACTIVATED")]), ("false", []), ("null", [])],
 )
-async def test_a_stopped_card_is_over_quota_or_stopped_by_request(reached: str, hold: HoldCode) -> None:
+async def test_a_stopped_card_is_over_quota_or_the_carrier_gives_no_reason(
+    reached: str, hold: list[tuple[HoldCode, str]]
+) -> None:
     usage = sample("jasper/ctdUsages.json").replace(
         b'"overageLimitReached":true', f'"overageLimitReached":{reached}'.encode()
     )
     it = stand("jasper", by_path({"ctdUsages": usage, CARD.iccid: '{"status":"DEACTIVATED"}'}))
     [seen] = await it.client.snapshot([CARD])
-    assert [(one.code, one.carrier_code) for one in seen.holds] == [(hold, "DEACTIVATED")]
+    assert [(one.code, one.carrier_code) for one in seen.holds] == hold
+
+
+@pytest.mark.parametrize(("user", "named"), [("ops@example.com", "ops@example.com"), ("System", None), ("", None)])
+async def test_the_audit_trail_tells_who_changed_the_state_last(user: str, named: str | None) -> None:
+    """ST-18, A1.4.7: the newest record of a status; a change of something else says nothing of it."""
+    plan = {"field": "Rate Plan", "value": "RP-2", "effectiveDate": "2026-11-21 09:00:00.000+0000", "userName": "x"}
+    stop = {"value": "DEACTIVATED", "effectiveDate": "2026-11-20 09:00:00.000+0000", "userName": user}
+    it = stand("jasper", by_path({"auditTrails": json.dumps({"deviceAuditTrails": [plan, stop]})}))
+    found = await it.client.last_state_change(CARD)
+    assert found is not None
+    assert (found.user, found.at.isoformat()) == (named, "2026-11-20T09:00:00+00:00")
 
 
 def listing(cards: list[tuple[str, str]]) -> Any:

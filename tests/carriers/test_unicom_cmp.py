@@ -12,7 +12,7 @@ from app.carriers.base import SimRef
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
 from app.carriers.unicom_cmp.wire import token
 from app.domain.calendar.cycles import cycle_named
-from app.domain.vocabulary import Carrier, HoldCode, OperationKind, SimState
+from app.domain.vocabulary import Carrier, OperationKind, SimState
 from tests.carriers.harness import CREDENTIALS, Stand, always, sample, stand
 
 CARD = SimRef(iccid="89860612102070012348")
@@ -82,7 +82,7 @@ async def test_details_of_a_nineteen_digit_answer_are_told_under_our_name() -> N
     [seen] = await it.client.snapshot([card])
     assert (seen.iccid, seen.state, seen.real_named) == (card.iccid, SimState.SUSPENDED, True)
     assert (seen.activated_on, seen.imei) == (date(2024, 1, 5), "868739050000005")
-    assert [hold.code for hold in seen.holds] == [HoldCode.MANUAL]
+    assert [hold.code for hold in seen.holds] == []
 
 
 def luhn(digits: str) -> str:

@@ -30,6 +30,8 @@ CARRIERS = ("cmcc", "cucc", "ctcc")
 USED_UP = {HoldCode.OVER_QUOTA, HoldCode.OVER_THRESHOLD, HoldCode.POLICY_CUTOFF}
 
 OF_POOLS = {HoldCode.POOL_EXHAUSTED, HoldCode.POOL_FROZEN, HoldCode.POOL_THRESHOLD}
+ONLY_FROM_SNAPSHOTS = {HoldCode.UNEXPLAINED}
+"""A stop whose cause nobody named (ST-18): a carrier's snapshot makes it, no file does."""
 ELSEWHERE = {
     "cmcc": {HoldCode.NETWORK_CUT},
     "cucc": {HoldCode.NETWORK_CUT, HoldCode.OUT_OF_REGION},
@@ -98,7 +100,7 @@ def test_every_carrier_has_enough_cards_in_each_state(carrier: str) -> None:
 def test_every_carrier_has_two_cards_under_each_hold_that_can_occur_there(carrier: str) -> None:
     held = Counter(code for row in of(carrier) for code in row["holds"].split(";") if code)
     assert {HoldCode(code) for code, number in held.items() if number >= 2} == (
-        set(HoldCode) - OF_POOLS - ELSEWHERE[carrier]
+        set(HoldCode) - OF_POOLS - ELSEWHERE[carrier] - ONLY_FROM_SNAPSHOTS
     )
     assert min(held.values()) >= 2
 

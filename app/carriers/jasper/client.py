@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
-from app.carriers.base import Arguments, Failures, Receipt, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import Arguments, Failures, Receipt, Session, SimRef, SimSnapshot, StateChange, UsageFigure
 from app.carriers.errors import CarrierError
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
@@ -21,6 +21,9 @@ from app.domain.calendar.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 T = TypeVar("T")
+
+AUDIT_DAYS = 30
+"""How far back the audit trail of a SIM is read: the default of the query (A1.4.7)."""
 
 PAGE = 50
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -108,6 +111,12 @@ class JasperClient(ProtocolClient):
             apn=parse.text_or_none(body.get("apn")) if online else None,
             since=began if online else None,
         )
+
+    async def last_state_change(self, sim: SimRef) -> StateChange | None:
+        """The newest change of the SIM's status in its audit trail, and by which user (A1.4.7)."""
+        query = (("daysOfHistory", str(AUDIT_DAYS)),)
+        body = await self._get("status", f"{_device(sim)}/auditTrails", _object, query)
+        return wire.last_state_change(body, self._zone)
 
     async def _try_read(self) -> str:
         await self._get("other", "echo/simgate", _object)

@@ -54,6 +54,20 @@ _SESSION = (
     read("apn", C.IDENTITY, "A1.4.6 [F]", "text|null"),
     *known(C.IDENTITY, "A1.4.6", "iccid"),
 )
+_TRAIL = "deviceAuditTrails[]"
+_AUDIT = (
+    required("deviceAuditTrails", C.STRUCTURE, "A1.4.7", "list"),
+    *known(C.STRUCTURE, "A1.4.7", _TRAIL, "object"),
+    read(f"{_TRAIL}.value", C.CODE, "A1.4.7", "text|null"),
+    read(f"{_TRAIL}.effectiveDate", C.TIME, "A1.4.7", "text|null"),
+    read(f"{_TRAIL}.userName", C.IDENTITY, "A1.4.7", "text|null"),
+    *known(C.CODE, "A1.4.7", f"{_TRAIL}.field {_TRAIL}.status", "text|null"),
+    *known(C.IDENTITY, "A1.4.7", f"{_TRAIL}.priorValue {_TRAIL}.delegatedUser {_TRAIL}.ipAddress", "text|null"),
+    *known(C.IDENTITY, "A1.4.7", "iccid"),
+    *known(C.TIME, "A1.4.7", "timestamp"),
+    *known(C.FIGURE, "A1.4.7", "pageNumber", "number"),
+    *known(C.FLAG, "A1.4.7", "lastPage", "boolean"),
+)
 _PAGE = (
     required("devices", C.STRUCTURE, "A1.4.1", "list"),
     *known(C.STRUCTURE, "A1.4.1", "devices[]", "object"),
@@ -71,6 +85,7 @@ EXPECTED = Expectations(
         ExpectedAnswer(call="devices/{}/ctdUsages", fields=_CYCLE_TO_DATE),
         ExpectedAnswer(call="devices/{}/usageInZone", fields=_USAGE_IN_ZONE),
         ExpectedAnswer(call="devices/{}/sessionInfo", fields=_SESSION),
+        ExpectedAnswer(call="devices/{}/auditTrails", fields=_AUDIT, when="a card is stopped without a reason"),
         ExpectedAnswer(call="devices", fields=_PAGE),
     ),
     refusal=(required("errorMessage", C.MESSAGE, "A1.3"), read("errorCode", C.CODE, "A1.3")),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from types import MappingProxyType
 
-from app.carriers.base import CarrierHold
+from app.carriers.base import CarrierHold, StateChange
 from app.carriers.errors import CarrierError, CarrierProtocolError
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
@@ -111,10 +112,24 @@ def page(reply: Reply) -> Page:
 
 
 def holds(code: str, *, over_limit: bool | None) -> tuple[CarrierHold, ...]:
-    """A deactivated card is over its quota where overageLimitReached says so, else stopped by request (LC-15)."""
-    if STATES.get(code) is not SimState.SUSPENDED:
+    """A deactivated SIM is over its quota where overageLimitReached says so; Jasper has no other reason (LC-15)."""
+    if STATES.get(code) is not SimState.SUSPENDED or not over_limit:
         return ()
-    return (CarrierHold(code=HoldCode.OVER_QUOTA if over_limit else HoldCode.MANUAL, carrier_code=code),)
+    return (CarrierHold(code=HoldCode.OVER_QUOTA, carrier_code=code),)
+
+
+CARRIERS_OWN = frozenset({"", "system"})
+"""User names in the audit trail that mean the platform itself: the names of its automation are not published (D)."""
+
+
+def last_state_change(body: Object, zone: tzinfo) -> StateChange | None:
+    """The newest record whose value is a SIM status (A1.4.7 lists the newest first); None: there is none."""
+    for row in parse.objects(body.get("deviceAuditTrails")):
+        at = parse.instant(row.get("effectiveDate"), zone)
+        if parse.text(row.get("value")) in STATES and at is not None:
+            user = parse.text(row.get("userName"))
+            return StateChange(at=at, user=None if user.casefold() in CARRIERS_OWN else user)
+    return None
 
 
 def zone_usage(body: Object) -> int:

@@ -118,11 +118,11 @@ def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
 
 
 def holds(terminal: Object, code: str) -> tuple[CarrierHold, ...]:
-    """A deactivated card is over its quota where overageLimitReached says so, else stopped by request (LC-15)."""
+    """A deactivated SIM is over its quota where overageLimitReached says so; there is no other reason (LC-15)."""
     if STATES.get(code) is not SimState.SUSPENDED:
         return ()
     over = parse.flag(terminal.get("overageLimitReached"), yes=("1", "true", "True", "TRUE", "Y"), no=("0",))
-    return (CarrierHold(code=HoldCode.OVER_QUOTA if over else HoldCode.MANUAL, carrier_code=code),)
+    return (CarrierHold(code=HoldCode.OVER_QUOTA, carrier_code=code),) if over else ()
 
 
 def real_named(terminal: Object) -> bool | None:

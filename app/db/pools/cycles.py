@@ -63,7 +63,7 @@ ON CONFLICT (pool_ref, cycle) DO UPDATE SET pool_ref = p.pool_ref RETURNING *
 _SAVE_CYCLE = (
     "UPDATE pool_cycles SET marks = $3, stopping = $4, stopped_through = $5 WHERE pool_ref = $1 AND cycle = $2"
 )
-_ADD_PACK = "UPDATE pool_cycles SET addons = addons + $3 WHERE pool_ref = $1 AND cycle = $2"
+_ADD_PACK = "UPDATE pool_cycles SET addons = least(addons + $3, 1::bigint << 60) WHERE pool_ref = $1 AND cycle = $2"
 _KEEP_PACK = "INSERT INTO usage_addons (pool_ref, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)"
 _CLOSE = """
 INSERT INTO pool_cycles AS p (pool_ref, cycle, cards, effective_cards, total, closed_at) VALUES ($1, $2, $3, $4, $5, $6)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from app.db.schema import bulk as bulk_tables
+from app.db.schema import operating as operating_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
 from app.db.schema.control import metadata
 
-__all__ = ["bulk_tables", "metadata", "usage_tables", "webhook_tables"]
+__all__ = ["bulk_tables", "metadata", "operating_tables", "usage_tables", "webhook_tables"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, select, text, tuple_, update
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.schema.control import plans, sims
 from app.domain.identifiers import alternate_iccid, canonical_iccid
+from app.domain.vocabulary import SimState
 
 _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
     plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
@@ -76,20 +77,41 @@ class SimRepository:
         found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
         return found[0] if found else None
 
-    async def due(
+    async def due_places(
         self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
-    ) -> list[SimRecord]:
-        """SIMs of these accounts with a date due by today, locked; rows locked by others are skipped.
-
-        By due day and row id, from the place after `after` on.
-        """
+    ) -> list[DuePlace]:
+        """(due day, row id) of SIMs of these accounts with a date due by today, from the place after `after` on."""
         place = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
         if after is not None:
             wanted.append(place > after)
-        statement = _JOINED.where(*wanted).order_by(sims.c.next_due_on, sims.c.id).limit(limit)
-        rows = await self._connection.execute(statement.with_for_update(of=sims, skip_locked=True))
-        return [sim_from(row) for row in rows.mappings()]
+        statement = select(sims.c.next_due_on, sims.c.id).where(*wanted)
+        rows = await self._connection.execute(statement.order_by(sims.c.next_due_on, sims.c.id).limit(limit))
+        return [(row.next_due_on, row.id) for row in rows]
+
+    async def stopped_unexplained(self, accounts: Sequence[str], not_since: datetime, limit: int) -> list[SimRecord]:
+        """SIMs of these accounts that their carrier stopped without a reason, or for a violation of no kind.
+
+        Those at which nobody has looked yet, and those where the carrier did not answer before `not_since`.
+        """
+        found = text(
+            '(holds @> \'[{"code": "unexplained", "source": "carrier"}]\''
+            ' OR holds @> \'[{"code": "violation", "source": "carrier"}]\')'
+            ' AND jsonb_path_exists(holds, \'$[*] ? (@.source == "carrier"'
+            ' && (@.code == "unexplained" || @.code == "violation")'
+            ' && (!exists(@.evidence) || exists(@.evidence[*] ? (@.found == "not_answered" && @.at < $until))))\','
+            " jsonb_build_object('until', CAST(:until AS text)))"
+        ).bindparams(until=not_since.astimezone(UTC).isoformat())
+        statement = _JOINED.where(sims.c.underlying == SimState.ACTIVE.value, sims.c.account.in_(accounts), found)
+        statement = statement.order_by(sims.c.id).limit(limit)
+        return await self._all(statement, for_update=False)
+
+    async def imported_at(self, sim_id: int) -> datetime:
+        """When the SIM was imported."""
+        found: datetime = (
+            await self._connection.execute(select(sims.c.created_at).where(sims.c.id == sim_id))
+        ).scalar_one()
+        return found
 
     async def of_account(self, account: str, *, after: int, limit: int, locked: bool = False) -> list[SimRecord]:
         """A page of an account's SIMs that are not cancelled, by row id."""
@@ -183,6 +205,7 @@ def _columns(record: SimRecord) -> dict[str, Any]:
         "carrier_state": record.carrier_state.value if record.carrier_state else None,
         "carrier_code": record.carrier_code,
         "carrier_as_of": record.carrier_as_of,
+        "carrier_unknown_at": record.carrier_unknown_at,
         "carrier_expires_on": record.carrier_expires_on,
         "carrier_expires_as_of": record.carrier_expires_as_of,
         "carrier_changed_at": record.carrier_changed_at,

@@ -92,7 +92,7 @@ def _used_share(cycles: Mapping[str, int]) -> str:
         "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
         " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
         f" WHERE u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
-        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)"
+        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric"
     )
 
 

@@ -47,6 +47,8 @@ _DEQUEUE_SIMS = """
 DELETE FROM usage_checks WHERE id IN (
     SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
 """
+_DROP_SIM_CHECKS = "DELETE FROM usage_checks WHERE sim_id = ANY($1::bigint[])"
+_DROP_POOL_CHECKS = "DELETE FROM usage_checks WHERE pool_ref = ANY($1::bigint[])"
 _DEQUEUE_POOLS = """
 DELETE FROM usage_checks WHERE id IN (
     SELECT id FROM usage_checks WHERE pool_ref IN (
@@ -113,7 +115,7 @@ _REMINDERS = "SELECT id, reminders::text AS reminders FROM sims WHERE id = ANY($
 _ADD_PACK = """
 INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
 """
-_RAISE_ADDONS = "UPDATE usage_cycles SET addons = addons + $3 WHERE sim_id = $1 AND cycle = $2"
+_RAISE_ADDONS = "UPDATE usage_cycles SET addons = least(addons + $3, 1::bigint << 60) WHERE sim_id = $1 AND cycle = $2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,16 @@ async def dequeue_sim_checks(connection: Connection, limit: int) -> set[int]:
 async def dequeue_pool_checks(connection: Connection, limit: int) -> set[int]:
     """Take up to `limit` pools off the queue of limit checks, each with all its entries."""
     return {row["pool_ref"] for row in await connection.fetch(_DEQUEUE_POOLS, limit)}
+
+
+async def drop_sim_checks(connection: Connection, sim_ids: Sequence[int]) -> None:
+    """Remove these SIMs from the queue."""
+    await connection.execute(_DROP_SIM_CHECKS, sim_ids)
+
+
+async def drop_pool_checks(connection: Connection, refs: Sequence[int]) -> None:
+    """Remove these pools from the queue."""
+    await connection.execute(_DROP_POOL_CHECKS, refs)
 
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:

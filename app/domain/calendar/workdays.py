@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 
@@ -24,3 +24,12 @@ class WorkdayCalendar(Protocol):
     def day(self, day: date) -> Workday:
         """The kind of a day; never raises."""
         ...
+
+
+def nth_workday(workdays: WorkdayCalendar, after: date, count: int) -> date:
+    """The `count`th workday after a day, make-up workdays included."""
+    day = after
+    while count:
+        day += timedelta(days=1)
+        count -= workdays.day(day).workday
+    return day

@@ -11,14 +11,13 @@ from types import MappingProxyType
 from app.domain.calendar.days import ONE_DAY, add_months, local
 from app.domain.diagnosis import checks
 from app.domain.diagnosis.checks import Answer, DiagnosisFacts
-from app.domain.identifiers import same_device
+from app.domain.diagnosis.evidence import place_evidence, would_tell
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.remedies import ended, remedies_for
 from app.domain.operation.request import RuleContext
 from app.domain.sim.holds import HOLDS, lagging
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
-from app.domain.sim.model import Hold, Sim
-from app.domain.sim.regions import Risk, high_risk
+from app.domain.sim.model import Evidence, Hold, Query, Sim
 from app.domain.vocabulary import HoldCode, HoldSource
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "Symptom",
     "explain_holds",
     "forced_activation_unused",
-    "named_violation",
     "run_checklist",
 ]
 
@@ -96,7 +94,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 name="carrier_data",
                 rule="OR-1",
                 remedy="wait_for_carrier_data",
-                look=lambda facts: checks.yes_or_no(facts.carrier_knows_it, good=True),
+                look=checks.carrier_data,
             ),
         ),
         Symptom.STOPPED: (
@@ -165,24 +163,36 @@ class HoldExplained:
     ended: bool
     """The running cycle has ended it, yet the carrier keeps it (ST-21); `lagging`: within the lag of its data."""
     lagging: bool
+    reported: HoldCode | None
+    """The hold by the carrier's word alone, where evidence has named this one (ST-18, ST-23)."""
+    found: tuple[Evidence, ...]
+    would_tell: tuple[Query, ...]
     remedies: tuple[Remedy, ...]
 
 
-def explain_holds(sim: Sim, context: RuleContext) -> tuple[HoldExplained, ...]:
-    """Every hold on a card, explained (DG-2)."""
-    return tuple(
-        HoldExplained(
-            code=hold.code,
-            rule=HOLDS[hold.code].rule,
-            also_called=HOLDS[hold.code].also_called,
-            since=hold.since,
-            source=hold.source,
-            carrier_code=hold.carrier_code,
-            ended=ended(sim, hold.code, context),
-            lagging=_lags(sim, hold, context),
-            remedies=remedies_for(sim, hold.code, context),
-        )
-        for hold in sim.holds
+def explain_holds(
+    sim: Sim, context: RuleContext, *, province: str | None = None, city: str | None = None
+) -> tuple[HoldExplained, ...]:
+    """Every hold on a SIM, explained (DG-2). `province` and `city`: the place that the caller tells (ST-23)."""
+    return tuple(_explained(sim, hold, context, province, city) for hold in sim.holds)
+
+
+def _explained(sim: Sim, hold: Hold, context: RuleContext, province: str | None, city: str | None) -> HoldExplained:
+    place = place_evidence(sim, hold, province, city, context.now)
+    found = hold.evidence if place is None else (*hold.evidence, place)
+    return HoldExplained(
+        code=hold.code,
+        rule=HOLDS[hold.code].rule,
+        also_called=HOLDS[hold.code].also_called,
+        since=hold.since,
+        source=hold.source,
+        carrier_code=hold.carrier_code,
+        ended=ended(sim, hold.code, context),
+        lagging=_lags(sim, hold, context),
+        reported=hold.reported,
+        found=found,
+        would_tell=would_tell(hold, found),
+        remedies=remedies_for(sim, hold.code, context),
     )
 
 
@@ -190,15 +200,6 @@ def _lags(sim: Sim, hold: Hold, context: RuleContext) -> bool:
     """Whether a hold is the carrier's lag at a cycle's start (ST-21)."""
     since = local(hold.since, context.zone).date()
     return lagging(sim.carrier, hold.code, sim.terms, context.today, since)
-
-
-def named_violation(sim: Sim, *, imei_seen: str | None, province: str | None, city: str | None) -> HoldCode:
-    """The violation behind a stop, named only on evidence (other device, high-risk place), else `violation` (ST-23)."""
-    if sim.imei is not None and imei_seen is not None and not same_device(sim.imei, imei_seen):
-        return HoldCode.DEVICE_MISMATCH
-    if province is not None and high_risk(sim.carrier, province, city, sim.province) is Risk.YES:
-        return HoldCode.HIGH_RISK_REGION
-    return HoldCode.VIOLATION
 
 
 def forced_activation_unused(sim: Sim, today: date, *, ever_used: bool) -> ForcedActivation | None:

@@ -69,7 +69,8 @@ def _resume(sim: Sim, done: SettledOperation) -> SimUpdate:
 def _rebind(sim: Sim, done: SettledOperation) -> SimUpdate:
     """DV-3: bound to the given IMEI, or to the next device seen where none was given."""
     imei = done.arguments.get("imei")
-    return lift_holds(replace(sim, imei=None if imei is None else str(imei)), frozenset({HoldCode.DEVICE_MISMATCH}))
+    bound = replace(sim, imei=None if imei is None else str(imei), devices=())
+    return lift_holds(bound, frozenset({HoldCode.DEVICE_MISMATCH}))
 
 
 def _change_region(sim: Sim, done: SettledOperation) -> SimUpdate:

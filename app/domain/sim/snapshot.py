@@ -14,7 +14,7 @@ from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.terms.book import terms_in_force
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState
 
 VIEW_LAG = timedelta(hours=24)
 """How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
@@ -111,13 +111,17 @@ def _before_activation(sim: Sim, state: SimState, holds: CarrierHolds, *, at: da
 
 
 def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
-    """LC-5: `carrier_control` on a SIM that lacks its personal real-name means `not_real_named`.
+    """LC-5, LC-15: what carriers report of a SIM that lacks its personal real-name and have no code for.
 
-    Some carriers have no reason for it (OneLink) and report only that they control the SIM.
+    OneLink reports that it controls the SIM, GSL reason 6 (GSL 9.11). China Telecom's 7 is another violation.
     """
     if sim.real_name is not RealName.INDIVIDUAL:
         return holds
-    return tuple((HoldCode.NOT_REAL_NAMED if code is HoldCode.CARRIER_CONTROL else code, raw) for code, raw in holds)
+    means = {(HoldCode.VIOLATION, "6")}
+    return tuple(
+        (HoldCode.NOT_REAL_NAMED if code is HoldCode.CARRIER_CONTROL or (code, raw) in means else code, raw)
+        for code, raw in holds
+    )
 
 
 def _unreportable(sim: Sim) -> CarrierHolds:
@@ -127,15 +131,28 @@ def _unreportable(sim: Sim) -> CarrierHolds:
     return tuple((hold.code, hold.carrier_code or "") for hold in theirs)
 
 
-def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds) -> CarrierHolds:
+def _as_postpaid_pool(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
+    """LC-15: a postpaid pool has no ceiling, so that its stop is for arrears: GSL reason 3 means `pool_frozen`."""
+    if sim.plan.kind is not PlanKind.POSTPAID_POOL:
+        return holds
+    return tuple((HoldCode.POOL_FROZEN if code is HoldCode.POOL_EXHAUSTED else code, raw) for code, raw in holds)
+
+
+def _as_named(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
+    """ST-18, ST-23: a reason that evidence has named keeps that name while the carrier reports the same."""
+    named = {hold.reported: hold.code for hold in sim.holds if hold.reported is not None and not is_ours(hold)}
+    return tuple((named.get(code, code), raw) for code, raw in holds)
+
+
+def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool) -> CarrierHolds:
     """The carrier's reasons, completed (LC-14, LC-15).
 
-    A stop without a reason keeps the reasons that it had, and is `manual` on a SIM without holds. Data off at `ctcc`
-    that the gateway cut itself is no changed device.
+    A stop without a reason keeps the reasons that it had. On a SIM without holds it is `manual` where the gateway's
+    own suspend is in force, else `unexplained` (ST-18). Data off at `ctcc` that the gateway cut is no changed device.
     """
     if state is SimState.SUSPENDED and not holds:
         kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
-        return kept if sim.holds else ((HoldCode.MANUAL, ""),)
+        return kept if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
     if state is SimState.SUSPENDED and {code for code, _ in holds} == {HoldCode.MANUAL}:
         return _unreportable(sim) or holds
     if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
@@ -149,7 +166,8 @@ def _after_activation(
     """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
     sim = _with_imported_holds_decided(sim, state, holds, at)
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
-    reported = _as_missing_real_name(sim, _complete_holds(sim, state, holds))
+    complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us)
+    reported = _as_named(sim, _as_postpaid_pool(sim, _as_missing_real_name(sim, complete)))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     current = frozenset(code for code, _ in reported) | dated
     gone = tuple(hold for hold in sim.holds if hold.code not in current and _follows_carrier(hold, at))
@@ -208,13 +226,14 @@ def _add_carrier_holds(sim: Sim, reported: CarrierHolds, *, at: datetime, ours: 
 def gateway_stop_in_force(sim: Sim, state: SimState | None, holds: CarrierHolds, *, stopped_by_us: bool) -> bool:
     """Whether a suspend of the gateway is in force at the carrier after its snapshot (ST-24).
 
-    Not if the SIM runs there. `manual` under a hold of the gateway is the gateway's own stop (LC-14), unless the
-    carrier had reported it before. Any other snapshot leaves it as it was.
+    Not if the SIM runs there. `manual`, or no reason, under a hold of the gateway is the gateway's own stop (LC-14),
+    unless the carrier had reported it before. Any other snapshot leaves it as it was.
     """
     if state is SimState.ACTIVE:
         return False
-    manual = state is SimState.SUSPENDED and any(code is HoldCode.MANUAL for code, _ in holds)
-    theirs = any(hold.code is HoldCode.MANUAL and not is_ours(hold) for hold in sim.holds)
+    manual = state is SimState.SUSPENDED and (not holds or any(code is HoldCode.MANUAL for code, _ in holds))
+    unasked = {HoldCode.MANUAL, HoldCode.UNEXPLAINED}
+    theirs = any({hold.code, hold.reported} & unasked and not is_ours(hold) for hold in sim.holds)
     return stopped_by_us or (manual and not theirs and any(map(is_ours, sim.holds)))
 
 

@@ -113,8 +113,11 @@ def apply_usage_holds(
 
     `used`, `addons`: bytes of the cycle. `answers`: the holds that usage may lift, because usage of this cycle set them
     or an operation remedied them; others wait for their remedy or the next cycle, and an expired SIM keeps those whose
-    limits it has passed. A hold set by the carrier is never lifted here (LC-15).
+    limits it has passed. A hold set by the carrier is never lifted here (LC-15); a cancelled SIM stays as it is
+    (LC-11).
     """
+    if sim.underlying is SimState.CANCELLED:
+        return sim, ()
     wanted = usage_holds(sim, used, addons, today)
     liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
     leaving = answers & liftable - _passed(sim, used, addons, today)

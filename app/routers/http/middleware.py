@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import MutableMapping
 from typing import Any
 from uuid import uuid4
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
 from app.telemetry import Telemetry, correlation_id, reason
 
 from .problems import unavailable
+from .routes import route_path
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 UNMATCHED = "unmatched"
 MAX_REASON_LENGTH = 500
+
+CLIENT_CLOSED_REQUEST = 499
+"""As nginx counts a request whose caller closed the connection; only in metrics, never sent."""
 
 
 class RequestMiddleware:
@@ -51,6 +54,8 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:  # hung up while sending: nobody reads an answer, and it is no fault of ours
+            status = CLIENT_CLOSED_REQUEST
         except asyncio.CancelledError:
             if started or _was_cancelled():
                 raise
@@ -61,7 +66,7 @@ class RequestMiddleware:
             self._count(scope, status, monotonic() - started_at)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = _route(scope)
+        route = route_path(scope) or UNMATCHED
         key = (scope["method"], route, status)
         known = self._known.get(key)
         if known is None:
@@ -98,10 +103,3 @@ def _correlation(scope: Scope) -> bytes:
 def _reason(scope: Scope) -> str | None:
     given = next((value for name, value in scope["headers"] if name == b"x-reason"), b"")
     return given.decode("utf-8", "replace")[:MAX_REASON_LENGTH] or None
-
-
-def _route(scope: MutableMapping[str, Any]) -> str:
-    """The whole path pattern of the route that answered; FastAPI has it beside the route because routers nest."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else UNMATCHED

@@ -7,20 +7,19 @@ ours, which carry their models: they are added here, with the problem codes each
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.routing import BaseRoute
 
 from app.routers.schemas.base import Paging, QueryModel
 
 from .codes import PROBLEM_JSON, by_status, response_of
 from .contract import JsonBody, Parameters, TypedRoute, UploadBody, dependencies_of
 from .deps import Needs
-from .idempotency import IdempotencyHeader
+from .idempotency import MAX_KEY_LENGTH, IdempotencyHeader
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -31,6 +30,10 @@ _HEADERS: Mapping[str, tuple[str, str]] = {
     "Idempotency-Key": ("1 to 255 visible ASCII characters; the same request under it is done once.", "order-4711"),
     "X-Reason": ("The reason, for the audit trail.", "customer asked by phone"),
     "If-Match": ("The `ETag` of the version to change; another one is 412.", '"7"'),
+}
+
+_HEADER_FORMS: Mapping[str, Schema] = {
+    "Idempotency-Key": {"minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]+$"},
 }
 
 
@@ -62,6 +65,7 @@ def document_of(
         if schemas.setdefault(name, schema) != schema:
             raise ValueError(f"two schemas are named {name}")
     _drop_unused(plain, schemas)
+    _with_standard_limits(plain)
     components["securitySchemes"] = {
         SECURITY: {"type": "http", "scheme": "bearer", "description": "An API key: 256 random bits, shown once."}
     }
@@ -117,6 +121,20 @@ def _tidy(schema: Schema) -> None:
         found.pop("title", None)
         if found.get("default", 0) is None:
             del found["default"]
+
+
+def _with_standard_limits(node: Any) -> None:
+    """Rename the limits `ge` and `le`, as pydantic writes those of values parsed by our validators, or drop them.
+
+    JSON Schema has `minimum` and `maximum` for numbers, and nothing for dates.
+    """
+    if isinstance(node, dict):
+        for name, standard in (("ge", "minimum"), ("le", "maximum")):
+            limit = node.pop(name, None)
+            if isinstance(limit, int):
+                node[standard] = limit
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _with_standard_limits(part)
 
 
 def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[BaseModel]]:
@@ -195,7 +213,7 @@ def _upload(kind: type[BaseModel] | str) -> Schema:
 
 def _header(name: str) -> Schema:
     description, example = _HEADERS[name]
-    schema = {"type": "string", "examples": [example]}
+    schema = {"type": "string", "examples": [example], **_HEADER_FORMS.get(name, {})}
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
@@ -228,14 +246,3 @@ def _inlined(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         enumeration = definitions[reference.rpartition("/")[2]]
         flat = {"type": enumeration["type"], "enum": enumeration["enum"], **flat}
     return flat
-
-
-def methods_of(routes: Iterable[BaseRoute]) -> Callable[[str], list[str]]:
-    """A function: path -> every method it answers, as the `Allow` header has them."""
-    known = [route for route in routes if isinstance(route, APIRoute)]
-
-    def at(path: str) -> list[str]:
-        methods = {method for route in known if route.path_regex.match(path) for method in route.methods or ()}
-        return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
-
-    return at

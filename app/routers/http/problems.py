@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -28,6 +29,7 @@ from .codes import PROBLEM_JSON, STATUS_OF, TITLES
 from .faults import faults_of
 from .refusals import refusal_view
 from .responses import encoded
+from .routes import allowed_methods
 
 log = get_logger("http")
 
@@ -149,8 +151,8 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code
     code = _HTTP_CODES.get(status, "HTTP_ERROR")
     headers = dict(error.headers or {})
-    if status == 405:  # noqa: PLR2004
-        headers["Allow"] = ", ".join(request.app.state.methods_of(request.url.path))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed_methods(request)):
+        headers["Allow"] = ", ".join(methods)  # Starlette's lists the methods of the first matching route alone
     return problem(request, code, TITLES.get(status, "error").lower(), status=status, headers=headers)
 
 

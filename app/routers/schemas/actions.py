@@ -48,7 +48,7 @@ class ResumeArguments(RequestModel):
 class RebindArguments(RequestModel):
     """To which device a SIM is bound."""
 
-    imei: Text | None = Field(
+    imei: Annotated[Text, Field(json_schema_extra={"pattern": "^[0-9]{15}$"})] | None = Field(
         default=None, description="The IMEI; absent: whichever comes next.", examples=["860000000000001"]
     )
 

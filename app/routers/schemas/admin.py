@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.usecases.access import SCOPES
+from app.usecases.quarantine import SubjectKind, Task
 
-from .base import AnswerModel, At, Instant, Listed, RequestModel, Text, open_words
+from .base import AnswerModel, At, Instant, Listed, QueryFlag, QueryModel, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
 from .operations import OPERATION_ID
 from .sims import CarrierWord
@@ -21,7 +22,11 @@ ScopeWord = Annotated[str, open_words(SCOPES)]
 class TenantCreate(RequestModel):
     """A new tenant."""
 
-    id: Text = Field(description="Its name: a-z 0-9 _ -, at most 63.", examples=["acme"])
+    id: Text = Field(
+        description="Its name: a-z 0-9 _ -, at most 63.",
+        examples=["acme"],
+        json_schema_extra={"pattern": "^[a-z0-9_-]{1,63}$"},
+    )
 
 
 class Tenant(AnswerModel):
@@ -38,11 +43,13 @@ class KeyCreate(RequestModel):
     """A new key of a tenant."""
 
     tenant: Text | None = Field(default=None, description="Its tenant; absent: the one acted for.", examples=["acme"])
-    scopes: list[str] = Field(description=f"Some of {', '.join(SCOPES)}.", examples=[["sims:read"]])
+    scopes: list[Annotated[str, Field(max_length=200), WithJsonSchema({"type": "string", "enum": list(SCOPES)})]] = (
+        Field(description="What it may do.", examples=[["sims:read"]], json_schema_extra={"minItems": 1})
+    )
     expires_at: Instant | None = Field(
         default=None, description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"]
     )
-    networks: list[str] | None = Field(
+    networks: list[Text] | None = Field(
         default=None, description="CIDR networks it may call from; empty: any.", examples=[["203.0.113.0/24"]]
     )
 
@@ -132,7 +139,11 @@ class Clock(AnswerModel):
 class ClockMove(RequestModel):
     """How far, or to when, the clock is moved: one of the two."""
 
-    advance: str | None = Field(default=None, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"])
+    model_config = RequestModel.model_config | {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
+
+    advance: str | None = Field(
+        default=None, max_length=100, description="A duration: `31d`, `12h`, or ISO 8601.", examples=["P31D"]
+    )
     now: Instant | None = Field(
         default=None, description="An instant, not in the past.", examples=["2026-12-22T10:00:00Z"]
     )
@@ -152,12 +163,46 @@ class ClockMoved(AnswerModel):
     failed: dict[str, int] = Field(default={}, description="Failed runs by job; absent: none.", examples=[{"pull": 1}])
 
 
+class QuarantineItem(AnswerModel):
+    """A SIM or pool that a background task could not handle and has set aside."""
+
+    id: int = Field(description="Its number; grows.", examples=[17])
+    task: Annotated[str, open_words(Task)] = Field(description="The task.", examples=["limits"])
+    kind: Annotated[str, open_words(SubjectKind)] = Field(description="What the subject is.", examples=["sim"])
+    subject: str = Field(description="Its ICCID, or the pool's id.", examples=["89860000000000000017"])
+    tenant: str | None = Field(description="Its tenant; null: no longer known.", examples=["default"])
+    error: str = Field(description="The class of the error; the log has the rest.", examples=["DataError"])
+    attempts: int = Field(description="Attempts that failed.", examples=[3])
+    first_at: At = Field(description="When it was set aside.", examples=["2026-12-22T10:00:00+00:00"])
+    next_attempt_at: At = Field(description="When it is attempted again.", examples=["2026-12-22T10:04:00+00:00"])
+
+
+class QuarantinePage(Listed[QuarantineItem]):
+    """What is set aside, oldest first."""
+
+
 class Liveness(AnswerModel):
     """The process lives."""
 
     status: Literal["ok"] = Field(description="Always `ok`.", examples=["ok"])
     version: str = Field(description="The version.", examples=["0.1.0"])
     commit: str | None = Field(description="The commit it was built from.", examples=["77fd44f"])
+
+
+class ReadinessQuery(QueryModel):
+    """How much is shown."""
+
+    verbose: QueryFlag = Field(default=False, description="With the process's worker loops.", examples=[True])
+
+
+class LoopState(AnswerModel):
+    """A worker loop of the process that answers."""
+
+    name: str = Field(description="Its name.", examples=["limits"])
+    last_success: At | None = Field(
+        description="Its last turn without error; null: none yet.", examples=["2026-12-22T10:00:00+00:00"]
+    )
+    failures_in_a_row: int = Field(description="Its failed turns since.", examples=[0])
 
 
 class Readiness(AnswerModel):
@@ -167,3 +212,4 @@ class Readiness(AnswerModel):
     checks: dict[str, str] = Field(
         description="Check by check: `ok`, or what is missing.", examples=[{"database": "ok"}]
     )
+    loops: list[LoopState] | None = Field(default=None, description="Only with `verbose=true`.")

@@ -156,7 +156,11 @@ On = Annotated[date, Field(json_schema_extra={"x-unit": "YYYY-MM-DD"})]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 """A name or short text in a request."""
 
-CycleId = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", json_schema_extra={"x-unit": "YYYY-MM"})]
+ICCID_PATTERN = "^89[0-9]{4}[0-9A-Z]{13,14}$"
+
+CYCLE_PATTERN = r"^\d{4}-(0[1-9]|1[0-2])$"
+
+CycleId = Annotated[str, Field(pattern=CYCLE_PATTERN, json_schema_extra={"x-unit": "YYYY-MM"})]
 """A billing cycle in an answer: the month in which it ends."""
 
 

@@ -23,6 +23,8 @@ ItemStatus = Literal["pending", "open", "succeeded", "failed", "cancelled", "all
 ItemStatusWord = Annotated[ItemStatus, open_words(ITEM_STATUSES)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
+IccidName = Annotated[Name, Field(json_schema_extra={"pattern": "^89[0-9]{17,18}$"})]
+
 Filter = Annotated[dict[str, Any], WithJsonSchema({"$ref": f"{REF}SimFilters"})]
 """The list's query parameters as an object; checked as they are there."""
 
@@ -36,15 +38,19 @@ Arguments = Annotated[
 class IccidRange(RequestModel):
     """SIMs by number, both ends included."""
 
-    start: Name = Field(description="The first ICCID.", examples=["89860012345678900010"])
-    end: Name = Field(description="The last ICCID.", examples=["89860012345678900990"])
+    start: IccidName = Field(description="The first ICCID.", examples=["89860012345678900010"])
+    end: IccidName = Field(description="The last ICCID.", examples=["89860012345678900990"])
     pool: Name | None = Field(default=None, description="Within this pool.", examples=["pool-1"])
 
 
 class Selector(RequestModel):
     """Which SIMs: exactly one of the fields."""
 
-    iccids: list[str] | None = Field(default=None, description="These.", examples=[["89860012345678901234"]])
+    model_config = RequestModel.model_config | {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
+
+    iccids: list[Annotated[str, Field(max_length=64)]] | None = Field(
+        default=None, description="These.", examples=[["89860012345678901234"]]
+    )
     range: IccidRange | None = Field(default=None, description="Those of a range of numbers.")
     pool: Name | None = Field(default=None, description="The members of a pool.", examples=["pool-1"])
     filter: Filter | None = Field(
@@ -80,7 +86,9 @@ class BulkRequest(RequestModel):
 
     kind: Annotated[OperationKind, Word] = Field(description="The action in snake_case.", examples=["suspend"])
     selector: Selector = Field(description="Which SIMs.")
-    arguments: Arguments = Field(default={}, description="As the action takes them.", examples=[{"months": 12}])
+    arguments: Arguments = Field(
+        default_factory=dict, description="As the action takes them.", examples=[{"months": 12}]
+    )
     options: BulkOptions = Field(default=BulkOptions(), description="How it is done.")
 
 

@@ -8,11 +8,14 @@ from pydantic import Field
 
 from app.domain.diagnosis.checklists import Symptom
 from app.domain.diagnosis.checks import Answer
+from app.domain.sim.model import Found, Query
 
 from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
 from .problems import HoldWord, Remedy
 from .sims import HoldSourceWord, StateWord
 
+QueryWord = Annotated[Query, open_words(Query)]
+FoundWord = Annotated[Found, open_words(Found)]
 AnswerWord = Annotated[Answer, open_words(Answer)]
 Fact = Annotated[str, Field(max_length=100)]
 
@@ -69,12 +72,36 @@ class DeviceFacts(AsOf):
     covered: QueryFlag | None = Field(default=None, description="Whether the place is covered.", examples=[True])
 
 
+class FoundEvidence(AnswerModel):
+    """One thing that was looked at to find the reason of a stop (ST-18, ST-23)."""
+
+    query: QueryWord = Field(description="What was looked at.", examples=["device"])
+    at: At = Field(description="As of when.", examples=["2026-11-20T08:00:00+08:00"])
+    found: FoundWord = Field(description="What was found.", examples=["other_device"])
+    text: str = Field(description="The same in words.", examples=["The card is in another device"])
+    facts: dict[str, str | None] = Field(
+        description="The values it rests on.", examples=[{"bound": "860000000000001", "seen": "861200000000001"}]
+    )
+
+
+class OpenQuery(AnswerModel):
+    """A query that would tell more."""
+
+    query: QueryWord = Field(description="Which.", examples=["place"])
+    text: str = Field(description="How to make it.", examples=["Tell where the device is"])
+
+
 class HoldEvidence(AnswerModel):
     """What a hold rests on."""
 
     source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
     carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
     since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
+    reported: HoldWord | None = Field(
+        description="The hold by the carrier's word alone; null: the same.", examples=["unexplained"]
+    )
+    found: list[FoundEvidence] = Field(description="What was looked at, and what it told.")
+    would_tell: list[OpenQuery] = Field(description="What would tell more, where the reason is not known.")
 
 
 class ExplainedHold(AnswerModel):

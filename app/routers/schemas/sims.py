@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 
 from .base import (
+    MAX_AMOUNT,
     AnswerModel,
     AsOf,
     At,
@@ -34,6 +35,7 @@ RealNameWord = Annotated[RealName, open_words(RealName)]
 HoldSourceWord = Annotated[HoldSource, open_words(HoldSource)]
 UsageSource = Annotated[str, open_words(("carrier", "gateway_report", "gateway"))]
 Tags = dict[str, str]
+RequestTags = dict[str, Annotated[str, Field(max_length=1_000)]]
 
 
 class Cycle(AnswerModel):
@@ -89,13 +91,28 @@ class SimHold(AnswerModel):
 class CarrierView(AnswerModel):
     """The SIM as its carrier last showed it."""
 
+    known: bool = Field(
+        description="Whether the carrier knows the SIM; false: it said not to (LC-18).", examples=[True]
+    )
+    unknown_as_of: At | None = Field(
+        description="When the carrier said not to know it.", examples=["2026-11-21T09:00:00+08:00"]
+    )
     state: StateWord | None = Field(description="The carrier's state in our words.", examples=["suspended"])
     code: str | None = Field(description="The carrier's own code.", examples=["4"])
-    as_of: At = Field(description="When the carrier showed it.", examples=["2026-11-21T09:00:00+08:00"])
+    as_of: At | None = Field(
+        description="When the carrier showed it; null: never yet.", examples=["2026-11-21T09:00:00+08:00"]
+    )
     expires_on: On | None = Field(description="Last valid day by the carrier.", examples=["2027-01-31"])
     expires_as_of: At | None = Field(
         description="When the carrier showed that day.", examples=["2026-11-21T09:00:00+08:00"]
     )
+
+
+class SeenDevice(AnswerModel):
+    """The device in which the carrier last saw a SIM (DV-6)."""
+
+    imei: str = Field(description="Its IMEI.", examples=["860000000000001"])
+    as_of: At = Field(description="When it was seen.", examples=["2026-11-21T09:00:00+08:00"])
 
 
 class Binding(AnswerModel):
@@ -104,6 +121,7 @@ class Binding(AnswerModel):
     imei: str | None = Field(description="The bound IMEI; null: not bound.", examples=["860000000000001"])
     tac: str | None = Field(description="Its type allocation code, the first eight digits.", examples=["86000000"])
     rebinds_left: int | None = Field(description="Rebinds left this month; null: no limit known.", examples=[1])
+    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none told yet.")
 
 
 class Region(AnswerModel):
@@ -193,26 +211,29 @@ class Timeline(Listed[TimelineEntry]):
     """What happened to a SIM, newest first."""
 
 
+MSISDN_PATTERN = "^(86)?1[0-9]{10}([0-9]{2})?$"
+MAX_PERCENT = 100_000
+PERCENTS: dict[str, JsonValue] = {"minimum": 0, "maximum": MAX_PERCENT}
+
+
 class SimFilters(QueryModel):
     """Which SIMs."""
 
     state: SimState | None = Field(default=None, description="State.", examples=["active"])
     carrier: Carrier | None = Field(default=None, description="Carrier.", examples=["cmcc"])
-    account: str | None = Field(default=None, description="Carrier account.", examples=["cmcc-main"])
-    pool: str | None = Field(default=None, description="Pool.", examples=["pool-1"])
-    plan: str | None = Field(default=None, description="Plan.", examples=["cmcc-100m"])
-    order: str | None = Field(default=None, description="Order it came with.", examples=["order-1"])
-    tag: list[str] = Field(
+    account: str | None = Field(default=None, max_length=200, description="Carrier account.", examples=["cmcc-main"])
+    pool: str | None = Field(default=None, max_length=200, description="Pool.", examples=["pool-1"])
+    plan: str | None = Field(default=None, max_length=200, description="Plan.", examples=["cmcc-100m"])
+    order: str | None = Field(default=None, max_length=200, description="Order it came with.", examples=["order-1"])
+    tag: list[Annotated[str, Field(max_length=1_200, json_schema_extra={"pattern": "^[^:=]+[:=]"})]] = Field(
         default=[], description="`key:value` (or `key=value`), all of them.", examples=[["site:hangzhou"]]
     )
     hold: HoldCode | None = Field(default=None, description="A hold it has.", examples=["manual"])
     expires_before: Day | None = Field(
         default=None, description="Its last valid day lies before this day.", examples=["2027-01-01"]
     )
-    usage_pct_gte: QueryInt | None = Field(
+    usage_pct_gte: Annotated[QueryInt, Field(ge=0, le=MAX_PERCENT, json_schema_extra=PERCENTS)] | None = Field(
         default=None,
-        ge=0,
-        le=100_000,
         description="Used in the running cycle, in percent of allowance and add-ons, at least.",
         examples=[80],
     )
@@ -223,9 +244,11 @@ class SimFilters(QueryModel):
         description="Beginning of ICCID, MSISDN, IMSI or device serial.",
         examples=["898600"],
     )
-    msisdn: str | None = Field(default=None, description="Number, with or without `86`.", examples=["1440000000001"])
-    imsi: str | None = Field(default=None, description="IMSI.", examples=["460040000000001"])
-    device_serial: str | None = Field(default=None, description="Device serial.", examples=["3000A17"])
+    msisdn: Annotated[str, Field(max_length=200, json_schema_extra={"pattern": MSISDN_PATTERN})] | None = Field(
+        default=None, description="Number, with or without `86`.", examples=["1440000000001"]
+    )
+    imsi: str | None = Field(default=None, max_length=200, description="IMSI.", examples=["460040000000001"])
+    device_serial: str | None = Field(default=None, max_length=200, description="Device serial.", examples=["3000A17"])
 
 
 class Including(QueryModel):
@@ -244,7 +267,9 @@ class SummaryQuery(SimFilters):
     """Which SIMs, and by what they are counted."""
 
     by: str = Field(
-        description=f"Some of {', '.join(SUMMARY_KEYS)}, each once, joined by commas.", examples=["carrier,state"]
+        description=f"Some of {', '.join(SUMMARY_KEYS)}, each once, joined by commas.",
+        examples=["carrier,state"],
+        json_schema_extra={"pattern": f"^({'|'.join(SUMMARY_KEYS)})(,({'|'.join(SUMMARY_KEYS)}))*$"},
     )
 
 
@@ -252,11 +277,24 @@ class TimelineQuery(AsOf, Paging):
     """Which page of a timeline."""
 
 
+MAX_REMINDER_DAYS = 3_660
+"""Days before the last valid day: the longest term."""
+
+UsageThresholds = Annotated[
+    list[Annotated[int, Field(le=MAX_AMOUNT >> 20, json_schema_extra={"minimum": 0})]],
+    Field(json_schema_extra={"maxItems": 2}),
+]
+ExpiryThresholds = Annotated[
+    list[Annotated[int, Field(le=MAX_REMINDER_DAYS, json_schema_extra={"minimum": 0})]],
+    Field(json_schema_extra={"maxItems": 2}),
+]
+
+
 class Reminders(RequestModel):
     """When to be reminded (RM-1): at most two thresholds each; 0 is off."""
 
-    usage_mb: list[int] | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
-    expiry_days: list[int] | None = Field(
+    usage_mb: UsageThresholds | None = Field(default=None, description="MB used in a cycle.", examples=[[50, 90]])
+    expiry_days: ExpiryThresholds | None = Field(
         default=None, description="Days before the last valid day.", examples=[[30, 7]]
     )
 
@@ -264,10 +302,18 @@ class Reminders(RequestModel):
 class SimPatch(RequestModel):
     """What callers may change of a SIM; what is absent stays."""
 
-    tags: Tags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
+    tags: RequestTags | None = Field(default=None, description="All tags; replaces.", examples=[{"site": "hangzhou"}])
     device_serial: str | None = Field(
         default=None, max_length=200, description="Serial of the device it is in.", examples=["3000A17"]
     )
     alias: str | None = Field(default=None, max_length=200, description="A name of yours.", examples=["pump 7"])
     remark: str | None = Field(default=None, max_length=200, description="A remark of yours.", examples=["spare"])
     reminders: Reminders | None = Field(default=None, description="When to be reminded.")
+
+    def changes(self) -> dict[str, Any]:
+        """The columns that change: null clears a text, and leaves `tags` and `reminders` as they are."""
+        given = self.model_dump(exclude_unset=True)
+        if given.get("reminders") is not None:
+            given["reminders"] = {name: value for name, value in given["reminders"].items() if value is not None}
+        kept = {name for name in ("tags", "reminders") if given.get(name) is None}
+        return {name: value for name, value in given.items() if name not in kept}

@@ -13,6 +13,8 @@ from app.usecases.usage.corrections import MAX_USED
 from app.usecases.usage.ingest.reports import MAX_BYTES
 
 from .base import (
+    CYCLE_PATTERN,
+    ICCID_PATTERN,
     AnswerModel,
     AsOf,
     At,
@@ -116,13 +118,17 @@ class Correction(RequestModel):
     """A carrier's figure for a day or a cycle of a SIM; it replaces."""
 
     iccid: Annotated[str, checked(parse_iccid, "ICCID_MALFORMED", "an ICCID")] = Field(
-        description="The SIM.", examples=["89860012345678901234"]
+        json_schema_extra={"maxLength": 22, "pattern": ICCID_PATTERN},
+        description="The SIM.",
+        examples=["89860012345678901234"],
     )
     bytes: Annotated[int, Field(ge=0, le=MAX_USED, json_schema_extra={"x-unit": "byte"})] = Field(
         description="The figure.", examples=[3145728000]
     )
     day: Day | None = Field(default=None, description="The day; or else `cycle`.", examples=["2026-11-20"])
-    cycle: str | None = Field(default=None, description="The cycle; or else `day`.", examples=["2026-11"])
+    cycle: Annotated[str, Field(max_length=20, json_schema_extra={"pattern": CYCLE_PATTERN})] | None = Field(
+        default=None, description="The cycle; or else `day`.", examples=["2026-11"]
+    )
     as_of: Instant | None = Field(
         default=None, description="Until when the carrier counted.", examples=["2026-11-21T00:00:00+08:00"]
     )
@@ -153,7 +159,9 @@ class ReconciliationQuery(Paging):
     """Which carrier, which cycle, which page."""
 
     carrier: Carrier = Field(description="Carrier.", examples=["cmcc"])
-    cycle: str | None = Field(default=None, description="A cycle; absent: the running one.", examples=["2026-11"])
+    cycle: Annotated[str, Field(json_schema_extra={"pattern": CYCLE_PATTERN})] | None = Field(
+        default=None, description="A cycle; absent: the running one.", examples=["2026-11"]
+    )
 
 
 class ReconciledSim(AnswerModel):

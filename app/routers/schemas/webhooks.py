@@ -14,7 +14,10 @@ from .operations import OPERATION_ID
 
 DELIVERY_STATUSES = ("pending", "delivered", "failed")
 DeliveryStatus = Literal["pending", "delivered", "failed"]
-Url = Annotated[str, Field(max_length=2000)]
+Url = Annotated[str, Field(max_length=2000, json_schema_extra={"pattern": "^https?://"})]
+TypePattern = Annotated[
+    str, Field(max_length=200, json_schema_extra={"pattern": r"^_*[a-z][a-z_]*\.(_*[a-z][a-z_]*|\*)$"})
+]
 Description = Annotated[str, Field(max_length=500)]
 EventTypeWord = Annotated[str, open_words((*EventType, "webhook.test"))]
 URL, NOTE = "https://example.org/hooks/simgate", "ERP"
@@ -25,7 +28,7 @@ class WebhookCreate(RequestModel):
     """A receiver of events."""
 
     url: Url = Field(description="Where events are sent.", examples=[URL])
-    types: list[str] | None = Field(
+    types: list[TypePattern] | None = Field(
         default=None, description="Types of events, or `noun.*`; absent or empty: all.", examples=[TYPES]
     )
     description: Description | None = Field(default=None, description="A note of yours.", examples=[NOTE])
@@ -35,7 +38,7 @@ class WebhookPatch(RequestModel):
     """What changes of a receiver; what is absent stays."""
 
     url: Url | None = Field(default=None, description="Where events are sent.", examples=[URL])
-    types: list[str] | None = Field(default=None, description="Types of events; empty: all.", examples=[TYPES])
+    types: list[TypePattern] | None = Field(default=None, description="Types of events; empty: all.", examples=[TYPES])
     description: Description | None = Field(default=None, description="A note of yours.", examples=[NOTE])
     enabled: bool | None = Field(default=None, description="Whether events are sent.", examples=[True])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from app.db.connection import DATABASE_ERRORS
 from app.db.readiness import applied_revision
 from app.usecases.context import Context
 
-HEAD_REVISION = "0012"
+HEAD_REVISION = "0015"
 """The newest migration; a test compares it with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"
@@ -30,3 +31,15 @@ async def readiness(ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]]
     except DATABASE_ERRORS:
         checks["database"] = "does not answer"
     return checks
+
+
+def loops_view(ctx: Context) -> list[dict[str, Any]]:
+    """The worker loops of this process as JSON: when each last succeeded, and its failures in a row since."""
+    return [
+        {
+            "name": name,
+            "last_success": health.last_success.isoformat() if health.last_success else None,
+            "failures_in_a_row": health.failures,
+        }
+        for name, health in sorted(ctx.telemetry.loops.items())
+    ]

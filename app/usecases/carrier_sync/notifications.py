@@ -12,7 +12,7 @@ from app.carriers.notifications import Push, Received
 from app.db.events.inbox import InboxRow
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
-from app.usecases.carrier_sync.snapshots import apply_snapshots
+from app.usecases.carrier_sync.snapshots import apply_snapshots, mark_unknown
 from app.usecases.context import Context
 
 CHUNK = 100
@@ -92,3 +92,4 @@ async def _query(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
     except CarrierError:
         return
     await apply_snapshots(ctx, snapshots)
+    await mark_unknown(ctx, failures)

@@ -16,7 +16,7 @@ from app.carriers.errors import CarrierError
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.sim.snapshot import VIEW_LAG
 from app.usecases.carrier_sync.drifts import MAX_SIMS, explain_drifts
-from app.usecases.carrier_sync.snapshots import apply_snapshots
+from app.usecases.carrier_sync.snapshots import apply_snapshots, mark_unknown
 from app.usecases.context import Context
 
 MAX_CALLS = 60
@@ -57,6 +57,7 @@ async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | Non
             report["seen"] += len(snapshots)
             report["unanswered"] += len(failures)
             report["changed"] += await apply_snapshots(ctx, snapshots)
+            await mark_unknown(ctx, failures)
     except CarrierError:
         report["unreachable"] += 1
     else:

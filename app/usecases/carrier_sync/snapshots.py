@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
-from app.carriers.base import SimSnapshot
+from app.carriers.base import Failures, SimSnapshot
+from app.carriers.errors import NoSuchCard
 from app.db.mapping import SimRecord
 from app.domain.calendar.days import start_of_day
+from app.domain.sim.binding import with_device
 from app.domain.sim.snapshot import apply_snapshot, gateway_stop_in_force, holds_from_network_cut
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -50,18 +53,19 @@ def with_snapshot(
     """
     if record.carrier_as_of is not None and snapshot.as_of < record.carrier_as_of:
         return record
-    seen = _with_carrier_view(record, snapshot)
+    on = snapshot.as_of.astimezone(ctx.zone(record.account)).date()
+    seen = _with_carrier_view(record, snapshot, on)
     if record.carrier_changed_at is not None and snapshot.as_of < record.carrier_changed_at:
         recorder.save(seen)
         return seen
     reported = [(hold.code, hold.carrier_code) for hold in snapshot.holds]
     holds = reported or holds_from_network_cut(record.sim, snapshot.state, snapshot.network_cut)
     applied = apply_snapshot(
-        record.sim,
+        seen.sim,
         snapshot.state,
         holds,
         at=snapshot.as_of,
-        on=snapshot.as_of.astimezone(ctx.zone(record.account)).date(),
+        on=on,
         operation_open=operation_open,
         activated_on=snapshot.activated_on,
         stopped_by_us=record.stopped_by_us,
@@ -78,9 +82,33 @@ def with_snapshot(
     return changed
 
 
-def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot) -> SimRecord:
-    """The row with the carrier's view of a snapshot; the end date stands until a newer one is reported (US-3)."""
-    seen = replace(record, carrier_state=snapshot.state, carrier_code=snapshot.code, carrier_as_of=snapshot.as_of)
+def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> SimRecord:
+    """The row with the carrier's view of a snapshot; the end date stands until a newer one is reported (US-3).
+
+    The device that the carrier names is kept as seen, and the first one binds where the terms say so (DV-1, DV-6).
+    """
+    sim = with_device(record.sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else record.sim
+    seen = replace(
+        record,
+        sim=sim,
+        carrier_state=snapshot.state,
+        carrier_code=snapshot.code,
+        carrier_as_of=snapshot.as_of,
+        carrier_unknown_at=None,
+    )
     if snapshot.expires_on is None:
         return seen
     return replace(seen, carrier_expires_on=snapshot.expires_on, carrier_expires_as_of=snapshot.as_of)
+
+
+async def mark_unknown(ctx: Context, failures: Failures) -> None:
+    """Store, with its time, that a carrier does not know the SIMs that failed for this reason (LC-18)."""
+    unknown = sorted(iccid for iccid, error in failures.items() if isinstance(error, NoSuchCard))
+    if not unknown:
+        return
+    async with ctx.work() as work:
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        for record in (await work.sims.by_iccids(unknown, for_update=True)).values():
+            recorder.save(replace(record, carrier_unknown_at=recorder.now))
+        await recorder.write(work)
+        await work.commit()

@@ -9,6 +9,7 @@ from app.carriers.base import Failures, SimSnapshot
 from app.carriers.errors import CarrierError, NoSuchCard
 from app.db.mapping import OperationRecord
 from app.domain.operation.outcomes import SendResult, after_send
+from app.usecases.carrier_sync.snapshots import mark_unknown
 from app.usecases.carrier_sync.usage_run import refresh_usage
 from app.usecases.context import Context
 from app.usecases.execution.grouping import CallGroup
@@ -32,6 +33,7 @@ async def refresh(ctx: Context, group: CallGroup) -> list[AttemptResult]:
         return _not_sent(group, "CARRIER_UNAVAILABLE", "the carrier does not answer")
     except CarrierError as error:
         return _not_sent(group, outcome_of(error)[0], error.detail)
+    await mark_unknown(ctx, failures)
     snapshots = {snapshot.iccid: snapshot for snapshot in found}
     return [_result(group, operation, snapshots, failures) for operation in group.operations]
 

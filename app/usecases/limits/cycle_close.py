@@ -6,8 +6,10 @@ id, restartable: a hold put on in the new cycle stays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from functools import partial
 
 from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
@@ -23,6 +25,7 @@ from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import PoolRow, pool_usage, pool_zone, running_cycle
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
@@ -41,33 +44,55 @@ async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
             is_rolled_over = await rows.is_rolled_over(connection, code, cycle_number(cycle))
         if is_rolled_over:
             continue
-        report["lifted"] += await _roll_over_account(ctx, code, cycle, start_instant(cycle, zone))
+        report["lifted"] += await _roll_over_account(ctx, code, cycle)
         report["accounts"] += 1
     return report
 
 
-async def _roll_over_account(ctx: Context, account: str, cycle: Cycle, opens: datetime) -> int:
-    lifted = 0
+async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
+    """Roll an account's SIMs over, chunk by chunk; a SIM that cannot be is set aside."""
+    lifted, number = 0, cycle_number(cycle)
     while True:
         async with ctx.work() as work:
             connection = await work.driver()
-            place = await rows.lock(connection, account, cycle_number(cycle))
+            place = await rows.lock(connection, account, number)
             ids = await rows.held_cards(connection, account, place, CHUNK)
-            records = await work.sims.by_ids(ids, for_update=True) if ids else {}
-            log = SimChangeRecorder(ctx.now(), ctx.zone)
-            rolled_over = [(record, _roll_over(log, record, opens)) for record in records.values()]
-            await log.write(work)
-            changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
-            await enqueue_enforcement(ctx, work, changed, reason="ST-21")
+            await work.commit()
+        lifted += await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, partial(_roll_over_chunk, ctx))
+        async with ctx.work() as work:
+            connection = await work.driver()
             if len(ids) < CHUNK:
-                await rule_stops.drop_waiting(connection, account, cycle_number(cycle))
-                await rows.finish(connection, account, cycle_number(cycle), ctx.now())
+                await rule_stops.drop_waiting(connection, account, number)
+                await rows.finish(connection, account, number, ctx.now())
             else:
                 await rows.save_cursor(connection, account, ids[-1])
             await work.commit()
-        lifted += len(changed)
         if len(ids) < CHUNK:
             return lifted
+
+
+async def roll_over_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Roll these SIMs over into their running cycle; one that cannot be is set aside."""
+    await handle_isolated(ctx, Task.CYCLE_ROLLOVER, sim_ids, partial(_roll_over_chunk, ctx), kind=kind)
+
+
+async def _roll_over_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
+    """Roll SIMs over in one transaction; gives how many changed."""
+    async with ctx.work() as work:
+        records = await work.sims.by_ids(sim_ids, for_update=True)
+        log = SimChangeRecorder(ctx.now(), ctx.zone)
+        rolled_over = [(record, _roll_over(log, record, _opens(ctx, record))) for record in records.values()]
+        await log.write(work)
+        changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
+        await enqueue_enforcement(ctx, work, changed, reason="ST-21")
+        await work.commit()
+    return len(changed)
+
+
+def _opens(ctx: Context, record: SimRecord) -> datetime:
+    """When the running cycle of a SIM opened."""
+    zone = ctx.zone(record.account)
+    return start_instant(cycle_at(record.sim.carrier, ctx.now(), zone), zone)
 
 
 def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from app.db import quarantine as quarantined
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as pool_cycles
@@ -36,6 +38,7 @@ from app.usecases.limits.pool_holds import with_pools_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
 from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated, is_of_data
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 1_000
@@ -74,20 +77,59 @@ async def _queue_changed_plans(ctx: Context) -> int:
 
 
 async def _evaluate_queued(ctx: Context) -> int:
-    """Queued SIMs, then queued pools in another transaction: summing a pool takes time, and ingest waits."""
-    async with ctx.work() as work:
-        connection = await work.driver()
-        sims = await rows.dequeue_sim_checks(connection, CHUNK)
-        if sims:
-            await evaluate_sims(ctx, work, connection, sims)
-            await work.commit()
-    async with ctx.work() as work:
-        connection = await work.driver()
-        pools = await rows.dequeue_pool_checks(connection, POOLS)
-        if pools:
-            await evaluate_pools(ctx, work, connection, pools)
-            await work.commit()
+    """Queued SIMs, then queued pools in another transaction: summing a pool takes time, and ingest waits.
+
+    Where a chunk cannot be evaluated, its subjects are handled each by itself (`app.usecases.quarantine`).
+    """
+    sims: set[int] = set()
+    pools: set[int] = set()
+    try:
+        async with ctx.work() as work:
+            connection = await work.driver()
+            if sims := await rows.dequeue_sim_checks(connection, CHUNK):
+                resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.SIM, list(sims), ctx.now())
+                await evaluate_sims(ctx, work, connection, sims - resting)
+                await work.commit()
+    except Exception as error:
+        if not is_of_data(error):
+            raise
+        await evaluate_again(ctx, SubjectKind.SIM, sorted(sims))
+    try:
+        async with ctx.work() as work:
+            connection = await work.driver()
+            if pools := await rows.dequeue_pool_checks(connection, POOLS):
+                resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.POOL, list(pools), ctx.now())
+                await evaluate_pools(ctx, work, connection, pools - resting)
+                await work.commit()
+    except Exception as error:
+        if not is_of_data(error):
+            raise
+        await evaluate_again(ctx, SubjectKind.POOL, sorted(pools))
     return len(sims) + len(pools)
+
+
+async def evaluate_again(ctx: Context, kind: SubjectKind, subject_ids: Sequence[int]) -> None:
+    """Evaluate the limits of these SIMs or pools; what cannot be evaluated is set aside."""
+    handle = _evaluate_chunk if kind is SubjectKind.SIM else _evaluate_pool_chunk
+    await handle_isolated(ctx, Task.LIMITS, subject_ids, partial(handle, ctx), kind=kind)
+
+
+async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
+    async with ctx.work() as work:
+        connection = await work.driver()
+        await rows.drop_sim_checks(connection, sim_ids)
+        await evaluate_sims(ctx, work, connection, sim_ids)
+        await work.commit()
+    return len(sim_ids)
+
+
+async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
+    async with ctx.work() as work:
+        connection = await work.driver()
+        await rows.drop_pool_checks(connection, refs)
+        await evaluate_pools(ctx, work, connection, set(refs))
+        await work.commit()
+    return len(refs)
 
 
 async def _apply_released(ctx: Context) -> int:

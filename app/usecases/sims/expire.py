@@ -6,7 +6,9 @@ several processes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, tzinfo
+from functools import partial
 
 from app.db.mapping import SimRecord
 from app.db.sims.repository import DuePlace
@@ -14,6 +16,7 @@ from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
@@ -31,20 +34,39 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     after: DuePlace | None = None
     while accounts:
         async with ctx.work() as work:
-            due = await work.sims.due(accounts, today, CHUNK, after=after)
-            renewing = await work.operations.open_or_waiting([record.id for record in due], OperationKind.RENEW)
-            recorder = SimChangeRecorder(ctx.now(), ctx.zone)
-            changed = [(record, _apply_dates(recorder, record, today, zone, record.id in renewing)) for record in due]
-            await recorder.write(work)
-            report["enqueued"] += await enqueue_enforcement(ctx, work, changed, reason="LC-8")
-            await work.commit()
+            due = await work.sims.due_places(accounts, today, CHUNK, after=after)
+        sim_ids = [sim_id for _, sim_id in due]
+        handle = partial(_expire_chunk, ctx, report)
+        report["changed"] += await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, handle)
         report["seen"] += len(due)
-        report["changed"] += len(changed)
         if len(due) < CHUNK:
             return report
         # SIMs whose cancellation waits for a renewal stay due: the next chunk begins after this one.
-        after = (next_due_on(due[-1].sim) or today, due[-1].id)
+        after = due[-1]
     return report
+
+
+async def expire_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Apply today's dates to these SIMs; one that cannot be handled is set aside."""
+    await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, partial(_expire_chunk, ctx, {"enqueued": 0}), kind=kind)
+
+
+async def _expire_chunk(ctx: Context, report: dict[str, int], sim_ids: Sequence[int]) -> int:
+    """Apply today's dates to SIMs in one transaction; gives how many changed, adds the operations to `enqueued`."""
+    async with ctx.work() as work:
+        records = await work.sims.by_ids(sim_ids, for_update=True)
+        renewing = await work.operations.open_or_waiting(list(records), OperationKind.RENEW)
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        changed = []
+        for record in records.values():
+            zone = ctx.zone(record.account)
+            today = recorder.now.astimezone(zone).date()
+            changed.append((record, _apply_dates(recorder, record, today, zone, record.id in renewing)))
+        await recorder.write(work)
+        enqueued = await enqueue_enforcement(ctx, work, changed, reason="LC-8")
+        await work.commit()
+    report["enqueued"] += enqueued
+    return sum(before.sim != after.sim for before, after in changed)
 
 
 def _apply_dates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from app.carriers.base import SimRef
@@ -17,6 +17,7 @@ from app.carriers.errors import (
 )
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
     DiagnosisFacts,
     Finding,
@@ -26,6 +27,7 @@ from app.domain.diagnosis.checklists import (
     forced_activation_unused,
     run_checklist,
 )
+from app.domain.sim.binding import with_device
 from app.domain.sim.holds import network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
@@ -36,6 +38,10 @@ from app.domain.vocabulary import SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
 from app.usecases.operations.validate import rule_context_of
+from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
+
+DATA_DUE_WORKDAY = 4
+"""The workday after its import on which a carrier that has not told of a SIM is at fault (LC-18, D)."""
 
 
 async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
@@ -56,6 +62,8 @@ async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
         found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
     except CarrierError as error:
         raise _trouble(error) from None
+    if found.imei:
+        await _store_device(ctx, record, found.imei, found.as_of)
     return {
         "online": found.online,
         "ip": found.ip,
@@ -66,6 +74,18 @@ async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
         "as_of": found.as_of.isoformat(),
         "source": "carrier",
     }
+
+
+async def _store_device(ctx: Context, record: SimRecord, imei: str, at: datetime) -> None:
+    """Keep the device that a session told: the first one binds, a later one is evidence (DV-1, DV-6)."""
+    on = at.astimezone(ctx.zone(record.account)).date()
+    async with ctx.work() as work:
+        for locked in (await work.sims.by_ids([record.id], for_update=True)).values():
+            recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+            reason = ChangeReason(cause="carrier_word", actor="carrier", effective_at=at, rule="DV-6")
+            recorder.save(recorder.change(locked, with_device(locked.sim, imei, at, on), reason))
+            await recorder.write(work)
+        await work.commit()
 
 
 def _trouble(error: CarrierError) -> CarrierTrouble:
@@ -166,15 +186,20 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
     async with ctx.work() as work:
         context = await rule_context_of(ctx, work, record)
         ever_used = await work.sims.ever_used(record.id)
+        imported_at = await work.sims.imported_at(record.id)
     sim = record.sim
     facts = DiagnosisFacts(
-        sim=sim, today=context.today, carrier_knows_it=record.carrier_as_of is not None or None, **device
+        sim=sim,
+        today=context.today,
+        carrier_knows_it=record.carrier_as_of is not None or None,
+        carrier_data_due=nth_workday(ctx.workdays, imported_at.astimezone(context.zone).date(), DATA_DUE_WORKDAY),
+        **device,
     )
     return Explanation(
         iccid=sim.iccid,
         state=shown_state(sim.underlying, sim.holds, sim.carrier),
         network_allowed=network_allowed(sim.underlying, sim.holds),
-        holds=explain_holds(sim, context),
+        holds=explain_holds(sim, context, province=device.get("province"), city=device.get("city")),
         checklists={symptom: run_checklist(symptom, facts) for symptom in Symptom},
         forced=forced_activation_unused(sim, context.today, ever_used=ever_used),
     )

@@ -127,9 +127,11 @@ def _hold(hold: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _carrier_view(row: SimRow) -> dict[str, Any] | None:
-    if row["carrier_as_of"] is None:
+    if row["carrier_as_of"] is None and row["carrier_unknown_at"] is None:
         return None
     return {
+        "known": row["carrier_unknown_at"] is None,
+        "unknown_as_of": _text(row["carrier_unknown_at"]),
         "state": row["carrier_state"],
         "code": row["carrier_code"],
         "as_of": _text(row["carrier_as_of"]),
@@ -141,4 +143,5 @@ def _carrier_view(row: SimRow) -> dict[str, Any] | None:
 def _binding(row: SimRow, today: date) -> dict[str, Any]:
     budget = _rebinds_a_month(row["terms"], row["carrier"], today)
     left = None if budget is None else max(0, budget - (row["rebinds"] or 0))
-    return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left}
+    seen = row["imei_seen"] and {"imei": row["imei_seen"], "as_of": _text(row["imei_seen_at"])}
+    return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left, "seen": seen}

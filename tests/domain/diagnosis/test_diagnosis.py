@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
     CHECKLISTS,
     Answer,
@@ -15,12 +16,14 @@ from app.domain.diagnosis.checklists import (
     Symptom,
     explain_holds,
     forced_activation_unused,
-    named_violation,
     run_checklist,
 )
+from app.domain.diagnosis.evidence import ChangeRecord, StopFacts, name_stop, place_evidence, would_tell
 from app.domain.operation.request import RuleContext
+from app.domain.sim.binding import DeviceCheck, check_seen, with_device
+from app.domain.sim.model import Found, Query
 from app.domain.vocabulary import Actor, Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
-from tests.domain.cards import NOON, SHANGHAI, a_hold, a_plan, a_sim, context_of
+from tests.domain.cards import NOON, SHANGHAI, WORKDAYS, a_hold, a_plan, a_sim, context_of
 
 GSL, FLEXEM, STANDARD = Supplier.GSL, Supplier.FLEXEM, Supplier.STANDARD
 TODAY = date(2024, 6, 12)
@@ -52,7 +55,7 @@ def test_what_nobody_told_is_unknown_and_no_fault() -> None:
         ("directed", {}, {"sim": a_sim(GSL, plan=a_plan(directed=True)), "directed_complete": False}),
         ("area", {"province": "湖北", "city": "武汉"}, {"province": "内蒙古"}),
         ("real_name", {}, {"sim": a_sim(GSL, real_name=RealName.INDIVIDUAL)}),
-        ("carrier_data", {"carrier_knows_it": True}, {"carrier_knows_it": False}),
+        ("carrier_data", {"carrier_knows_it": True, "carrier_data_due": TODAY}, {"carrier_data_due": TODAY}),
     ],
 )
 def test_why_a_card_never_worked(check: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
@@ -145,13 +148,69 @@ def test_a_resume_stays_a_remedy_of_a_threshold_that_the_cycle_has_ended() -> No
     assert actions == ["ask_supplier", "raise_threshold", "remove_threshold", "resume"]
 
 
-def test_a_violation_is_named_only_on_evidence() -> None:
-    """ST-23: and never `phone_misuse`, which nobody can recover."""
-    card = a_sim(GSL, imei="1")
-    assert named_violation(card, imei_seen="2", province=None, city=None) is HoldCode.DEVICE_MISMATCH
-    assert named_violation(card, imei_seen="1", province="西藏", city=None) is HoldCode.HIGH_RISK_REGION
-    assert named_violation(card, imei_seen="1", province="广西", city=None) is HoldCode.VIOLATION
-    assert named_violation(a_sim(GSL), imei_seen="2", province=None, city=None) is HoldCode.VIOLATION
+def test_a_stop_is_named_only_on_evidence() -> None:
+    """ST-18, ST-23, DV-6: and never `phone_misuse`, which nobody can recover."""
+    bound, other, version = "356789012345672", "351234567890125", "3567890123456788"
+    at = NOON.date()
+
+    def named(terms: Supplier, carrier: Carrier, code: HoldCode, seen: str | None, facts: StopFacts) -> tuple[str, str]:
+        card = a_sim(terms, carrier, imei=bound)
+        card = card if seen is None else with_device(card, seen, NOON, at)
+        hold = name_stop(card, a_hold(code, HoldSource.CARRIER), facts, at)
+        return hold.code.value, ",".join(one.found.value for one in hold.evidence)
+
+    told = StopFacts(at=NOON, device_answered=True)
+    assert named(FLEXEM, Carrier.CUCC, HoldCode.UNEXPLAINED, other, told) == ("device_mismatch", "other_device")
+    assert named(GSL, Carrier.CMCC, HoldCode.VIOLATION, other, told) == ("device_mismatch", "other_device")
+    assert named(GSL, Carrier.CTCC, HoldCode.VIOLATION, other, told) == ("violation", "other_device")
+    assert named(FLEXEM, Carrier.CUCC, HoldCode.UNEXPLAINED, version, told) == ("unexplained", "same_device")
+    assert named(FLEXEM, Carrier.CUCC, HoldCode.UNEXPLAINED, bound[:8] + "9999990", told) == (
+        "unexplained",
+        "same_device",
+    )
+    assert named(FLEXEM, Carrier.CUCC, HoldCode.UNEXPLAINED, None, told) == ("unexplained", "no_device")
+    silent = StopFacts(at=NOON, device_answered=False, records_answered=False)
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, silent) == ("unexplained", "not_answered,not_answered")
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, StopFacts(at=NOON)) == ("unexplained", "no_device")
+    user = StopFacts(at=NOON, records_answered=True, record=ChangeRecord(at=NOON, user="ops"))
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, user) == ("manual", "no_device,changed_by_a_user")
+    system = replace(user, record=ChangeRecord(at=NOON, user=None))
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, system) == (
+        "unexplained",
+        "no_device,changed_by_the_carrier",
+    )
+    none = replace(user, record=None)
+    assert named(GSL, Carrier.CUCC, HoldCode.UNEXPLAINED, None, none) == ("unexplained", "no_device,no_record")
+
+
+def test_what_a_stop_without_a_name_still_needs_is_told() -> None:
+    """ST-18, ST-23."""
+    hold = a_hold(HoldCode.VIOLATION, HoldSource.CARRIER)
+    assert would_tell(hold, ()) == (Query.DEVICE, Query.PLACE)
+    risky = place_evidence(a_sim(GSL), hold, "西藏", None, NOON)
+    assert risky is not None
+    assert risky.found is Found.HIGH_RISK_REGION
+    assert would_tell(hold, (risky,)) == (Query.DEVICE,)
+    assert place_evidence(a_sim(GSL), hold, "广西", None, NOON) is None
+    assert would_tell(a_hold(HoldCode.UNEXPLAINED, HoldSource.CARRIER), ()) == (Query.DEVICE, Query.CHANGE_RECORDS)
+    assert would_tell(a_hold(HoldCode.MANUAL, HoldSource.CARRIER), ()) == ()
+
+
+def test_the_first_device_binds_where_the_terms_say_so_and_ten_of_its_type_pass() -> None:
+    """DV-1, DV-2, DV-6."""
+    first, at = "356789012345672", NOON.date()
+    testing = a_sim(FLEXEM, Carrier.CMCC, SimState.TESTING)
+    assert with_device(testing, first, NOON, at).imei == first
+    assert with_device(a_sim(GSL, Carrier.CUCC, SimState.SILENT), first, NOON, at).imei is None
+    assert with_device(a_sim(GSL, Carrier.CUCC), first + "0", NOON, at).imei == first
+    free = with_device(a_sim(STANDARD, Carrier.CUCC), first, NOON, at)
+    assert (free.imei, free.seen and free.seen.imei, check_seen(free, at)) == (None, first, None)
+    assert with_device(testing, "not an IMEI", NOON, at) == testing
+    card, effects = with_device(testing, first, NOON, at), []
+    for number in range(1, 12):
+        card = with_device(card, f"{first[:8]}{number:06d}0", NOON, at)
+        effects.append(check_seen(card, at))
+    assert (card.imei, effects) == (first, [DeviceCheck.PASSES] * 9 + [DeviceCheck.LOCKS] * 2)
 
 
 def test_never_used_yet_expired_is_the_forced_activation() -> None:
@@ -166,3 +225,14 @@ def test_never_used_yet_expired_is_the_forced_activation() -> None:
     assert forced_activation_unused(fresh, TODAY, ever_used=False) is None
     assert forced_activation_unused(replace(fresh, expires_on=date(2025, 6, 10)), TODAY, ever_used=False) is not None
     assert forced_activation_unused(replace(card, opened_on=None), TODAY, ever_used=False) is None
+
+
+def test_that_carrier_data_are_missing_is_a_fault_from_the_fourth_workday_on() -> None:
+    """LC-18: imported on Thursday 6 June, before a weekend and the holiday of the 10th; until then it is unknown."""
+    due = nth_workday(WORKDAYS, date(2024, 6, 6), 4)
+    days = {
+        day: answers(Symptom.NEVER_WORKED, today=day, carrier_data_due=due)["carrier_data"]
+        for day in (date(2024, 6, 12), due)
+    }
+    assert due == date(2024, 6, 13)
+    assert days == {date(2024, 6, 12): (Answer.UNKNOWN, None), due: (Answer.FAULT, "wait_for_carrier_data")}

@@ -22,7 +22,7 @@ from app.domain.sim.snapshot import (
 )
 from app.domain.sim.transitions import Cause, HoldChange, Transition
 from app.domain.units import MB
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_plan, a_sim
 
 S, H = SimState, HoldCode
@@ -71,7 +71,7 @@ def test_suspended_on_a_card_not_yet_activated_activates_it_held() -> None:
 
 
 def test_suspended_on_a_free_card_adds_the_carriers_reasons() -> None:
-    """LC-14, LC-15: with the raw code kept; without a told reason `manual`."""
+    """LC-14, LC-15: with the raw code kept; without a told reason `unexplained` (ST-18)."""
     taken = word(a_sim(), S.SUSPENDED, (H.OUT_OF_REGION, "000000000200"), (H.ARREARS, "000020000000"))
     assert [(hold.code, hold.source, hold.carrier_code) for hold in taken.sim.holds] == [
         (H.OUT_OF_REGION, HoldSource.CARRIER, "000000000200"),
@@ -79,7 +79,31 @@ def test_suspended_on_a_free_card_adds_the_carriers_reasons() -> None:
     ]
     assert taken.drift is None
     plain = word(a_sim(), S.SUSPENDED)
-    assert [(hold.code, hold.carrier_code) for hold in plain.sim.holds] == [(H.MANUAL, None)]
+    assert [(hold.code, hold.carrier_code) for hold in plain.sim.holds] == [(H.UNEXPLAINED, None)]
+    own = apply_snapshot(a_sim(), S.SUSPENDED, (), at=NOON, on=NOON.date(), operation_open=False, stopped_by_us=True)
+    assert [hold.code for hold in own.sim.holds] == [H.MANUAL]
+
+
+def test_gsl_reasons_mean_what_the_card_says_they_mean() -> None:
+    """LC-15: 6 on a card that lacks its real-name, 3 on a member of a postpaid pool; China Telecom's 7 stays."""
+    unverified = a_sim(Supplier.GSL, Carrier.CUCC, real_name=RealName.INDIVIDUAL)
+    pooled = a_sim(Supplier.GSL, Carrier.CUCC, plan=a_plan(carrier=Carrier.CUCC, kind=PlanKind.POSTPAID_POOL))
+    for card, code, raw, expected in (
+        (unverified, H.VIOLATION, "6", H.NOT_REAL_NAMED),
+        (unverified, H.VIOLATION, "7", H.VIOLATION),
+        (a_sim(Supplier.GSL, Carrier.CUCC), H.VIOLATION, "6", H.VIOLATION),
+        (pooled, H.POOL_EXHAUSTED, "3", H.POOL_FROZEN),
+        (a_sim(Supplier.GSL, Carrier.CUCC), H.POOL_EXHAUSTED, "3", H.POOL_EXHAUSTED),
+    ):
+        assert [hold.code for hold in word(card, S.SUSPENDED, (code, raw)).sim.holds] == [expected]
+
+
+def test_a_named_reason_keeps_its_name_while_the_carrier_reports_the_same() -> None:
+    """ST-18, ST-23."""
+    named = replace(theirs(H.DEVICE_MISMATCH).holds[0], reported=H.VIOLATION)
+    card = replace(a_sim(Supplier.GSL, Carrier.CMCC), holds=(named,))
+    assert word(card, S.SUSPENDED, (H.VIOLATION, "6")).sim == card
+    assert word(card, S.ACTIVE).sim.holds == ()
 
 
 def test_hearing_the_same_word_again_changes_nothing() -> None:

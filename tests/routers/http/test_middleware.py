@@ -6,7 +6,8 @@ import asyncio
 
 import httpx
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.routers.http.middleware import RequestMiddleware
 from app.telemetry import Telemetry
@@ -50,3 +51,24 @@ async def test_a_request_told_to_stop_stops() -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+
+
+async def test_a_caller_who_hangs_up_while_sending_is_no_error_of_the_server() -> None:
+    telemetry = Telemetry()
+    sent: list[Message] = []
+    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Message:
+        return next(parts)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/usage/reports", "headers": []}
+    await RequestMiddleware(reads, telemetry=telemetry)(scope, receive, send)
+
+    labels = {"method": "POST", "route": "unmatched", "status": "499"}
+    assert (sent, telemetry.registry.get_sample_value("simgate_http_requests_total", labels)) == ([], 1)

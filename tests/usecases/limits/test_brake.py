@@ -65,14 +65,24 @@ async def test_what_a_person_releases_takes_nothing_of_the_hour(gateway: Gateway
     assert (released, after, await _free(gateway, cards)) == ({}, {("cmcc-main", "over_quota"): 1}, [])
 
 
+async def _add(gateway: Gateway, card: str, amount: int) -> None:
+    """An add-on pack of the running cycle, in force."""
+    operation = await gateway.operation(await gateway.api.post(f"/v1/sims/{card}/order-addon", json={"bytes": amount}))
+    if operation["channel"] == "desk":
+        done = {"outcome": "succeeded", "note": "ordered"}
+        assert (await gateway.api.post(f"/v1/operations/{operation['id']}/complete", json=done)).is_success
+        await gateway.settle()
+
+
 async def test_a_card_that_waits_again_in_the_cycle_is_told_of_again(gateway: Gateway) -> None:
     first, *others = await gateway.fleet(*(GSL for _ in range(51)))
     await use(gateway, first, 150 * MB)
     await correct(gateway, first, 50 * MB)
+    await _add(gateway, first, 10 * MB)  # a new limit: at the old one no rule stops it again in the cycle (QT-10)
     await gateway.advance(minutes=2)
     await _all_use(gateway, others[:49], 150 * MB)
 
-    await use(gateway, first, 60 * MB)
+    await use(gateway, first, 70 * MB)
 
     [braked] = await events_of(gateway, "rule.braked")
     assert (braked["data"]["waiting"], await _free(gateway, [first, *others])) == (1, [first, others[49]])

@@ -1,7 +1,7 @@
 """One row for a SIM over all tenants, whichever form of its ICCID names it (DV-5).
 
-Revision ID: 0013
-Revises: 0012
+Revision ID: 0015
+Revises: 0014
 
 Of two rows that name one SIM already, the younger stays without a canonical form.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

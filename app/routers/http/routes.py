@@ -1,0 +1,21 @@
+"""Which route a request matched, and which methods its path has."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from fastapi import Request
+
+
+def route_path(scope: MutableMapping[str, Any]) -> str | None:
+    """The whole path pattern of the matched route; `None` if there is none. FastAPI keeps it outside nested routes."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(context, "path", None) or getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else None
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Every method that the OpenAPI document has for the matched path, for `Allow`; empty if the path is not in it."""
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(route_path(request.scope), ())}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
