@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -69,7 +69,10 @@ def create_app(
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
-    app = _routed_app()
+    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    # The routers' own routes, as they were built at import: `include_router` would build each of them again.
+    app.router.routes.extend(route for router in ROUTERS for route in router.routes)
+    app.openapi = api_document  # type: ignore[method-assign]
     app.state.container = container
     app.state.keys = KeyRing()
     app.state.advance = advance
@@ -79,36 +82,25 @@ def create_app(
     return app
 
 
+@cache
 def api_document() -> dict[str, Any]:
-    """The OpenAPI document, without a container: it is the same for every gateway of this version."""
-    return _routed_app().openapi()
-
-
-def _routed_app() -> FastAPI:
-    """Every route and the document that describes them."""
+    """The OpenAPI document, made when it is first asked for: it is the same for every gateway of this version."""
     app = FastAPI(
         title="SimGate",
         version=health.VERSION,
         description=DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
         generate_unique_id_function=_operation_id,
         separate_input_output_schemas=False,
     )
     for router in ROUTERS:
         app.include_router(router)
-    app.openapi = cache(partial(_document, app.openapi))  # type: ignore[method-assign]
-    return app
+    documented = [route for route in ROUTES if route.include_in_schema]
+    return document_of(documented, app.openapi(), problem=Problem, event=Event)
 
 
 def _operation_id(route: APIRoute) -> str:
     """The function's name: stable, snake_case, and what a generated client's methods are called."""
     return route.name
-
-
-def _document(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    documented = [route for route in ROUTES if route.include_in_schema]
-    return document_of(documented, plain(), problem=Problem, event=Event)
 
 
 def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:

@@ -83,6 +83,8 @@ async def test_a_word_from_before_our_last_change_is_kept_and_moves_nothing(gate
 
 async def test_a_completion_push_is_stored_once_and_hurries_the_question(gateway: Gateway) -> None:
     [iccid] = await gateway.fleet({"carrier": "ctcc"})
+    slow = {"protocol": "ctcc_cmp", "completion_s": 20}
+    assert (await gateway.control.post("/_control/settings", json=slow)).is_success
     answer = await gateway.api.post(f"/v1/sims/{iccid}/suspend")
     await gateway.advance(seconds=0)
     operation = (await gateway.api.get(answer.headers["location"])).json()
