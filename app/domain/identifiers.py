@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from app.domain.errors import Malformed
+from app.domain.vocabulary import Carrier
 
 ICCID_BODY = 19
 """Digits of an ICCID without the check digit that some print as the 20th (DV-5)."""
@@ -95,15 +96,25 @@ def parse_imsi(text: str) -> str:
     return imsi
 
 
-def parse_msisdn(text: str, *, abroad: bool = False) -> str:
-    """A mainland number of 11 or 13 (M2M) digits without 86; with `abroad`, any E.164 number. Raises `Malformed`."""
+def parse_msisdn(text: str, carrier: Carrier | None = None) -> str:
+    """A mainland number of 11 or 13 (M2M) digits without 86; any E.164 number under `overseas`. Raises `Malformed`."""
     number = _clean(text, "MSISDN").removeprefix("+")
-    if abroad and _ABROAD_NUMBER.fullmatch(number):
+    if carrier is Carrier.OVERSEAS and _ABROAD_NUMBER.fullmatch(number):
         return number
     home = number.removeprefix("86")
     if _HOME_NUMBER.fullmatch(home) is None:
         raise Malformed("MSISDN_MALFORMED", "an MSISDN is 11 or 13 digits beginning with 1, with or without 86")
     return home
+
+
+def searched_msisdn(text: str) -> str:
+    """The number by which a SIM of any carrier is searched, as SIMs are stored: without +, 00 or, at home, 86.
+
+    Raises `Malformed`.
+    """
+    number = _clean(text, "MSISDN").removeprefix("+").removeprefix("00")
+    home = number.removeprefix("86")
+    return home if _HOME_NUMBER.fullmatch(home) else parse_msisdn(number, Carrier.OVERSEAS)
 
 
 def tac(imei: str) -> str:

@@ -18,7 +18,7 @@ from app.usecases.catalogue.plans import COLUMNS, plan_view, plans_from_csv, put
 from app.usecases.errors import InvalidArgument
 from app.usecases.sims.import_file import ImportReport, import_sims
 from app.usecases.sims.import_forecast import Stop, stops_within_a_day
-from app.usecases.sims.import_formats import csv_rows, decode_text, ndjson_rows
+from app.usecases.sims.import_formats import Row, csv_rows, ndjson_rows
 from app.usecases.sims.import_rows import COLUMN_PARSERS
 
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
@@ -37,8 +37,8 @@ PLANS = UploadBody(
 )
 
 
-def _rows_of(upload: Upload) -> Iterator[tuple[int, dict[str, str]]]:
-    return csv_rows(decode_text(upload.content)) if upload.media_type == CSV else ndjson_rows(upload.content)
+def _rows_of(upload: Upload) -> Iterator[Row]:
+    return csv_rows(upload.content) if upload.media_type == CSV else ndjson_rows(upload.content)
 
 
 def _view(report: ImportReport) -> dict[str, Any]:
@@ -83,7 +83,8 @@ async def import_sims_file(
         whole = query.mode == "whole"
         report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name, whole=whole)
         if report.rejected and whole:
-            raise InvalidArgument(report.rejected, "bad rows; nothing was changed")
+            more = f"; reading ended at the {len(report.rejected)}th fault" if report.full else ""
+            raise InvalidArgument(report.rejected, f"bad rows; nothing was changed{more}")
         response = json_response(_view(report))
         await commit(ctx, work, key, response)
     return response
@@ -102,10 +103,7 @@ async def put_plan(
     request: Request, ctx: Ctx, caller: SimsWriter, upload: Annotated[Upload, Depends(PLANS)], key: Idempotent
 ) -> Response:
     """Add one plan (JSON) or many (CSV); the same id replaces."""
-    if upload.media_type == CSV:
-        plans = plans_from_csv(decode_text(upload.content))
-    else:
-        plans = [read_plan(_plan_fields(upload.content))]
+    plans = plans_from_csv(upload.content) if upload.media_type == CSV else [read_plan(_plan_fields(upload.content))]
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored

@@ -13,8 +13,9 @@ import pytest
 from app.carriers.base import SimRef
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_on
-from app.domain.sim.holds import shown_state
+from app.domain.sim.holds import codes, shown_state
 from app.domain.sim.snapshot import apply_snapshot
+from app.domain.vocabulary import HoldSource, SimState
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.admin.first_start import first_start
 from app.usecases.admin.readiness import FIRST_IMPORT
@@ -62,7 +63,7 @@ async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House
     assert {iccid: card.visible_state() for iccid, card in house.sandbox.store.cards.items()} == ours
 
 
-async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(house: House) -> None:
+async def test_the_carriers_snapshot_of_the_fleet_confirms_every_stop_and_is_no_drift(house: House) -> None:
     await first_start(house.ctx, house.control, DEMO)
     cards = await cards_of(house.ctx)
     words = 0
@@ -78,7 +79,10 @@ async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(ho
                 on=word.as_of.date(),
                 operation_open=False,
             )
-            assert (taken.sim, taken.drift) == (sim, None), (sim.iccid, word)
+            assert (taken.changes, taken.drift) == ((), None), (sim.iccid, word)
+            assert (taken.sim.underlying, codes(taken.sim.holds)) == (sim.underlying, codes(sim.holds))
+            if word.state is SimState.SUSPENDED:
+                assert {hold.source for hold in taken.sim.holds} == {HoldSource.CARRIER}, (sim.iccid, word)
             words += 1
     assert words == len(cards)
 

@@ -78,9 +78,9 @@ async def _loaded(ctx: Context) -> bool:
 def _read(ctx: Context, demo: Path) -> Demo:
     """The files, without SIMs of carriers for which no account is configured."""
     served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
-    plans = plans_from_csv((demo / "plans.csv").read_text(encoding="utf-8"))
-    rows = csv_rows((demo / "fleet.csv").read_text(encoding="utf-8"))
-    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row["carrier"] in served)
+    plans = plans_from_csv((demo / "plans.csv").read_bytes())
+    rows = csv_rows((demo / "fleet.csv").read_bytes())
+    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row.get("carrier") in served)
     known = {row["iccid"] for _, row in cards}
     return Demo(
         plans={plan.id: plan for plan in plans},

@@ -42,8 +42,14 @@ def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -
     state.seen[iccid] = row.line
     if (twin := alternate_iccid(iccid)) is not None:
         state.seen[twin] = row.line
+    return tenant_rejection(ctx, state, row, owner)
+
+
+def tenant_rejection(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
+    """Why a row does not fit what the tenant has. `owner`: as for `rejection_of`."""
+    values = row.values
     if owner is not None and owner.tenant != state.tenant:
-        return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
+        return not_available(row)
     account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
     fault = _plan_rejection(state, row, values["carrier"] if owner is None else Carrier(owner.carrier))
     fault = fault or _pool_rejection(state, row, owner)
@@ -52,6 +58,11 @@ def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -
     if account is None:
         return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
     return _zone_rejection(state, row, ctx.zone(account if owner is None else owner.account))
+
+
+def not_available(row: ParsedRow) -> Fault:
+    """The SIM is another tenant's."""
+    return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
 
 
 def _plan_rejection(state: ImportState, row: ParsedRow, carrier: Carrier) -> Fault | None:

@@ -19,17 +19,15 @@ from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
+from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY
 from app.usecases.errors import Fault
 from app.usecases.sim_changes import queue_limit_checks
-from app.usecases.sims.import_checks import ImportState, rejection_of
+from app.usecases.sims.import_checks import ImportState, not_available, rejection_of, tenant_rejection
 from app.usecases.sims.import_rows import ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.sims.import_warnings import warnings_of
 from app.usecases.usage.ingest.unmatched import attach_unmatched_reports
 
 CHUNK = 1_000
-MAX_FAULTS = 1_000
-YIELD_EVERY = 100
-"""Rows after which other tasks of the process get a turn."""
 
 
 @dataclass
@@ -87,12 +85,14 @@ async def import_sims(
     )
     state.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
-    for line, columns in rows:
-        report.rows += 1
-        if report.rows % YIELD_EVERY == 0:
+    for number, (line, columns) in enumerate(rows):
+        if number % YIELD_EVERY == 0:
             await asyncio.sleep(0)
         if whole and report.full:
             break
+        if not columns:
+            continue
+        report.rows += 1
         row = _read(line, columns)
         if row.faults:
             report.reject(*row.faults)
@@ -145,7 +145,7 @@ async def _take_chunk(
     report.held += sum(bool(new[iccid][2].holds) for iccid in ids)
     for iccid in ids:
         report.warn(warnings_of(new[iccid][0]))
-    await _take_lost(work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report)
+    await _take_lost(ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report)
     await work.events.add_history([_imported(ctx, ids[iccid], new[iccid][2]) for iccid in ids])
     await _store_updates(ctx, work, updates)
     report.subjects.extend(updates.limits_changed)
@@ -153,15 +153,22 @@ async def _take_chunk(
 
 
 async def _take_lost(
-    work: UnitOfWork, state: ImportState, lost: Sequence[ParsedRow], updates: _Updates, report: ImportReport
+    ctx: Context,
+    work: UnitOfWork,
+    state: ImportState,
+    lost: Sequence[ParsedRow],
+    updates: _Updates,
+    report: ImportReport,
 ) -> None:
     """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
     owners = await work.sims.owners([row.values["iccid"] for row in lost]) if lost else {}
     for row in lost:
         owner = owners.get(row.values["iccid"])
-        if owner is None or owner.tenant != state.tenant:
-            report.reject(Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid"))
+        fault = not_available(row) if owner is None else tenant_rejection(ctx, state, row, owner)
+        if fault is not None:
+            report.reject(fault)
         else:
+            report.warn(warnings_of(row))
             updates.add(owner, changed_columns(row))
             report.updated += 1
 

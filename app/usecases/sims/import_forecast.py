@@ -16,8 +16,9 @@ from app.domain.sim.holds import HOLDS, codes
 from app.domain.sim.lifecycle import sweep
 from app.domain.vocabulary import HoldCode
 from app.usecases.context import Context
+from app.usecases.csv_files import MAX_FAULTS
 from app.usecases.limits.evaluate import evaluate_sims
-from app.usecases.sims.import_file import CHUNK, MAX_FAULTS, ImportReport
+from app.usecases.sims.import_file import CHUNK, ImportReport
 
 AHEAD = timedelta(days=1)
 

@@ -1,109 +1,87 @@
-"""The rows of an import's file: CSV or NDJSON as spreadsheets and programs write them, as texts by column."""
+"""The rows of an import's file, as texts by column: CSV as spreadsheets write it, or one JSON object a line."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from app.usecases.errors import Fault, UseCaseError
+from app.usecases.csv_files import (
+    LONGEST_LINE,
+    MAX_FAULTS,
+    Record,
+    UnreadableFile,
+    bounded_lines,
+    plain_cell,
+    read_csv,
+)
+from app.usecases.errors import Fault
 from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED
 
-DELIMITERS = ",;\t"
 TOTALS = frozenset({"合计", "总计", "小计", "total", "sum"})
 """First cells of a line of sums, which is no card."""
 
-
-class UnreadableFile(UseCaseError):
-    """The file as a whole cannot be read."""
-
-    code = "UNREADABLE"
+Row = tuple[int, dict[str, str]]
+"""Line and columns; of a line that cannot be read, `""` and why; of a blank one, nothing."""
 
 
-def decode_text(body: bytes) -> str:
-    """The file's text: UTF-8 (a BOM allowed), UTF-16 with a BOM, or GB18030. Raises `UnreadableFile`."""
-    wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "gb18030"):
-        try:
-            text = body.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" in text:
-            break
-        return text
-    raise UnreadableFile("the file is neither UTF-8, UTF-16 nor GB18030 text")
+def csv_rows(body: bytes) -> Iterator[Row]:
+    """The rows of a CSV file with a header. Raises `UnreadableFile`, also for unknown columns."""
+    header, records = read_csv(body)
+    check_header(header, COLUMN_PARSERS, REQUIRED)
+    for record in records:
+        yield record.line, cells_by_name(header, record)
 
 
-def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, columns) of a CSV file with a header, separated by comma, semicolon or tab.
-
-    Raises `UnreadableFile`, also for unknown columns.
-    """
-    head = text[: text.find("\n")] if "\n" in text else text
-    delimiter = max(DELIMITERS, key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check_header(header)
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) > len(header):
-                yield reader.line_num, {"": "more cells than columns"}
-                continue
-            if cells[0].strip().lower() in TOTALS:
-                yield reader.line_num, {"": "a line of totals"}
-                continue
-            yield reader.line_num, {name: _plain(cell) for name, cell in zip(header, cells, strict=False)}
-    except csv.Error as wrong:
-        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+def cells_by_name(header: Sequence[str], record: Record) -> dict[str, str]:
+    """The cells of a record by column, `""` and why where it cannot be read."""
+    if record.wrong:
+        return {"": record.wrong}
+    cells = record.cells
+    if cells and cells[0].strip().rstrip(":：").lower() in TOTALS:
+        return {"": "a line of totals"}
+    if any(cell.strip() for cell in cells[len(header) :]):
+        return {"": "more cells than columns"}
+    return {name: plain_cell(cell) for name, cell in zip(header, cells, strict=False)}
 
 
-def _plain(cell: str) -> str:
-    """A cell without what marks it as text in a spreadsheet: `="…"`, or an apostrophe before a number."""
-    text = cell.strip()
-    if text.startswith('="') and text.endswith('"'):
-        return text[2:-1].strip()
-    return text[1:] if text[:1] == "'" and text[1:2].isdecimal() else text
-
-
-def _check_header(header: Sequence[str]) -> None:
-    unknown = [index + 1 for index, name in enumerate(header) if name not in COLUMN_PARSERS]
+def check_header(header: Sequence[str], known: Collection[str], required: Sequence[str]) -> None:
+    """Raises `UnreadableFile` for a column that is not known or there twice, and for a required one that is missing."""
+    unknown = [index + 1 for index, name in enumerate(header) if name not in known][:MAX_FAULTS]
     if unknown:
         faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
-        places = ", ".join(map(str, unknown))
+        places = ", ".join(map(str, unknown[:20]))
         raise UnreadableFile(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
     if len(set(header)) != len(header):
         raise UnreadableFile("a column appears twice")
-    missing = [name for name in REQUIRED if name not in header]
+    missing = [name for name in required if name not in header]
     if missing:
         raise UnreadableFile(f"missing columns: {', '.join(missing)}")
 
 
-def ndjson_rows(body: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, columns) of a file with one JSON object a line; a line that is no UTF-8 is a bad row."""
-    for number, line in enumerate(io.BytesIO(body.removeprefix(codecs.BOM_UTF8)), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            yield number, {"": "not UTF-8"}
-        except (ValueError, RecursionError):
-            yield number, {"": "not JSON"}
-        else:
-            yield number, _columns(value)
+def ndjson_rows(body: bytes) -> Iterator[Row]:
+    """The rows of a file with one JSON object a line; a line that is no UTF-8 is a bad row."""
+    lines = io.BytesIO(body.removeprefix(codecs.BOM_UTF8))
+    for number, line in enumerate(bounded_lines(lines.readline, b"\n"), 1):
+        yield number, _row(line) if line.strip() else {}
 
 
-def _columns(value: Any) -> dict[str, str]:
+def _row(line: bytes) -> dict[str, str]:
+    if len(line) > LONGEST_LINE:
+        return {"": f"a line of more than {LONGEST_LINE} bytes"}
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        return {"": "not UTF-8"}
+    except (ValueError, RecursionError):
+        return {"": "not JSON"}
     if not isinstance(value, dict):
         return {"": "not an object"}
     if unknown := [name for name in value if name not in COLUMN_PARSERS]:
         return {"": f"{len(unknown)} unknown columns"}
-    return {name: _cell(cell) for name, cell in value.items()}
+    return {name: _cell(cell) for name, cell in value.items()} or {"": "no columns"}
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -21,23 +20,24 @@ from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from app.usecases.csv_files import is_printable
 from app.usecases.errors import Fault
 
 LONGEST_TEXT = 200
 
-_SLASHED_DAY = re.compile(r"([0-9]{4})[/-]([0-9]{1,2})[/-]([0-9]{1,2})")
-"""A day as spreadsheets write it: 2026/1/5."""
+_SPREADSHEET_DAY = re.compile(r"([0-9]{4})[/.年-]([0-9]{1,2})[/.月-]([0-9]{1,2})日?(?: 0?0:00(?::00)?)?")
+"""A day as spreadsheets write it: 2026/1/5, 2026/1/5 0:00, 2026年1月5日."""
 
 
 def _text(value: str) -> str:
-    """A text that can be stored: no control characters, no half of a surrogate pair. Raises `Malformed`."""
-    if len(value) > LONGEST_TEXT or any(c < " " or "\ud800" <= c <= "\udfff" for c in value):
-        raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters")
+    """A text that can be stored (`is_printable`). Raises `Malformed`."""
+    if len(value) > LONGEST_TEXT or not is_printable(value):
+        raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters, in the file's encoding")
     return value
 
 
 def _day(value: str) -> date:
-    written = _SLASHED_DAY.fullmatch(value)
+    written = _SPREADSHEET_DAY.fullmatch(value)
     try:
         found = date(*map(int, written.groups())) if written else day_named(value)
     except ValueError:
@@ -129,21 +129,15 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
     faults = [
         Fault(code="REQUIRED", detail="required", line=line, column=name) for name in REQUIRED if not given.get(name)
     ]
+    carrier = next((known for known in Carrier if known == given.get("carrier")), None)
     for name, text in given.items():
         if not text:
             continue
         try:
-            values[name] = _parser_of(name, given)(text)
+            values[name] = parse_msisdn(text, carrier) if name == "msisdn" else COLUMN_PARSERS[name](text)
         except Malformed as wrong:
             faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
     return ParsedRow(line=line, values=values, faults=tuple(faults))
-
-
-def _parser_of(column: str, given: Mapping[str, str]) -> Callable[[str], Any]:
-    """The parser of a column; an overseas SIM has a number of any country."""
-    if column == "msisdn" and given.get("carrier") == Carrier.OVERSEAS:
-        return partial(parse_msisdn, abroad=True)
-    return COLUMN_PARSERS[column]
 
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:

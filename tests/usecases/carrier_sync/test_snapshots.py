@@ -57,7 +57,8 @@ async def test_a_carriers_own_hold_comes_and_goes_with_its_word_and_nothing_is_s
 
 
 async def test_a_running_card_at_the_carrier_is_drift_not_a_release_of_our_hold(gateway: Gateway) -> None:
-    [iccid] = await gateway.fleet({"state": "suspended"})
+    [iccid] = await gateway.fleet({})
+    await gateway.operation(await gateway.api.post(f"/v1/sims/{iccid}/suspend"))
 
     await _say(gateway, iccid, SimState.ACTIVE)
 
