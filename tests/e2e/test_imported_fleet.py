@@ -20,7 +20,7 @@ from tests.e2e.mixed_fleet import MixedCard, assert_mixed, carriers_toml, mixed_
 from tests.gateway import Gateway, card, open_with
 from tests.usecases.usage.reporting import HOME
 
-NOON = datetime.fromisoformat("2026-11-26T12:00:00+08:00")
+NOON = datetime.fromisoformat("2026-12-26T12:00:00+08:00")
 """Before the turn of `cucc`'s cycle on the 27th and of the others' on the 1st."""
 
 SIZE = 400

@@ -14,7 +14,7 @@ from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.terms.book import terms_in_force
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState
 
 VIEW_LAG = timedelta(hours=24)
 """How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
@@ -31,24 +31,50 @@ class Drift(StrEnum):
     UNKNOWN_CODE = "unknown_code"
 
 
-_REPORTED_BY_ALL = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
-REPORTED_HOLDS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
+_BY_TELECOM = frozenset(
     {
-        Carrier.CMCC: _REPORTED_BY_ALL
-        | {HoldCode.DEVICE_MISMATCH, HoldCode.ARREARS, HoldCode.OUT_OF_REGION, HoldCode.CARRIER_CONTROL},
-        Carrier.CUCC: _REPORTED_BY_ALL,
-        Carrier.CTCC: _REPORTED_BY_ALL
-        | {
-            HoldCode.DEVICE_MISMATCH,
-            HoldCode.ARREARS,
-            HoldCode.VIOLATION,
-            HoldCode.NOT_REAL_NAMED,
-            HoldCode.CARRIER_CONTROL,
-            HoldCode.NETWORK_CUT,
-        },
+        HoldCode.MANUAL,
+        HoldCode.ARREARS,
+        HoldCode.VIOLATION,
+        HoldCode.NOT_REAL_NAMED,
+        HoldCode.CARRIER_CONTROL,
+        HoldCode.DEVICE_MISMATCH,
+        HoldCode.NETWORK_CUT,
     }
 )
-"""The holds that a carrier can report (LC-15); under any other it reports a stop on request, `manual`."""
+REPORTED_HOLDS: Mapping[ProtocolName, frozenset[HoldCode]] = MappingProxyType(
+    {
+        ProtocolName.ONELINK: frozenset(
+            {
+                HoldCode.MANUAL,
+                HoldCode.PLAN_EXPIRED,
+                HoldCode.DEVICE_MISMATCH,
+                HoldCode.ARREARS,
+                HoldCode.OUT_OF_REGION,
+                HoldCode.CARRIER_CONTROL,
+                HoldCode.NOT_REAL_NAMED,
+            }
+        ),
+        ProtocolName.CTCC_CMP: _BY_TELECOM,
+        ProtocolName.CTWING: _BY_TELECOM,
+        ProtocolName.GSL: frozenset(
+            {
+                HoldCode.MANUAL,
+                HoldCode.OVER_QUOTA,
+                HoldCode.OVER_THRESHOLD,
+                HoldCode.POOL_EXHAUSTED,
+                HoldCode.POOL_FROZEN,
+                HoldCode.PLAN_EXPIRED,
+                HoldCode.VIOLATION,
+                HoldCode.NOT_REAL_NAMED,
+                HoldCode.DEVICE_MISMATCH,
+                HoldCode.CARRIER_CONTROL,
+            }
+        ),
+        ProtocolName.DESCRIBED: frozenset({HoldCode.MANUAL}),
+    }
+)
+"""The holds that a protocol can report (LC-15) beside `manual`, which stands for any other; not of those without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +99,19 @@ def apply_snapshot(
     *,
     at: datetime,
     on: date,
-    operation_open: bool,
     activated_on: date | None = None,
     stopped_by_us: bool = False,
+    protocol: ProtocolName | None = None,
 ) -> SnapshotApplied:
     """The SIM after the carrier's snapshot as of `at`, which is the day `on` in its zone (LC-14, LC-15).
 
     `state` None: the carrier sent a code that no table knows. `activated_on`: the activation day that the carrier
     reports, else a first use counts from `on` (LC-16). `stopped_by_us`: a suspend of the gateway is in force (ST-24).
-    While an operation is open nothing changes and nothing is drift; before activation the terms decide.
+    `protocol`: of the snapshot, for the holds that it cannot report. Before activation the terms decide. Not for a SIM
+    with an open operation, under which nothing changes and nothing is drift.
     """
-    if operation_open or sim.underlying is SimState.CANCELLED:
-        return SnapshotApplied(sim=sim, changes=(), drift=None if operation_open else _drift_of_cancelled(state))
+    if sim.underlying is SimState.CANCELLED:
+        return SnapshotApplied(sim=sim, changes=(), drift=_drift_of_cancelled(state))
     if state is SimState.CANCELLED:
         moved, record = move(sim, SimState.CANCELLED, Cause.CARRIER_WORD, "LC-14", on)
         return SnapshotApplied(sim=moved, changes=(record,), drift=None)
@@ -92,7 +119,7 @@ def apply_snapshot(
         return SnapshotApplied(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
     if sim.underlying in NOT_YET_ACTIVATED:
         return _before_activation(sim, state, holds, at=at, on=activated_on or on)
-    return _after_activation(sim, state, holds, at=at, stopped_by_us=stopped_by_us)
+    return _after_activation(sim, state, holds, at=at, stopped_by_us=stopped_by_us, protocol=protocol)
 
 
 def _drift_of_cancelled(state: SimState | None) -> Drift | None:
@@ -124,13 +151,6 @@ def _as_missing_real_name(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     )
 
 
-def _unreportable(sim: Sim) -> CarrierHolds:
-    """The holds of the carrier or an import that it can only report as `manual`: a stop it shows is still theirs."""
-    reported = REPORTED_HOLDS.get(sim.carrier, _REPORTED_BY_ALL)
-    theirs = (hold for hold in sim.holds if not is_ours(hold) and hold.code not in reported)
-    return tuple((hold.code, hold.carrier_code or "") for hold in theirs)
-
-
 def _as_postpaid_pool(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     """LC-15: a postpaid pool has no ceiling, so that its stop is for arrears: GSL reason 3 means `pool_frozen`."""
     if sim.plan.kind is not PlanKind.POSTPAID_POOL:
@@ -144,32 +164,41 @@ def _as_named(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     return tuple((named.get(code, code), raw) for code, raw in holds)
 
 
-def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool) -> CarrierHolds:
-    """The carrier's reasons, completed (LC-14, LC-15).
+def _complete_holds(
+    sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool, kept: frozenset[HoldCode]
+) -> CarrierHolds:
+    """The carrier's reasons, completed (LC-14, LC-15). `kept`: holds that explain a stop reported as `manual` alone.
 
     A stop without a reason keeps the reasons that it had. On a SIM without holds it is `manual` where the gateway's
     own suspend is in force, else `unexplained` (ST-18). Data off at `ctcc` that the gateway cut is no changed device.
     """
     if state is SimState.SUSPENDED and not holds:
-        kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
-        return kept if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
+        known = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
+        return known if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
     if state is SimState.SUSPENDED and {code for code, _ in holds} == {HoldCode.MANUAL}:
-        return _unreportable(sim) or holds
+        return tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if hold.code in kept) or holds
     if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds
 
 
 def _after_activation(
-    sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
+    sim: Sim,
+    state: SimState,
+    holds: CarrierHolds,
+    *,
+    at: datetime,
+    stopped_by_us: bool = False,
+    protocol: ProtocolName | None = None,
 ) -> SnapshotApplied:
     """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
+    kept = _kept_by_a_stop(sim, state, holds, protocol, at)
     sim = _with_imported_holds_decided(sim, state, holds, at)
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
-    complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us)
+    complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us, kept=kept)
     reported = _as_named(sim, _as_postpaid_pool(sim, _as_missing_real_name(sim, complete)))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
-    current = frozenset(code for code, _ in reported) | dated
+    current = frozenset(code for code, _ in reported) | dated | kept
     gone = tuple(hold for hold in sim.holds if hold.code not in current and _follows_carrier(hold, at))
     changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
@@ -178,6 +207,22 @@ def _after_activation(
         sim, added = _add_carrier_holds(sim, reported, at=at, ours=ours)
         changes.extend(added)
     return SnapshotApplied(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
+
+
+def _kept_by_a_stop(
+    sim: Sim, state: SimState, holds: CarrierHolds, protocol: ProtocolName | None, at: datetime
+) -> frozenset[HoldCode]:
+    """The holds that stay on while the carrier's state is stopped: imported ones over which it decides now (LC-17).
+
+    Under `manual` also those of the carrier that its protocol cannot report otherwise.
+    """
+    if state not in (SimState.SUSPENDED, SimState.EXPIRED):
+        return frozenset()
+    decided = frozenset(hold.code for hold in sim.holds if _decides(hold, at))
+    if protocol is None or protocol not in REPORTED_HOLDS or all(code is not HoldCode.MANUAL for code, _ in holds):
+        return decided
+    theirs = {hold.code for hold in sim.holds if hold.source is HoldSource.CARRIER and hold.reported is None}
+    return decided | (theirs - REPORTED_HOLDS[protocol])
 
 
 def _with_imported_holds_decided(sim: Sim, state: SimState, holds: CarrierHolds, at: datetime) -> Sim:

@@ -118,14 +118,14 @@ def resolve_day(written: str, today: date) -> str:
 
 async def _load_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
     now = ctx.now()
-    rows = [_carrier_row(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
+    rows = [_carrier_row(ctx, line, row, files.plans, now) for line, row in files.cards]
     await control.upload_sims(rows)
     for iccid, amount in files.traffic.items():
         await control.add_traffic(iccid, amount)
 
 
 def _carrier_row(
-    line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
+    ctx: Context, line: int, row: dict[str, str], plans: Mapping[str, Plan], now: datetime
 ) -> dict[str, Any]:
     """The SIM as its carrier knows it, consistent with what the import makes of the row. Raises `InvalidArgument`."""
     read = parse_row(line, row)
@@ -134,8 +134,10 @@ def _carrier_row(
     )
     if faults:
         raise InvalidArgument(faults, WRONG)
-    sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
-    stops = {hold.code if hold.code in REPORTED_HOLDS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    sim = new_sim(read.values, plans[row["plan"]], today=_today(ctx, row), at=now)
+    protocol = ctx.clients[account_for(ctx, DEFAULT_TENANT, sim.carrier, row.get("account") or None) or ""].protocol
+    reported = REPORTED_HOLDS.get(protocol, frozenset()) | {HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED}
+    stops = {hold.code if hold.code in reported else HoldCode.MANUAL for hold in sim.holds}
     return row | {
         "state": sim.underlying.value,
         "holds": ";".join(sorted(stops)),
