@@ -143,7 +143,7 @@ class Drive:
             "SELECT i.* FROM bulk_items i FULL JOIN (SELECT * FROM operations WHERE bulk_id IS NOT NULL) o"
             " ON o.id = i.operation_id WHERE i.operation_id IS DISTINCT FROM o.id OR i.status <> coalesce(o.status, 'failed')"
         )
-        assert wrong == []
+        assert not wrong, wrong
 
     def _next(self, record: SimRecord) -> tuple[OperationKind, dict[str, Any]]:
         codes = {hold.code for hold in record.sim.holds}
@@ -274,7 +274,7 @@ class Drive:
                 least, found = done[name, kind], effects.get(kind, 0)
                 if not least <= found <= least + doubtful[name, kind]:
                     wrong.append((name, kind, f"{least}+{doubtful[name, kind]} expected, {found} at the carrier"))
-        assert wrong == []
+        assert not wrong, wrong
         return dict(sorted(summary.items()))
 
     async def count_agreement(self) -> None:
