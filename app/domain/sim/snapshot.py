@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
+from app.domain.sim.carrier_holds import CarrierHolds, follows_carrier, kept_by_a_stop, with_imported_holds_decided
 from app.domain.sim.hold_changes import add_hold, hold_lifted
 from app.domain.sim.holds import is_ours, shown_state, without_hold
 from app.domain.sim.lifecycle import activated
@@ -31,52 +30,6 @@ class Drift(StrEnum):
     UNKNOWN_CODE = "unknown_code"
 
 
-_BY_TELECOM = frozenset(
-    {
-        HoldCode.MANUAL,
-        HoldCode.ARREARS,
-        HoldCode.VIOLATION,
-        HoldCode.NOT_REAL_NAMED,
-        HoldCode.CARRIER_CONTROL,
-        HoldCode.DEVICE_MISMATCH,
-        HoldCode.NETWORK_CUT,
-    }
-)
-REPORTED_HOLDS: Mapping[ProtocolName, frozenset[HoldCode]] = MappingProxyType(
-    {
-        ProtocolName.ONELINK: frozenset(
-            {
-                HoldCode.MANUAL,
-                HoldCode.PLAN_EXPIRED,
-                HoldCode.DEVICE_MISMATCH,
-                HoldCode.ARREARS,
-                HoldCode.OUT_OF_REGION,
-                HoldCode.CARRIER_CONTROL,
-                HoldCode.NOT_REAL_NAMED,
-            }
-        ),
-        ProtocolName.CTCC_CMP: _BY_TELECOM,
-        ProtocolName.CTWING: _BY_TELECOM,
-        ProtocolName.GSL: frozenset(
-            {
-                HoldCode.MANUAL,
-                HoldCode.OVER_QUOTA,
-                HoldCode.OVER_THRESHOLD,
-                HoldCode.POOL_EXHAUSTED,
-                HoldCode.POOL_FROZEN,
-                HoldCode.PLAN_EXPIRED,
-                HoldCode.VIOLATION,
-                HoldCode.NOT_REAL_NAMED,
-                HoldCode.DEVICE_MISMATCH,
-                HoldCode.CARRIER_CONTROL,
-            }
-        ),
-        ProtocolName.DESCRIBED: frozenset({HoldCode.MANUAL}),
-    }
-)
-"""The holds that a protocol can report (LC-15) beside `manual`, which stands for any other; not of those without it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotApplied:
     """The SIM after a snapshot, every change in order, and the disagreement that remains."""
@@ -85,9 +38,6 @@ class SnapshotApplied:
     changes: tuple[Change, ...]
     drift: Drift | None
 
-
-CarrierHolds = Sequence[tuple[HoldCode, str]]
-"""The stop reasons that a carrier reports: hold (LC-15) and raw code, `""` where it sends none."""
 
 _IN_USE = {SimState.ACTIVE, SimState.SUSPENDED}
 
@@ -192,14 +142,14 @@ def _after_activation(
     protocol: ProtocolName | None = None,
 ) -> SnapshotApplied:
     """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
-    kept = _kept_by_a_stop(sim, state, holds, protocol, at)
-    sim = _with_imported_holds_decided(sim, state, holds, at)
+    kept = kept_by_a_stop(sim, state, holds, protocol, at)
+    sim = with_imported_holds_decided(sim, state, holds, at)
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
     complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us, kept=kept)
     reported = _as_named(sim, _as_postpaid_pool(sim, _as_missing_real_name(sim, complete)))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
     current = frozenset(code for code, _ in reported) | dated | kept
-    gone = tuple(hold for hold in sim.holds if hold.code not in current and _follows_carrier(hold, at))
+    gone = tuple(hold for hold in sim.holds if hold.code not in current and follows_carrier(hold, at))
     changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
@@ -207,50 +157,6 @@ def _after_activation(
         sim, added = _add_carrier_holds(sim, reported, at=at, ours=ours)
         changes.extend(added)
     return SnapshotApplied(sim=sim, changes=tuple(changes), drift=_drift(sim, state))
-
-
-def _kept_by_a_stop(
-    sim: Sim, state: SimState, holds: CarrierHolds, protocol: ProtocolName | None, at: datetime
-) -> frozenset[HoldCode]:
-    """The holds that stay on while the carrier's state is stopped: imported ones over which it decides now (LC-17).
-
-    Under `manual` also those of the carrier that its protocol cannot report otherwise.
-    """
-    if state not in (SimState.SUSPENDED, SimState.EXPIRED):
-        return frozenset()
-    decided = frozenset(hold.code for hold in sim.holds if _decides(hold, at))
-    if protocol is None or protocol not in REPORTED_HOLDS or all(code is not HoldCode.MANUAL for code, _ in holds):
-        return decided
-    theirs = {hold.code for hold in sim.holds if hold.source is HoldSource.CARRIER and hold.reported is None}
-    return decided | (theirs - REPORTED_HOLDS[protocol])
-
-
-def _with_imported_holds_decided(sim: Sim, state: SimState, holds: CarrierHolds, at: datetime) -> Sim:
-    """LC-17: under a stop at the carrier, imported holds become the carrier's. A snapshot before the import has no say.
-
-    Nor has an active state at `ctcc` that does not tell whether the network is cut (`holds_from_network_cut`).
-    """
-    raw = dict(holds)
-    stopped = state in (SimState.SUSPENDED, SimState.EXPIRED)
-    return replace(
-        sim,
-        holds=tuple(
-            replace(hold, source=HoldSource.CARRIER, carrier_code=raw.get(hold.code) or None)
-            if _decides(hold, at) and (stopped or raw.get(hold.code))
-            else hold
-            for hold in sim.holds
-        ),
-    )
-
-
-def _decides(hold: Hold, at: datetime) -> bool:
-    """Whether a snapshot as of `at` decides over an imported hold: from the import on (LC-17)."""
-    return hold.source is HoldSource.IMPORT and at >= hold.since
-
-
-def _follows_carrier(hold: Hold, at: datetime) -> bool:
-    """Whether the hold leaves where a snapshot as of `at` does not report it: the carrier's, and imported ones."""
-    return hold.source is HoldSource.CARRIER or _decides(hold, at)
 
 
 def _add_carrier_holds(sim: Sim, reported: CarrierHolds, *, at: datetime, ours: bool) -> tuple[Sim, list[Change]]:

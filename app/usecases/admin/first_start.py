@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from app.db.uow import UnitOfWork
+from app.domain.sim.carrier_holds import REPORTED_HOLDS
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
-from app.domain.sim.snapshot import REPORTED_HOLDS
 from app.domain.vocabulary import Carrier, HoldCode
 from app.outbound.sandbox_control import SandboxControl
 from app.telemetry import get_logger

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.sim.carrier_holds import CarrierHolds
 from app.domain.sim.model import Sim
-from app.domain.sim.snapshot import CarrierHolds, SnapshotApplied, apply_snapshot
+from app.domain.sim.snapshot import SnapshotApplied, apply_snapshot
 from app.domain.vocabulary import HoldCode, HoldSource, ProtocolName, SimState
 from tests.domain.cards import NOON, a_hold, a_sim
 
