@@ -23,7 +23,8 @@ from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
-from app.usecases.sims.import_file import import_sims, ndjson_rows
+from app.usecases.sims.import_file import import_sims
+from app.usecases.sims.import_formats import ndjson_rows
 from tests.e2e.crash.stage import LEASE_S, PROTOCOLS, SLOWEST_S, Stage
 from tests.gateway import iccid
 
@@ -91,7 +92,7 @@ class Drive:
             ]
             await put_plans(self.ctx, work, TENANT, plans, actor="test")
             text = "\n".join(json.dumps(row) for row in ours)
-            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(text))
+            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(text.encode()))
             assert report.rejected == []
             await work.commit()
 
