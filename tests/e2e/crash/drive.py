@@ -25,7 +25,7 @@ from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
 from app.usecases.sims.import_file import import_sims
 from app.usecases.sims.import_formats import ndjson_rows
-from tests.e2e.crash.stage import PROTOCOLS, SLOWEST_S, Stage
+from tests.e2e.crash.stage import LEASE_S, PROTOCOLS, SLOWEST_S, Stage
 from tests.gateway import iccid
 
 TENANT = "default"
@@ -206,19 +206,32 @@ class Drive:
 
     async def kill_one(self, *, longest_s: float) -> None:
         """Wait until something is in hand, then for a seeded moment, then kill a worker and start another."""
+        workers = self.stage.workers
+        workers.kill(await self._choose_worker(longest_s))
+        await self._count_hit()
+        await workers.start()
+
+    async def freeze_one(self, *, longest_s: float) -> None:
+        """The same, but the worker only stands still, for longer than its lease."""
+        chosen = await self._choose_worker(longest_s)
+        async with self.stage.workers.frozen(chosen):
+            await self._count_hit()
+            await asyncio.sleep(1.5 * LEASE_S)
+
+    async def _choose_worker(self, longest_s: float) -> int:
         for _ in range(300):
             if await self.in_hand():
                 break
             await asyncio.sleep(0.01)
         await asyncio.sleep(self.random.uniform(0, longest_s))
-        workers = self.stage.workers
-        workers.kill(self.random.randrange(len(workers.alive)))
+        return self.random.randrange(len(self.stage.workers.alive))
+
+    async def _count_hit(self) -> None:
         found = await self.in_hand()
         names = {account: name for name, (account, _) in PROTOCOLS.items()}
         self.tally.kills += 1
         self.tally.telling += bool(found)
         self.tally.hits.update((names[row["account"]], row["phase"]) for row in found)
-        await workers.start()
 
     async def until_quiet(self, *, within_s: float = 90) -> None:
         """Let the workers finish what can be finished without a person."""
