@@ -13,7 +13,7 @@ from app.texts.catalogue import texts
 from app.texts.rule_fields import RULES_OF_FIELD
 from app.texts.rulebook import BOOK_FILE, ROOT, cited, entry, rendered, sections, statements
 
-NOT_YET_BUILT = frozenset({"EX-1", "VD-6"})
+NOT_YET_BUILT: frozenset[str] = frozenset()
 """Rules that neither code nor test cites yet. This list only gets shorter."""
 
 TODAY = date(2026, 11, 21)

@@ -122,6 +122,7 @@ sims = Table(
     Column("purchased_on", Date),
     Column("activated_on", Date),
     Column("expires_on", Date),
+    Column("expires_forecast_on", Date),
     Column("retained_until", Date),
     Column("silent_since", Date),
     Column("threshold_off_until", Date),
