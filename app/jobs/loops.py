@@ -10,6 +10,7 @@ from app.db.connection import DATABASE_ERRORS
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
 from app.usecases.bulk.feed import advance_bulk
+from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
 from app.usecases.carrier_sync.stops import look_into_stops
 from app.usecases.context import Context
@@ -42,6 +43,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
     Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
+    Loop(name="freshness", turn=keep_fresh, idle_pause_s=5),
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),

@@ -246,6 +246,17 @@ pull_cursors = Table(
 
 `slot`: when the cursor last moved; `phase`: which SIMs are left (`app.db.usage.pulls.Phase`)."""
 
+watched_sims = Table(
+    "watched_sims",
+    metadata,
+    Column("sim_id", BigInteger, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("polled_at", INSTANT, nullable=False),
+    Index("ix_watched_sims_account_polled_at", "account", "polled_at"),
+)
+"""SIMs of accounts with limited calls that are queried hourly, and when they last were (`app.domain.usage.freshness`)."""
+
 cycle_rollovers = Table(
     "cycle_rollovers",
     metadata,

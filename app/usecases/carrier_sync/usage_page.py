@@ -76,7 +76,7 @@ async def pull_page(pull: AccountPull, page: Page) -> None:
     if pull.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
         await pull.batch.run(using, partial(pull_day, pull, today - ONE_DAY))
     wanted = {record.sim.iccid for record in page} - pull.running if pull.changed is None else pull.changed
-    await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(_pull_snapshots, pull))
+    await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(pull_snapshots, pull))
     pull.report.sims += len(page)
 
 
@@ -103,7 +103,8 @@ async def pull_day(pull: AccountPull, day: date, part: Page) -> None:
     pull.report.figures += await apply_day_figures(pull.ctx, pull.account, figures)
 
 
-async def _pull_snapshots(pull: AccountPull, part: Page) -> None:
+async def pull_snapshots(pull: AccountPull, part: Page) -> None:
+    """Query and apply the state of these SIMs."""
     failures: Failures = {}
     snapshots = await pull.client.snapshot(sim_refs(part), failures=failures)
     pull.batch.skip(failures)
