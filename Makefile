@@ -105,7 +105,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers
+.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -117,6 +117,9 @@ bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
 
 bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 	@$(PY) -m bench.carriers
+
+bench-freshness: $(DEV_STAMP) ## Age of carrier figures of a million cards against the arithmetic bound, by simulation
+	@$(PY) -m bench.freshness
 
 # ------------------------------------------------------------------------------------------------------------- maintain
 .PHONY: docs lock clean

@@ -92,6 +92,24 @@ class Telemetry:
             ["account"],
             registry=registry,
         )
+        self.freshness_age_seconds = Gauge(
+            "simgate_freshness_age_seconds",
+            "Age of carrier figures by account: of usage and state, and since watched SIMs were queried.",
+            ["account", "figure", "quantile"],
+            registry=registry,
+        )
+        self.freshness_attainable_seconds = Gauge(
+            "simgate_freshness_attainable_seconds",
+            "The age that an account's call budget allows, for watched SIMs and others.",
+            ["account", "sims"],
+            registry=registry,
+        )
+        self.call_budget_per_hour = Gauge(
+            "simgate_call_budget_per_hour",
+            "Calls per hour that an account takes now, where they are limited.",
+            ["account"],
+            registry=registry,
+        )
         self.usage_audit_differences = Gauge(
             "simgate_usage_audit_differences",
             "Usage counters that differed from their reports and figures in the last audit.",

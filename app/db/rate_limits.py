@@ -11,7 +11,8 @@ from datetime import datetime
 import asyncpg
 
 from app.clock import Clock
-from app.domain.operation.pace import DECREASE, RECOVERY, SLOWEST
+from app.db.connection import Connection
+from app.domain.operation.pace import DECREASE, RECOVERY, SLOWEST, Decrease
 
 _RATE = "least($3::float8, coalesce(b.cut_rate + $3 * (extract(epoch FROM $2 - b.cut_at) / $5::float8), $3))"
 """The rate now, as `pace.rate_at`, in calls an hour: $2 the instant, $3 the ceiling, $5 seconds of a recovery."""
@@ -35,6 +36,14 @@ ON CONFLICT (account) DO UPDATE SET
     paused_until = greatest(b.paused_until, excluded.paused_until)
 """  # noqa: S608 - our own text
 _RECOVERY_S = RECOVERY.total_seconds()
+
+
+async def last_decrease(connection: Connection, account: str) -> Decrease | None:
+    """The last decrease of an account's rate; None: there was none. `account`: `<account>/<protocol>`."""
+    row = await connection.fetchrow(
+        "SELECT cut_rate, cut_at FROM call_budgets WHERE account = $1 AND cut_at IS NOT NULL", account
+    )
+    return None if row is None else Decrease(rate=int(row["cut_rate"]), at=row["cut_at"])
 
 
 class SharedBudget:

@@ -10,6 +10,7 @@ from app.db import quarantine
 from app.db.connection import DATABASE_ERRORS
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.telemetry import get_logger
+from app.usecases.catalogue.freshness import account_freshness
 from app.usecases.context import Context
 from app.usecases.quarantine import Task
 from app.usecases.usage.audit import KINDS, differs
@@ -93,4 +94,17 @@ async def _quarantine(ctx: Context) -> None:
         ctx.telemetry.quarantined.labels(task).set(found.get(task, 0))
 
 
-COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag, _quarantine)
+async def _freshness(ctx: Context) -> None:
+    for account in ctx.accounts:
+        found = await account_freshness(ctx, account)
+        for figure in ("usage", "state", "watched"):
+            for quantile, key in (("0.5", "p50_s"), ("0.99", "p99_s")):
+                if (age := found["attained"][figure][key]) is not None:
+                    ctx.telemetry.freshness_age_seconds.labels(account, figure, quantile).set(age)
+        if found["attainable"] is not None:
+            ctx.telemetry.call_budget_per_hour.labels(account).set(found["limits"]["current_per_hour"])
+            for sims, seconds in found["attainable"].items():
+                ctx.telemetry.freshness_attainable_seconds.labels(account, sims.removesuffix("_s")).set(seconds)
+
+
+COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag, _freshness, _quarantine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.usecases.carrier_sync.freshness import watch_pools
 from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
 from app.usecases.carrier_sync.usage_run import no_unfinished_pull, resume_pulls
 from app.usecases.context import Context
@@ -12,6 +13,7 @@ from app.usecases.context import Context
 async def refresh(ctx: Context) -> dict[str, Any]:
     """Resume interrupted pulls; update pools' counters and pull the usage of pools near their allowance."""
     left = await resume_pulls(ctx)
+    await watch_pools(ctx)
     return {**await refresh_pools(ctx), **left}
 
 

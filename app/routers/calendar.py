@@ -17,6 +17,7 @@ from app.routers.schemas import catalogue
 from app.texts.catalogue import language_of, text, texts
 from app.usecases.catalogue import calendar as views
 from app.usecases.catalogue.carriers import capabilities_view, carriers_view
+from app.usecases.catalogue.freshness import freshness_view
 from app.usecases.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["calendar and terms"], route_class=TypedRoute)
@@ -96,6 +97,12 @@ async def list_carriers(ctx: Ctx, caller: TermsReader) -> Response:
 async def get_capabilities(ctx: Ctx, code: CarrierCode, caller: TermsReader) -> Response:
     """What each account and protocol of a carrier can do."""
     return json_response(capabilities_view(ctx, caller.tenant, code))
+
+
+@router.get("/carriers/{code}/freshness", response_model=catalogue.CarrierFreshness, responses=refusals("NOT_FOUND"))
+async def get_carrier_freshness(ctx: Ctx, code: CarrierCode, caller: TermsReader) -> Response:
+    """How old a carrier's figures are per account, how fresh they can be, and which limit binds."""
+    return json_response(await freshness_view(ctx, caller.tenant, code))
 
 
 @router.get("/regions/high-risk", response_model=catalogue.HighRiskRegions)

@@ -89,10 +89,11 @@ def attainable(capacity: Capacity, *, sims: int, watched: int) -> Attainable:
     return Attainable(watched=age, others=HOUR * for_others // left)
 
 
-def binding_limit(others: timedelta, *, paused: bool, slowed_down: bool) -> BindingLimit:
-    """What binds an account whose others' attainable age is `others`."""
+def binding_limit(others: timedelta | None, *, paused: bool, slowed_down: bool) -> BindingLimit:
+    """What binds an account whose others' attainable age is `others`; None: its calls are not limited."""
     if paused:
         return BindingLimit.PAUSED
     if slowed_down:
         return BindingLimit.SLOWED_DOWN
-    return BindingLimit.PER_SECOND if others > timedelta(days=1) else BindingLimit.SCHEDULE
+    slower_than_daily = others is not None and others > timedelta(days=1)
+    return BindingLimit.PER_SECOND if slower_than_daily else BindingLimit.SCHEDULE

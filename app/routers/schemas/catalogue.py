@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
+from app.domain.usage.freshness import BindingLimit
 from app.domain.vocabulary import OperationKind, ProtocolName, Supplier
 
-from .base import AnswerModel, Listed, On, Seconds, open_words
+from .base import AnswerModel, Instant, Listed, On, Seconds, open_words
 from .calendar import Assumed
 from .sims import CarrierWord, SupplierWord
 
@@ -138,3 +139,62 @@ class Rule(AnswerModel):
 
     id: str = Field(description="Its id.", examples=["RN-2"])
     text: dict[str, str] = Field(description="Its text by language.", examples=[{"en": "…", "zh": "…"}])
+
+
+class FreshnessLimits(AnswerModel):
+    """The call budget of an account's usage queries."""
+
+    per_hour: int | None = Field(description="Calls per hour as configured; null: no limit.", examples=[18000])
+    current_per_hour: int | None = Field(
+        description="Calls per hour now: fewer after the carrier answered that it is too many.", examples=[9000]
+    )
+    batch: int | None = Field(description="SIMs per call.", examples=[1])
+    calls_per_batch: int | None = Field(description="Calls for usage and state of one batch.", examples=[1])
+
+
+class AttainableAges(AnswerModel):
+    """The ages that no order of calls can beat."""
+
+    watched_s: Seconds = Field(
+        description="Of SIMs near a limit, in a pool near one, or stopped lately.", examples=[3600]
+    )
+    others_s: Seconds = Field(description="Of all other SIMs, which are queried in turn.", examples=[445500])
+
+
+class Percentiles(AnswerModel):
+    """Ages in seconds; null: no SIM with a figure."""
+
+    p50_s: Seconds | None = Field(description="Half of the SIMs are fresher.", examples=[1800])
+    p99_s: Seconds | None = Field(description="99 of 100 are fresher.", examples=[3500])
+    unknown: int = Field(description="SIMs of the sample without a figure.", examples=[0])
+
+
+class AttainedAges(AnswerModel):
+    """The ages now, estimated by a sample of the account's active SIMs."""
+
+    sampled: int = Field(description="SIMs in the sample.", examples=[2000])
+    usage: Percentiles = Field(description="Of the carrier's usage of the running cycle, by its `as_of`.")
+    state: Percentiles = Field(description="Of the carrier's state.")
+    watched: Percentiles = Field(description="Since the watched SIMs were last queried.")
+
+
+class AccountFreshness(AnswerModel):
+    """How fresh an account's carrier figures are and can be (US-2)."""
+
+    account: str = Field(description="Its code in carriers.toml.", examples=["cucc-main"])
+    limits: FreshnessLimits = Field(description="Its call budget.")
+    sims: int = Field(description="Active SIMs.", examples=[1000000])
+    watched: int = Field(description="SIMs that are queried hourly.", examples=[10000])
+    attainable: AttainableAges | None = Field(description="What the limits allow; null: calls are not limited.")
+    attained: AttainedAges = Field(description="What is attained.")
+    binding: str = Field(
+        description=f"What keeps them from being fresher: {', '.join(BindingLimit)}.", examples=["per_second"]
+    )
+
+
+class CarrierFreshness(AnswerModel):
+    """How fresh a carrier's figures are and can be, per account (US-2)."""
+
+    carrier: CarrierWord = Field(description="The carrier.", examples=["cucc"])
+    accounts: list[AccountFreshness] = Field(description="The accounts open to the tenant.")
+    as_of: Instant = Field(description="When this was determined.", examples=["2026-11-21T10:00:00+00:00"])
