@@ -6,12 +6,13 @@ The rule book uses it to say "not reachable through the API yet" of rules whose 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+
+from app.texts.rules import RULE_ID
 
 APP = Path(__file__).resolve().parents[1]
 DOMAIN = "app.domain"
@@ -34,8 +35,6 @@ UNREACHABLE: Mapping[str, str] = MappingProxyType(
 
 AS_SQL = frozenset({"usage.figures", "usage.pools.pool_usage"})
 """Those that run all the same, as SQL."""
-
-RULE_ID = re.compile(r"\b(?:TM|BC|VD|LC|ST|QT|US|PL|DV|RG|SL|OP|CP|AC|RN|OR|DR|RM|IV|EX|DG)-[0-9]{1,2}\b")
 
 Name = tuple[str, str]
 """A top-level name: its module (`app.domain.sim.holds`) and itself."""
