@@ -22,6 +22,8 @@ OTHER_SERVICES = frozenset({"carriers", "contracts", "sandbox", "sdk"})
 
 _METHODS = frozenset({"get", "post", "put", "patch", "delete", "request", "stream"})
 _PATH = "/v1/"
+_CATALOGUE = "/v1/rules"
+"""Reading a rule's text drives nothing."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
