@@ -79,11 +79,12 @@ def _is_request(node: ast.AST) -> bool:
     """Whether a node sends a request to the gateway: `….api.get(…)`, or a method with a path of the API."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS):
         return False
+    paths = [text for argument in node.args if (text := _text_of(argument))]
+    if any(path.startswith(_CATALOGUE) for path in paths):
+        return False
     receiver = node.func.value
-    name = (
-        receiver.attr if isinstance(receiver, ast.Attribute) else receiver.id if isinstance(receiver, ast.Name) else ""
-    )
-    return name == "api" or any(_text_of(argument).startswith(_PATH) for argument in node.args)
+    names = {getattr(receiver, "attr", None), getattr(receiver, "id", None)}
+    return "api" in names or any(path.startswith(_PATH) for path in paths)
 
 
 def _sends(path: Path, name: str, seen: set[tuple[Path, str]]) -> bool:

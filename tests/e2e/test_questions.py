@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.questions import HEADINGS, NOT_OURS, answered, asks
+from tests.e2e.questions import NOT_OURS, QUESTIONS, Question, answered, asks
 from tests.gateway import Gateway
 
 
@@ -25,73 +25,70 @@ def _put() -> list[str]:
 
 
 def test_each_of_the_79_questions_is_put_once_or_listed_with_what_it_is_about() -> None:
-    assert len(HEADINGS) == 79
-    assert sorted([*_put(), *NOT_OURS]) == sorted(HEADINGS)
+    assert len(QUESTIONS) == 79
+    assert sorted([*_put(), *NOT_OURS]) == sorted(QUESTIONS)
     assert all(NOT_OURS.values())
 
 
 @asks("GSL 3.8", "GSL 3.10", "GSL 9.6")
-async def test_what_the_supplier_does_not_do_after_the_purchase(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "OR-2", facts=("不支持退订", "不能指定号段", "不支持补卡", "不能更换运营商和套餐"))
+async def test_what_the_supplier_does_not_do_after_the_purchase(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "不支持退订", "不能指定号段", "不支持补卡", "不能更换运营商和套餐")
 
 
 @asks("GSL 5.9")
-async def test_too_little_data_is_no_reason_for_a_refund_but_for_a_pool(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "OR-2", facts=("不可退单", "多卡组前向流量池"))
+async def test_too_little_data_is_no_reason_for_a_refund_but_for_a_pool(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "不可退单", "多卡组前向流量池")
 
 
 @asks("GSL 5.1")
-async def test_small_orders_and_their_conditions(gateway: Gateway, heading: str) -> None:
-    await answered(
-        gateway,
-        heading,
-        "OR-3",
-        facts=("暂不支持免费试用", "超过1G", "10张", "物流费到付", "100M/月测试卡", "客户经理"),
-    )
+async def test_small_orders_and_their_conditions(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "暂不支持免费试用", "超过1G", "10张", "物流费到付", "100M/月测试卡", "客户经理")
 
 
 @asks("GSL 5.2")
-async def test_invoices(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "IV-1", facts=("大于100元", "3个月内", "每单一次"))
+async def test_invoices(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "大于100元", "3个月内", "每单一次")
 
 
 @asks("GSL 9.7")
-async def test_exports(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "EX-2", facts=("导出选中或全部", "近6个月", "50万", "5分钟"))
+async def test_exports(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "导出选中或全部", "近6个月", "50万", "5分钟")
 
 
 @asks("GSL 3.6", "GSL 4.3")
-async def test_directed_traffic_is_for_good_and_which_entries_can_be_deleted(gateway: Gateway, heading: str) -> None:
+async def test_directed_traffic_is_for_good_and_which_entries_can_be_deleted(
+    gateway: Gateway, question: Question
+) -> None:
     facts = ("不可再改成公共", "必须保留一个", "未生效、已生效、审核不通过、修改中")
-    await answered(gateway, heading, "DR-2", facts=facts)
+    await answered(gateway, question, *facts)
 
 
 @asks("GSL 3.4", "GSL 3.5", "GSL 4.1", "GSL 4.2")
-async def test_how_directed_traffic_is_set_and_by_which_protocols(gateway: Gateway, heading: str) -> None:
+async def test_how_directed_traffic_is_set_and_by_which_protocols(gateway: Gateway, question: Question) -> None:
     facts = ("整个订单", "不能只设部分卡", "IP或域名", "http、https、tcp、udp、mqtt")
-    await answered(gateway, heading, "DR-1", facts=facts)
+    await answered(gateway, question, *facts)
 
 
 @asks("GSL 9.4")
-async def test_general_traffic(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "DR-3", facts=("100M及以下", "不组流量池", "通用流量"))
+async def test_general_traffic(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "100M及以下", "不组流量池", "通用流量")
 
 
 @asks("GSL 12.3")
-async def test_cards_bought_elsewhere_are_not_renewed_here(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "RN-5", facts=("在运营商或其他渠道买的卡不支持续费",))
+async def test_cards_bought_elsewhere_are_not_renewed_here(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "在运营商或其他渠道买的卡不支持续费")
 
 
 @asks("GSL 12.4")
-async def test_part_of_an_order_is_renewed_from_a_file(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "RN-7", facts=("按文件续费",))
+async def test_part_of_an_order_is_renewed_from_a_file(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "按文件续费")
 
 
 @asks("GSL 13.8")
-async def test_an_order_is_not_split_over_pools(gateway: Gateway, heading: str) -> None:
-    await answered(gateway, heading, "PL-5", facts=("整单组池", "同一订单不能划分到不同流量池"))
+async def test_an_order_is_not_split_over_pools(gateway: Gateway, question: Question) -> None:
+    await answered(gateway, question, "整单组池", "同一订单不能划分到不同流量池")
 
 
 @pytest.mark.parametrize("number", NOT_OURS)
 def test_a_question_that_is_not_ours_is_one_of_the_manuals(number: str) -> None:
-    assert number in HEADINGS
+    assert number in QUESTIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.e2e.questions import answered, asks, checks, explained, notices, refusal, ways
+from tests.e2e.questions import Question, answered, asks, checks, explained, notices, refusal, ways
 from tests.gateway import Gateway
 from tests.usecases.limits.limiting import sim_of
 from tests.usecases.operations.following import hear
@@ -21,10 +21,10 @@ async def put_into(gateway: Gateway, iccid: str, imei: str) -> None:
 
 
 @asks("GSL 3.1", "GSL 3.3", "GSL 3.11", "GSL 5.5", "GSL 9.5", "GSL 9.8")
-async def test_which_cards_networks_and_access_points_there_are(gateway: Gateway, heading: str) -> None:
+async def test_which_cards_networks_and_access_points_there_are(gateway: Gateway, question: Question) -> None:
     """CP-1: no NB, 4G only but at Unicom, the carrier's own APN; a device that does not fit is a fault."""
     facts = ("传统实体卡", "暂无NB卡", "对模组没有要求", "联通3G/4G", "cmiot", "ctnet", "scuiot")
-    await answered(gateway, heading, "CP-1", facts=facts)
+    await answered(gateway, question, *facts)
     networks, apn = {}, {}
     for carrier in ("cmcc", "cucc", "ctcc", "overseas"):
         can = (await gateway.api.get(f"/v1/carriers/{carrier}/capabilities")).json()
@@ -40,9 +40,9 @@ async def test_which_cards_networks_and_access_points_there_are(gateway: Gateway
 
 
 @asks("GSL 3.2")
-async def test_high_risk_regions(gateway: Gateway, heading: str) -> None:
+async def test_high_risk_regions(gateway: Gateway, question: Question) -> None:
     """RG-4, RG-5, RG-6: listed by carrier; a card there is told so, and a place that no list knows is unknown."""
-    await answered(gateway, heading, "RG-4", facts=("只能使用当地运营商的卡",))
+    await answered(gateway, question, "只能使用当地运营商的卡")
     listed = (await gateway.api.get("/v1/regions/high-risk?carrier=cmcc")).json()
     assert (listed["regions"]["云南"][:2], listed["regions"]["西藏"], listed["rule"]) == (
         ["普洱", "西双版纳"],
@@ -57,18 +57,18 @@ async def test_high_risk_regions(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 3.7")
-async def test_cards_are_not_for_phones(gateway: Gateway, heading: str) -> None:
+async def test_cards_are_not_for_phones(gateway: Gateway, question: Question) -> None:
     """LC-5: nor for other use by people without personal real-name."""
-    await answered(gateway, heading, "LC-5", facts=("不能在手机上使用", "仅贴片卡", "IMEI", "承诺函"))
+    await answered(gateway, question, "不能在手机上使用", "仅贴片卡", "IMEI", "承诺函")
     [iccid] = await gateway.fleet({"terms": "gsl"})
     found = checks(await explained(gateway, iccid, used_for_people="true"), "never_worked")
     assert found["people_use"] == ("fault", "LC-5", "devices_only")
 
 
 @asks("GSL 3.12")
-async def test_cutting_the_network_and_thresholds(gateway: Gateway, heading: str) -> None:
+async def test_cutting_the_network_and_thresholds(gateway: Gateway, question: Question) -> None:
     """QT-4, QT-5: the network only at Telecom; a threshold at Telecom and on pool members elsewhere."""
-    await answered(gateway, heading, "QT-5", "QT-4", facts=("仅支持中国电信", "组池卡"))
+    await answered(gateway, question, "仅支持中国电信", "组池卡")
     mobile, telecom = await gateway.fleet({"terms": "gsl"}, {"terms": "gsl", "carrier": "ctcc"})
     assert (await refusal(gateway, mobile, "cut-network"))["code"] == "NOT_SUPPORTED_BY_CARRIER"
     assert await refusal(gateway, telecom, "cut-network") is None
@@ -78,9 +78,9 @@ async def test_cutting_the_network_and_thresholds(gateway: Gateway, heading: str
 
 
 @asks("GSL 9.2")
-async def test_the_first_device_binds(gateway: Gateway, heading: str) -> None:
+async def test_the_first_device_binds(gateway: Gateway, question: Question) -> None:
     """DV-1, DV-6."""
-    await answered(gateway, heading, "DV-1", facts=("自动绑定",))
+    await answered(gateway, question, "自动绑定")
     [iccid] = await gateway.fleet({"terms": "gsl"})
     assert (await sim_of(gateway, iccid))["binding"]["imei"] is None
     await put_into(gateway, iccid, BOUND)
@@ -88,9 +88,9 @@ async def test_the_first_device_binds(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 9.3", "GSL 10.4")
-async def test_after_a_change_of_device(gateway: Gateway, heading: str) -> None:
+async def test_after_a_change_of_device(gateway: Gateway, question: Question) -> None:
     """DV-3, ST-6, ST-22: who rebinds, how long it takes; Telecom's card goes on reading active."""
-    await answered(gateway, heading, "DV-3", facts=("3个工作日", "电信停网不停机", "每自然月2次"))
+    await answered(gateway, question, "3个工作日", "电信停网不停机", "每自然月2次")
     held = {"terms": "gsl", "state": "suspended", "holds": "device_mismatch", "imei": BOUND}
     mobile, unicom, telecom = await gateway.fleet(
         held, held | {"carrier": "cucc"}, held | {"carrier": "ctcc", "state": "active"}
@@ -106,9 +106,9 @@ async def test_after_a_change_of_device(gateway: Gateway, heading: str) -> None:
 
 
 @asks("FM FAQ 4")
-async def test_back_in_the_first_device(gateway: Gateway, heading: str) -> None:
+async def test_back_in_the_first_device(gateway: Gateway, question: Question) -> None:
     """DV-4, ST-20: it may stay locked; the supplier resumes it in 10 to 20 minutes."""
-    await answered(gateway, heading, "DV-4", facts=("可能会复锁", "10-20分钟"))
+    await answered(gateway, question, "可能会复锁", "10-20分钟")
     row = {"terms": "flexem", "state": "suspended", "holds": "device_mismatch", "imei": BOUND}
     [iccid] = await gateway.fleet(row)
     assert "back_in_first_device" not in notices(await explained(gateway, iccid))
@@ -123,9 +123,9 @@ async def test_back_in_the_first_device(gateway: Gateway, heading: str) -> None:
 
 
 @asks("FM FAQ 2")
-async def test_to_which_province_a_card_is_bound(gateway: Gateway, heading: str) -> None:
+async def test_to_which_province_a_card_is_bound(gateway: Gateway, question: Question) -> None:
     """RG-1, RG-2: none in the test; only at China Mobile."""
-    await answered(gateway, heading, "RG-2", facts=("未用满30M不绑定", "用了20M也算", "第一次联网在哪里就绑定哪里"))
+    await answered(gateway, question, "未用满30M不绑定", "用了20M也算", "第一次联网在哪里就绑定哪里")
     testing = {"terms": "flexem", "state": "testing", "opened_on": "2026-11-01"}
     bound, free, unicom = await gateway.fleet(
         {"terms": "flexem", "province": "湖北"}, testing, {"terms": "flexem", "carrier": "cucc"}
@@ -140,9 +140,9 @@ async def test_to_which_province_a_card_is_bound(gateway: Gateway, heading: str)
 
 
 @asks("GSL 9.15", "GSL 10.1")
-async def test_what_to_look_at_when_a_card_does_not_work(gateway: Gateway, heading: str) -> None:
+async def test_what_to_look_at_when_a_card_does_not_work(gateway: Gateway, question: Question) -> None:
     """DG-1: three symptoms, a list each, filled by what the caller knows."""
-    await answered(gateway, heading, "DG-1", facts=("网络制式", "漫游", "基站覆盖、干扰、设备自身"))
+    await answered(gateway, question, "网络制式", "漫游", "基站覆盖、干扰、设备自身")
     [iccid] = await gateway.fleet({"terms": "gsl"})
     known = {"roaming_on": "false", "restarted": "true", "signal_strong": "false", "works_elsewhere": "true"}
     explanation = await explained(gateway, iccid, **known, module_compatible="false", covered="true")
@@ -158,9 +158,9 @@ async def test_what_to_look_at_when_a_card_does_not_work(gateway: Gateway, headi
 
 
 @asks("GSL 9.14")
-async def test_the_network_is_reset_by_a_suspend_and_a_resume(gateway: Gateway, heading: str) -> None:
+async def test_the_network_is_reset_by_a_suspend_and_a_resume(gateway: Gateway, question: Question) -> None:
     """SL-5: one operation; the resume not before fifteen minutes."""
-    await answered(gateway, heading, "SL-5", facts=("停机、等15分钟、再复机",))
+    await answered(gateway, question, "停机、等15分钟、再复机")
     [iccid] = await gateway.fleet({"terms": "gsl"})
     answer = await gateway.api.post(f"/v1/sims/{iccid}/reset-network")
     assert answer.status_code == 202, answer.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.questions import answered, asks, explained, notices, refusal, ways
+from tests.e2e.questions import Question, answered, asks, explained, notices, refusal, ways
 from tests.gateway import Gateway
 from tests.usecases.limits.limiting import sim_of
 from tests.usecases.pools.pooling import a_pool, be_at, cycle_of, holds, members_of, use
@@ -19,9 +19,9 @@ async def a_forward_pool(gateway: Gateway, *rows: dict[str, str]) -> list[str]:
 
 
 @asks("GSL 13.1")
-async def test_whether_a_card_is_in_a_pool_and_what_its_ceiling_is(gateway: Gateway, heading: str) -> None:
+async def test_whether_a_card_is_in_a_pool_and_what_its_ceiling_is(gateway: Gateway, question: Question) -> None:
     """PL-7, PL-3: the pool stands at the card; its ceiling is the pool's total."""
-    await answered(gateway, heading, "PL-7", "PL-3", facts=("卡是否使用流量池在卡上显示", "生效总流量", "默认无上限"))
+    await answered(gateway, question, "卡是否使用流量池在卡上显示", "生效总流量", "默认无上限")
     one, _ = await a_forward_pool(gateway, {}, {})
     assert (await sim_of(gateway, one))["pool"] == "p1"
     await use(gateway, one, 15 * MB)
@@ -29,9 +29,9 @@ async def test_whether_a_card_is_in_a_pool_and_what_its_ceiling_is(gateway: Gate
 
 
 @asks("GSL 13.2")
-async def test_total_used_and_remaining_of_a_pool(gateway: Gateway, heading: str) -> None:
+async def test_total_used_and_remaining_of_a_pool(gateway: Gateway, question: Question) -> None:
     """PL-1, PL-7, BC-3: active cards times the plan, whole in the first cycle."""
-    await answered(gateway, heading, "PL-1", facts=("已激活卡数×单卡套餐",))
+    await answered(gateway, question, "已激活卡数×单卡套餐")
     one, _, _ = await a_forward_pool(gateway, {}, {}, {"state": "silent"})
     await use(gateway, one, 4 * MB)
     cycle = await cycle_of(gateway)
@@ -41,9 +41,9 @@ async def test_total_used_and_remaining_of_a_pool(gateway: Gateway, heading: str
 
 
 @asks("GSL 13.3", "GSL 13.11")
-async def test_why_a_card_cannot_join_a_pool(gateway: Gateway, heading: str) -> None:
+async def test_why_a_card_cannot_join_a_pool(gateway: Gateway, question: Question) -> None:
     """PL-5: bought without a pool, it does not join one later; nor with another plan or carrier."""
-    await answered(gateway, heading, "PL-5", facts=("购买后不能修改", "测试卡不支持", "同运营商、同套餐"))
+    await answered(gateway, question, "购买后不能修改", "测试卡不支持", "同运营商、同套餐")
     await a_forward_pool(gateway, {})
     [alone, other] = await gateway.fleet(
         {"terms": "gsl", "iccid": "89860000000000004321"}, {"terms": "gsl", "carrier": "cucc", "msisdn": "14600000099"}
@@ -53,9 +53,9 @@ async def test_why_a_card_cannot_join_a_pool(gateway: Gateway, heading: str) -> 
 
 
 @asks("GSL 13.4", "GSL 13.6", "GSL 13.7")
-async def test_no_card_leaves_a_pool(gateway: Gateway, heading: str) -> None:
+async def test_no_card_leaves_a_pool(gateway: Gateway, question: Question) -> None:
     """PL-6: nor does it join another one; no request dissolves a pool."""
-    await answered(gateway, heading, "PL-6", facts=("创建后不能取消", "不能关闭流量共享", "不能退出"))
+    await answered(gateway, question, "创建后不能取消", "不能关闭流量共享", "不能退出")
     [one] = await a_forward_pool(gateway, {})
     refused = await refusal(gateway, one, "join-pool", {"pool": "p1"})
     assert (refused["code"], refused["rule"]) == ("RULE_VIOLATION", "PL-6")
@@ -63,9 +63,11 @@ async def test_no_card_leaves_a_pool(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 13.5")
-async def test_an_exhausted_pool_stops_its_active_cards_and_an_addon_frees_them(gateway: Gateway, heading: str) -> None:
+async def test_an_exhausted_pool_stops_its_active_cards_and_an_addon_frees_them(
+    gateway: Gateway, question: Question
+) -> None:
     """PL-1, PL-2, ST-4, QT-7."""
-    await answered(gateway, heading, "PL-1", facts=("所有已激活的卡都停机",))
+    await answered(gateway, question, "所有已激活的卡都停机")
     one, two, silent = await a_forward_pool(gateway, {}, {}, {"state": "silent"})
     await use(gateway, one, 20 * MB)
     assert [await holds(gateway, card) for card in (one, two, silent)] == [["pool_exhausted"], ["pool_exhausted"], []]
@@ -77,9 +79,9 @@ async def test_an_exhausted_pool_stops_its_active_cards_and_an_addon_frees_them(
 
 
 @asks("GSL 13.9", "GSL 13.10")
-async def test_each_card_is_activated_by_itself_or_all_at_once(gateway: Gateway, heading: str) -> None:
+async def test_each_card_is_activated_by_itself_or_all_at_once(gateway: Gateway, question: Question) -> None:
     """PL-2, AC-1: one activation activates no other; the whole pool is activated in bulk and adds its traffic."""
-    await answered(gateway, heading, "PL-2" if "一张" in heading else "AC-1", facts=("激活",))
+    await answered(gateway, question, "激活")
     one, two, three = await a_forward_pool(gateway, {"state": "silent"}, {"state": "silent"}, {"state": "silent"})
     await gateway.operation(await gateway.api.post(f"/v1/sims/{one}/activate"))
     states = [(await sim_of(gateway, card))["state"] for card in (one, two, three)]
@@ -92,9 +94,9 @@ async def test_each_card_is_activated_by_itself_or_all_at_once(gateway: Gateway,
 
 
 @asks("GSL 13.12")
-async def test_still_stopped_after_the_pools_cards_were_activated(gateway: Gateway, heading: str) -> None:
+async def test_still_stopped_after_the_pools_cards_were_activated(gateway: Gateway, question: Question) -> None:
     """PL-6: the pool has traffic again, the carrier still keeps the card: it lags; wait, then the supplier."""
-    await answered(gateway, heading, "PL-6", facts=("流量生效有时延", "联系供应商工程师"))
+    await answered(gateway, question, "流量生效有时延", "联系供应商工程师")
     [one] = await a_forward_pool(gateway, {"state": "suspended", "holds": "pool_exhausted"})
     explanation = await explained(gateway, one)
     [hold] = explanation["holds"]

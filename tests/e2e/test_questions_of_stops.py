@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.domain.vocabulary import HoldCode
-from tests.e2e.questions import answered, asks, explained, refusal, ways
+from tests.e2e.questions import Question, answered, asks, explained, refusal, ways
 from tests.gateway import Gateway
 from tests.usecases.limits.limiting import set_clock, sim_of, use
 from tests.usecases.operations.following import at_the_carrier, completed, hear
@@ -14,9 +14,9 @@ MB = 1 << 20
 
 
 @asks("GSL 10.2")
-async def test_why_a_card_is_stopped(gateway: Gateway, heading: str) -> None:
+async def test_why_a_card_is_stopped(gateway: Gateway, question: Question) -> None:
     """DG-2, ST-1 to ST-18: every hold has its rule, its other names and what lifts it, by whom."""
-    await answered(gateway, heading, "DG-2", facts=("停机原因", "办法", "由谁办", "费用", "时限"))
+    await answered(gateway, question, "停机原因", "办法", "由谁办", "费用", "时限")
     codes = [code for code in HoldCode if code not in (HoldCode.PLAN_EXPIRED, HoldCode.NETWORK_CUT)]
     cards = await gateway.fleet(*({"terms": "gsl", "state": "suspended", "holds": code.value} for code in codes))
     for iccid, code in zip(cards, codes, strict=True):
@@ -29,9 +29,9 @@ async def test_why_a_card_is_stopped(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 10.6", "GSL 10.9")
-async def test_how_a_card_is_resumed_and_why_it_cannot_be(gateway: Gateway, heading: str) -> None:
+async def test_how_a_card_is_resumed_and_why_it_cannot_be(gateway: Gateway, question: Question) -> None:
     """ST-20, ST-1, OP-2: what was asked for is lifted; any other hold is named with what lifts it."""
-    await answered(gateway, heading, "ST-20", facts=("只解除主动停机",))
+    await answered(gateway, question, "只解除主动停机")
     asked, over = await gateway.fleet(
         {"terms": "gsl", "state": "suspended", "holds": "manual"},
         {"terms": "gsl", "state": "suspended", "holds": "manual;over_quota"},
@@ -46,9 +46,9 @@ async def test_how_a_card_is_resumed_and_why_it_cannot_be(gateway: Gateway, head
 
 
 @asks("GSL 10.3")
-async def test_a_card_stopped_for_use_in_a_phone_is_lost(gateway: Gateway, heading: str) -> None:
+async def test_a_card_stopped_for_use_in_a_phone_is_lost(gateway: Gateway, question: Question) -> None:
     """ST-7."""
-    await answered(gateway, heading, "ST-7", facts=("不能恢复",))
+    await answered(gateway, question, "不能恢复")
     [iccid] = await gateway.fleet({"terms": "gsl", "state": "suspended", "holds": "phone_misuse"})
     way = ways(await explained(gateway, iccid), "phone_misuse")["replace_card"]
     assert (way["actor"], way["allowed_now"]) == ("nobody", False)
@@ -56,9 +56,9 @@ async def test_a_card_stopped_for_use_in_a_phone_is_lost(gateway: Gateway, headi
 
 
 @asks("GSL 5.7", "GSL 5.8")
-async def test_more_data_is_bought_as_an_addon_of_this_cycle(gateway: Gateway, heading: str) -> None:
+async def test_more_data_is_bought_as_an_addon_of_this_cycle(gateway: Gateway, question: Question) -> None:
     """QT-7, QT-2, ST-2: over its quota a card stops; an add-on once in force frees it."""
-    await answered(gateway, heading, "QT-7", facts=("仅当月有效", "延长有效期则续费"))
+    await answered(gateway, question, "仅当月有效", "延长有效期则续费")
     [iccid] = await gateway.fleet({"terms": "gsl"})
     await use(gateway, iccid, 101 * MB)
     way = ways(await explained(gateway, iccid), "over_quota")["order_addon"]
@@ -70,9 +70,9 @@ async def test_more_data_is_bought_as_an_addon_of_this_cycle(gateway: Gateway, h
 
 
 @asks("GSL 10.5")
-async def test_out_of_quota_a_card_and_a_pool_come_back(gateway: Gateway, heading: str) -> None:
+async def test_out_of_quota_a_card_and_a_pool_come_back(gateway: Gateway, question: Question) -> None:
     """ST-2, ST-4: by an add-on, more cards in the pool, or the next cycle."""
-    await answered(gateway, heading, "ST-4", "ST-2", facts=("叠加包", "次月自动恢复"))
+    await answered(gateway, question, "叠加包", "次月自动恢复")
     held = {"terms": "gsl", "state": "suspended"}
     single, member = await gateway.fleet(held | {"holds": "over_quota"}, held | {"holds": "pool_exhausted"})
     alone = ways(await explained(gateway, single), "over_quota")
@@ -83,9 +83,9 @@ async def test_out_of_quota_a_card_and_a_pool_come_back(gateway: Gateway, headin
 
 
 @asks("GSL 10.7")
-async def test_lost_cards_are_stopped_in_bulk(gateway: Gateway, heading: str) -> None:
+async def test_lost_cards_are_stopped_in_bulk(gateway: Gateway, question: Question) -> None:
     """AC-1, AC-4, OP-6."""
-    await answered(gateway, heading, "AC-1", facts=("批量停机", "部分卡丢失"))
+    await answered(gateway, question, "批量停机", "部分卡丢失")
     cards = await gateway.fleet({"terms": "gsl"}, {"terms": "gsl"}, {"terms": "gsl", "state": "silent"})
     body = {"kind": "suspend", "selector": {"iccids": cards}, "arguments": {}}
     answer = await gateway.api.post("/v1/bulk-operations", json=body)
@@ -98,9 +98,9 @@ async def test_lost_cards_are_stopped_in_bulk(gateway: Gateway, heading: str) ->
 
 
 @asks("GSL 10.8")
-async def test_still_stopped_at_the_start_of_the_month(gateway: Gateway, heading: str) -> None:
+async def test_still_stopped_at_the_start_of_the_month(gateway: Gateway, question: Question) -> None:
     """ST-21: the carrier's data lag till the end of the third day; then the supplier's engineer."""
-    await answered(gateway, heading, "ST-21", facts=("3天", "请等待", "联系供应商工程师"))
+    await answered(gateway, question, "3天", "请等待", "联系供应商工程师")
     [iccid] = await gateway.fleet({"terms": "gsl", "state": "suspended", "holds": "over_quota"})
     await at_the_carrier(gateway, 0, terms="gsl", state="suspended", holds="over_quota")
     await hear(gateway, iccid)
@@ -116,9 +116,9 @@ async def test_still_stopped_at_the_start_of_the_month(gateway: Gateway, heading
 
 
 @asks("GSL 9.9")
-async def test_how_long_an_operation_takes(gateway: Gateway, heading: str) -> None:
+async def test_how_long_an_operation_takes(gateway: Gateway, question: Question) -> None:
     """SL-3, SL-8: one or two workdays; at China Mobile up to a week."""
-    await answered(gateway, heading, "SL-3", facts=("1~2个工作日", "一周左右"))
+    await answered(gateway, question, "1~2个工作日", "一周左右")
     at = "2026-11-23T10:00:00+08:00"
     due = {}
     for carrier in ("cmcc", "cucc", "ctcc"):
@@ -129,18 +129,18 @@ async def test_how_long_an_operation_takes(gateway: Gateway, heading: str) -> No
 
 
 @asks("GSL 6.1")
-async def test_when_cards_ship(gateway: Gateway, heading: str) -> None:
+async def test_when_cards_ship(gateway: Gateway, question: Question) -> None:
     """SL-6."""
-    await answered(gateway, heading, "SL-6", "OR-1", facts=("10个工作日", "6周", "已发货或已完成才展示物流"))
+    await answered(gateway, question, "10个工作日", "6周", "已发货或已完成才展示物流")
     query = {"terms": "gsl", "carrier": "cucc", "kind": "delivery", "at": "2026-11-23T10:00:00+08:00"}
     answer = (await gateway.api.get("/v1/calendar/due", params=query)).json()
     assert (answer["due_on"], answer["rule"]) == ("2026-12-07", "SL-6")
 
 
 @asks("GSL 8.1")
-async def test_where_usage_is_seen(gateway: Gateway, heading: str) -> None:
+async def test_where_usage_is_seen(gateway: Gateway, question: Question) -> None:
     """US-1, US-4: by cycle and by day, of cards once activated; over the plan, remaining is negative."""
-    await answered(gateway, heading, "US-1", facts=("已用流量、剩余流量", "六个月"))
+    await answered(gateway, question, "已用流量、剩余流量", "六个月")
     used, silent = await gateway.fleet({"terms": "flexem"}, {"terms": "gsl", "state": "silent"})
     await use(gateway, used, 130 * MB)
     usage = (await sim_of(gateway, used))["usage"]
@@ -154,9 +154,9 @@ async def test_where_usage_is_seen(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 8.2")
-async def test_how_fresh_usage_is(gateway: Gateway, heading: str) -> None:
+async def test_how_fresh_usage_is(gateway: Gateway, question: Question) -> None:
     """US-2: every figure with its time and origin; a refresh asks the carrier."""
-    await answered(gateway, heading, "US-2", facts=("昨日24点", "一小时", "手动刷新"))
+    await answered(gateway, question, "昨日24点", "一小时", "手动刷新")
     [iccid] = await gateway.fleet({"terms": "flexem"})
     await use(gateway, iccid, 10 * MB)
     before = (await sim_of(gateway, iccid))["usage"]
@@ -167,9 +167,9 @@ async def test_how_fresh_usage_is(gateway: Gateway, heading: str) -> None:
 
 
 @asks("GSL 9.1")
-async def test_a_card_is_found_by_its_numbers(gateway: Gateway, heading: str) -> None:
+async def test_a_card_is_found_by_its_numbers(gateway: Gateway, question: Question) -> None:
     """EX-1: with its basic data, by ICCID, MSISDN or device serial, and filtered."""
-    await answered(gateway, heading, "EX-1", "OR-1", facts=("ICCID、MSISDN、设备序列号", "已完成才能查询"))
+    await answered(gateway, question, "ICCID、MSISDN、设备序列号", "已完成才能查询")
     [iccid, _] = await gateway.fleet({"device_serial": "300220030002", "order": "CS21"}, {"order": "CS22"})
     number = (await sim_of(gateway, iccid))["msisdn"]
     for query in ({"msisdn": number}, {"device_serial": "300220030002"}, {"q": iccid[:20]}, {"order": "CS21"}):
