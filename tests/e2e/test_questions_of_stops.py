@@ -15,7 +15,10 @@ MB = 1 << 20
 
 @asks("GSL 10.2")
 async def test_why_a_card_is_stopped(gateway: Gateway, question: Question) -> None:
-    """DG-2, ST-1 to ST-18: every hold has its rule, its other names and what lifts it, by whom."""
+    """Every hold has its rule, its other names and what lifts it, by whom.
+
+    DG-2, ST-1, ST-2, ST-3, ST-4, ST-6, ST-7, ST-8, ST-9, ST-10, ST-11, ST-12, ST-13, ST-14, ST-15, ST-17, ST-18.
+    """
     await answered(gateway, question, "停机原因", "办法", "由谁办", "费用", "时限")
     codes = [code for code in HoldCode if code not in (HoldCode.PLAN_EXPIRED, HoldCode.NETWORK_CUT)]
     cards = await gateway.fleet(*({"terms": "gsl", "state": "suspended", "holds": code.value} for code in codes))
