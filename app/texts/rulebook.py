@@ -80,11 +80,11 @@ def _row(one: RuleEntry) -> str:
     """A rule's line in the table: one test that drives it through the API, or why there is none."""
     rule, driving = one.rule, one.tests.through_api
     more = f" and {len(driving) - 1} more" if len(driving) > 1 else ""
-    proof = f"`{_shortest(driving)}`{more}" if driving else UNPROVEN.get(rule.id, "no test")
+    proof = f"`{_closest(driving)}`{more}" if driving else UNPROVEN.get(rule.id, "no test")
     return f"| [{rule.id}](#{rule.id.lower()}) | {rule.title[ENGLISH]} | {proof} |"
 
 
-def _shortest(places: tuple[str, ...]) -> str:
+def _closest(places: tuple[str, ...]) -> str:
     """The first test of those in the files that have the fewest of them: the one most about the rule."""
     files = [place.partition("::")[0] for place in places]
     return min(places, key=lambda place: (files.count(place.partition("::")[0]), place))
