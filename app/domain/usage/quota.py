@@ -39,7 +39,7 @@ def cutoff_for(terms: Terms, allowance: int) -> int | None:
 
 
 def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
-    """The SIM's own allowance, whole in every cycle; not in a pool; always or as chosen (QT-2, QT-3, BC-3)."""
+    """The SIM's own allowance, whole in every cycle; not in a pool (PL-3); always or as chosen (QT-2, QT-3, BC-3)."""
     stop = policy.allowance_stop.value
     chosen = sim.plan.auto_stop if sim.auto_stop is None else sim.auto_stop
     applies = stop is AllowanceStop.ALWAYS or (stop is AllowanceStop.CHOSEN and chosen)
