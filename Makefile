@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-crash test-ingest test-sdk test-clients test-contract
+.PHONY: test check lint types fmt cover test-crash test-ingest test-import-fleet test-sdk test-clients test-contract
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -78,6 +78,9 @@ test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of wor
 
 test-ingest: $(DEV_STAMP) ## Usage ingest with crashes, duplicates and late reports
 	@$(PY) -m pytest -m ingest -q --timeout=1800 $(TESTS)
+
+test-import-fleet: $(DEV_STAMP) ## Ten thousand stopped and running SIMs imported beside a running gateway: no effect at a carrier
+	@$(PY) -m pytest -m fleet -q -s --timeout=3600 $(or $(TESTS),tests/e2e)
 
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)

@@ -75,6 +75,11 @@ class Gateway:
                     return
             await self.advance(seconds=1)
 
+    async def hold_by_rule(self) -> None:
+        """Make the imported holds the gateway's own, as if a rule had set them before the test began."""
+        async with self.ctx.pool.acquire() as connection:
+            await connection.execute("""UPDATE sims SET holds = replace(holds::text, '"import"', '"gateway"')::jsonb""")
+
     async def operation(self, answer: httpx.Response) -> dict[str, Any]:
         """The operation that an action began, once everything has settled."""
         assert answer.status_code == 202, answer.text

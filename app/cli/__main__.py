@@ -75,6 +75,7 @@ def _sandbox(command: argparse.ArgumentParser) -> None:
 def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, help="CSV with a header, or NDJSON")
     command.add_argument("--plans", action="store_true", help="the file contains plans, not SIMs")
+    command.add_argument("--dry-run", action="store_true", help="tell what an import of SIMs would do; store nothing")
     command.add_argument("--partial", action="store_true", help="import the valid rows of a file with invalid ones")
 
 
@@ -102,7 +103,9 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
             load_command("sandbox").run_sandbox(settings, given)
         case "import":
-            load_command("gateway_client").import_file(settings, given.file, plans=given.plans, partial=given.partial)
+            load_command("gateway_client").import_file(
+                settings, given.file, plans=given.plans, partial=given.partial, dry_run=given.dry_run
+            )
         case "advance":
             load_command("gateway_client").advance(settings, given.duration)
         case "rule" | "rules":

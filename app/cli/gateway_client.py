@@ -58,19 +58,26 @@ def _unreachable(settings: Settings) -> CommandError:
     return CommandError(ExitCode.OTHER, message)
 
 
-def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool) -> None:
-    """`simgate import`: uploads a file and prints how many rows were taken. Raises `CommandError`."""
+def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool, dry_run: bool = False) -> None:
+    """`simgate import`: uploads a file and prints how many rows were taken, or would be. Raises `CommandError`."""
     if not path.is_file():
         raise CommandError(ExitCode.USE, f"{path} is not a file")
-    report = _upload(settings, path, "/v1/plans" if plans else "/v1/sims/import" + ("?mode=partial" if partial else ""))
+    if plans and dry_run:
+        raise CommandError(ExitCode.USE, "--dry-run is for SIMs, not for --plans")
+    query = "?dry_run=true" if dry_run else "?mode=partial" if partial else ""
+    report = _upload(settings, path, "/v1/plans" if plans else f"/v1/sims/import{query}")
     if plans:
         print(f"{len(report.get('items', [report]))} plans")
         return
     print(
         f"{report['rows']} rows: {report['created']} created, {report['updated']} updated, "
-        f"{report['rejected_rows']} rejected"
+        f"{report['held']} held, {report['rejected_rows']} rejected, {report['warned_rows']} with warnings"
     )
-    for fault in report["rejected"][:MAX_SHOWN_FAULTS]:
+    if dry_run:
+        print(f"Nothing was stored. A rule would stop {report['stopped']} SIMs within a day.")
+        for stop in report["stops"][:MAX_SHOWN_FAULTS]:
+            print(f"line {stop['line']}: {stop['hold']} ({stop['rule']})")
+    for fault in (report["rejected"] + report["warnings"])[:MAX_SHOWN_FAULTS]:
         place = f"line {fault.get('line')} {fault.get('column', '')}"
         print(f"{place}: {fault['code']}: {fault['detail']}", file=sys.stderr)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select, text
@@ -51,6 +51,16 @@ class PlanRepository:
         account = func.coalesce(pools.c.account, first)
         rows = await self._connection.execute(select(pools.c.id, account).where(pools.c.tenant == tenant))
         return {row[0]: row[1] for row in rows if row[1] is not None}
+
+    async def pools_of_orders(self, tenant: str, orders: Collection[str]) -> dict[str, str]:
+        """Of these orders of a tenant that have cards in a pool: one pool of each."""
+        if not orders:
+            return {}
+        found = select(sims.c.order_id, func.min(sims.c.pool)).where(
+            sims.c.tenant == tenant, sims.c.pool.is_not(None), sims.c.order_id.in_(sorted(orders))
+        )
+        rows = await self._connection.execute(found.group_by(sims.c.order_id))
+        return {row[0]: row[1] for row in rows}
 
     async def add_history(self, plans_left: Mapping[int, str], now: datetime) -> None:
         """Record the plan that each of these SIMs (by row id) had until now."""

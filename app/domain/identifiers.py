@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from app.domain.errors import Malformed
+from app.domain.vocabulary import Carrier
 
 ICCID_BODY = 19
 """Digits of an ICCID without the check digit that some print as the 20th (DV-5)."""
@@ -19,6 +20,7 @@ _IMEI_LENGTH = 15
 _IMSI_LENGTHS = (14, 15)
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,3}")
 _ICCID = re.compile(r"89[0-9]{4}[0-9A-Z]{13,14}")
+_PADDED_ICCID = re.compile(r"89[0-9]{17}[Ff]")
 _DIGITS = re.compile(r"[0-9]+")
 _HOME_NUMBER = re.compile(r"1[0-9]{10}(?:[0-9]{2})?")
 _ABROAD_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
@@ -49,9 +51,13 @@ def _clean(text: str, name: str) -> str:
 def parse_iccid(text: str) -> str:
     """The ICCID as written: 89, then 17 or 18 characters, digits or, after the sixth, capital letters (DV-5).
 
+    The `F` with which modems pad 19 digits to whole bytes is no part of it.
+
     A wrong check digit is a warning for the caller to raise (`luhn_valid`), not an error. Raises `Malformed`.
     """
     iccid = _clean(text, "ICCID")
+    if _PADDED_ICCID.fullmatch(iccid):
+        iccid = iccid[:-1]
     if _ICCID.fullmatch(iccid) is None:
         raise Malformed("ICCID_MALFORMED", "an ICCID is 89 and 17 or 18 more characters, digits or capital letters")
     return iccid
@@ -64,6 +70,12 @@ def alternate_iccid(iccid: str) -> str | None:
     if len(iccid) == ICCID_BODY:
         return iccid + luhn_digit(iccid)
     return iccid[:-1] if luhn_valid(iccid) else None
+
+
+def canonical_iccid(iccid: str) -> str:
+    """The form under which an ICCID is unique: without its 20th digit where that is the check digit (DV-5)."""
+    twin = alternate_iccid(iccid)
+    return iccid if twin is None else min(iccid, twin, key=len)
 
 
 def parse_imei(text: str) -> str:
@@ -84,15 +96,25 @@ def parse_imsi(text: str) -> str:
     return imsi
 
 
-def parse_msisdn(text: str, *, abroad: bool = False) -> str:
-    """A mainland number of 11 or 13 (M2M) digits without 86; with `abroad`, any E.164 number. Raises `Malformed`."""
+def parse_msisdn(text: str, carrier: Carrier | None = None) -> str:
+    """A mainland number of 11 or 13 (M2M) digits without 86; any E.164 number under `overseas`. Raises `Malformed`."""
     number = _clean(text, "MSISDN").removeprefix("+")
-    if abroad and _ABROAD_NUMBER.fullmatch(number):
+    if carrier is Carrier.OVERSEAS and _ABROAD_NUMBER.fullmatch(number):
         return number
     home = number.removeprefix("86")
     if _HOME_NUMBER.fullmatch(home) is None:
         raise Malformed("MSISDN_MALFORMED", "an MSISDN is 11 or 13 digits beginning with 1, with or without 86")
     return home
+
+
+def searched_msisdn(text: str) -> str:
+    """The number by which a SIM of any carrier is searched, as SIMs are stored: without +, 00 or, at home, 86.
+
+    Raises `Malformed`.
+    """
+    number = _clean(text, "MSISDN").removeprefix("+").removeprefix("00")
+    home = number.removeprefix("86")
+    return home if _HOME_NUMBER.fullmatch(home) else parse_msisdn(number, Carrier.OVERSEAS)
 
 
 def tac(imei: str) -> str:

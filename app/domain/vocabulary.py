@@ -65,11 +65,12 @@ class HoldCode(StrEnum):
 
 
 class HoldSource(StrEnum):
-    """Who set a hold: a caller's operation, a rule of the gateway, or the carrier (ST-24)."""
+    """Who set a hold: a caller's operation, a rule of the gateway, the carrier (ST-24), or an import (LC-17)."""
 
     CALLER = "caller"
     GATEWAY = "gateway"
     CARRIER = "carrier"
+    IMPORT = "import"
 
 
 class OperationKind(StrEnum):

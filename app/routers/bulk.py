@@ -29,7 +29,6 @@ from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, req
 from app.usecases.bulk.selectors import IccidList, IccidRange, MatchingSims, PoolMembers, Selector, UploadedFile
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.sims.import_file import decode_text
 
 from .imports import MAX_FILE_BYTES
 from .sims import filter_of
@@ -246,11 +245,10 @@ async def upload_file(
     ctx: Ctx, caller: Operator, upload: Annotated[Upload, Depends(SIM_FILE)], key: Idempotent
 ) -> Response:
     """Upload a CSV file that names SIMs in a column `iccid`, for the selector of a bulk operation."""
-    text = decode_text(upload.content)
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
-        file_id, rows = await files.store_file(ctx, work, caller.tenant, text)
+        file_id, rows = await files.store_file(ctx, work, caller.tenant, upload.content)
         response = json_response({"id": str(file_id), "rows": rows}, status=201)
         await commit(ctx, work, key, response)
     return response

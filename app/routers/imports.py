@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -16,14 +16,15 @@ from app.routers.http.responses import json_response
 from app.routers.schemas import imports as schemas
 from app.usecases.catalogue.plans import COLUMNS, plan_view, plans_from_csv, put_plans, read_plan
 from app.usecases.errors import InvalidArgument
-from app.usecases.sims.import_file import ImportReport, csv_rows, decode_text, import_sims, ndjson_rows
+from app.usecases.sims.import_file import ImportReport, import_sims
+from app.usecases.sims.import_forecast import Stop, stops_within_a_day
+from app.usecases.sims.import_formats import Row, csv_rows, ndjson_rows
 from app.usecases.sims.import_rows import COLUMN_PARSERS
 
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
 MAX_FILE_BYTES = 256 << 20
 MAX_PLANS_BYTES = 1 << 20
-MAX_FAULTS = 1_000
 JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
 
 LINES = "one JSON object a line, with the columns of the CSV as fields"
@@ -36,19 +37,29 @@ PLANS = UploadBody(
 )
 
 
-def _rows_of(upload: Upload) -> Iterator[tuple[int, dict[str, str]]]:
-    text = decode_text(upload.content)
-    return csv_rows(text) if upload.media_type == CSV else ndjson_rows(text)
+def _rows_of(upload: Upload) -> Iterator[Row]:
+    return csv_rows(upload.content) if upload.media_type == CSV else ndjson_rows(upload.content)
 
 
 def _view(report: ImportReport) -> dict[str, Any]:
     return {
+        "dry_run": False,
         "rows": report.rows,
         "created": report.created,
         "updated": report.updated,
-        "rejected": [fault.as_json() for fault in report.rejected[:MAX_FAULTS]],
-        "rejected_rows": len(report.faulty_lines),
+        "held": report.held,
+        "rejected": [fault.as_json() for fault in report.rejected],
+        "rejected_rows": report.rejected_rows,
+        "warnings": [fault.as_json() for fault in report.warnings],
+        "warned_rows": report.warned_rows,
+        "stops": [],
+        "stopped": 0,
     }
+
+
+def _forecast_view(report: ImportReport, stops: Sequence[Stop], stopped: int) -> dict[str, Any]:
+    listed = [{"line": stop.line, "hold": stop.hold.value, "rule": stop.rule} for stop in stops]
+    return _view(report) | {"dry_run": True, "stops": listed, "stopped": stopped}
 
 
 @router.post("/sims/import", response_model=schemas.ImportReport)
@@ -59,13 +70,21 @@ async def import_sims_file(
     upload: Annotated[Upload, Depends(SIMS)],
     key: Idempotent,
 ) -> Response:
-    """Import SIMs: the whole file or nothing, or with `?mode=partial` its good rows."""
+    """Import SIMs: the whole file or nothing, or with `?mode=partial` its good rows.
+
+    `?dry_run=true` reads and checks the same file, tells what would happen, and stores nothing.
+    """
     async with ctx.work() as work:
+        if query.dry_run:
+            report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name)
+            return json_response(_forecast_view(report, *await stops_within_a_day(ctx, work, report)))
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored
-        report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name)
-        if report.rejected and query.mode == "whole":
-            raise InvalidArgument(report.rejected[:MAX_FAULTS], "bad rows; nothing was changed")
+        whole = query.mode == "whole"
+        report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name, whole=whole)
+        if report.rejected and whole:
+            more = f"; reading ended at the {len(report.rejected)}th fault" if report.full else ""
+            raise InvalidArgument(report.rejected, f"bad rows; nothing was changed{more}")
         response = json_response(_view(report))
         await commit(ctx, work, key, response)
     return response
@@ -84,10 +103,7 @@ async def put_plan(
     request: Request, ctx: Ctx, caller: SimsWriter, upload: Annotated[Upload, Depends(PLANS)], key: Idempotent
 ) -> Response:
     """Add one plan (JSON) or many (CSV); the same id replaces."""
-    if upload.media_type == CSV:
-        plans = plans_from_csv(decode_text(upload.content))
-    else:
-        plans = [read_plan(_plan_fields(upload.content))]
+    plans = plans_from_csv(upload.content) if upload.media_type == CSV else [read_plan(_plan_fields(upload.content))]
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored

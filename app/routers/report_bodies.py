@@ -6,7 +6,8 @@ record is rejected and the others are counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -78,11 +79,6 @@ class Decoded:
     places: list[int] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
-    @property
-    def size(self) -> int:
-        """How many records the request had."""
-        return len(self.reports) + len(self.rejected)
-
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _raw_envelope = msgspec.json.Decoder(_RawEnvelope)
@@ -136,7 +132,7 @@ def _json(body: bytes) -> Decoded:
         try:
             envelope = _envelope.decode(body)
             return Decoded(_of_plain(envelope.gateway, envelope.reports))
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeDecodeError):
             pass
         except msgspec.DecodeError:
             raise Unreadable("the body is not JSON") from None
@@ -163,7 +159,7 @@ def _list(body: bytes, whole: Callable[[], Reports], one: Callable[[msgspec.Raw]
     if b"\\u0000" not in body:
         try:
             return Decoded(whole())
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeDecodeError):
             pass
         except msgspec.DecodeError:
             raise Unreadable("the body is not JSON") from None
@@ -182,30 +178,44 @@ def _ndjson(body: bytes) -> Decoded:
             records = _one_named.decode_lines(body)
             if len(records) <= body.count(b"\n") + 1:  # `decode_lines` accepts two records on one line
                 return Decoded(_of_named(records))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    for line in lines:
-        try:
-            _anything.decode(line)
-        except msgspec.DecodeError:
-            raise Unreadable("a line is not JSON") from None
-    return _each([msgspec.Raw(line) for line in lines], lambda raw: _of_named([_one_named.decode(raw)]))
+    lines = [msgspec.Raw(line) for line in body.split(b"\n") if line.strip()]
+    _check_number(lines)
+    if lines and not any(map(_is_json, lines)):
+        raise Unreadable("no line is JSON")
+    return _each(lines, lambda raw: _of_named([_one_named.decode(raw)]))
+
+
+def _is_json(raw: msgspec.Raw) -> bool:
+    try:
+        _anything.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
     """Decode record by record: the well-formed ones with their indexes, the others rejected."""
+    _check_number(records)
     places: list[int] = []
     rejected: list[Rejected] = []
     whole = Reports([], [], [], [], [])
     for index, raw in enumerate(records):
         try:
             one = decode(raw)
+        except UnicodeDecodeError:
+            rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail="a text is not UTF-8"))
+            continue
+        except RecursionError:
+            rejected.append(Rejected(index=index, code="RECORD_MALFORMED", detail="nested too deep"))
+            continue
         except msgspec.DecodeError as error:
             rejected.append(_rejected(index, error))
             continue
         if any("\x00" in text for text in (*one.gateways, *one.ids, *one.iccids)):
-            rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail="a text holds NUL"))
+            detail = "a text holds NUL or half of a surrogate pair"
+            rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail=detail))
             continue
         whole.add(one)
         places.append(index)
@@ -223,6 +233,20 @@ def _rejected(index: int, error: msgspec.DecodeError) -> Rejected:
     if code == "AT_MALFORMED" and "timezone" in message:
         code = "AT_WITHOUT_OFFSET"
     return Rejected(index=index, code=code, detail=message)
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+"""A surrogate pair, half of one, or any other escape of JSON."""
+
+
+def _without_halves(body: bytes) -> bytes:
+    """The body with NUL for each half of a surrogate pair: it is JSON, and only the record with it is rejected."""
+    if _SURROGATE.search(body) is None:
+        return body
+    return _ESCAPES.sub(lambda found: b"\\u0000" if found[1] else found[0], body)
 
 
 READERS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
@@ -244,14 +268,19 @@ def decode(media_type: str, body: bytes) -> Decoded:
     if reader is None:
         raise UnsupportedMediaType(f"the body is none of {', '.join(READERS)}")
     try:
-        decoded = reader(body)
+        decoded = reader(_without_halves(body))
     except UnicodeDecodeError:
         raise Unreadable("the body is not UTF-8") from None
     except RecursionError:
         raise Unreadable("the body is nested too deep") from None
-    if decoded.size > MAX_RECORDS:
-        raise TooLarge(f"at most {MAX_RECORDS} records")
+    _check_number(decoded.reports)
     return decoded
+
+
+def _check_number(records: Sized) -> None:
+    """Raises `TooLarge`."""
+    if len(records) > MAX_RECORDS:
+        raise TooLarge(f"at most {MAX_RECORDS} records")
 
 
 def answer(decoded: Decoded, tally: Tally) -> dict[str, Any]:

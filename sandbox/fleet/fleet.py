@@ -43,6 +43,7 @@ HOLDS: Mapping[str, str] = MappingProxyType(
         "high_risk_region": "violation",
         "network_cut": "network_cut",
         "policy_cutoff": "manual",
+        "unexplained": "manual",
     }
 )
 """The import's holds → the carrier's."""

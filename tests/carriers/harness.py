@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import httpx
 
 from app.carriers.account_client import AccountClient
 from app.carriers.base import SimRef
+from app.carriers.config import Account
 from app.carriers.config_file import parse_accounts
 from app.carriers.registry import build_clients
 
@@ -104,22 +105,31 @@ class Stand:
 
 def stand(protocol: str, handler: Handler, *, carrier: str | None = None, **settings: Any) -> Stand:
     """A client of one protocol whose carrier answers by `handler`."""
-    entry = {
-        "protocol": protocol,
-        "base_url": "sandbox",
-        "credentials": CREDENTIALS[protocol],
-        "settings": settings,
-    }
-    document = {"accounts": {"acc": {"carrier": carrier or CARRIERS[protocol], "protocols": [entry]}}}
     peer, clock, notes = Carrier(handler), HandClock(), Notebook()
     client = build_clients(
-        parse_accounts(document),
+        _accounts(protocol, carrier, settings),
         sandbox_url=SANDBOX_URL,
         clock=clock,
         observer=notes,
         wire=httpx.MockTransport(peer.handle),
     )["acc"]
     return Stand(client, peer, clock, notes)
+
+
+def over_tcp(protocol: str, url: str) -> AccountClient:
+    """A client of one protocol whose carrier is a server at `url`."""
+    accounts = _accounts(protocol, None, {})
+    return build_clients(accounts, sandbox_url=url, clock=HandClock(), observer=Notebook())["acc"]
+
+
+def _accounts(protocol: str, carrier: str | None, settings: dict[str, Any]) -> Sequence[Account]:
+    entry = {
+        "protocol": protocol,
+        "base_url": "sandbox",
+        "credentials": CREDENTIALS[protocol],
+        "settings": settings,
+    }
+    return parse_accounts({"accounts": {"acc": {"carrier": carrier or CARRIERS[protocol], "protocols": [entry]}}})
 
 
 def always(content: bytes | str, status: int = 200, **headers: str) -> Handler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,11 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
+from app.carriers.http.send_deadline import sending_until
 from app.carriers.http.transport import MAX_BYTES, Peer, _wire
+from app.carriers.http.transport_errors import LeaseOver
 from app.domain.vocabulary import OperationKind
-from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, stand
+from tests.carriers.harness import CREDENTIALS, SANDBOX_URL, SIM, always, over_tcp, stand
 
 SUSPEND = OperationKind.SUSPEND
 
@@ -248,3 +251,23 @@ async def test_the_environments_proxy_is_used_except_on_loopback(
     wire = _wire(Peer(base_url=url), 5)
     assert ("Proxy" in type(wire._pool).__name__) == proxied
     await wire.aclose()
+
+
+async def test_a_change_whose_lease_ends_while_it_connects_is_not_written_to_the_connection() -> None:
+    """The process stands still after the carrier has accepted the connection: the last look is before the first byte."""
+    received: list[bytes] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        time.sleep(0.1)  # the whole process stands still, client and all
+        received.append(await reader.read(1))
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        client = over_tcp("jasper", f"http://{host}:{port}")
+        with sending_until(asyncio.get_running_loop().time() + 0.05):
+            error = await error_of(client.change(SUSPEND, SIM, {}))
+        await client.close()
+
+    assert type(error) is LeaseOver
+    assert received in ([], [b""])

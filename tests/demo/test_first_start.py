@@ -13,11 +13,12 @@ import pytest
 from app.carriers.base import SimRef
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_on
-from app.domain.sim.holds import shown_state
-from app.domain.sim.snapshot import apply_snapshot
+from app.domain.sim.holds import codes, shown_state
+from app.domain.vocabulary import HoldSource, SimState
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.admin.first_start import first_start
 from app.usecases.admin.readiness import FIRST_IMPORT
+from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
 from app.usecases.errors import InvalidArgument
 
@@ -62,25 +63,25 @@ async def test_gateway_and_sandbox_agree_on_the_state_of_every_card(house: House
     assert {iccid: card.visible_state() for iccid, card in house.sandbox.store.cards.items()} == ours
 
 
-async def test_the_carriers_word_on_the_fleet_changes_nothing_and_is_no_drift(house: House) -> None:
+async def test_the_carriers_snapshot_of_the_fleet_confirms_every_stop_and_is_no_drift(house: House) -> None:
     await first_start(house.ctx, house.control, DEMO)
-    cards = await cards_of(house.ctx)
-    words = 0
+    before = await cards_of(house.ctx)
+    seen = 0
     for account, client in house.ctx.clients.items():
-        refs = [SimRef(iccid=c.sim.iccid, msisdn=c.msisdn, imsi=c.imsi) for c in cards.values() if c.account == account]
-        for word in await client.snapshot(refs):
-            sim = cards[word.iccid].sim
-            taken = apply_snapshot(
-                sim,
-                word.state,
-                [(hold.code, hold.carrier_code) for hold in word.holds],
-                at=word.as_of,
-                on=word.as_of.date(),
-                operation_open=False,
-            )
-            assert (taken.sim, taken.drift) == (sim, None), (sim.iccid, word)
-            words += 1
-    assert words == len(cards)
+        mine = [card for card in before.values() if card.account == account]
+        snapshots = await client.snapshot([SimRef(iccid=c.sim.iccid, msisdn=c.msisdn, imsi=c.imsi) for c in mine])
+        await apply_snapshots(house.ctx, snapshots)
+        seen += len(snapshots)
+
+    after = await cards_of(house.ctx)
+
+    assert seen == len(after)
+    for iccid, card in after.items():
+        was = before[iccid].sim
+        assert (card.sim.underlying, codes(card.sim.holds)) == (was.underlying, codes(was.holds)), card
+        assert card.disagrees_since is None, card
+        if card.carrier_state is SimState.SUSPENDED and was.underlying is SimState.ACTIVE:
+            assert {hold.source for hold in card.sim.holds} == {HoldSource.CARRIER}, card
 
 
 async def test_the_carriers_have_counted_the_traffic_of_the_file(house: House) -> None:

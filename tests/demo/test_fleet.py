@@ -50,7 +50,7 @@ def rows() -> list[dict[str, str]]:
 
 @cache
 def plans() -> dict[str, Plan]:
-    return {plan.id: plan for plan in plans_from_csv((DEMO / "plans.csv").read_text(encoding="utf-8"))}
+    return {plan.id: plan for plan in plans_from_csv((DEMO / "plans.csv").read_bytes())}
 
 
 @cache

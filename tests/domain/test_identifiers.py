@@ -19,8 +19,10 @@ from app.domain.identifiers import (
     parse_imsi,
     parse_msisdn,
     same_device,
+    searched_msisdn,
 )
 from app.domain.units import GB, KB, MB, ceil_div
+from app.domain.vocabulary import Carrier
 
 DIGITS = st.text("0123456789", min_size=1, max_size=24)
 
@@ -117,9 +119,26 @@ def test_what_is_no_number_is_malformed(text: str) -> None:
 
 
 def test_a_number_abroad_is_taken_as_it_is() -> None:
-    assert parse_msisdn("+882351697004975", abroad=True) == "882351697004975"
+    assert parse_msisdn("+882351697004975", Carrier.OVERSEAS) == "882351697004975"
     with pytest.raises(Malformed):
-        parse_msisdn("0049", abroad=True)
+        parse_msisdn("0049", Carrier.OVERSEAS)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("8613800138000", "13800138000"),
+        ("008613800138000", "13800138000"),
+        ("+1440112345678", "1440112345678"),
+        ("+447700900123", "447700900123"),
+        ("00447700900123", "447700900123"),
+        ("882351697004975", "882351697004975"),
+    ],
+)
+def test_a_number_is_searched_as_it_is_stored_at_home_and_abroad(text: str, number: str) -> None:
+    assert searched_msisdn(text) == number
+    with pytest.raises(Malformed):
+        searched_msisdn(f"{text}-x")
 
 
 def test_an_imsi_is_fourteen_or_fifteen_digits() -> None:

@@ -38,7 +38,7 @@ def _step(card: Sim, today: date, what: str, fact: object) -> Sim:
     if what == "word":
         state, holds = fact  # type: ignore[misc]
         told = [(code, "x") for code in sorted(holds)]
-        return apply_snapshot(card, state, told, at=NOON, on=today, operation_open=False).sim
+        return apply_snapshot(card, state, told, at=NOON, on=today).sim
     assert isinstance(fact, int)
     return apply_usage_holds(card, fact, 0, at=NOON, today=today)[0]
 

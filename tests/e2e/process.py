@@ -33,6 +33,8 @@ class Run:
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    """Settings beside those of every run."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -43,6 +45,7 @@ class Run:
             "SIMGATE_SANDBOX_PORT": str(self.sandbox_port),
             "SIMGATE_DATA_DIR": str(self.folder / "data"),
             "SIMGATE_LEASE_S": "3",
+            **self.variables,
         }
 
     @property
@@ -57,7 +60,7 @@ class Run:
     def key(self) -> str:
         return (self.folder / "data" / "demo-key").read_text(encoding="ascii")
 
-    def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
         """Another command of ours beside it, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
@@ -65,7 +68,7 @@ class Run:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
 

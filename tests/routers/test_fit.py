@@ -108,9 +108,9 @@ async def test_a_plan_of_wrong_types_is_refused(gateway: Gateway, name: str, val
 
 @pytest.mark.parametrize("path", ["/v1/plans", "/v1/sims/import", "/v1/files"])
 @pytest.mark.parametrize("row", ['"' + "x" * 200_000 + '"', '"cut off', '"a"b'], ids=["long", "cut", "quoted"])
-async def test_a_file_that_is_no_csv_is_unreadable(gateway: Gateway, path: str, row: str) -> None:
+async def test_a_row_that_is_no_csv_is_named_by_its_line(gateway: Gateway, path: str, row: str) -> None:
     header = {"/v1/plans": "id,carrier,allowance,months", "/v1/files": "iccid"}.get(path, "iccid,carrier,terms,plan")
 
     answer = await gateway.api.post(path, content=f"{header}\n{row}\n", headers={"Content-Type": "text/csv"})
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE")
+    assert (answer.status_code, [fault["line"] for fault in answer.json()["errors"]]) == (422, [2])

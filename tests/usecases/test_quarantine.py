@@ -76,8 +76,8 @@ async def test_what_is_set_aside_is_attempted_again_with_back_off_and_leaves_whe
 async def test_the_turn_of_a_cycle_and_the_sweep_go_on_past_a_sim_they_cannot_read(gateway: Gateway) -> None:
     held = SMALL | {"state": "suspended", "holds": "over_quota"}
     bad, good = await gateway.fleet(held, held)
-    ends = SMALL | {"activated_on": "2026-01-05", "expires_on": "2026-12-31"}
-    assert [await holds_of(gateway, card) for card in (bad, good)] == [["over_quota"], ["over_quota"]], ends
+    await gateway.hold_by_rule()
+    assert [await holds_of(gateway, card) for card in (bad, good)] == [["over_quota"], ["over_quota"]]
     await _write(gateway, bad, "holds", '[{"code": "no_such_hold"}]')
 
     set_clock(gateway, NOON.replace(year=2027, month=1, day=1))

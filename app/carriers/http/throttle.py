@@ -15,7 +15,7 @@ from typing import Protocol
 
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited
 from app.carriers.http.breaker import Breaker, Health
-from app.carriers.http.transport_errors import LocallyThrottled, is_unhealthy
+from app.carriers.http.transport_errors import LeaseOver, LocallyThrottled, is_unhealthy
 from app.clock import Clock
 
 MAX_IN_FLIGHT = 20
@@ -200,7 +200,7 @@ class Throttle:
             await asyncio.sleep(wait)
 
     def _health_after(self, error: CarrierError) -> Health:
-        if isinstance(error, LocallyThrottled):
+        if isinstance(error, LocallyThrottled | LeaseOver):
             return Health.NO_EVIDENCE
         if isinstance(error, CarrierRateLimited) and error.retry_after:
             pause = min(error.retry_after, MAX_PAUSE_S)

@@ -14,7 +14,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,6 +28,7 @@ from app.carriers.errors import (
     CarrierRejected,
 )
 from app.carriers.http.connection_faults import connection_fault
+from app.carriers.http.send_deadline import before_first_byte, refuse_if_late
 from app.carriers.http.throttle import Observer, Throttle
 from app.carriers.http.transport_errors import ServerError, TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
@@ -141,7 +142,8 @@ class Transport:
         self._sign = dialect.sign
         self._explain = dialect.explain
         self._deadline_s = peer.read_s + CONNECT_S
-        self._time_outs = {"timeout": httpx.Timeout(peer.read_s, connect=CONNECT_S).as_dict()}
+        self._extensions: dict[str, Any] = {"timeout": httpx.Timeout(peer.read_s, connect=CONNECT_S).as_dict()}
+        self._change_extensions = {**self._extensions, "trace": before_first_byte}
         self._tap = tap
         self._host = urlsplit(peer.base_url).netloc
         self._wire = peer.wire or _wire(peer, throttle.in_flight)
@@ -198,9 +200,10 @@ class Transport:
             headers.update(self._sign(call, query))
         url = httpx.URL(f"{self._base}{call.path}?{query}") if query else self._url(f"{self._base}{call.path}")
         # the transport below httpx's client: no cookies, redirects or logging, and a third less work
-        request = httpx.Request(
-            call.method, url, headers=headers, content=call.body or None, extensions=self._time_outs
-        )
+        extensions = self._change_extensions if call.changes else self._extensions
+        request = httpx.Request(call.method, url, headers=headers, content=call.body or None, extensions=extensions)
+        if call.changes:
+            refuse_if_late()
         response = await self._wire.handle_async_request(request)
         try:
             body = await _read_body(response)

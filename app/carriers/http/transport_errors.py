@@ -38,6 +38,10 @@ class LocallyThrottled(CarrierRateLimited):
     """Not sent by our own decision (budget, pause, repeat window): says nothing about the carrier's health."""
 
 
+class LeaseOver(CarrierUnavailable):
+    """A change not sent by our own decision: another worker may have taken the operation over (`send_deadline`)."""
+
+
 OUTCOMES: tuple[tuple[type[CarrierError], str], ...] = (
     (CarrierRateLimited, "rate_limited"),
     (CarrierUnavailable, "unavailable"),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.schema.control import plans, sims
-from app.domain.identifiers import alternate_iccid
+from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.vocabulary import SimState
 
 _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
@@ -138,11 +138,13 @@ class SimRepository:
         )
 
     async def insert(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-        """Add SIMs; gives the row id of each ICCID that is new."""
+        """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5)."""
         if not rows:
             return {}
-        statement = insert(sims).on_conflict_do_nothing(index_elements=["iccid"]).returning(sims.c.iccid, sims.c.id)
-        done = await self._connection.execute(statement, list(rows))
+        statement = insert(sims).on_conflict_do_nothing().returning(sims.c.iccid, sims.c.id)
+        named = [row | {"canonical_iccid": canonical_iccid(row["iccid"])} for row in rows]
+        named.sort(key=lambda row: str(row["canonical_iccid"]))  # one order of locks for imports at the same moment
+        done = await self._connection.execute(statement, named)
         return {row[0]: row[1] for row in done}
 
     async def patch(self, sim_id: int, columns: dict[str, Any], now: datetime) -> None:

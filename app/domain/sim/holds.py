@@ -60,8 +60,8 @@ def network_allowed(underlying: SimState, holds: Iterable[Hold]) -> bool:
 
 
 def is_ours(hold: Hold) -> bool:
-    """Whether a caller or a rule of the gateway set the hold, rather than the carrier (ST-24)."""
-    return hold.source is not HoldSource.CARRIER
+    """Whether a caller or a rule of the gateway set the hold, rather than the carrier or an import (ST-24, LC-17)."""
+    return hold.source in (HoldSource.CALLER, HoldSource.GATEWAY)
 
 
 def with_hold(sim: Sim, hold: Hold) -> Sim:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.calendar.days import local
-from app.domain.sim.holds import lagging
+from app.domain.sim.holds import is_ours, lagging
 from app.domain.sim.model import Sim
 from app.domain.sim.snapshot import VIEW_LAG, Drift
 from app.domain.vocabulary import OperationKind
@@ -61,10 +61,10 @@ def classify_drift(
     """
     if now - since < VIEW_LAG:
         return DriftDecision(explanation=DriftExplanation.LAG)
-    stopped_there = drift not in REPAIRS
-    if stopped_there and _waits_for_the_cycle(sim, now, zone):
+    repairable = drift in REPAIRS and any(map(is_ours, sim.holds))
+    if drift not in REPAIRS and _waits_for_the_cycle(sim, now, zone):
         return DriftDecision(explanation=DriftExplanation.CYCLE_START)
-    if repair is None and drift in REPAIRS:
+    if repair is None and repairable:
         return DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=REPAIRS[drift])
     if repair is not None and not repair.failed and now - repair.requested_at < VIEW_LAG:
         return DriftDecision(explanation=DriftExplanation.REPAIRING)

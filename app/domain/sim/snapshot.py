@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
+from app.domain.sim.carrier_holds import CarrierHolds, follows_carrier, kept_by_a_stop, with_imported_holds_decided
 from app.domain.sim.hold_changes import add_hold, hold_lifted
 from app.domain.sim.holds import is_ours, shown_state, without_hold
 from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.terms.book import terms_in_force
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState
 
 VIEW_LAG = timedelta(hours=24)
 """How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
@@ -31,26 +30,6 @@ class Drift(StrEnum):
     UNKNOWN_CODE = "unknown_code"
 
 
-_REPORTED_BY_ALL = frozenset({HoldCode.MANUAL, HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED})
-REPORTED_HOLDS: Mapping[Carrier, frozenset[HoldCode]] = MappingProxyType(
-    {
-        Carrier.CMCC: _REPORTED_BY_ALL
-        | {HoldCode.DEVICE_MISMATCH, HoldCode.ARREARS, HoldCode.OUT_OF_REGION, HoldCode.CARRIER_CONTROL},
-        Carrier.CUCC: _REPORTED_BY_ALL,
-        Carrier.CTCC: _REPORTED_BY_ALL
-        | {
-            HoldCode.DEVICE_MISMATCH,
-            HoldCode.ARREARS,
-            HoldCode.VIOLATION,
-            HoldCode.NOT_REAL_NAMED,
-            HoldCode.CARRIER_CONTROL,
-            HoldCode.NETWORK_CUT,
-        },
-    }
-)
-"""The holds that a carrier can report (LC-15); under any other it reports a stop on request, `manual`."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotApplied:
     """The SIM after a snapshot, every change in order, and the disagreement that remains."""
@@ -59,9 +38,6 @@ class SnapshotApplied:
     changes: tuple[Change, ...]
     drift: Drift | None
 
-
-CarrierHolds = Sequence[tuple[HoldCode, str]]
-"""The stop reasons that a carrier reports: hold (LC-15) and raw code, `""` where it sends none."""
 
 _IN_USE = {SimState.ACTIVE, SimState.SUSPENDED}
 
@@ -73,18 +49,19 @@ def apply_snapshot(
     *,
     at: datetime,
     on: date,
-    operation_open: bool,
     activated_on: date | None = None,
     stopped_by_us: bool = False,
+    protocol: ProtocolName | None = None,
 ) -> SnapshotApplied:
     """The SIM after the carrier's snapshot as of `at`, which is the day `on` in its zone (LC-14, LC-15).
 
     `state` None: the carrier sent a code that no table knows. `activated_on`: the activation day that the carrier
     reports, else a first use counts from `on` (LC-16). `stopped_by_us`: a suspend of the gateway is in force (ST-24).
-    While an operation is open nothing changes and nothing is drift; before activation the terms decide.
+    `protocol`: of the snapshot, for the holds that it cannot report. Before activation the terms decide. Not for a SIM
+    with an open operation, under which nothing changes and nothing is drift.
     """
-    if operation_open or sim.underlying is SimState.CANCELLED:
-        return SnapshotApplied(sim=sim, changes=(), drift=None if operation_open else _drift_of_cancelled(state))
+    if sim.underlying is SimState.CANCELLED:
+        return SnapshotApplied(sim=sim, changes=(), drift=_drift_of_cancelled(state))
     if state is SimState.CANCELLED:
         moved, record = move(sim, SimState.CANCELLED, Cause.CARRIER_WORD, "LC-14", on)
         return SnapshotApplied(sim=moved, changes=(record,), drift=None)
@@ -92,7 +69,7 @@ def apply_snapshot(
         return SnapshotApplied(sim=sim, changes=(), drift=Drift.UNKNOWN_CODE)
     if sim.underlying in NOT_YET_ACTIVATED:
         return _before_activation(sim, state, holds, at=at, on=activated_on or on)
-    return _after_activation(sim, state, holds, at=at, stopped_by_us=stopped_by_us)
+    return _after_activation(sim, state, holds, at=at, stopped_by_us=stopped_by_us, protocol=protocol)
 
 
 def _drift_of_cancelled(state: SimState | None) -> Drift | None:
@@ -137,30 +114,42 @@ def _as_named(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
     return tuple((named.get(code, code), raw) for code, raw in holds)
 
 
-def _complete_holds(sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool) -> CarrierHolds:
-    """The carrier's reasons, completed (LC-14, LC-15).
+def _complete_holds(
+    sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool, kept: frozenset[HoldCode]
+) -> CarrierHolds:
+    """The carrier's reasons, completed (LC-14, LC-15). `kept`: holds that explain a stop reported as `manual` alone.
 
     A stop without a reason keeps the reasons that it had. On a SIM without holds it is `manual` where the gateway's
     own suspend is in force, else `unexplained` (ST-18). Data off at `ctcc` that the gateway cut is no changed device.
     """
     if state is SimState.SUSPENDED and not holds:
-        kept = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
-        return kept if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
+        known = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
+        return known if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
+    if state is SimState.SUSPENDED and {code for code, _ in holds} == {HoldCode.MANUAL}:
+        return tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if hold.code in kept) or holds
     if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds
 
 
 def _after_activation(
-    sim: Sim, state: SimState, holds: CarrierHolds, *, at: datetime, stopped_by_us: bool = False
+    sim: Sim,
+    state: SimState,
+    holds: CarrierHolds,
+    *,
+    at: datetime,
+    stopped_by_us: bool = False,
+    protocol: ProtocolName | None = None,
 ) -> SnapshotApplied:
     """LC-14, LC-15: the carrier's holds follow its snapshot; the gateway's stay, and disagreement is drift."""
+    kept = kept_by_a_stop(sim, state, holds, protocol, at)
+    sim = with_imported_holds_decided(sim, state, holds, at)
     ours = any(map(is_ours, sim.holds)) or (stopped_by_us and bool(sim.holds))
-    complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us)
+    complete = _complete_holds(sim, state, holds, stopped_by_us=stopped_by_us, kept=kept)
     reported = _as_named(sim, _as_postpaid_pool(sim, _as_missing_real_name(sim, complete)))
     dated = {HoldCode.PLAN_EXPIRED} if sim.underlying is SimState.EXPIRED else set()
-    current = frozenset(code for code, _ in reported) | dated
-    gone = tuple(hold for hold in sim.holds if not is_ours(hold) and hold.code not in current)
+    current = frozenset(code for code, _ in reported) | dated | kept
+    gone = tuple(hold for hold in sim.holds if hold.code not in current and follows_carrier(hold, at))
     changes: list[Change] = [hold_lifted(hold) for hold in gone]
     for hold in gone:
         sim = without_hold(sim, hold.code)
@@ -223,6 +212,9 @@ NETWORK_CUT_CODE = "已断网"
 """China Telecom's code for data cut off under an active state (ST-22)."""
 
 
+_CUTS = frozenset({HoldCode.DEVICE_MISMATCH, HoldCode.NETWORK_CUT})
+
+
 def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
     """The hold that data off under `active` implies at `ctcc`: another device (LC-15, ST-22).
 
@@ -231,5 +223,7 @@ def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool |
     """
     if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
         return ()
-    known = any(hold.code is HoldCode.DEVICE_MISMATCH and not is_ours(hold) for hold in sim.holds)
-    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut or known else ()
+    theirs = tuple((h.code, h.carrier_code or "") for h in sim.holds if h.code in _CUTS and not is_ours(h))
+    if theirs and network_cut:
+        return tuple((code, NETWORK_CUT_CODE) for code, _ in theirs)
+    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut else theirs

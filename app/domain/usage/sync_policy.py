@@ -7,9 +7,8 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from app.domain.calendar.cycles import Cycle
-from app.domain.sim.holds import is_ours
 from app.domain.sim.model import Sim
-from app.domain.vocabulary import ProtocolName, SimState
+from app.domain.vocabulary import HoldSource, ProtocolName, SimState
 
 CLOSING_DAYS = 3
 """Days by which carriers' data lag at a cycle's start (ST-21); traffic from before a stop may arrive as late (D)."""
@@ -47,11 +46,12 @@ STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
 def stopped_since(sim: Sim, carrier_state: SimState | None) -> datetime | None:
     """The instant since when a SIM can have carried no traffic; None where it may be carrying some.
 
-    `carrier_state`: what the carrier reports, None where that is older than our last change there. A hold of ours
-    counts only once the carrier reports a stopped state; a hold set by the carrier counts by itself, also under a state
-    that reads active (ST-22).
+    `carrier_state`: what the carrier reports, None where that is older than our last change there. A hold of ours or of
+    an import counts only once the carrier reports a stopped state; a hold set by the carrier counts by itself, also
+    under a state that reads active (ST-22).
     """
-    effective = sim.holds if carrier_state in STOPPED else tuple(hold for hold in sim.holds if not is_ours(hold))
+    theirs = tuple(hold for hold in sim.holds if hold.source is HoldSource.CARRIER)
+    effective = sim.holds if carrier_state in STOPPED else theirs
     return min((hold.since for hold in effective), default=None)
 
 

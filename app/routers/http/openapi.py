@@ -175,7 +175,7 @@ def _codes_of(dependency: Any) -> tuple[str, ...]:
         case Needs():
             return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND")
         case Parameters(model=model):
-            return ("UNREADABLE",) if issubclass(model, Paging) else ()
+            return ("INVALID_ARGUMENT", "UNREADABLE") if issubclass(model, Paging) else ("INVALID_ARGUMENT",)
         case JsonBody():
             return ("UNREADABLE", "TOO_LARGE")
         case UploadBody():

@@ -211,7 +211,7 @@ class Timeline(Listed[TimelineEntry]):
     """What happened to a SIM, newest first."""
 
 
-MSISDN_PATTERN = "^(86)?1[0-9]{10}([0-9]{2})?$"
+MSISDN_PATTERN = "^(00)?[1-9][0-9]{6,14}$"
 MAX_PERCENT = 100_000
 PERCENTS: dict[str, JsonValue] = {"minimum": 0, "maximum": MAX_PERCENT}
 
@@ -245,7 +245,7 @@ class SimFilters(QueryModel):
         examples=["898600"],
     )
     msisdn: Annotated[str, Field(max_length=200, json_schema_extra={"pattern": MSISDN_PATTERN})] | None = Field(
-        default=None, description="Number, with or without `86`.", examples=["1440000000001"]
+        default=None, description="Number, at home with or without `86`.", examples=["1440000000001"]
     )
     imsi: str | None = Field(default=None, max_length=200, description="IMSI.", examples=["460040000000001"])
     device_serial: str | None = Field(default=None, max_length=200, description="Device serial.", examples=["3000A17"])

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from app.db.uow import UnitOfWork
+from app.domain.sim.carrier_holds import REPORTED_HOLDS
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
-from app.domain.sim.snapshot import REPORTED_HOLDS
 from app.domain.vocabulary import Carrier, HoldCode
 from app.outbound.sandbox_control import SandboxControl
 from app.telemetry import get_logger
@@ -27,7 +27,8 @@ from app.usecases.admin.readiness import FIRST_IMPORT
 from app.usecases.catalogue.plans import plans_from_csv, put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_file import csv_rows, import_sims
+from app.usecases.sims.import_file import import_sims
+from app.usecases.sims.import_formats import csv_rows
 from app.usecases.sims.import_rows import new_sim, parse_row
 
 ACTOR = "first_start"
@@ -77,9 +78,9 @@ async def _loaded(ctx: Context) -> bool:
 def _read(ctx: Context, demo: Path) -> Demo:
     """The files, without SIMs of carriers for which no account is configured."""
     served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
-    plans = plans_from_csv((demo / "plans.csv").read_text(encoding="utf-8"))
-    rows = csv_rows((demo / "fleet.csv").read_text(encoding="utf-8"))
-    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row["carrier"] in served)
+    plans = plans_from_csv((demo / "plans.csv").read_bytes())
+    rows = csv_rows((demo / "fleet.csv").read_bytes())
+    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row.get("carrier") in served)
     known = {row["iccid"] for _, row in cards}
     return Demo(
         plans={plan.id: plan for plan in plans},
@@ -117,14 +118,14 @@ def resolve_day(written: str, today: date) -> str:
 
 async def _load_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
     now = ctx.now()
-    rows = [_carrier_row(line, row, files.plans, _today(ctx, row), now) for line, row in files.cards]
+    rows = [_carrier_row(ctx, line, row, files.plans, now) for line, row in files.cards]
     await control.upload_sims(rows)
     for iccid, amount in files.traffic.items():
         await control.add_traffic(iccid, amount)
 
 
 def _carrier_row(
-    line: int, row: dict[str, str], plans: Mapping[str, Plan], today: date, now: datetime
+    ctx: Context, line: int, row: dict[str, str], plans: Mapping[str, Plan], now: datetime
 ) -> dict[str, Any]:
     """The SIM as its carrier knows it, consistent with what the import makes of the row. Raises `InvalidArgument`."""
     read = parse_row(line, row)
@@ -133,8 +134,10 @@ def _carrier_row(
     )
     if faults:
         raise InvalidArgument(faults, WRONG)
-    sim = new_sim(read.values, plans[row["plan"]], today=today, at=now)
-    stops = {hold.code if hold.code in REPORTED_HOLDS[sim.carrier] else HoldCode.MANUAL for hold in sim.holds}
+    sim = new_sim(read.values, plans[row["plan"]], today=_today(ctx, row), at=now)
+    protocol = ctx.clients[account_for(ctx, DEFAULT_TENANT, sim.carrier, row.get("account") or None) or ""].protocol
+    reported = REPORTED_HOLDS.get(protocol, frozenset()) | {HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED}
+    stops = {hold.code if hold.code in reported else HoldCode.MANUAL for hold in sim.holds}
     return row | {
         "state": sim.underlying.value,
         "holds": ";".join(sorted(stops)),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
@@ -12,20 +11,19 @@ from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.usecases.context import Context
+from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY, UnreadableFile, plain_cell, read_csv
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.ids import new_id
-from app.usecases.sims.import_file import UnreadableFile
 
 RETENTION = timedelta(days=30)
 CHUNK = 2_000
-MAX_FAULTS = 1_000
 COLUMN = "iccid"
 
 
-async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> tuple[UUID, int]:
+async def store_file(ctx: Context, work: UnitOfWork, tenant: str, body: bytes) -> tuple[UUID, int]:
     """Store the ICCIDs of a CSV file; returns the file's id and its number of rows. One bad row rejects the file.
 
-    Raises `UnreadableFile`, `InvalidArgument`.
+    Reading ends with the last fault that is listed. Raises `UnreadableFile`, `InvalidArgument`.
     """
     now = ctx.now()
     file_id = new_id(now)
@@ -33,7 +31,11 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> 
     rows: list[tuple[int, str, str | None]] = []
     faults: list[Fault] = []
     total = 0
-    for line, cell in _column(text):
+    for number, (line, cell) in enumerate(_column(body)):
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if cell is None:
+            continue
         try:
             iccid = parse_iccid(cell)
         except Malformed as wrong:
@@ -52,16 +54,14 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, text: str) -> 
     return file_id, total
 
 
-def _column(text: str) -> Iterator[tuple[int, str]]:
-    """(line, cell) of the ICCID column. Raises `UnreadableFile`."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if header.count(COLUMN) != 1:
-            raise UnreadableFile("the file needs a header with one column iccid")
-        place = header.index(COLUMN)
-        for cells in reader:
-            if any(cells):
-                yield reader.line_num, cells[place] if place < len(cells) else ""
-    except csv.Error as wrong:
-        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
+def _column(body: bytes) -> Iterator[tuple[int, str | None]]:
+    """(line, cell) of the ICCID column, None in a blank line. Raises `UnreadableFile`."""
+    header, records = read_csv(body)
+    if header.count(COLUMN) != 1:
+        raise UnreadableFile("the file needs a header with one column iccid")
+    place = header.index(COLUMN)
+    for record in records:
+        if record.wrong or record.cells:
+            yield record.line, plain_cell(record.cells[place]) if place < len(record.cells) else ""
+        else:
+            yield record.line, None

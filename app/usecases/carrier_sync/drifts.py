@@ -91,7 +91,7 @@ def _drift_of(ctx: Context, record: SimRecord) -> Drift:
     holds = [(hold.code, hold.carrier_code or "") for hold in record.sim.holds if not is_ours(hold)]
     at = record.carrier_as_of or ctx.now()
     on = at.astimezone(ctx.zone(record.account)).date()
-    applied = apply_snapshot(record.sim, record.carrier_state, holds, at=at, on=on, operation_open=False)
+    applied = apply_snapshot(record.sim, record.carrier_state, holds, at=at, on=on)
     return applied.drift or Drift.UNKNOWN_CODE
 
 

@@ -14,7 +14,7 @@ from app.carriers.errors import NoSuchCard
 from app.db.mapping import SimRecord
 from app.domain.calendar.days import start_of_day
 from app.domain.sim.binding import with_device
-from app.domain.sim.snapshot import apply_snapshot, gateway_stop_in_force, holds_from_network_cut
+from app.domain.sim.snapshot import SnapshotApplied, apply_snapshot, gateway_stop_in_force, holds_from_network_cut
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -49,7 +49,7 @@ def with_snapshot(
     """The SIM after a snapshot: the carrier's view is newer, and state and holds follow by LC-14 and LC-15.
 
     A snapshot older than the stored one changes nothing; one older than our last change at the carrier is stored, but
-    the rules do not see it. A disagreement is dated from when it was first seen.
+    the rules do not see it, and none while an operation is open. A disagreement is dated from when it was first seen.
     """
     if record.carrier_as_of is not None and snapshot.as_of < record.carrier_as_of:
         return record
@@ -60,16 +60,18 @@ def with_snapshot(
         return seen
     reported = [(hold.code, hold.carrier_code) for hold in snapshot.holds]
     holds = reported or holds_from_network_cut(record.sim, snapshot.state, snapshot.network_cut)
-    applied = apply_snapshot(
-        seen.sim,
-        snapshot.state,
-        holds,
-        at=snapshot.as_of,
-        on=on,
-        operation_open=operation_open,
-        activated_on=snapshot.activated_on,
-        stopped_by_us=record.stopped_by_us,
-    )
+    applied = SnapshotApplied(sim=seen.sim, changes=(), drift=None)
+    if not operation_open:
+        applied = apply_snapshot(
+            seen.sim,
+            snapshot.state,
+            holds,
+            at=snapshot.as_of,
+            on=on,
+            activated_on=snapshot.activated_on,
+            stopped_by_us=record.stopped_by_us,
+            protocol=ctx.clients[record.account].protocol if record.account in ctx.clients else None,
+        )
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
     active_on = applied.sim.activated_on

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,14 +11,17 @@ from app.db.usage import plan_checks
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
+from app.usecases.csv_files import MAX_FAULTS, is_printable, read_csv
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_file import UnreadableFile
+from app.usecases.sims.import_formats import cells_by_name, check_header
 
 COLUMNS = tuple(Plan.__dataclass_fields__)
 REQUIRED = ("id", "carrier", "allowance", "months")
 _WHOLE = ("allowance", "months", "test_months", "test_bytes", "price_fen", "renewals_max")
 _FLAGS = ("auto_stop", "directed")
 _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
+MAX_DIGITS = 20
+"""Digits of a number in a file, far above what any column takes."""
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
@@ -68,39 +69,48 @@ def _wrong(name: str, value: Any) -> str | None:
     return None if isinstance(value, str) and 0 < len(value) <= 100 else "a text of at most 100 characters"  # noqa: PLR2004
 
 
-def plans_from_csv(text: str) -> list[Plan]:
-    """Plans from a CSV file whose columns are the fields of a plan.
+def plans_from_csv(body: bytes) -> list[Plan]:
+    """Plans from a CSV file whose columns are the fields of a plan; reading ends with the last fault that is listed.
 
     Raises: `UnreadableFile`, and `InvalidArgument` with line and column.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        return _plans_of(reader)
-    except csv.Error as wrong:
-        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
-
-
-def _plans_of(reader: csv.DictReader[str]) -> list[Plan]:
+    header, records = read_csv(body)
+    check_header(header, COLUMNS, REQUIRED)
     plans: list[Plan] = []
     faults: list[Fault] = []
-    for row in reader:
-        cells = {name: _typed(name, cell) for name, cell in row.items() if name is not None and cell not in (None, "")}
+    for record in records:
         try:
-            plans.append(read_plan(cells, line=reader.line_num))
+            if cells := cells_by_name(header, record):
+                plans.append(_plan_of(record.line, cells))
         except InvalidArgument as wrong:
-            faults.extend(wrong.faults)
+            faults.extend(wrong.faults[: MAX_FAULTS - len(faults)])
+        if len(faults) == MAX_FAULTS:
+            break
     if faults or not plans:
         raise InvalidArgument(faults or [Fault(code="REQUIRED", detail="no plan in the file", line=1)])
     return plans
 
 
+def _plan_of(line: int, cells: Mapping[str, str]) -> Plan:
+    """The plan of a row. Raises `InvalidArgument`."""
+    if "" in cells:
+        raise InvalidArgument([Fault(code="ROW_UNREADABLE", detail=cells[""], line=line)])
+    faults = [
+        Fault(code="TEXT_UNUSABLE", detail="not printable text in the file's encoding", line=line, column=name)
+        for name, cell in cells.items()
+        if not is_printable(cell)
+    ]
+    if faults:
+        raise InvalidArgument(faults)
+    return read_plan({name: _typed(name, cell) for name, cell in cells.items() if cell}, line=line)
+
+
 def _typed(name: str, cell: str) -> Any:
-    plain = cell.strip()
-    if name in _WHOLE and plain.isdecimal() and plain.isascii():
-        return int(plain)
-    if name in _FLAGS and plain.lower() in ("true", "false"):
-        return plain.lower() == "true"
-    return plain
+    if name in _WHOLE and cell.isdecimal() and cell.isascii() and len(cell) < MAX_DIGITS:
+        return int(cell)
+    if name in _FLAGS and cell.lower() in ("true", "false"):
+        return cell.lower() == "true"
+    return cell
 
 
 async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence[Plan], *, actor: str) -> None:

@@ -26,6 +26,8 @@ class CallGroup:
     polling: PollingPolicy
     deadline_s: float
     """Seconds within which the call must be over (`SEND_DEADLINE_SHARE` of the lease)."""
+    send_by: float
+    """When, by the running loop's clock, the call must be over: `deadline_s` after the lease was taken."""
 
     @property
     def change(self) -> OperationKind:
@@ -62,10 +64,12 @@ def must_be_marked_sent(operation: OperationRecord) -> bool:
     return running and by_api and operation.kind is not OperationKind.REFRESH
 
 
-def call_groups(ctx: Context, operations: Iterable[OperationRecord], refs: Mapping[int, SimRef]) -> list[CallGroup]:
+def call_groups(
+    ctx: Context, operations: Iterable[OperationRecord], refs: Mapping[int, SimRef], *, leased_at: float
+) -> list[CallGroup]:
     """The calls to make: changes in batches of the protocol's size, polls in one group each.
 
-    Every account must have a client.
+    Every account must have a client. `leased_at`: the loop's clock before the lease was taken.
     """
     groups: list[CallGroup] = []
     for _, alike in groupby(sorted(operations, key=_key), key=_key):
@@ -73,20 +77,25 @@ def call_groups(ctx: Context, operations: Iterable[OperationRecord], refs: Mappi
         client = ctx.clients[members[0].account]
         sending = members[0].status is OperationStatus.RUNNING
         size = client.change_batch(current_change(members[0])) if sending else len(members)
-        groups += [_group(ctx, client, members[i : i + size], refs) for i in range(0, len(members), size)]
+        groups += [_group(ctx, client, members[i : i + size], refs, leased_at) for i in range(0, len(members), size)]
     return groups
 
 
 def _group(
-    ctx: Context, client: CarrierClient, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef]
+    ctx: Context,
+    client: CarrierClient,
+    operations: Sequence[OperationRecord],
+    refs: Mapping[int, SimRef],
+    leased_at: float,
 ) -> CallGroup:
-    first = operations[0]
+    first, deadline_s = operations[0], ctx.lease.total_seconds() * SEND_DEADLINE_SHARE
     return CallGroup(
         operations=operations,
         refs=refs,
         client=client,
         polling=polling_policy_of(ctx, first.account, first.kind),
-        deadline_s=ctx.lease.total_seconds() * SEND_DEADLINE_SHARE,
+        deadline_s=deadline_s,
+        send_by=leased_at + deadline_s,
     )
 
 

@@ -7,26 +7,32 @@ from collections.abc import Sequence
 
 from app.carriers.base import ChangeOutcome
 from app.carriers.errors import CarrierError, CarrierOutcomeUnknown
+from app.carriers.http.send_deadline import sending_until
 from app.usecases.execution.grouping import CallGroup
 from app.usecases.execution.results import AttemptResult, from_error, from_receipt
 
 
 async def send(group: CallGroup) -> list[AttemptResult]:
-    """Send one SIM's change, or a batch of the same change, within the group's deadline; never raises carrier errors.
+    """Send one SIM's change, or a batch of the same change, before the group's `send_by`; never raises carrier errors.
 
-    Operations must have been marked as sent before: a timeout means that the outcome is unknown.
+    Operations must have been marked as sent before: a timeout means that the outcome is unknown. What cannot leave
+    before `send_by` is not sent: by then another worker may have taken the operations over.
     """
     try:
-        async with asyncio.timeout(group.deadline_s):
-            if len(group.operations) == 1:
-                receipt = await group.client.change(group.change, group.sims[0], group.arguments)
-                return [from_receipt(group.operations[0], receipt, group.polling)]
-            outcomes = await group.client.change_many(group.change, group.sims, group.arguments)
+        async with asyncio.timeout_at(group.send_by):
+            with sending_until(group.send_by):
+                return await _results(group)
     except CarrierError as error:
         return _all_failed(group, error)
     except TimeoutError:
         return _all_failed(group, CarrierOutcomeUnknown("no answer within the lease"))
-    return _batch_results(group, outcomes)
+
+
+async def _results(group: CallGroup) -> list[AttemptResult]:
+    if len(group.operations) == 1:
+        receipt = await group.client.change(group.change, group.sims[0], group.arguments)
+        return [from_receipt(group.operations[0], receipt, group.polling)]
+    return _batch_results(group, await group.client.change_many(group.change, group.sims, group.arguments))
 
 
 def _all_failed(group: CallGroup, error: CarrierError) -> list[AttemptResult]:

@@ -31,9 +31,11 @@ async def worker_round(ctx: Context, *, limit: int = 100) -> int:
     claimed, refs = await _claim(ctx, limit)
     if not claimed:
         return 0
+    # Taken before `sent_at` is committed: a commit that stalls, or a process frozen in it, uses up the send's deadline.
+    leased_at = asyncio.get_running_loop().time()
     sent = await _mark_sent(ctx, [operation for operation in claimed if must_be_marked_sent(operation)])
     others = [operation for operation in claimed if not must_be_marked_sent(operation)]
-    await _execute(ctx, [*sent, *others], refs)
+    await _execute(ctx, [*sent, *others], refs, leased_at)
     return len(claimed)
 
 
@@ -70,11 +72,14 @@ async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> lis
     return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]
 
 
-async def _execute(ctx: Context, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef]) -> None:
+async def _execute(
+    ctx: Context, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef], leased_at: float
+) -> None:
     """Call the carriers concurrently; settle results as they arrive, so that no slow carrier delays the others."""
     local = [result for operation in operations if (result := _without_call(ctx, operation)) is not None]
     done_here = {result.operation.id for result in local}
-    groups = call_groups(ctx, [operation for operation in operations if operation.id not in done_here], refs)
+    to_call = [operation for operation in operations if operation.id not in done_here]
+    groups = call_groups(ctx, to_call, refs, leased_at=leased_at)
     pending = {asyncio.create_task(_call(ctx, group)) for group in groups}
     try:
         if local:

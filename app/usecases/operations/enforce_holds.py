@@ -106,8 +106,8 @@ def runs_despite_hold(kind: OperationKind, after: SimRecord) -> bool:
 def suspended_by_us(before: SimRecord, after: SimRecord) -> bool:
     """Whether the suspension that outlives the last hold is our own, so that we may resume (ST-24).
 
-    Our suspend may outlive the hold it was for, while the carrier holds the SIM as well. A SIM imported with holds of
-    ours counts as suspended by us, unless the carrier reports that its own dates ended it (LC-8).
+    Our suspend may outlive the hold it was for, while the carrier holds the SIM as well. An imported stop is never ours
+    (LC-17), nor is one that the carrier reports as its own end of the plan (LC-8).
     """
     ended_by_carrier = before.carrier_state is SimState.EXPIRED
     return after.stopped_by_us or (not ended_by_carrier and any(is_ours(hold) for hold in before.sim.holds))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.identifiers import alternate_iccid
 from app.domain.sim.model import Plan
-from app.domain.vocabulary import Carrier
+from app.domain.vocabulary import Carrier, SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault
@@ -26,6 +26,8 @@ class ImportState:
     seen: dict[str, int]
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
+    order_pools: dict[str, str] = field(default_factory=dict)
+    """Order -> the pool of its cards, which is one for all of them (PL-5)."""
     arrived: dict[str, int] = field(default_factory=dict)
     """ICCID -> row id of SIMs added: their unmatched usage is counted last, because ingest waits for it meanwhile."""
 
@@ -40,15 +42,27 @@ def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -
     state.seen[iccid] = row.line
     if (twin := alternate_iccid(iccid)) is not None:
         state.seen[twin] = row.line
+    return tenant_rejection(ctx, state, row, owner)
+
+
+def tenant_rejection(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
+    """Why a row does not fit what the tenant has. `owner`: as for `rejection_of`."""
+    values = row.values
     if owner is not None and owner.tenant != state.tenant:
-        return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
+        return not_available(row)
     account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
     fault = _plan_rejection(state, row, values["carrier"] if owner is None else Carrier(owner.carrier))
+    fault = fault or _pool_rejection(state, row, owner)
     if fault is not None:
         return fault
     if account is None:
         return Fault(code="UNKNOWN_ACCOUNT", detail="no such account for this carrier", line=row.line, column="account")
     return _zone_rejection(state, row, ctx.zone(account if owner is None else owner.account))
+
+
+def not_available(row: ParsedRow) -> Fault:
+    """The SIM is another tenant's."""
+    return Fault(code="NOT_AVAILABLE", detail="not available", line=row.line, column="iccid")
 
 
 def _plan_rejection(state: ImportState, row: ParsedRow, carrier: Carrier) -> Fault | None:
@@ -62,6 +76,28 @@ def _plan_rejection(state: ImportState, row: ParsedRow, carrier: Carrier) -> Fau
     if "pool" in values and state.pools[values["pool"]] != plan.id:
         return Fault(code="POOL_MISMATCH", detail="the pool is of another plan (PL-5)", line=row.line, column="pool")
     return None
+
+
+def _pool_rejection(state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
+    """PL-6: an import moves no member and gives none another plan. PL-5: no test card, and an order in one pool."""
+    values = row.values
+    if owner is not None and owner.pool is not None:
+        if values["plan"] != owner.plan:
+            return _mismatch(row, "plan", "a pool's member keeps its plan (PL-6)")
+        if values.get("pool", owner.pool) != owner.pool:
+            return _mismatch(row, "pool", "a member leaves no pool (PL-6)")
+    pool, order = values.get("pool"), values.get("order")
+    if pool is None:
+        return None
+    if owner is None and values.get("state") is SimState.TESTING:
+        return _mismatch(row, "pool", "a test card joins no pool (PL-5)")
+    if order is not None and state.order_pools.setdefault(order, pool) != pool:
+        return _mismatch(row, "pool", "the order's cards are in another pool (PL-5)")
+    return None
+
+
+def _mismatch(row: ParsedRow, column: str, detail: str) -> Fault:
+    return Fault(code="POOL_MISMATCH", detail=detail, line=row.line, column=column)
 
 
 def _zone_rejection(state: ImportState, row: ParsedRow, zone: ZoneInfo) -> Fault | None:

@@ -1,138 +1,97 @@
-"""Import SIMs from a CSV or NDJSON file; every bad row is reported by line and column, never by its value."""
+"""Store the rows of an import; every bad row is reported by line and column, never by its value."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.db.access import AuditRow
+from app.db.events.store import HistoryRow
 from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
 from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
+from app.domain.sim.holds import shown_state
+from app.domain.sim.model import Sim
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
-from app.usecases.errors import Fault, UseCaseError
+from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY
+from app.usecases.errors import Fault
 from app.usecases.sim_changes import queue_limit_checks
-from app.usecases.sims.import_checks import ImportState, rejection_of
-from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED, ParsedRow, changed_columns, new_sim, parse_row
+from app.usecases.sims.import_checks import ImportState, not_available, rejection_of, tenant_rejection
+from app.usecases.sims.import_rows import ParsedRow, changed_columns, new_sim, parse_row
+from app.usecases.sims.import_warnings import warnings_of
 from app.usecases.usage.ingest.unmatched import attach_unmatched_reports
 
 CHUNK = 1_000
 
 
-class UnreadableFile(UseCaseError):
-    """The file as a whole cannot be read."""
-
-    code = "UNREADABLE"
-
-
 @dataclass
 class ImportReport:
-    """The outcome of an import: rows read, SIMs created and updated, and what was rejected where."""
+    """The outcome of an import: rows read, SIMs created, updated and held, and what was rejected and doubtful where.
+
+    `rejected` and `warnings` are the first `MAX_FAULTS`; `rejected_rows` and `warned_rows` count all.
+    """
 
     rows: int = 0
     created: int = 0
     updated: int = 0
+    held: int = 0
     rejected: list[Fault] = field(default_factory=list)
-    faulty_lines: set[int] = field(default_factory=set)
+    rejected_rows: int = 0
+    warnings: list[Fault] = field(default_factory=list)
+    warned_rows: int = 0
+    subjects: list[int] = field(default_factory=list)
+    """Row ids of SIMs that are new or have other limits."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """ICCID -> line of its row."""
 
     def reject(self, *faults: Fault) -> None:
         """Report a bad row."""
-        self.rejected.extend(faults)
-        self.faulty_lines.update(fault.line for fault in faults if fault.line is not None)
+        self.rejected.extend(faults[: MAX_FAULTS - len(self.rejected)])
+        self.rejected_rows += 1
 
+    def warn(self, faults: Sequence[Fault]) -> None:
+        """Report what is doubtful in a row that is stored all the same."""
+        self.warnings.extend(faults[: MAX_FAULTS - len(self.warnings)])
+        self.warned_rows += bool(faults)
 
-def decode_text(body: bytes) -> str:
-    """The file's text: UTF-8 (a BOM allowed) or GB18030. Raises `UnreadableFile`."""
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = body.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" in text:
-            break
-        return text
-    raise UnreadableFile("the file is neither UTF-8 nor GB18030 text")
-
-
-def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, columns) of a CSV file with a header. Raises `UnreadableFile`, also for unknown columns."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header)
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) > len(header):
-                yield reader.line_num, {"": "more cells than columns"}
-                continue
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-    except csv.Error as wrong:
-        raise UnreadableFile(f"the file is not CSV: {wrong} in line {reader.line_num}") from None
-
-
-def _check_header(header: Sequence[str]) -> None:
-    unknown = [index + 1 for index, name in enumerate(header) if name not in COLUMN_PARSERS]
-    if unknown:
-        faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
-        places = ", ".join(map(str, unknown))
-        raise UnreadableFile(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
-    if len(set(header)) != len(header):
-        raise UnreadableFile("a column appears twice")
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        raise UnreadableFile(f"missing columns: {', '.join(missing)}")
-
-
-def ndjson_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, columns) of a file with one JSON object a line."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            yield number, {"": "not JSON"}
-            continue
-        if not isinstance(value, dict):
-            yield number, {"": "not an object"}
-        elif unknown := sorted(name for name in value if name not in COLUMN_PARSERS):
-            yield number, {"": f"{len(unknown)} unknown columns"}
-        else:
-            yield number, {name: _cell(cell) for name, cell in value.items()}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ";".join(map(str, value))
-    if isinstance(value, dict):
-        return ";".join(f"{key}={tag}" for key, tag in value.items())
-    return str(value)
+    @property
+    def full(self) -> bool:
+        """Whether no further fault is listed."""
+        return len(self.rejected) >= MAX_FAULTS
 
 
 async def import_sims(
-    ctx: Context, work: UnitOfWork, tenant: str, rows: Iterator[tuple[int, dict[str, str]]], *, actor: str = "gateway"
+    ctx: Context,
+    work: UnitOfWork,
+    tenant: str,
+    rows: Iterator[tuple[int, dict[str, str]]],
+    *,
+    actor: str = "gateway",
+    whole: bool = False,
 ) -> ImportReport:
-    """Store a file's good rows in this transaction; the caller rolls back where it wants all or nothing."""
+    """Store a file's good rows in this transaction; the caller rolls back where it wants all or nothing.
+
+    `whole`: one bad row refuses the file, so that reading ends with the last fault that is listed.
+    """
     report = ImportReport()
     state = ImportState(
         plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant), seen={}, tenant=tenant
     )
     state.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     chunk: list[ParsedRow] = []
-    for line, columns in rows:
+    for number, (line, columns) in enumerate(rows):
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if whole and report.full:
+            break
+        if not columns:
+            continue
         report.rows += 1
         row = _read(line, columns)
         if row.faults:
@@ -148,6 +107,8 @@ async def import_sims(
     await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]
     )
+    report.subjects.extend(state.arrived.values())
+    report.lines = state.seen
     return report
 
 
@@ -163,8 +124,10 @@ async def _take_chunk(
     """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
         return
+    orders = {row.values["order"] for row in chunk if "order" in row.values and "pool" in row.values}
+    state.order_pools |= await work.plans.pools_of_orders(state.tenant, orders - state.order_pools.keys())
     owners = await work.sims.owners([row.values["iccid"] for row in chunk])
-    created: list[dict[str, Any]] = []
+    new: dict[str, tuple[ParsedRow, dict[str, Any], Sim]] = {}
     updates = _Updates()
     for row in chunk:
         owner = owners.get(row.values["iccid"])
@@ -172,14 +135,58 @@ async def _take_chunk(
         if fault is not None:
             report.reject(fault)
         elif owner is None:
-            _add_new(ctx, state, row, created, report)
+            _add_new(ctx, state, row, new, report)
         else:
+            report.warn(warnings_of(row))
             updates.add(owner, changed_columns(row))
             report.updated += 1
-    ids = await work.sims.insert(created)
+    ids = await work.sims.insert([columns for _, columns, _ in new.values()])
     report.created += len(ids)
+    report.held += sum(bool(new[iccid][2].holds) for iccid in ids)
+    for iccid in ids:
+        report.warn(warnings_of(new[iccid][0]))
+    await _take_lost(ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report)
+    await work.events.add_history([_imported(ctx, ids[iccid], new[iccid][2]) for iccid in ids])
     await _store_updates(ctx, work, updates)
+    report.subjects.extend(updates.limits_changed)
     state.arrived.update(ids)
+
+
+async def _take_lost(
+    ctx: Context,
+    work: UnitOfWork,
+    state: ImportState,
+    lost: Sequence[ParsedRow],
+    updates: _Updates,
+    report: ImportReport,
+) -> None:
+    """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
+    owners = await work.sims.owners([row.values["iccid"] for row in lost]) if lost else {}
+    for row in lost:
+        owner = owners.get(row.values["iccid"])
+        fault = not_available(row) if owner is None else tenant_rejection(ctx, state, row, owner)
+        if fault is not None:
+            report.reject(fault)
+        else:
+            report.warn(warnings_of(row))
+            updates.add(owner, changed_columns(row))
+            report.updated += 1
+
+
+def _imported(ctx: Context, sim_id: int, sim: Sim) -> HistoryRow:
+    """The first entry of a SIM's timeline: the state in which it was imported."""
+    shown = shown_state(sim.underlying, sim.holds, sim.carrier).value
+    return HistoryRow(
+        sim_id=sim_id,
+        what="state",
+        before=None,
+        after=shown,
+        cause="import",
+        rule="LC-12",
+        actor="import",
+        took_effect_at=ctx.now(),
+        known_at=ctx.now(),
+    )
 
 
 @dataclass
@@ -216,8 +223,13 @@ async def _store_updates(ctx: Context, work: UnitOfWork, updates: _Updates) -> N
 
 
 def _add_new(
-    ctx: Context, state: ImportState, row: ParsedRow, created: list[dict[str, Any]], report: ImportReport
+    ctx: Context,
+    state: ImportState,
+    row: ParsedRow,
+    new: dict[str, tuple[ParsedRow, dict[str, Any], Sim]],
+    report: ImportReport,
 ) -> None:
+    """Adds the columns of a new SIM to `new`, by ICCID, or rejects the row."""
     values = row.values
     account = account_for(ctx, state.tenant, values["carrier"], values.get("account"))
     now = ctx.now()
@@ -227,22 +239,20 @@ def _add_new(
     except Malformed as wrong:
         report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
         return
-    created.append(
-        sim_columns(sim)
-        | {
-            "tenant": state.tenant,
-            "iccid": sim.iccid,
-            "carrier": sim.carrier.value,
-            "account": account,
-            "terms": sim.terms.value,
-            "msisdn": values.get("msisdn"),
-            "imsi": values.get("imsi"),
-            "order_id": values.get("order"),
-            "device_serial": values.get("device_serial"),
-            "alias": values.get("alias"),
-            "remark": values.get("remark"),
-            "tags": values.get("tags", {}),
-            "created_at": now,
-            "updated_at": now,
-        }
-    )
+    columns = sim_columns(sim) | {
+        "tenant": state.tenant,
+        "iccid": sim.iccid,
+        "carrier": sim.carrier.value,
+        "account": account,
+        "terms": sim.terms.value,
+        "msisdn": values.get("msisdn"),
+        "imsi": values.get("imsi"),
+        "order_id": values.get("order"),
+        "device_serial": values.get("device_serial"),
+        "alias": values.get("alias"),
+        "remark": values.get("remark"),
+        "tags": values.get("tags", {}),
+        "created_at": now,
+        "updated_at": now,
+    }
+    new[sim.iccid] = (row, columns, sim)

@@ -5,6 +5,7 @@ Pure: a row becomes a SIM, or faults that name the column and never the value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -19,20 +20,26 @@ from app.domain.sim.model import Hold, Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
+from app.usecases.csv_files import is_printable
 from app.usecases.errors import Fault
 
 LONGEST_TEXT = 200
 
+_SPREADSHEET_DAY = re.compile(r"([0-9]{4})[/.年-]([0-9]{1,2})[/.月-]([0-9]{1,2})日?(?: 0?0:00(?::00)?)?")
+"""A day as spreadsheets write it: 2026/1/5, 2026/1/5 0:00, 2026年1月5日."""
+
 
 def _text(value: str) -> str:
-    if len(value) > LONGEST_TEXT or any(ord(c) < ord(" ") for c in value):
-        raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters")
+    """A text that can be stored (`is_printable`). Raises `Malformed`."""
+    if len(value) > LONGEST_TEXT or not is_printable(value):
+        raise Malformed("TEXT_UNUSABLE", f"at most {LONGEST_TEXT} printable characters, in the file's encoding")
     return value
 
 
 def _day(value: str) -> date:
+    written = _SPREADSHEET_DAY.fullmatch(value)
     try:
-        found = day_named(value)
+        found = date(*map(int, written.groups())) if written else day_named(value)
     except ValueError:
         raise Malformed("DAY_MALFORMED", "a day is written YYYY-MM-DD") from None
     if not 2000 <= found.year <= 2100:  # noqa: PLR2004
@@ -122,11 +129,12 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
     faults = [
         Fault(code="REQUIRED", detail="required", line=line, column=name) for name in REQUIRED if not given.get(name)
     ]
+    carrier = next((known for known in Carrier if known == given.get("carrier")), None)
     for name, text in given.items():
         if not text:
             continue
         try:
-            values[name] = COLUMN_PARSERS[name](text)
+            values[name] = parse_msisdn(text, carrier) if name == "msisdn" else COLUMN_PARSERS[name](text)
         except Malformed as wrong:
             faults.append(Fault(code=wrong.code, detail=wrong.detail, line=line, column=name))
     return ParsedRow(line=line, values=values, faults=tuple(faults))
@@ -177,16 +185,21 @@ def _with_state(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, t
         return _held(replace(sim, underlying=underlying), holds or (HoldCode.MANUAL,), at)
     if state is SimState.EXPIRED:
         held = (*(holds or ()), HoldCode.PLAN_EXPIRED)
-        return _held(replace(sim, underlying=state), tuple(dict.fromkeys(held)), at)
+        return _held(_ended(replace(sim, underlying=state), today, at), tuple(dict.fromkeys(held)), at)
     return _held(replace(sim, underlying=state), holds or (), at)
 
 
+def _ended(sim: Sim, today: date, at: datetime) -> Sim:
+    """An expired SIM with the hold that follows from its end date, where the file gives one that has passed (LC-8)."""
+    if sim.expires_on is None or sim.expires_on >= today:
+        return sim
+    return replace(sim, holds=(Hold(code=HoldCode.PLAN_EXPIRED, since=at, source=HoldSource.GATEWAY),))
+
+
 def _held(sim: Sim, codes: tuple[HoldCode, ...], at: datetime) -> Sim:
+    """The SIM with the holds that the file gives it; those that follow from its dates stay the gateway's (LC-17)."""
     known = {hold.code for hold in sim.holds}
-    source = {HoldCode.MANUAL: HoldSource.CALLER}
-    added = tuple(
-        Hold(code=code, since=at, source=source.get(code, HoldSource.GATEWAY)) for code in codes if code not in known
-    )
+    added = tuple(Hold(code=code, since=at, source=HoldSource.IMPORT) for code in codes if code not in known)
     return replace(sim, holds=(*sim.holds, *added))
 
 

@@ -31,7 +31,7 @@ TODAY = date(2024, 6, 12)
 
 
 def word(sim: Sim, state: SimState | None, *holds: tuple[HoldCode, str], **facts: Any) -> SnapshotApplied:
-    told: dict[str, Any] = {"at": NOON, "on": TODAY, "operation_open": False}
+    told: dict[str, Any] = {"at": NOON, "on": TODAY}
     return apply_snapshot(sim, state, holds, **(told | facts))
 
 
@@ -80,7 +80,7 @@ def test_suspended_on_a_free_card_adds_the_carriers_reasons() -> None:
     assert taken.drift is None
     plain = word(a_sim(), S.SUSPENDED)
     assert [(hold.code, hold.carrier_code) for hold in plain.sim.holds] == [(H.UNEXPLAINED, None)]
-    own = apply_snapshot(a_sim(), S.SUSPENDED, (), at=NOON, on=NOON.date(), operation_open=False, stopped_by_us=True)
+    own = apply_snapshot(a_sim(), S.SUSPENDED, (), at=NOON, on=NOON.date(), stopped_by_us=True)
     assert [hold.code for hold in own.sim.holds] == [H.MANUAL]
 
 
@@ -221,9 +221,8 @@ def test_a_card_in_use_shown_as_unused_is_drift_save_for_a_test_order() -> None:
     assert word(a_sim(GSL), S.TESTING).drift is Drift.NOT_ACTIVATED_THERE
 
 
-def test_nothing_moves_while_an_operation_is_open_nor_after_the_end() -> None:
-    """LC-14, LC-11."""
-    assert word(a_sim(), S.CANCELLED, operation_open=True) == SnapshotApplied(sim=a_sim(), changes=(), drift=None)
+def test_nothing_moves_after_the_end() -> None:
+    """LC-11."""
     dead = a_sim(state=S.CANCELLED)
     assert word(dead, S.ACTIVE) == SnapshotApplied(sim=dead, changes=(), drift=Drift.ALIVE_THERE)
     assert word(dead, S.CANCELLED).drift is None

@@ -118,7 +118,7 @@ def test_a_new_cycle_lifts_only_what_is_ours() -> None:
     assert codes(turned.holds) == {HoldCode.MANUAL}
     theirs = with_hold(a_sim(GSL), a_hold(HoldCode.OVER_QUOTA, HoldSource.CARRIER, "1"))
     assert start_cycle(theirs, NOON.date()) == (theirs, ())
-    assert [is_ours(a_hold(HoldCode.MANUAL, source)) for source in HoldSource] == [True, True, False]
+    assert [is_ours(a_hold(HoldCode.MANUAL, source)) for source in HoldSource] == [True, True, False, False]
 
 
 def test_within_three_days_of_a_cycles_start_a_hold_is_lag_and_no_fault() -> None:

@@ -107,7 +107,7 @@ for code in HOLDS:
         assert isinstance(answer, Accepted | Refusal)
 sent = decide(active, OperationKind.SUSPEND, {}, context)
 assert (sent.due.due_at, sent.due.rule) == (NOW + timedelta(hours=1), "TM-2")
-assert apply_snapshot(active, SimState.CANCELLED, (), at=NOW, on=NOW.date(), operation_open=False).changes
+assert apply_snapshot(active, SimState.CANCELLED, (), at=NOW, on=NOW.date()).changes
 assert {line.source for line in describe(acme, Carrier.CUCC, NOW.date())} >= {"ACME 1", "not published"}
 budgets = [terms_in_force(Supplier.GSL, Carrier.CTCC, date(year, 6, 1)).rebinds_a_month.value for year in (2026, 2027)]
 assert budgets == [2, 5]

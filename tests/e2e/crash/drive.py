@@ -23,8 +23,9 @@ from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
-from app.usecases.sims.import_file import import_sims, ndjson_rows
-from tests.e2e.crash.stage import PROTOCOLS, SLOWEST_S, Stage
+from app.usecases.sims.import_file import import_sims
+from app.usecases.sims.import_formats import ndjson_rows
+from tests.e2e.crash.stage import LEASE_S, PROTOCOLS, SLOWEST_S, Stage
 from tests.gateway import iccid
 
 TENANT = "default"
@@ -91,7 +92,7 @@ class Drive:
             ]
             await put_plans(self.ctx, work, TENANT, plans, actor="test")
             text = "\n".join(json.dumps(row) for row in ours)
-            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(text))
+            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(text.encode()))
             assert report.rejected == []
             await work.commit()
 
@@ -142,7 +143,7 @@ class Drive:
             "SELECT i.* FROM bulk_items i FULL JOIN (SELECT * FROM operations WHERE bulk_id IS NOT NULL) o"
             " ON o.id = i.operation_id WHERE i.operation_id IS DISTINCT FROM o.id OR i.status <> coalesce(o.status, 'failed')"
         )
-        assert wrong == []
+        assert not wrong, wrong
 
     def _next(self, record: SimRecord) -> tuple[OperationKind, dict[str, Any]]:
         codes = {hold.code for hold in record.sim.holds}
@@ -205,19 +206,32 @@ class Drive:
 
     async def kill_one(self, *, longest_s: float) -> None:
         """Wait until something is in hand, then for a seeded moment, then kill a worker and start another."""
+        workers = self.stage.workers
+        workers.kill(await self._choose_worker(longest_s))
+        await self._count_hit()
+        await workers.start()
+
+    async def freeze_one(self, *, longest_s: float) -> None:
+        """The same, but the worker only stands still, for longer than its lease."""
+        chosen = await self._choose_worker(longest_s)
+        async with self.stage.workers.frozen(chosen):
+            await self._count_hit()
+            await asyncio.sleep(1.5 * LEASE_S)
+
+    async def _choose_worker(self, longest_s: float) -> int:
         for _ in range(300):
             if await self.in_hand():
                 break
             await asyncio.sleep(0.01)
         await asyncio.sleep(self.random.uniform(0, longest_s))
-        workers = self.stage.workers
-        workers.kill(self.random.randrange(len(workers.alive)))
+        return self.random.randrange(len(self.stage.workers.alive))
+
+    async def _count_hit(self) -> None:
         found = await self.in_hand()
         names = {account: name for name, (account, _) in PROTOCOLS.items()}
         self.tally.kills += 1
         self.tally.telling += bool(found)
         self.tally.hits.update((names[row["account"]], row["phase"]) for row in found)
-        await workers.start()
 
     async def until_quiet(self, *, within_s: float = 90) -> None:
         """Let the workers finish what can be finished without a person."""
@@ -273,7 +287,7 @@ class Drive:
                 least, found = done[name, kind], effects.get(kind, 0)
                 if not least <= found <= least + doubtful[name, kind]:
                     wrong.append((name, kind, f"{least}+{doubtful[name, kind]} expected, {found} at the carrier"))
-        assert wrong == []
+        assert not wrong, wrong
         return dict(sorted(summary.items()))
 
     async def count_agreement(self) -> None:

@@ -97,6 +97,16 @@ class Workers:
         except ProcessLookupError:
             raise AssertionError("a worker ended by itself: processes.log says why") from None
 
+    @asynccontextmanager
+    async def frozen(self, index: int) -> AsyncIterator[None]:
+        """SIGSTOP for as long as the block runs: a paused machine, or one that swaps."""
+        pid = self.alive[index]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def killall(self) -> None:
         """Every worker of this stage."""
         while self.alive:

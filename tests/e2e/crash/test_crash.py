@@ -28,10 +28,20 @@ LULL_EVERY = 15
 """Kills between two moments of peace, in which operations get to their end and new ones begin."""
 
 Disturb = Callable[[Drive], Awaitable[None]]
+Strike = Callable[..., Awaitable[None]]
+"""What happens to a worker at a seeded moment, called with the drive and `longest_s`: `Drive.kill_one` or `freeze_one`."""
 
 
 async def run(
-    url: str, folder: Path, *, workers: int, kills: int, cards: int, seed: int, disturb: Disturb | None = None
+    url: str,
+    folder: Path,
+    *,
+    workers: int,
+    kills: int,
+    cards: int,
+    seed: int,
+    strike: Strike = Drive.kill_one,
+    disturb: Disturb | None = None,
 ) -> Drive:
     async with open_stage(url, folder) as stage:
         drive = Drive(stage, seed, cards=cards)
@@ -43,7 +53,7 @@ async def run(
         bulk_id = await drive.ask_in_bulk()
         async with drive.busy():
             while drive.tally.telling < kills:
-                await drive.kill_one(longest_s=0.4)
+                await strike(drive, longest_s=0.4)
                 if disturb is not None and drive.tally.kills % 5 == 0:
                     await disturb(drive)
                 if drive.tally.kills % LULL_EVERY == 0:
@@ -84,6 +94,13 @@ async def test_workers_killed_again_and_again(clean_database: str, tmp_path: Pat
         phases = {phase for name, phase in drive.tally.hits if name == protocol}
         assert {"sent", "asking"} <= phases, drive.tally.shown()
         assert drive.tally.of(protocol) >= 100, drive.tally.shown()
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+async def test_workers_that_stand_still_past_their_lease(clean_database: str, tmp_path: Path) -> None:
+    """Others take their operations over meanwhile; once they wake up they send nothing twice."""
+    await run(clean_database, tmp_path, workers=3, kills=40, cards=24, seed=SEED + 20, strike=Drive.freeze_one)
 
 
 @pytest.mark.crash

@@ -14,7 +14,7 @@ from app.jobs.loops import drain
 from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
 from app.usecases.carrier_sync.usage_run import pull_account
 from app.usecases.pools.views import running_pools
-from tests.gateway import Gateway, open_with
+from tests.gateway import Gateway, card, open_with
 from tests.usecases.usage.reporting import report, send, usage
 
 MB = 1 << 20
@@ -150,9 +150,8 @@ async def test_members_of_a_pool_near_its_end_and_cards_near_the_end_of_their_te
     first, member, other = await _pool(
         counted, "forward", {"pool": None, "plan": "cmcc-100m", "terms": "flexem"}, {}, {}, carrier="cmcc"
     )
-    test = {"terms": "flexem", "plan": "cmcc-100m", "state": "testing", "opened_on": "2026-12-01"}
-    rows_ = [{"state": "silent"}] * 3 + [test | {"purchased_on": "2026-12-01"}, test | {"purchased_on": "2026-12-01"}]
-    near_its_end, fresh = (await counted.fleet(*rows_))[3:]
+    test = {"state": "testing", "opened_on": "2026-12-01", "purchased_on": "2026-12-01"}
+    near_its_end, fresh = await counted.fleet(card(3, **test), card(4, **test))
     await _reported(counted, member, 16 * MB)
     await _reported(counted, near_its_end, 25 * MB)
     await _reported(counted, fresh, 20 * MB)

@@ -59,7 +59,8 @@ async def test_a_carriers_own_hold_comes_and_goes_with_its_word_and_nothing_is_s
 
 async def test_a_running_card_at_the_carrier_is_drift_not_a_release_of_our_hold(gateway: Gateway) -> None:
     """LC-14."""
-    [iccid] = await gateway.fleet({"state": "suspended"})
+    [iccid] = await gateway.fleet({})
+    await gateway.operation(await gateway.api.post(f"/v1/sims/{iccid}/suspend"))
 
     await _say(gateway, iccid, SimState.ACTIVE)
 
@@ -69,6 +70,16 @@ async def test_a_running_card_at_the_carrier_is_drift_not_a_release_of_our_hold(
         record = await work.sims.get("default", iccid)
     assert record is not None
     assert record.disagrees_since is not None
+
+
+async def test_nothing_moves_while_an_operation_is_open(gateway: Gateway) -> None:
+    [iccid] = await gateway.fleet({})
+    assert (await gateway.api.post(f"/v1/sims/{iccid}/suspend")).status_code == 202
+
+    await _say(gateway, iccid, SimState.CANCELLED)
+
+    sim = await _sim(gateway, iccid)
+    assert (sim["state"], sim["carrier_view"]["state"]) == ("active", "cancelled")
 
 
 async def test_a_word_from_before_our_last_change_is_kept_and_moves_nothing(gateway: Gateway) -> None:

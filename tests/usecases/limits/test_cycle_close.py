@@ -97,9 +97,14 @@ async def test_every_cycle_that_is_over_is_closed_though_turns_were_missed(gatew
 
 
 async def test_test_traffic_is_never_the_pools(gateway: Gateway) -> None:
-    """PL-2, PL-5: what a member used in its test stays out when the test is over; the rest counts."""
+    """PL-2: what a member used in its test stays out when the test is over; the rest counts.
+
+    No test card joins a pool (PL-5), so that this member is one from before that was checked.
+    """
     row = {"state": "testing", "terms": "flexem", "purchased_on": "2026-11-01", "opened_on": "2026-11-01"}
-    one, tester = await a_pool(gateway, "forward", {}, row)
+    one, tester = await a_pool(gateway, "forward", {}, row | {"pool": None})
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("UPDATE sims SET pool = 'p1' WHERE iccid = $1", tester)
     await use(gateway, one, MB)
     await use(gateway, tester, 12 * MB)
     testing = await cycle_of(gateway)

@@ -41,6 +41,7 @@ async def _done(gateway: Gateway, card: str, action: str, **arguments: Any) -> d
 @pytest.mark.parametrize("terms", ["flexem", "gsl"])
 async def test_a_stop_that_came_with_the_card_is_not_lifted_by_a_byte(gateway: Gateway, terms: str) -> None:
     [card] = await gateway.fleet({"terms": terms} | STOPPED)
+    await gateway.hold_by_rule()
 
     await use(gateway, card, 1)
 
@@ -50,6 +51,7 @@ async def test_a_stop_that_came_with_the_card_is_not_lifted_by_a_byte(gateway: G
 async def test_a_closed_cycle_lifts_nothing_nor_does_the_next_days_pull(gateway: Gateway) -> None:
     set_clock(gateway, datetime(2026, 12, 1, 12, tzinfo=HOME))
     [card] = await gateway.fleet({"terms": "gsl"} | STOPPED)
+    await gateway.hold_by_rule()
 
     await use(gateway, card, 1, at=datetime(2026, 11, 30, 12, tzinfo=HOME))
     late = await holds_of(gateway, card)
@@ -82,8 +84,9 @@ async def test_a_test_is_used_up_by_a_late_report_of_a_closed_cycle_too(gateway:
     assert (await sim_of(gateway, card))["state"] == "active"
 
 
-async def test_a_stop_that_came_with_the_card_leaves_by_an_addon(gateway: Gateway) -> None:
+async def test_a_stop_of_an_earlier_cycle_leaves_by_an_addon(gateway: Gateway) -> None:
     [card] = await gateway.fleet({"terms": "gsl"} | STOPPED)
+    await gateway.hold_by_rule()
     await use(gateway, card, 150 * MB)
     before = await holds_of(gateway, card)
 
@@ -95,8 +98,9 @@ async def test_a_stop_that_came_with_the_card_leaves_by_an_addon(gateway: Gatewa
     assert (await holds_of(gateway, card), await _resumes(gateway, card)) == ([], 1)
 
 
-async def test_a_stop_that_came_with_the_card_leaves_by_a_threshold_raised(gateway: Gateway) -> None:
+async def test_a_stop_of_an_earlier_cycle_leaves_by_a_threshold_raised(gateway: Gateway) -> None:
     [card] = await gateway.fleet({"terms": "standard", "state": "suspended", "holds": "over_threshold"})
+    await gateway.hold_by_rule()
     await use(gateway, card, 20 * MB)
     before = await holds_of(gateway, card)
 
@@ -105,8 +109,9 @@ async def test_a_stop_that_came_with_the_card_leaves_by_a_threshold_raised(gatew
     assert (before, await holds_of(gateway, card), await _resumes(gateway, card)) == (["over_threshold"], [], 1)
 
 
-async def test_a_stop_that_came_with_the_card_leaves_by_the_turn_but_not_under_flexem(gateway: Gateway) -> None:
+async def test_a_stop_of_an_earlier_cycle_leaves_by_the_turn_but_not_under_flexem(gateway: Gateway) -> None:
     gsl, flexem = await gateway.fleet({"terms": "gsl"} | STOPPED, {"terms": "flexem"} | STOPPED)
+    await gateway.hold_by_rule()
 
     await turn_at(gateway, "2027-01-01T00:01:00+08:00")
 

@@ -87,7 +87,7 @@ async def _take(gateway: Gateway, card: str, kind: str, amount: int, limits: int
 
 @given(steps=STEPS)
 @example(steps=[("report", 80), ("report", 80), ("figure", 0), ("report", 80), ("report", 80), ("figure", 1)])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_the_meters_do_each_limit_of_a_cycle_stops_a_card_once(
     gateway: Gateway, steps: list[tuple[str, int]]
 ) -> None:

@@ -123,6 +123,7 @@ async def test_a_member_expired_while_the_pool_was_freed_is_free_once_renewed(ga
         rows[0],
         rows[1] | {"activated_on": "2025-12-01", "holds": "pool_exhausted", "expires_on": "2026-12-10"},
     )
+    await gateway.hold_by_rule()
     await use(gateway, one, 5 * MB)
 
     await done_at_desk(gateway, await gateway.api.post(f"/v1/sims/{gone}/renew", json={"months": 12}))

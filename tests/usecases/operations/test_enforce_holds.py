@@ -218,6 +218,7 @@ async def test_a_renewed_card_that_the_carrier_had_ended_awaits_its_word(gateway
 async def test_a_card_that_has_its_name_at_last_runs_again(gateway: Gateway) -> None:
     held = {"terms": "gsl", "carrier": "ctcc", "state": "suspended", "real_name": "individual"}
     (name,) = await gateway.fleet(held | {"holds": "not_real_named"})
+    await gateway.hold_by_rule()
     await at_the_carrier(gateway, 0, **held | {"holds": "manual"})
 
     await completed(gateway, name, "verify-real-name")

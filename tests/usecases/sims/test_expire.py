@@ -71,7 +71,12 @@ async def test_a_sweep_after_a_long_sleep_tells_every_step_in_order(gateway: Gat
     await _sweep(gateway)
 
     told = [(before, after, rule) for what, before, after, rule in await _timeline(gateway, iccid) if what == "state"]
-    assert told == [("silent", "active", "LC-3"), ("active", "expired", "LC-8"), ("expired", "cancelled", "LC-9")]
+    assert told == [
+        (None, "silent", "LC-12"),
+        ("silent", "active", "LC-3"),
+        ("active", "expired", "LC-8"),
+        ("expired", "cancelled", "LC-9"),
+    ]
 
 
 async def test_many_due_cards_are_swept_in_chunks_and_two_sweepers_share_them(gateway: Gateway) -> None:

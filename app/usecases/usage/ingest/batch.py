@@ -19,6 +19,7 @@ from app.usecases.usage.ingest.duplicates import (
     Content,
     Identity,
     Screened,
+    gateway_of,
     identity_of,
     moved_marks,
     possible_duplicates,
@@ -80,7 +81,7 @@ class Batch:
         """Store and count what is new. Raises `StaleSimCache`, `asyncpg.PostgresError`."""
         if not self._reports:
             return
-        gateways = sorted({report.gateway for report in self._reports})
+        gateways = sorted(set(map(gateway_of, self._reports)))
         epoch, marks = await rows.lock_batch(self._connection, gateways)
         if epoch != self._epoch:  # compared with the batch's own: another batch may have renewed the cache since
             raise StaleSimCache(epoch)
@@ -137,14 +138,16 @@ class Batch:
 
     def _tally(self, screened: Screened) -> None:
         yesterday = (self._now - ONE_DAY).timestamp()
+        accepted = [0] * len(self.tallies)
         for _, _, sim, _, second, _, _, request, place in screened.new:
-            tally = self.tallies[request]
             if sim is None:
-                tally.unknown.append(place)
-            else:
-                tally.accepted += 1
-                if second < yesterday:
-                    tally.late += 1
+                self.tallies[request].unknown.append(place)
+                continue
+            accepted[request] += 1
+            if second < yesterday:
+                self.tallies[request].late += 1
+        for tally, count_of_new in zip(self.tallies, accepted, strict=True):
+            tally.accepted += count_of_new
         for report in screened.duplicates:
             self.tallies[report.request].duplicates += 1
         for report in screened.conflicts:

@@ -14,7 +14,7 @@ from app.db.usage.counters import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
-from app.usecases.usage.ingest.packed import CounterKey, SimKey, closed_count, counter_key, counters_of, sim_id_of
+from app.usecases.usage.ingest.packed import CounterKey, SimKey, closed_count, columns_of, counter_key, sim_id_of
 from app.usecases.usage.ingest.resolve import ResolvedReport
 from app.usecases.usage.ingest.sim_cache import SimLookupCache
 
@@ -22,7 +22,7 @@ CLOSED, RUNNING = 0, 1
 """Rounds of deltas: closed cycles are applied first, without looking at limits."""
 
 _DELTA = partial(tuple.__new__, rows.Delta)
-"""Makes a `Delta` as `_make` does, without a Python call per delta."""
+"""Makes a `Delta` of a row of columns: as `_make` does, without a Python call per delta."""
 
 SPARE = 2
 """Added to a round: the number under which it begins the counters that do not exist yet."""
@@ -74,10 +74,9 @@ def summed(reports: Iterable[ResolvedReport]) -> list[rows.Delta]:
     keys = sorted(sums)
     closed = closed_count(keys)
     rounds = [CLOSED] * closed + [RUNNING] * (len(keys) - closed)
-    return [
-        _DELTA((number, place, *counter, *sums[key]))
-        for place, (number, counter, key) in enumerate(zip(rounds, counters_of(keys), keys, strict=True))
-    ]
+    summed_columns = zip(*map(sums.__getitem__, keys), strict=True)
+    columns = zip(rounds, range(len(keys)), *columns_of(keys), *summed_columns, strict=True)
+    return list(map(_DELTA, columns))
 
 
 def span(cache: SimLookupCache, sim: SimKey, number: int) -> figures.CycleSpan:

@@ -35,6 +35,9 @@ class Screened:
 identity_of: Callable[[ResolvedReport], Identity] = itemgetter(0, 1)
 """The gateway and id of a report; by place, since it is called for every report."""
 
+gateway_of: Callable[[ResolvedReport], int] = itemgetter(0)
+"""The gateway's row id, likewise."""
+
 
 def screen(
     reports: list[ResolvedReport], identities: Sequence[Identity], stored: Mapping[Identity, Content]
@@ -42,14 +45,17 @@ def screen(
     """Part the reports by their identity, one for each; of several with one identity in the batch the first counts."""
     if not stored and len(set(identities)) == len(reports):
         return Screened(new=reports)
-    screened, contents = Screened(), dict(stored)
+    screened = Screened()
+    first_with, is_new = dict[Identity, ResolvedReport]().setdefault, screened.new.append
     for report, identity in zip(reports, identities, strict=True):
-        content = content_of(report)
-        first = contents.setdefault(identity, content)
-        if first is content:
-            screened.new.append(report)
-        else:
-            (screened.duplicates if first == content else screened.conflicts).append(report)
+        content = stored.get(identity)
+        if content is None:
+            first = first_with(identity, report)
+            if first is report:  # as nearly all are: their contents are never looked at
+                is_new(report)
+                continue
+            content = content_of(first)
+        (screened.duplicates if content == content_of(report) else screened.conflicts).append(report)
     return screened
 
 

@@ -17,8 +17,8 @@ from app.usecases.usage.ingest.duplicates import bounds_of, possible_duplicates
 from app.usecases.usage.ingest.packed import (
     TOO_OLD,
     calendar_of,
+    columns_of,
     counter_key,
-    counters_of,
     cycle_of,
     is_closed,
     sim_id_of,
@@ -58,7 +58,7 @@ def test_a_counter_key_holds_the_sim_the_cycle_and_whether_it_is_closed(
     for cycle in cycle_table(carrier, ZoneInfo("UTC"), now).keys[1:]:
         key = counter_key(sim, cycle)
 
-        assert counters_of([key]) == [(sim_id, cycle_of(cycle))]
+        assert columns_of([key]) == ([sim_id], [cycle_of(cycle)])
         assert (sim_id_of(sim), calendar_of(sim), cycle_of(key)) == (sim_id, calendar, cycle_of(cycle))
         assert is_closed(key) == is_closed(cycle)
 

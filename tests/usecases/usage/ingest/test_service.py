@@ -126,6 +126,46 @@ async def test_what_cannot_be_counted_is_rejected_record_by_record(gateway: Gate
     assert "123" not in json.dumps(told)
 
 
+def _body(kind: str, records: list[bytes]) -> bytes:
+    return b"\n".join(records) if kind == NDJSON else b"[" + b",".join(records) + b"]"
+
+
+@pytest.mark.parametrize("kind", [NDJSON, JSON, EVENTS])
+@pytest.mark.parametrize(
+    "bad", [rb'"\ud800"', rb'"\uDC00\ud83d"', b'"\xcb\xae\xb1\xed"', b'"\xed\xa0\x80"', rb'"\u0000"']
+)
+async def test_a_text_that_is_none_costs_its_record_alone(gateway: Gateway, kind: str, bad: bytes) -> None:
+    [card] = await gateway.fleet({})
+    at = hours_ago(gateway.ctx.now(), 1).isoformat()
+
+    def record(number: bytes) -> bytes:
+        rest = {"gateway": "g", "iccid": card, "at": at, "bytes": 1}
+        if kind == EVENTS:
+            rest = {"type": "simgate.usage.report", "source": "g", "subject": card, "time": at, "data": {"bytes": 1}}
+        return b'{"id":' + number + b"," + json.dumps(rest).encode()[1:]
+
+    records = [record(b'"a"'), record(bad), record(rb'"\ud83d\ude00"'), record(rb'"\\ud800"')]
+    answer = await gateway.api.post("/v1/usage/reports", content=_body(kind, records), headers={"Content-Type": kind})
+
+    told = answer.json()
+    assert (answer.status_code, told["accepted"]) == (200, 3), answer.text
+    assert [(one["index"], one["code"]) for one in told["rejected"]] == [(1, "TEXT_MALFORMED")]
+
+
+async def test_a_line_that_is_no_json_costs_itself_alone(gateway: Gateway) -> None:
+    [card] = await gateway.fleet({})
+    good = [json.dumps(report(card, hours_ago(gateway.ctx.now(), 1), 1, number=str(n))).encode() for n in range(3)]
+    lines = [good[0], b"{cut", b'{"x":' * 100_000, b"7", good[1], b"", b"\xff\xfe", good[2]]
+
+    answer = await gateway.api.post("/v1/usage/reports", content=b"\n".join(lines), headers={"Content-Type": NDJSON})
+
+    told = answer.json()
+    assert (answer.status_code, told["accepted"]) == (200, 3), answer.text
+    assert [one["index"] for one in told["rejected"]] == [1, 2, 3, 5]
+    again = await gateway.api.post("/v1/usage/reports", content=b"{cut\nx", headers={"Content-Type": NDJSON})
+    assert (again.status_code, again.json()["code"]) == (400, "UNREADABLE")
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [

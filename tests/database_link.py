@@ -1,0 +1,83 @@
+"""A network between one process and the database that can be frozen: what a stalled machine looks like from inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+SOCKET = ".s.PGSQL.5432"
+PIECE = 1 << 16
+
+
+@dataclass
+class DatabaseLink:
+    """`url` reaches the database through this link."""
+
+    url: str
+    frozen: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once answers are held back."""
+    _texts: list[bytes] = field(default_factory=list)
+    _thawed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def freeze_after(self, *texts: bytes) -> None:
+        """Once these texts have been sent to the database, in this order, its answers stay away until `thaw`."""
+        self._texts, self._thawed = list(texts), asyncio.Event()
+
+    def thaw(self) -> None:
+        self._thawed.set()
+
+    async def requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What the process sends. The answers are held back before the last text can be answered."""
+        while piece := await reader.read(PIECE):
+            self._look_for_texts(piece)
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    def _look_for_texts(self, piece: bytes) -> None:
+        while self._texts and self._texts[0] in piece:
+            piece = piece.split(self._texts.pop(0), 1)[1]
+            if not self._texts:
+                self.frozen.set()
+
+    async def answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What the database answers."""
+        while piece := await reader.read(PIECE):
+            if self.frozen.is_set():
+                await self._thawed.wait()
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def open_link(url: str, folder: Path) -> AsyncIterator[DatabaseLink]:
+    """A link to the server behind `url`, which is a Unix socket's or an address."""
+    known = make_url(url)
+    behind = known.query.get("host")
+    link = DatabaseLink(known.set(host=None, port=None, query={"host": str(folder)}).render_as_string(False))
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(behind, str):
+            return await asyncio.open_unix_connection(Path(behind) / SOCKET)
+        return await asyncio.open_connection(known.host, known.port or 5432)
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await connect()
+        for flow in (link.requests(reader, to_server), link.answers(from_server, writer)):
+            tasks.add(asyncio.create_task(flow))
+
+    server = await asyncio.start_unix_server(join, folder / SOCKET)
+    try:
+        yield link
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
