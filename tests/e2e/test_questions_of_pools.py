@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.questions import Question, answered, asks, explained, notices, refusal, ways
-from tests.gateway import Gateway
+from tests.gateway import Gateway, iccid
 from tests.usecases.limits.limiting import sim_of
 from tests.usecases.pools.pooling import a_pool, be_at, cycle_of, holds, members_of, use
 
@@ -13,7 +13,6 @@ NOON = "2026-12-15T12:00:00+08:00"
 
 async def a_forward_pool(gateway: Gateway, *rows: dict[str, str]) -> list[str]:
     """A prepaid pool of 10 MB a card, in the middle of a cycle."""
-    await gateway.fleet({"state": "silent"})
     await be_at(gateway, NOON)
     return await a_pool(gateway, "forward", *({"msisdn": f"1440000{n:06d}", **row} for n, row in enumerate(rows, 10)))
 
@@ -45,11 +44,14 @@ async def test_why_a_card_cannot_join_a_pool(gateway: Gateway, question: Questio
     """PL-5: bought without a pool, it does not join one later; nor with another plan or carrier."""
     await answered(gateway, question, "购买后不能修改", "测试卡不支持", "同运营商、同套餐")
     await a_forward_pool(gateway, {})
+    row = {"terms": "gsl", "msisdn": "14400000099", "imsi": "460040000000099", "iccid": iccid(99)}
     [alone, other] = await gateway.fleet(
-        {"terms": "gsl", "iccid": "89860000000000004321"}, {"terms": "gsl", "carrier": "cucc", "msisdn": "14600000099"}
+        row | {"plan": "cmcc-forward"}, row | {"msisdn": None, "imsi": None, "iccid": iccid(98)}
     )
-    refused = [await refusal(gateway, card, "join-pool", {"pool": "p1"}) for card in (alone, other)]
-    assert [(one["code"], one["rule"]) for one in refused] == [("RULE_VIOLATION", "PL-5")] * 2
+    late = await refusal(gateway, alone, "join-pool", {"pool": "p1"})
+    assert (late["code"], late["rule"]) == ("RULE_VIOLATION", "PL-5")
+    wrong = await gateway.api.post(f"/v1/sims/{other}/join-pool", json={"pool": "p1"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "POOL_MISMATCH")
 
 
 @asks("GSL 13.4", "GSL 13.6", "GSL 13.7")

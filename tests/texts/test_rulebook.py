@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.domain.terms.model import Terms
+from app.texts import rule_tests
 from app.texts.rule_fields import RULES_OF_FIELD
-from app.texts.rule_tests import cited, tests_by_rule
+from app.texts.rule_tests import cited
 from app.texts.rulebook import BOOK_FILE, entry, rendered
 from app.texts.rules import ROOT, sections, statements
 from app.texts.unproven import UNPROVEN
 
-NOT_YET_BUILT = frozenset({"EX-1", "VD-6"})
+NOT_YET_BUILT = frozenset({"VD-6"})
 """Rules that neither code nor test cites yet. This list only gets shorter."""
 
 TODAY = date(2026, 11, 21)
@@ -26,7 +27,7 @@ def _cited() -> dict[str, set[str]]:
     places: dict[str, set[str]] = {}
     for folder in ("app", "tests"):
         for rule, place in cited(ROOT / folder, "*.py"):
-            if place.startswith("tests/texts/test_rulebook.py"):
+            if place.startswith(("tests/texts/test_rulebook.py", "app/texts/unproven.py")):
                 continue  # the list of what is not yet built proves nothing
             places.setdefault(rule, set()).add(place)
     return places
@@ -94,14 +95,14 @@ def test_a_rule_is_found_by_its_id_with_values_sources_and_tests() -> None:
 
 
 def test_every_rule_is_driven_through_the_api_by_a_test_or_listed_with_the_reason() -> None:
-    driven = {rule for rule, tests in tests_by_rule().items() if tests.through_api}
+    driven = {rule for rule, tests in rule_tests.tests_by_rule().items() if tests.through_api}
     assert set(statements()) - driven == set(UNPROVEN)
     assert all(UNPROVEN.values())
 
 
 def test_only_a_test_that_sends_requests_to_the_gateway_counts_as_driving_a_rule_through_the_api() -> None:
     """By request in the test, in a function it calls, and not at all: of the domain, or of a carrier's interface."""
-    driving = {place for tests in tests_by_rule().values() for place in tests.through_api}
+    driving = {place for tests in rule_tests.tests_by_rule().values() for place in tests.through_api}
     assert "tests/e2e/test_remedies.py::test_the_fourth_rebind_of_a_month_goes_to_the_desk" in driving
     through_a_helper = "test_what_is_told_as_allowed_is_accepted_and_what_is_refused_is_not_told_as_allowed"
     assert f"tests/e2e/test_remedies.py::{through_a_helper}" in driving

@@ -93,7 +93,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
             Check(name="real_name", rule="LC-5", remedy="verify_real_name", look=checks.real_name),
             Check(
                 name="carrier_data",
-                rule="OR-1",
+                rule="LC-18",
                 remedy="wait_for_carrier_data",
                 look=checks.carrier_data,
             ),
