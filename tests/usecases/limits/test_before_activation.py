@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from app.domain.terms import book
-from app.domain.terms.model import Term
-from app.domain.vocabulary import Carrier, Supplier
 from tests.gateway import Gateway
 from tests.usecases.limits.limiting import MB, NOON, correct, set_clock, sim_of, use
 from tests.usecases.usage.reporting import HOME, report, send
@@ -85,23 +81,3 @@ async def test_a_carriers_figure_from_after_the_activation_counts_whole(gateway:
 
     usage = (await sim_of(gateway, card))["usage"]
     assert (usage["used"], usage["before_activation"], usage["source"]) == (20 * MB, 0, "carrier")
-
-
-async def test_a_test_overrun_is_in_arrears_where_the_terms_charge_it(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """LC-3's switch: a version of the terms that has it on is data (TM-2)."""
-    [published] = book.BOOK[Supplier.STANDARD, Carrier.CMCC]
-    charging = replace(published, test_overrun_charged=Term(value=True, source="OVR 2(1)"))
-    monkeypatch.setattr(book, "BOOK", {**book.BOOK, (Supplier.STANDARD, Carrier.CMCC): (charging,)})
-    plan = {"id": "t", "carrier": "cmcc", "allowance": 1 << 30, "months": 12, "test_months": 3, "test_bytes": 30 * MB}
-    assert (await gateway.api.post("/v1/plans", json=plan)).is_success
-    within, over = await gateway.fleet(*[TESTING | {"terms": "standard", "plan": "t"}] * 2)
-
-    await use(gateway, within, 30 * MB)
-    await use(gateway, over, 30 * MB + 1)
-
-    assert [hold["code"] for hold in (await sim_of(gateway, within))["holds"]] == []
-    assert [hold["code"] for hold in (await sim_of(gateway, over))["holds"]] == ["arrears"]
-    explained = (await gateway.api.get(f"/v1/sims/{over}/explanation")).json()
-    assert [(hold["code"], hold["rule"]) for hold in explained["holds"]] == [("arrears", "ST-14")]
