@@ -14,6 +14,7 @@ from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
+from app.routers.http.hang_up import while_connected
 from app.routers.http.refusals import remedy_view
 from app.routers.http.responses import json_response
 from app.routers.schemas import insight as schemas
@@ -33,10 +34,10 @@ AsOfQuery = Annotated[AsOf, Depends(Parameters(AsOf))]
 @router.get(
     "/{iccid}/session", response_model=schemas.Session, responses=refusals("NOT_FOUND", "NOT_YET", *CARRIER_FAILURES)
 )
-async def get_sim_session(iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
-    """Whether the SIM is online now; queries the carrier, within its call budget."""
+async def get_sim_session(request: Request, iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
+    """Whether the SIM is online now; queries the carrier, within its call budget and ten seconds."""
     refuse_as_of(query)
-    return json_response(await session_of(ctx, caller.tenant, parse_iccid(iccid)))
+    return json_response(await while_connected(request, session_of(ctx, caller.tenant, parse_iccid(iccid))))
 
 
 @router.get("/{iccid}/deadlines", response_model=schemas.Deadlines, responses=refusals("NOT_FOUND", "NOT_YET"))

@@ -28,7 +28,6 @@ UNREACHABLE: Mapping[str, str] = MappingProxyType(
         "usage.pools.forming_refusal": "orders are not part of the API yet",
         "usage.pools.joined_by": "orders are not part of the API yet",
         "usage.pools.member_ceiling": "a member's ceiling is not part of the API yet",
-        "usage.quota.overrun_test_holds": "every supplier's terms have the switch of LC-3 off",
     }
 )
 """Functions of the domain, or whole modules and rooms, that no product code calls, and why. It only gets shorter."""

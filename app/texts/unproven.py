@@ -8,8 +8,6 @@ from types import MappingProxyType
 UNPROVEN: Mapping[str, str] = MappingProxyType(
     {
         "TM-2": "no request shows it: `tests/domain/terms/test_open_terms.py` adds a supplier and a version as data",
-        "VD-6": "**not built yet**: the carrier's end date is shown beside ours and moves nothing",
-        "LC-17": "**not built yet**",
         "RN-5": "**not built yet**: orders",
         "RN-6": "**not built yet**: carts and payments",
         "RN-7": "**not built yet**: orders",

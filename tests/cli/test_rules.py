@@ -24,7 +24,7 @@ def test_a_rule_is_printed_with_its_texts_values_and_sources(capsys: pytest.Capt
         assert part in out
 
 
-@pytest.mark.parametrize("command", [["rule", "RN-99"], ["rules", "xyzzy"]])
+@pytest.mark.parametrize("command", [["rule", "XX-1"], ["rules", "xyzzy"]])
 def test_what_is_not_found_is_said_with_what_to_do(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) != 0
     assert "simgate rules" in capsys.readouterr().err

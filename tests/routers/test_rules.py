@@ -72,4 +72,4 @@ async def test_what_cannot_be_read_is_refused_with_its_place(gateway: Gateway) -
     ):
         answer = await gateway.api.get("/v1/rules", params=query)
         assert (answer.status_code, answer.json()["code"]) == (status, code), query
-    assert (await gateway.api.get("/v1/rules/RN-99")).status_code == 404
+    assert (await gateway.api.get("/v1/rules/XX-1")).status_code == 404

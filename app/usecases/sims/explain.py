@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,6 +17,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
+from app.carriers.http.slots import on_request
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_at
 from app.domain.calendar.workdays import nth_workday
@@ -43,6 +46,9 @@ from app.usecases.operations.validate import rule_context_of
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
+READ_DEADLINE_S = 10.0
+"""Seconds within which a carrier's answer to a caller's query is there, the wait for the call's turn included."""
+
 DATA_DUE_WORKDAY = 4
 """The workday after its import on which a carrier that has not told of a SIM is at fault (LC-18, D)."""
 
@@ -56,13 +62,17 @@ async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
 
 
 async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """Query the carrier whether a SIM is online now. Raises `NotFound`, `CarrierTrouble`."""
+    """Query the carrier whether a SIM is online now, within `READ_DEADLINE_S`. Raises `NotFound`, `CarrierTrouble`."""
     record = await _card(ctx, tenant, iccid)
     client = ctx.clients.get(record.account)
     if client is None:
         raise CarrierTrouble("UNAVAILABLE", "the card's account is no longer configured")
     try:
-        found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
+        with on_request():
+            async with asyncio.timeout(READ_DEADLINE_S):
+                found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
+    except TimeoutError:
+        raise CarrierTrouble("UNAVAILABLE", "the carrier does not answer in time", retry_after=30) from None
     except CarrierError as error:
         raise _trouble(error) from None
     if found.imei:
@@ -95,7 +105,7 @@ def _trouble(error: CarrierError) -> CarrierTrouble:
     if isinstance(error, UnsupportedOperation):
         return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol cannot tell")
     if isinstance(error, CarrierRateLimited):
-        wait = None if error.retry_after is None else max(1, int(error.retry_after))
+        wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         return CarrierTrouble("CARRIER_QUOTA_EXCEEDED", "the carrier takes no more calls now", retry_after=wait)
     if isinstance(error, CarrierRejected):
         return CarrierTrouble("CARRIER_REJECTED", "the carrier refused", carrier_code=error.carrier_code)
