@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.domain.diagnosis.checklists import Finding, HoldExplained
+from app.domain.diagnosis.notices import Notice
 from app.domain.identifiers import parse_iccid
 from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.codes import refusals
@@ -73,6 +74,7 @@ async def explain_sim(
                 for symptom, findings in found.checklists.items()
             },
             "forced_activation": _forced_view(found.forced),
+            "notices": [_notice_view(notice, language) for notice in found.notices],
         }
     )
 
@@ -111,7 +113,9 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
 
 
 def _hold_text(hold: HoldExplained) -> str:
-    """The key of the hold's text; a hold that the cycle has ended says so, not its former reason (ST-21)."""
+    """The key of the hold's text; a hold whose reason is gone says so, not its former reason (ST-21, PL-6)."""
+    if hold.refilled:
+        return "hold_ended.pool_refilled"
     if hold.ended:
         return "hold_ended.lagging" if hold.lagging else "hold_ended.overdue"
     return f"hold.{hold.code.value}"
@@ -127,6 +131,15 @@ def _finding_view(finding: Finding, language: str) -> dict[str, Any]:
         "remedy": {"action": finding.remedy, "text": text(f"advice.{finding.remedy}", language)}
         if finding.remedy
         else None,
+    }
+
+
+def _notice_view(notice: Notice, language: str) -> dict[str, Any]:
+    return {
+        "code": notice.code.value,
+        "rule": notice.rule,
+        "text": text(f"notice.{notice.code.value}", language),
+        "facts": dict(notice.facts),
     }
 
 

@@ -25,22 +25,25 @@ from app.domain.diagnosis.checklists import (
     DiagnosisFacts,
     Finding,
     HoldExplained,
+    Situation,
     Symptom,
     explain_holds,
     forced_activation_unused,
     run_checklist,
 )
+from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.sim.binding import with_device
-from app.domain.sim.holds import network_allowed, shown_state
+from app.domain.sim.holds import codes, network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.sim.validity import cancellation
-from app.domain.vocabulary import SimState
+from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
 from app.usecases.operations.validate import rule_context_of
+from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 READ_DEADLINE_S = 10.0
@@ -185,6 +188,7 @@ class Explanation:
     holds: tuple[HoldExplained, ...]
     checklists: Mapping[Symptom, tuple[Finding, ...]]
     forced: ForcedActivation | None
+    notices: tuple[Notice, ...]
 
 
 async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
@@ -198,6 +202,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         ever_used = await work.sims.ever_used(record.id)
         imported_at = await work.sims.imported_at(record.id)
     sim = record.sim
+    left = await _pool_remaining(ctx, record)
     facts = DiagnosisFacts(
         sim=sim,
         today=context.today,
@@ -209,7 +214,31 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         iccid=sim.iccid,
         state=shown_state(sim.underlying, sim.holds, sim.carrier),
         network_allowed=network_allowed(sim.underlying, sim.holds),
-        holds=explain_holds(sim, context, province=device.get("province"), city=device.get("city")),
+        holds=explain_holds(
+            sim,
+            context,
+            Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left),
+        ),
         checklists={symptom: run_checklist(symptom, facts) for symptom in Symptom},
         forced=forced_activation_unused(sim, context.today, ever_used=ever_used),
+        notices=notices(
+            NoticeFacts(
+                sim=sim,
+                today=context.today,
+                carrier_state=record.carrier_state,
+                carrier_as_of=record.carrier_as_of,
+                ever_used=ever_used,
+                pool_remaining=left,
+            )
+        ),
     )
+
+
+async def _pool_remaining(ctx: Context, record: SimRecord) -> int | None:
+    """What the prepaid pool of a SIM that is held for it has left (bytes); None: there is no such hold or pool."""
+    if record.sim.pool is None or HoldCode.POOL_EXHAUSTED not in codes(record.sim.holds):
+        return None
+    async with ctx.pool.acquire() as connection:
+        pool = await find_pool(connection, record.tenant, record.sim.pool)
+        use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
+    return use.remaining
