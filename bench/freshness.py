@@ -1,4 +1,4 @@
-"""Age of carrier figures of a million SIMs under their call budgets, against the arithmetic bound (`make bench-freshness`).
+"""Age of carrier figures of a million SIMs under their call budgets, against the arithmetic bound: `bench-freshness`.
 
 A simulation: the planner of the gateway (`app.domain.usage.freshness`) decides each turn of ten seconds; watched SIMs
 are kept in the order in which they were queried, the others in a ring, as the database has them. Fails where a watched

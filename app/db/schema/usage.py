@@ -255,7 +255,7 @@ watched_sims = Table(
     Column("polled_at", INSTANT, nullable=False),
     Index("ix_watched_sims_account_polled_at", "account", "polled_at"),
 )
-"""SIMs of accounts with limited calls that are queried hourly, and when they last were (`app.domain.usage.freshness`)."""
+"""SIMs of accounts with limited calls queried hourly, and when they last were (`app.domain.usage.freshness`)."""
 
 cycle_rollovers = Table(
     "cycle_rollovers",
