@@ -4,9 +4,13 @@ from __future__ import annotations
 
 
 class Malformed(ValueError):
-    """Input that cannot be parsed. `code` is a stable SCREAMING_SNAKE code; `detail` never repeats the value."""
+    """Input that cannot be parsed. `code` is a stable SCREAMING_SNAKE code; `detail` never repeats the value.
 
-    def __init__(self, code: str, detail: str) -> None:
+    `pointer`: the JSON pointer of the value in the request's body, where it is known.
+    """
+
+    def __init__(self, code: str, detail: str, *, pointer: str | None = None) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+        self.pointer = pointer

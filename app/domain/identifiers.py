@@ -78,6 +78,14 @@ def canonical_iccid(iccid: str) -> str:
     return iccid if twin is None else min(iccid, twin, key=len)
 
 
+def imei_at(pointer: str, text: str) -> str:
+    """An IMEI of a request's body, by `parse_imei`. Raises `Malformed` with the value's pointer."""
+    try:
+        return parse_imei(text)
+    except Malformed as wrong:
+        raise Malformed(wrong.code, wrong.detail, pointer=pointer) from None
+
+
 def parse_imei(text: str) -> str:
     """A 15-digit IMEI with a valid check digit (DV-5). Raises `Malformed`."""
     imei = _clean(text, "IMEI")

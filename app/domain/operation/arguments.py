@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from app.domain.errors import Malformed
-from app.domain.identifiers import parse_imei
+from app.domain.identifiers import imei_at
 from app.domain.vocabulary import OperationKind
 
 Argument = str | int | bool | None
@@ -37,7 +37,7 @@ def validate_arguments(kind: OperationKind, arguments: Arguments) -> Arguments:
         raise Malformed("PAID_MALFORMED", "paid is true or false")
     canonical = dict(arguments)
     if kind is OperationKind.REBIND and arguments.get("imei") is not None:
-        canonical["imei"] = parse_imei(str(arguments["imei"]))
+        canonical["imei"] = imei_at("/imei", str(arguments["imei"]))
     return MappingProxyType(canonical)
 
 

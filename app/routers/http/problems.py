@@ -132,7 +132,7 @@ def _headers(error: UseCaseError) -> dict[str, str]:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, Malformed)  # noqa: S101 - by registration
-    return invalid(request, [Fault(code=error.code, detail=error.detail)], error.detail)
+    return invalid(request, [Fault(code=error.code, detail=error.detail, pointer=error.pointer)], error.detail)
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
-from app.domain.identifiers import parse_imei
+from app.domain.identifiers import imei_at
 from app.domain.vocabulary import OperationKind
 from app.usecases.bulk.selectors import FailedItems, Selector, add_items, selector_view
 from app.usecases.context import Context
@@ -48,7 +48,7 @@ class RequestBulk:
 async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> BulkRecord:
     """Store the bulk operation and its items in this transaction. Raises `InvalidArgument`, `Malformed`."""
     if command.kind is OperationKind.REBIND and command.arguments.get("imei") is not None:
-        parse_imei(str(command.arguments["imei"]))
+        imei_at("/arguments/imei", str(command.arguments["imei"]))
     bulk = _record(ctx, command)
     await work.bulk.add(bulk)
     await add_items(ctx, work, bulk, command.selector)

@@ -92,7 +92,7 @@ async def test_a_paused_account_is_not_queried_and_goes_on_after_the_pause(limit
 async def test_a_sim_that_could_not_be_queried_is_due_again(limited: Gateway) -> None:
     (near,) = await limited.fleet({})
     await _near_limit(limited, near)
-    await limited.fault("status_429", operation="usage", count=1, retry_after=1)
+    await limited.fault("status_429", operation="usage", count=1, retry_after=60)
     assert await keep_fresh(limited.ctx) == 0
     limited.ctx.clock.offset += timedelta(minutes=3)
     assert await keep_fresh(limited.ctx) == 1
