@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 
 from app.db.connection import Connection
 from app.db.schema.used import USED
+
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
+"""Earlier than any figure: a SIM that has none yet comes first."""
+
+MOST_URGENT = 200_000
+"""SIMs of an account that can be urgent at a time, the nearest to their limits first."""
 
 _BEGIN = """
 INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
@@ -25,16 +31,22 @@ _INTERRUPTED = """
 SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
  WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
 """
+_UNDER_WAY = "SELECT account FROM pull_cursors WHERE phase > 1 AND slot > $1"
+_RELEASE = "UPDATE pull_cursors SET slot = $2 WHERE account = $1 AND phase > 1"
 _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paused_at IS NOT NULL)"
-_NEAR = f"""
-SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
+_URGENT = f"""
+SELECT s.id, c.carrier_as_of FROM sims s
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
  CROSS JOIN LATERAL (SELECT {USED} AS bytes) used
- WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
+ WHERE s.account = $1 AND s.underlying IN ('testing', 'active', 'expired')
    AND (s.underlying = 'active' AND used.bytes * 5 >= c.next_check_bytes * 4
         OR s.underlying = 'testing' AND (c.next_check_bytes - used.bytes) * 4 <= (
            SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
-             FROM usage_cycles x WHERE x.sim_id = s.id))
- ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT $3
+             FROM usage_cycles x WHERE x.sim_id = s.id)
+        OR s.underlying = 'active' AND s.pool IS NOT NULL AND EXISTS (
+           SELECT FROM pools p WHERE p.tenant = s.tenant AND p.id = s.pool AND p.ref = ANY($3::int[]))
+        OR s.carrier_changed_at > $4 AND s.holds <> '[]'::jsonb)
+ ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT {MOST_URGENT}
 """  # noqa: S608 - our own text
 _NEAR_POOLS = f"""
 WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
@@ -81,6 +93,14 @@ class Phase(IntEnum):
     FINISHED = 1
     TO_THE_END = 2
     AROUND = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urgent:
+    """An urgent SIM's row id, and the instant that its carrier figure of the running cycle covers up to."""
+
+    sim_id: int
+    last_queried: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +158,26 @@ async def is_paused(connection: Connection, account: str) -> bool:
     return bool(await connection.fetchval(_PAUSED, account))
 
 
-async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
-    """Active SIMs that have used 80 % of `next_check_bytes`, and testing ones 80 % of their test; the nearest first."""
-    return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
+async def under_way(connection: Connection, since: datetime) -> set[str]:
+    """The accounts whose run is unfinished and has moved since an instant: a process is at it."""
+    return {row["account"] for row in await connection.fetch(_UNDER_WAY, since)}
+
+
+async def release(connection: Connection, account: str, moved: datetime) -> None:
+    """Date an unfinished run's last move back, so that it may be continued at once."""
+    await connection.execute(_RELEASE, account, moved)
+
+
+async def urgent(
+    connection: Connection, account: str, cycle: int, pools: Sequence[int], changed_since: datetime
+) -> list[Urgent]:
+    """The urgent SIMs of an account, those nearest to a limit first.
+
+    Active SIMs that have used 80 % of `next_check_bytes`, testing ones 80 % of their test, active members of `pools`,
+    and SIMs with a hold that were changed at the carrier since an instant.
+    """
+    rows = await connection.fetch(_URGENT, account, cycle, pools, changed_since)
+    return [Urgent(sim_id=row["id"], last_queried=row["carrier_as_of"] or NEVER) for row in rows]
 
 
 async def near_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> list[int]:

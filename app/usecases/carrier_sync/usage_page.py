@@ -22,9 +22,14 @@ from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figu
 
 @dataclass(slots=True)
 class PullReport:
-    """What a run did for one account: SIMs queried, usage figures changed, SIMs changed by snapshots."""
+    """What a run did for one account.
+
+    `sims`: SIMs queried in turn; `urgent`: queries of urgent ones; `figures`: usage figures changed; `changed`: SIMs
+    changed by snapshots.
+    """
 
     sims: int = 0
+    urgent: int = 0
     figures: int = 0
     changed: int = 0
     completed: bool = True
@@ -41,6 +46,9 @@ class AccountPull:
     report: PullReport
     running: set[str] = field(default_factory=set)
     """ICCIDs whose usage has grown, which proves their state: it need not be queried."""
+
+    done: set[int] = field(default_factory=set)
+    """Row ids of the urgent SIMs that were queried in this run, which the pages in turn leave out."""
 
     @property
     def client(self) -> CarrierClient:
@@ -76,7 +84,7 @@ async def pull_page(pull: AccountPull, page: Page) -> None:
     if pull.client.protocol in DAILY_FIGURES_IN_BATCHES and today > cycle.start:
         await pull.batch.run(using, partial(pull_day, pull, today - ONE_DAY))
     wanted = {record.sim.iccid for record in page} - pull.running if pull.changed is None else pull.changed
-    await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(_pull_snapshots, pull))
+    await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(pull_snapshots, pull))
     pull.report.sims += len(page)
 
 
@@ -103,7 +111,8 @@ async def pull_day(pull: AccountPull, day: date, part: Page) -> None:
     pull.report.figures += await apply_day_figures(pull.ctx, pull.account, figures)
 
 
-async def _pull_snapshots(pull: AccountPull, part: Page) -> None:
+async def pull_snapshots(pull: AccountPull, part: Page) -> None:
+    """Query and apply the carrier's states of these SIMs."""
     failures: Failures = {}
     snapshots = await pull.client.snapshot(sim_refs(part), failures=failures)
     pull.batch.skip(failures)

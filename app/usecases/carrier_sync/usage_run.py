@@ -1,14 +1,16 @@
 """The daily pull of usage and state from the carriers (US-2), each account within its own call budget.
 
-SIMs near a limit come first, then all in turn, page by page from where the last run stopped, so that none is starved.
-`resilient_batch` bounds what one SIM's error costs. Where the carrier limits the rate, the run ends and an hourly slot
-continues it. No transaction is open during a carrier call.
+All SIMs are queried in turn, page by page from where the last run stopped, so that none is starved; between the pages
+the urgent ones that are due (`urgent`). `resilient_batch` bounds what one SIM's error costs. A turn lasts an hour at
+most; what is left then, or where the carrier limits the rate, an hourly slot continues. No transaction is open during
+a carrier call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 
@@ -18,19 +20,22 @@ from app.carriers.http.throttle import in_background
 from app.db.mapping import SimRecord
 from app.db.usage import pulls
 from app.db.usage.pulls import Leg, Phase
-from app.domain.calendar.cycles import cycle_number, cycle_on
+from app.domain.calendar.cycles import cycle_on
 from app.domain.calendar.days import local
+from app.domain.usage.freshness import UrgentRota, page_size
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.carrier_sync.final_figures import pull_final_figures
 from app.usecases.carrier_sync.resilient_batch import ResilientBatch
+from app.usecases.carrier_sync.urgent import budget_of, open_rota, pull_urgent
 from app.usecases.carrier_sync.usage_page import AccountPull, PullReport, pull_page
 from app.usecases.context import Context
-from app.usecases.pools.views import running_pools
 from app.usecases.usage.carrier_usage import apply_cycle_figures
 
 PAGE = 200
-NEAR_LIMIT = 500
+TURN = timedelta(hours=1)
+"""A run ends after so long, so that no account's run holds up the job; the next hourly slot continues it."""
+
 STALLED_AFTER = timedelta(minutes=30)
 """A run whose cursor has not moved for so long was interrupted; before that, a process may still be at it."""
 
@@ -41,8 +46,13 @@ log = get_logger("usage_pull")
 
 
 async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
-    """Run the daily pull for every account of a zone (None: of all) that is not paused; returns the totals."""
-    here = [code for code in ctx.accounts if zone is None or str(ctx.zone(code)) == str(zone)]
+    """Run the daily pull for every account of a zone (None: of all) that is not paused; returns the totals.
+
+    An account whose last run is still under way is left to it.
+    """
+    async with ctx.pool.acquire() as connection:
+        busy = await pulls.under_way(connection, ctx.now() - STALLED_AFTER)
+    here = [code for code in ctx.accounts if code not in busy and zone in (None, ctx.zone(code))]
     return await _pull_accounts(ctx, here, pull_account)
 
 
@@ -71,6 +81,7 @@ async def _pull_accounts(
     return {
         "accounts": len(wanted),
         "sims": sum(one.sims for one in reports),
+        "urgent": sum(one.urgent for one in reports),
         "figures": sum(one.figures for one in reports),
         "changed": sum(one.changed for one in reports),
         "unfinished": sum(not one.completed for one in reports),
@@ -98,8 +109,10 @@ async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bo
     try:
         with in_background():
             pull = AccountPull(ctx, account, await _changed_iccids(ctx, account, batch), batch, report)
-            near = [] if rest else await _near_limits(ctx, account)
-            report.completed = await _pull_near(pull, near, page) and await _pull_legs(pull, legs, near, page)
+            turn = Turn(
+                pull=pull, rota=await open_rota(ctx, account), size=_size(ctx, account, page), until=began + TURN
+            )
+            report.completed = await _pull_legs(turn, legs)
     except CarrierError as error:
         report.completed = False
         log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
@@ -108,33 +121,69 @@ async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bo
     return report
 
 
-async def _pull_near(pull: AccountPull, near: Sequence[SimRecord], size: int) -> bool:
-    """The SIMs near a limit, page by page; False where the account was paused."""
-    for start in range(0, len(near), size):
-        if await pull.is_paused():
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One account's run until an instant. `rota`: its urgent SIMs; `size`: SIMs of a page."""
+
+    pull: AccountPull
+    rota: UrgentRota | None
+    size: int
+    until: datetime
+
+    async def goes_on(self) -> bool:
+        """Whether the run continues: not where the account is paused, nor when its time is over."""
+        if await self.pull.is_paused():
             return False
-        await pull_page(pull, near[start : start + size])
-    return True
+        if self.pull.ctx.now() < self.until:
+            return True
+        async with self.pull.ctx.pool.acquire() as connection:
+            await pulls.release(connection, self.pull.account, self.pull.ctx.now() - STALLED_AFTER)
+        return False
 
 
-async def _pull_legs(pull: AccountPull, legs: Sequence[Leg], near: Sequence[SimRecord], size: int) -> bool:
-    """All SIMs that were not pulled first, leg by leg; False where the account was paused."""
-    done = {record.id for record in near}
+def _size(ctx: Context, account: str, largest: int) -> int:
+    budget = budget_of(ctx.accounts[account])
+    return page_size(budget, largest) if budget else largest
+
+
+async def _pull_legs(turn: Turn, legs: Sequence[Leg]) -> bool:
+    """All SIMs, leg by leg, the urgent ones that are due before each page; False where the run is to end."""
     for leg in legs:
         cursor, ended = leg.after, False
         while not ended:
-            if await pull.is_paused():
+            if not await _pull_due(turn, cursor, leg) or not await turn.goes_on():
                 return False
-            page = await _read_page(pull, leg, cursor, size)
-            ended = len(page) < size
-            upto = leg.upto if ended else page[-1].id
-            await pull_page(pull, [record for record in page if record.id not in done])
-            await pull_final_figures(pull, cursor, upto)
-            cursor = page[-1].id if page else cursor
-            # The cursor moves only after the page is stored: a run that dies here repeats at most one page.
-            async with pull.ctx.pool.acquire() as connection:
-                await pulls.set_cursor(connection, pull.account, cursor, pull.ctx.now(), leg.phase)
+            cursor, ended = await _pull_next(turn, leg, cursor)
     return True
+
+
+async def _pull_due(turn: Turn, cursor: int, leg: Leg) -> bool:
+    """The urgent SIMs that are due; False where the run is to end.
+
+    The cursor is stored to show that the run is alive.
+    """
+    while turn.rota is not None and await pull_urgent(turn.pull, turn.rota, turn.size):
+        await _store(turn.pull, cursor, leg)
+        if not await turn.goes_on():
+            return False
+    return True
+
+
+async def _pull_next(turn: Turn, leg: Leg, cursor: int) -> tuple[int, bool]:
+    """The next page of a leg; gives the cursor after it, and whether it was the leg's last."""
+    page = await _read_page(turn.pull, leg, cursor, turn.size)
+    ended = len(page) < turn.size
+    await pull_page(turn.pull, [record for record in page if record.id not in turn.pull.done])
+    await pull_final_figures(turn.pull, cursor, leg.upto if ended else page[-1].id)
+    cursor = page[-1].id if page else cursor
+    # The cursor moves only after the page is stored: a run that dies here repeats at most one page.
+    await _store(turn.pull, cursor, leg)
+    return cursor, ended
+
+
+async def _store(pull: AccountPull, cursor: int, leg: Leg) -> None:
+    async with pull.ctx.pool.acquire() as connection:
+        await pulls.set_cursor(connection, pull.account, cursor, pull.ctx.now(), leg.phase)
 
 
 async def _read_page(pull: AccountPull, leg: Leg, after: int, size: int) -> list[SimRecord]:
@@ -171,21 +220,6 @@ async def _changed_iccids(ctx: Context, account: str, batch: ResilientBatch) -> 
         log.warning("usage_pull.no_change_list", account=account, error=type(error).__name__)
         return None
     return None if changed is None else set(changed)
-
-
-async def _near_limits(ctx: Context, account: str) -> list[SimRecord]:
-    """Where calls are limited: the SIMs nearest to their limits, then members of pools near theirs."""
-    known = ctx.accounts[account]
-    if all(entry.settings.per_second is None for entry in known.protocols):
-        return []
-    number = cycle_number(cycle_on(known.carrier, local(ctx.now(), ctx.zone(account)).date()))
-    async with ctx.pool.acquire() as connection:
-        ids = await pulls.near_limits(connection, account, number, NEAR_LIMIT)
-        running = await running_pools(ctx, connection, [known.carrier])
-        if pools := await pulls.near_pools(connection, running):
-            ids += await pulls.members(connection, pools, account, number, NEAR_LIMIT)
-    async with ctx.work() as work:
-        return list((await work.sims.by_ids(ids)).values()) if ids else []
 
 
 async def refresh_usage(

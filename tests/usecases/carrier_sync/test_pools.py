@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.db.usage import pulls as rows
 from app.jobs.loops import drain
 from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
+from app.usecases.carrier_sync.urgent import urgent_sims
 from app.usecases.carrier_sync.usage_run import pull_account
-from app.usecases.pools.views import running_pools
 from tests.gateway import Gateway, card, open_with
 from tests.usecases.usage.reporting import report, send, usage
 
@@ -156,11 +155,8 @@ async def test_members_of_a_pool_near_its_end_and_cards_near_the_end_of_their_te
     await _reported(counted, near_its_end, 25 * MB)
     await _reported(counted, fresh, 20 * MB)
 
+    near = [one.sim_id for one in await urgent_sims(counted.ctx, "cmcc-main")]
     async with counted.ctx.pool.acquire() as connection:
-        near = await rows.near_limits(connection, "cmcc-main", 202612, 10)
-        running = await running_pools(counted.ctx, connection)
-        pools = await rows.near_pools(connection, running)
-        near += await rows.members(connection, pools, "cmcc-main", 202612, 10)
         names = {row["id"]: row["iccid"] for row in await connection.fetch("SELECT id, iccid FROM sims")}
 
     assert [names[sim_id] for sim_id in near] == [near_its_end, member, other]
