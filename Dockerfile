@@ -19,6 +19,8 @@ COPY alembic.ini ./
 COPY migrations migrations
 COPY app app
 COPY carriers carriers
+# The rules' own wording, which GET /v1/rules serves.
+COPY docs/catalogue.md docs/catalogue.md
 ARG COMMIT=unknown
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

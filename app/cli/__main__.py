@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
     rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
+    found = commands.add_parser("rules", help="search the rules by word or symptom, in Chinese or English")
+    found.add_argument("words", nargs="*", help="for example: 卡停机了; all rules if left out")
     document = commands.add_parser("openapi", help="print the API's OpenAPI document; needs no gateway")
     document.add_argument("--json-bodies", action="store_true", help="one media type for each request body: JSON")
     carriers = commands.add_parser("carriers", help="about the carrier accounts of carriers.toml")
@@ -106,8 +108,8 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             )
         case "advance":
             load_command("gateway_client").advance(settings, given.duration)
-        case "rule":
-            load_command("rule").rule(given.id)
+        case "rule" | "rules":
+            load_command("rule").print_rules(given)
         case "openapi":
             load_command("openapi").openapi(json_only=given.json_bodies)
         case "carriers":

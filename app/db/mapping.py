@@ -46,7 +46,7 @@ class SimRecord:
     carrier_unknown_at: datetime | None = None
     """When the carrier last said that it does not know the SIM (LC-18); None once it has told of it."""
     carrier_expires_on: date | None = None
-    """The last valid day that the carrier reported (US-3), at `carrier_expires_as_of`; ours is `sim.expires_on`."""
+    """The last valid day that the carrier reported (VD-6), at `carrier_expires_as_of`."""
     carrier_expires_as_of: datetime | None = None
     carrier_changed_at: datetime | None = None
     """When a change of ours last took effect at the carrier: an older snapshot does not describe the SIM any more."""
@@ -165,6 +165,7 @@ def sim_from(row: Row) -> SimRecord:
         purchased_on=row["purchased_on"],
         activated_on=row["activated_on"],
         expires_on=row["expires_on"],
+        expires_forecast_on=row["expires_forecast_on"],
         test_months=row["test_months"],
         auto_stop=row["auto_stop"],
         real_name=RealName(row["real_name"]),
@@ -210,6 +211,7 @@ def sim_columns(sim: Sim) -> dict[str, Any]:
         "purchased_on": sim.purchased_on,
         "activated_on": sim.activated_on,
         "expires_on": sim.expires_on,
+        "expires_forecast_on": sim.expires_forecast_on,
         "retained_until": sim.retained_until,
         "silent_since": sim.silent_since,
         "threshold_off_until": sim.threshold_off_until,

@@ -6,19 +6,35 @@ One statement each and no open transaction: a call is reserved by moving the acc
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 
 from app.clock import Clock
+from app.domain.operation.pace import DECREASE, RECOVERY, SLOWEST
 
-_RESERVE = """
-INSERT INTO call_budgets AS b (account, next_call_at) VALUES ($1, $2::timestamptz + $3::interval)
-ON CONFLICT (account) DO UPDATE SET next_call_at = greatest(b.next_call_at, $2) + $3
-WHERE greatest(b.next_call_at, $2) - $2 <= $4::interval
-RETURNING next_call_at - $3 - $2
-"""
-_WAIT = "SELECT greatest(next_call_at - $2::timestamptz, interval '0') FROM call_budgets WHERE account = $1"
+_RATE = "least($3::float8, coalesce(b.cut_rate + $3 * (extract(epoch FROM $2 - b.cut_at) / $5::float8), $3))"
+"""The rate now, as `pace.rate_at`, in calls an hour: $2 the instant, $3 the ceiling, $5 seconds of a recovery."""
+
+_PLACE = "greatest(b.next_call_at, b.paused_until, $2::timestamptz)"
+
+_RESERVE = f"""
+INSERT INTO call_budgets AS b (account, next_call_at)
+VALUES ($1, $2::timestamptz + make_interval(secs => 3600 / $3::float8))
+ON CONFLICT (account) DO UPDATE SET next_call_at = {_PLACE} + make_interval(secs => 3600 / {_RATE})
+WHERE {_PLACE} - $2 <= make_interval(secs => $4)
+RETURNING extract(epoch FROM next_call_at - $2)::float8 - 3600 / {_RATE}
+"""  # noqa: S608 - our own text
+_WAIT = f"SELECT extract(epoch FROM {_PLACE} - $2)::float8 FROM call_budgets b WHERE account = $1"  # noqa: S608
+_SLOW_DOWN = f"""
+INSERT INTO call_budgets AS b (account, next_call_at, cut_rate, cut_at, paused_until)
+VALUES ($1, $2::timestamptz, greatest($4::float8, $3::float8 / $6::float8), $2, $2 + make_interval(secs => $7))
+ON CONFLICT (account) DO UPDATE SET
+    cut_rate = CASE WHEN $8::timestamptz <= b.cut_at THEN b.cut_rate ELSE greatest($4, {_RATE} / $6) END,
+    cut_at = CASE WHEN $8 <= b.cut_at THEN b.cut_at ELSE $2 END,
+    paused_until = greatest(b.paused_until, excluded.paused_until)
+"""  # noqa: S608 - our own text
+_RECOVERY_S = RECOVERY.total_seconds()
 
 
 class SharedBudget:
@@ -28,15 +44,20 @@ class SharedBudget:
         self._pool = pool
         self._clock = clock
 
-    async def acquire(self, account: str, per_second: int, patience: float) -> float:
-        """Reserve a call; gives the seconds to wait before it. If more than `patience`, nothing was reserved."""
-        now = self._clock.now()
-        step = timedelta(seconds=1) / per_second
+    async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
+        """Reserve a call; gives the seconds to wait before it. If more than `max_wait`, nothing was reserved."""
+        now, ceiling = self._clock.now(), float(per_hour)
         async with self._pool.acquire() as connection:
-            wait = await connection.fetchval(_RESERVE, account, now, step, timedelta(seconds=patience))
+            wait = await connection.fetchval(_RESERVE, account, now, ceiling, max_wait, _RECOVERY_S)
             if wait is None:
                 wait = await connection.fetchval(_WAIT, account, now)
-        return float(wait.total_seconds())
+        return max(0.0, float(wait))
+
+    async def slow_down(self, account: str, per_hour: int, *, sent_at: datetime, pause_s: float) -> None:
+        """As `CallBudget.slow_down`."""
+        values = (account, self._clock.now(), float(per_hour), SLOWEST, _RECOVERY_S, DECREASE, float(pause_s), sent_at)
+        async with self._pool.acquire() as connection:
+            await connection.execute(_SLOW_DOWN, *values)
 
 
 class SharedRepeatWindows:

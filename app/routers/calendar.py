@@ -10,14 +10,15 @@ from starlette.responses import Response
 from app.domain.vocabulary import Carrier, Supplier
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
-from app.routers.http.deps import Ctx, TermsReader
+from app.routers.http.deps import Ctx, TermsReader, page_of
+from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import calendar as schemas
 from app.routers.schemas import catalogue
-from app.texts.catalogue import language_of, text, texts
+from app.texts.catalogue import language_of, text
 from app.usecases.catalogue import calendar as views
 from app.usecases.catalogue.carriers import capabilities_view, carriers_view
-from app.usecases.errors import NotFound
+from app.usecases.catalogue.rules import found_rules, rule_view, rules_page
 
 router = APIRouter(prefix="/v1", tags=["calendar and terms"], route_class=TypedRoute)
 
@@ -29,6 +30,7 @@ ForcedQuery = Annotated[schemas.ForcedActivationQuery, Depends(Parameters(schema
 WorkdaysQuery = Annotated[schemas.WorkdaysQuery, Depends(Parameters(schemas.WorkdaysQuery))]
 OnQuery = Annotated[schemas.OnQuery, Depends(Parameters(schemas.OnQuery))]
 CarrierQuery = Annotated[schemas.CarrierQuery, Depends(Parameters(schemas.CarrierQuery))]
+RulesQuery = Annotated[catalogue.RuleQuery, Depends(Parameters(catalogue.RuleQuery))]
 SupplierPath = Annotated[Supplier, Path(description="Supplier.", examples=["gsl"])]
 CarrierPath = Annotated[Carrier, Path(description="Carrier.", examples=["cmcc"])]
 CarrierCode = Annotated[str, Path(description="Carrier.", examples=["cmcc"])]
@@ -104,10 +106,19 @@ async def list_high_risk_regions(caller: TermsReader, query: CarrierQuery) -> Re
     return json_response(views.high_risk_view(query.carrier))
 
 
+@router.get("/rules", response_model=catalogue.RulePage, responses=refusals("UNREADABLE"))
+async def list_rules(ctx: Ctx, caller: TermsReader, query: RulesQuery) -> Response:
+    """The rule catalogue; with `q` the rules that answer a word, a symptom or a question, the best first."""
+    page, found = page_of(query), found_rules(query.q, query.section)
+    places = {rule.id: place for place, rule in enumerate(found)}
+    if page.after is not None and page.after not in places:
+        raise Unreadable("invalid cursor")
+    start = 0 if page.after is None else places[page.after] + 1
+    items, last = rules_page(found, start, page.limit, ctx.now().date())
+    return json_response({"items": items, "next_cursor": page.next_cursor(last)})
+
+
 @router.get("/rules/{rule_id}", response_model=catalogue.Rule, responses=refusals("NOT_FOUND"))
-async def get_rule(rule_id: RuleId, caller: TermsReader) -> Response:
+async def get_rule(rule_id: RuleId, ctx: Ctx, caller: TermsReader) -> Response:
     """One rule of the catalogue, in both languages."""
-    known = texts().get(f"rule.{rule_id}")
-    if known is None:
-        raise NotFound("rule")
-    return json_response({"id": rule_id, "text": dict(known)})
+    return json_response(rule_view(rule_id, ctx.now().date()))

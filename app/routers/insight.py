@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.domain.diagnosis.checklists import Finding, HoldExplained
+from app.domain.diagnosis.notices import Notice
 from app.domain.identifiers import parse_iccid
 from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
+from app.routers.http.hang_up import while_connected
 from app.routers.http.refusals import remedy_view
 from app.routers.http.responses import json_response
 from app.routers.schemas import insight as schemas
@@ -32,10 +34,10 @@ AsOfQuery = Annotated[AsOf, Depends(Parameters(AsOf))]
 @router.get(
     "/{iccid}/session", response_model=schemas.Session, responses=refusals("NOT_FOUND", "NOT_YET", *CARRIER_FAILURES)
 )
-async def get_sim_session(iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
-    """Whether the SIM is online now; queries the carrier, within its call budget."""
+async def get_sim_session(request: Request, iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
+    """Whether the SIM is online now; queries the carrier, within its call budget and ten seconds."""
     refuse_as_of(query)
-    return json_response(await session_of(ctx, caller.tenant, parse_iccid(iccid)))
+    return json_response(await while_connected(request, session_of(ctx, caller.tenant, parse_iccid(iccid))))
 
 
 @router.get("/{iccid}/deadlines", response_model=schemas.Deadlines, responses=refusals("NOT_FOUND", "NOT_YET"))
@@ -72,6 +74,7 @@ async def explain_sim(
                 for symptom, findings in found.checklists.items()
             },
             "forced_activation": _forced_view(found.forced),
+            "notices": [_notice_view(notice, language) for notice in found.notices],
         }
     )
 
@@ -110,7 +113,9 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
 
 
 def _hold_text(hold: HoldExplained) -> str:
-    """The key of the hold's text; a hold that the cycle has ended says so, not its former reason (ST-21)."""
+    """The key of the hold's text; a hold whose reason is gone says so, not its former reason (ST-21, PL-6)."""
+    if hold.refilled:
+        return "hold_ended.pool_refilled"
     if hold.ended:
         return "hold_ended.lagging" if hold.lagging else "hold_ended.overdue"
     return f"hold.{hold.code.value}"
@@ -126,6 +131,15 @@ def _finding_view(finding: Finding, language: str) -> dict[str, Any]:
         "remedy": {"action": finding.remedy, "text": text(f"advice.{finding.remedy}", language)}
         if finding.remedy
         else None,
+    }
+
+
+def _notice_view(notice: Notice, language: str) -> dict[str, Any]:
+    return {
+        "code": notice.code.value,
+        "rule": notice.rule,
+        "text": text(f"notice.{notice.code.value}", language),
+        "facts": dict(notice.facts),
     }
 
 

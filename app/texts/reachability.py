@@ -6,12 +6,13 @@ The rule book uses it to say "not reachable through the API yet" of rules whose 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+
+from app.texts.rules import RULE_ID
 
 APP = Path(__file__).resolve().parents[1]
 DOMAIN = "app.domain"
@@ -27,15 +28,12 @@ UNREACHABLE: Mapping[str, str] = MappingProxyType(
         "usage.pools.forming_refusal": "orders are not part of the API yet",
         "usage.pools.joined_by": "orders are not part of the API yet",
         "usage.pools.member_ceiling": "a member's ceiling is not part of the API yet",
-        "usage.quota.overrun_test_holds": "every supplier's terms have the switch of LC-3 off",
     }
 )
 """Functions of the domain, or whole modules and rooms, that no product code calls, and why. It only gets shorter."""
 
 AS_SQL = frozenset({"usage.figures", "usage.pools.pool_usage"})
 """Those that run all the same, as SQL."""
-
-RULE_ID = re.compile(r"\b(?:TM|BC|VD|LC|ST|QT|US|PL|DV|RG|SL|OP|CP|AC|RN|OR|DR|RM|IV|EX|DG)-[0-9]{1,2}\b")
 
 Name = tuple[str, str]
 """A top-level name: its module (`app.domain.sim.holds`) and itself."""

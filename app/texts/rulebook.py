@@ -5,146 +5,37 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from pathlib import Path
-from types import MappingProxyType
 
-from app.domain.terms.book import BOOK, TermLine, describe, terms_in_force
-from app.domain.terms.model import Terms
-from app.domain.vocabulary import Supplier
-from app.texts.catalogue import CHINESE, ENGLISH, text
-from app.texts.reachability import RULE_ID, rules_not_reached
-from app.texts.rule_fields import RULES_OF_FIELD, RULES_OF_LEVEL
+from app.texts.catalogue import CHINESE, ENGLISH
+from app.texts.reachability import rules_not_reached
+from app.texts.rule_tests import RuleTests, tests_by_rule
+from app.texts.rule_values import RuleValue, values_by_rule
+from app.texts.rules import ROOT, Rule, rules, sections
+from app.texts.unproven import UNPROVEN
 
-ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = ROOT / "docs" / "catalogue.md"
 BOOK_FILE = ROOT / "docs" / "rules.md"
-
-_ITEM = re.compile(rf"(?:- |\| )({RULE_ID.pattern})(?: \|)? (.*)")
-_SECTION = re.compile(r"## ([A-Z]{2}) (.+)")
-_SOURCE = re.compile(r"(?:FM|GSL|SIX|OVR) (?:FAQ |Q)?[一二三四五0-9][0-9一二三四五′.,– 注意]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleValue:
-    """One value that the rule gives, for the carriers of a supplier under whose terms it is the same."""
-
-    name: str
-    supplier: Supplier
-    carriers: tuple[str, ...]
-    value: str
-    source: str
-    assumed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEntry:
-    """One rule: its texts, the catalogue's own words, its sources (none: a decision of ours), its values and tests."""
+    """One rule with its values and its tests."""
 
-    id: str
-    english: str
-    chinese: str
-    statement: str
-    sources: tuple[str, ...]
+    rule: Rule
     values: tuple[RuleValue, ...]
-    tests: tuple[str, ...]
+    tests: RuleTests
     reached: bool
     """Whether the product runs it; else the tests prove a function that nothing calls yet."""
 
 
-@cache
-def statements() -> Mapping[str, str]:
-    """Every rule of the catalogue by its id, in its own words and order."""
-    found: dict[str, str] = {}
-    current = ""
-    for line in CATALOGUE.read_text(encoding="utf-8").splitlines():
-        item = _ITEM.match(line)
-        if item is not None:
-            current = item[1]
-            found[current] = item[2].strip()
-        elif line.startswith("  ") and current:
-            found[current] += "\n" + line.strip()
-        else:
-            current = ""
-    return MappingProxyType(found)
-
-
-@cache
-def sections() -> Mapping[str, str]:
-    """The catalogue's sections by their two letters."""
-    lines = CATALOGUE.read_text(encoding="utf-8").splitlines()
-    return MappingProxyType({found[1]: found[2] for line in lines if (found := _SECTION.match(line)) is not None})
-
-
-def cited(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """Every (rule id, place) that the Python files below a folder cite; the place of a test is its function."""
-    for path in sorted(folder.rglob(pattern)):
-        source = path.read_text(encoding="utf-8")
-        for node in ast.parse(source).body:
-            lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
-            name = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
-            place = f"{path.relative_to(ROOT)}::{name}"
-            yield from ((rule, place) for rule in dict.fromkeys(RULE_ID.findall("\n".join(lines))))
-
-
-@cache
-def tests_by_rule() -> Mapping[str, tuple[str, ...]]:
-    """The tests that cite each rule: those of the rules themselves, else those elsewhere."""
-    near: dict[str, list[str]] = {}
-    far: dict[str, list[str]] = {}
-    for rule, place in cited(ROOT / "tests", "test_*.py"):
-        if "::test_" in place:
-            (near if place.startswith("tests/domain/") else far).setdefault(rule, []).append(place)
-    return MappingProxyType({rule: tuple(near.get(rule) or far[rule]) for rule in near | far})
-
-
-def _values(rule: str, on: date) -> Iterator[RuleValue]:
-    """The values of a rule, the carriers of a supplier that share one put together."""
-    grouped: dict[tuple[str, Supplier, str, str, tuple[str, ...]], list[str]] = {}
-    for supplier, carrier in BOOK:
-        for line in describe(supplier, carrier, on):
-            if line.value is not None and rule in _rules_of(line, terms_in_force(supplier, carrier, on)):
-                key = (line.name, supplier, _shown(line.value), line.source, line.assumed)
-                grouped.setdefault(key, []).append(str(carrier))
-    for (name, supplier, value, source, assumed), carriers in sorted(grouped.items()):
-        yield RuleValue(
-            name=name, supplier=supplier, carriers=tuple(carriers), value=value, source=source, assumed=assumed
-        )
-
-
-def _rules_of(line: TermLine, terms: Terms) -> frozenset[str]:
-    """Which rules a value of the terms belongs to."""
-    if line.name.startswith("service.") and isinstance(line.value, dict):
-        return frozenset({str(line.value["rule"]), *RULES_OF_LEVEL.get(line.name.removeprefix("service."), ())})
-    named = RULES_OF_FIELD[line.name]
-    return frozenset(named(terms) if callable(named) else named)
-
-
-def _shown(value: object) -> str:
-    """A value as the book shows it."""
-    if isinstance(value, dict):
-        told = {key: part for key, part in value.items() if part is not None}
-        return ", ".join(f"{key} {_shown(part)}" for key, part in told.items())
-    return ", ".join(map(_shown, value)) if isinstance(value, list) else str(value)
-
-
 def entry(rule: str, on: date) -> RuleEntry:
     """Everything about one rule, with the values in force on a day. Raises `KeyError` for an id of no rule."""
-    statement = statements()[rule]
     return RuleEntry(
-        id=rule,
-        english=text(f"rule.{rule}", ENGLISH),
-        chinese=text(f"rule.{rule}", CHINESE),
-        statement=statement,
-        sources=tuple(dict.fromkeys(found.strip(" .,") for found in _SOURCE.findall(statement))),
-        values=tuple(_values(rule, on)),
-        tests=tests_by_rule().get(rule, ()),
+        rule=rules()[rule],
+        values=values_by_rule(on).get(rule, ()),
+        tests=tests_by_rule().get(rule, RuleTests()),
         reached=rule not in rules_not_reached(),
     )
 
@@ -155,35 +46,69 @@ SHOWN_AS_OF = date(2026, 11, 1)
 _HEAD = """# The rules
 
 Generated by `python -m app.texts.rulebook` from `docs/catalogue.md` (the specification, kept as it was given), the
-terms in `app/domain/terms/`, the texts in `app/texts/texts.json` and the tests. Do not edit by hand.
+terms in `app/domain/terms/`, the texts in `app/texts/rules.json` and the tests. Do not edit by hand.
 
 Values are those in force on {day}; what is not listed for a supplier is not published. "assumed" names the decisions
 of ours that a value rests on. A rule without a source is such a decision, or about the gateway itself. "Not reachable
 through the API yet": the rule is written and tested, and no product code calls it (`app/texts/reachability.py`).
+
+## What proves each rule
+
+Of {all} rules {proven} are driven through the HTTP API by a test that names them: a test that itself, or through a
+function of the tests, sends requests to a gateway with PostgreSQL and the sandbox carriers. The others are listed with
+the reason (`app/texts/unproven.py`).
+
+| rule | | driven through the HTTP API by |
+|---|---|---|
+{rows}
 """
 
 
 def rendered() -> str:
     """The whole book as Markdown."""
-    parts = [_HEAD.format(day=SHOWN_AS_OF.isoformat())]
+    entries = [entry(rule, SHOWN_AS_OF) for rule in rules()]
+    proven = sum(bool(one.tests.through_api) for one in entries)
+    rows = "\n".join(map(_row, entries))
+    parts = [_HEAD.format(day=SHOWN_AS_OF.isoformat(), all=len(entries), proven=proven, rows=rows)]
     for letters, title in sections().items():
         parts.append(f"## {letters} {title}\n")
-        of_section = [rule for rule in statements() if rule.startswith(f"{letters}-")]
-        parts.extend(_page(entry(rule, SHOWN_AS_OF)) for rule in of_section)
+        parts.extend(_page(one) for one in entries if one.rule.id.startswith(f"{letters}-"))
     return "\n".join(parts)
 
 
-def _page(rule: RuleEntry) -> str:
+def _row(one: RuleEntry) -> str:
+    """A rule's line in the table: one test that drives it through the API, or why there is none."""
+    rule, driving = one.rule, one.tests.through_api
+    more = f" and {len(driving) - 1} more" if len(driving) > 1 else ""
+    proof = f"`{_closest(driving)}`{more}" if driving else UNPROVEN.get(rule.id, "no test")
+    return f"| [{rule.id}](#{rule.id.lower()}) | {rule.title[ENGLISH]} | {proof} |"
+
+
+def _closest(places: tuple[str, ...]) -> str:
+    """The first test of those in the files that have the fewest of them: the one most about the rule."""
+    files = [place.partition("::")[0] for place in places]
+    return min(places, key=lambda place: (files.count(place.partition("::")[0]), place))
+
+
+def _page(one: RuleEntry) -> str:
     """One rule as Markdown."""
-    parts = [f"### {rule.id}", rule.english, rule.chinese, f"Source: {'; '.join(rule.sources) or 'ours'}"]
-    if rule.values:
-        parts.append("\n".join(map(_line, rule.values)))
-    if not rule.reached:
+    rule, tests = one.rule, one.tests
+    sources = "; ".join(rule.sources) or "ours"
+    parts = [
+        f"### {rule.id}",
+        f"{rule.title[ENGLISH]} · {rule.title[CHINESE]}",
+        rule.text[ENGLISH],
+        rule.text[CHINESE],
+        f"Source: {sources}",
+    ]
+    if one.values:
+        parts.append("\n".join(map(_line, one.values)))
+    if not one.reached:
         parts.append("Not reachable through the API yet.")
-    if rule.tests:
-        word = "proven" if rule.reached else "tested"
-        parts.append("\n".join(f"- {word} by `{place}`" for place in rule.tests))
-    return "\n\n".join(parts) + "\n"
+    how = "proven" if one.reached else "tested"
+    lines = [f"- {how} through the API by `{place}`" for place in tests.through_api]
+    lines += [f"- {how} by `{place}`" for place in tests.of_the_domain or (() if lines else tests.others)]
+    return "\n\n".join([*parts, "\n".join(lines)] if lines else parts) + "\n"
 
 
 def _line(value: RuleValue) -> str:

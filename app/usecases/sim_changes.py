@@ -78,6 +78,9 @@ class SimChangeRecorder:
             self.plans_left.setdefault(record.id, before.plan.id)
         if before.underlying is not after.underlying:
             self._record_transition(record, after, reason)
+        if before.expires_forecast_on != after.expires_forecast_on and before.expires_on and after.expires_on:
+            days = before.expires_on.isoformat(), after.expires_on.isoformat()
+            self._add_history(record, "expires_on", *days, replace(reason, rule="VD-6"))
         self._add_state_event(record, before, after, reason)
         self._record_holds(record, before.holds, after.holds, reason)
         return changed

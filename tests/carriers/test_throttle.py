@@ -11,7 +11,8 @@ import pytest
 from app.carriers.base import SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited, CarrierUnavailable
 from app.carriers.http.breaker import Breaker, Health
-from app.carriers.http.throttle import LocalBudget, LocalRepeatWindows, Throttle, in_background
+from app.carriers.http.slots import in_background
+from app.carriers.http.throttle import LocalBudget, LocalRepeatWindows, Throttle
 from app.carriers.http.tokens import Token, TokenKeeper
 from app.carriers.http.transport_errors import LocallyThrottled
 from app.carriers.result_codes import TokenExpired
@@ -130,13 +131,13 @@ async def test_retry_after_is_honoured_for_the_whole_account_without_asking() ->
 async def test_the_budget_spreads_calls_evenly_and_refuses_beyond_patience() -> None:
     clock = HandClock()
     budget = LocalBudget(clock)
-    waits = [await budget.acquire("a", 10, 2.0) for _ in range(30)]
+    waits = [await budget.acquire("a", 36_000, 2.0) for _ in range(30)]
     assert waits[:4] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert waits[20] == pytest.approx(2.0)
     assert all(wait == pytest.approx(2.1) for wait in waits[21:])
     clock.advance(seconds=1)
-    assert await budget.acquire("a", 10, 2.0) == pytest.approx(1.1)
-    assert await budget.acquire("b", 10, 2.0) == 0
+    assert await budget.acquire("a", 36_000, 2.0) == pytest.approx(1.1)
+    assert await budget.acquire("b", 36_000, 2.0) == 0
 
 
 async def test_a_call_beyond_the_budget_is_refused_with_the_time_to_come_back() -> None:
@@ -279,7 +280,7 @@ async def test_a_change_does_not_wait_long_for_a_free_slot_and_a_question_does()
     await asyncio.sleep(0)
     asking = asyncio.create_task(ask())
     with pytest.raises(CarrierRateLimited) as held:
-        async with throttle.acquire(fail_fast=True):
+        async with throttle.acquire(changes=True):
             raise AssertionError("nothing may be sent")
     released.set()
 
@@ -303,7 +304,7 @@ async def test_a_call_in_the_background_waits_for_its_turn_and_leaves_one_to_who
     with in_background():
         background = asyncio.create_task(refused())
     await asyncio.sleep(0.05)
-    async with throttle.acquire(fail_fast=True):
+    async with throttle.acquire(changes=True):
         waiting = not background.done()
 
     assert (waiting, await background) == (True, 0)

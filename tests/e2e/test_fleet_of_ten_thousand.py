@@ -53,7 +53,7 @@ def _load_carriers(run: Run, fleet: list[MixedCard]) -> None:
 
 
 def _effects(run: Run, fleet: list[MixedCard]) -> tuple[Counter[str], int]:
-    """Changes that took effect on the cards of the fleet at their carriers, and requests that carriers had for them."""
+    """Changes that took effect on the cards of the fleet at their carriers, and requests for a change that carriers had."""
     effects: Counter[str] = Counter()
     requests = 0
     with httpx.Client(base_url=run.control, timeout=60, trust_env=False) as control:
@@ -88,7 +88,7 @@ def test_six_days_after_the_import_no_carrier_was_asked_to_change_a_card(run: Ru
     print(f"\nsimgate import --dry-run: {rehearsal.stdout}simgate import: {done.stdout}in {took:.1f} s")
     _days(run, fleet)
     effects, requests = _effects(run, fleet)
-    print(f"effects at the carriers: {dict(effects)}; requests that name a card: {requests}")
+    print(f"effects at the carriers: {dict(effects)}; requests for a change: {requests}")
 
     assert (rehearsal.returncode, done.returncode) == (0, 0), done.stderr
     assert "A rule would stop 0 SIMs within a day" in rehearsal.stdout

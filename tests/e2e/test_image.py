@@ -34,6 +34,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source, target in re.findall(r"^COPY (\S+) (\S+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE):
         if source.startswith("requirements/"):
             continue  # of the stage that installs the packages
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
         if (PROJECT / source).is_dir():
             shutil.copytree(PROJECT / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
         else:

@@ -90,6 +90,7 @@ async def _shown(gateway: Gateway) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.timeout(180)
 async def test_days_after_an_import_nothing_was_changed_at_any_carrier(house: Gateway) -> None:
+    """LC-17."""
     fleet = mixed_fleet(SIZE, NOON.astimezone(HOME).date())
     assert_mixed(fleet)
     report = await _imported(house, fleet)

@@ -65,7 +65,7 @@ async def test_what_is_told_as_allowed_is_accepted_and_what_is_refused_is_not_to
 async def test_arrears_are_resumed_once_the_caller_states_them_paid_and_the_audit_trail_keeps_it(
     gateway: Gateway,
 ) -> None:
-    """ST-20."""
+    """ST-20, ST-14."""
     [iccid] = await gateway.fleet({"terms": "standard", "state": "suspended", "holds": "arrears"})
     unpaid = await gateway.api.post(f"/v1/sims/{iccid}/resume", json={})
     [pay, resume] = unpaid.json()["remedies"]
@@ -100,7 +100,7 @@ async def test_a_real_name_at_unicom_is_desk_work_and_a_pool_member_takes_no_pac
 async def test_the_cap_goes_to_the_supplier_and_lifts_the_region_limit_only_when_he_has_done_it(
     gateway: Gateway,
 ) -> None:
-    """RG-3, QT-6, OP-7: nothing that reached nobody succeeds."""
+    """RG-3, QT-6, OP-7, ST-9: nothing that reached nobody succeeds."""
     [iccid] = await gateway.fleet({"terms": "flexem", "state": "suspended", "holds": "out_of_region"})
     answer = await gateway.api.post(f"/v1/sims/{iccid}/set-threshold", json={"bytes": 100 << 20})
     await gateway.advance(minutes=5)

@@ -105,7 +105,7 @@ TRUTH = [
 async def test_every_cause_is_told_by_its_name_or_as_not_known_with_the_query_that_would_tell(
     clean_database: str, tmp_path: Path, protocol: str, cause: str, code: str, found: list[str], would_tell: list[str]
 ) -> None:
-    """ST-18, ST-23: never another cause than the true one."""
+    """ST-18, ST-23, LC-15: never another cause than the true one."""
     async with open_with(clean_database, tmp_path, _accounts(protocol)) as gateway:
         [iccid] = await gateway.fleet(_row(protocol))
         await _at_the_carrier(gateway, card(0, **_row(protocol)), protocol)

@@ -14,6 +14,7 @@ CARRIERS = ("cmcc", "cucc", "ctcc")
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_silent_card_is_activated_and_both_sides_agree(gateway: Gateway, carrier: str) -> None:
+    """OP-1, LC-16."""
     [iccid] = await gateway.fleet({"carrier": carrier, "terms": "gsl", "state": "silent", "opened_on": "2026-11-01"})
 
     answer = await gateway.api.post(f"/v1/sims/{iccid}/activate")
@@ -29,6 +30,7 @@ async def test_a_silent_card_is_activated_and_both_sides_agree(gateway: Gateway,
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_suspend_then_resume_puts_on_and_lifts_the_manual_hold(gateway: Gateway, carrier: str) -> None:
+    """ST-1, ST-20."""
     [iccid] = await gateway.fleet({"carrier": carrier})
 
     await gateway.operation(await gateway.api.post(f"/v1/sims/{iccid}/suspend"))
@@ -42,6 +44,7 @@ async def test_suspend_then_resume_puts_on_and_lifts_the_manual_hold(gateway: Ga
 
 
 async def test_suspending_twice_at_once_yields_one_operation_and_one_conflict(gateway: Gateway) -> None:
+    """OP-4."""
     [iccid] = await gateway.fleet({})
 
     answers = await asyncio.gather(*(gateway.api.post(f"/v1/sims/{iccid}/suspend") for _ in range(2)))
@@ -56,6 +59,7 @@ async def test_suspending_twice_at_once_yields_one_operation_and_one_conflict(ga
 
 
 async def test_a_refusal_names_the_rule_the_holds_and_the_remedies(gateway: Gateway) -> None:
+    """OP-2."""
     [iccid] = await gateway.fleet({"state": "suspended", "holds": "policy_cutoff"})
 
     answer = await gateway.api.post(f"/v1/sims/{iccid}/resume", headers={"Accept-Language": "zh-CN"})
@@ -139,6 +143,7 @@ async def test_what_was_not_sent_can_be_cancelled_and_what_was_sent_cannot(gatew
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_lost_answer_is_asked_for_and_never_sent_again(gateway: Gateway, carrier: str) -> None:
+    """OP-3."""
     [iccid] = await gateway.fleet({"carrier": carrier})
     await gateway.fault("drop_after", operation="suspend")
 
@@ -153,6 +158,7 @@ async def test_a_lost_answer_is_asked_for_and_never_sent_again(gateway: Gateway,
 async def test_what_the_carrier_shows_not_applied_is_sent_again_within_the_operation(
     gateway: Gateway, carrier: str
 ) -> None:
+    """OP-3."""
     [iccid] = await gateway.fleet({"carrier": carrier})
     await gateway.fault("drop_before", operation="suspend")
 
@@ -178,6 +184,7 @@ async def test_desk_work_waits_for_a_person_and_is_applied_when_completed(gatewa
 
 
 async def test_a_network_reset_suspends_waits_a_quarter_of_an_hour_and_resumes(gateway: Gateway) -> None:
+    """SL-5."""
     [iccid] = await gateway.fleet({})
     answer = await gateway.api.post(f"/v1/sims/{iccid}/reset-network")
     await gateway.settle(rounds=10)

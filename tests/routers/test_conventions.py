@@ -117,7 +117,10 @@ async def test_lists_page_by_a_stable_key_and_tell_a_total_only_when_asked(gatew
 
 
 async def test_cards_are_found_by_their_other_identities_and_counted(gateway: Gateway) -> None:
-    one, two = await gateway.fleet({"device_serial": "3000A"}, {"state": "suspended", "carrier": "cucc"})
+    """EX-1: searched by every identity, filtered by tag, state, carrier and order."""
+    one, two = await gateway.fleet(
+        {"device_serial": "3000A"}, {"state": "suspended", "carrier": "cucc", "order": "O-7", "tags": "site=hz"}
+    )
 
     async def found(query: str) -> list[str]:
         return [item["iccid"] for item in (await gateway.api.get(f"/v1/sims?{query}")).json()["items"]]
@@ -125,6 +128,7 @@ async def test_cards_are_found_by_their_other_identities_and_counted(gateway: Ga
     msisdn = (await gateway.api.get(f"/v1/sims/{one}")).json()["msisdn"]
     assert await found(f"msisdn={msisdn}") == await found(f"msisdn=86{msisdn}") == [one]
     assert await found("device_serial=3000A") == await found("q=3000") == [one]
+    assert await found("carrier=cucc") == await found("order=O-7") == await found("tag=site=hz") == [two]
     assert await found("hold=manual") == await found("state=suspended") == [two]
     summary = (await gateway.api.get("/v1/sims/summary?by=carrier,state")).json()["items"]
     assert summary == [

@@ -95,13 +95,15 @@ async def test_a_file_of_plans_names_its_bad_rows_and_at_most_a_thousand_of_them
         PLANS_HEADER + "a,cmcc,1,12\n" + '"b,cmcc,1,12\n' + "c,cmcc,many,12\n" + "d\x07,cmcc,1,12\n",
         PLANS_HEADER + "x,nowhere,-,-\n" * 20_000,
         f"{wide}\n" + "x\n" * 100,
+        PLANS_HEADER + "".join(f"p{n},cmcc,1,12\n" for n in range(5_002)),
     )
 
-    few, many, unknown = [await _post(gateway, body, "", "/v1/plans") for body in bodies]
+    few, many, unknown, more = [await _post(gateway, body, "", "/v1/plans") for body in bodies]
 
     assert (few["status"], [fault["line"] for fault in few["errors"]]) == (422, [3, 4, 5])
     assert (many["status"], len(many["errors"])) == (422, 1_000)
     assert (unknown["status"], len(unknown["errors"])) == (400, 1_000)
+    assert (more["status"], _places(more["errors"])) == (422, [(5_002, None, "TOO_MANY")])
 
 
 async def test_a_file_of_names_has_its_bad_rows_named(gateway: Gateway) -> None:

@@ -287,3 +287,21 @@ async def test_a_small_file_of_bad_rows_names_the_first_faults_and_lets_others_w
     assert (whole[0], len(whole[1]["errors"])) == (422, 1_000)
     assert (partial[1]["rejected_rows"], len(partial[1]["rejected"])) == (200_000, 1_000)
     assert longest < 1.0
+
+
+async def test_an_activated_card_under_a_region_limit_is_limited_also_where_nobody_tells_its_province(
+    gateway: Gateway,
+) -> None:
+    """RG-1, RG-2: under `flexem` only China Mobile's cards are bound, and not before they are activated."""
+    cards = await gateway.fleet(
+        {},
+        {"province": "湖北"},
+        {"state": "testing", "activated_on": None, "opened_on": "2026-11-01"},
+        {"carrier": "cucc"},
+        {"terms": "gsl"},
+    )
+
+    regions = [(await gateway.api.get(f"/v1/sims/{name}")).json()["region"] for name in cards]
+
+    limited = [(None, True), ("湖北", True), (None, False), (None, False), (None, False)]
+    assert [(region["province"], region["limited"]) for region in regions] == limited

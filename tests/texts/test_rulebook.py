@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.domain.terms.model import Terms
-from app.texts.catalogue import texts
+from app.texts import rule_tests
 from app.texts.rule_fields import RULES_OF_FIELD
-from app.texts.rulebook import BOOK_FILE, ROOT, cited, entry, rendered, sections, statements
+from app.texts.rule_tests import cited
+from app.texts.rulebook import BOOK_FILE, entry, rendered
+from app.texts.rules import ROOT, sections, statements
+from app.texts.unproven import UNPROVEN
 
-NOT_YET_BUILT = frozenset({"EX-1", "VD-6"})
+NOT_YET_BUILT: frozenset[str] = frozenset()
 """Rules that neither code nor test cites yet. This list only gets shorter."""
 
 TODAY = date(2026, 11, 21)
@@ -24,7 +27,7 @@ def _cited() -> dict[str, set[str]]:
     places: dict[str, set[str]] = {}
     for folder in ("app", "tests"):
         for rule, place in cited(ROOT / folder, "*.py"):
-            if place.startswith("tests/texts/test_rulebook.py"):
+            if place.startswith(("tests/texts/test_rulebook.py", "app/texts/unproven.py")):
                 continue  # the list of what is not yet built proves nothing
             places.setdefault(rule, set()).add(place)
     return places
@@ -64,10 +67,6 @@ def test_the_catalogue_is_read_whole() -> None:
     assert {rule[:2] for rule in statements()} == set(sections())
 
 
-def test_every_rule_has_its_text_in_both_languages() -> None:
-    assert {key.removeprefix("rule.") for key in texts() if key.startswith("rule.")} == set(statements())
-
-
 def test_every_value_of_the_terms_belongs_to_a_rule() -> None:
     """TM-2, TM-3."""
     described = set(Terms.__dataclass_fields__) - {"supplier", "carrier", "since", "period_rule", "service"}
@@ -81,18 +80,33 @@ def test_the_book_in_docs_is_current() -> None:
 def test_a_rule_is_found_by_its_id_with_values_sources_and_tests() -> None:
     """RN-2."""
     rule = entry("RN-2", TODAY)
-    assert rule.sources == ("FM 三.2.1 注意 2",)
+    assert rule.rule.sources == ("FM 三.2.1 注意 2",)
     assert [(value.name, value.supplier, value.carriers, value.value) for value in rule.values] == [
         ("renewal_pause_from_day", "flexem", ("cmcc",), "23")
     ]
-    assert any("test_renewal.py" in place for place in rule.tests)
-    assert "23rd" in rule.english
-    assert "22" in rule.chinese
-    assert "2024-05-31" in rule.statement
+    assert any("test_renewal.py" in place for place in rule.tests.of_the_domain)
+    assert "23rd" in rule.rule.text["en"]
+    assert "22" in rule.rule.text["zh"]
+    assert "2024-05-31" in rule.rule.statement
     assert entry("VD-2", TODAY).values[0].value == "calendar_months"
-    assert entry("ST-20", TODAY).statement.startswith("Resume on request")
+    assert entry("ST-20", TODAY).rule.statement.startswith("Resume on request")
     with pytest.raises(KeyError):
         entry("RN-99", TODAY)
+
+
+def test_every_rule_is_driven_through_the_api_by_a_test_or_listed_with_the_reason() -> None:
+    driven = {rule for rule, tests in rule_tests.tests_by_rule().items() if tests.through_api}
+    assert set(statements()) - driven == set(UNPROVEN)
+    assert all(UNPROVEN.values())
+
+
+def test_only_a_test_that_sends_requests_to_the_gateway_counts_as_driving_a_rule_through_the_api() -> None:
+    """By request in the test, in a function it calls, and not at all: of the domain, or of a carrier's interface."""
+    driving = {place for tests in rule_tests.tests_by_rule().values() for place in tests.through_api}
+    assert "tests/e2e/test_remedies.py::test_the_fourth_rebind_of_a_month_goes_to_the_desk" in driving
+    through_a_helper = "test_what_is_told_as_allowed_is_accepted_and_what_is_refused_is_not_told_as_allowed"
+    assert f"tests/e2e/test_remedies.py::{through_a_helper}" in driving
+    assert not [place for place in driving if place.startswith(("tests/domain/", "tests/sandbox/", "tests/carriers/"))]
 
 
 def test_the_files_of_the_domain_are_short_enough_to_read() -> None:

@@ -1,55 +1,57 @@
 """Flow control of one protocol of one account: calls in flight, call budget, pauses, circuit breaker.
 
-Budgets and repeat windows are ports: in one process the classes here serve; across replicas PostgreSQL does.
+Budgets and repeat windows are ports: in one process the classes here serve; across replicas PostgreSQL does. A carrier
+that says "too fast" slows the account down in all processes (`pace`), and its Retry-After stops them all.
 Seconds are the gateway clock's, except where a coroutine really sleeps.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierRateLimited
 from app.carriers.http.breaker import Breaker, Health
+from app.carriers.http.slots import Slots, Urgency, urgency_of
 from app.carriers.http.transport_errors import LeaseOver, LocallyThrottled, is_unhealthy
 from app.clock import Clock
+from app.domain.operation.pace import NO_LIMIT, RECOVERY, SECONDS_AN_HOUR, Decrease, decreased, rate_at
 
 MAX_IN_FLIGHT = 20
 """httpx slows down badly beyond some 20 connections in a process (docs/carriers/README.md, httpx)."""
 
 MAX_WAIT_S = 2.0
-"""Seconds that a call waits for the budget (but see `in_background`), and a change for a free slot, before it fails
-with the time after which to retry."""
+"""Seconds that a call waits for a free slot (pulls and follow-ups: as long as it takes) before it fails with the time
+after which to retry."""
+
+AHEAD: Mapping[Urgency, float] = MappingProxyType(
+    {Urgency.CHANGE: 1.0, Urgency.QUERY: 0.75, Urgency.ON_REQUEST: 0.5, Urgency.BACKGROUND: 0.5}
+)
+"""How far ahead a call reserves its place in the call budget, as a share of `MAX_WAIT_S`: what is less urgent reserves
+less far ahead, so that a change always finds a place before the others' next ones."""
 
 MAX_PAUSE_S = 3600.0
 
-BACKGROUND_AHEAD_S = MAX_WAIT_S / 2
-"""How far ahead a background call reserves its slot: less than others wait, so that they get one before it."""
+MAX_BACKGROUND_WAIT_S = 60.0
+"""Seconds that a background call waits for the budget; a longer pause ends the pull, which goes on later."""
 
 SHORTEST_SLEEP_S = 0.05
 
-_background: ContextVar[bool] = ContextVar("background", default=False)
-
-
-@contextmanager
-def in_background() -> Iterator[None]:
-    """Calls made in here, also by tasks started in here, wait for the call budget as long as it takes."""
-    token = _background.set(True)
-    try:
-        yield
-    finally:
-        _background.reset(token)
-
 
 class CallBudget(Protocol):
-    """Calls a second, shared by all processes that use an account."""
+    """Calls an hour, shared by all processes that use an account."""
 
-    async def acquire(self, account: str, per_second: int, max_wait: float) -> float:
-        """Seconds to wait before sending; the slot is then ours. More than `max_wait`: nothing was reserved."""
+    async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
+        """Seconds to wait before sending; the place is then ours. More than `max_wait`: nothing was reserved."""
+        ...
+
+    async def slow_down(self, account: str, per_hour: int, *, sent_at: datetime, pause_s: float) -> None:
+        """The carrier refused a call sent at `sent_at` as too fast: fewer calls, and none at all for `pause_s`."""
         ...
 
 
@@ -88,20 +90,30 @@ class NoObserver:
 
 
 class LocalBudget:
-    """The call budget of one process: calls are spread evenly, `1 / per_second` apart, never in a burst."""
+    """The call budget of one process: calls are spread evenly, an hour divided by the rate apart, never in a burst."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._next: dict[str, datetime] = {}
+        self._paused_until: dict[str, datetime] = {}
+        self._decreases: dict[str, Decrease] = {}
 
-    async def acquire(self, account: str, per_second: int, max_wait: float) -> float:
+    async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
         """As `CallBudget.acquire`."""
         now = self._clock.now()
-        slot = max(now, self._next.get(account, now))
-        wait = (slot - now).total_seconds()
+        place = max(now, self._next.get(account, now), self._paused_until.get(account, now))
+        wait = (place - now).total_seconds()
         if wait <= max_wait:
-            self._next[account] = slot + timedelta(seconds=1) / per_second
+            rate = rate_at(per_hour, self._decreases.get(account), now)
+            self._next[account] = place + timedelta(hours=1) / rate
         return wait
+
+    async def slow_down(self, account: str, per_hour: int, *, sent_at: datetime, pause_s: float) -> None:
+        """As `CallBudget.slow_down`."""
+        now = self._clock.now()
+        last = self._decreases.get(account)
+        self._decreases[account] = decreased(per_hour, last, sent_at=sent_at, now=now)
+        self._paused_until[account] = max(self._paused_until.get(account, now), now + timedelta(seconds=pause_s))
 
 
 class LocalRepeatWindows:
@@ -124,6 +136,24 @@ class LocalRepeatWindows:
         self._until.update({(account, api, iccid): until for iccid in iccids})
 
 
+class SentCalls:
+    """When the last calls of this process were sent, for the rate of an account that has no configured limit."""
+
+    WINDOW = timedelta(seconds=10)
+
+    def __init__(self) -> None:
+        self._instants: deque[datetime] = deque(maxlen=1000)
+
+    def add(self, at: datetime) -> None:
+        """One call is sent."""
+        self._instants.append(at)
+
+    def per_hour(self, now: datetime) -> int:
+        """Calls an hour, by those of the last `WINDOW`; at least one a second."""
+        recent = sum(at > now - self.WINDOW for at in self._instants)
+        return max(SECONDS_AN_HOUR, recent * (timedelta(hours=1) // self.WINDOW))
+
+
 class Throttle:
     """Flow control of one protocol of one account, in this process."""
 
@@ -144,24 +174,32 @@ class Throttle:
         self._clock = clock
         self._budget = budget
         self._breaker = breaker
-        self._per_second = per_second
-        self._slots = asyncio.Semaphore(self.in_flight)
+        self._per_hour = None if per_second is None else per_second * SECONDS_AN_HOUR
+        self._slots = Slots(self.in_flight)
+        self._sent = SentCalls()
         self._paused_until: datetime | None = None
+        self._slowed_until: datetime | None = None
 
     @asynccontextmanager
-    async def acquire(self, *, fail_fast: bool = False) -> AsyncIterator[None]:
+    async def acquire(self, *, changes: bool = False) -> AsyncIterator[None]:
         """Hold a slot for one call. Raises `CarrierUnavailable` or a subclass where nothing may be sent now.
 
-        `fail_fast`: a change, whose sender holds a lease: it is retried later rather than wait long for a free slot.
+        `changes`: a change, whose sender holds a lease: it goes first, and is retried later rather than wait long.
         """
-        async with self._slot(fail_fast=fail_fast):
+        urgency = urgency_of(changes=changes)
+        async with self._slot(urgency):
             self._respect_pause()
             probe = self._breaker.enter()
             health = Health.NO_EVIDENCE
             try:
-                if self._per_second is not None:
-                    await self._await_budget(self._per_second)
-                yield
+                await self._await_budget(urgency)
+                sent_at = self._clock.now()
+                self._sent.add(sent_at)
+                try:
+                    yield
+                except CarrierRateLimited as error:
+                    await self._slow_down(error, sent_at)
+                    raise
                 health = Health.HEALTHY
             except CarrierError as error:
                 health = self._health_after(error)
@@ -170,16 +208,19 @@ class Throttle:
                 self._breaker.leave(probe=probe, health=health)
 
     @asynccontextmanager
-    async def _slot(self, *, fail_fast: bool) -> AsyncIterator[None]:
+    async def _slot(self, urgency: Urgency) -> AsyncIterator[None]:
+        fails_fast = urgency in (Urgency.CHANGE, Urgency.ON_REQUEST)
         try:
-            async with asyncio.timeout(self._max_wait_s if fail_fast else None):
-                await self._slots.acquire()
+            async with asyncio.timeout(self._max_wait_s if fails_fast else None):
+                await self._slots.acquire(urgency)
         except TimeoutError:
+            if urgency is Urgency.CHANGE:
+                self._slots.owe_change()
             raise LocallyThrottled("the limit of calls in flight is reached; nothing was sent", retry_after=1) from None
         try:
             yield
         finally:
-            self._slots.release()
+            self._slots.release(urgency)
 
     def _respect_pause(self) -> None:
         if self._paused_until is None:
@@ -189,22 +230,39 @@ class Throttle:
             raise LocallyThrottled("the carrier asked for a pause; nothing was sent", retry_after=left)
         self._paused_until = None
 
-    async def _await_budget(self, per_second: int) -> None:
-        can_wait = _background.get()
-        max_wait = BACKGROUND_AHEAD_S if can_wait else self._max_wait_s
-        while (wait := await self._budget.acquire(self._account, per_second, max_wait)) > max_wait:
-            if not can_wait:
+    def _ceiling(self) -> int | None:
+        """Calls an hour at most: as configured, else none until the carrier says "too fast", then for a while."""
+        if self._per_hour is None and self._slowed_until is not None and self._clock.now() < self._slowed_until:
+            return NO_LIMIT
+        return self._per_hour
+
+    async def _await_budget(self, urgency: Urgency) -> None:
+        ceiling = self._ceiling()
+        if ceiling is None:
+            return
+        can_wait = urgency is Urgency.BACKGROUND
+        max_wait = AHEAD[urgency] * MAX_WAIT_S
+        while (wait := await self._budget.acquire(self._account, ceiling, max_wait)) > max_wait:
+            if not can_wait or wait > MAX_BACKGROUND_WAIT_S:
                 raise LocallyThrottled("the account's call budget is used up; nothing was sent", retry_after=wait)
             await asyncio.sleep(max(wait - max_wait, SHORTEST_SLEEP_S))
         if wait > 0:
             await asyncio.sleep(wait)
 
+    async def _slow_down(self, error: CarrierRateLimited, sent_at: datetime) -> None:
+        if isinstance(error, LocallyThrottled):
+            return
+        now = self._clock.now()
+        pause = min(error.retry_after or 0.0, MAX_PAUSE_S)
+        if pause:
+            self._paused_until = now + timedelta(seconds=pause)
+        self._slowed_until = now + timedelta(seconds=pause) + RECOVERY
+        rate = self._per_hour or self._sent.per_hour(now)
+        await self._budget.slow_down(self._account, rate, sent_at=sent_at, pause_s=pause)
+
     def _health_after(self, error: CarrierError) -> Health:
         if isinstance(error, LocallyThrottled | LeaseOver):
             return Health.NO_EVIDENCE
-        if isinstance(error, CarrierRateLimited) and error.retry_after:
-            pause = min(error.retry_after, MAX_PAUSE_S)
-            self._paused_until = self._clock.now() + timedelta(seconds=pause)
         if isinstance(error, CarrierAuthFailed):
             self._breaker.trip()
         return Health.UNHEALTHY if is_unhealthy(error) else Health.HEALTHY

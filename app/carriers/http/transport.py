@@ -155,7 +155,7 @@ class Transport:
 
     async def send(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send one call and parse its answer with `read`. Raises: errors of the tree, also those that `read` raises."""
-        async with self._throttle.acquire(fail_fast=call.changes):
+        async with self._throttle.acquire(changes=call.changes):
             started = monotonic()
             outcome = "cancelled"
             try:

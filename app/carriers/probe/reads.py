@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app.carriers.base import SimRef
 from app.carriers.config import Account
 from app.carriers.errors import CarrierError, CarrierRejected, UnsupportedOperation
-from app.carriers.http.throttle import in_background
+from app.carriers.http.slots import in_background
 from app.carriers.probe.recorder import Recorder
 from app.carriers.protocol_client import ProtocolClient
 from app.clock import Clock

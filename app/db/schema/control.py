@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    Double,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -121,6 +122,7 @@ sims = Table(
     Column("purchased_on", Date),
     Column("activated_on", Date),
     Column("expires_on", Date),
+    Column("expires_forecast_on", Date),
     Column("retained_until", Date),
     Column("silent_since", Date),
     Column("threshold_off_until", Date),
@@ -347,7 +349,12 @@ call_budgets = Table(
     metadata,
     Column("account", Text, primary_key=True),
     Column("next_call_at", INSTANT, nullable=False),
+    Column("cut_rate", Double),
+    Column("cut_at", INSTANT),
+    Column("paused_until", INSTANT),
 )
+"""`cut_rate`: calls an hour that the last decrease left, at `cut_at` (`app.domain.operation.pace`);
+`paused_until`: until when the carrier asked for a pause."""
 
 repeat_windows = Table(
     "repeat_windows",

@@ -12,8 +12,9 @@ from app.domain.calendar.days import ONE_DAY, add_months, local
 from app.domain.diagnosis import checks
 from app.domain.diagnosis.checks import Answer, DiagnosisFacts
 from app.domain.diagnosis.evidence import place_evidence, would_tell
+from app.domain.diagnosis.notices import pool_refilled
 from app.domain.operation.refusal import Remedy
-from app.domain.operation.remedies import ended, remedies_for
+from app.domain.operation.remedies import after_refill, ended, remedies_for
 from app.domain.operation.request import RuleContext
 from app.domain.sim.holds import HOLDS, lagging
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
@@ -92,7 +93,7 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
             Check(name="real_name", rule="LC-5", remedy="verify_real_name", look=checks.real_name),
             Check(
                 name="carrier_data",
-                rule="OR-1",
+                rule="LC-18",
                 remedy="wait_for_carrier_data",
                 look=checks.carrier_data,
             ),
@@ -163,6 +164,8 @@ class HoldExplained:
     ended: bool
     """The running cycle has ended it, yet the carrier keeps it (ST-21); `lagging`: within the lag of its data."""
     lagging: bool
+    refilled: bool
+    """The pool has traffic again, yet the carrier keeps it (PL-6); `lagging` too."""
     reported: HoldCode | None
     """The hold by the carrier's word alone, where evidence has named this one (ST-18, ST-23)."""
     found: tuple[Evidence, ...]
@@ -170,16 +173,29 @@ class HoldExplained:
     remedies: tuple[Remedy, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What an explanation knows beside the SIM: the place that the caller tells (ST-23), what the pool has left."""
+
+    province: str | None = None
+    city: str | None = None
+    pool_remaining: int | None = None
+    """Bytes; None: the SIM is in no prepaid pool, or it was not looked at."""
+
+
 def explain_holds(
-    sim: Sim, context: RuleContext, *, province: str | None = None, city: str | None = None
+    sim: Sim,
+    context: RuleContext,
+    situation: Situation = Situation(),
 ) -> tuple[HoldExplained, ...]:
-    """Every hold on a SIM, explained (DG-2). `province` and `city`: the place that the caller tells (ST-23)."""
-    return tuple(_explained(sim, hold, context, province, city) for hold in sim.holds)
+    """Every hold on a SIM, explained (DG-2)."""
+    return tuple(_explained(sim, hold, context, situation) for hold in sim.holds)
 
 
-def _explained(sim: Sim, hold: Hold, context: RuleContext, province: str | None, city: str | None) -> HoldExplained:
-    place = place_evidence(sim, hold, province, city, context.now)
+def _explained(sim: Sim, hold: Hold, context: RuleContext, situation: Situation) -> HoldExplained:
+    place = place_evidence(sim, hold, situation.province, situation.city, context.now)
     found = hold.evidence if place is None else (*hold.evidence, place)
+    refilled = hold.code is HoldCode.POOL_EXHAUSTED and pool_refilled(sim, situation.pool_remaining)
     return HoldExplained(
         code=hold.code,
         rule=HOLDS[hold.code].rule,
@@ -188,11 +204,12 @@ def _explained(sim: Sim, hold: Hold, context: RuleContext, province: str | None,
         source=hold.source,
         carrier_code=hold.carrier_code,
         ended=ended(sim, hold.code, context),
-        lagging=_lags(sim, hold, context),
+        lagging=refilled or _lags(sim, hold, context),
+        refilled=refilled,
         reported=hold.reported,
         found=found,
         would_tell=would_tell(hold, found),
-        remedies=remedies_for(sim, hold.code, context),
+        remedies=after_refill(hold.code) if refilled else remedies_for(sim, hold.code, context),
     )
 
 

@@ -87,7 +87,7 @@ def activated(facts: DiagnosisFacts) -> CheckResult:
 
 
 def directed(facts: DiagnosisFacts) -> CheckResult:
-    """DR-1: a directed SIM reaches only what is on its allow list."""
+    """DR-1, DR-4: a directed SIM reaches only what is on its allow list; the plan, or the terms, make it directed."""
     sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
     general = not facts.sim.plan.directed and sold_as != "directed"
     complete = True if general else facts.directed_complete

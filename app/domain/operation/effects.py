@@ -119,7 +119,7 @@ def _renew(sim: Sim, done: SettledOperation) -> SimUpdate:
         return sim, ()
     months = int(done.arguments.get("months") or sim.plan.months)
     end = renewed(sim.terms, sim.carrier, sim.expires_on, months, done.on).last_valid_day
-    longer = replace(sim, expires_on=end, retained_until=None)
+    longer = replace(sim, expires_on=end, expires_forecast_on=None, retained_until=None)
     if sim.underlying is not SimState.EXPIRED:
         return longer, ()
     alive, record = move(longer, SimState.ACTIVE, Cause.OPERATION, "VD-5", done.on)

@@ -196,18 +196,19 @@ def after_send(
 
 
 def after_verification(
-    found: VerificationResult, *, since_sent: timedelta, tries: int, polling: PollingPolicy
+    found: VerificationResult, *, since_sent: timedelta, tries: int, polling: PollingPolicy, sends: int = 1
 ) -> NextStep:
     """The step after verifying a change whose answer was lost (status `verifying`).
 
-    `since_sent`: time since the change may last have left the gateway; `tries`: queries so far.
+    `since_sent`: time since the change may last have left the gateway; `tries`: queries so far; `sends`: how often it
+    was sent. It is sent again at once the first time, then with back-off: an answer may be unreadable each time.
     """
     if found is VerificationResult.APPLIED:
         return NextStep(status=OperationStatus.SUCCEEDED, note="carrier shows it applied")
     if found is VerificationResult.NOT_APPLIED and since_sent >= polling.settle_lag:
-        return NextStep(
-            status=OperationStatus.QUEUED, keep_sent_at=False, note="carrier shows it not applied; sending again"
-        )
+        again = backoff(max(polling.settle_lag, timedelta(seconds=1)), sends - 2) if sends > 1 else timedelta()
+        note = "carrier shows it not applied; sending again"
+        return NextStep(status=OperationStatus.QUEUED, after=again, keep_sent_at=False, note=note)
     if since_sent >= polling.window:
         return NextStep(
             status=OperationStatus.WAITING_CARRIER, channel=Channel.DESK, note="not verifiable; handed to the desk"

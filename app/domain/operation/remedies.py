@@ -206,6 +206,20 @@ def _after_lag(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy, 
     return wait, engineer
 
 
+def after_refill(hold: HoldCode) -> tuple[Remedy, ...]:
+    """Wait for the carrier, whose delay is not published, or ask the supplier's engineer (PL-6)."""
+    engineer = Remedy(
+        action=RemedyAction.ASK_SUPPLIER,
+        actor=Actor.SUPPLIER,
+        automatic=False,
+        allowed_now=True,
+        rule="PL-6",
+        hold=hold,
+    )
+    wait = replace(engineer, action=RemedyAction.WAIT, actor=Actor.NOBODY, automatic=True, allowed_now=False)
+    return wait, engineer
+
+
 def with_remedies(refused: Refusal, sim: Sim, context: RuleContext) -> Refusal:
     """The refusal with what can be done: the remedies of the holds that it names, or what must be done first."""
     ways = tuple(remedy for code in refused.holds for remedy in remedies_for(sim, code, context))

@@ -115,6 +115,8 @@ class Sim:
     region_limited: bool = False
     threshold: int | None = None
     pool: str | None = None
+    expires_forecast_on: date | None = None
+    """Our own count of the last valid day where the carrier's word stands in `expires_on` (VD-6), else None."""
     retained_until: date | None = None
     """The last day of a number retention (LC-10), None where there is none."""
     silent_since: date | None = None

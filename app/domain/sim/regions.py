@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.sim.model import Sim
 from app.domain.sim.region_names import place_named, province_named
 from app.domain.sim.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier
 
 
@@ -72,13 +76,25 @@ def bound_province(test_places: Sequence[str], first_place_after: str | None = N
     return test_places[-1] if test_places else first_place_after
 
 
+def with_region_limit(sim: Sim, today: date) -> Sim:
+    """The SIM with the region limit of its terms, which holds once it is activated or bound to a province (RG-1, RG-2).
+
+    Where it is limited and `province` is None, nobody has told yet which province it is bound to.
+    """
+    bound = sim.province is not None or sim.underlying not in NOT_YET_ACTIVATED
+    limits = terms_in_force(sim.terms, sim.carrier, today).region_limited
+    return replace(sim, region_limited=bound and bool(limits.value))
+
+
 def out_of_region(sim: Sim, province: str) -> Risk:
     """Whether a place lies outside the province that the SIM is bound to (RG-1, RG-2, ST-9); names as in RG-6.
 
-    A SIM without a region limit, or not bound yet, is never outside.
+    A SIM without a region limit is never outside; of one whose province nobody has told it is unknown.
     """
-    if not sim.region_limited or sim.province is None:
+    if not sim.region_limited:
         return Risk.NO
+    if sim.province is None:
+        return Risk.UNKNOWN
     seen, bound = province_named(province), province_named(sim.province)
     if seen is None or bound is None:
         return Risk.UNKNOWN

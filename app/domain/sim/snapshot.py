@@ -28,6 +28,8 @@ class Drift(StrEnum):
     EXPIRED_THERE = "expired_there"
     ALIVE_THERE = "alive_there"
     UNKNOWN_CODE = "unknown_code"
+    OTHER_END_DATE = "other_end_date"
+    """Its last valid day is not the one counted here: the carrier's counts from then on (VD-6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

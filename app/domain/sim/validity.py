@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 
 from app.domain.calendar.days import ONE_DAY, add_to_month, corresponding_day, month_end, plus_days
 from app.domain.errors import Malformed
+from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Counting
-from app.domain.vocabulary import Carrier, Supplier
+from app.domain.vocabulary import Carrier, SimState, Supplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,17 @@ def validity(terms: Supplier, carrier: Carrier, activated_on: date, months: int)
     counting = terms_in_force(terms, carrier, activated_on).counting
     rule, count = COUNT[counting.value or Counting.ANNIVERSARY]
     return _answer(terms, carrier, count(activated_on, _checked(months)), rule, counting.assumed)
+
+
+def with_reported_end(sim: Sim, reported: date) -> Sim:
+    """VD-6: the last valid day that the carrier reports counts from then on; our own count stays beside it.
+
+    Only for a SIM in use: an expired one comes back by its renewal (VD-5), not by a date.
+    """
+    if sim.underlying is not SimState.ACTIVE or sim.expires_on is None or sim.expires_on == reported:
+        return sim
+    forecast = sim.expires_forecast_on or sim.expires_on
+    return replace(sim, expires_on=reported, expires_forecast_on=None if forecast == reported else forecast)
 
 
 def renewed(terms: Supplier, carrier: Carrier, expires_on: date, months: int, in_force_on: date) -> Validity:

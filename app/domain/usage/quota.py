@@ -39,7 +39,7 @@ def cutoff_for(terms: Terms, allowance: int) -> int | None:
 
 
 def _quota(sim: Sim, policy: Terms, addons: int) -> Limit | None:
-    """The SIM's own allowance, whole in every cycle; not in a pool; always or as chosen (QT-2, QT-3, BC-3)."""
+    """The SIM's own allowance, whole in every cycle; not in a pool (PL-3); always or as chosen (QT-2, QT-3, BC-3)."""
     stop = policy.allowance_stop.value
     chosen = sim.plan.auto_stop if sim.auto_stop is None else sim.auto_stop
     applies = stop is AllowanceStop.ALWAYS or (stop is AllowanceStop.CHOSEN and chosen)
@@ -132,7 +132,11 @@ def apply_usage_holds(
     return sim, tuple(changes)
 
 
-def overrun_test_holds(policy: Terms, allowed: int, used: int) -> frozenset[HoldCode]:
-    """The hold of overrun test traffic: `arrears` where the terms charge it at once, which is off by default (LC-3)."""
-    charged = bool(policy.test_overrun_charged.value) and used > allowed
-    return frozenset({HoldCode.ARREARS}) if charged else frozenset()
+def with_overrun_charged(sim: Sim, policy: Terms, *, allowed: int, used: int, at: datetime) -> SimUpdate:
+    """The SIM after its test: `arrears` where `used` bytes overran the `allowed` and the terms charge that at once.
+
+    LC-3: the switch `test_overrun_charged` is off under every supplier's published terms.
+    """
+    if not policy.test_overrun_charged.value or used <= allowed or HoldCode.ARREARS in codes(sim.holds):
+        return sim, ()
+    return add_hold(sim, Hold(code=HoldCode.ARREARS, since=at, source=HoldSource.GATEWAY))

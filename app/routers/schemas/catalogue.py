@@ -8,8 +8,9 @@ from pydantic import Field, JsonValue
 
 from app.domain.vocabulary import OperationKind, ProtocolName, Supplier
 
-from .base import AnswerModel, Listed, On, Seconds, open_words
+from .base import AnswerModel, Listed, On, Paging, Seconds, open_words
 from .calendar import Assumed
+from .problems import ActorWord, HoldWord
 from .sims import CarrierWord, SupplierWord
 
 ProtocolWord = Annotated[ProtocolName, open_words(ProtocolName)]
@@ -133,8 +134,63 @@ class HighRiskRegions(Assumed):
     source: str = Field(description="Where it is published.", examples=["GSL 3.2"])
 
 
+class RuleQuery(Paging):
+    """Which rules."""
+
+    q: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A word, a symptom, a question or a rule's id, in Chinese or English; the best match is first.",
+        examples=["卡停机了"],
+    )
+    section: str | None = Field(
+        default=None, pattern="^[A-Z]{2}$", description="Only rules of this section.", examples=["ST"]
+    )
+
+
+class RuleRemedy(AnswerModel):
+    """One way to lift the hold that a rule is about."""
+
+    action: str = Field(description="What is to be done, as a word.", examples=["renew"])
+    text: dict[str, str] = Field(description="The same in words, by language.", examples=[{"en": "…", "zh": "…"}])
+    actor: ActorWord | None = Field(description="Who can do it; null: as the SIM's terms say.", examples=["self"])
+    automatic: bool = Field(description="Whether it happens without anyone doing anything.", examples=[False])
+    terms: list[SupplierWord] = Field(description="The suppliers whose terms offer it.", examples=[["gsl"]])
+
+
+class RuleTerm(AnswerModel):
+    """A value that a rule has under a supplier's terms."""
+
+    name: str = Field(description="What it is.", examples=["renewal_pause_from_day"])
+    supplier: SupplierWord = Field(description="Whose terms.", examples=["flexem"])
+    carriers: list[CarrierWord] = Field(description="For which carriers.", examples=[["cmcc"]])
+    value: str = Field(description="The value, as text.", examples=["23"])
+    source: str = Field(description="Where it is published.", examples=["FM 三.2.1 注意 2"])
+    assumed: list[str] = Field(description="Ids of the assumptions it rests on.", examples=[[]])
+
+
 class Rule(AnswerModel):
     """One rule of the catalogue."""
 
     id: str = Field(description="Its id.", examples=["RN-2"])
+    section: str = Field(description="The section of the catalogue it belongs to.", examples=["RN"])
+    title: dict[str, str] = Field(description="Its title by language.", examples=[{"en": "…", "zh": "…"}])
     text: dict[str, str] = Field(description="Its text by language.", examples=[{"en": "…", "zh": "…"}])
+    symptoms: dict[str, list[str]] = Field(
+        description="What people ask that it answers, by language.", examples=[{"en": ["…"], "zh": ["…"]}]
+    )
+    statement: str = Field(description="The specification's own wording; Markdown.", examples=["`cmcc`: …"])
+    sources: list[str] = Field(
+        description="Where it is published; none: a decision of ours, or about the gateway.", examples=[["GSL 9.3"]]
+    )
+    decision: bool = Field(description="Whether part of it is a decision of ours (D).", examples=[False])
+    hold: HoldWord | None = Field(description="The hold it is about.", examples=["plan_expired"])
+    lifted_by: list[RuleRemedy] = Field(description="What lifts that hold.")
+    values: list[RuleTerm] = Field(description="Its values in the terms now in force.")
+    related: list[str] = Field(description="Ids of the other rules it refers to.", examples=[["LC-9"]])
+    url: str = Field(description="Its own address.", examples=["/v1/rules/RN-2"])
+
+
+class RulePage(Listed[Rule]):
+    """A page of rules."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.domain.diagnosis.checklists import Symptom
 from app.domain.diagnosis.checks import Answer
+from app.domain.diagnosis.notices import NoticeCode
 from app.domain.sim.model import Found, Query
 
 from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
@@ -16,6 +17,7 @@ from .sims import HoldSourceWord, StateWord
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]
+NoticeWord = Annotated[NoticeCode, open_words(NoticeCode)]
 AnswerWord = Annotated[Answer, open_words(Answer)]
 Fact = Annotated[str, Field(max_length=100)]
 
@@ -145,6 +147,15 @@ class ForcedActivationNotice(AnswerModel):
     assumed: list[str] = Field(description="Ids of the assumptions it rests on.", examples=[[]])
 
 
+class ExplanationNotice(AnswerModel):
+    """What explains a SIM's state beside its holds."""
+
+    code: NoticeWord = Field(description="What it says, as a word.", examples=["bound_to_province"])
+    rule: str = Field(description="The rule.", examples=["RG-2"])
+    text: str = Field(description="The same in words.", examples=["The card is bound to the province named"])
+    facts: dict[str, str | None] = Field(description="The values it rests on.", examples=[{"province": "湖北"}])
+
+
 class Explanation(AnswerModel):
     """Why a SIM is as it is."""
 
@@ -156,3 +167,4 @@ class Explanation(AnswerModel):
         description=f"By symptom: {', '.join(Symptom)}.", examples=[{"stopped": []}]
     )
     forced_activation: ForcedActivationNotice | None = Field(description="When it becomes active by itself.")
+    notices: list[ExplanationNotice] = Field(description="What else explains its state.")

@@ -149,7 +149,14 @@ class Sim(AnswerModel):
     carrier_view: CarrierView | None = Field(description="As its carrier last showed it; null: not yet.")
     opened_on: On | None = Field(description="The day its number was opened.", examples=["2026-01-05"])
     activated_on: On | None = Field(description="The day it was activated.", examples=["2026-02-01"])
-    expires_on: On | None = Field(description="Its last valid day.", examples=["2027-01-31"])
+    expires_on: On | None = Field(
+        description="Its last valid day: as the carrier reports it, else as counted here (VD-6).",
+        examples=["2027-01-31"],
+    )
+    expires_forecast_on: On | None = Field(
+        description="Its last valid day as counted here, where the carrier reported another; else null.",
+        examples=["2027-01-30"],
+    )
     cancels_on: On | None = Field(description="The day it is cancelled unless renewed.", examples=["2027-02-23"])
     binding: Binding = Field(description="The device it is bound to.")
     region: Region = Field(description="Where it may be used.")

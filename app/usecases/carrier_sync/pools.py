@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from app.carriers.errors import CarrierError
-from app.carriers.http.throttle import in_background
+from app.carriers.http.slots import in_background
 from app.db.usage import pulls
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used

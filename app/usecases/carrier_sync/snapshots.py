@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from app.carriers.base import Failures, SimSnapshot
 from app.carriers.errors import NoSuchCard
 from app.db.mapping import SimRecord
 from app.domain.calendar.days import start_of_day
+from app.domain.events import EventType
 from app.domain.sim.binding import with_device
-from app.domain.sim.snapshot import SnapshotApplied, apply_snapshot, gateway_stop_in_force, holds_from_network_cut
+from app.domain.sim.model import Sim
+from app.domain.sim.snapshot import (
+    Drift,
+    SnapshotApplied,
+    apply_snapshot,
+    gateway_stop_in_force,
+    holds_from_network_cut,
+)
+from app.domain.sim.validity import with_reported_end
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -73,24 +83,27 @@ def with_snapshot(
             protocol=ctx.clients[record.account].protocol if record.account in ctx.clients else None,
         )
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
+    seen, end_applied = _with_reported_end(seen, applied.sim, snapshot, operation_open=operation_open)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
     active_on = applied.sim.activated_on
     began = start_of_day(active_on, ctx.zone(record.account)) if active_on else None
     reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began)
     changed = recorder.change(
-        replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), applied.sim, reason
+        replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), end_applied, reason
     )
+    if end_applied != applied.sim:
+        recorder.add_event(changed, EventType.CARRIER_DRIFT_DETECTED, *_end_date_drift(applied.sim, snapshot))
     recorder.save(changed)
     return changed
 
 
 def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> SimRecord:
-    """The row with the carrier's view of a snapshot; the end date stands until a newer one is reported (US-3).
+    """The row with the carrier's view of a snapshot, but for its end date.
 
     The device that the carrier names is kept as seen, and the first one binds where the terms say so (DV-1, DV-6).
     """
     sim = with_device(record.sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else record.sim
-    seen = replace(
+    return replace(
         record,
         sim=sim,
         carrier_state=snapshot.state,
@@ -98,9 +111,35 @@ def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> Si
         carrier_as_of=snapshot.as_of,
         carrier_unknown_at=None,
     )
-    if snapshot.expires_on is None:
-        return seen
-    return replace(seen, carrier_expires_on=snapshot.expires_on, carrier_expires_as_of=snapshot.as_of)
+
+
+def _with_reported_end(
+    seen: SimRecord, sim: Sim, snapshot: SimSnapshot, *, operation_open: bool
+) -> tuple[SimRecord, Sim]:
+    """The row with the end date that the carrier reports, and the SIM for which it counts from now on (VD-6).
+
+    A date reported before is not applied again: after a renewal the carrier's view lags, and would take it back.
+    One reported while an operation is open waits for a snapshot after it, as the operation may be that renewal.
+    """
+    if snapshot.expires_on is None or sim.expires_on is None or operation_open:
+        return seen, sim
+    is_new = seen.carrier_expires_on != snapshot.expires_on
+    seen = replace(seen, carrier_expires_on=snapshot.expires_on, carrier_expires_as_of=snapshot.as_of)
+    return seen, with_reported_end(sim, snapshot.expires_on) if is_new else sim
+
+
+def _end_date_drift(sim: Sim, snapshot: SimSnapshot) -> tuple[ChangeReason, dict[str, Any]]:
+    """Why and what the event about another end date says."""
+    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
+    counted, reported = str(sim.expires_on), str(snapshot.expires_on)
+    return reason, {
+        "drift": Drift.OTHER_END_DATE.value,
+        "since": snapshot.as_of.isoformat(),
+        "intended": counted,
+        "reported": {"expires_on": reported, "as_of": snapshot.as_of.isoformat()},
+        "before": {"expires_on": counted},
+        "after": {"expires_on": reported},
+    }
 
 
 async def mark_unknown(ctx: Context, failures: Failures) -> None:

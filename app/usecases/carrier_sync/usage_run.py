@@ -16,7 +16,7 @@ from functools import partial
 
 from app.carriers.base import Failures, SimRef
 from app.carriers.errors import CarrierAuthFailed, CarrierError, CarrierUnavailable, UnsupportedOperation
-from app.carriers.http.throttle import in_background
+from app.carriers.http.slots import in_background
 from app.db.mapping import SimRecord
 from app.db.usage import pulls
 from app.db.usage.pulls import Leg, Phase

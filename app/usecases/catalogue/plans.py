@@ -20,6 +20,9 @@ REQUIRED = ("id", "carrier", "allowance", "months")
 _WHOLE = ("allowance", "months", "test_months", "test_bytes", "price_fen", "renewals_max")
 _FLAGS = ("auto_stop", "directed")
 _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
+MAX_PLANS = 5_000
+"""Plans of one file, which are stored at once."""
+
 MAX_DIGITS = 20
 """Digits of a number in a file, far above what any column takes."""
 
@@ -84,6 +87,9 @@ def plans_from_csv(body: bytes) -> list[Plan]:
                 plans.append(_plan_of(record.line, cells))
         except InvalidArgument as wrong:
             faults.extend(wrong.faults[: MAX_FAULTS - len(faults)])
+        if len(plans) > MAX_PLANS:
+            detail = f"at most {MAX_PLANS} plans in a file"
+            raise InvalidArgument([Fault(code="TOO_MANY", detail=detail, line=record.line)])
         if len(faults) == MAX_FAULTS:
             break
     if faults or not plans:

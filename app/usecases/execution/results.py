@@ -60,9 +60,17 @@ def outcome_of(error: CarrierError) -> tuple[str, SendResult]:
     return next(ERROR_OUTCOMES[kind] for kind in type(error).__mro__ if kind in ERROR_OUTCOMES)
 
 
-def not_sent(operation: OperationRecord, *, code: str, detail: str) -> AttemptResult:
-    """Nothing reached the carrier: queued again with back-off."""
-    step = after_send(SendResult.NOT_SENT, tries=operation.tries, polling=_NOTHING_SENT)
+def not_sent(
+    operation: OperationRecord, *, code: str, detail: str, retry_after: timedelta | None = None
+) -> AttemptResult:
+    """Nothing reached the carrier: queued again, after `retry_after` where the carrier gave one, else with back-off."""
+    step = after_send(SendResult.NOT_SENT, tries=operation.tries, polling=_NOTHING_SENT, retry_after=retry_after)
+    return AttemptResult(operation=operation, next=step, error=_error(code, detail))
+
+
+def given_up(operation: OperationRecord, *, code: str, detail: str) -> AttemptResult:
+    """Nothing was changed, and it is tried no longer."""
+    step = NextStep(status=OperationStatus.FAILED, note="no answer within the deadline")
     return AttemptResult(operation=operation, next=step, error=_error(code, detail))
 
 

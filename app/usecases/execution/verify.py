@@ -124,7 +124,9 @@ def _next_step(
     if operation.status is OperationStatus.VERIFYING and silent:
         # The change may have left us as late as the send's deadline, so the settle lag counts from then.
         since_sent -= timedelta(seconds=group.deadline_s)
-        return after_verification(found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
+        return after_verification(
+            found, since_sent=since_sent, tries=operation.tries, polling=group.polling, sends=operation.attempts
+        )
     reported = with_push_hint(
         operation.carrier_hint, ChangeProgress(progress.state.value), found if has_snapshot else None
     )

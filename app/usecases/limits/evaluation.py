@@ -13,10 +13,11 @@ from app.domain.sim.holds import codes
 from app.domain.sim.lifecycle import allowed_test_bytes, end_test_early, has_used_test_traffic
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Transition
+from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Edge
 from app.domain.units import MB
 from app.domain.usage.figures import CarrierFigure
-from app.domain.usage.quota import apply_usage_holds, limits
+from app.domain.usage.quota import apply_usage_holds, limits, with_overrun_charged
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
 
@@ -82,10 +83,17 @@ class LimitEvaluation:
 
 
 def evaluate(usage: SimUsage, now: datetime) -> LimitEvaluation:
-    """The SIM with its test ended where its traffic is used up (LC-1, LC-3), and its usage holds (ST-24)."""
+    """The SIM with its test ended where its traffic is used up (LC-1, LC-3), and its usage holds (ST-24).
+
+    Traffic beyond the test is charged at once where the terms say so (LC-3).
+    """
     tested, ended = _after_test(usage, now)
     usage = replace(usage, used=_used_of_plan(usage, tested))
     sim, _ = apply_usage_holds(tested, usage.used, usage.addons, at=now, today=usage.today, answers=usage.liftable)
+    if ended is not None:
+        policy = terms_in_force(sim.terms, sim.carrier, usage.today)
+        allowed = allowed_test_bytes(usage.record.sim) or 0
+        sim, _ = with_overrun_charged(sim, policy, allowed=allowed, used=usage.lifetime, at=now)
     return LimitEvaluation(usage=usage, tested=tested, ended=ended, sim=sim)
 
 

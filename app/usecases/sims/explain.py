@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,6 +17,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
+from app.carriers.http.slots import on_request
 from app.db.mapping import SimRecord
 from app.domain.calendar.cycles import cycle_at
 from app.domain.calendar.workdays import nth_workday
@@ -22,23 +25,29 @@ from app.domain.diagnosis.checklists import (
     DiagnosisFacts,
     Finding,
     HoldExplained,
+    Situation,
     Symptom,
     explain_holds,
     forced_activation_unused,
     run_checklist,
 )
+from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.sim.binding import with_device
-from app.domain.sim.holds import network_allowed, shown_state
+from app.domain.sim.holds import codes, network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.sim.validity import cancellation
-from app.domain.vocabulary import SimState
+from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
 from app.usecases.operations.validate import rule_context_of
+from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
+
+READ_DEADLINE_S = 10.0
+"""Seconds within which a carrier's answer to a caller's query is there, the wait for the call's turn included."""
 
 DATA_DUE_WORKDAY = 4
 """The workday after its import on which a carrier that has not told of a SIM is at fault (LC-18, D)."""
@@ -53,13 +62,17 @@ async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
 
 
 async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """Query the carrier whether a SIM is online now. Raises `NotFound`, `CarrierTrouble`."""
+    """Query the carrier whether a SIM is online now, within `READ_DEADLINE_S`. Raises `NotFound`, `CarrierTrouble`."""
     record = await _card(ctx, tenant, iccid)
     client = ctx.clients.get(record.account)
     if client is None:
         raise CarrierTrouble("UNAVAILABLE", "the card's account is no longer configured")
     try:
-        found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
+        with on_request():
+            async with asyncio.timeout(READ_DEADLINE_S):
+                found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
+    except TimeoutError:
+        raise CarrierTrouble("UNAVAILABLE", "the carrier does not answer in time", retry_after=30) from None
     except CarrierError as error:
         raise _trouble(error) from None
     if found.imei:
@@ -92,7 +105,7 @@ def _trouble(error: CarrierError) -> CarrierTrouble:
     if isinstance(error, UnsupportedOperation):
         return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol cannot tell")
     if isinstance(error, CarrierRateLimited):
-        wait = None if error.retry_after is None else max(1, int(error.retry_after))
+        wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         return CarrierTrouble("CARRIER_QUOTA_EXCEEDED", "the carrier takes no more calls now", retry_after=wait)
     if isinstance(error, CarrierRejected):
         return CarrierTrouble("CARRIER_REJECTED", "the carrier refused", carrier_code=error.carrier_code)
@@ -175,6 +188,7 @@ class Explanation:
     holds: tuple[HoldExplained, ...]
     checklists: Mapping[Symptom, tuple[Finding, ...]]
     forced: ForcedActivation | None
+    notices: tuple[Notice, ...]
 
 
 async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
@@ -188,6 +202,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         ever_used = await work.sims.ever_used(record.id)
         imported_at = await work.sims.imported_at(record.id)
     sim = record.sim
+    left = await _pool_remaining(ctx, record)
     facts = DiagnosisFacts(
         sim=sim,
         today=context.today,
@@ -199,7 +214,31 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         iccid=sim.iccid,
         state=shown_state(sim.underlying, sim.holds, sim.carrier),
         network_allowed=network_allowed(sim.underlying, sim.holds),
-        holds=explain_holds(sim, context, province=device.get("province"), city=device.get("city")),
+        holds=explain_holds(
+            sim,
+            context,
+            Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left),
+        ),
         checklists={symptom: run_checklist(symptom, facts) for symptom in Symptom},
         forced=forced_activation_unused(sim, context.today, ever_used=ever_used),
+        notices=notices(
+            NoticeFacts(
+                sim=sim,
+                today=context.today,
+                carrier_state=record.carrier_state,
+                carrier_as_of=record.carrier_as_of,
+                ever_used=ever_used,
+                pool_remaining=left,
+            )
+        ),
     )
+
+
+async def _pool_remaining(ctx: Context, record: SimRecord) -> int | None:
+    """What the prepaid pool of a SIM that is held for it has left (bytes); None: there is no such hold or pool."""
+    if record.sim.pool is None or HoldCode.POOL_EXHAUSTED not in codes(record.sim.holds):
+        return None
+    async with ctx.pool.acquire() as connection:
+        pool = await find_pool(connection, record.tenant, record.sim.pool)
+        use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
+    return use.remaining

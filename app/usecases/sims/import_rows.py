@@ -15,10 +15,9 @@ from typing import Any
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
-from app.domain.sim.lifecycle import state_from_dates
+from app.domain.sim.lifecycle import state_from_dates, with_validity_end
 from app.domain.sim.model import Hold, Plan, Sim
-from app.domain.sim.validity import validity
-from app.domain.terms.book import terms_in_force
+from app.domain.sim.regions import with_region_limit
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from app.usecases.csv_files import is_printable
 from app.usecases.errors import Fault
@@ -142,7 +141,6 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
 
 def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime) -> Sim:
     """The SIM of a new row; state and dates that the row omits follow from its other dates. Raises `Malformed`."""
-    policy = terms_in_force(values["terms"], values["carrier"], today)
     sim = Sim(
         iccid=values["iccid"],
         carrier=values["carrier"],
@@ -158,22 +156,15 @@ def new_sim(values: Mapping[str, Any], plan: Plan, *, today: date, at: datetime)
         real_name=values.get("real_name", RealName.NONE),
         imei=values.get("imei"),
         province=values.get("province"),
-        region_limited="province" in values and bool(policy.region_limited.value),
         pool=values.get("pool"),
     )
-    sim = _dated(sim)
+    sim = with_validity_end(sim)
     state = values.get("state")
     if state is None:
-        return _held(state_from_dates(sim, today, at)[0], values.get("holds", ()), at)
-    return _with_state(sim, state, values.get("holds"), today, at)
-
-
-def _dated(sim: Sim) -> Sim:
-    """An activated SIM without an end date gets the end of its terms (VD)."""
-    if sim.activated_on is None or sim.expires_on is not None:
-        return sim
-    end = validity(sim.terms, sim.carrier, sim.activated_on, sim.plan.months)
-    return replace(sim, expires_on=end.last_valid_day)
+        sim = _held(state_from_dates(sim, today, at)[0], values.get("holds", ()), at)
+    else:
+        sim = _with_state(sim, state, values.get("holds"), today, at)
+    return with_region_limit(sim, today)
 
 
 def _with_state(sim: Sim, state: SimState, holds: tuple[HoldCode, ...] | None, today: date, at: datetime) -> Sim:

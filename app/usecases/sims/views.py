@@ -101,6 +101,7 @@ def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str
         "opened_on": _text(row["opened_on"]),
         "activated_on": _text(row["activated_on"]),
         "expires_on": _text(row["expires_on"]),
+        "expires_forecast_on": _text(row["expires_forecast_on"]),
         "cancels_on": row["expires_on"] and _cancels_on(row["terms"], row["carrier"], row["expires_on"]),
         "binding": _binding(row, today),
         "region": {"province": row["province"], "limited": row["region_limited"]},

@@ -167,7 +167,7 @@ def test_a_card_is_bound_where_its_test_traffic_was_used() -> None:
     card = a_sim(region_limited=True, province="湖北省")
     assert (out_of_region(card, "湖南"), out_of_region(card, "Hubei")) == (Risk.YES, Risk.NO)
     assert out_of_region(card, "Hubay") is Risk.UNKNOWN
-    assert out_of_region(replace(card, province=None), "湖南") is Risk.NO
+    assert out_of_region(replace(card, province=None), "湖南") is Risk.UNKNOWN
     assert out_of_region(replace(card, region_limited=False), "湖南") is Risk.NO
 
 

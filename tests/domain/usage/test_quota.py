@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
-from app.domain.terms.model import Edge, Term
+from app.domain.terms.model import Edge, Term, Terms
 from app.domain.units import GB, MB
 from app.domain.usage.figures import (
     CarrierFigure,
@@ -29,8 +29,8 @@ from app.domain.usage.quota import (
     apply_usage_holds,
     cutoff_for,
     limits,
-    overrun_test_holds,
     usage_holds,
+    with_overrun_charged,
 )
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_plan, a_sim
@@ -112,9 +112,13 @@ def test_overrun_test_traffic_is_charged_only_where_the_terms_say_so() -> None:
     """LC-3, ST-14: a switch, off by default."""
     off = terms_in_force(STANDARD, Carrier.CMCC, TODAY)
     on = replace(off, test_overrun_charged=Term(value=True, source="OVR 2(1)"))
-    assert overrun_test_holds(off, 30 * MB, 31 * MB) == frozenset()
-    assert overrun_test_holds(on, 30 * MB, 30 * MB) == frozenset()
-    assert overrun_test_holds(on, 30 * MB, 30 * MB + 1) == {H.ARREARS}
+    card = a_sim(STANDARD)
+
+    def held(policy: Terms, used: int) -> set[HoldCode]:
+        return set(codes(with_overrun_charged(card, policy, allowed=30 * MB, used=used, at=NOON)[0].holds))
+
+    assert held(off, 31 * MB) == held(on, 30 * MB) == set()
+    assert held(on, 30 * MB + 1) == {H.ARREARS}
 
 
 def test_only_an_active_card_is_stopped_by_use() -> None:

@@ -42,6 +42,7 @@ async def test_before_activation_the_carriers_word_moves_nothing_and_is_no_drift
 
 
 async def test_a_carriers_own_hold_comes_and_goes_with_its_word_and_nothing_is_sent(gateway: Gateway) -> None:
+    """LC-15, ST-24."""
     [iccid] = await gateway.fleet({})
 
     await _say(gateway, iccid, SimState.SUSPENDED, HoldCode.DEVICE_MISMATCH)
@@ -57,6 +58,7 @@ async def test_a_carriers_own_hold_comes_and_goes_with_its_word_and_nothing_is_s
 
 
 async def test_a_running_card_at_the_carrier_is_drift_not_a_release_of_our_hold(gateway: Gateway) -> None:
+    """LC-14."""
     [iccid] = await gateway.fleet({})
     await gateway.operation(await gateway.api.post(f"/v1/sims/{iccid}/suspend"))
 

@@ -27,6 +27,7 @@ async def _activate(gateway: Gateway, card: str) -> None:
 
 @pytest.mark.parametrize("state", ["testing", "silent"])
 async def test_a_plans_worth_of_test_traffic_stops_nothing_after_the_activation(gateway: Gateway, state: str) -> None:
+    """QT-9."""
     [card] = await gateway.fleet(TESTING | {"state": state})
     await use(gateway, card, 31 * MB)
 
@@ -42,6 +43,7 @@ async def test_a_plans_worth_of_test_traffic_stops_nothing_after_the_activation(
 
 
 async def test_the_plan_is_cut_at_its_own_byte_after_the_test(gateway: Gateway) -> None:
+    """QT-9."""
     [card] = await gateway.fleet(TESTING)
     await use(gateway, card, 31 * MB)
     await _activate(gateway, card)

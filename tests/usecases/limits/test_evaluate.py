@@ -85,6 +85,7 @@ async def test_without_the_option_a_standard_card_goes_on(gateway: Gateway) -> N
 
 
 async def test_an_addon_lifts_the_stop_and_adds_to_this_cycle_alone(gateway: Gateway) -> None:
+    """QT-7."""
     [card] = await gateway.fleet({"terms": "gsl"})
     await _use(gateway, card, 150 * MB)
     held = await _holds(gateway, card)
@@ -105,6 +106,7 @@ async def test_an_addon_lifts_the_stop_and_adds_to_this_cycle_alone(gateway: Gat
 
 
 async def test_the_next_cycle_lifts_what_it_lifts_and_nothing_else(gateway: Gateway) -> None:
+    """ST-21, BC-4."""
     cut, both, manual = await gateway.fleet({"terms": "gsl"}, {"terms": "gsl"}, {"terms": "gsl"})
     for card in (cut, both):
         await _use(gateway, card, 101 * MB)
@@ -128,6 +130,7 @@ async def test_the_next_cycle_lifts_what_it_lifts_and_nothing_else(gateway: Gate
 
 
 async def test_a_unicom_card_turns_over_on_the_27th(gateway: Gateway) -> None:
+    """BC-2, BC-4."""
     [card] = await gateway.fleet({"terms": "gsl", "carrier": "cucc"})
     await _use(gateway, card, 101 * MB)
 
@@ -162,6 +165,7 @@ async def test_a_late_report_of_a_closed_cycle_stops_nothing(gateway: Gateway) -
 
 
 async def test_test_traffic_used_up_by_reports_activates_without_asking_the_carrier(gateway: Gateway) -> None:
+    """LC-1."""
     row = {"state": "testing", "opened_on": "2026-11-20", "purchased_on": "2026-11-20"}
     [card] = await gateway.fleet(row)
     await send(gateway.api, [report(card, datetime(2026, 11, 28, tzinfo=HOME), 20 * MB, number="last month")])
@@ -182,6 +186,7 @@ async def test_test_traffic_used_up_by_reports_activates_without_asking_the_carr
 
 
 async def test_a_usage_threshold_speaks_once_a_cycle(gateway: Gateway) -> None:
+    """RM-1."""
     [card] = await gateway.fleet({})
     assert (await gateway.api.patch(f"/v1/sims/{card}", json={"reminders": {"usage_mb": [80, 100]}})).is_success
 
@@ -194,6 +199,7 @@ async def test_a_usage_threshold_speaks_once_a_cycle(gateway: Gateway) -> None:
 
 
 async def test_the_brake_keeps_the_rest_waiting_until_a_person_releases_them(gateway: Gateway) -> None:
+    """ST-25."""
     cards = await gateway.fleet(*({"terms": "gsl"} for _ in range(55)))
     at = gateway.ctx.now() - timedelta(minutes=1)
 
@@ -212,6 +218,7 @@ async def test_the_brake_keeps_the_rest_waiting_until_a_person_releases_them(gat
 
 
 async def test_an_expiry_reminder_comes_once_an_end_date(gateway: Gateway) -> None:
+    """RM-1."""
     [card] = await gateway.fleet({"activated_on": "2026-01-05", "expires_on": "2026-12-31"})
     assert (await gateway.api.patch(f"/v1/sims/{card}", json={"reminders": {"expiry_days": [15]}})).is_success
 

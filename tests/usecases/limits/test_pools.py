@@ -57,6 +57,7 @@ async def _events(gateway: Gateway, kind: str) -> list[dict[str, Any]]:
 
 
 async def test_a_forward_pool_is_exhausted_for_every_activated_member(gateway: Gateway) -> None:
+    """PL-1, PL-2, ST-4."""
     one, two, silent = await _pool(gateway, "forward", {}, {}, {"state": "silent"})
     await _use(gateway, one, 19 * MB)
     before = await _cycle(gateway)
@@ -133,6 +134,7 @@ async def test_the_next_cycle_frees_the_members_and_keeps_the_past_readable(gate
 
 
 async def test_a_backward_pool_has_no_ceiling_until_a_rule_stops_it(gateway: Gateway) -> None:
+    """PL-4, ST-13."""
     one, two = await _pool(gateway, "backward", {}, {})
     await _use(gateway, one, 500 * MB)
     free = await _holds(gateway, one)
@@ -152,6 +154,7 @@ async def test_a_backward_pool_has_no_ceiling_until_a_rule_stops_it(gateway: Gat
 
 
 async def test_levels_speak_once_whatever_corrections_do(gateway: Gateway) -> None:
+    """RM-2, PL-8."""
     [one] = await _pool(gateway, "forward", {})
     assert (await gateway.api.put("/v1/pools/p1/rules", json={"levels_pct": [50, 80], "remaining": [MB]})).is_success
     for used in (6, 3, 6, 9):
