@@ -22,14 +22,19 @@ URGENT_TARGET = timedelta(hours=1)
 DAILY = timedelta(days=1)
 """The interval at which the pull queries every SIM, and by which figures up to the end of yesterday lag (US-2)."""
 
-URGENT_SHARE = 0.8
-"""The largest part of the call budget that urgent SIMs take (D)."""
+URGENT_SHARE = 80
+"""The largest part of the call budget that urgent SIMs take, in percent (D)."""
 
-MARGIN = 0.97
-"""An urgent SIM is due at this part of its interval: what is left covers the page in progress and a restart."""
+MARGIN = 97
+"""An urgent SIM is due at this part of its interval, in percent: what is left covers the page in
+progress and a restart."""
 
-CALL_S = 0.2
-"""Seconds that a call takes, where only calls in flight are limited (D; Jasper A1.7: 1 in flight, 5 a second)."""
+CALLS_EACH = 5
+"""Calls a second of one connection, where only calls in flight are limited (D; Jasper A1.7: 1 in
+flight, 5 a second)."""
+
+CALL = 1000
+"""One call in the unit of costs: a thousandth, in which one SIM's part of every batch is a whole number."""
 
 RECENTLY_STOPPED = timedelta(days=1)
 """A SIM changed at the carrier within this time and stopped is urgent: the carrier is to confirm the stop (D)."""
@@ -66,14 +71,14 @@ class QueryBatches:
     lag: Lag = Lag.NONE
 
     @property
-    def urgent_calls(self) -> float:
-        """Calls per urgent SIM: the running cycle's usage."""
-        return 1 / self.cycle
+    def urgent_cost(self) -> int:
+        """Thousandths of a call per urgent SIM: the running cycle's usage."""
+        return CALL // self.cycle
 
     @property
-    def calls(self) -> float:
-        """Calls per SIM of the pull that queries all in turn."""
-        return sum(1 / size for size in (self.cycle, self.day, self.state) if size is not None)
+    def cost(self) -> int:
+        """Thousandths of a call per SIM of the pull that queries all in turn."""
+        return sum(CALL // size for size in (self.cycle, self.day, self.state) if size is not None)
 
 
 QUERY_BATCHES: Mapping[ProtocolName, QueryBatches] = MappingProxyType(
@@ -95,19 +100,19 @@ class Budget:
     """The calls that an account may make: `per_second` None where only calls in flight are limited."""
 
     batches: QueryBatches
-    per_second: float | None
+    per_second: int | None
     in_flight: int
 
     @property
-    def calls_per_second(self) -> float:
+    def calls_per_second(self) -> int:
         """Calls a second within both limits."""
-        by_flight = self.in_flight / CALL_S
+        by_flight = self.in_flight * CALLS_EACH
         return by_flight if self.per_second is None else min(self.per_second, by_flight)
 
     @property
     def bound(self) -> Bound:
         """Which of the two limits binds."""
-        tight = self.per_second is not None and self.per_second <= self.in_flight / CALL_S
+        tight = self.per_second is not None and self.per_second <= self.in_flight * CALLS_EACH
         return Bound.PER_SECOND if tight else Bound.IN_FLIGHT
 
 
@@ -123,29 +128,26 @@ class Attainable:
 
 def attainable(budget: Budget, *, urgent: int, rest: int) -> Attainable:
     """The ages attainable for so many urgent and other SIMs."""
-    rate, batches = budget.calls_per_second, budget.batches
-    work = urgent * batches.urgent_calls
-    interval, urgent_bound = URGENT_TARGET.total_seconds(), Bound.SCHEDULE
-    if work > interval * rate * URGENT_SHARE:
-        interval, urgent_bound = work / (rate * URGENT_SHARE), budget.bound
-    if batches.lag is Lag.YESTERDAY and interval < DAILY.total_seconds():
-        interval, urgent_bound = DAILY.total_seconds(), Bound.CARRIER_LAG
-    round_s, rest_bound = rest * batches.calls / (rate - work / interval), budget.bound
-    if round_s < DAILY.total_seconds():
-        round_s, rest_bound = DAILY.total_seconds(), Bound.SCHEDULE
-    return Attainable(
-        urgent=timedelta(seconds=interval),
-        urgent_bound=urgent_bound,
-        rest=timedelta(seconds=round_s),
-        rest_bound=rest_bound,
-    )
+    rate, batches = budget.calls_per_second * CALL, budget.batches
+    work = timedelta(seconds=urgent * batches.urgent_cost)
+    interval, urgent_bound = URGENT_TARGET, Bound.SCHEDULE
+    if work * 100 > interval * rate * URGENT_SHARE:
+        interval, urgent_bound = work * 100 // (rate * URGENT_SHARE), budget.bound
+    if batches.lag is Lag.YESTERDAY and interval < DAILY:
+        interval, urgent_bound = DAILY, Bound.CARRIER_LAG
+    one_second = timedelta(seconds=1)
+    left = interval * rate - work
+    round_time, rest_bound = one_second * (rest * batches.cost * interval // left), budget.bound
+    if round_time < DAILY:
+        round_time, rest_bound = DAILY, Bound.SCHEDULE
+    return Attainable(urgent=interval, urgent_bound=urgent_bound, rest=round_time, rest_bound=rest_bound)
 
 
 def page_size(budget: Budget, largest: int) -> int:
     """SIMs queried between two decisions: full batches, at most `largest` or what 20 seconds' calls answer for."""
     batch = budget.batches.cycle
-    pages = int(20 * budget.calls_per_second / (budget.batches.calls * batch))
-    return max(min(batch * max(pages, 1), largest), 1)
+    batches = 20 * budget.calls_per_second * CALL // (budget.batches.cost * batch)
+    return max(min(batch * max(batches, 1), largest), 1)
 
 
 class UrgentRota:
@@ -156,7 +158,7 @@ class UrgentRota:
 
     def __init__(self, last_queried: Iterable[tuple[int, datetime]], interval: timedelta, batch: int) -> None:
         self._waiting = deque(sorted(last_queried, key=lambda entry: (entry[1], entry[0])))
-        self._due_after = interval * MARGIN
+        self._due_after = interval * MARGIN // 100
         self._batch = batch
 
     def __len__(self) -> int:
