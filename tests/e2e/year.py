@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -80,6 +80,7 @@ class Year:
     length: int
     random: random.Random = field(default_factory=lambda: random.Random(2026))
     models: dict[str, Model] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
 
     @property
     def today(self) -> date:
@@ -130,6 +131,7 @@ class Year:
             await self.move_to(day, 12)
             await self.traffic(day)
             await self.gateway.settle()
+            await self.request_refused_actions(day)
             for account in ctx.accounts:  # whoever waits behind the brake (ST-25) is let go by a person the same day
                 assert (await self.gateway.api.post(f"/v1/admin/accounts/{account}/release-brake")).is_success
             await self.gateway.settle()
@@ -155,6 +157,28 @@ class Year:
         if records:
             told = await send(self.gateway.api, records)
             assert told["accepted"] == len(records)
+
+    async def request_refused_actions(self, day: date) -> None:
+        """Every action that a dry run refuses on the day's cards is refused alike, and no remedy offers it (ST-26)."""
+        names = list(self.models)
+        for name in (names[(day.toordinal() * 2 + n) % len(names)] for n in range(min(2, len(names)))):
+            explained = (await self.gateway.api.get(f"/v1/sims/{name}/explanation")).json()
+            remedies = [remedy for hold in explained["holds"] for remedy in hold["remedies"]]
+            offered = {remedy["action"] for remedy in remedies if remedy["allowed_now"]}
+            for action in ("activate", "suspend", "resume"):
+                await self.request_if_refused(name, action, offered)
+
+    async def request_if_refused(self, name: str, action: str, offered: set[str]) -> None:
+        """One action: sent only where the dry run refuses it, as what is allowed is no part of the model."""
+        path = f"/v1/sims/{name}/{action}"
+        dry = (await self.gateway.api.post(path, params={"dry_run": "true"}, json={})).json()
+        if dry["allowed"]:
+            return
+        answer = await self.gateway.api.post(path, json={})
+        assert answer.status_code in (409, 422), (name, action, answer.text)
+        assert answer.json()["code"] == dry["refusal"]["code"], (name, action)
+        assert action not in offered, (name, action)
+        self.refused[action] += 1
 
     async def stories(self) -> dict[str, list[tuple[str, str]]]:
         """What really happened to each card's holds, in order, each with a rule."""

@@ -52,3 +52,15 @@ async def test_terms_carriers_capabilities_and_regions_are_readable(gateway: Gat
     assert can["accounts"][0]["protocols"][0]["operations"]["cut_network"] == "none"
     assert regions["regions"]["湖北"] == ["孝昌", "仙桃"]
     assert set(rule["text"]) == {"zh", "en"}
+
+
+async def test_a_carrier_without_a_table_of_high_risk_regions_is_not_applicable_rather_than_safe(
+    gateway: Gateway,
+) -> None:
+    path = "/v1/regions/high-risk?carrier="
+    tables = {carrier: (await gateway.api.get(path + carrier)).json() for carrier in ("ctcc", "overseas")}
+
+    assert tables["ctcc"]["applicable"] is True
+    assert tables["ctcc"]["regions"]
+    assert tables["overseas"]["applicable"] is False
+    assert tables["overseas"]["regions"] == {}

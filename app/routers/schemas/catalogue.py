@@ -130,6 +130,11 @@ class HighRiskRegions(Assumed):
     """Where a carrier's SIMs may not be used unless local (RG-4, RG-5)."""
 
     carrier: CarrierWord = Field(description="The carrier.", examples=["cmcc"])
+    applicable: bool = Field(
+        description="Whether a table is published for this carrier; false: nothing is known of any place, not even that"
+        " it is safe, and `regions` is empty.",
+        examples=[True],
+    )
     regions: dict[str, list[str]] = Field(description="Cities by province; none: all of it.", examples=[{"云南": []}])
     rule: str = Field(description="The rule.", examples=["RG-4"])
     source: str = Field(description="Where it is published.", examples=["GSL 3.2"])

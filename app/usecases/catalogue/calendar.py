@@ -130,9 +130,19 @@ def terms_view(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]
 
 
 def high_risk_view(carrier: Carrier) -> dict[str, Any]:
-    """Regions where a carrier's SIMs may only be used if they are local (RG-4, RG-5)."""
+    """Regions where a carrier's SIMs may only be used if they are local (RG-4, RG-5).
+
+    An empty table of a carrier for which none is published (overseas) is marked as not applicable: unknown, not safe.
+    """
     regions = {province: list(places) for province, places in region_table(carrier).items()}
-    return {"carrier": carrier.value, "regions": regions, "rule": "RG-4", "source": "GSL 3.2", "assumed": []}
+    return {
+        "carrier": carrier.value,
+        "applicable": bool(regions),
+        "regions": regions,
+        "rule": "RG-4",
+        "source": "GSL 3.2",
+        "assumed": [],
+    }
 
 
 def _text(value: date | datetime | None) -> str | None:
