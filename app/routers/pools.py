@@ -16,7 +16,7 @@ from app.routers.schemas import pools as schemas
 from app.routers.schemas.base import Paging
 from app.usecases.access import Caller
 from app.usecases.bulk.pool_activation import activate_members
-from app.usecases.pools import manage, views
+from app.usecases.pools import arrears, manage, views
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=TypedRoute)
 
@@ -26,6 +26,7 @@ CreateBody = Annotated[schemas.PoolCreate, Depends(JsonBody(schemas.PoolCreate))
 RenameBody = Annotated[schemas.PoolRename, Depends(JsonBody(schemas.PoolRename))]
 AddonBody = Annotated[schemas.PoolAddonRequest, Depends(JsonBody(schemas.PoolAddonRequest))]
 RulesBody = Annotated[schemas.PoolRulesRequest, Depends(JsonBody(schemas.PoolRulesRequest))]
+ArrearsBody = Annotated[schemas.PoolArrearsRequest, Depends(JsonBody(schemas.PoolArrearsRequest))]
 NOT_FOUND = refusals("NOT_FOUND")
 
 
@@ -107,6 +108,20 @@ async def order_pool_addon(
             return stored
         cycle = await manage.add_pool_addon(ctx, work, caller.tenant, pool, body.bytes, _actor(request, caller))
         response = json_response(cycle, status=201)
+        await commit(ctx, work, key, response)
+    return response
+
+
+@router.post("/{pool}/arrears", response_model=schemas.Pool, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
+async def state_pool_arrears(
+    pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: ArrearsBody, key: Idempotent
+) -> Response:
+    """State that a backward pool is not paid, which freezes its SIMs, or that it is settled or released (PL-4, ST-12)."""
+    async with ctx.work() as work:
+        if (stored := await replayed(ctx, work, key)) is not None:
+            return stored
+        actor = _actor(request, caller)
+        response = json_response(await arrears.state_arrears(ctx, work, caller.tenant, pool, body.status, actor))
         await commit(ctx, work, key, response)
     return response
 

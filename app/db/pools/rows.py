@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from app.db.connection import Connection
 Rows = list[asyncpg.Record]
 
 _POOL = """
-SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at, open_cycle,
+SELECT tenant, id, ref, name, kind, carrier, plan, state, rules::text AS rules, created_at, open_cycle, arrears_since,
        account IS NOT NULL AS settled,
        coalesce(account, (SELECT s.account FROM sims s WHERE s.tenant = pools.tenant AND s.pool = pools.id
                            ORDER BY s.id LIMIT 1)) AS account,
@@ -30,7 +31,8 @@ _INACTIVE = """
 SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent') ORDER BY id LIMIT $3
 """
 _REOPEN = """
-UPDATE pools SET open_cycle = $2, state = CASE WHEN state = 'stopped' THEN 'in_use' ELSE state END WHERE ref = $1
+UPDATE pools SET open_cycle = $2,
+       state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END WHERE ref = $1
 """
 _ASSIGN_ACCOUNT = """
 UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
@@ -38,7 +40,8 @@ UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1
 _MEMBERS_TO_CHECK = """
 SELECT s.id FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  WHERE s.id = ANY($1::bigint[]) AND s.underlying = 'active'
-   AND (EXISTS (SELECT FROM pool_cycles k
+   AND (p.arrears_since IS NOT NULL
+     OR EXISTS (SELECT FROM pool_cycles k
                  WHERE k.pool_ref = p.ref AND k.closed_at IS NULL AND 'stopped' = ANY(k.marks))
      OR EXISTS (SELECT FROM usage_cycles c WHERE c.sim_id = s.id AND c.cycle >= coalesce(p.open_cycle, 0)
                    AND c.pool_ref IS DISTINCT FROM p.ref))
@@ -95,7 +98,7 @@ async def assign_account(connection: Connection, ref: int, account: str, cycle: 
 
 
 async def reopen(connection: Connection, ref: int, cycle: int) -> None:
-    """Open `cycle`: all before it are closed; a postpaid pool is in use again (PL-7, ST-13)."""
+    """Open `cycle`: all before it are closed; a postpaid pool without arrears is in use again (PL-4, PL-7, ST-13)."""
     await connection.execute(_REOPEN, ref, cycle)
 
 
@@ -114,6 +117,11 @@ async def set_state(connection: Connection, ref: int, state: str) -> None:
     await connection.execute("UPDATE pools SET state = $2 WHERE ref = $1 AND state <> $2", ref, state)
 
 
+async def set_arrears(connection: Connection, ref: int, since: datetime | None, state: str) -> None:
+    """Set since when a postpaid pool is in arrears, None where it is settled, and its state (PL-4)."""
+    await connection.execute("UPDATE pools SET arrears_since = $2, state = $3 WHERE ref = $1", ref, since, state)
+
+
 async def member_ids(connection: Connection, tenant: str, pool: str, after: int, limit: int) -> list[int]:
     """The next members by SIM row id."""
     return [row["id"] for row in await connection.fetch(_MEMBER_IDS, tenant, pool, after, limit)]
@@ -130,5 +138,5 @@ async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
 
 
 async def members_to_check(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
-    """Which of these active SIMs are in a stopped pool, or have counters that are not yet their pool's."""
+    """Which of these active SIMs are in a stopped or frozen pool, or have counters that are not yet their pool's."""
     return [row["id"] for row in await connection.fetch(_MEMBERS_TO_CHECK, sim_ids)]

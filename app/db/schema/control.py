@@ -96,9 +96,11 @@ pools = Table(
     Column("created_at", INSTANT, nullable=False),
     Column("account", Text),
     Column("open_cycle", Integer),
+    Column("arrears_since", INSTANT),
 )
 """`account`: that of the first member, whose zone the pool's cycles follow; NULL until it is derived.
-`open_cycle`: the oldest cycle (yyyymm) that the turn has not closed; NULL for a pool older than this column."""
+`open_cycle`: the oldest cycle (yyyymm) that the turn has not closed; NULL for a pool older than this column.
+`arrears_since`: since when a postpaid pool is not paid (PL-4); NULL: settled."""
 
 sims = Table(
     "sims",

@@ -68,16 +68,20 @@ def pool_usage(
     )
 
 
-def pool_holds(sim: Sim, use: PoolUsage, threshold: int | None = None) -> frozenset[HoldCode]:
-    """The holds of this member due to the pool's usage; members not activated are not stopped (PL-1, PL-2, PL-4).
+def pool_holds(
+    sim: Sim, use: PoolUsage, threshold: int | None = None, *, arrears: bool = False
+) -> frozenset[HoldCode]:
+    """The holds of this member due to its pool; members not activated are not stopped (PL-1, PL-2, PL-4, ST-12).
 
-    `threshold`: bytes at which (reached, QT-8) a postpaid pool's rule stops its members; None: no such rule.
+    `threshold`: bytes at which (reached, QT-8) a postpaid pool's rule stops its members, None: no such rule;
+    `arrears`: a postpaid pool is not paid, which freezes it whatever was used.
     """
     if not contributes(sim.underlying):
         return frozenset()
     if use.total is None:
         over = threshold is not None and use.used >= threshold
-        return frozenset({HoldCode.POOL_THRESHOLD}) if over else frozenset()
+        found = (HoldCode.POOL_THRESHOLD, over), (HoldCode.POOL_FROZEN, arrears)
+        return frozenset(code for code, applies in found if applies)
     return frozenset({HoldCode.POOL_EXHAUSTED}) if use.exhausted else frozenset()
 
 

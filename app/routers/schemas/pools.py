@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.domain.vocabulary import Carrier
+from app.usecases.pools.arrears import Arrears
 
 from .base import MAX_AMOUNT, AnswerModel, At, Bytes, CycleId, Listed, On, Paging, RequestModel, Word, open_words
 from .operations import OPERATION_ID
@@ -57,6 +58,15 @@ class PoolRulesRequest(RequestModel):
     )
 
 
+class PoolArrearsRequest(RequestModel):
+    """What is stated of a backward pool's account (PL-4, ST-12)."""
+
+    status: Annotated[Arrears, Word] = Field(
+        description="Not paid: the pool is frozen; settled: it is in use again; released: given up by the supplier.",
+        examples=["unpaid"],
+    )
+
+
 class PoolRules(AnswerModel):
     """What happens at which use; what is absent is not set."""
 
@@ -93,6 +103,7 @@ class Pool(AnswerModel):
     plan: str = Field(description="Its members' plan.", examples=["cmcc-pool-1g"])
     rules: PoolRules = Field(description="What happens at which use.")
     state: str | None = Field(description="Backward: where it stands; forward: null.", examples=[None])
+    arrears_since: At | None = Field(description="Since when it is not paid; null: nothing is due.", examples=[None])
     created_at: At = Field(description="When it was made.", examples=["2026-11-21T10:00:00+00:00"])
     cycle: PoolCycle = Field(description="The running cycle.")
 

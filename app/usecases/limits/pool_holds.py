@@ -1,4 +1,4 @@
-"""The holds a pool puts on its members (PL-1, PL-4, ST-4, ST-13), whatever has a SIM evaluated.
+"""The holds a pool puts on its members (PL-1, PL-4, ST-4, ST-12, ST-13), whatever has a SIM evaluated.
 
 A hold lasts as long as its reason. Where the owner raises a postpaid pool's threshold above its usage, or removes it
 (PL-4), members are released at once; ST-13's "next cycle" applies while the threshold stands (docs/adr/0014).
@@ -21,7 +21,7 @@ from app.domain.vocabulary import HoldCode, HoldSource, SimState
 from app.usecases.context import Context
 from app.usecases.pools.views import PoolRow, pool_usage, running_cycle
 
-POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD})
+POOL_HOLDS = frozenset({HoldCode.POOL_EXHAUSTED, HoldCode.POOL_THRESHOLD, HoldCode.POOL_FROZEN})
 
 
 def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Sim:
@@ -29,7 +29,8 @@ def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Si
 
     None is put on a SIM that is not active; one that an expired SIM has is lifted when it would be on an active SIM.
     """
-    ground = pool_holds(replace(sim, underlying=SimState.ACTIVE), use, pool["rules"].get("stop_at"))
+    active, arrears = replace(sim, underlying=SimState.ACTIVE), pool["arrears_since"] is not None
+    ground = pool_holds(active, use, pool["rules"].get("stop_at"), arrears=arrears)
     for hold in sim.holds:
         if hold.code in POOL_HOLDS and hold.code not in ground and is_ours(hold):
             sim = without_hold(sim, hold.code)
@@ -64,4 +65,4 @@ async def with_pools_holds(
 
 
 def _stopped(ctx: Context, pool: PoolRow) -> bool:
-    return cycle_number(running_cycle(ctx, pool)) in pool["stopped"]
+    return pool["arrears_since"] is not None or cycle_number(running_cycle(ctx, pool)) in pool["stopped"]

@@ -71,13 +71,19 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
     if not pool["settled"] and pool["account"] is not None:
         await rows.assign_account(connection, pool["ref"], pool["account"], cycle_number(cycle))
     if pool["kind"] == POSTPAID:
-        state = postpaid_state(arrears=False, retention_over=False, over_threshold=hold is not None)
+        arrears = pool["arrears_since"] is not None
+        state = postpaid_state(arrears=arrears, retention_over=False, over_threshold=hold is not None)
         if pool["state"] != PoolState.RELEASED:
             await rows.set_state(connection, pool["ref"], state.value)
     await work.events.add(events)
 
 
 def _hold_due(pool: PoolRow, use: PoolUsage) -> HoldCode | None:
+    """The hold that the pool puts on its active members now; under arrears `pool_frozen` (ST-12)."""
+    return HoldCode.POOL_FROZEN if pool["arrears_since"] is not None else _usage_hold(pool, use)
+
+
+def _usage_hold(pool: PoolRow, use: PoolUsage) -> HoldCode | None:
     """The hold that the pool's usage puts on its active members now."""
     if use.total is not None:
         return HoldCode.POOL_EXHAUSTED if use.exhausted else None
@@ -99,7 +105,7 @@ def _crossings(
         *((f"used:{n}", EventType.POOL_THRESHOLD_CROSSED, {"threshold_bytes": n}) for n in used),
         *((f"left:{n}", EventType.REMINDER_DUE, {"remaining_bytes": n}) for n in left if use.effective_cards),
     ]
-    hold = _hold_due(pool, use)
+    hold = _usage_hold(pool, use)
     if hold is HoldCode.POOL_EXHAUSTED:
         reached.append((EXHAUSTED, EventType.POOL_EXHAUSTED, {}))
     elif hold is HoldCode.POOL_THRESHOLD:

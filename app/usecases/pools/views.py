@@ -42,6 +42,7 @@ async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict
     return {
         **{name: pool[name] for name in names},
         "state": pool["state"] if pool["kind"] == POSTPAID else None,
+        "arrears_since": pool["arrears_since"].isoformat() if pool["arrears_since"] else None,
         "created_at": pool["created_at"].isoformat(),
         "cycle": await show_cycle(ctx, connection, pool, running_cycle(ctx, pool)),
     }
