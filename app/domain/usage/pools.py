@@ -68,9 +68,7 @@ def pool_usage(
     )
 
 
-def pool_holds(
-    sim: Sim, use: PoolUsage, threshold: int | None = None, *, arrears: bool = False
-) -> frozenset[HoldCode]:
+def pool_holds(sim: Sim, use: PoolUsage, threshold: int | None = None, *, arrears: bool = False) -> frozenset[HoldCode]:
     """The holds of this member due to its pool; members not activated are not stopped (PL-1, PL-2, PL-4, ST-12).
 
     `threshold`: bytes at which (reached, QT-8) a postpaid pool's rule stops its members, None: no such rule;
