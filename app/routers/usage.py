@@ -16,7 +16,7 @@ from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, 
 from app.routers.http.decompress import MAX_UNPACKED, unpacked
 from app.routers.http.deps import Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
 from app.routers.http.idempotency import Idempotent, commit, held, replayed
-from app.routers.http.problems import TooLarge, Unreadable
+from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
 from app.routers.schemas.base import Paging
@@ -44,7 +44,9 @@ REPORTS = UploadBody(
 )
 CorrectionsBody = Annotated[
     schemas.CorrectionsRequest,
-    Depends(JsonBody(schemas.CorrectionsRequest, max_bytes=MAX_UNPACKED, array="corrections")),
+    Depends(
+        JsonBody(schemas.CorrectionsRequest, max_bytes=MAX_UNPACKED, array="corrections", max_items=MAX_CORRECTIONS)
+    ),
 ]
 
 
@@ -76,8 +78,6 @@ async def correct_usage(
     request: Request, ctx: Ctx, caller: UsageWriter, body: CorrectionsBody, key: Idempotent
 ) -> Response:
     """Carriers' figures for days or cycles of SIMs: they replace, unless a later one is there (US-3, US-5)."""
-    if len(body.corrections) > MAX_CORRECTIONS:
-        raise TooLarge(f"at most {MAX_CORRECTIONS} records")
     corrections = [
         Correction(index=index, iccid=one.iccid, used=one.bytes, day=one.day, cycle=one.cycle, as_of=one.as_of)
         for index, one in enumerate(body.corrections)

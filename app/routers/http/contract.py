@@ -26,6 +26,8 @@ Query = TypeVar("Query", bound=QueryModel)
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 MAX_JSON_BYTES = 1 << 20
+MAX_FAULTS = 1_000
+"""Faults that an answer lists; a body may have as many as it has bytes."""
 
 
 class Parameters(Generic[Query]):
@@ -63,12 +65,15 @@ class JsonBody(Generic[Model]):
         *,
         max_bytes: int = MAX_JSON_BYTES,
         array: str | None = None,
+        max_items: int | None = None,
         parts: Iterable[type[BaseModel]] = (),
     ) -> None:
         self.model = model
         self.max_bytes = max_bytes
         self.array = array
         """A bare array counts as the object that has it in this field."""
+        self.max_items = max_items
+        """Items of that array, counted before any of them is validated."""
         self.parts = tuple(parts)
         """Models that the document of `model` refers to by name."""
 
@@ -81,7 +86,13 @@ class JsonBody(Generic[Model]):
             value = {self.array: value}
         if not isinstance(value, dict):
             raise Unreadable("the body is not a JSON object")
+        self._refuse_too_many(value)
         return validated(self.model, value)
+
+    def _refuse_too_many(self, value: Mapping[str, Any]) -> None:
+        items = value.get(self.array) if self.array is not None else None
+        if self.max_items is not None and isinstance(items, list) and len(items) > self.max_items:
+            raise TooLarge(f"at most {self.max_items} records")
 
 
 NoBody = Annotated[EmptyRequest, Depends(JsonBody(EmptyRequest))]
@@ -155,7 +166,7 @@ class UploadBody:
 
 
 def validated(model: type[Model], value: Any, *, source: str = "body", at: str = "") -> Model:
-    """The value as its model. Raises `InvalidArgument` with a fault for everything that is wrong with it.
+    """The value as its model. Raises `InvalidArgument` with a fault for what is wrong with it, the first `MAX_FAULTS`.
 
     `at`: the pointer of the value within its body.
     """
@@ -163,7 +174,7 @@ def validated(model: type[Model], value: Any, *, source: str = "body", at: str =
         return model.model_validate(value)
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidArgument(faults_of(errors, source=source, at=at)) from None
+        raise InvalidArgument(faults_of(errors[:MAX_FAULTS], source=source, at=at)) from None
 
 
 async def body_of(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
@@ -180,9 +191,9 @@ async def body_of(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> bytes
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON value of a body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be stored."""
+    """The JSON value of a UTF-8 body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be stored."""
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
     if b"\\u" in body and not keepable(value):
@@ -197,11 +208,17 @@ def unusable_text() -> InvalidArgument:
 
 def keepable(value: Any) -> bool:
     """No text holds NUL, which PostgreSQL does not store, or a lone surrogate, which is no character."""
-    if isinstance(value, str):
-        return not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
-    if isinstance(value, dict):
-        return all(keepable(name) and keepable(part) for name, part in value.items())
-    return all(map(keepable, value)) if isinstance(value, list) else True
+    waiting = [value]
+    while waiting:  # no recursion: a value may be nested as deep as its parser takes it
+        part = waiting.pop()
+        if isinstance(part, str):
+            if any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in part):
+                return False
+        elif isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+    return True
 
 
 def _no_constant(_name: str) -> None:

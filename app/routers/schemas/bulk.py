@@ -49,7 +49,7 @@ class Selector(RequestModel):
     model_config = RequestModel.model_config | {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
 
     iccids: list[Annotated[str, Field(max_length=64)]] | None = Field(
-        default=None, description="These.", examples=[["89860012345678901234"]]
+        default=None, fail_fast=True, description="These.", examples=[["89860012345678901234"]]
     )
     range: IccidRange | None = Field(default=None, description="Those of a range of numbers.")
     pool: Name | None = Field(default=None, description="The members of a pool.", examples=["pool-1"])

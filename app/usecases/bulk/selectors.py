@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from app.domain.sim.number_ranges import RangeRejection, number_of, parse_typed_
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import OperationKind, SimState
 from app.usecases.context import Context
+from app.usecases.csv_files import MAX_FAULTS
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims.read import current_cycles
 
@@ -125,12 +127,12 @@ async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: 
 
 
 def _listed(iccids: Sequence[str]) -> tuple[str, ...]:
-    """The listed ICCIDs, each once. Raises `InvalidArgument` with the position of every bad entry (AC-2)."""
+    """The listed ICCIDs, each once. Raises `InvalidArgument` with the positions of the first bad entries (AC-2)."""
     try:
         return parse_typed_list(iccids)
     except Malformed:
-        faults = [fault for index, text in enumerate(iccids) if (fault := _fault(index, text)) is not None]
-        raise InvalidArgument(faults[:1_000]) from None
+        faults = (fault for index, text in enumerate(iccids) if (fault := _fault(index, text)) is not None)
+        raise InvalidArgument(list(islice(faults, MAX_FAULTS))) from None
 
 
 def _fault(index: int, text: str) -> Fault | None:
