@@ -69,6 +69,11 @@ class OperationFilter:
     bulk_id: UUID | None = None
 
 
+def _due_scheduled(now: datetime) -> ColumnElement[bool]:
+    c = operations.c
+    return and_(c.status == OperationStatus.SCHEDULED.value, c.run_after <= now, ~c.waits)
+
+
 class OperationRepository:
     """Operations of one transaction."""
 
@@ -198,18 +203,18 @@ class OperationRepository:
         )
         return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
 
-    async def due_scheduled(self, now: datetime, limit: int) -> list[OperationRecord]:
-        """Scheduled operations that are due and not waiting for another one of their SIM, locked."""
+    async def sims_with_due_scheduled(self, now: datetime, limit: int) -> list[int]:
+        """The SIMs of scheduled operations that are due and wait for no other one of their SIM, the oldest first."""
+        statement = select(operations.c.sim_id).where(_due_scheduled(now)).order_by(operations.c.run_after).limit(limit)
+        return list((await self._connection.execute(statement)).scalars())
+
+    async def due_scheduled(self, sim_ids: Sequence[int], now: datetime) -> list[OperationRecord]:
+        """Those operations of SIMs that the caller holds locked, locked themselves."""
         statement = (
             select(operations)
-            .where(
-                operations.c.status == OperationStatus.SCHEDULED.value,
-                operations.c.run_after <= now,
-                ~operations.c.waits,
-            )
+            .where(operations.c.sim_id.in_(list(sim_ids)), _due_scheduled(now))
             .order_by(operations.c.run_after)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
+            .with_for_update()
         )
         return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
 

@@ -49,9 +49,17 @@ class SimRepository:
         return found[0] if found else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
-        """SIMs by row id; locks are taken in id order, so that two transactions cannot deadlock."""
+        """SIMs by row id; the locks of one call are taken in id order."""
         statement = _JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
         return {record.id: record for record in await self._all(statement, for_update=for_update)}
+
+    async def lock(self, ids: Iterable[int]) -> None:
+        """Lock these SIMs in id order, as every transaction that locks more than one does."""
+        wanted = sorted(set(ids))
+        if wanted:
+            await self._connection.execute(
+                select(sims.c.id).where(sims.c.id.in_(wanted)).order_by(sims.c.id).with_for_update()
+            )
 
     async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
         """(iccid, msisdn, imsi) of these SIMs by row id."""

@@ -25,14 +25,6 @@ STOPPED_LATELY = timedelta(days=1)
 """How long after a stop a SIM is watched: whether it carries traffic all the same."""
 
 
-class WatchReason(StrEnum):
-    """Why a SIM is watched."""
-
-    NEAR_LIMIT = "near_limit"
-    NEAR_POOL = "near_pool"
-    STOPPED = "stopped"
-
-
 class BindingLimit(StrEnum):
     """What keeps an account's figures from being fresher: `schedule` is the daily pull, which attains all it can."""
 

@@ -75,12 +75,15 @@ async def _with_current_status(ctx: Context, work: UnitOfWork, bulk: BulkRecord)
 
 async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """Enqueue the next chunk of each account whose backlog leaves room for it; a smaller chunk would cost as much."""
-    backlog = await work.bulk.backlog(bulk.accounts)
+    backlog = {} if bulk.dry_run else await work.bulk.backlog(bulk.accounts)
+    size = await _chunk_size(work, bulk, chunk)
+    accounts = [account for account in bulk.accounts if BACKLOG - backlog.get(account, 0) >= size]
+    pending = {account: await work.bulk.pending(bulk.id, account, size) for account in accounts}
+    if not bulk.dry_run:  # all accounts' SIMs at once, in id order, before any is worked on
+        await work.sims.lock(sim_id for items in pending.values() for _, sim_id in items)
     enqueued = 0
-    for account in bulk.accounts:
-        size = await _chunk_size(work, bulk, chunk)
-        room = BACKLOG - (0 if bulk.dry_run else backlog.get(account, 0)) >= size
-        items = await work.bulk.pending(bulk.id, account, size) if room else []
+    for of_account in pending.values():
+        items = of_account[: await _chunk_size(work, bulk, chunk)]
         if items:
             sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=not bulk.dry_run)
             ends = await _ends(ctx, work, bulk, items, sims)

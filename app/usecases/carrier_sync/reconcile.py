@@ -29,8 +29,11 @@ CHUNK = 500
 """SIMs whose snapshots are applied in one transaction."""
 
 
-async def reconcile(ctx: Context) -> dict[str, Any]:
-    """One pass over every account that is not paused; returns the counts of what was seen, explained and repaired."""
+async def reconcile(ctx: Context, *, chunk: int = MAX_SIMS) -> dict[str, Any]:
+    """One pass over every account that is not paused; returns the counts of what was seen, explained and repaired.
+
+    `chunk`: SIMs of a change list that are looked up at once.
+    """
     report: Counter[str] = Counter(
         seen=0, changed=0, lag=0, cycle_start=0, repairing=0, drift=0, unreachable=0, unanswered=0
     )
@@ -39,18 +42,18 @@ async def reconcile(ctx: Context) -> dict[str, Any]:
     for account in ctx.accounts:
         state = states.get(account, {})
         if account in ctx.clients and not state.get("paused_at"):
-            report.update(await _reconcile_account(ctx, account, state.get("changes_seen_at")))
+            report.update(await _reconcile_account(ctx, account, state.get("changes_seen_at"), chunk))
     return dict(report)
 
 
-async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | None) -> Counter[str]:
+async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | None, chunk: int) -> Counter[str]:
     """`seen_at`: up to when the account's change list was read. Drift is explained even where the carrier fails."""
     report: Counter[str] = Counter()
     began, client = ctx.now(), ctx.clients[account]
     try:
         changed = await client.changed_since((seen_at or began) - VIEW_LAG) or []
         limit = MAX_CALLS * (CAPABILITIES[client.protocol].read_batch.value or 1)
-        refs = await _sims_to_query(ctx, account, changed, limit)
+        refs = await _sims_to_query(ctx, account, changed, limit, chunk)
         for start in range(0, len(refs), CHUNK):
             failures: Failures = {}
             snapshots = await client.snapshot(refs[start : start + CHUNK], failures=failures)
@@ -66,11 +69,13 @@ async def _reconcile_account(ctx: Context, account: str, seen_at: datetime | Non
     return report
 
 
-async def _sims_to_query(ctx: Context, account: str, changed: Sequence[str], limit: int) -> list[SimRef]:
+async def _sims_to_query(ctx: Context, account: str, changed: Sequence[str], limit: int, chunk: int) -> list[SimRef]:
     """SIMs on the change list, SIMs that disagree, and SIMs not queried for `RECHECK_AFTER` (these at most `limit`)."""
     async with ctx.work() as work:
-        listed = await work.sims.by_iccids(changed[:MAX_SIMS]) if changed else {}
-        ids = [record.id for record in listed.values() if record.account == account]
+        ids: list[int] = []
+        for start in range(0, len(changed), chunk):  # all of it: the list is stored as seen afterwards
+            listed = await work.sims.by_iccids(changed[start : start + chunk])
+            ids += [record.id for record in listed.values() if record.account == account]
         stale = await work.drifts.to_reconcile(account, ctx.now() - RECHECK_AFTER, limit)
         known = await work.sims.identities(list(dict.fromkeys([*ids, *stale])))
     return [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]

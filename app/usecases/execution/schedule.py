@@ -15,16 +15,22 @@ from app.usecases.operations.validate import references_of, validate_sim
 
 
 async def start_scheduled(ctx: Context, limit: int = 500) -> int:
-    """Start every operation whose time has come, `limit` per transaction; returns how many left the schedule."""
+    """Start every operation whose time has come, `limit` per transaction; returns how many left the schedule.
+
+    SIMs are locked before their operations, as everywhere; what another worker has started meanwhile is not due again.
+    """
     started = 0
     while True:
+        now = ctx.now()
         async with ctx.work() as work:
-            due = await work.operations.due_scheduled(ctx.now(), limit)
-            if due:
+            sim_ids = await work.operations.sims_with_due_scheduled(now, limit)
+            if sim_ids:
+                await work.sims.lock(sim_ids)
+                due = await work.operations.due_scheduled(sim_ids, now)
                 await _start(ctx, work, due)
-            await work.commit()
-        started += len(due)
-        if len(due) < limit:
+                await work.commit()
+                started += len(due)
+        if len(sim_ids) < limit:
             return started
 
 

@@ -17,7 +17,6 @@ from app.usecases.context import Context
 from app.usecases.execution.grouping import CallGroup, call_groups, must_be_marked_sent
 from app.usecases.execution.refresh import refresh
 from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_sent
-from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.send import send
 from app.usecases.execution.settle import settle
 from app.usecases.execution.verify import verify
@@ -37,17 +36,6 @@ async def worker_round(ctx: Context, *, limit: int = 100) -> int:
     others = [operation for operation in claimed if not must_be_marked_sent(operation)]
     await _execute(ctx, [*sent, *others], refs, leased_at)
     return len(claimed)
-
-
-async def drain(ctx: Context) -> int:
-    """Run rounds until nothing is due now; returns how many operations were claimed in all."""
-    total = 0
-    while True:
-        await start_scheduled(ctx)
-        taken = await worker_round(ctx)
-        if not taken:
-            return total
-        total += taken
 
 
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:

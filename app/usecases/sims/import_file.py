@@ -214,6 +214,9 @@ async def _store_updates(ctx: Context, work: UnitOfWork, updates: _Updates) -> N
     """Store the updates; queue limit checks of SIMs whose limits changed, and of the pools they leave and join."""
     changed = updates.limits_changed
     pools_left = await refs_of(await work.driver(), changed) if changed else []
+    # In id order within a chunk. Chunks follow the file, so a deadlock with another transaction stays possible: then
+    # the import is answered 503 with nothing stored, and may be repeated.
+    await work.sims.lock(row["id"] for rows in updates.groups.values() for row in rows)
     for rows in updates.groups.values():
         await work.sims.patch_many(rows, ctx.now())
     if changed:

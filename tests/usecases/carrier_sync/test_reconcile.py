@@ -113,3 +113,17 @@ async def test_a_carrier_that_is_away_is_told_in_the_report_and_others_go_on(gat
     report = await reconcile(gateway.ctx)
     assert report["unreachable"] == 1
     assert report["seen"] == 1
+
+
+async def test_a_change_list_longer_than_one_look_up_is_read_whole(gateway: Gateway) -> None:
+    """The list is stored as seen, so that nothing of it may be left out."""
+    names = await gateway.fleet(*[{"carrier": "cucc"}] * 5)
+    await reconcile(gateway.ctx)
+    await gateway.advance(hours=30)
+    for index in range(5):
+        await at_the_carrier(gateway, index, carrier="cucc", state="suspended")
+
+    assert (await reconcile(gateway.ctx, chunk=2))["changed"] == 5
+
+    shown = [(await gateway.api.get(f"/v1/sims/{name}")).json()["state"] for name in names]
+    assert shown == ["suspended"] * 5

@@ -21,6 +21,7 @@ from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
+from app.usecases.quarantine import is_of_data
 from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.cycle_table import oldest_instant
 from app.usecases.usage.ingest.reports import Reports, Submission, Tally
@@ -38,21 +39,6 @@ MAX_WAITING = 60_000
 TRIES = 4
 _BUSY_S = 10
 _log = get_logger("ingest")
-
-DATABASE_BEHIND = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-)
-"""Errors of a database that is unavailable or too slow: the transaction was not committed, or it is unknown whether.
-
-Either way the request may be repeated: reports that were committed count as duplicates.
-"""
 
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
@@ -94,7 +80,7 @@ class Ingest:
     async def _drain(self) -> None:
         while self._queue:
             taken = self._take()
-            await self._commit(taken)
+            await self._store(taken)
 
     def _take(self) -> list[Submission]:
         taken = [self._queue.popleft()]
@@ -104,8 +90,8 @@ class Ingest:
             records += len(taken[-1].reports)
         return taken
 
-    async def _commit(self, taken: list[Submission]) -> None:
-        """Commit the requests together; where their data makes that fail, each on its own."""
+    async def _store(self, taken: list[Submission]) -> None:
+        """Store the requests in one transaction; where their data makes that fail, each in its own."""
         size = sum(len(submission.reports) for submission in taken)
         try:
             tallies = await self._write(taken)
@@ -114,12 +100,13 @@ class Ingest:
                 submission.fail(Unavailable("the gateway is stopping", retry_after=1))
             raise
         except Exception as error:  # noqa: BLE001 - every waiting caller must be answered, whatever failed
-            if len(taken) > 1:
+            if len(taken) > 1 and is_of_data(error):
                 for submission in taken:
                     self._waiting += len(submission.reports)
-                    await self._commit([submission])
+                    await self._store([submission])
             else:
-                taken[0].fail(error)
+                for submission in taken:
+                    submission.fail(error)
         else:
             for submission, tally in zip(taken, tallies, strict=True):
                 submission.succeed(tally)
