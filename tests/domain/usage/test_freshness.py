@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,8 +70,10 @@ def test_the_limit_that_binds_is_named(
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_watched_sims_are_fresh_and_the_others_have_their_turn_across_restarts_and_a_month_turn(name: str) -> None:
-    capacity = PROTOCOLS[name]
-    sims = 20_000 * capacity.batch
+    """Batched accounts with a fifth of their calls and SIMs: the same ages, in a fifth of the time."""
+    whole = PROTOCOLS[name]
+    capacity = replace(whole, per_hour=whole.per_hour // (5 if whole.batch > 1 else 1))
+    sims = 20_000 * whole.batch // (5 if whole.batch > 1 else 1)
     one = account(capacity, sims=sims, watched=sims // 100)
     bound = one.bound()
     one.run(2 * HOUR)
