@@ -31,7 +31,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
 _SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000)
 _ICCID = re.compile(r"(?<![0-9A-Za-z])89[0-9A-Za-z]{13,18}(?=[0-9A-Za-z]{4}(?![0-9A-Za-z]))")
-"""All but the last four characters of an ICCID (DV-5), also of one with letters where none belong, or a few too many."""
+"""All but the last four characters of an ICCID (DV-5), or of one with letters where none belong or a few too many."""
 
 
 @dataclass(slots=True)
@@ -184,9 +184,12 @@ def mask_iccids(text: str) -> str:
     return _ICCID.sub("…", text)
 
 
-def _mask_iccids(_logger: object, _name: str, line: str) -> str:
-    """The rendered line with ICCIDs masked: those in lists, keys and texts of exceptions as well."""
-    return mask_iccids(line)
+_render = structlog.processors.JSONRenderer()
+
+
+def _rendered_masked(logger: object, name: str, line: MutableMapping[str, Any]) -> str:
+    """The line as JSON with every ICCID masked: those in lists, keys and texts of exceptions as well."""
+    return mask_iccids(str(_render(logger, name, line)))
 
 
 def _add_correlation(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -205,8 +208,7 @@ def configure_logging(level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # Never the frames' locals: they hold keys, bodies and ICCIDs.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
-            _mask_iccids,
+            _rendered_masked,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
