@@ -115,7 +115,7 @@ class _Reader:
         if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
             self.faults.append(f"[[{where}.protocols]] is missing")
             return ()
-        found = [self._protocol(f"{where}.protocols[{place}]", entry) for place, entry in enumerate(value)]
+        found = [self._protocol(f"{where}.protocols[{index}]", entry) for index, entry in enumerate(value)]
         entries = tuple(entry for entry in found if entry is not None)
         names = [entry.protocol for entry in entries]
         if len(set(names)) != len(names):
@@ -129,8 +129,8 @@ class _Reader:
             return None
         where = f"{where} ({protocol})"
         description = self._description(where, protocol, value.get("description"))
-        told = description.base_url if description else None
-        base = self._base_url(where, protocol, value.get("base_url", told))
+        described = description.base_url if description else None
+        base = self._base_url(where, protocol, value.get("base_url", described))
         uses = frozenset(self._texts(f"{where}.uses", value.get("uses", [EVERYTHING])))
         uses = uses if description is None else self._described_uses(where, description, uses)
         for name in sorted(uses - OPERATIONS):

@@ -181,9 +181,9 @@ def attribute(root: Element, name: str) -> str | None:
     """The value beside an element whose text is `name`, as prodInstQuery lists a function's attributes."""
     for parent in root.iter():
         children = list(parent)
-        for place, child in enumerate(children):
+        for index, child in enumerate(children):
             if (child.text or "").strip() == name:
-                value = _value_beside(children, place)
+                value = _value_beside(children, index)
                 return parse.text_or_none(value)
     return None
 
@@ -311,9 +311,9 @@ def _json_texts(value: object) -> list[str]:
     ]
 
 
-def _value_beside(children: list[Element], place: int) -> str | None:
+def _value_beside(children: list[Element], index: int) -> str | None:
     """The sibling whose name says value, else the next one."""
     valued = [child for child in children if child.tag.lower().endswith("value")]
     if valued:
         return valued[0].text
-    return children[place + 1].text if place + 1 < len(children) else None
+    return children[index + 1].text if index + 1 < len(children) else None

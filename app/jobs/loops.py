@@ -63,9 +63,9 @@ async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) 
 
 async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lock) -> None:
     while not stop.is_set():
-        rest = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
-        if rest:
-            await _wait(stop, rest)
+        pause_s = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
+        if pause_s:
+            await _wait(stop, pause_s)
 
 
 async def _turn(ctx: Context, loop: Loop) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.db.usage.counters import ReportPlace
+from app.db.usage.counters import ReportPosition
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
 from app.routers.http.codes import refusals
@@ -133,19 +133,19 @@ async def get_sim_usage(
     limit = page.limit if "limit" in query.model_fields_set else DEFAULT_REPORTS
     after = _report_place(page.after)
     found, end = await card_reports(ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit)
-    place = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
-    return json_response(found | {"next_cursor": page.next_cursor(place)})
+    position = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
+    return json_response(found | {"next_cursor": page.next_cursor(position)})
 
 
-def _report_place(cursor: Any) -> ReportPlace | None:
-    """The place a cursor names in a SIM's reports. Raises `Unreadable` for another list's cursor."""
+def _report_place(cursor: Any) -> ReportPosition | None:
+    """The position that a cursor names in a SIM's reports. Raises `Unreadable` for another list's cursor."""
     if cursor is None:
         return None
     try:
         at, gateway, report_id = cursor.split(" ", 2)
-        place = ReportPlace(datetime.fromisoformat(at), int(gateway), report_id)
+        position = ReportPosition(datetime.fromisoformat(at), int(gateway), report_id)
     except (ValueError, AttributeError):
         raise Unreadable("invalid cursor") from None
-    if place.at.tzinfo is None or not 0 <= place.gateway <= MAX_GATEWAY or not keepable(report_id):
+    if position.at.tzinfo is None or not 0 <= position.gateway <= MAX_GATEWAY or not keepable(report_id):
         raise Unreadable("invalid cursor")
-    return place
+    return position

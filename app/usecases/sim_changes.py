@@ -23,6 +23,7 @@ from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
+from app.domain.sim.snapshot import Drift
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.events import EventStamp, sim_event
@@ -42,7 +43,7 @@ class ChangeReason:
     `activated_at`: since when the SIM is active, if earlier than `effective_at`.
     """
 
-    cause: str
+    cause: Cause | Drift
     actor: str
     effective_at: datetime
     rule: str | None = None

@@ -133,7 +133,7 @@ class _Reader:
     def _call(self, where: str, name: str, table: Mapping[str, Any]) -> DescribedCall:
         change = name in CHANGES
         self._unknown(where, table, (*CALL, *CHANGE_ONLY) if change else CALL)
-        places = (*MOMENTS, *OF_CARD, *PERIODS.get(name, ()))
+        placeholders = (*MOMENTS, *OF_CARD, *PERIODS.get(name, ()))
         path = self._template(f"{where}.path", table.get("path"), OF_CARD)
         batch = self._number(f"{where}.batch", table.get("batch", 1), 1, MOST_CARDS)
         cards = table.get("cards", "")
@@ -145,7 +145,7 @@ class _Reader:
         return DescribedCall(
             method=self._method(f"{where}.method", table.get("method", "POST")),
             path=path,
-            parameters=self._parameters(f"{where}.parameters", table.get("parameters", {}), places),
+            parameters=self._parameters(f"{where}.parameters", table.get("parameters", {}), placeholders),
             cards=self._text(f"{where}.cards", cards) if cards else "",
             card_by=self._one_of(f"{where}.card_by", table.get("card_by", "iccid"), OF_CARD),
             batch=batch,
@@ -226,16 +226,16 @@ class _Reader:
         found = {code: self._choice(f"{where}.{code}", word, kind) for code, word in table.items()}
         return MappingProxyType({code: word for code, word in found.items() if word is not None})
 
-    def _parameters(self, where: str, value: object, places: Sequence[str]) -> Mapping[str, str]:
+    def _parameters(self, where: str, value: object, placeholders: Sequence[str]) -> Mapping[str, str]:
         table = self._table(where, value)
-        return MappingProxyType({n: self._template(f"{where}.{n}", text, places) for n, text in table.items()})
+        return MappingProxyType({n: self._template(f"{where}.{n}", text, placeholders) for n, text in table.items()})
 
-    def _template(self, where: str, value: object, places: Sequence[str]) -> str:
-        """A text whose `{…}` are credentials or one of `places`."""
+    def _template(self, where: str, value: object, placeholders: Sequence[str]) -> str:
+        """A text whose `{…}` are credentials or one of `placeholders`."""
         if not isinstance(value, str):
             self.faults.append(f"{where} must be a text")
             return ""
-        allowed = (*self._credentials, *places)
+        allowed = (*self._credentials, *placeholders)
         unknown = [name for name in _PLACE.findall(value) if name not in allowed]
         self.faults += [f"{where}: {{{name}}} is none of {', '.join(allowed) or 'nothing'}" for name in unknown]
         return value

@@ -160,16 +160,16 @@ def holds(stop_reason: str) -> tuple[CarrierHold, ...]:
         return ()
     if len(stop_reason) != 12 or not set(stop_reason) <= {"0", "2"}:
         return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64]),)
-    places = [place for place, mark in enumerate(stop_reason) if mark == "2"]
+    positions = [position for position, mark in enumerate(stop_reason) if mark == "2"]
     return tuple(
-        CarrierHold(code=STOP_REASONS.get(place, HoldCode.CARRIER_CONTROL), carrier_code=single(place))
-        for place in places
+        CarrierHold(code=STOP_REASONS.get(position, HoldCode.CARRIER_CONTROL), carrier_code=single(position))
+        for position in positions
     )
 
 
-def single(place: int) -> str:
+def single(position: int) -> str:
     """The stopReason with one reason alone, as the documents name it."""
-    return "0" * place + "2" + "0" * (11 - place)
+    return "0" * position + "2" + "0" * (11 - position)
 
 
 def order_progress(row: Object) -> Progress:

@@ -74,7 +74,7 @@ carrier_drifts = Table(
     metadata,
     Column("sim_id", BigInteger, primary_key=True),
     Column("seen_at", INSTANT, nullable=False),
-    Column("told_at", INSTANT),
+    Column("reported_at", INSTANT),
     Column("intended", Text, nullable=False),
     Column("reported", Text),
     Column("explanation", Text, nullable=False),

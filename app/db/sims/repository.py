@@ -21,15 +21,15 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 
 
 DuePlace = tuple[date, int]
-"""A place in the order of the sweep: due day and row id."""
+"""A position in the order of the sweep: due day and row id."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a SIM that decide at which usage it is stopped."""
 
 
 def _forms(iccid: str) -> list[str]:
-    twin = alternate_iccid(iccid)
-    return [iccid] if twin is None else [iccid, twin]
+    alternate = alternate_iccid(iccid)
+    return [iccid] if alternate is None else [iccid, alternate]
 
 
 class SimRepository:
@@ -88,11 +88,11 @@ class SimRepository:
     async def due_places(
         self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
     ) -> list[DuePlace]:
-        """(due day, row id) of SIMs of these accounts with a date due by today, from the place after `after` on."""
-        place = tuple_(sims.c.next_due_on, sims.c.id)
+        """(due day, row id) of SIMs of these accounts with a date due by today, from the position after `after` on."""
+        position = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
         if after is not None:
-            wanted.append(place > after)
+            wanted.append(position > after)
         statement = select(sims.c.next_due_on, sims.c.id).where(*wanted)
         rows = await self._connection.execute(statement.order_by(sims.c.next_due_on, sims.c.id).limit(limit))
         return [(row.next_due_on, row.id) for row in rows]

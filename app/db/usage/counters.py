@@ -137,7 +137,7 @@ class DayFigureRow:
     figure: CarrierFigure
 
 
-class ReportPlace(NamedTuple):
+class ReportPosition(NamedTuple):
     """A position in a SIM's reports: instant, gateway row id, report id; the defaults are before all of the instant."""
 
     at: datetime
@@ -272,7 +272,7 @@ async def carrier_days(connection: Connection, sim_id: int, first: date, last: d
     return {row["day"]: CarrierFigure(used=row["bytes"], as_of=row["as_of"]) for row in rows}
 
 
-async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
+async def reports_of(connection: Connection, sim_id: int, after: ReportPosition, until: datetime, limit: int) -> Rows:
     """A SIM's distinct reports after a position and before an instant, by instant."""
     found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
     return found

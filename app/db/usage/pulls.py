@@ -116,9 +116,9 @@ async def known_figures(connection: Connection, sim_ids: Sequence[int], cycle: i
 async def begin(connection: Connection, account: str, at: datetime, *, rest: bool) -> list[Leg]:
     """Begin a run; gives its parts. `rest`: continue with what an interrupted run has left."""
     row = await connection.fetchrow(_BEGIN, account, at, Phase.TO_THE_END, rest, Phase.AROUND)
-    place = row["last_sim_id"]
-    first = Leg(after=place, upto=None, phase=Phase(row["phase"]))
-    return [first, Leg(after=0, upto=place, phase=Phase.TO_THE_END)] if first.phase is Phase.AROUND else [first]
+    last = row["last_sim_id"]
+    first = Leg(after=last, upto=None, phase=Phase(row["phase"]))
+    return [first, Leg(after=0, upto=last, phase=Phase.TO_THE_END)] if first.phase is Phase.AROUND else [first]
 
 
 async def set_cursor(

@@ -25,23 +25,23 @@ def unpacked(body: bytes, encoding: str | None) -> bytes:
         return body
     if encoding != "gzip":
         raise UnsupportedMediaType("the content encoding is neither gzip nor identity")
-    plain, place, members = bytearray(), 0, 0
-    while place < len(body):
+    plain, offset, members = bytearray(), 0, 0
+    while offset < len(body):
         if members == MAX_MEMBERS:
             raise TooLarge(f"at most {MAX_MEMBERS} gzip members")
-        place = _member(body, place, plain)
+        offset = _member(body, offset, plain)
         members += 1
     return bytes(plain)
 
 
-def _member(body: bytes, place: int, plain: bytearray) -> int:
-    """Append the content of the gzip member at `place` to `plain`; the offset behind the member.
+def _member(body: bytes, offset: int, plain: bytearray) -> int:
+    """Append the content of the gzip member at `offset` to `plain`; the offset behind the member.
 
     Slice by slice: zlib copies the input that follows a member, and that must not be the whole rest of the body.
     """
     member = zlib.decompressobj(wbits=31)
     while not member.eof:
-        piece = body[place : place + SLICE]
+        piece = body[offset : offset + SLICE]
         if not piece:
             raise Unreadable("the gzip body is truncated")
         try:
@@ -50,5 +50,5 @@ def _member(body: bytes, place: int, plain: bytearray) -> int:
             raise Unreadable("the body is not gzip") from None
         if len(plain) > MAX_UNPACKED or member.unconsumed_tail:
             raise TooLarge(f"at most {MAX_UNPACKED} bytes unpacked")
-        place += len(piece) - len(member.unused_data)
-    return place
+        offset += len(piece) - len(member.unused_data)
+    return offset

@@ -24,12 +24,11 @@ from app.domain.sim.snapshot import (
     gateway_stop_in_force,
     holds_from_network_cut,
 )
+from app.domain.sim.transitions import Cause
 from app.domain.sim.validity import with_reported_end
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
-
-CAUSE = "carrier_word"
 
 
 async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int:
@@ -87,7 +86,9 @@ def with_snapshot(
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
     active_on = applied.sim.activated_on
     began = start_of_day(active_on, ctx.zone(record.account)) if active_on else None
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began)
+    reason = ChangeReason(
+        cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began
+    )
     changed = recorder.change(
         replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), end_applied, reason
     )
@@ -130,7 +131,7 @@ def _with_reported_end(
 
 def _end_date_drift(sim: Sim, snapshot: SimSnapshot) -> tuple[ChangeReason, dict[str, Any]]:
     """Why and what the event about another end date says."""
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
+    reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
     counted, reported = str(sim.expires_on), str(snapshot.expires_on)
     return reason, {
         "drift": Drift.OTHER_END_DATE.value,

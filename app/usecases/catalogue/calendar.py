@@ -134,7 +134,7 @@ def high_risk_view(carrier: Carrier) -> dict[str, Any]:
 
     An empty table of a carrier for which none is published (overseas) is marked as not applicable: unknown, not safe.
     """
-    regions = {province: list(places) for province, places in region_table(carrier).items()}
+    regions = {province: list(cities) for province, cities in region_table(carrier).items()}
     return {
         "carrier": carrier.value,
         "applicable": bool(regions),

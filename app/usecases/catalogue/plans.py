@@ -37,8 +37,8 @@ def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
     faults: list[Fault] = []
 
     def wrong(name: str, code: str, detail: str) -> None:
-        place: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
-        faults.append(Fault(code=code, detail=detail, **place))
+        location: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
+        faults.append(Fault(code=code, detail=detail, **location))
 
     for name in given:
         if name not in COLUMNS:

@@ -25,6 +25,7 @@ from app.db.usage import plan_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
+from app.domain.sim.transitions import Cause
 from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import USAGE_HOLDS
 from app.domain.usage.reminders import Reminders
@@ -51,7 +52,6 @@ RELEASED_CHUNK = 200
 """Holds released from the brake that are put on in one transaction."""
 
 ACTOR = "limits"
-CAUSE = "usage"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
@@ -256,8 +256,8 @@ def _record_change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """Record the end of the test with its cause and rule (LC-12), then the holds with theirs; gives the new SIM."""
     record = one.usage.record
     if one.ended is not None:
-        ended = ChangeReason(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
         record = log.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return log.change(record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=log.now, rule=rule))

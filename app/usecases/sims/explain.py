@@ -37,7 +37,7 @@ from app.domain.sim.holds import codes, network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation, forced_activation
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
-from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
 from app.domain.sim.validity import cancellation
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
@@ -95,7 +95,7 @@ async def _store_device(ctx: Context, record: SimRecord, imei: str, at: datetime
     async with ctx.work() as work:
         for locked in (await work.sims.by_ids([record.id], for_update=True)).values():
             recorder = SimChangeRecorder(ctx.now(), ctx.zone)
-            reason = ChangeReason(cause="carrier_word", actor="carrier", effective_at=at, rule="DV-6")
+            reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=at, rule="DV-6")
             recorder.save(recorder.change(locked, with_device(locked.sim, imei, at, on), reason))
             await recorder.write(work)
         await work.commit()

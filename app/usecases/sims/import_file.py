@@ -17,6 +17,7 @@ from app.db.usage.counters import queue_checks
 from app.domain.errors import Malformed
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY
@@ -175,13 +176,13 @@ async def _take_lost(
 
 def _imported(ctx: Context, sim_id: int, sim: Sim) -> HistoryRow:
     """The first entry of a SIM's timeline: the state in which it was imported."""
-    shown = shown_state(sim.underlying, sim.holds, sim.carrier).value
+    state = shown_state(sim.underlying, sim.holds, sim.carrier).value
     return HistoryRow(
         sim_id=sim_id,
         what="state",
         before=None,
-        after=shown,
-        cause="import",
+        after=state,
+        cause=Cause.IMPORT,
         rule="LC-12",
         actor="import",
         took_effect_at=ctx.now(),
