@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.db.schema.control import EMPTY_OBJECT, INSTANT, metadata
+from app.db.schema.base import EMPTY_OBJECT, INSTANT, metadata
 
 bulk_operations = Table(
     "bulk_operations",

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.webhooks import carrier_drifts
+from app.db.schema.carriers import carrier_drifts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from app.domain.calendar.cycles import cycle_on
 from app.domain.calendar.days import plus_days
 from app.domain.errors import Malformed
 from app.domain.operation.service_levels import due
+from app.domain.regions.rules import region_table
 from app.domain.sim.lifecycle import forced_activation
-from app.domain.sim.regions import region_table
 from app.domain.sim.renewal import renewal
 from app.domain.sim.validity import validity
 from app.domain.terms.book import describe

@@ -1,6 +1,6 @@
 """The limits loop (QT, ST-24, ST-25, LC-1, RM-1): evaluates the SIMs and pools whose usage or limits changed.
 
-Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `work` takes a chunk of the
+Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `run_once` takes a chunk of the
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
@@ -35,7 +35,7 @@ from app.usecases.limits import meters
 from app.usecases.limits import reminders as usage_reminders
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage, evaluate
-from app.usecases.limits.pool_holds import with_pools_holds
+from app.usecases.limits.pool_holds import sims_with_pool_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -55,7 +55,7 @@ ACTOR = "limits"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
-async def work(ctx: Context) -> int:
+async def run_once(ctx: Context) -> int:
     """Run the loop once; gives how many subjects there were, 0 when nothing is queued.
 
     A chunk each of a changed plan, of queued SIMs and pools, of a stopped pool's members, of holds a person released.
@@ -224,7 +224,7 @@ async def _with_pool_holds(
     ctx: Context, connection: Connection, evaluations: Sequence[LimitEvaluation]
 ) -> list[LimitEvaluation]:
     """Members of a stopped pool get its hold, also those that joined since; others lose it (PL-1, PL-4)."""
-    sims = await with_pools_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
+    sims = await sims_with_pool_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
     return [replace(one, sim=sims.get(one.usage.record.id, one.sim)) for one in evaluations]
 
 

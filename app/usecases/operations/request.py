@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
-from app.db.operations import OpenOperationExists
+from app.db.operations.repository import OpenOperationExists
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal, RefusalCode

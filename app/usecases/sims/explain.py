@@ -34,7 +34,7 @@ from app.domain.diagnosis.checklists import (
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.sim.binding import with_device
 from app.domain.sim.holds import codes, network_allowed, shown_state
-from app.domain.sim.lifecycle import ForcedActivation, forced_activation
+from app.domain.sim.lifecycle import ForcedActivation, activation_periods
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
@@ -143,8 +143,7 @@ class Deadline:
 def _forced_activation(sim: Sim) -> ForcedActivation | None:
     if sim.opened_on is None or sim.underlying not in NOT_YET_ACTIVATED:
         return None
-    chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
-    return forced_activation(sim.terms, sim.carrier, sim.opened_on, chosen, sim.purchased_on, sim.silent_since)
+    return activation_periods(sim, sim.opened_on)
 
 
 def _before_activation(sim: Sim) -> list[Deadline]:

@@ -15,9 +15,9 @@ from typing import Any
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
+from app.domain.regions.rules import with_region_limit
 from app.domain.sim.lifecycle import state_from_dates, with_validity_end
 from app.domain.sim.model import Hold, Plan, Sim
-from app.domain.sim.regions import with_region_limit
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from app.usecases.csv_files import is_printable
 from app.usecases.errors import Fault
