@@ -17,7 +17,7 @@ from app.db.mapping import SimRecord
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage.activations import Activation, set_activated
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state

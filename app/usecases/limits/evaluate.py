@@ -21,7 +21,7 @@ from app.db.pools import cycles as pool_cycles
 from app.db.uow import UnitOfWork
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
@@ -70,7 +70,7 @@ async def run_once(ctx: Context) -> int:
 async def _queue_changed_plans(ctx: Context) -> int:
     """Queue the next SIMs of a plan whose limits have changed."""
     async with ctx.work() as work:
-        seen = await plan_checks.queue_chunk(await work.driver(), CHUNK)
+        seen = await limit_checks.queue_plan_chunk(await work.driver(), CHUNK)
         if seen:
             await work.commit()
     return seen
@@ -86,7 +86,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if sims := await rows.dequeue_sim_checks(connection, CHUNK):
+            if sims := await limit_checks.dequeue_sim_checks(connection, CHUNK):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.SIM, list(sims), ctx.now())
                 await evaluate_sims(ctx, work, connection, sims - resting)
                 await work.commit()
@@ -97,7 +97,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if pools := await rows.dequeue_pool_checks(connection, POOLS):
+            if pools := await limit_checks.dequeue_pool_checks(connection, POOLS):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.POOL, list(pools), ctx.now())
                 await evaluate_pools(ctx, work, connection, pools - resting)
                 await work.commit()
@@ -117,7 +117,7 @@ async def evaluate_again(ctx: Context, kind: SubjectKind, subject_ids: Sequence[
 async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_sim_checks(connection, sim_ids)
+        await limit_checks.drop_sim_checks(connection, sim_ids)
         await evaluate_sims(ctx, work, connection, sim_ids)
         await work.commit()
     return len(sim_ids)
@@ -126,7 +126,7 @@ async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
 async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_pool_checks(connection, refs)
+        await limit_checks.drop_pool_checks(connection, refs)
         await evaluate_pools(ctx, work, connection, set(refs))
         await work.commit()
     return len(refs)

@@ -13,7 +13,7 @@ from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
 from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.errors import Malformed
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim

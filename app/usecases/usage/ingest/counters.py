@@ -10,7 +10,7 @@ from app.db.connection import Connection
 from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
