@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
-from app.domain.identifiers import parse_iccid, searched_msisdn
+from app.domain.identifiers import msisdn_beginning, parse_iccid, searched_msisdn
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, by_hand
 from app.routers.http.deps import Ctx, Needs, SimsReader, SimsWriter, context_of, page_of, trail_of
@@ -65,6 +65,7 @@ def filter_of(query: schemas.SimFilters) -> SimFilter:
         expires_before=query.expires_before,
         usage_pct_gte=query.usage_pct_gte,
         q=query.q,
+        q_msisdn=msisdn_beginning(query.q) if query.q is not None else None,
         msisdn=searched_msisdn(query.msisdn) if query.msisdn is not None else None,
         imsi=query.imsi,
         device_serial=query.device_serial,
