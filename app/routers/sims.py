@@ -47,6 +47,8 @@ CSV_COLUMNS = [
     "real_name",
 ]
 
+CSV_LAST = ["order", "threshold", "online", "online_as_of"]
+
 READER, AS_OF = Needs("sims:read"), Parameters(AsOf)
 _TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
 
@@ -114,12 +116,13 @@ async def list_sims(
 def _csv(items: list[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, "holds", "used", "allowance", "remaining", "cycle"])
+    writer.writerow([*CSV_COLUMNS, "holds", "used", "allowance", "remaining", "cycle", *CSV_LAST])
     for item in items:
-        usage = item["usage"]
+        usage, session = item["usage"], item["session"] or {}
         holds = ";".join(hold["code"] for hold in item["holds"])
         cells = [item[name] for name in CSV_COLUMNS]
         cells += [holds, usage["used"], usage["allowance"], usage["remaining"], usage["cycle"]["id"]]
+        cells += [item["order"], item["threshold"], session.get("online"), session.get("as_of")]
         writer.writerow([_cell(cell) for cell in cells])
     return out.getvalue()
 

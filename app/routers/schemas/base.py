@@ -157,6 +157,9 @@ Bytes = Annotated[int, Field(json_schema_extra={"x-unit": "byte"})]
 Fen = Annotated[int, Field(json_schema_extra={"x-unit": "fen (1/100 CNY)"})]
 """Money in an answer."""
 
+Months = Annotated[int, Field(json_schema_extra={"x-unit": "month"})]
+"""Calendar months in an answer."""
+
 Seconds = Annotated[float, Field(json_schema_extra={"x-unit": "s"})]
 """A duration in an answer."""
 
