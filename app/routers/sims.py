@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
-from app.domain.identifiers import parse_iccid, searched_msisdn
+from app.domain.identifiers import msisdn_beginning, parse_iccid, searched_msisdn
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, by_hand
 from app.routers.http.deps import Ctx, Needs, SimsReader, SimsWriter, context_of, page_of, trail_of
@@ -48,6 +48,8 @@ CSV_COLUMNS = [
     "real_name",
 ]
 
+CSV_LAST = ["order", "threshold", "online", "online_as_of"]
+
 READER, AS_OF = Needs("sims:read"), Parameters(AsOf)
 _TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
 
@@ -66,6 +68,7 @@ def filter_of(query: requests.SimFilters) -> SimFilter:
         expires_before=query.expires_before,
         usage_pct_gte=query.usage_pct_gte,
         q=query.q,
+        q_msisdn=msisdn_beginning(query.q) if query.q is not None else None,
         msisdn=searched_msisdn(query.msisdn) if query.msisdn is not None else None,
         imsi=query.imsi,
         device_serial=query.device_serial,
@@ -114,12 +117,13 @@ async def list_sims(
 def _csv(items: list[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, "holds", "used", "allowance", "remaining", "cycle"])
+    writer.writerow([*CSV_COLUMNS, "holds", "used", "allowance", "remaining", "cycle", *CSV_LAST])
     for item in items:
-        usage = item["usage"]
+        usage, session = item["usage"], item["session"] or {}
         holds = ";".join(hold["code"] for hold in item["holds"])
         cells = [item[name] for name in CSV_COLUMNS]
         cells += [holds, usage["used"], usage["allowance"], usage["remaining"], usage["cycle"]["id"]]
+        cells += [item["order"], item["threshold"], session.get("online"), session.get("as_of")]
         writer.writerow([_cell(cell) for cell in cells])
     return out.getvalue()
 

@@ -122,6 +122,8 @@ sims = Table(
     Column("imei_seen", Text),
     Column("imei_seen_at", INSTANT),
     Column("devices", JSONB, nullable=False, server_default=EMPTY_ARRAY),
+    Column("online", Boolean),
+    Column("online_as_of", INSTANT),
     Column("province", Text),
     Column("region_limited", Boolean, nullable=False, server_default=text("false")),
     Column("threshold", BigInteger),

@@ -53,7 +53,9 @@ class SimFilters(QueryModel):
         examples=["898600"],
     )
     msisdn: Annotated[str, Field(max_length=200, json_schema_extra={"pattern": MSISDN_PATTERN})] | None = Field(
-        default=None, description="Number, at home with or without `86`.", examples=["1440000000001"]
+        default=None,
+        description="Number, also with `+` or `00`, at home with `86`, and with blanks and hyphens.",
+        examples=["1440000000001"],
     )
     imsi: str | None = Field(default=None, max_length=200, description="IMSI.", examples=["460040000000001"])
     device_serial: str | None = Field(default=None, max_length=200, description="Device serial.", examples=["3000A17"])

@@ -117,6 +117,13 @@ class Binding(AnswerModel):
     seen: SeenDevice | None = Field(description="The device it was last seen in; null: none told yet.")
 
 
+class LastSession(AnswerModel):
+    """Whether a SIM was online when its carrier was last asked (EX-1); `GET …/session` asks it."""
+
+    online: bool = Field(description="Whether it was online.", examples=[True])
+    as_of: At = Field(description="When the carrier was asked.", examples=["2026-11-21T09:00:00+08:00"])
+
+
 class Region(AnswerModel):
     """Where a SIM may be used (RG)."""
 
@@ -155,6 +162,13 @@ class Sim(AnswerModel):
     region: Region = Field(description="Where it may be used.")
     real_name: RealNameWord = Field(description="What real-name it needs or has (LC-5).", examples=["enterprise"])
     pool: str | None = Field(description="Its pool.", examples=["pool-1"])
+    order: str | None = Field(description="The order it came with.", examples=["order-1"])
+    threshold: Bytes | None = Field(
+        description="The usage threshold set on it (QT-4); null: none.", examples=[52428800]
+    )
+    session: LastSession | None = Field(
+        description="Whether it was online by its carrier's last word; null: never asked."
+    )
     device_serial: str | None = Field(description="Serial of the device it is in.", examples=["3000A17"])
     alias: str | None = Field(description="A name of yours.", examples=["pump 7"])
     tags: Tags = Field(description="Keys and values of yours.", examples=[{"site": "hangzhou"}])

@@ -81,6 +81,7 @@ def with_snapshot(
             stopped_by_us=record.stopped_by_us,
             protocol=ctx.clients[record.account].protocol if record.account in ctx.clients else None,
         )
+        applied = replace(applied, sim=_with_device(applied.sim, snapshot, on))
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
     seen, end_applied = _with_reported_end(seen, applied.sim, snapshot, operation_open=operation_open)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
@@ -103,15 +104,19 @@ def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> Si
 
     The device that the carrier names is kept as seen, and the first one binds where the terms say so (DV-1, DV-6).
     """
-    sim = with_device(record.sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else record.sim
     return replace(
         record,
-        sim=sim,
+        sim=_with_device(record.sim, snapshot, on),
         carrier_state=snapshot.state,
         carrier_code=snapshot.code,
         carrier_as_of=snapshot.as_of,
         carrier_unknown_at=None,
     )
+
+
+def _with_device(sim: Sim, snapshot: SimSnapshot, on: date) -> Sim:
+    """The SIM in the device of a snapshot; asked again once the snapshot has activated it, which may bind (DV-1)."""
+    return with_device(sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else sim
 
 
 def _with_reported_end(

@@ -11,7 +11,7 @@ from app.db.usage import limit_checks
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
-from app.usecases.csv_files import MAX_FAULTS, is_printable, read_csv
+from app.usecases.csv_files import MAX_FAULTS, is_printable, read_csv, whole_cell
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims.import_formats import cells_by_name, check_header
 
@@ -22,9 +22,6 @@ _FLAGS = ("auto_stop", "directed")
 _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
 MAX_PLANS = 5_000
 """Plans of one file, which are stored at once."""
-
-MAX_DIGITS = 20
-"""Digits of a number in a file, far above what any column takes."""
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
@@ -112,8 +109,8 @@ def _plan_of(line: int, cells: Mapping[str, str]) -> Plan:
 
 
 def _typed(name: str, cell: str) -> Any:
-    if name in _WHOLE and cell.isdecimal() and cell.isascii() and len(cell) < MAX_DIGITS:
-        return int(cell)
+    if name in _WHOLE and (number := whole_cell(cell)) is not None:
+        return number
     if name in _FLAGS and cell.lower() in ("true", "false"):
         return cell.lower() == "true"
     return cell

@@ -18,12 +18,19 @@ from app.domain.errors import Malformed
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Cause
+from app.domain.vocabulary import SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY
 from app.usecases.errors import Fault
 from app.usecases.sim_changes import queue_limit_checks
-from app.usecases.sims.import_checks import ImportState, not_available, rejection_of, tenant_rejection
+from app.usecases.sims.import_checks import (
+    ImportState,
+    not_available,
+    rejection_of,
+    tenant_rejection,
+    test_card_rejection,
+)
 from app.usecases.sims.import_rows import ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.sims.import_warnings import warnings_of
 from app.usecases.usage.ingest.unmatched import attach_unmatched_reports
@@ -125,9 +132,11 @@ async def _take_chunk(
     """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
         return
-    orders = {row.values["order"] for row in chunk if "order" in row.values and "pool" in row.values}
-    state.order_pools |= await work.plans.pools_of_orders(state.tenant, orders - state.order_pools.keys())
     owners = await work.sims.owners([row.values["iccid"] for row in chunk])
+    if state.pools:
+        orders = {row.values["order"] for row in chunk if "order" in row.values}
+        orders |= {owner.order_id for owner in owners.values() if owner.order_id is not None}
+        state.order_pools |= await work.plans.pools_of_orders(state.tenant, orders - state.order_pools.keys())
     new: dict[str, tuple[ParsedRow, dict[str, Any], Sim]] = {}
     updates = _Updates()
     for row in chunk:
@@ -242,6 +251,9 @@ def _add_new(
         sim = new_sim(values, state.plans[values["plan"]], today=today, at=now)
     except Malformed as wrong:
         report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
+        return
+    if sim.pool is not None and sim.underlying is SimState.TESTING:
+        report.reject(test_card_rejection(row))
         return
     columns = sim_columns(sim) | {
         "tenant": state.tenant,

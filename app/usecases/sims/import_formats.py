@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -65,8 +64,7 @@ def check_header(header: Sequence[str], known: Collection[str], required: Sequen
 
 def ndjson_rows(body: bytes) -> Iterator[Row]:
     """The rows of a file with one JSON object a line; a line that is no UTF-8 is a bad row."""
-    lines = io.BytesIO(body.removeprefix(codecs.BOM_UTF8))
-    for number, line in enumerate(bounded_lines(lines.readline, b"\n"), 1):
+    for number, line in enumerate(bounded_lines(io.BytesIO(body).readline, b"\n"), 1):
         yield number, _row(line) if line.strip() else {}
 
 
@@ -74,7 +72,7 @@ def _row(line: bytes) -> dict[str, str]:
     if len(line) > LONGEST_LINE:
         return {"": f"a line of more than {LONGEST_LINE} bytes"}
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode())
     except UnicodeDecodeError:
         return {"": "not UTF-8"}
     except (ValueError, RecursionError):

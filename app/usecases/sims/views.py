@@ -108,6 +108,9 @@ def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str
         "region": {"province": row["province"], "limited": row["region_limited"]},
         "real_name": row["real_name"],
         "pool": row["pool"],
+        "order": row["order_id"],
+        "threshold": row["threshold"],
+        "session": _session(row),
         "device_serial": row["device_serial"],
         "alias": row["alias"],
         "tags": row["tags"],
@@ -140,6 +143,12 @@ def _carrier_view(row: SimRow) -> dict[str, Any] | None:
         "expires_on": _text(row["carrier_expires_on"]),
         "expires_as_of": _text(row["carrier_expires_as_of"]),
     }
+
+
+def _session(row: SimRow) -> dict[str, Any] | None:
+    if row["online_as_of"] is None:
+        return None
+    return {"online": row["online"], "as_of": _text(row["online_as_of"])}
 
 
 def _binding(row: SimRow, today: date) -> dict[str, Any]:
