@@ -27,8 +27,8 @@ DATABASE_ERRORS = (
     OSError,
 )
 """What both drivers raise when the database is away, restarting, busy or refuses a statement. `OSError` includes
-`TimeoutError`; what a dying server leaves behind, asyncpg calls an internal error of its own. Background work logs these
-and tries again; a request is answered 503."""
+`TimeoutError`; what a dying server leaves behind, asyncpg calls an internal error of its own. Background work logs
+these and tries again; a request is answered 503."""
 
 DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""
