@@ -73,7 +73,7 @@ async def _major_version(url: URL) -> int:
     try:
         # Nothing prepared by name: there may be a PgBouncer in between.
         connection = await asyncpg.connect(**driver_arguments(url), timeout=CONNECT_LIMIT_S, statement_cache_size=0)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         why = str(error) or type(error).__name__
         raise DatabaseUnusable(
             f"{address(url)} cannot be used: {why}. Check DATABASE_URL, and that the server is up."
