@@ -114,7 +114,7 @@ class Binding(AnswerModel):
     imei: str | None = Field(description="The bound IMEI; null: not bound.", examples=["860000000000001"])
     tac: str | None = Field(description="Its type allocation code, the first eight digits.", examples=["86000000"])
     rebinds_left: int | None = Field(description="Rebinds left this month; null: no limit known.", examples=[1])
-    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none told yet.")
+    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none reported yet.")
 
 
 class LastSession(AnswerModel):
@@ -167,7 +167,7 @@ class Sim(AnswerModel):
         description="The usage threshold set on it (QT-4); null: none.", examples=[52428800]
     )
     session: LastSession | None = Field(
-        description="Whether it was online by its carrier's last word; null: never asked."
+        description="Whether it was online when its carrier was last asked; null: never asked."
     )
     device_serial: str | None = Field(description="Serial of the device it is in.", examples=["3000A17"])
     alias: str | None = Field(description="A name of yours.", examples=["pump 7"])
