@@ -13,7 +13,7 @@ from app.domain.sim.model import Found, Query
 
 from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
 from .problems import HoldWord, Remedy
-from .sims import HoldSourceWord, StateWord
+from .sims.answers import HoldSourceWord, StateWord
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]

@@ -25,7 +25,7 @@ from .base import (
     open_words,
 )
 from .operations import OPERATION_ID
-from .sims import CarrierWord, Cycle, StateWord
+from .sims.answers import CarrierWord, Cycle, StateWord
 
 PoolKind = Literal["forward", "backward"]
 PoolKindWord = Annotated[PoolKind, open_words(("forward", "backward"))]

@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.domain.vocabulary import Carrier, HoldSource, RealName, SimState, Supplier
-
-from .base import (
+from app.routers.schemas.base import (
     AnswerModel,
     At,
     Bytes,
@@ -19,7 +18,7 @@ from .base import (
     On,
     open_words,
 )
-from .problems import HoldWord
+from app.routers.schemas.problems import HoldWord
 
 StateWord = Annotated[SimState, open_words(SimState)]
 CarrierWord = Annotated[Carrier, open_words(Carrier)]
