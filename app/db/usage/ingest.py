@@ -9,7 +9,7 @@ the order of locks:
 4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle.
 
 Two transactions never add reports of one gateway at once, so `find_reports` sees every report stored under an identity
-(docs/adr, "Exact de-duplication across partitions").
+(docs/adr/0011-usage-ingest.md, "Exact de-duplication across partitions").
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ RETRY_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answers:
-    """What one SIM's carrier told; `device`, `record`: whether answered, None: not queried or no such query."""
+    """What one SIM's carrier reported; `device`, `record`: whether answered, None: not queried or no such query."""
 
     device: bool | None = None
     session: Session | None = None
