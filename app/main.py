@@ -111,6 +111,7 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     app.state.sandbox_answers = sandbox_answers
     app.include_router(health.router)
     add_problem_handlers(app)
+    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     return app
 
 

@@ -91,7 +91,7 @@ class Sandbox(SandboxCore):
         call = server.identify(request)
         self.store.counted(server.name, "requests")
         self.store.counted(server.name, "by_operation", call.kind)
-        call.faults = self.faults.take(server.name, call.kind, push=call.pushed)
+        call.faults = self.faults.take(server.name, call.kind, request, push=call.pushed)
         for kind in call.faults.kinds:
             self.store.counted(server.name, "faults", kind)
         seconds = float(call.faults.param("slow", "seconds", 0))
@@ -124,6 +124,8 @@ class Sandbox(SandboxCore):
             revoked = server.revoke(call)
             if revoked is not None:
                 return revoked
+        if "unknown_card" in call.faults:
+            return server.unknown_card(call)
         return corrupted(call.faults, server.answer(call))
 
     def _done(self) -> None:

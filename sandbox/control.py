@@ -174,16 +174,31 @@ class Control:
 
     def _faults(self, request: Request) -> Any:
         return [
-            {"protocol": f.protocol, "operation": f.operation, "kind": f.kind, "count": f.count, "params": f.params}
+            {
+                "protocol": f.protocol,
+                "operation": f.operation,
+                "kind": f.kind,
+                "count": f.count,
+                "params": f.params,
+                "naming": sorted(f.naming),
+            }
             for f in self._core.faults.waiting
         ]
 
     def _add_fault(self, request: Request) -> Any:
+        values = _object(request)
+        if isinstance(values.get("naming"), list):
+            values["naming"] = [each for name in values["naming"] for each in self._names(name)]
         try:
-            self._core.faults.add(_object(request), tuple(self._core.servers))
+            self._core.faults.add(values, tuple(self._core.servers))
         except ValueError as error:
             raise Refused(422, str(error)) from error
         return self._faults(request)
+
+    def _names(self, name: Any) -> list[Any]:
+        """A card by every name that calls have for it; anything else (a reference) by itself."""
+        card = self._world.store.cards.get(name) if isinstance(name, str) else None
+        return [name] if card is None else [card.iccid, card.msisdn, card.imsi]
 
     def _no_faults(self, request: Request) -> Any:
         self._core.faults.waiting.clear()

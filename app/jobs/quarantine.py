@@ -21,7 +21,7 @@ from app.usecases.context import Context
 from app.usecases.execution.isolation import release_moved_on
 from app.usecases.execution.overdue import mark_again
 from app.usecases.execution.schedule import start_again
-from app.usecases.limits.cycle_close import roll_over_again
+from app.usecases.limits.cycle_rollover import roll_over_again
 from app.usecases.limits.evaluate import evaluate_again
 from app.usecases.pools.near import look_at_pools
 from app.usecases.quarantine import ROW_IDS, SubjectKind, Task

@@ -180,6 +180,10 @@ class CtccCmp:
         """101004."""
         return text_answer(r.TOO_MANY, HTML)
 
+    def unknown_card(self, call: Call) -> Answer:
+        """-4."""
+        return text_answer(r.CARD, HTML)
+
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets credentials that do not count."""
         return text_answer(r.USER, HTML)

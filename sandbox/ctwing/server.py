@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.ctwing import batches as b
 from sandbox.fleet.card import Card
 from sandbox.fleet.world import World
-from sandbox.http.messages import HTML, XML, Answer, Request, json_answer
+from sandbox.http.messages import HTML, XML, Answer, Request, json_answer, text_answer
 from sandbox.http.server import Call, find_card
 from sandbox.http.skew import outside
 from sandbox.telecom import replies as r
@@ -123,6 +123,12 @@ class CtWing:
     def rate_limited(self, call: Call) -> Answer:
         """HTTP 429; the real answer is unknown."""
         return json_answer({"code": TOO_MANY[0], "message": TOO_MANY[1]}, 429)
+
+    def unknown_card(self, call: Call) -> Answer:
+        """-4, in the shape of the method."""
+        op = self._operations.get(call.op)
+        refused = text_answer(r.CARD, HTML)
+        return self._shaped(op, refused) if op is not None else refused
 
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets a key that does not count."""

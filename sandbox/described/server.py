@@ -79,6 +79,10 @@ class Described:
         """The description's code for too many calls."""
         return self._envelope(self._code("rate_limited"), "too many calls", {})
 
+    def unknown_card(self, call: Call) -> Answer:
+        """The description's code for an unknown card."""
+        return self._envelope(self._code("no_such_card"), "no_such_card", {})
+
     def revoke(self, call: Call) -> Answer | None:
         """Every token given so far is void."""
         self.world.store.meta.pop(self._token_key, None)

@@ -125,6 +125,10 @@ class Gsl:
         """The API gateway's throttling."""
         return failed(t.THROTTLED, "0" * 32)
 
+    def unknown_card(self, call: Call) -> Answer:
+        """GSL.00011001."""
+        return failed(t.NO_CARD, "0" * 32)
+
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets a key that does not count."""
         return failed(t.SIGNATURE, "0" * 32)

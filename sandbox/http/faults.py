@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.http.messages import HTML, TEXT, Answer, text_answer
+from sandbox.http.messages import HTML, TEXT, Answer, Request, text_answer
+from sandbox.http.records import names_in, spoiled
 
 KINDS = (
     "drop_before",
@@ -21,8 +22,11 @@ KINDS = (
     "lose_push",
     "duplicate_push",
     "early_push",
+    "unknown_card",
+    "bad_record",
 )
 PUSH_KINDS = frozenset({"lose_push", "duplicate_push", "early_push"})
+CARD_KINDS = frozenset({"unknown_card", "bad_record"})
 _PARAMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "slow": {"seconds": (int, float), "when": str},
     "garbage": {"applied": bool},
@@ -31,7 +35,9 @@ _PARAMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "status_429": {"retry_after": (int, float, str)},
     "status_500": {"applied": bool},
     "clock_skew": {"seconds": (int, float)},
+    "bad_record": {"value": str},
 }
+UNREADABLE = "\ufffd"
 GARBAGE = b'\x00\xff{"status":"0","mess\xfe\x9c<SvcCont><Resp'
 PAGE = (
     "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>网关错误 Bad Gateway</h1></body></html>"
@@ -40,20 +46,31 @@ PAGE = (
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `count` None = until it is deleted."""
+    """One fault. `count` None = until it is deleted; `naming`: of calls that name one of these alone, empty = any.
+
+    A `bad_record` meets every call of its protocol and operation: an answer may list a card that its request does not.
+    """
 
     protocol: str
     operation: str
     kind: str
     count: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    naming: frozenset[str] = frozenset()
+
+    def meets(self, protocol: str, operation: str, named: frozenset[str]) -> bool:
+        """Whether a call of this operation, whose request names these, meets the fault."""
+        fits = self.protocol in ("*", protocol) and self.operation in ("*", operation)
+        return fits and (not self.naming or self.kind == "bad_record" or bool(self.naming & named))
 
 
 @dataclass(slots=True)
 class ActiveFaults:
-    """The faults that one call met, by kind, with their parameters."""
+    """The faults that one call met, by kind, with their parameters; `records`: whose records are unreadable."""
 
     kinds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
 
     def __contains__(self, kind: str) -> bool:
         return kind in self.kinds
@@ -87,23 +104,31 @@ class Faults:
             if name in values:
                 params.setdefault(name, values[name])
         _check_params(kind, params)
-        fault = Fault(protocol, values.get("operation") or "*", kind, amount, params)
+        naming = values.get("naming") or []
+        if not isinstance(naming, list) or not all(isinstance(name, str) for name in naming):
+            raise ValueError("naming must be a list of texts")
+        if kind in CARD_KINDS and not naming:
+            raise ValueError(f"{kind} needs naming: the cards it is about")
+        fault = Fault(protocol, values.get("operation") or "*", kind, amount, params, frozenset(naming))
         self.waiting.append(fault)
         return fault
 
-    def take(self, protocol: str, operation: str, *, push: bool) -> ActiveFaults:
+    def take(self, protocol: str, operation: str, request: Request, *, push: bool) -> ActiveFaults:
         """The faults a call meets; each counts down. Push faults wait for a call that is pushed at its end,
         a revoked token for a call that bears one.
         """
         if not self.waiting:
             return NONE
         faults = ActiveFaults()
+        if any(fault.naming for fault in self.waiting):
+            faults.named = names_in(request)
         for fault in list(self.waiting):
-            fits = fault.protocol in ("*", protocol) and fault.operation in ("*", operation)
             idle = (fault.kind in PUSH_KINDS and not push) or (fault.kind == "revoke_token" and operation == "token")
-            if not fits or idle or fault.kind in faults:
+            if idle or fault.kind in faults or not fault.meets(protocol, operation, faults.named):
                 continue
             faults.kinds[fault.kind] = fault.params
+            if fault.kind == "bad_record":
+                faults.records |= fault.naming
             if fault.count is not None:
                 fault.count -= 1
                 if fault.count == 0:
@@ -141,6 +166,11 @@ def corrupted(faults: ActiveFaults, answer: Answer) -> Answer:
         return text_answer("Internal Server Error", TEXT, 500)
     if "garbage" in faults:
         return Answer(GARBAGE, answer.kind, answer.status)
+    if faults.records:
+        found = spoiled(answer, faults.records, faults.param("bad_record", "value", UNREADABLE))
+        if found is None and faults.records & faults.named:
+            return Answer(GARBAGE, answer.kind, answer.status)
+        return found or answer
     if "html" in faults:
         return text_answer(PAGE, HTML, faults.param("html", "status", 200))
     if "wrong_charset" in faults:

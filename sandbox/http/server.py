@@ -61,6 +61,10 @@ class ProtocolServer(Protocol):
         """The carrier's answer to too many calls."""
         ...
 
+    def unknown_card(self, call: Call) -> Answer:
+        """The carrier's answer to a call about a card that is not on the account: the whole call is refused."""
+        ...
+
     def revoke(self, call: Call) -> Answer | None:
         """The credentials or the token stop counting: for this call (an answer), or for all until renewed (None)."""
         ...

@@ -135,6 +135,10 @@ class Jasper:
         """HTTP 429 without headers (A1.7)."""
         return failed(t.TOO_MANY)
 
+    def unknown_card(self, call: Call) -> Answer:
+        """20000001."""
+        return failed(t.UNKNOWN_ICCID)
+
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets credentials that do not count."""
         return failed(t.CREDENTIALS)

@@ -159,6 +159,10 @@ class OneLink:
         """73 系统忙: the documented code nearest to a rate limit (A7; the real one is unknown)."""
         return envelope(t.BUSY, [])
 
+    def unknown_card(self, call: Call) -> Answer:
+        """12008 about one card is the answer to a whole batch [F]."""
+        return envelope(t.NOT_YOURS, [])
+
     def revoke(self, call: Call) -> Answer | None:
         """Every token given so far is void."""
         self.world.store.meta.pop("onelink_token", None)

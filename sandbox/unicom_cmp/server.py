@@ -94,15 +94,23 @@ class UnicomCmp:
         return json_answer({"status": t.OK, "message": "成功", "data": data})
 
     def _business(self, op: Op, call: Call) -> Data:
-        head = {"messageId": call.text("messageId") or "1", "version": call.text("version") or "1.0"}
-        tail = {"timestamp": BEIJING.text(self.world.now(), "%Y-%m-%d %H:%M:%S")}
+        head, tail = self._frame(call)
         try:
             data = op.run(self, call)
         except Refusal as refusal:
-            return {**head, "resultCode": refusal.error[0], "resultDesc": refusal.error[1], **tail}
+            return self._refused(call, refusal.error)
         if "rspcode" in data:
             return {**head, **data, **tail}
         return {**head, "resultCode": t.OK, "resultDesc": "成功", **tail, **data}
+
+    def _refused(self, call: Call, error: tuple[str, str]) -> Data:
+        head, tail = self._frame(call)
+        return {**head, "resultCode": error[0], "resultDesc": error[1], **tail}
+
+    def _frame(self, call: Call) -> tuple[Data, Data]:
+        """What stands before and after the business data."""
+        head = {"messageId": call.text("messageId") or "1", "version": call.text("version") or "1.0"}
+        return head, {"timestamp": BEIJING.text(self.world.now(), "%Y-%m-%d %H:%M:%S")}
 
     def _authenticate(self, call: Call) -> None:
         whole = call.request.notes["envelope"]
@@ -146,6 +154,10 @@ class UnicomCmp:
     def rate_limited(self, call: Call) -> Answer:
         """HTTP 429 with a gateway answer; the real one is unknown."""
         return failed(t.THROTTLED, 429)
+
+    def unknown_card(self, call: Call) -> Answer:
+        """The SOAP twin's code for it [J3]: gwapi's own is not published."""
+        return json_answer({"status": t.OK, "message": "成功", "data": self._refused(call, t.UNKNOWN_TO_SOAP)})
 
     def revoke(self, call: Call) -> Answer | None:
         """No token here: this one call meets credentials that do not count."""

@@ -1,284 +1,374 @@
-"""A full batch with one card that the carrier will not or cannot answer for: all others are answered, by every protocol.
+"""A full batch of each kind with one card that the carrier will not or cannot answer for: all others are seen through.
 
-The carrier is the sandbox, but for one card: a call that names it gets the protocol's "not your card", or an answer
-that nobody can read, whatever else the call names.
+The card is refused ("not your card", for the whole call), or the answer that names it is unreadable, or its record in an
+otherwise good answer is. Every protocol, and every dialect that is described as data, against the sandbox.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
-from app.carriers.account_client import AccountClient
-from app.carriers.base import Failures, ProgressState, SimRef
-from app.carriers.config_file import parse_accounts
-from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, NoSuchCard
-from app.carriers.registry import build_clients
+from app.carriers.base import Failures, Progress, ProgressState, SimRef
+from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected, NoSuchCard, UnsupportedOperation
 from app.domain.calendar.cycles import cycle_on
-from app.domain.identifiers import luhn_digit
-from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
-from sandbox.app import Sandbox, create_sandbox
-from sandbox.inprocess import SandboxTransport
-from sandbox.options import ProtocolSettings, SandboxOptions
-from tests.contracts.test_carriers import credentials
+from app.domain.vocabulary import Carrier, OperationKind, ProtocolName, SimState
+from tests.contracts.apart import Scene, fill, open_scene
 
-START = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
+
+class Kind(StrEnum):
+    """What is asked of a carrier about many cards."""
+
+    CHANGE = "change"
+    STATUS = "status"
+    USAGE = "usage"
+    SESSION = "session"
+    PROGRESS = "progress"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A protocol, how many cards fill its largest batch (or are worth a test), and its words for "not your card"."""
+class Asked:
+    """How a protocol is asked: `size` cards a call, 0 where it cannot be asked. `why`: where that is not a batch.
 
-    protocol: ProtocolName
-    carrier: Carrier
-    cards: int
-    refusal: bytes
-    status: int = 200
+    `listed`: the whole account is listed, and no call names a card.
+    """
 
-
-CASES = [
-    # findings of 2026-11-28: 12008 about one card was the answer to a whole batch
-    Case(
-        ProtocolName.ONELINK, Carrier.CMCC, 100, '{"status":"12008","message":"号码不属于此用户","result":[]}'.encode()
-    ),
-    Case(
-        ProtocolName.JASPER,
-        Carrier.CUCC,
-        30,
-        b'{"errorMessage":"Resource not found - Invalid ICCID","errorCode":"20000001"}',
-        404,
-    ),
-    Case(
-        ProtocolName.UNICOM_CMP,
-        Carrier.CUCC,
-        50,
-        '{"status":"0000","message":"","data":{"resultCode":"100100","resultDesc":"ICCID不存在"}}'.encode(),
-    ),
-    Case(ProtocolName.CTCC_CMP, Carrier.CTCC, 30, "-4：iccid号码错误或不存在".encode()),
-    Case(ProtocolName.CTWING, Carrier.CTCC, 100, b'{"code":"-4","msg":"no such number","result":"-4"}'),
-    Case(
-        ProtocolName.GSL,
-        Carrier.CTCC,
-        120,
-        b'{"error_code":"GSL.00011001","error_msg":"card missing or not yours"}',
-        400,
-    ),
-]
-UNREADABLE = b"<html><body>502 Bad Gateway</body></html>"
+    size: int
+    why: str = ""
+    listed: bool = False
 
 
-class Clock:
-    """Stands still unless a test moves it."""
+ONE_CHANGE = Asked(1, "a change names one card")
+ONE_SESSION = Asked(1, "a session is asked for one card")
+IN_FORCE = Asked(0, "a change is in force once it is answered")
+PUSHED = Asked(0, "the end of a change is pushed; it can be asked for only by the card's state")
 
-    def __init__(self) -> None:
-        self.instant = START
+TABLE: Mapping[str, Mapping[Kind, Asked]] = {
+    "onelink": {
+        Kind.CHANGE: Asked(100),
+        Kind.STATUS: Asked(1, "25S04 takes one card"),
+        Kind.USAGE: Asked(100),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: Asked(100, listed=True),
+    },
+    "jasper": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(50, listed=True),
+        Kind.USAGE: Asked(1, "ctdUsages is of one card"),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: IN_FORCE,
+    },
+    "unicom_cmp": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(50),
+        Kind.USAGE: Asked(50),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: IN_FORCE,
+    },
+    "ctcc_cmp": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(1, "every query of m2m_ec names one card"),
+        Kind.USAGE: Asked(1, "every query of m2m_ec names one card"),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: PUSHED,
+    },
+    "ctwing": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(100),
+        Kind.USAGE: Asked(100),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: PUSHED,
+    },
+    "gsl": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(500, listed=True),
+        Kind.USAGE: Asked(500),
+        Kind.SESSION: Asked(0, "physical cards have none"),
+        Kind.PROGRESS: Asked(1, "a work order is of one card"),
+    },
+    "simboss": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(100),
+        Kind.USAGE: Asked(100),
+        Kind.SESSION: Asked(0, "its description has no such call"),
+        Kind.PROGRESS: IN_FORCE,
+    },
+    "upiot": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(50),
+        Kind.USAGE: Asked(1, "card/{iccid}/ is of one card"),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: IN_FORCE,
+    },
+    "invented": {
+        Kind.CHANGE: ONE_CHANGE,
+        Kind.STATUS: Asked(1, "its description has no batch for it"),
+        Kind.USAGE: Asked(20),
+        Kind.SESSION: ONE_SESSION,
+        Kind.PROGRESS: Asked(0, "a description has no call for it"),
+    },
+}
+CARRIERS = {"jasper": Carrier.CUCC, "unicom_cmp": Carrier.CUCC, "ctcc_cmp": Carrier.CTCC, "ctwing": Carrier.CTCC}
+NO_CODE = frozenset({"simboss", "upiot"})
+"""Dialects whose code for an unknown card is not published: the code is no table's."""
 
-    def now(self) -> datetime:
-        return self.instant
+FEW = 12
+"""Cards, where each is asked for by itself."""
 
 
-class OneCardApart(httpx.AsyncBaseTransport):
-    """The sandbox, but for calls that name one card."""
+class Trouble(StrEnum):
+    """What is wrong about the one card."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = SandboxTransport(sandbox)
-        self.names: tuple[str, ...] = ()
-        self.reply = httpx.Response(200)
-        self.calls = 0
+    UNKNOWN = "unknown"
+    UNREADABLE = "unreadable"
+    BAD_RECORD = "bad record"
+    BLANK_RECORD = "blank record"
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.calls += 1
-        said = unquote(str(request.url)) + (await request.aread()).decode()
-        if any(name in said for name in self.names):
-            return httpx.Response(self.reply.status_code, content=self.reply.content)
-        return await self.sandbox.handle_async_request(request)
+    async def strike(self, on: Scene, naming: list[str]) -> None:
+        match self:
+            case Trouble.UNKNOWN:
+                await on.fault("unknown_card", naming)
+            case Trouble.UNREADABLE:
+                await on.fault("garbage", naming, applied=False)
+            case Trouble.BAD_RECORD:
+                await on.fault("bad_record", naming)
+            case Trouble.BLANK_RECORD:
+                await on.fault("bad_record", naming, value="")
 
 
 @dataclass
-class Scene:
-    """A client over that carrier, and its cards; the last one is the one apart."""
+class Seen:
+    """What came back: a value or an error by ICCID."""
 
-    client: AccountClient
-    wire: OneCardApart
-    sandbox: Sandbox
-    clock: Clock
-    sims: Sequence[SimRef]
-
-    @property
-    def apart(self) -> str:
-        return self.sims[-1].iccid
-
-    @property
-    def others(self) -> set[str]:
-        return {sim.iccid for sim in self.sims[:-1]}
-
-    def refuse(self, content: bytes, status: int = 200) -> None:
-        self.wire.reply = httpx.Response(status, content=content)
-        self.wire.names = tuple(name for name in (self.apart, self.sims[-1].msisdn) if name)
-
-    async def close(self) -> None:
-        await self.client.close()
-        await self.sandbox.close()
+    values: dict[str, Any] = field(default_factory=dict)
+    failures: Failures = field(default_factory=dict)
 
 
-def scene(case: Case) -> Scene:
-    clock = Clock()
-    settings = ProtocolSettings(completion_s=1, strict=True)
-    sandbox = create_sandbox(
-        SandboxOptions(protocols=(case.protocol.value,), settings={case.protocol.value: settings}), clock
-    )
-    entry = {"protocol": case.protocol.value, "base_url": "sandbox", "credentials": dict(credentials(case.protocol))}
-    account = {"carrier": case.carrier.value, "zone": "Asia/Shanghai", "protocols": [entry]}
-    wire = OneCardApart(sandbox)
-    clients = build_clients(
-        parse_accounts({"accounts": {"acc": account}}), sandbox_url="http://127.0.0.1", clock=clock, wire=wire
-    )
-    prefix = {Carrier.CMCC: "898604", Carrier.CUCC: "898606", Carrier.CTCC: "898611"}[case.carrier]
-    bodies = [f"{prefix}2400{number:09d}" for number in range(case.cards)]
-    sims = [SimRef(iccid=body + luhn_digit(body), msisdn=f"1440000{number:06d}") for number, body in enumerate(bodies)]
-    return Scene(clients["acc"], wire, sandbox, clock, sims)
+async def change(on: Scene) -> Seen:
+    """Suspend all; the value is whether the change was taken."""
+    seen = Seen()
+    for outcome in await on.client.change_many(OperationKind.SUSPEND, on.sims, {}):
+        if outcome.error is not None:
+            seen.failures[outcome.iccid] = outcome.error
+        else:
+            seen.values[outcome.iccid] = outcome.receipt is not None
+    return seen
 
 
-async def fill(case: Case, on: Scene) -> None:
-    """Add the cards to the sandbox, each with 3 MB of traffic yesterday."""
-    rows = [
-        {
-            "iccid": sim.iccid,
-            "msisdn": sim.msisdn,
-            "carrier": case.carrier.value,
-            "terms": "standard",
-            "plan": f"{case.carrier.value}-100m",
-            "state": "active",
-            "opened_on": "2026-09-01",
-            "activated_on": "2026-09-05",
-            "gsl": case.protocol is ProtocolName.GSL,
-        }
-        for sim in on.sims
-    ]
-    async with httpx.AsyncClient(transport=SandboxTransport(on.sandbox), base_url="http://127.0.0.1") as control:
-        added = await control.post("/_control/sims", content="\n".join(map(json.dumps, rows)))
-        assert added.json()["added"] == case.cards, added.text
-        traffic = [{"iccid": sim.iccid, "bytes": 3 << 20} for sim in on.sims]
-        assert (await control.post("/_control/traffic", content="\n".join(map(json.dumps, traffic)))).status_code == 200
-    on.clock.instant += timedelta(days=1)
+async def status(on: Scene) -> Seen:
+    seen = Seen()
+    found = await on.client.snapshot(on.sims, failures=seen.failures)
+    seen.values = {snapshot.iccid: snapshot.state for snapshot in found if snapshot.state is not None}
+    return seen
 
 
-@pytest.fixture(params=CASES, ids=[case.protocol.value for case in CASES])
-async def it(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Case, Scene]]:
-    case: Case = request.param
-    opened = scene(case)
-    await fill(case, opened)
-    yield case, opened
-    await opened.close()
+async def usage(on: Scene) -> Seen:
+    seen = Seen()
+    cycle = cycle_on(on.client.account.carrier, on.clock.now().date())
+    figures = await on.client.usage(on.sims, cycle, failures=seen.failures)
+    seen.values = {figure.iccid: figure.used for figure in figures}
+    return seen
 
 
-def only_failure(failures: Failures, apart: str) -> CarrierError | None:
-    assert set(failures) <= {apart}, sorted(failures)
-    return failures.get(apart)
+async def session(on: Scene) -> Seen:
+    seen = Seen()
+    for sim in on.sims:
+        try:
+            seen.values[sim.iccid] = (await on.client.session(sim)).online
+        except CarrierError as error:
+            seen.failures[sim.iccid] = error
+    return seen
 
 
-async def test_every_other_cards_state_is_read(it: tuple[Case, Scene]) -> None:
-    case, on = it
-    on.refuse(case.refusal, case.status)
-    failures: Failures = {}
-    seen = await on.client.snapshot(on.sims, failures=failures)
-    error = only_failure(failures, on.apart)
-    assert {snapshot.iccid for snapshot in seen} >= on.others
-    # GSL lists the account for so many cards, and the list has the card
-    assert isinstance(error, NoSuchCard) or case.protocol is ProtocolName.GSL
+ASK: Mapping[Kind, Callable[[Scene], Awaitable[Seen]]] = {
+    Kind.CHANGE: change,
+    Kind.STATUS: status,
+    Kind.USAGE: usage,
+    Kind.SESSION: session,
+}
 
 
-async def test_an_unreadable_record_is_its_cards_own_error(it: tuple[Case, Scene]) -> None:
-    case, on = it
-    on.refuse(UNREADABLE)
-    failures: Failures = {}
-    seen = await on.client.snapshot(on.sims, failures=failures)
-    error = only_failure(failures, on.apart)
-    assert {snapshot.iccid for snapshot in seen} >= on.others
-    assert isinstance(error, CarrierProtocolError) or case.protocol is ProtocolName.GSL
+def right_value(kind: Kind, on: Scene, sim: SimRef) -> object:
+    """The truth about a card, as the test made it."""
+    if kind is Kind.STATUS:
+        return SimState.SUSPENDED if on.is_stopped(sim) else SimState.ACTIVE
+    return {Kind.CHANGE: True, Kind.USAGE: on.used(sim), Kind.SESSION: on.is_online(sim)}[kind]
 
 
-@pytest.mark.parametrize("reply", ["refused", "unreadable"])
-async def test_every_other_cards_usage_is_read(it: tuple[Case, Scene], reply: str) -> None:
-    case, on = it
-    if reply == "refused":
-        on.refuse(case.refusal, case.status)
-    else:
-        on.refuse(UNREADABLE)
-    failures: Failures = {}
-    cycle = cycle_on(case.carrier, on.clock.now().date())
-    figures = await on.client.usage(on.sims, cycle, failures=failures)
-    assert {figure.iccid for figure in figures} == on.others
-    assert {figure.used for figure in figures} == {3 << 20}
-    assert isinstance(only_failure(failures, on.apart), NoSuchCard if reply == "refused" else CarrierProtocolError)
+def most_calls(asked: Asked, healthy: int) -> int:
+    """A batch is halved until the card is alone: two calls a level; and a card may be looked at once more by itself."""
+    return healthy + 2 * math.ceil(math.log2(max(asked.size, 1))) + 2
 
 
-async def test_without_a_place_for_failures_an_unknown_card_is_left_out_and_an_unreadable_one_raises(
-    it: tuple[Case, Scene],
+def is_typed(on: Scene, trouble: Trouble, error: CarrierError) -> bool:
+    """Whether an error of the tree says what is wrong."""
+    expected = NoSuchCard if trouble is Trouble.UNKNOWN and on.name not in NO_CODE else CarrierProtocolError
+    return isinstance(error, expected)
+
+
+ROWS = [(name, kind) for name, kinds in TABLE.items() for kind in kinds]
+READS = [(name, kind) for name, kind in ROWS if TABLE[name][kind].size and kind not in (Kind.CHANGE, Kind.PROGRESS)]
+
+
+def named(rows: list[tuple[str, Kind]]) -> Any:
+    return pytest.mark.parametrize("on", rows, indirect=True, ids=[f"{name}-{kind}" for name, kind in rows])
+
+
+@pytest.fixture
+async def on(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """As many cards as fill a batch (Jasper lists the account only where that is worth it: a page and some)."""
+    name, kind = request.param
+    asked, carrier = TABLE[name][kind], CARRIERS.get(name, Carrier.CMCC)
+    cards = FEW if asked.size < FEW else asked.size + 10 * (name == "jasper")
+    scene = open_scene(name, carrier, cards)
+    await fill(scene, carrier, mixed=kind not in (Kind.CHANGE, Kind.PROGRESS))
+    yield scene
+    await scene.close()
+
+
+def row(request: pytest.FixtureRequest) -> tuple[Kind, Asked]:
+    name, kind = request.node.callspec.params["on"]
+    return kind, TABLE[name][kind]
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+@named(READS)
+async def test_a_read_has_the_right_values_of_all_other_cards(
+    on: Scene, trouble: Trouble, request: pytest.FixtureRequest
 ) -> None:
-    case, on = it
-    cycle = cycle_on(case.carrier, on.clock.now().date())
-    on.refuse(case.refusal, case.status)
-    assert {figure.iccid for figure in await on.client.usage(on.sims, cycle)} == on.others
-    on.refuse(UNREADABLE)
-    with pytest.raises(CarrierProtocolError):
-        await on.client.usage(on.sims, cycle)
+    kind, asked = row(request)
+    right = {sim.iccid: right_value(kind, on, sim) for sim in on.sims}
+    before = on.requests
+    assert (await ASK[kind](on)).values == right
+    healthy, before = on.requests - before, on.requests
+    await trouble.strike(on, [on.apart.iccid])
+    seen = await ASK[kind](on)
+    assert on.requests - before <= most_calls(asked, healthy)
+    assert {iccid: value for iccid, value in seen.values.items() if iccid != on.apart.iccid} == {
+        iccid: value for iccid, value in right.items() if iccid != on.apart.iccid
+    }
+    assert set(seen.failures) <= {on.apart.iccid}
+    if on.apart.iccid in seen.failures:
+        assert on.apart.iccid not in seen.values
+        assert is_typed(on, trouble, seen.failures[on.apart.iccid])
+    else:
+        assert seen.values.get(on.apart.iccid) in harmless(kind, asked, trouble, right[on.apart.iccid])
 
 
-async def test_every_other_card_is_changed_once_and_its_progress_is_told(it: tuple[Case, Scene]) -> None:
-    case, on = it
-    on.refuse(case.refusal, case.status)
-    outcomes = {one.iccid: one for one in await on.client.change_many(OperationKind.SUSPEND, on.sims, {})}
-    refused = outcomes.pop(on.apart)
-    assert isinstance(refused.error, NoSuchCard)
-    assert {iccid for iccid, one in outcomes.items() if one.receipt is not None} == on.others
-    on.clock.instant += timedelta(seconds=5)
-    on.sandbox.world.settle()
-    assert all(on.sandbox.store.cards[iccid].effects == {"suspend": 1} for iccid in on.others)
-    assert on.sandbox.store.cards[on.apart].effects == {}
-    by_reference: dict[str, list[SimRef]] = {}
-    for sim in on.sims[:-1]:
-        receipt = outcomes[sim.iccid].receipt
-        assert receipt is not None
-        if receipt.reference is not None:
-            by_reference.setdefault(receipt.reference, []).append(sim)
-    for reference, sims in by_reference.items():
-        progress = await on.client.progress_many(OperationKind.SUSPEND, sims, reference, failures={})
-        assert {one.state for one in progress.values()} <= {ProgressState.DONE, ProgressState.UNREPORTED}
+def harmless(kind: Kind, asked: Asked, trouble: Trouble, right: object) -> tuple[object, ...]:
+    """What may be told of the card without an error: nothing, unless the trouble does not reach it."""
+    if asked.listed and trouble in (Trouble.UNKNOWN, Trouble.UNREADABLE):
+        return None, right  # the list names no card, so that nothing is refused
+    if kind is Kind.SESSION and trouble is Trouble.BLANK_RECORD:
+        return None, False  # a blank time is how carriers say that there is no session
+    return (None,)
 
 
-async def test_a_change_with_an_unreadable_answer_is_never_sent_twice(it: tuple[Case, Scene]) -> None:
-    _, on = it
-    on.refuse(UNREADABLE)
-    before = on.wire.calls
-    outcomes = await on.client.change_many(OperationKind.SUSPEND, on.sims[-2:], {})
-    assert isinstance({one.iccid: one for one in outcomes}[on.apart].error, CarrierProtocolError)
-    assert on.wire.calls - before <= 3  # two cards, and OneLink's token
+CHANGES = [(name, Kind.CHANGE) for name in TABLE]
 
 
-async def test_sessions_of_all_other_cards_are_read(it: tuple[Case, Scene]) -> None:
-    case, on = it
-    if case.protocol is ProtocolName.GSL:
-        pytest.skip("GSL has no session of physical cards")
-    on.refuse(case.refusal, case.status)
-    for sim in on.sims[:3]:
-        assert not (await on.client.session(sim)).online
-    with pytest.raises(CarrierRejected):
-        await on.client.session(on.sims[-1])
+@named(CHANGES)
+async def test_a_change_reaches_all_other_cards_once(on: Scene, request: pytest.FixtureRequest) -> None:
+    kind, asked = row(request)
+    await Trouble.UNKNOWN.strike(on, [on.apart.iccid])
+    seen = await change(on)
+    assert seen.values == {sim.iccid: right_value(kind, on, sim) for sim in on.others}
+    assert set(seen.failures) == {on.apart.iccid}
+    assert is_typed(on, Trouble.UNKNOWN, seen.failures[on.apart.iccid])
+    assert on.requests <= most_calls(asked, healthy=2 if asked.size > 1 else 1 + len(on.sims))  # a token, then these
+    assert await changed(on) == dict.fromkeys(seen.values, 1)
 
 
-async def test_one_card_apart_costs_few_calls_more() -> None:
-    case = CASES[0]
-    on = scene(case)
-    await fill(case, on)
-    on.refuse(case.refusal)
+@pytest.mark.parametrize("applied", [False, True])
+@named(CHANGES)
+async def test_a_change_whose_answer_is_unreadable_is_its_batchs_error_and_not_sent_again(
+    on: Scene, applied: bool, request: pytest.FixtureRequest
+) -> None:
+    _, asked = row(request)
+    await on.fault("garbage", [on.apart.iccid], applied=applied)
+    seen = await change(on)
+    shares_a_call = on.sims if asked.size > 1 else [on.apart]
+    assert set(seen.failures) == {sim.iccid for sim in shares_a_call}
+    assert all(isinstance(error, CarrierProtocolError) for error in seen.failures.values())
+    assert on.requests <= 1 + math.ceil(len(on.sims) / asked.size)
+    reached = on.sims if applied else [sim for sim in on.sims if sim.iccid in seen.values]
+    assert await changed(on) == {sim.iccid: 1 for sim in reached}
+
+
+async def changed(on: Scene) -> dict[str, int]:
+    """How often each card was really suspended, where it was."""
+    await on.pass_time(seconds=5)
+    effects = {sim.iccid: on.sandbox.store.cards[sim.iccid].effects.get("suspend", 0) for sim in on.sims}
+    return {iccid: times for iccid, times in effects.items() if times}
+
+
+PROGRESS = [(name, Kind.PROGRESS) for name in TABLE if TABLE[name][Kind.PROGRESS].size]
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+@named(PROGRESS)
+async def test_the_progress_of_all_other_cards_is_told(
+    on: Scene, trouble: Trouble, request: pytest.FixtureRequest
+) -> None:
+    _, asked = row(request)
+    if asked.listed and trouble is Trouble.UNKNOWN:
+        on.sandbox.store.remove(on.sandbox.store.cards[on.apart.iccid])
+    outcomes = await on.client.change_many(OperationKind.SUSPEND, on.sims, {})
+    references: dict[str, list[SimRef]] = {}
+    for sim, outcome in zip(on.sims, outcomes, strict=True):
+        assert outcome.receipt is not None
+        references.setdefault(str(outcome.receipt.reference), []).append(sim)
+    assert len(references) == math.ceil(len(on.sims) / asked.size)
+    await on.pass_time(seconds=5)
+    if not (asked.listed and trouble is Trouble.UNKNOWN):
+        own = next(reference for reference, sims in references.items() if on.apart in sims)
+        await trouble.strike(on, [on.apart.iccid] if asked.listed else [own])
     failures: Failures = {}
-    await on.client.usage(on.sims, cycle_on(case.carrier, on.clock.now().date()), failures=failures)
-    assert on.wire.calls <= 2 + 2 * 7  # a token, the batch, and two halves at each of seven levels
-    await on.close()
+    told: dict[str, Progress] = {}
+    before = on.requests
+    for reference, sims in references.items():
+        told |= await on.client.progress_many(OperationKind.SUSPEND, sims, reference, failures=failures)
+    assert on.requests - before <= len(references) + 1
+    apart = told.pop(on.apart.iccid, None)
+    assert {iccid: one.state for iccid, one in told.items()} == dict.fromkeys(
+        (sim.iccid for sim in on.others), ProgressState.DONE
+    )
+    assert set(failures) <= {on.apart.iccid}
+    if apart is None:
+        assert is_typed(on, trouble, failures[on.apart.iccid])
+    else:
+        # OneLink names the job alone: only a record in its answer can be unreadable, and an unknown card has failed.
+        unreached = asked.listed and trouble is Trouble.UNREADABLE
+        assert (apart.state, apart.unknown_sim) == (
+            (ProgressState.DONE, False) if unreached else (ProgressState.FAILED, True)
+        )
+
+
+ABSENT = [(name, kind) for name, kind in ROWS if not TABLE[name][kind].size]
+
+
+@named(ABSENT)
+async def test_what_a_protocol_cannot_be_asked_is_not_asked(on: Scene, request: pytest.FixtureRequest) -> None:
+    kind, asked = row(request)
+    assert asked.why
+    if kind is Kind.PROGRESS:
+        for sim in on.sims:
+            assert (await on.client.progress(OperationKind.SUSPEND, sim, "1")).state is ProgressState.UNREPORTED
+        assert on.requests == 0
+        return
+    with pytest.raises((UnsupportedOperation, CarrierRejected)):
+        await on.client.session(on.apart)
+
+
+def test_the_table_has_every_protocol_and_dialect_and_a_reason_for_what_is_no_batch() -> None:
+    public = {path.stem for path in (Path(__file__).parents[2] / "carriers").glob("*.toml")}
+    protocols = {name.value for name in ProtocolName} - {"described", "desk"}
+    assert set(TABLE) == protocols | public | {"invented"}
+    assert all(set(kinds) == set(Kind) for kinds in TABLE.values())
+    assert all(asked.why for kinds in TABLE.values() for asked in kinds.values() if asked.size < 2)

@@ -132,3 +132,25 @@ async def test_a_lag_shows_the_state_and_the_usage_of_a_while_ago(desk: Desk) ->
     assert (await desk.sim(CUCC))["state"] == "suspended"
     desk.clock.wait(seconds=61)
     assert (await desk.jasper("GET", DEVICE)).json()["status"] == "DEACTIVATED"
+
+
+async def test_a_fault_may_be_about_one_card_alone(desk: Desk) -> None:
+    number = desk.sandbox.store.cards[CMCC].msisdn
+    await desk.fault("unknown_card", "onelink", naming=[CMCC])
+    assert (await desk.onelink("query/sim-status", msisdn=number))["status"] == "12008"
+    assert (await desk.jasper("GET", DEVICE)).status_code == 200
+    assert (await desk.onelink("query/sim-total-num-ec"))["status"] == "0"
+
+
+async def test_a_bad_record_is_unreadable_in_every_answer_that_has_it(desk: Desk) -> None:
+    await desk.fault("bad_record", "jasper", naming=[CUCC], params={"value": ""})
+    device = (await desk.jasper("GET", DEVICE)).json()
+    assert (device["iccid"], device["status"], device["ratePlan"]) == (CUCC, "", "")
+    listed = (await desk.jasper("GET", "/devices?modifiedSince=2000-01-01T00:00:00Z")).json()["devices"]
+    assert {row["iccid"]: row["status"] for row in listed}[CUCC] == ""
+    assert all(row["status"] for row in listed if row["iccid"] != CUCC)
+
+
+async def test_a_fault_of_single_cards_must_name_them(desk: Desk) -> None:
+    refused = await desk.http.post("/_control/faults", json={"kind": "bad_record"})
+    assert (refused.status_code, "naming" in refused.text) == (422, True)

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
-from app.carriers import telecom
 from app.carriers.base import (
     Arguments,
     CarrierHold,
@@ -34,7 +33,8 @@ from app.carriers.protocol_client import (
     receipt_of,
 )
 from app.carriers.result_codes import Codes
-from app.carriers.telecom import ParsedReply
+from app.carriers.telecom import wire as telecom
+from app.carriers.telecom.reply import ParsedReply, parse_reply
 from app.domain.calendar.cycles import Cycle
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
@@ -166,14 +166,12 @@ class CtwingClient(ProtocolClient):
     async def _call(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, query, changes=changes)
-        return await self._transport.send(
-            request, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes)
-        )
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=changes))
 
     async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, body=json.dumps(content).encode())
-        return await self._transport.send(request, lambda reply: telecom.parse_reply(reply, self._codes, changes=False))
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=False))
 
     async def _number(self, sim: SimRef) -> str:
         """The card's number, queried by ICCID where the gateway does not know it."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 from app.carriers.base import (
     Arguments,
@@ -21,7 +22,7 @@ from app.carriers.base import (
 from app.carriers.described import description as d
 from app.carriers.described import wire
 from app.carriers.described.description import DescribedCall, Description
-from app.carriers.errors import CarrierProtocolError, NoSuchCard, UnsupportedOperation
+from app.carriers.errors import CarrierProtocolError, UnsupportedOperation
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.tokens import Token, TokenKeeper
@@ -33,6 +34,7 @@ from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimStat
 
 SERIALS = 100_000_000
 Row = tuple[str, Object]
+Result = TypeVar("Result")
 
 
 class DescribedClient(ProtocolClient):
@@ -68,8 +70,7 @@ class DescribedClient(ProtocolClient):
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
         """State, device and dates, in batches where the description has them."""
-        rows = await self._rows(d.STATUS, sims, failures)
-        found = [self._snapshot_of(iccid, row) for iccid, row in rows]
+        found = _read(await self._rows(d.STATUS, sims, failures), self._snapshot_of, failures)
         self._add_missing(sims, found, failures)
         return found
 
@@ -85,8 +86,12 @@ class DescribedClient(ProtocolClient):
             return []
         rows = await self._rows(d.USAGE, sims, failures, month=cycle.id.replace("-", ""))
         end = min(now, parse.midnight(cycle.end, self._zone))
-        figures = [(iccid, self._used(d.USAGE, row), self._as_of(row, end)) for iccid, row in rows]
-        return [UsageFigure(iccid=iccid, used=used, as_of=as_of) for iccid, used, as_of in figures if used is not None]
+
+        def figure(iccid: str, row: Object) -> UsageFigure | None:
+            used = self._used(d.USAGE, row)
+            return None if used is None else UsageFigure(iccid=iccid, used=used, as_of=self._as_of(row, end))
+
+        return [one for one in _read(rows, figure, failures) if one is not None]
 
     async def usage_days(
         self, sims: Sequence[SimRef], first: date, last: date, *, failures: Failures | None = None
@@ -97,20 +102,24 @@ class DescribedClient(ProtocolClient):
         figures: list[DayUsage] = []
         for day in parse.days_between(first, min(last, now.astimezone(self._zone).date())):
             as_of = min(now, parse.midnight(day + timedelta(days=1), self._zone))
-            for iccid, row in await self._rows(d.USAGE_DAYS, sims, failures, day=day.isoformat()):
-                used = self._used(d.USAGE_DAYS, row)
-                if used is not None:
-                    figures.append(DayUsage(iccid=iccid, day=day, used=used, as_of=as_of))
+            rows = await self._rows(d.USAGE_DAYS, sims, failures, day=day.isoformat())
+            amounts = _read(rows, lambda iccid, row: (iccid, self._used(d.USAGE_DAYS, row)), failures)
+            figures += [
+                DayUsage(iccid=iccid, day=day, used=used, as_of=as_of) for iccid, used in amounts if used is not None
+            ]
         return figures
 
     async def real_named(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> dict[str, bool]:
         """Whether the cards are real-named."""
         rows = await self._rows(d.REAL_NAME, sims, failures)
-        return {iccid: self._flag(d.REAL_NAME, row, "real_named") for iccid, row in rows}
+        return dict(_read(rows, lambda iccid, row: (iccid, self._flag(d.REAL_NAME, row, "real_named")), failures))
 
     async def session(self, sim: SimRef) -> Session:
         """Whether the card is online."""
-        rows = await self._rows(d.SESSION, [sim], None)
+        failures: Failures = {}
+        rows = await self._rows(d.SESSION, [sim], failures)
+        if sim.iccid in failures:
+            raise failures[sim.iccid]
         row = rows[0][1] if rows else {}
         online = bool(rows) and self._flag(d.SESSION, row, "online")
         return Session(
@@ -137,12 +146,7 @@ class DescribedClient(ProtocolClient):
         call = self._call_for(name)
 
         async def part(group: Sequence[SimRef]) -> list[Row]:
-            try:
-                _, tree = await self._send(name, call, group, period=period)
-            except NoSuchCard:
-                if len(group) > 1:
-                    raise
-                return []
+            _, tree = await self._send(name, call, group, period=period)
             return self._named(call, group, wire.rows_at(tree, call.rows))
 
         parts = await self._batches(sims, call.batch, part, failures)
@@ -264,8 +268,21 @@ class DescribedClient(ProtocolClient):
 
     def _as_of(self, row: Object, end: datetime) -> datetime:
         """The instant that the figure covers, where a field says it, never later than now or the cycle's end."""
-        told = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
-        return end if told is None else min(told, end)
+        reported = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
+        return end if reported is None else min(reported, end)
+
+
+def _read(rows: Sequence[Row], read: Callable[[str, Object], Result], failures: Failures | None) -> list[Result]:
+    """What `read` makes of each row; one that cannot be read is its card's failure (raised without `failures`)."""
+    found: list[Result] = []
+    for iccid, row in rows:
+        try:
+            found.append(read(iccid, row))
+        except CarrierProtocolError as error:
+            if failures is None:
+                raise
+            failures[iccid] = error
+    return found
 
 
 async def _passed(_token: str) -> None:

@@ -15,7 +15,7 @@ from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply
 from app.carriers.jasper import wire
-from app.carriers.protocol_client import ProtocolClient, Setup, argument_text
+from app.carriers.protocol_client import ProtocolClient, Setup, argument_text, optional_answer
 from app.carriers.result_codes import Codes
 from app.domain.calendar.cycles import Cycle, cycle_on, preceding
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -130,13 +130,18 @@ class JasperClient(ProtocolClient):
         return oldest
 
     async def _listed(self, sims: Sequence[SimRef]) -> dict[str, str]:
-        """ICCID → status of those cards that a worthwhile run through the account's list shows."""
+        """ICCID → status of those cards that a worthwhile run through the account's list shows.
+
+        A page that cannot be read ends the run: the rest is queried card by card.
+        """
         missing = {form: sim.iccid for sim in sims for form in parse.iccid_forms(sim.iccid)}
         found: dict[str, str] = {}
         pages = len(sims) // LIST_SHARE if len(sims) > PAGE else 0
         for number in range(1, pages + 1):
-            page = await self._page(LONG_AGO, number)
-            found.update({missing[iccid]: status for iccid, status in page.devices if iccid in missing})
+            page = await optional_answer(self._page(LONG_AGO, number))
+            if page is None:
+                break
+            found.update({missing[iccid]: status for iccid, status in page.devices if iccid in missing and status})
             if page.last or len(found) == len(sims):
                 break
         return found

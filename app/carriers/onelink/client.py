@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from app.carriers.base import Arguments, ChangeOutcome, Failures, Progress, Receipt, SimRef
 from app.carriers.batches import change_in_halves
-from app.carriers.errors import CarrierError, CarrierRejected
+from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected
 from app.carriers.http import parse
 from app.carriers.onelink import wire
 from app.carriers.onelink.reads import OneLinkReads
@@ -100,7 +100,15 @@ class OneLinkClient(OneLinkReads):
             return await super().progress_many(kind, sims, reference, failures=failures)
         params = {"jobId": reference.removeprefix(wire.JOB)}
         answer = await self._link.call("progress", "query/sim-batch-result", params)
-        return {sim.iccid: wire.job_progress(answer.row, wire.identities(sim), self._link.codes) for sim in sims}
+        found: dict[str, Progress] = {}
+        for sim in sims:
+            try:
+                found[sim.iccid] = wire.job_progress(answer.row, wire.identities(sim), self._link.codes)
+            except CarrierProtocolError as error:
+                if failures is None:
+                    raise
+                failures[sim.iccid] = error
+        return found
 
     async def _change_state(self, kind: OperationKind, sim: SimRef) -> Receipt:
         if kind is OperationKind.ACTIVATE:

@@ -160,16 +160,16 @@ def holds(stop_reason: str) -> tuple[CarrierHold, ...]:
         return ()
     if len(stop_reason) != 12 or not set(stop_reason) <= {"0", "2"}:
         return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64]),)
-    places = [place for place, mark in enumerate(stop_reason) if mark == "2"]
+    positions = [position for position, mark in enumerate(stop_reason) if mark == "2"]
     return tuple(
-        CarrierHold(code=STOP_REASONS.get(place, HoldCode.CARRIER_CONTROL), carrier_code=single(place))
-        for place in places
+        CarrierHold(code=STOP_REASONS.get(position, HoldCode.CARRIER_CONTROL), carrier_code=single(position))
+        for position in positions
     )
 
 
-def single(place: int) -> str:
+def single(position: int) -> str:
     """The stopReason with one reason alone, as the documents name it."""
-    return "0" * place + "2" + "0" * (11 - place)
+    return "0" * position + "2" + "0" * (11 - position)
 
 
 def order_progress(row: Object) -> Progress:
@@ -184,7 +184,8 @@ def order_progress(row: Object) -> Progress:
 def job_progress(row: Object, identities: frozenset[str], codes: Codes) -> Progress:
     """What query/sim-batch-result says of a card: jobStatus 0 pending, 1 running, 2 done, 3 with failures, 4 failed.
 
-    A failed job lists its cards too [F]; a card that no list names has what the job as a whole has.
+    A failed job lists its cards too [F]; a card that no list names has what the job as a whole has. Raises
+    `CarrierProtocolError` where the card's own result has no code.
     """
     status = parse.required_text(row.get("jobStatus"), "jobStatus")
     if status in ("0", "1"):
@@ -194,6 +195,8 @@ def job_progress(row: Object, identities: frozenset[str], codes: Codes) -> Progr
     for item in parse.objects(row.get("resultList")):
         if parse.text(item.get("resultId")) in identities:
             code = parse.required_text(item.get("status"), "status")
+            if not (code.isascii() and code.isalnum()):
+                raise CarrierProtocolError("the result of a card in a job is no code", carrier_code=code)
             if code == "0":
                 return Progress(state=ProgressState.DONE)
             return Progress(

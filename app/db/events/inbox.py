@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.quarantine import not_resting
-from app.db.schema.control import inbox
+from app.db.schema.carriers import inbox
 
 _KEY = "account || '/' || external_id"
 _NOT_RESTING = not_resting("inbox", "notification", _KEY)

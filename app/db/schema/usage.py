@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.schema.control import INSTANT, metadata
+from app.db.schema.base import INSTANT, metadata
 
 ZERO = text("0")
 
@@ -151,7 +151,7 @@ usage_checks = Table(
 """Queue of SIMs and pools whose limits must be evaluated.
 
 Rows are inserted in the transaction that changed the usage or the limit, and consumed by
-`app.usecases.limits.evaluate.work`. A subject may be queued several times."""
+`app.usecases.limits.evaluate.run_once`. A subject may be queued several times."""
 
 plan_checks = Table(
     "plan_checks",

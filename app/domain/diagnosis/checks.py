@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 from app.domain.identifiers import same_device
 from app.domain.operation.capabilities import APN
+from app.domain.regions.rules import Risk, border_risk, high_risk
 from app.domain.sim.binding import DeviceCheck, check_device, check_seen
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
-from app.domain.sim.regions import Risk, border_risk, high_risk
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import HoldCode, RealName, SimState

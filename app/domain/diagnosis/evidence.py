@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 
+from app.domain.regions.rules import Risk, high_risk
 from app.domain.sim.binding import DeviceCheck, check_seen
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Evidence, Found, Hold, Query, Sim
-from app.domain.sim.regions import Risk, high_risk
 from app.domain.vocabulary import Carrier, HoldCode
 
 UNNAMED = frozenset({HoldCode.UNEXPLAINED, HoldCode.VIOLATION})

@@ -73,10 +73,9 @@ def check_seen(sim: Sim, on: date) -> DeviceCheck | None:
     return check_device(sim, sim.seen.imei, on, devices_before=max(before, 1))
 
 
-def rebinds_left(sim: Sim, on: date, rebinds_this_month: int) -> int | None:
-    """Rebinds left in the calendar month; None: no limit, or none published (DV-3).
+def rebinds_left(budget: int | None, rebinds_this_month: int) -> int | None:
+    """Rebinds left in the calendar month of the terms' `budget`; None: no limit, or none published (DV-3).
 
     Under `flexem` at `ctcc` further ones are slower (desk), not refused.
     """
-    budget = terms_in_force(sim.terms, sim.carrier, on).rebinds_a_month.value
     return None if budget is None else max(0, budget - rebinds_this_month)

@@ -80,7 +80,7 @@ async def _process(ctx: Context, to_query: list[int], keys: Sequence[str]) -> in
 
 async def _poll_operation(ctx: Context, work: UnitOfWork, notice: Mapping[str, Any], record: SimRecord | None) -> bool:
     """Make the open operation due now, with the notification as a hint; whether there was one."""
-    polled = await work.operations.poll_now(
+    polled = await work.operations.make_due(
         notice["account"],
         reference=notice["reference"],
         hint=HINTS.get(notice["succeeded"]),

@@ -73,16 +73,32 @@ def call_groups(
 ) -> list[CallGroup]:
     """The calls to make: changes in batches of the protocol's size, polls in one group each.
 
-    Every account must have a client. `leased_at`: the loop's clock before the lease was taken.
+    What is sent again goes in smaller batches, apart from what is sent for the first time: the answer to a batch may
+    be unreadable each time because of one SIM in it. Every account must have a client. `leased_at`: the loop's clock
+    before the lease was taken.
     """
     groups: list[CallGroup] = []
     for _, alike in groupby(sorted(operations, key=_key), key=_key):
         members = list(alike)
         client = ctx.clients[members[0].account]
         sending = members[0].status is OperationStatus.RUNNING
-        size = client.change_batch(current_change(members[0])) if sending else len(members)
+        size = _batch_size(client, members[0]) if sending else len(members)
         groups += [_group(ctx, client, members[i : i + size], refs, leased_at) for i in range(0, len(members), size)]
     return groups
+
+
+REPEATED_BATCH_SHARE = 10
+"""A change sent again shares its call with a tenth as many SIMs as before: 100, 10, then each by itself."""
+
+
+def _sent_again(operation: OperationRecord) -> int:
+    """How often the change that the operation is at was sent before (a composite operation sends each step)."""
+    return max(0, operation.attempts - 1 - operation.step)
+
+
+def _batch_size(client: CarrierClient, operation: OperationRecord) -> int:
+    whole = client.change_batch(current_change(operation))
+    return max(1, int(whole // REPEATED_BATCH_SHARE ** _sent_again(operation)))
 
 
 def _group(
@@ -103,6 +119,7 @@ def _group(
     )
 
 
-def _key(operation: OperationRecord) -> tuple[str, str, str, str]:
+def _key(operation: OperationRecord) -> tuple[str, str, str, str, int]:
     arguments = json.dumps(operation.arguments, sort_keys=True)
-    return operation.account, operation.status.value, current_change(operation).value, arguments
+    again = _sent_again(operation) if operation.status is OperationStatus.RUNNING else 0
+    return operation.account, operation.status.value, current_change(operation).value, arguments, again

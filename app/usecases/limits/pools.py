@@ -20,6 +20,7 @@ from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
 from app.usecases.context import Context
@@ -181,7 +182,7 @@ async def _enforce_members(
     for record, after in evaluated:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        reason = ChangeReason(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+        reason = ChangeReason(cause=Cause.POOL, actor=ACTOR, effective_at=log.now, rule=rule)
         if after != record.sim:
             changes.append((record, log.change(record, after, reason)))
     await log.write(work)

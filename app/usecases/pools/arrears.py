@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.connection import Connection
 from app.db.pools import cycles, rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.usage.pools import PoolState
 from app.domain.vocabulary import HoldCode

@@ -10,7 +10,7 @@ from app.db.access import AuditRow
 from app.db.pools import cycles as pool_cycles
 from app.db.pools import rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.vocabulary import PlanKind
 from app.usecases.context import Context

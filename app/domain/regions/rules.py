@@ -8,9 +8,9 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.regions.names import place_named, province_named
+from app.domain.regions.tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.sim.model import Sim
-from app.domain.sim.region_names import place_named, province_named
-from app.domain.sim.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier

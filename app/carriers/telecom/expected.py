@@ -1,13 +1,13 @@
 """The answers that both of China Telecom's clients expect (`docs/carriers/`: B1.4, B1.5, B2.2).
 
-The parser looks for the result code, the message and the transaction under several names (`telecom.parse_reply`), so
+The parser looks for the result code, the message and the transaction under several names (`parse_reply`), so
 every answer may carry any of them.
 """
 
 from __future__ import annotations
 
-from app.carriers import telecom
 from app.carriers.expectations import Content, Field, known, read, required
+from app.carriers.telecom import wire as telecom
 
 C = Content
 
