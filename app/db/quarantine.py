@@ -17,6 +17,7 @@ from app.db.connection import Connection
 Key: TypeAlias = "int | str"
 AnyKey = TypeVar("AnyKey", int, str)
 
+# Two workers that fail at one subject at once: the second waits for the row, and both attempts count.
 _SET_ASIDE = """
 WITH given AS (
     SELECT $1::text AS task, $2::text AS kind, $3::text AS key, $4::text AS error, $5::timestamptz AS at,

@@ -75,7 +75,7 @@ async def import_sims_file(
 ) -> Response:
     """Import SIMs: the whole file or nothing, or with `?mode=partial` its good rows.
 
-    `?dry_run=true` reads and checks the same file, tells what would happen, and stores nothing.
+    `?dry_run=true` reads and checks the same file, reports what would happen, and stores nothing.
     """
     async with ctx.work() as work:
         if query.dry_run:

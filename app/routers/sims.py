@@ -18,9 +18,9 @@ from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, by_hand
 from app.routers.http.deps import Ctx, Needs, SimsReader, SimsWriter, context_of, page_of, trail_of
 from app.routers.http.responses import json_response
-from app.routers.schemas import sim_requests as requests
-from app.routers.schemas import sims as schemas
 from app.routers.schemas.base import AsOf
+from app.routers.schemas.sims import answers as schemas
+from app.routers.schemas.sims import requests
 from app.usecases.access import Caller
 from app.usecases.errors import Fault, InvalidArgument, NotYet
 from app.usecases.sims import read

@@ -126,6 +126,8 @@ async def _halve(
             first = await _halve(ctx, task, kind, subjects[:middle], handle)
             return first + await _halve(ctx, task, kind, subjects[middle:], handle)
         changed, errors = 0, {subjects[0]: error}
+    # Not in the transaction of `handle`: a process that dies in between leaves an entry, which the next attempt
+    # removes.
     for subject, failed in errors.items():
         await set_aside(ctx, task, kind, subject, failed)
     async with ctx.pool.acquire() as connection:

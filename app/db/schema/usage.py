@@ -2,7 +2,8 @@
 
 `usage_reports` is partitioned by the UTC month of `at`. The partitions are in the schema `usage_parts`, each with a
 unique index on the report's identity (gateway, report id; `app.db.usage.partitions`). Uniqueness across partitions is
-guaranteed by the gateway row locks of `app.db.usage.ingest` (docs/adr, "Exact de-duplication across partitions").
+guaranteed by the gateway row locks of `app.db.usage.ingest` (docs/adr/0011-usage-ingest.md, "Exact de-duplication
+across partitions").
 """
 
 from __future__ import annotations

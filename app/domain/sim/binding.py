@@ -39,7 +39,7 @@ def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, firs
 
 
 def with_device(sim: Sim, imei: str, at: datetime, on: date) -> Sim:
-    """The SIM after its carrier told the device that it is in (DV-6): the first one binds where DV-1 says so.
+    """The SIM after its carrier named the device that it is in (DV-6): the first one binds where DV-1 says so.
 
     `imei`: as the carrier writes it, of 14 to 16 digits; anything else, and a sighting older than the last, changes
     nothing. A device beside the bound one is kept as seen and binds nothing.

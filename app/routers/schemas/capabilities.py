@@ -12,7 +12,7 @@ from app.domain.vocabulary import OperationKind, Supplier
 from .base import AnswerModel, Bytes, Months, Seconds, open_words
 from .calendar import Assumed
 from .catalogue import ProtocolWord
-from .sims import CarrierWord, SupplierWord
+from .sims.answers import CarrierWord, SupplierWord
 
 CardTypeWord = Annotated[str, open_words(("public", "directed"))]
 ThresholdRightWord = Annotated[ThresholdRight, open_words(ThresholdRight)]

@@ -57,6 +57,7 @@ async def explain_chunk(ctx: Context, sim_ids: Sequence[int]) -> Counter[str]:
     A SIM with an open operation is left out: the operation may be what makes both sides agree.
     """
     async with ctx.work() as work:
+        # SIM rows first, by id: no other transaction opens an operation on them between the look and the repair.
         found = await work.sims.by_ids(sim_ids, for_update=True)
         records = {i: record for i, record in found.items() if record.disagrees_since is not None}
         known = await work.drifts.of(list(records))

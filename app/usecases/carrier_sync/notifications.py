@@ -67,6 +67,7 @@ async def _process(ctx: Context, to_query: list[int], keys: Sequence[str]) -> in
     """Process notifications in one transaction; the SIMs to query are added to `to_query`."""
     found: list[int] = []
     async with ctx.work() as work:
+        # Two workers that have read the same keys: the second skips what the first has locked.
         notices = await work.inbox.lock(keys)
         for notice in notices:
             record = await _sim_of(work, notice)

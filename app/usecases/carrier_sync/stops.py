@@ -34,7 +34,7 @@ RETRY_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answers:
-    """What one SIM's carrier told; `device`, `record`: whether answered, None: not queried or no such query."""
+    """What one SIM's carrier reported; `device`, `record`: whether answered, None: not queried or no such query."""
 
     device: bool | None = None
     session: Session | None = None
@@ -64,6 +64,7 @@ async def _look_into(ctx: Context, sim_ids: Sequence[int]) -> int:
     answers = await asyncio.gather(*(_query(ctx, record) for record in records))
     by_id = {record.id: answer for record, answer in zip(records, answers, strict=True)}
     async with ctx.work() as work:
+        # Read again under their locks, by id: holds may have been lifted while the carriers answered.
         locked = await work.sims.by_ids(sorted(by_id), for_update=True)
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         for record in locked.values():

@@ -135,6 +135,7 @@ async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
 async def _apply_released(ctx: Context) -> int:
     """Put on the holds that waited behind the brake when a person released it, where usage still calls for them."""
     async with ctx.pool.acquire() as connection:
+        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
         released = await rule_stops.released(connection, ctx.now(), RELEASED_CHUNK)
     if released:
         sim_ids = sorted({row["sim_id"] for row in released})

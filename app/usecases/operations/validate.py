@@ -34,7 +34,7 @@ async def validate_sim(
 ) -> Accepted | Refusal:
     """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`.
 
-    A refusal tells what can be done instead, which needs the budgets of every kind (ST-26).
+    A refusal says what can be done instead, which needs the budgets of every kind (ST-26).
     """
     counts = await budget_counts_of(ctx, work, [record], kind)
     decision = validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)

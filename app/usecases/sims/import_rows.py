@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -61,13 +62,14 @@ def _months(value: str) -> int:
 
 
 def _one_of(kind: type[Any]) -> Callable[[str], Any]:
-    def read(value: str) -> Any:
-        try:
-            return kind(value)
-        except ValueError:
-            raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
+    return partial(_member, kind)
 
-    return read
+
+def _member(kind: type[Any], value: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
 
 
 def _tags(value: str) -> dict[str, str]:

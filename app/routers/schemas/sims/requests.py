@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from app.domain.vocabulary import Carrier, HoldCode, SimState
-from app.routers.schemas.sims import SUMMARY_KEYS, RequestTags
-
-from .base import (
+from app.routers.schemas.base import (
     MAX_AMOUNT,
     AsOf,
     Day,
@@ -18,6 +16,7 @@ from .base import (
     QueryModel,
     RequestModel,
 )
+from app.routers.schemas.sims.answers import SUMMARY_KEYS, RequestTags
 
 MSISDN_PATTERN = "^(00)?[1-9][0-9]{6,14}$"
 MAX_PERCENT = 100_000

@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.domain.vocabulary import Carrier, HoldSource, RealName, SimState, Supplier
-
-from .base import (
+from app.routers.schemas.base import (
     AnswerModel,
     At,
     Bytes,
@@ -19,7 +18,7 @@ from .base import (
     On,
     open_words,
 )
-from .problems import HoldWord
+from app.routers.schemas.problems import HoldWord
 
 StateWord = Annotated[SimState, open_words(SimState)]
 CarrierWord = Annotated[Carrier, open_words(Carrier)]
@@ -114,7 +113,7 @@ class Binding(AnswerModel):
     imei: str | None = Field(description="The bound IMEI; null: not bound.", examples=["860000000000001"])
     tac: str | None = Field(description="Its type allocation code, the first eight digits.", examples=["86000000"])
     rebinds_left: int | None = Field(description="Rebinds left this month; null: no limit known.", examples=[1])
-    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none told yet.")
+    seen: SeenDevice | None = Field(description="The device it was last seen in; null: none reported yet.")
 
 
 class LastSession(AnswerModel):
@@ -167,7 +166,7 @@ class Sim(AnswerModel):
         description="The usage threshold set on it (QT-4); null: none.", examples=[52428800]
     )
     session: LastSession | None = Field(
-        description="Whether it was online by its carrier's last word; null: never asked."
+        description="Whether it was online when its carrier was last asked; null: never asked."
     )
     device_serial: str | None = Field(description="Serial of the device it is in.", examples=["3000A17"])
     alias: str | None = Field(description="A name of yours.", examples=["pump 7"])
