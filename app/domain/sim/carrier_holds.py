@@ -22,7 +22,6 @@ _BY_TELECOM = frozenset(
         HoldCode.CARRIER_CONTROL,
         HoldCode.DEVICE_MISMATCH,
         HoldCode.NETWORK_CUT,
-        HoldCode.OVER_THRESHOLD,
     }
 )
 REPORTED_HOLDS: Mapping[ProtocolName, frozenset[HoldCode]] = MappingProxyType(
