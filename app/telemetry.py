@@ -50,6 +50,15 @@ class Telemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+        self.loops: dict[str, LoopHealth] = {}
+        self._add_fleet_metrics(registry)
+        self._add_carrier_metrics(registry)
+        self._add_freshness_metrics(registry)
+        self._add_usage_metrics(registry)
+        self._add_background_metrics(registry)
+        self._add_http_metrics(registry)
+
+    def _add_fleet_metrics(self, registry: CollectorRegistry) -> None:
         self.sims = Gauge("simgate_sims", "SIMs by state.", ["carrier", "state"], registry=registry)
         self.operations = Counter(
             "simgate_operations",
@@ -67,6 +76,8 @@ class Telemetry:
         self.operations_open = Gauge(
             "simgate_operations_open", "Operations that have not ended, by status.", ["status"], registry=registry
         )
+
+    def _add_carrier_metrics(self, registry: CollectorRegistry) -> None:
         self.carrier_requests = Counter(
             "simgate_carrier_requests",
             "Requests to carriers by outcome.",
@@ -86,7 +97,8 @@ class Telemetry:
         self.callbacks = Counter(
             "simgate_callbacks", "Carriers' notifications by result.", ["account", "result"], registry=registry
         )
-        self.usage_reports = Counter("simgate_usage_reports", "Usage reports by result.", ["result"], registry=registry)
+
+    def _add_freshness_metrics(self, registry: CollectorRegistry) -> None:
         self.usage_lag_seconds = Gauge(
             "simgate_usage_lag_seconds",
             "Age of the oldest carrier figure in use in the running cycle.",
@@ -111,6 +123,9 @@ class Telemetry:
             ["account"],
             registry=registry,
         )
+
+    def _add_usage_metrics(self, registry: CollectorRegistry) -> None:
+        self.usage_reports = Counter("simgate_usage_reports", "Usage reports by result.", ["result"], registry=registry)
         self.usage_audit_differences = Gauge(
             "simgate_usage_audit_differences",
             "Usage counters that differed from their reports and figures in the last audit.",
@@ -126,6 +141,8 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def _add_background_metrics(self, registry: CollectorRegistry) -> None:
         self.job_last_success = Gauge(
             "simgate_job_last_success_timestamp_seconds",
             "Slot of the last successful run of a job (Unix time).",
@@ -133,7 +150,6 @@ class Telemetry:
             registry=registry,
         )
         self.job_failures = Counter("simgate_job_failures", "Failed runs of a job.", ["job"], registry=registry)
-        self.loops: dict[str, LoopHealth] = {}
         self.loop_last_success = Gauge(
             "simgate_loop_last_success_timestamp_seconds",
             "Last turn of a worker loop without error (Unix time).",
@@ -152,6 +168,8 @@ class Telemetry:
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
         )
+
+    def _add_http_metrics(self, registry: CollectorRegistry) -> None:
         self.http_requests = Counter(
             "simgate_http_requests",
             "HTTP requests by response status.",

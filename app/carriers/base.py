@@ -44,12 +44,12 @@ class Receipt:
 
 
 class ProgressState(StrEnum):
-    """The progress of an accepted change. `untold`: the protocol cannot report it; a snapshot must show it."""
+    """The progress of an accepted change. `unreported`: the protocol cannot report it; a snapshot must show it."""
 
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
-    UNREPORTED = "untold"
+    UNREPORTED = "unreported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

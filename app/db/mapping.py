@@ -44,7 +44,7 @@ class SimRecord:
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
     carrier_unknown_at: datetime | None = None
-    """When the carrier last said that it does not know the SIM (LC-18); None once it has told of it."""
+    """When the carrier last said that it does not know the SIM (LC-18); None once it has reported it."""
     carrier_expires_on: date | None = None
     """The last valid day that the carrier reported (VD-6), at `carrier_expires_as_of`."""
     carrier_expires_as_of: datetime | None = None

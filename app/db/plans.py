@@ -13,11 +13,23 @@ from app.db.mapping import plan_from
 from app.db.schema.control import plans, pools, sims
 from app.db.schema.usage import sim_plans
 from app.domain.sim.model import Plan
+from app.domain.vocabulary import OPEN_STATUSES
 
 _KEEP_ALLOWANCE = text(
     "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
     " SELECT tenant, id, :now, allowance FROM plans WHERE tenant = :tenant AND id = :id AND allowance <> :allowance"
     " FOR UPDATE ON CONFLICT DO NOTHING"
+)
+
+_MATES = text(
+    "WITH asked AS (SELECT id, order_id FROM sims WHERE id = ANY(:ids) AND order_id IS NOT NULL)"
+    " SELECT asked.id, min(mates.pool) FROM asked JOIN ("
+    "   SELECT order_id, pool FROM sims WHERE tenant = :tenant AND pool IS NOT NULL"
+    "   UNION ALL"
+    "   SELECT s.order_id, o.arguments ->> 'pool' FROM operations o JOIN sims s ON s.id = o.sim_id"
+    "    WHERE o.kind = 'join_pool' AND s.tenant = :tenant"
+    "     AND o.status = ANY(:open)"
+    " ) mates USING (order_id) GROUP BY asked.id"
 )
 
 
@@ -60,6 +72,13 @@ class PlanRepository:
             sims.c.tenant == tenant, sims.c.pool.is_not(None), sims.c.order_id.in_(sorted(orders))
         )
         rows = await self._connection.execute(found.group_by(sims.c.order_id))
+        return {row[0]: row[1] for row in rows}
+
+    async def pools_of_order_mates(self, tenant: str, sim_ids: Collection[int]) -> dict[int, str]:
+        """Of these SIMs (row ids) whose order has cards in a pool, or on the way into one: one pool of each."""
+        rows = await self._connection.execute(
+            _MATES, {"tenant": tenant, "ids": sorted(sim_ids), "open": sorted(OPEN_STATUSES)}
+        )
         return {row[0]: row[1] for row in rows}
 
     async def add_history(self, plans_left: Mapping[int, str], now: datetime) -> None:

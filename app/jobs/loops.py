@@ -17,7 +17,7 @@ from app.usecases.context import Context
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
-from app.usecases.limits.evaluate import work as work_limits
+from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")
@@ -42,7 +42,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
-    Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
+    Loop(name="limits", turn=evaluate_limits, idle_pause_s=0.25),
     Loop(name="freshness", turn=keep_fresh, idle_pause_s=5),
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
@@ -63,9 +63,9 @@ async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) 
 
 async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lock) -> None:
     while not stop.is_set():
-        rest = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
-        if rest:
-            await _wait(stop, rest)
+        pause_s = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
+        if pause_s:
+            await _wait(stop, pause_s)
 
 
 async def _turn(ctx: Context, loop: Loop) -> float:

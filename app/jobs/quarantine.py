@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from app.db import quarantine as rows
 from app.usecases.context import Context
-from app.usecases.limits.cycle_close import roll_over_sims
+from app.usecases.limits.cycle_rollover import roll_over_sims
 from app.usecases.limits.evaluate import evaluate_again
 from app.usecases.quarantine import SubjectKind, Task
 from app.usecases.sims.expire import expire_sims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -21,8 +22,9 @@ async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy
         if not busy.locked():
             slots.start_due(ctx)
 
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(tick, IntervalTrigger(seconds=1), coalesce=True, max_instances=1, misfire_grace_time=None)
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    every_second = IntervalTrigger(seconds=1, timezone=UTC)  # not the machine's zone: TZ may name none
+    scheduler.add_job(tick, every_second, coalesce=True, max_instances=1, misfire_grace_time=None)
     scheduler.start()
     try:
         await stop.wait()

@@ -22,7 +22,7 @@ from app.routers.schemas.actions import ARGUMENTS, NoArguments
 from app.routers.schemas.base import Paging
 from app.routers.schemas.imports import SimFile
 from app.routers.schemas.operations import OPERATION_ID
-from app.routers.schemas.sims import SimFilters
+from app.routers.schemas.sims.requests import SimFilters
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from app.domain.operation.service_levels import Circumstances
 from app.domain.vocabulary import Carrier, Supplier
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
@@ -15,6 +16,7 @@ from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import calendar as schemas
 from app.routers.schemas import catalogue
+from app.routers.schemas.capabilities import Capabilities
 from app.texts.catalogue import language_of, text
 from app.usecases.catalogue import calendar as views
 from app.usecases.catalogue.carriers import capabilities_view, carriers_view
@@ -61,7 +63,8 @@ async def get_renewal(request: Request, caller: TermsReader, query: RenewalQuery
 @router.get("/calendar/due", response_model=schemas.DueAnswer)
 async def get_due(request: Request, ctx: Ctx, caller: TermsReader, query: DueQuery) -> Response:
     """By when the carrier completes something handed in at an instant."""
-    answer = views.due_view(ctx, query.terms, query.carrier, query.kind, query.at)
+    case = Circumstances(industrial_allowance=query.industrial_allowance)
+    answer = views.due_view(ctx, query.terms, query.carrier, query.kind, query.at, case)
     language = language_of(request.headers.get("accept-language"))
     answer["because"] = [
         step | {"text": text(f"because.{step['key']}", language, day=step["day"] or "")} for step in answer["because"]
@@ -95,7 +98,7 @@ async def list_carriers(ctx: Ctx, caller: TermsReader) -> Response:
     return json_response({"items": carriers_view(ctx, caller.tenant), "next_cursor": None})
 
 
-@router.get("/carriers/{code}/capabilities", response_model=catalogue.Capabilities, responses=refusals("NOT_FOUND"))
+@router.get("/carriers/{code}/capabilities", response_model=Capabilities, responses=refusals("NOT_FOUND"))
 async def get_capabilities(ctx: Ctx, code: CarrierCode, caller: TermsReader) -> Response:
     """What each account and protocol of a carrier can do."""
     return json_response(capabilities_view(ctx, caller.tenant, code))
@@ -117,10 +120,10 @@ async def list_high_risk_regions(caller: TermsReader, query: CarrierQuery) -> Re
 async def list_rules(ctx: Ctx, caller: TermsReader, query: RulesQuery) -> Response:
     """The rule catalogue; with `q` the rules that answer a word, a symptom or a question, the best first."""
     page, found = page_of(query), found_rules(query.q, query.section)
-    places = {rule.id: place for place, rule in enumerate(found)}
-    if page.after is not None and page.after not in places:
+    positions = {rule.id: position for position, rule in enumerate(found)}
+    if page.after is not None and page.after not in positions:
         raise Unreadable("invalid cursor")
-    start = 0 if page.after is None else places[page.after] + 1
+    start = 0 if page.after is None else positions[page.after] + 1
     items, last = rules_page(found, start, page.limit, ctx.now().date())
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.routers.http.contract import Parameters, TypedRoute, Upload, UploadBody, parsed, validated
+from app.routers.http.bodies import parsed
+from app.routers.http.contract import NDJSON, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
 from app.routers.http.idempotency import Idempotent, commit, replayed
 from app.routers.http.problems import Unreadable
@@ -25,11 +26,13 @@ router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
 MAX_FILE_BYTES = 256 << 20
 MAX_PLANS_BYTES = 1 << 20
-JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
+JSON, CSV = "application/json", "text/csv"
 
-LINES = "one JSON object a line, with the columns of the CSV as fields"
 SIMS = UploadBody(
-    {CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}", NDJSON: LINES, "application/ndjson": LINES},
+    {
+        CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}",
+        NDJSON: "one JSON object a line, with the columns of the CSV as fields",
+    },
     max_bytes=MAX_FILE_BYTES,
 )
 PLANS = UploadBody(
@@ -72,7 +75,7 @@ async def import_sims_file(
 ) -> Response:
     """Import SIMs: the whole file or nothing, or with `?mode=partial` its good rows.
 
-    `?dry_run=true` reads and checks the same file, tells what would happen, and stores nothing.
+    `?dry_run=true` reads and checks the same file, reports what would happen, and stores nothing.
     """
     async with ctx.work() as work:
         if query.dry_run:

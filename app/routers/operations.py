@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.db.operations import OperationFilter
+from app.db.operations.search import OperationFilter
 from app.domain.identifiers import parse_iccid
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
@@ -73,8 +73,8 @@ async def list_operations(
         bulk_id=query.bulk_operation,
     )
     async with ctx.work() as work:
-        found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
-        total = {"total": await work.operations.count(wanted)} if query.include == "total" else {}
+        found = await work.operation_search.page(wanted, before=page.id, limit=page.limit + 1)
+        total = {"total": await work.operation_search.count(wanted)} if query.include == "total" else {}
     items = [operation_view(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):

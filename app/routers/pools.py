@@ -116,7 +116,7 @@ async def order_pool_addon(
 async def state_pool_arrears(
     pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: ArrearsBody, key: Idempotent
 ) -> Response:
-    """State that a backward pool is unpaid, which freezes its SIMs, or that it is settled or released (PL-4, ST-12)."""
+    """State that a postpaid pool is unpaid, which freezes its SIMs, or that it is settled or released (PL-4, ST-12)."""
     async with ctx.work() as work:
         if (stored := await replayed(ctx, work, key)) is not None:
             return stored

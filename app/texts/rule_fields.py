@@ -82,6 +82,7 @@ RULES_OF_FIELD: Mapping[str, Rules | Callable[[Terms], Rules]] = MappingProxyTyp
         "after_sales_refused": ("OR-2",),
         "pool_forming": ("PL-5",),
         "pool_retention_days": ("PL-4",),
+        "industrial_over": ("SL-6",),
     },
 )
 """By the value's name; a function where the terms decide which rule states it."""

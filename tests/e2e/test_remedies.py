@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from app.domain.sim.model import Hold
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import HoldCode, HoldSource
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 from tests.gateway import Gateway
@@ -31,7 +32,7 @@ async def _hold_everything(gateway: Gateway, iccids: list[str], codes: list[Hold
         records = await work.sims.by_iccids(iccids, for_update=True)
         for iccid, code in zip(iccids, codes, strict=True):
             hold = Hold(code=code, since=now, source=HoldSource.CARRIER)
-            record, reason = records[iccid], ChangeReason(cause="carrier_word", actor="carrier", effective_at=now)
+            record, reason = records[iccid], ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=now)
             recorder.change(record, replace(record.sim, holds=(hold,)), reason)
         await recorder.write(work)
         await work.commit()

@@ -11,8 +11,6 @@ from datetime import date, timedelta
 from functools import partial
 from typing import ClassVar
 
-from app.carriers import telecom
-from app.carriers import telecom_stops as stops
 from app.carriers.base import (
     Arguments,
     CarrierHold,
@@ -37,6 +35,9 @@ from app.carriers.protocol_client import (
     receipt_of,
 )
 from app.carriers.result_codes import CodeMeaning, Codes
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
+from app.carriers.telecom.reply import ParsedReply, parse_reply
 from app.domain.calendar.cycles import Cycle
 from app.domain.sim.network_cut import NETWORK_CUT_CODE
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -141,7 +142,7 @@ class CtccCmpClient(ProtocolClient):
         signed: Pairs = (),
         unsigned: Pairs = (),
         changes: bool = False,
-    ) -> telecom.ParsedReply:
+    ) -> ParsedReply:
         """One call; `signed` are the parameters whose values go into the signature (B1.5)."""
         card = (_card(sim),) if sim else ()
         values = [self._user, self._password, method, *(value for _, value in (*card, *signed))]
@@ -152,12 +153,12 @@ class CtccCmpClient(ProtocolClient):
             ("sign", self._cipher.encrypt(sign_text(values))),
         )
         call = Call(operation, "GET", path, (*proof, *card, *signed, *unsigned), changes=changes)
-        return await self._transport.send(call, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: parse_reply(reply, self._codes, changes=changes))
 
     async def _set_threshold(self, sim: SimRef, arguments: Arguments) -> Receipt:
         """offNetAction over all usage, in MB rounded up."""
 
-        async def send(action: str, quota: str) -> telecom.ParsedReply:
+        async def send(action: str, quota: str) -> ParsedReply:
             signed = (("action", action), ("quota", quota), ("type", telecom.TOTAL_USAGE))
             return await self._call("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
 

@@ -8,8 +8,6 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
-from app.carriers import telecom
-from app.carriers import telecom_stops as stops
 from app.carriers.base import (
     Arguments,
     CarrierHold,
@@ -35,7 +33,9 @@ from app.carriers.protocol_client import (
     receipt_of,
 )
 from app.carriers.result_codes import Codes
-from app.carriers.telecom import ParsedReply
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
+from app.carriers.telecom.reply import ParsedReply, parse_reply
 from app.domain.calendar.cycles import Cycle
 from app.domain.sim.network_cut import NETWORK_CUT_CODE
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
@@ -94,8 +94,8 @@ class CtwingClient(ProtocolClient):
             return await self._each(sims, lambda sim: self._snapshot_of(sim, full=True), failures)
         numbered = await self._numbered(sims, failures)
         rows = await self._infos_of(numbered)
-        plain = [self._brief(sim, rows[number]) for number, sim in numbered if _is_plain(rows.get(number))]
-        rest = [sim for number, sim in numbered if not _is_plain(rows.get(number))]
+        plain = [self._brief(sim, rows[number]) for number, sim in numbered if wire.is_plain(rows.get(number))]
+        rest = [sim for number, sim in numbered if not wire.is_plain(rows.get(number))]
         return plain + await self._each(rest, lambda sim: self._snapshot_of(sim, full=False), failures)
 
     async def usage(
@@ -167,14 +167,12 @@ class CtwingClient(ProtocolClient):
     async def _call(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, query, changes=changes)
-        return await self._transport.send(
-            request, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes)
-        )
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=changes))
 
     async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, body=json.dumps(content).encode())
-        return await self._transport.send(request, lambda reply: telecom.parse_reply(reply, self._codes, changes=False))
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=False))
 
     async def _number(self, sim: SimRef) -> str:
         """The card's number, queried by ICCID where the gateway does not know it."""
@@ -301,10 +299,3 @@ class CtwingClient(ProtocolClient):
         except CarrierProtocolError:
             return True
         return moment is None or moment >= since
-
-
-def _is_plain(row: Object | None) -> bool:
-    """Whether a batch row needs no second question: a known state that is not stopped, and data is not off."""
-    if row is None or stops.network_cut(row):
-        return False
-    return telecom.STATES.get(wire.state_of(row)) not in (None, SimState.SUSPENDED)

@@ -264,8 +264,8 @@ class DescribedClient(ProtocolClient):
 
     def _as_of(self, row: Object, end: datetime) -> datetime:
         """The instant that the figure covers, where a field says it, never later than now or the cycle's end."""
-        told = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
-        return end if told is None else min(told, end)
+        reported = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
+        return end if reported is None else min(reported, end)
 
 
 def _read(rows: Sequence[Row], read: Callable[[str, Object], Result], failures: Failures | None) -> list[Result]:

@@ -172,12 +172,14 @@ def holds(stop_reason: str, description: str | None = None) -> tuple[CarrierHold
         return ()
     if len(stop_reason) != 12 or not set(stop_reason) <= {"0", "2"}:
         return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64], reason=description),)
-    places = [place for place, mark in enumerate(stop_reason) if mark == "2"]
+    positions = [position for position, mark in enumerate(stop_reason) if mark == "2"]
     words = _COMMA.split(description or "")
-    reasons = words if description and len(words) == len(places) else [description] * len(places)
+    reasons = words if description and len(words) == len(positions) else [description] * len(positions)
     return tuple(
-        CarrierHold(code=STOP_REASONS.get(place, HoldCode.CARRIER_CONTROL), carrier_code=single(place), reason=reason)
-        for place, reason in zip(places, reasons, strict=True)
+        CarrierHold(
+            code=STOP_REASONS.get(position, HoldCode.CARRIER_CONTROL), carrier_code=single(position), reason=reason
+        )
+        for position, reason in zip(positions, reasons, strict=True)
     )
 
 
@@ -205,9 +207,9 @@ def data_paused(row: Object) -> bool | None:
     return all(state == "0" for state in states) if states else None
 
 
-def single(place: int) -> str:
+def single(position: int) -> str:
     """The stopReason with one reason alone, as the documents name it."""
-    return "0" * place + "2" + "0" * (11 - place)
+    return "0" * position + "2" + "0" * (11 - position)
 
 
 def order_progress(row: Object) -> Progress:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.control import inbox
+from app.db.schema.carriers import inbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

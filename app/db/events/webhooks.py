@@ -229,14 +229,3 @@ class WebhookRepository:
                 ),
                 {"failed": failed},
             )
-
-    async def next_due(self) -> datetime | None:
-        """When the earliest pending delivery of an enabled endpoint is due, in the gateway's clock."""
-        found = await self._connection.execute(
-            text(
-                "SELECT min(d.next_attempt_at) FROM webhook_deliveries d"
-                " JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.status = 'pending' AND e.enabled"
-            )
-        )
-        due: datetime | None = found.scalar_one()
-        return due

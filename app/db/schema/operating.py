@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Identity, Integer, Table, Text, UniqueConstraint
 
-from app.db.schema.control import INSTANT, metadata
+from app.db.schema.base import INSTANT, metadata
 
 quarantine = Table(
     "quarantine",

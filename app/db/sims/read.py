@@ -28,6 +28,7 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
        s.carrier_state, s.carrier_code, s.carrier_as_of, s.carrier_unknown_at, s.carrier_expires_on,
        s.carrier_expires_as_of,
        s.opened_on, s.activated_on, s.expires_on, s.expires_forecast_on, s.imei, s.imei_seen, s.imei_seen_at,
+       s.online, s.online_as_of, s.order_id, s.threshold,
        s.province, s.region_limited, s.real_name, s.pool, s.device_serial, s.alias, s.tags, s.remark, s.version,
        p.allowance, c.cycle, c.figures, c.figures_to, c.reported, c.reported_since, c.reported_at, c.addons,
        {BEFORE_ACTIVATION} AS tested,

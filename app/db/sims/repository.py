@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select, text, tuple_, update
+from sqlalchemy import Select, and_, bindparam, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,15 +21,15 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 
 
 DuePlace = tuple[date, int]
-"""A place in the order of the sweep: due day and row id."""
+"""A position in the order of the sweep: due day and row id."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a SIM that decide at which usage it is stopped."""
 
 
 def _forms(iccid: str) -> list[str]:
-    twin = alternate_iccid(iccid)
-    return [iccid] if twin is None else [iccid, twin]
+    alternate = alternate_iccid(iccid)
+    return [iccid] if alternate is None else [iccid, alternate]
 
 
 class SimRepository:
@@ -88,11 +88,11 @@ class SimRepository:
     async def due_places(
         self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
     ) -> list[DuePlace]:
-        """(due day, row id) of SIMs of these accounts with a date due by today, from the place after `after` on."""
-        place = tuple_(sims.c.next_due_on, sims.c.id)
+        """(due day, row id) of SIMs of these accounts with a date due by today, from the position after `after` on."""
+        position = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
         if after is not None:
-            wanted.append(place > after)
+            wanted.append(position > after)
         statement = select(sims.c.next_due_on, sims.c.id).where(*wanted)
         rows = await self._connection.execute(statement.order_by(sims.c.next_due_on, sims.c.id).limit(limit))
         return [(row.next_due_on, row.id) for row in rows]
@@ -161,6 +161,13 @@ class SimRepository:
             update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
         )
 
+    async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime) -> None:
+        """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
+        newer = or_(sims.c.online_as_of.is_(None), sims.c.online_as_of <= as_of)
+        await self._connection.execute(
+            update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of)
+        )
+
     async def patch_many(self, rows: Sequence[dict[str, Any]], now: datetime) -> None:
         """Change the same columns of many SIMs; each row has `id` and the columns."""
         if not rows:
@@ -180,11 +187,11 @@ class SimRepository:
         await self._connection.execute(sims.delete().where(sims.c.id == sim_id))
 
     async def owners(self, iccids: Iterable[str]) -> dict[str, Any]:
-        """Per ICCID as given (either form), of any tenant: id, tenant, account, carrier and limit columns."""
+        """Per ICCID as given (either form), of any tenant: id, tenant, account, carrier, order and limit columns."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
         rows = await self._connection.execute(
             select(
-                *(sims.c[name] for name in ("id", "tenant", "iccid", "account", "carrier")),
+                *(sims.c[name] for name in ("id", "tenant", "iccid", "account", "carrier", "underlying", "order_id")),
                 *(sims.c[name] for name in LIMIT_COLUMNS),
             ).where(sims.c.iccid.in_(sorted(forms)))
         )

@@ -29,8 +29,8 @@ async def is_rolled_over(connection: Connection, account: str, cycle: int) -> bo
 
 async def lock(connection: Connection, account: str, cycle: int) -> int:
     """Lock the account's rollover until the commit; gives the SIM row id after which to continue."""
-    place: int = await connection.fetchval(_LOCK, account, cycle)
-    return place
+    cursor: int = await connection.fetchval(_LOCK, account, cycle)
+    return cursor
 
 
 async def held_cards(connection: Connection, account: str, after: int, limit: int) -> list[int]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from app.db.connection import Connection
 from app.db.schema.used import USED
+from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
 _NEXT_SLICE = """
 INSERT INTO pull_cursors AS p (account, slot, phase, last_sim_id) VALUES ('', $1, 1, $2)
@@ -21,7 +22,7 @@ ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
 _WATCH_SLICE = f"""
 WITH slice AS (
     SELECT s.id, s.account, c.carrier_as_of,
-           CASE WHEN s.state = 'active' AND {USED} * 5 >= c.next_check_bytes * 4 THEN 'near_limit'
+           CASE WHEN s.state = 'active' AND {USED} * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT} THEN 'near_limit'
                 WHEN s.state = 'suspended' AND s.carrier_changed_at > $5 THEN 'stopped' END AS reason
       FROM sims s JOIN unnest($3::text[], $4::int[]) k(account, cycle) ON k.account = s.account
       LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle

@@ -40,7 +40,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFacts:
-    """What is known of a SIM. `carrier_state` None: the carrier has not told of it.
+    """What is known of a SIM. `carrier_state` None: the carrier has not reported it.
 
     `pool_remaining`: bytes that the SIM's prepaid pool has left in the running cycle; None: it is in none, or the pool
     was not looked at.

@@ -199,7 +199,10 @@ APN: Mapping[Carrier, str | None] = MappingProxyType(
 """Access point and profile name alike, in any case (GSL 7.1); overseas: not published."""
 
 DATA_ONLY = True
-"""No voice, no person-to-person SMS, no NB-IoT SIMs (GSL 5.5, 9.8)."""
+"""No voice and no person-to-person SMS (CP-1, GSL 9.8)."""
+
+NB_IOT = False
+"""No NB-IoT SIMs (CP-1, GSL 5.5)."""
 
 _CARRIER_OVERRIDES: Mapping[tuple[ProtocolName | None, Carrier, OperationKind], Channel | None] = MappingProxyType(
     {

@@ -140,11 +140,14 @@ def _plan_change(request: OperationRequest) -> Refusal | None:
 
 
 def _pool_joining(request: OperationRequest) -> Refusal | None:
-    """PL-5, PL-6: a member never leaves its pool, and most terms form pools at purchase only."""
+    """PL-5, PL-6: a member never leaves its pool, a test card joins none, and most pools form at purchase only."""
     if request.sim.pool is not None:
         return _violation("PL-6", "already_in_pool")
+    if request.sim.underlying is SimState.TESTING:
+        return _violation("PL-5", "pool_no_test_cards")
     forming = request.terms.pool_forming.value
-    if forming is PoolForming.AT_PURCHASE:
+    postpaid = request.sim.plan.kind is PlanKind.POSTPAID_POOL
+    if forming is PoolForming.AT_PURCHASE or (forming is not None and postpaid):
         return _violation("PL-5", "pool_at_purchase_only")
     known = request.counts.order_shipped
     shipped = request.sim.underlying is SimState.ACTIVE if known is None else known

@@ -61,11 +61,12 @@ class Due:
 class Circumstances:
     """What changes a service level beside its kind.
 
-    `industrial`: industrial-grade SIMs over 100 MB (SL-6); `first_device`: back in its first device (DV-4);
-    `repeat_window`: the least time between two changes of one SIM in the protocol (SL-5).
+    `industrial_allowance`: bytes a cycle of an industrial-grade SIM's plan, None: of ordinary grade (SL-6);
+    `first_device`: back in its first device (DV-4); `repeat_window`: the least time between two changes of one SIM in
+    the protocol (SL-5).
     """
 
-    industrial: bool = False
+    industrial_allowance: int | None = None
     first_device: bool = False
     repeat_window: timedelta = timedelta(0)
 
@@ -222,11 +223,17 @@ def _level_name(policy: Terms, kind: str, rebinds_this_month: int, case: Circums
     if kind == OperationKind.REBIND and LevelName.REBIND_OVER_BUDGET in policy.service:
         within = rebinds_this_month < (policy.rebinds_a_month.value or 0)
         return kind if within else LevelName.REBIND_OVER_BUDGET
-    if kind == LevelName.DELIVERY and case.industrial and LevelName.DELIVERY_INDUSTRIAL in policy.service:
+    if kind == LevelName.DELIVERY and _ships_late(policy, case.industrial_allowance):
         return LevelName.DELIVERY_INDUSTRIAL
     if kind == OperationKind.RESUME and case.first_device and LevelName.RESUME_IN_FIRST_DEVICE in policy.service:
         return LevelName.RESUME_IN_FIRST_DEVICE
     return kind
+
+
+def _ships_late(policy: Terms, industrial_allowance: int | None) -> bool:
+    """SL-6: an industrial-grade SIM whose plan is over the size from which these terms ship it later."""
+    size = policy.industrial_over.value
+    return size is not None and industrial_allowance is not None and industrial_allowance > size
 
 
 KINDS = frozenset({*(str(kind) for kind in OperationKind), str(LevelName.RESTORE), str(LevelName.DELIVERY)})

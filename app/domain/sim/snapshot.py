@@ -15,6 +15,9 @@ from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState
 
+STOPPED_STATES = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
+"""Carrier states in which no traffic flows."""
+
 VIEW_LAG = timedelta(hours=24)
 """How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
 

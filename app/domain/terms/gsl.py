@@ -94,6 +94,7 @@ _CMCC = replace(
     carrier=Carrier.CMCC,
     threshold_right=Term(value=ThresholdRight.POOL_MEMBERS, source="GSL 3.12, 10.2, 13.7"),
     rebind_by=Term(value=Actor.SELF, source="GSL 9.3, 10.4"),
+    industrial_over=Term(value=100 * MB, source="GSL 6.1"),
     service=MappingProxyType(
         {
             **_DELIVERY,

@@ -209,6 +209,7 @@ class Terms:
     after_sales_refused: Term[frozenset[AfterSalesRequest]] = field(default_factory=unpublished)
     pool_forming: Term[PoolForming] = field(default_factory=unpublished)
     pool_retention_days: Term[int] = field(default_factory=unpublished)
+    industrial_over: Term[int] = field(default_factory=unpublished)
 
     service: Mapping[str, Term[Level]] = field(default_factory=lambda: MappingProxyType({}))
     """By operation kind or `LevelName`; what is missing is not published (SL-7)."""

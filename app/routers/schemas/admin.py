@@ -14,7 +14,7 @@ from app.usecases.quarantine import SubjectKind, Task
 from .base import AnswerModel, At, Instant, Listed, QueryFlag, QueryModel, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
 from .operations import OPERATION_ID
-from .sims import CarrierWord
+from .sims.answers import CarrierWord
 
 ScopeWord = Annotated[str, open_words(SCOPES)]
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.domain.vocabulary import Carrier, Supplier
 
-from .base import AnswerModel, At, CycleId, Day, On, QueryInstant, QueryInt, QueryModel
+from .base import MAX_AMOUNT, AnswerModel, At, CycleId, Day, On, QueryInstant, QueryInt, QueryModel
 
 FIRST, LAST = date(1990, 1, 1), date(2200, 1, 1)
 QueryDay = Annotated[Day, Field(ge=FIRST, le=LAST, json_schema_extra={"x-unit": "YYYY-MM-DD"})]
@@ -53,7 +53,17 @@ class DueQuery(TermsQuery):
     """What is handed in, and when."""
 
     kind: str = Field(description="An operation's kind, `restore` or `delivery`.", examples=["rebind"])
-    at: QueryInstant = Field(description="When it is handed in.", examples=["2026-11-21T10:00:00+08:00"])
+    at: QueryInstant = Field(
+        description="When it is handed in; of a delivery, when it was paid.", examples=["2026-11-21T10:00:00+08:00"]
+    )
+    industrial_allowance: (
+        Annotated[QueryInt, Field(ge=0, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] | None
+    ) = Field(
+        default=None,
+        description="Of a delivery: a month's traffic of the plan of industrial-grade SIMs (SL-6); absent: they are of"
+        " ordinary grade.",
+        examples=[209715200],
+    )
 
 
 class ForcedActivationQuery(TermsQuery):

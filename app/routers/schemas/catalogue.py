@@ -6,14 +6,13 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from app.domain.operation.stop_reports import StopReport
 from app.domain.usage.freshness import BindingLimit
-from app.domain.vocabulary import OperationKind, ProtocolName, Supplier
+from app.domain.vocabulary import ProtocolName
 
 from .base import AnswerModel, Instant, Listed, On, Paging, Seconds, open_words
 from .calendar import Assumed
 from .problems import ActorWord, HoldWord
-from .sims import CarrierWord, SupplierWord
+from .sims.answers import CarrierWord, SupplierWord
 
 ProtocolWord = Annotated[ProtocolName, open_words(ProtocolName)]
 
@@ -55,81 +54,6 @@ class CarrierInfo(AnswerModel):
 
 class CarrierPage(Listed[CarrierInfo]):
     """Every carrier."""
-
-
-class Figure(AnswerModel):
-    """A published figure."""
-
-    value: float | None = Field(description="The figure; null: none published.", examples=[10])
-    source: str = Field(description="Where it is published.", examples=["OneLink 3.2"])
-    known: bool = Field(description="Whether it is published.", examples=[True])
-
-
-class UsageCapability(AnswerModel):
-    """How usage is queried."""
-
-    unit: str | None = Field(description="The unit of the carrier's figures.", examples=["KB"])
-    freshness: str | None = Field(description="How recent they are.", examples=["one day"])
-
-
-class ProtocolLimits(AnswerModel):
-    """Limits in force."""
-
-    per_second: float | None = Field(description="Calls a second.", examples=[10])
-    in_flight: int | None = Field(description="Calls at a time.", examples=[4])
-    repeat_window_s: Seconds | None = Field(description="Same call again not before.", examples=[60])
-    settle_lag_s: Seconds | None = Field(description="A change shows after.", examples=[5])
-    completion_s: Seconds | None = Field(description="A change is complete after.", examples=[30])
-    read_batch: Figure = Field(description="SIMs per query.")
-    change_batch: dict[str, int] = Field(description="SIMs per change, by kind.", examples=[{"suspend": 100}])
-
-
-class PublishedLimits(AnswerModel):
-    """Limits the carrier publishes."""
-
-    per_second: Figure = Field(description="Calls a second.")
-    in_flight: Figure = Field(description="Calls at a time.")
-    repeat_window_s: Figure = Field(description="Same call again not before, in seconds.")
-    settle_lag_s: Figure = Field(description="A change shows after, in seconds.")
-
-
-class ProtocolCapabilities(AnswerModel):
-    """What one protocol of an account can do."""
-
-    protocol: ProtocolWord = Field(description="The protocol.", examples=["onelink"])
-    operations: dict[str, str] = Field(
-        description=f"By kind ({', '.join(OperationKind)}): `api`, `desk`, `gateway` or `none`.",
-        examples=[{"suspend": "api"}],
-    )
-    stop_reports: dict[str, str | None] = Field(
-        description=f"What the carrier tells of a SIM whose data is off ({', '.join(StopReport)}), and by which field;"
-        " null: it does not tell.",
-        examples=[{"frozen": "manageStopRestartStatus (A6 23M40)"}],
-    )
-    usage: UsageCapability = Field(description="How usage is queried.")
-    limits: ProtocolLimits = Field(description="Limits in force.")
-    published: PublishedLimits = Field(description="Limits the carrier publishes.")
-
-
-class AccountCapabilities(AnswerModel):
-    """What an account can do."""
-
-    account: str = Field(description="Its code in carriers.toml.", examples=["cmcc-main"])
-    zone: str = Field(description="Its time zone.", examples=["Asia/Shanghai"])
-    sandbox: bool = Field(description="Whether it is simulated.", examples=[True])
-    protocols: list[ProtocolCapabilities] = Field(description="Its protocols in order of preference.")
-
-
-class Capabilities(Assumed):
-    """What each account and protocol of a carrier can do (CP-1)."""
-
-    carrier: CarrierWord = Field(description="The carrier.", examples=["cmcc"])
-    apn: str | None = Field(description="Its access point; null: not published.", examples=["cmiot"])
-    networks: dict[str, list[str] | None] = Field(
-        description=f"By supplier ({', '.join(Supplier)}): networks sold; null: not published.",
-        examples=[{"gsl": ["4G"]}],
-    )
-    accounts: list[AccountCapabilities] = Field(description="The accounts open to the tenant.")
 
 
 class HighRiskRegions(Assumed):

@@ -13,7 +13,7 @@ from app.domain.sim.model import Found, Query
 
 from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
 from .problems import HoldWord, Remedy
-from .sims import HoldSourceWord, StateWord
+from .sims.answers import HoldSourceWord, StateWord
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]
@@ -54,7 +54,9 @@ class Deadlines(AnswerModel):
 class DeviceFacts(AsOf):
     """What the caller knows of the device; what is absent is `unknown` in the checklists."""
 
-    device_network: Fact | None = Field(default=None, description="The network the device speaks.", examples=["4G"])
+    device_network: Fact | None = Field(
+        default=None, description="The network that the device supports.", examples=["4G"]
+    )
     apn: Fact | None = Field(default=None, description="The access point set in the device.", examples=["cmiot"])
     profile_name: Fact | None = Field(default=None, description="The profile's name there.", examples=["cmiot"])
     restarted: QueryFlag | None = Field(default=None, description="Whether it was restarted.", examples=[True])
@@ -87,7 +89,7 @@ class FoundEvidence(AnswerModel):
 
 
 class OpenQuery(AnswerModel):
-    """A query that would tell more."""
+    """A query that would show more."""
 
     query: QueryWord = Field(description="Which.", examples=["place"])
     text: str = Field(description="How to make it.", examples=["Tell where the device is"])
@@ -105,8 +107,8 @@ class HoldEvidence(AnswerModel):
     reported: HoldWord | None = Field(
         description="The hold by the carrier's word alone; null: the same.", examples=["unexplained"]
     )
-    found: list[FoundEvidence] = Field(description="What was looked at, and what it told.")
-    would_tell: list[OpenQuery] = Field(description="What would tell more, where the reason is not known.")
+    found: list[FoundEvidence] = Field(description="What was queried, and what it showed.")
+    would_tell: list[OpenQuery] = Field(description="Queries that would show more, where the reason is not known.")
 
 
 class ExplainedHold(AnswerModel):

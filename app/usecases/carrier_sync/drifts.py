@@ -59,7 +59,7 @@ def _explain(
     known: DriftRow | None,
     repairs: Mapping[UUID, OperationRecord],
 ) -> tuple[DriftRow, OperationRecord | None]:
-    """The row of a disagreement, and the repair to enqueue, if any. A drift is reported once, by `told_at`."""
+    """The row of a disagreement, and the repair to enqueue, if any. A drift is reported once, by `reported_at`."""
     since, now = record.disagrees_since or recorder.now, recorder.now
     same = known if known is not None and known.seen_at == since else None
     earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
@@ -69,10 +69,10 @@ def _explain(
     operation = _repair(ctx, record, decision, now)
     if decision.repair_with is not None and operation is None:
         decision = DriftDecision(explanation=DriftExplanation.DRIFT)
-    told_at = same.told_at if same is not None else None
-    if decision.explanation is DriftExplanation.DRIFT and told_at is None:
+    reported_at = same.reported_at if same is not None else None
+    if decision.explanation is DriftExplanation.DRIFT and reported_at is None:
         _report_drift(recorder, record, drift, earlier)
-        told_at = now
+        reported_at = now
     repair = operation or earlier
     row = DriftRow(
         sim_id=record.id,
@@ -80,7 +80,7 @@ def _explain(
         intended=_intended(record),
         reported=record.carrier_state.value if record.carrier_state else None,
         explanation=decision.explanation.value,
-        told_at=told_at,
+        reported_at=reported_at,
         operation_id=repair.id if repair else None,
     )
     return row, operation
@@ -116,7 +116,7 @@ def _repair(ctx: Context, record: SimRecord, decision: DriftDecision, now: datet
 def _report_drift(recorder: SimChangeRecorder, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
     since, intended = record.disagrees_since or recorder.now, _intended(record)
     reason = ChangeReason(
-        cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=repair.id if repair else None
+        cause=drift, actor=ACTOR, effective_at=since, rule=RULE, operation_id=repair.id if repair else None
     )
     reported = {
         "state": record.carrier_state.value if record.carrier_state else None,

@@ -65,7 +65,7 @@ async def process_notifications(ctx: Context) -> int:
 
 async def _poll_operation(ctx: Context, work: UnitOfWork, notice: Mapping[str, Any], record: SimRecord | None) -> bool:
     """Make the open operation due now, with the notification as a hint; whether there was one."""
-    polled = await work.operations.poll_now(
+    polled = await work.operations.make_due(
         notice["account"],
         reference=notice["reference"],
         hint=HINTS.get(notice["succeeded"]),

@@ -25,13 +25,12 @@ from app.domain.sim.snapshot import (
     apply_snapshot,
     gateway_stop_in_force,
 )
+from app.domain.sim.transitions import Cause
 from app.domain.sim.validity import with_reported_end
 from app.domain.vocabulary import HoldCode, ProtocolName
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
-
-CAUSE = "carrier_word"
 
 
 async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int:
@@ -84,13 +83,16 @@ def with_snapshot(
             stopped_by_us=record.stopped_by_us,
             protocol=protocol,
         )
-        applied = replace(applied, sim=with_carrier_words(applied.sim, _words(snapshot, holds)))
+        worded = with_carrier_words(applied.sim, _words(snapshot, holds))
+        applied = replace(applied, sim=_with_device(worded, snapshot, on))
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
     seen, end_applied = _with_reported_end(seen, applied.sim, snapshot, operation_open=operation_open)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
     active_on = applied.sim.activated_on
     began = start_of_day(active_on, ctx.zone(record.account)) if active_on else None
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began)
+    reason = ChangeReason(
+        cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began
+    )
     changed = recorder.change(
         replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), end_applied, reason
     )
@@ -119,15 +121,19 @@ def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> Si
 
     The device that the carrier names is kept as seen, and the first one binds where the terms say so (DV-1, DV-6).
     """
-    sim = with_device(record.sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else record.sim
     return replace(
         record,
-        sim=sim,
+        sim=_with_device(record.sim, snapshot, on),
         carrier_state=snapshot.state,
         carrier_code=snapshot.code,
         carrier_as_of=snapshot.as_of,
         carrier_unknown_at=None,
     )
+
+
+def _with_device(sim: Sim, snapshot: SimSnapshot, on: date) -> Sim:
+    """The SIM in the device of a snapshot; asked again once the snapshot has activated it, which may bind (DV-1)."""
+    return with_device(sim, snapshot.imei, snapshot.as_of, on) if snapshot.imei else sim
 
 
 def _with_reported_end(
@@ -147,7 +153,7 @@ def _with_reported_end(
 
 def _end_date_drift(sim: Sim, snapshot: SimSnapshot) -> tuple[ChangeReason, dict[str, Any]]:
     """Why and what the event about another end date says."""
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
+    reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
     counted, reported = str(sim.expires_on), str(snapshot.expires_on)
     return reason, {
         "drift": Drift.OTHER_END_DATE.value,

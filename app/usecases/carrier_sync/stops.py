@@ -16,6 +16,7 @@ from app.db.mapping import SimRecord
 from app.domain.diagnosis.evidence import UNNAMED, ChangeRecord, StopFacts, name_stop
 from app.domain.sim.binding import with_device
 from app.domain.sim.model import Hold, Sim
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import HoldSource
 from app.usecases.context import Context
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
@@ -29,7 +30,7 @@ RETRY_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answers:
-    """What one SIM's carrier told; `device`, `record`: whether answered, None: not queried or no such query."""
+    """What one SIM's carrier reported; `device`, `record`: whether answered, None: not queried or no such query."""
 
     device: bool | None = None
     session: Session | None = None
@@ -59,9 +60,9 @@ async def _query(ctx: Context, record: SimRecord) -> _Answers:
     """The device, unless it was seen since the stop began, and the carrier's record of the change."""
     client = ctx.clients[record.account]
     ref = SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
-    begun = min(hold.since for hold in record.sim.holds if hold.code in UNNAMED)
+    held_since = min(hold.since for hold in record.sim.holds if hold.code in UNNAMED)
     answers = _Answers()
-    if record.sim.seen is None or record.sim.seen.at < begun:
+    if record.sim.seen is None or record.sim.seen.at < held_since:
         try:
             answers = replace(answers, device=True, session=await client.session(ref))
         except UnsupportedOperation:
@@ -91,7 +92,7 @@ def _apply(ctx: Context, recorder: SimChangeRecorder, record: SimRecord, answers
         record=None if change is None else ChangeRecord(at=change.at, user=change.user),
     )
     named = replace(seen, holds=tuple(_named(seen, hold, facts, on) for hold in seen.holds))
-    reason = ChangeReason(cause="evidence", actor="stops", effective_at=_began(record, now), rule="ST-18")
+    reason = ChangeReason(cause=Cause.EVIDENCE, actor="stops", effective_at=_began(record, now), rule="ST-18")
     recorder.save(recorder.change(record, named, reason))
 
 

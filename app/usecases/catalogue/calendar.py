@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from app.domain.calendar.cycles import cycle_on
 from app.domain.calendar.days import plus_days
 from app.domain.errors import Malformed
-from app.domain.operation.service_levels import due
+from app.domain.operation.service_levels import ORDINARY, Circumstances, due
+from app.domain.regions.rules import region_table
 from app.domain.sim.lifecycle import forced_activation
-from app.domain.sim.regions import region_table
 from app.domain.sim.renewal import renewal
 from app.domain.sim.validity import validity
 from app.domain.terms.book import describe
@@ -61,9 +61,11 @@ def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) 
     }
 
 
-def due_view(ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: datetime) -> dict[str, Any]:
+def due_view(
+    ctx: Context, terms: Supplier, carrier: Carrier, kind: str, at: datetime, case: Circumstances = ORDINARY
+) -> dict[str, Any]:
     """When a request submitted at an instant is due (SL). Raises `Malformed` for an unknown kind."""
-    found = due(terms, carrier, kind, at, _zone(ctx, carrier), ctx.workdays)
+    found = due(terms, carrier, kind, at, _zone(ctx, carrier), ctx.workdays, case=case)
     return {
         "earliest": _text(found.earliest),
         "due_on": _text(found.due_on),
@@ -134,7 +136,7 @@ def high_risk_view(carrier: Carrier) -> dict[str, Any]:
 
     An empty table of a carrier for which none is published (overseas) is marked as not applicable: unknown, not safe.
     """
-    regions = {province: list(places) for province, places in region_table(carrier).items()}
+    regions = {province: list(cities) for province, cities in region_table(carrier).items()}
     return {
         "carrier": carrier.value,
         "applicable": bool(regions),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
-from app.domain.operation.capabilities import APN, CAPABILITIES, ProtocolLimit, channel_for
+from app.domain.operation.capabilities import APN, CAPABILITIES, DATA_ONLY, NB_IOT, ProtocolLimit, channel_for
 from app.domain.operation.stop_reports import STOP_REPORTS, StopReport
-from app.domain.terms.book import terms_in_force
+from app.domain.terms.book import describe
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.usecases.accounts import open_to
 from app.usecases.context import Context
@@ -42,22 +43,50 @@ def capabilities_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]:
         raise NotFound("carrier")
     carrier = Carrier(code)
     accounts = [ctx.accounts[a] for a in open_to(ctx, tenant) if ctx.accounts[a].carrier is carrier]
+    by_supplier = [_sold_as(supplier, carrier, ctx.now().date()) for supplier in Supplier]
     return {
         "carrier": carrier.value,
         "apn": APN[carrier],
-        "networks": {s.value: _networks(ctx, s, carrier) for s in Supplier},
+        "data_only": DATA_ONLY,
+        "nb_iot": NB_IOT,
+        "networks": {sold["supplier"]: sold["networks"] for sold in by_supplier},
+        "sold_as": by_supplier,
         "accounts": [
             _account(account) | {"protocols": [_protocol(account, protocol) for protocol in account.protocols]}
             for account in accounts
         ],
-        "assumed": [],
+        "assumed": sorted({rule for sold in by_supplier for rule in sold["assumed"]}),
     }
 
 
-def _networks(ctx: Context, supplier: Supplier, carrier: Carrier) -> list[str] | None:
-    """The networks of the supplier's terms (GSL 3.3, FM 一.1); None: not published."""
-    networks = terms_in_force(supplier, carrier, ctx.now().date()).networks.value
-    return list(networks) if networks is not None else None
+SOLD_AS = (
+    "networks",
+    "card_type",
+    "region_limited",
+    "directed_by",
+    "directed_protocols",
+    "threshold_right",
+    "threshold_cap",
+    "addons",
+    "test_months",
+    "test_bytes",
+    "test_choice_months",
+    "test_choice_bytes",
+    "silent_months",
+)
+"""The values of a supplier's terms that say what its cards can do (CP-1)."""
+
+
+def _sold_as(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
+    """What the carrier's cards can do under a supplier's terms, with the source of each value; null: not published."""
+    lines = {line.name: line for line in describe(supplier, carrier, on) if line.name in SOLD_AS}
+    told = [line for line in lines.values() if line.value is not None]
+    return {
+        "supplier": supplier.value,
+        **{name: lines[name].value for name in SOLD_AS},
+        "sources": {line.name: line.source for line in told},
+        "assumed": sorted({rule for line in told for rule in line.assumed}),
+    }
 
 
 def _protocol(account: Account, protocol: ProtocolAccount) -> dict[str, Any]:

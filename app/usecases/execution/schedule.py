@@ -73,7 +73,7 @@ async def _validated(
         return with_failure(operation, now, code="NOT_FOUND", detail="the card is gone")
     if operation.source is OperationSource.RULE:
         return enqueued(operation, now, channel=operation.channel)
-    references = await references_of(ctx, work, record.tenant, operation.kind)
+    references = await references_of(ctx, work, [record], operation.kind)
     if mismatch := references.mismatch(record, operation.kind, operation.arguments):
         return with_failure(operation, now, code=mismatch.code, detail=f"refused when due: {mismatch.detail}")
     decision = await validate_sim(ctx, work, record, operation.kind, operation.arguments, open_operation=False)

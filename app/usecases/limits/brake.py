@@ -33,12 +33,12 @@ class Brake:
         A hold that waits already is put on only once it is released, however few were put on in the hour, and does not
         count towards the hour.
         """
-        place = (record.account, code.value)
-        used = self.recent.get(place, 0)
+        hold_budget = (record.account, code.value)
+        used = self.recent.get(hold_budget, 0)
         waits = (record.id, cycle, code.value) in self.waiting
         permitted = released or (not waits and allowed_now(used, self.limits.get(record.account, 0)) > 0)
         if permitted and not released:
-            self.recent[place] = used + 1
+            self.recent[hold_budget] = used + 1
         self.stops.append(
             rows.RuleStop(
                 tenant=record.tenant,
@@ -55,12 +55,12 @@ class Brake:
 
     async def write(self, connection: Connection) -> list[Event]:
         """Store the holds; gives one `rule.braked` for each account and rule whose SIMs begin to wait."""
-        begun = await rows.keep(connection, self.stops)
+        newly_kept = await rows.keep(connection, self.stops)
         waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
         for stop in self.stops:
-            if stop.stopped_at is None and (stop.sim_id, stop.hold) in begun:
+            if stop.stopped_at is None and (stop.sim_id, stop.hold) in newly_kept:
                 waiting.setdefault((stop.tenant, stop.account, stop.hold), []).append(stop)
-        return [self._braked(*place, len(stops), stops[0].rule) for place, stops in sorted(waiting.items())]
+        return [self._braked(*hold_budget, len(stops), stops[0].rule) for hold_budget, stops in sorted(waiting.items())]
 
     def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> Event:
         return rule_braked(

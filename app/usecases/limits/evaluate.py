@@ -1,6 +1,6 @@
 """The limits loop (QT, ST-24, ST-25, LC-1, RM-1): evaluates the SIMs and pools whose usage or limits changed.
 
-Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `work` takes a chunk of the
+Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `run_once` takes a chunk of the
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
@@ -21,10 +21,11 @@ from app.db.pools import cycles as pool_cycles
 from app.db.uow import UnitOfWork
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
+from app.domain.sim.transitions import Cause
 from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import USAGE_HOLDS
 from app.domain.usage.reminders import Reminders
@@ -34,7 +35,7 @@ from app.usecases.limits import meters
 from app.usecases.limits import reminders as usage_reminders
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage, evaluate
-from app.usecases.limits.pool_holds import with_pools_holds
+from app.usecases.limits.pool_holds import sims_with_pool_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -51,11 +52,10 @@ RELEASED_CHUNK = 200
 """Holds released from the brake that are put on in one transaction."""
 
 ACTOR = "limits"
-CAUSE = "usage"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
-async def work(ctx: Context) -> int:
+async def run_once(ctx: Context) -> int:
     """Run the loop once; gives how many subjects there were, 0 when nothing is queued.
 
     A chunk each of a changed plan, of queued SIMs and pools, of a stopped pool's members, of holds a person released.
@@ -70,7 +70,7 @@ async def work(ctx: Context) -> int:
 async def _queue_changed_plans(ctx: Context) -> int:
     """Queue the next SIMs of a plan whose limits have changed."""
     async with ctx.work() as work:
-        seen = await plan_checks.queue_chunk(await work.driver(), CHUNK)
+        seen = await limit_checks.queue_plan_chunk(await work.driver(), CHUNK)
         if seen:
             await work.commit()
     return seen
@@ -86,7 +86,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if sims := await rows.dequeue_sim_checks(connection, CHUNK):
+            if sims := await limit_checks.dequeue_sim_checks(connection, CHUNK):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.SIM, list(sims), ctx.now())
                 await evaluate_sims(ctx, work, connection, sims - resting)
                 await work.commit()
@@ -97,7 +97,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if pools := await rows.dequeue_pool_checks(connection, POOLS):
+            if pools := await limit_checks.dequeue_pool_checks(connection, POOLS):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.POOL, list(pools), ctx.now())
                 await evaluate_pools(ctx, work, connection, pools - resting)
                 await work.commit()
@@ -117,7 +117,7 @@ async def evaluate_again(ctx: Context, kind: SubjectKind, subject_ids: Sequence[
 async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_sim_checks(connection, sim_ids)
+        await limit_checks.drop_sim_checks(connection, sim_ids)
         await evaluate_sims(ctx, work, connection, sim_ids)
         await work.commit()
     return len(sim_ids)
@@ -126,7 +126,7 @@ async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
 async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_pool_checks(connection, refs)
+        await limit_checks.drop_pool_checks(connection, refs)
         await evaluate_pools(ctx, work, connection, set(refs))
         await work.commit()
     return len(refs)
@@ -224,7 +224,7 @@ async def _with_pool_holds(
     ctx: Context, connection: Connection, evaluations: Sequence[LimitEvaluation]
 ) -> list[LimitEvaluation]:
     """Members of a stopped pool get its hold, also those that joined since; others lose it (PL-1, PL-4)."""
-    sims = await with_pools_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
+    sims = await sims_with_pool_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
     return [replace(one, sim=sims.get(one.usage.record.id, one.sim)) for one in evaluations]
 
 
@@ -256,8 +256,8 @@ def _record_change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """Record the end of the test with its cause and rule (LC-12), then the holds with theirs; gives the new SIM."""
     record = one.usage.record
     if one.ended is not None:
-        ended = ChangeReason(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
+        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
         record = log.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return log.change(record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=log.now, rule=rule))

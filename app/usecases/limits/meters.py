@@ -14,6 +14,7 @@ from app.db.connection import Connection
 from app.db.usage import counters as rows
 from app.domain.events import EventType
 from app.domain.sim.holds import codes, without_hold
+from app.domain.sim.transitions import Cause
 from app.domain.usage.quota import Limit, limits
 from app.domain.vocabulary import HoldCode
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage
@@ -99,5 +100,5 @@ def _emit(log: SimChangeRecorder, usage: SimUsage) -> None:
         "before": {},
         "after": {"used": usage.used},
     }
-    reason = ChangeReason(cause="usage", actor="limits", effective_at=log.now, rule=RULE)
+    reason = ChangeReason(cause=Cause.USAGE, actor="limits", effective_at=log.now, rule=RULE)
     log.add_event(usage.record, EventType.USAGE_METERS_DISAGREE, reason, data)

@@ -21,6 +21,7 @@ from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
 from app.telemetry import get_logger
@@ -142,8 +143,8 @@ async def enforce_pool_stop(ctx: Context) -> int:
         pool = await rows.by_ref(connection, chosen["pool_ref"])
         ids: list[int] = []
         if pool is not None and chosen["cycle"] == cycle_number(running_cycle(ctx, pool)):
-            place = pool["tenant"], pool["id"], chosen["stopped_through"]
-            ids = await rows.member_ids(connection, *place, CHUNK)
+            members = pool["tenant"], pool["id"], chosen["stopped_through"]
+            ids = await rows.member_ids(connection, *members, CHUNK)
             await _enforce_members(ctx, work, connection, pool, chosen["cycle"], ids)
         over = len(ids) < CHUNK
         stopping, through = (None, 0) if over else (chosen["stopping"], ids[-1])
@@ -166,7 +167,7 @@ async def _enforce_members(
     for record, after in evaluated:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        reason = ChangeReason(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+        reason = ChangeReason(cause=Cause.POOL, actor=ACTOR, effective_at=log.now, rule=rule)
         if after != record.sim:
             changes.append((record, log.change(record, after, reason)))
     await log.write(work)

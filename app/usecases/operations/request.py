@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
-from app.db.operations import OpenOperationExists
+from app.db.operations.repository import OpenOperationExists
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal, RefusalCode
@@ -68,7 +68,7 @@ async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) ->
     record = await work.sims.get(command.tenant, command.iccid, for_update=True)
     if record is None:
         raise NotFound("sim")
-    references = await references_of(ctx, work, command.tenant, command.kind)
+    references = await references_of(ctx, work, [record], command.kind)
     if mismatch := references.mismatch(record, command.kind, command.arguments):
         raise mismatch
     # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-4).

@@ -46,7 +46,7 @@ async def evaluate_many(
         return {}
     open_operations = await work.operations.open_of([record.id for record in records])
     counts = await budget_counts_of(ctx, work, records, command.kind)
-    references = await references_of(ctx, work, records[0].tenant, command.kind)
+    references = await references_of(ctx, work, records, command.kind)
     decisions: dict[int, Decision] = {}
     for record in records:
         if mismatch := references.mismatch(record, command.kind, command.arguments):

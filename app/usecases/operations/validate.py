@@ -34,7 +34,7 @@ async def validate_sim(
 ) -> Accepted | Refusal:
     """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`.
 
-    A refusal tells what can be done instead, which needs the budgets of every kind (ST-26).
+    A refusal says what can be done instead, which needs the budgets of every kind (ST-26).
     """
     counts = await budget_counts_of(ctx, work, [record], kind)
     decision = validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
@@ -107,6 +107,8 @@ class References:
     pool_plans: Mapping[str, str]
     pool_zones: Mapping[str, ZoneInfo]
     zone_of: Callable[[str], ZoneInfo]
+    order_pools: Mapping[int, str]
+    """By row id of a SIM: the pool that other cards of its order are in, or on the way into (PL-5)."""
 
     def mismatch(self, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Malformed | None:
         """Why the plan or pool named does not fit this SIM: unknown, of another carrier, plan or zone (PL-5)."""
@@ -124,6 +126,8 @@ class References:
             return Malformed("UNKNOWN_POOL", "no such pool")
         if plan_id != record.sim.plan.id:
             return Malformed("POOL_MISMATCH", "the pool is of another plan (PL-5)")
+        if self.order_pools.get(record.id, pool) != pool:
+            return Malformed("POOL_MISMATCH", "the order's cards are in another pool (PL-5)")
         # Zones are compared by name: two accounts may each hold a ZoneInfo of the same zone. A pool without members
         # has no zone yet and takes that of its first one (BC-4).
         here = self.zone_of(record.account)
@@ -131,10 +135,14 @@ class References:
         return None if same else Malformed("POOL_MISMATCH", "the pool's account is in another zone (BC-4, PL-5)")
 
 
-async def references_of(ctx: Context, work: UnitOfWork, tenant: str, kind: OperationKind) -> References:
-    """The plans and pools that arguments of this kind may refer to; empty for kinds that refer to nothing."""
-    if kind not in KINDS_WITH_REFERENCES:
-        return References(plans={}, pool_plans={}, pool_zones={}, zone_of=ctx.zone)
+async def references_of(
+    ctx: Context, work: UnitOfWork, records: Sequence[SimRecord], kind: OperationKind
+) -> References:
+    """What arguments of this kind may refer to for SIMs of one tenant; empty for kinds that refer to nothing."""
+    if kind not in KINDS_WITH_REFERENCES or not records:
+        return References(plans={}, pool_plans={}, pool_zones={}, zone_of=ctx.zone, order_pools={})
+    tenant = records[0].tenant
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
     plans, pool_plans = await work.plans.all(tenant), await work.plans.of_pools(tenant)
-    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone)
+    mates = await work.plans.pools_of_order_mates(tenant, [record.id for record in records])
+    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone, order_pools=mates)

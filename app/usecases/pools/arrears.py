@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.connection import Connection
 from app.db.pools import cycles, rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.usage.pools import PoolState
 from app.domain.vocabulary import HoldCode
@@ -49,7 +49,7 @@ async def state_arrears(
     found = await find_pool(connection, tenant, pool)
     since, state = found["arrears_since"], found["state"]
     if found["kind"] != POSTPAID:
-        raise Conflict("INCOMPATIBLE_STATE", "only a backward pool is paid after its use", rule="PL-4")
+        raise Conflict("INCOMPATIBLE_STATE", "only a postpaid pool is paid after its use", rule="PL-4")
     if state == PoolState.RELEASED and stated is not Arrears.RELEASED:
         raise Conflict("INCOMPATIBLE_STATE", "the pool is released, which is final", rule="PL-4")
     if stated is Arrears.RELEASED and since is None:

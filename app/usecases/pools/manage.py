@@ -10,7 +10,7 @@ from app.db.access import AuditRow
 from app.db.pools import cycles as pool_cycles
 from app.db.pools import rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.vocabulary import PlanKind
 from app.usecases.context import Context
@@ -88,7 +88,7 @@ async def add_pool_addon(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     if found["kind"] != PREPAID:
-        raise Conflict("INCOMPATIBLE_STATE", "add-ons are for forward pools", rule="QT-7")
+        raise Conflict("INCOMPATIBLE_STATE", "add-ons are for prepaid pools", rule="QT-7")
     cycle = running_cycle(ctx, found)
     await pool_cycles.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
     await queue_checks(connection, pool_refs=[found["ref"]])
@@ -113,7 +113,7 @@ async def set_rules(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     if rules.get("stop_at") is not None and found["kind"] == PREPAID:
-        detail = "a forward pool stops where nothing remains (PL-1)"
+        detail = "a prepaid pool stops where nothing remains (PL-1)"
         faults.append(Fault(code="NOT_FOR_THIS_KIND", detail=detail, pointer="/stop_at"))
     if faults:
         raise InvalidArgument(faults)

@@ -84,7 +84,7 @@ def _apply_dates(
             break
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
-        reason = ChangeReason(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)
+        reason = ChangeReason(cause=last.cause, rule=last.rule, actor=ACTOR, effective_at=effective)
         swept = recorder.change(swept, sim, reason)
     recorder.save(swept)
     return swept

@@ -26,8 +26,8 @@ class ImportState:
     seen: dict[str, int]
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
-    order_pools: dict[str, str] = field(default_factory=dict)
-    """Order -> the pool of its cards, which is one for all of them (PL-5)."""
+    order_pools: dict[str, str | None] = field(default_factory=dict)
+    """Order -> the pool of its cards, None for an order whose cards arrive without one (PL-5)."""
     arrived: dict[str, int] = field(default_factory=dict)
     """ICCID -> row id of SIMs added: their unmatched usage is counted last, because ingest waits for it meanwhile."""
 
@@ -40,8 +40,8 @@ def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -
     if earlier is not None:
         return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
     state.seen[iccid] = row.line
-    if (twin := alternate_iccid(iccid)) is not None:
-        state.seen[twin] = row.line
+    if (alternate := alternate_iccid(iccid)) is not None:
+        state.seen[alternate] = row.line
     return tenant_rejection(ctx, state, row, owner)
 
 
@@ -79,21 +79,35 @@ def _plan_rejection(state: ImportState, row: ParsedRow, carrier: Carrier) -> Fau
 
 
 def _pool_rejection(state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
-    """PL-6: an import moves no member and gives none another plan. PL-5: no test card, and an order in one pool."""
+    """PL-6: an import moves no member and gives none another plan. PL-5: no test card, and orders whole in one pool."""
     values = row.values
     if owner is not None and owner.pool is not None:
         if values["plan"] != owner.plan:
             return _mismatch(row, "plan", "a pool's member keeps its plan (PL-6)")
         if values.get("pool", owner.pool) != owner.pool:
             return _mismatch(row, "pool", "a member leaves no pool (PL-6)")
-    pool, order = values.get("pool"), values.get("order")
-    if pool is None:
+    if "pool" in values and owner is not None and owner.underlying == SimState.TESTING:
+        return test_card_rejection(row)
+    return _order_rejection(state, row, owner)
+
+
+def test_card_rejection(row: ParsedRow) -> Fault:
+    """PL-5: the SIM is in its test, as the file, its dates or its known state say."""
+    return _mismatch(row, "pool", "a test card joins no pool (PL-5)")
+
+
+def _order_rejection(state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
+    """PL-5: an order is in one pool with all of its cards, or in none; a known card without a pool may stay so."""
+    pool = row.values.get("pool")
+    order = row.values.get("order", None if owner is None else owner.order_id)
+    if order is None or (pool is None and owner is not None):
         return None
-    if owner is None and values.get("state") is SimState.TESTING:
-        return _mismatch(row, "pool", "a test card joins no pool (PL-5)")
-    if order is not None and state.order_pools.setdefault(order, pool) != pool:
-        return _mismatch(row, "pool", "the order's cards are in another pool (PL-5)")
-    return None
+    if state.order_pools.setdefault(order, pool) == pool:
+        return None
+    other = (
+        "another pool" if pool is not None and state.order_pools[order] is not None else "a pool, whole or not at all"
+    )
+    return _mismatch(row, "pool", f"the order's cards are in {other} (PL-5)")
 
 
 def _mismatch(row: ParsedRow, column: str, detail: str) -> Fault:

@@ -13,16 +13,24 @@ from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
 from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.errors import Malformed
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
+from app.domain.vocabulary import SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.csv_files import MAX_FAULTS, YIELD_EVERY
 from app.usecases.errors import Fault
 from app.usecases.sim_changes import queue_limit_checks
-from app.usecases.sims.import_checks import ImportState, not_available, rejection_of, tenant_rejection
+from app.usecases.sims.import_checks import (
+    ImportState,
+    not_available,
+    rejection_of,
+    tenant_rejection,
+    test_card_rejection,
+)
 from app.usecases.sims.import_rows import ParsedRow, changed_columns, new_sim, parse_row
 from app.usecases.sims.import_warnings import warnings_of
 from app.usecases.usage.ingest.unmatched import attach_unmatched_reports
@@ -124,9 +132,11 @@ async def _take_chunk(
     """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
         return
-    orders = {row.values["order"] for row in chunk if "order" in row.values and "pool" in row.values}
-    state.order_pools |= await work.plans.pools_of_orders(state.tenant, orders - state.order_pools.keys())
     owners = await work.sims.owners([row.values["iccid"] for row in chunk])
+    if state.pools:
+        orders = {row.values["order"] for row in chunk if "order" in row.values}
+        orders |= {owner.order_id for owner in owners.values() if owner.order_id is not None}
+        state.order_pools |= await work.plans.pools_of_orders(state.tenant, orders - state.order_pools.keys())
     new: dict[str, tuple[ParsedRow, dict[str, Any], Sim]] = {}
     updates = _Updates()
     for row in chunk:
@@ -175,13 +185,13 @@ async def _take_lost(
 
 def _imported(ctx: Context, sim_id: int, sim: Sim) -> HistoryRow:
     """The first entry of a SIM's timeline: the state in which it was imported."""
-    shown = shown_state(sim.underlying, sim.holds, sim.carrier).value
+    state = shown_state(sim.underlying, sim.holds, sim.carrier).value
     return HistoryRow(
         sim_id=sim_id,
         what="state",
         before=None,
-        after=shown,
-        cause="import",
+        after=state,
+        cause=Cause.IMPORT,
         rule="LC-12",
         actor="import",
         took_effect_at=ctx.now(),
@@ -241,6 +251,9 @@ def _add_new(
         sim = new_sim(values, state.plans[values["plan"]], today=today, at=now)
     except Malformed as wrong:
         report.reject(Fault(code=wrong.code, detail=wrong.detail, line=row.line))
+        return
+    if sim.pool is not None and sim.underlying is SimState.TESTING:
+        report.reject(test_card_rejection(row))
         return
     columns = sim_columns(sim) | {
         "tenant": state.tenant,

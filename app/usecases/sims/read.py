@@ -52,13 +52,13 @@ async def list_sims(
     """A page of SIMs, the row id to continue after (None on the last page), and the total if `total`."""
     filtered = replace(wanted, cycles=current_cycles(ctx))
     ids = await page_ids(ctx.pool, tenant, filtered, after=after, limit=limit + 1)
-    shown = ids[:limit]
+    page = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
-    rows = await fetch_sims(ctx.pool, tenant, shown, running_periods(days, zones)) if shown else []
+    rows = await fetch_sims(ctx.pool, tenant, page, running_periods(days, zones)) if page else []
     items = [sim_view(row, days, zones) for row in rows]
     how_many = await count(ctx.pool, tenant, filtered) if total else None
-    return items, shown[-1] if len(ids) > limit else None, how_many
+    return items, page[-1] if len(ids) > limit else None, how_many
 
 
 def current_cycles(ctx: Context) -> dict[str, int]:

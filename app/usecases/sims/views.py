@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from app.db.sims.read import RunningPeriods, SimRow
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.calendar.days import start_of_day
+from app.domain.sim.binding import rebinds_left
 from app.domain.sim.holds import HOLDS
 from app.domain.sim.validity import cancellation
 from app.domain.terms.book import terms_in_force
@@ -107,6 +108,9 @@ def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str
         "region": {"province": row["province"], "limited": row["region_limited"]},
         "real_name": row["real_name"],
         "pool": row["pool"],
+        "order": row["order_id"],
+        "threshold": row["threshold"],
+        "session": _session(row),
         "device_serial": row["device_serial"],
         "alias": row["alias"],
         "tags": row["tags"],
@@ -142,8 +146,14 @@ def _carrier_view(row: SimRow) -> dict[str, Any] | None:
     }
 
 
+def _session(row: SimRow) -> dict[str, Any] | None:
+    if row["online_as_of"] is None:
+        return None
+    return {"online": row["online"], "as_of": _text(row["online_as_of"])}
+
+
 def _binding(row: SimRow, today: date) -> dict[str, Any]:
     budget = _rebinds_a_month(row["terms"], row["carrier"], today)
-    left = None if budget is None else max(0, budget - (row["rebinds"] or 0))
+    left = rebinds_left(budget, row["rebinds"] or 0)
     seen = row["imei_seen"] and {"imei": row["imei_seen"], "as_of": _text(row["imei_seen_at"])}
     return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left, "seen": seen}

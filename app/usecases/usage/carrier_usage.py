@@ -20,6 +20,7 @@ from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
 from app.db.usage import figures as stored
+from app.db.usage import limit_checks
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, end_instant, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.usage.figures import CarrierFigure, latest_figure
@@ -110,7 +111,9 @@ async def _queue(
         for was, row in moved
         if row["used"] < was["used"] or (row["next_check_bytes"] is not None and row["used"] >= row["next_check_bytes"])
     ]
-    await rows.queue_checks(connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None])
+    await limit_checks.queue_checks(
+        connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None]
+    )
 
 
 async def apply_cycle_figures(ctx: Context, account: str, figures: Sequence[UsageFigure], cycle: Cycle) -> int:

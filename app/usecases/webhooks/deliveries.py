@@ -16,7 +16,7 @@ STATUSES = ("pending", "delivered", "failed")
 _INSTANTS = ("next_attempt_at", "created_at", "attempted_at", "settled_at")
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def delivery_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """One delivery as a JSON object; `next_attempt_at` only while it is pending."""
     instants = {name: row[name].isoformat() if row[name] else None for name in _INSTANTS}
     if row["status"] != "pending":

@@ -31,7 +31,7 @@ class EndpointRequest:
     description: str | None = None
 
 
-def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
+def endpoint_view(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
     """An endpoint as a JSON object; with `secret` only where it has just been created."""
     seen: dict[str, Any] = {
         "id": str(endpoint.id),
@@ -72,8 +72,8 @@ def _type_faults(types: Sequence[str]) -> list[Fault]:
 
 
 def _is_type(name: str) -> bool:
-    noun, _, rest = name.partition(".")
-    parts = (noun, rest) if rest != "*" else (noun,)
+    noun, _, verb = name.partition(".")
+    parts = (noun, verb) if verb != "*" else (noun,)
     return all(part and part.replace("_", "a").isalpha() and part.islower() and part.isascii() for part in parts)
 
 
@@ -97,7 +97,7 @@ async def create(
         created_at=now,
     )
     await work.webhooks.add_endpoint(endpoint)
-    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=endpoint_view(endpoint))])
     return endpoint, secret
 
 
@@ -130,7 +130,9 @@ async def _change(
         stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
         await work.webhooks.change_endpoint(endpoint_id, **stored)
     after = replace(before, **columns)
-    await work.access.add_audit([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    await work.access.add_audit(
+        [_audit(ctx, after, actor, "change", before=endpoint_view(before), after=endpoint_view(after))]
+    )
     return after
 
 
@@ -139,7 +141,7 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
-        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=endpoint_view(endpoint))])
         await work.commit()
 
 
@@ -160,7 +162,7 @@ async def rotate(
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
-    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=endpoint_view(after))])
     return after, secret
 
 

@@ -14,6 +14,7 @@ from app.domain.errors import Malformed
 from app.domain.operation.service_levels import KINDS, Circumstances, Due, due
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import DeskLevel, WorkdayLevel
+from app.domain.units import MB
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.workdays import ChineseWorkdays, Override
 from tests.domain.cards import SHANGHAI, WORKDAYS
@@ -29,7 +30,7 @@ def desk(text: str, kind: str = "rebind", **case: bool) -> Due:
     return due(FLEXEM, Carrier.CMCC, kind, at(text), SHANGHAI, WORKDAYS, 0, Circumstances(**case))
 
 
-def gsl(carrier: Carrier, kind: str, text: str, **case: bool) -> Due:
+def gsl(carrier: Carrier, kind: str, text: str, **case: int) -> Due:
     return due(GSL, carrier, kind, at(text), SHANGHAI, WORKDAYS, 0, Circumstances(**case))
 
 
@@ -140,8 +141,10 @@ def test_a_network_reset_is_due_as_a_suspend_and_a_resume() -> None:
 def test_delivery_takes_ten_workdays_or_six_weeks() -> None:
     """SL-6."""
     assert gsl(Carrier.CMCC, "delivery", "2024-06-12T10:00").due_on == date(2024, 6, 26)
-    assert gsl(Carrier.CMCC, "delivery", "2024-06-12T10:00", industrial=True).due_on == date(2024, 7, 24)
-    assert gsl(Carrier.CUCC, "delivery", "2024-06-12T10:00", industrial=True).due_on == date(2024, 6, 26)
+    over, not_over = 100 * MB + 1, 100 * MB
+    assert gsl(Carrier.CMCC, "delivery", "2024-06-12T10:00", industrial_allowance=over).due_on == date(2024, 7, 24)
+    assert gsl(Carrier.CMCC, "delivery", "2024-06-12T10:00", industrial_allowance=not_over).due_on == date(2024, 6, 26)
+    assert gsl(Carrier.CUCC, "delivery", "2024-06-12T10:00", industrial_allowance=over).due_on == date(2024, 6, 26)
     assert desk("2024-06-12T10:00", "delivery").due_at is None
 
 

@@ -99,9 +99,15 @@ class SimLookupCache:
         found: dict[str, Mapping[str, Any]] = {
             row["iccid"]: row for row in await rows.find_sims(connection, tenant, iccids)
         }
-        twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := alternate_iccid(iccid)) is not None}
-        if twins:
-            found |= {twins[row["iccid"]]: row for row in await rows.find_sims(connection, tenant, list(twins))}
+        alternates = {
+            alternate: iccid
+            for iccid in iccids
+            if iccid not in found and (alternate := alternate_iccid(iccid)) is not None
+        }
+        if alternates:
+            found |= {
+                alternates[row["iccid"]]: row for row in await rows.find_sims(connection, tenant, list(alternates))
+            }
         return found
 
     def _block(self, row: Mapping[str, Any]) -> IccidBlock:
@@ -141,5 +147,5 @@ class SimLookupCache:
 
 def canonical_iccid(iccid: str) -> str:
     """The shorter of an ICCID's two forms (DV-5): by it unmatched reports are stored and compared."""
-    twin = alternate_iccid(iccid)
-    return iccid if twin is None else min(iccid, twin, key=len)
+    alternate = alternate_iccid(iccid)
+    return iccid if alternate is None else min(iccid, alternate, key=len)

@@ -12,7 +12,7 @@ from app.db.pools.rows import members_to_check, refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage import ingest as rows
 from app.db.usage import unmatched
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
 from app.usecases.usage.ingest.counters import count

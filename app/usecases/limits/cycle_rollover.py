@@ -20,6 +20,7 @@ from app.db.usage import rollovers as rows
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, preceding, start_instant
 from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -55,8 +56,8 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
     while True:
         async with ctx.work() as work:
             connection = await work.driver()
-            place = await rows.lock(connection, account, number)
-            ids = await rows.held_cards(connection, account, place, CHUNK)
+            cursor = await rows.lock(connection, account, number)
+            ids = await rows.held_cards(connection, account, cursor, CHUNK)
             await work.commit()
         lifted += await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, partial(_roll_over_chunk, ctx))
         async with ctx.work() as work:
@@ -96,7 +97,7 @@ def _opens(ctx: Context, record: SimRecord) -> datetime:
 
 
 def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
-    reason = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
+    reason = ChangeReason(cause=Cause.CYCLE_START, actor=ACTOR, effective_at=opens, rule="ST-21")
     return log.change(record, after_rollover(record.sim, opens), reason)
 
 

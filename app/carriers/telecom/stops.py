@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from xml.etree.ElementTree import Element
 
-from app.carriers import telecom
 from app.carriers.base import CarrierHold
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
+from app.carriers.telecom import wire as telecom
 from app.domain.sim.network_cut import NETWORK_CUT_CODE, THRESHOLD_CUT_CODE
 from app.domain.units import MB
 from app.domain.vocabulary import HoldCode

@@ -1,13 +1,14 @@
 """The answers that both of China Telecom's clients expect (`docs/carriers/`: B1.4, B1.5, B2.2).
 
-The parser looks for the result code, the message and the transaction under several names (`telecom.parse_reply`), so
+The parser looks for the result code, the message and the transaction under several names (`parse_reply`), so
 every answer may carry any of them.
 """
 
 from __future__ import annotations
 
-from app.carriers import telecom, telecom_stops
 from app.carriers.expectations import Content, Field, known, read, required
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
 
 C = Content
 
@@ -85,7 +86,7 @@ CARD_STATUS = (
         f"{_RECORD}.productInfo.productStatusCd",
         C.CODE,
         "B1.5",
-        values=telecom_stops.NO_REASON | set(telecom_stops.STOP_REASONS),
+        values=stops.NO_REASON | set(stops.STOP_REASONS),
     ),
     read(f"{_RECORD}.productInfo.productStatusName", C.CODE, "B1.5 [I]"),
     *known(C.TIME, "B1.5", f"{_RECORD}.productInfo.servCreateDate"),

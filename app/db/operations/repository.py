@@ -5,8 +5,7 @@ Leases count in the database's clock (`clock_timestamp()`), everything else in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -54,19 +53,6 @@ _RECLAIM = text(
 
 class OpenOperationExists(Exception):
     """A SIM has an open operation already, requested in a transaction that ran beside this one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFilter:
-    """Filters of a list of operations; None: no filter."""
-
-    tenant: str
-    iccid: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    channel: str | None = None
-    overdue: bool | None = None
-    bulk_id: UUID | None = None
 
 
 def _due_scheduled(now: datetime) -> ColumnElement[bool]:
@@ -229,10 +215,10 @@ class OperationRepository:
         )
         return [operation_from(row) for row in rows.mappings()]
 
-    async def poll_now(
+    async def make_due(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:
-        """Poll at once the operations that a carrier's notification refers to; gives how many.
+        """Make the operations that a carrier's notification refers to due at once; gives how many.
 
         `hint` (`done`, `failed`) is kept for those with this reference. It is no result: the poll decides.
         """
@@ -288,32 +274,3 @@ class OperationRepository:
             text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
         )
         return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}
-
-    async def list(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
-        """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
-        statement = select(operations).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(operations.c.id < before)
-        rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
-        return [operation_from(row) for row in rows.mappings()]
-
-    async def count(self, wanted: OperationFilter) -> int:
-        """How many operations a filter finds."""
-        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_conditions(wanted)))
-        return int(found.scalar_one())
-
-
-def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
-    """The conditions of a filter."""
-    c = operations.c
-    yield c.tenant == wanted.tenant
-    for column, value in (
-        (c.iccid, wanted.iccid),
-        (c.kind, wanted.kind),
-        (c.status, wanted.status),
-        (c.channel, wanted.channel),
-        (c.overdue, wanted.overdue),
-        (c.bulk_id, wanted.bulk_id),
-    ):
-        if value is not None:
-            yield column == value
