@@ -245,9 +245,8 @@ class CtwingClient(ProtocolClient):
         code = telecom.main_status(json_)
         state = telecom.STATES.get(code)
         cut = stops.network_cut(json_)
-        product = stops.UNTOLD
-        if (full or cut) and state in (SimState.ACTIVE, SimState.SUSPENDED):
-            product = await optional_answer(self._product_of(number)) or stops.UNTOLD
+        wanted = (full or cut) and state in (SimState.ACTIVE, SimState.SUSPENDED)
+        product = (await optional_answer(self._product_of(number)) if wanted else None) or stops.UNTOLD
         found = stops.cut_holds(product)
         if state is SimState.SUSPENDED:
             found = stops.with_management(code, await self._holds(number), stops.status_name(json_, code))
