@@ -9,6 +9,7 @@ import asyncpg
 
 from app.db.connection import Connection
 
+# Two workers that fail at one subject at once: the second waits for the row, and both attempts count.
 _SET_ASIDE = """
 WITH given AS (
     SELECT $1::text AS task, $2::text AS kind, $3::bigint AS subject_id, $4::text AS error, $5::timestamptz AS at)

@@ -56,6 +56,7 @@ class Advancer:
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
         tried: Counter[tuple[str, SlotOutcome]] = Counter()
+        # Two advances at once: the second waits here, then goes on from where the first has left the clock.
         async with self.busy, self.moving:
             await self.slots.wait_until_idle()
             while (now := self.ctx.now()) < target:

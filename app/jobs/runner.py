@@ -50,6 +50,8 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, retry_after: t
 
 
 async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> SlotOutcome:
+    # Committed before the job runs, which has transactions of its own and may take hours: the lease, kept by `_beat`,
+    # stands for the lock.
     async with ctx.work() as work:
         mine = await work.job_runs.claim_slot(job.name, slot, started, LEASE)
         done = not mine and await work.job_runs.finished(job.name, slot)

@@ -73,6 +73,8 @@ async def _halve(ctx: Context, task: Task, kind: SubjectKind, subject_ids: Seque
         middle = len(subject_ids) // 2
         first = await _halve(ctx, task, kind, subject_ids[:middle], handle)
         return first + await _halve(ctx, task, kind, subject_ids[middle:], handle)
+    # Not in the transaction of `handle`: a process that dies in between leaves an entry, which the next attempt
+    # removes.
     async with ctx.pool.acquire() as connection:
         await rows.release(connection, task, kind, subject_ids)
     return changed

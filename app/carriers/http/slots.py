@@ -79,6 +79,7 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
+            # Cancelled in the moment in which `_wake` gave it the slot: it goes to the next one.
             if turn.done() and not turn.cancelled():
                 self.release(urgency)
             raise

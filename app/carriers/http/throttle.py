@@ -101,6 +101,7 @@ class LocalBudget:
     async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
         """As `CallBudget.acquire`."""
         now = self._clock.now()
+        # No await between reading and writing `_next`: tasks of one loop cannot get the same place.
         slot = max(now, self._next.get(account, now), self._paused_until.get(account, now))
         wait = (slot - now).total_seconds()
         if wait <= max_wait:

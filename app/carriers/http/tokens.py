@@ -56,6 +56,7 @@ class TokenKeeper:
     async def _renewed(self, bad: str | None) -> str:
         """A token other than `bad`: whoever comes first fetches it, the others take what it got."""
         async with self._lock:
+            # Looked at again under the lock: of several calls refused for one token the first has renewed it for all.
             if self._value is not None and self._value != bad and not self._is_stale():
                 return self._value
             token = await self._fetch()

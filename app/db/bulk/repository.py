@@ -114,6 +114,7 @@ class BulkRepository:
         statement = (
             select(bulk_operations)
             .where(c.finished_at.is_(None), text(_DUE).bindparams(now=now, lately=now - RECHECK))
+            # Two workers: the second skips the locked one and advances the next, so that no item is enqueued twice.
             .order_by(c.fed_at.nulls_first(), c.id)
             .limit(1)
             .with_for_update(skip_locked=True)

@@ -37,6 +37,8 @@ class InboxRepository:
 
     async def add(self, row: InboxRow) -> bool:
         """True if the notification is new; a repeated one changes nothing."""
+        # Carriers repeat a push that is answered late: of two at once the second waits for the first, then does
+        # nothing.
         values = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__}
         statement = insert(inbox).values(**values).on_conflict_do_nothing().returning(inbox.c.external_id)
         return (await self._connection.execute(statement)).first() is not None

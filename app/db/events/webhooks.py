@@ -43,6 +43,8 @@ _FAN_OUT = text(
     """  # noqa: S608 - the fragments are ours
 )
 
+# Two workers at one lane: the second skips the locked head, and those behind it are no heads while it is pending. So
+# one delivery of a lane is under way at a time, which keeps its events in order.
 _CLAIM = text(
     """
     UPDATE webhook_deliveries d
@@ -168,6 +170,7 @@ class WebhookRepository:
 
     async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
         """Turn the next events into deliveries of one endpoint; True while there may be more."""
+        # The endpoint's lock lets one worker move its window; a second one skips it and serves others.
         found = await self._connection.execute(
             text(
                 f"SELECT tenant, window_from, window_to, window_after, {_XMIN} AS ended FROM webhook_endpoints"  # noqa: S608
@@ -179,6 +182,7 @@ class WebhookRepository:
         if row is None:
             return False
         fresh = row.window_from == row.window_to
+        # The row may be newer than the snapshot in which `ended` was read: a window never ends earlier than before.
         window_to = max(row.ended, row.window_to) if fresh else row.window_to
         window = {"window_from": row.window_from, "window_to": window_to}
         after = 0 if fresh else row.window_after

@@ -20,6 +20,8 @@ from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
 _WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
 
+# Two workers that claim at once get different rows: the second skips what the first has locked. `claim` rises each
+# time, so that a worker held up beyond its lease is told so when it marks as sent or settles (OP-3).
 _CLAIM = text(
     f"""
     UPDATE operations o
@@ -36,6 +38,8 @@ _CLAIM = text(
     """  # noqa: S608 - the fragment is ours
 ).columns(**_JSON_COLUMNS)
 
+# `sent_at` is committed before the first byte is sent, so a row without it cannot have reached the carrier: that
+# alone makes it safe to queue again.
 _RECLAIM = text(
     """
     UPDATE operations
@@ -70,6 +74,7 @@ class OperationRepository:
         """Add new operations. Raises `OpenOperationExists`; the transaction cannot go on then."""
         if not records:
             return
+        # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
             await self._connection.execute(operations.insert(), [operation_columns(record) for record in records])
         except IntegrityError as error:
@@ -114,6 +119,7 @@ class OperationRepository:
                 operations.c.status == OperationStatus.SCHEDULED.value,
                 operations.c.waits,
             )
+            # The oldest last: of a SIM's several rows the dict keeps the last one.
             .order_by(operations.c.id.desc())
             .with_for_update()
         )
@@ -141,6 +147,8 @@ class OperationRepository:
 
     async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
         """Set `sent_at` before sending (OP-3). Gives the ids whose claim is still ours; the others must not be sent."""
+        # The lease starts anew: what is left of the claim's may be too short for a call. A worker that took the row
+        # over after an expired lease has raised `claim`, and this one then finds no row.
         rows = await self._connection.execute(
             text(
                 "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
@@ -165,6 +173,7 @@ class OperationRepository:
         """Write these back and give up the lease."""
         if not records:
             return
+        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`.
         names = [name for name in operation_columns(records[0]) if name not in ("id", "tenant", "sim_id", "iccid")]
         statement = (
             update(operations)
@@ -184,6 +193,8 @@ class OperationRepository:
                 operations.c.sent_at.is_(None),
                 text("(status = 'queued' OR (status = 'waiting_carrier' AND channel = 'desk'))"),
             )
+            # A row that a worker is claiming at this moment is left to it, as it may send it; what it gives back is
+            # found by the next turn.
             .order_by(operations.c.id)
             .with_for_update(skip_locked=True)
         )
@@ -206,6 +217,7 @@ class OperationRepository:
 
     async def newly_overdue(self, now: datetime, limit: int) -> list[OperationRecord]:
         """Mark unsettled operations past their `due_at` and give them (SL-7)."""
+        # Skipping never waits, so no order of locks is needed; a row that is locked now is marked by a later turn.
         rows = await self._connection.execute(
             text(
                 "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE settled_at IS NULL"
@@ -222,6 +234,8 @@ class OperationRepository:
 
         `hint` (`done`, `failed`) is kept for those with this reference. It is no result: the poll decides.
         """
+        # No claim is compared: a worker that polls the row already keeps it, and its settlement may set `run_after`
+        # again. That costs one back-off and no result; `carrier_hint` stays, as a settlement reads the row anew.
         done = await self._connection.execute(
             text(
                 f"UPDATE operations SET run_after = least(run_after, :now), tries = 0,"  # noqa: S608 - ours

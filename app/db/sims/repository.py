@@ -149,6 +149,8 @@ class SimRepository:
         """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5)."""
         if not rows:
             return {}
+        # Two imports of one SIM: the second waits for the first's commit, then gets no row id back and treats it as
+        # known.
         statement = insert(sims).on_conflict_do_nothing().returning(sims.c.iccid, sims.c.id)
         named = [row | {"canonical_iccid": canonical_iccid(row["iccid"])} for row in rows]
         named.sort(key=lambda row: str(row["canonical_iccid"]))  # one order of locks for imports at the same moment
@@ -163,6 +165,7 @@ class SimRepository:
 
     async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime) -> None:
         """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
+        # Two answers may be stored in the wrong order: compared in the statement, the later word stands.
         newer = or_(sims.c.online_as_of.is_(None), sims.c.online_as_of <= as_of)
         await self._connection.execute(
             update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of)

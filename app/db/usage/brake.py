@@ -25,6 +25,7 @@ _CARDS = """
 SELECT account, count(*) AS cards FROM sims
  WHERE account = ANY($1::text[]) AND state <> 'cancelled' GROUP BY account
 """
+# A hold that waits and is wanted again changes nothing: it keeps `asked_at`, which tells whether a release covers it.
 _KEEP = """
 INSERT INTO rule_stops AS r (tenant, account, sim_id, cycle, hold, rule, asked_at, stopped_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::timestamptz[],
@@ -70,6 +71,7 @@ class RuleStop:
 
 async def lock_accounts(connection: Connection, accounts: Sequence[str]) -> None:
     """Lock the brake of these accounts until the commit, in the order of their codes."""
+    # Two evaluations of an account's SIMs: the second counts the hour only after the first has committed its stops.
     for account in sorted(set(accounts)):
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('brake ' || $1, 0))", account)
 

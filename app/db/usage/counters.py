@@ -19,6 +19,7 @@ from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]
 
+# Inserted by SIM and cycle, as ingest does: two that begin the same counters wait for each other in one order.
 _ENSURE_COUNTERS = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes)
 SELECT k.sim_id, k.cycle, p.ref, 0
@@ -27,6 +28,7 @@ SELECT k.sim_id, k.cycle, p.ref, 0
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
+# Pulls, refreshes and corrections run side by side: compared with the stored `as_of`, an older figure changes nothing.
 _UPSERT_CYCLE_FIGURES = """
 UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
@@ -67,6 +69,7 @@ SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_fi
  WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
  ORDER BY s.id LIMIT $5
 """
+# Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
 SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,
        {USED} AS used
@@ -83,6 +86,7 @@ UPDATE usage_cycles c SET next_check_bytes = k.bytes
   FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, bytes)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """
+# Whoever inserts a mark emits its event: of two at once the second waits for the first's commit and gets no row back.
 _MARK = """
 INSERT INTO usage_marks (sim_id, cycle, mark, at)
 SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark

@@ -43,6 +43,8 @@ _UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 
+# Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
+# raised meanwhile: SIMS_LOCK was taken by a statement before this one (`_OPEN`), whose wait this snapshot comes after.
 _LOCK_GATEWAYS = """
 SELECT id, lowest, highest, (SELECT epoch FROM usage_epoch) AS epoch
   FROM usage_gateways WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
@@ -51,6 +53,8 @@ _MOVE_WATER_MARKS = """
 UPDATE usage_gateways g SET lowest = k.lowest, highest = k.highest
   FROM unnest($1::int[], $2::text[], $3::text[]) k(id, lowest, highest) WHERE g.id = k.id
 """
+# Two batches that bring one new gateway: the second waits for the first's row, but its snapshot does not show it: it
+# gets no id and asks again. In autocommit, else it would wait for the whole of the other's batch.
 _GATEWAY_IDS = """
 WITH added AS (
     INSERT INTO usage_gateways (tenant, name) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING RETURNING id, name)
@@ -74,6 +78,8 @@ _INSERT_UNMATCHED = """
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
 """
+# Nested loops only: counters are looked up delta by delta, so that they are locked as staged, by SIM and cycle. A hash
+# join would read the whole table, and lock in its order.
 _OPEN = f"""
 SELECT pg_advisory_xact_lock_shared({SIMS_LOCK});
 CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
@@ -104,6 +110,7 @@ cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used 
 {_ORDINALS}
 """  # noqa: S608 - our own text
 _MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE ordinal = ANY($2::int[])"
+# Two batches that begin one counter: the second waits for the first's commit, then does nothing; `apply_round` adds.
 _BEGIN_CYCLES = """
 WITH started AS (
     INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes, reported, reported_since, reported_at)

@@ -11,6 +11,8 @@ from app.db.connection import Connection
 
 _QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
 _QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
+# Workers take different entries. A SIM with several may be in two chunks: the second evaluates it after the first's
+# commit, as SIMs are locked before they are read.
 _DEQUEUE_SIMS = """
 DELETE FROM usage_checks WHERE id IN (
     SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
@@ -24,6 +26,7 @@ DELETE FROM usage_checks WHERE id IN (
             SELECT pool_ref FROM usage_checks WHERE pool_ref IS NOT NULL ORDER BY id LIMIT 1000) oldest LIMIT $1)
     FOR UPDATE SKIP LOCKED) RETURNING pool_ref
 """
+# Waits for a worker that queues a chunk of the plan now; then the plan begins anew, so that no SIM keeps the old limit.
 _NOTE = """
 INSERT INTO plan_checks (tenant, plan) SELECT $1, unnest($2::text[])
 ON CONFLICT (tenant, plan) DO UPDATE SET last_sim_id = 0
@@ -31,6 +34,7 @@ ON CONFLICT (tenant, plan) DO UPDATE SET last_sim_id = 0
 _QUEUE_POOLS_OF_PLANS = """
 INSERT INTO usage_checks (pool_ref) SELECT ref FROM pools WHERE tenant = $1 AND plan = ANY($2::text[])
 """
+# One worker at a plan: the row is locked until its chunk and the cursor behind it are committed together.
 _NEXT = "SELECT tenant, plan, last_sim_id FROM plan_checks ORDER BY tenant, plan LIMIT 1 FOR UPDATE SKIP LOCKED"
 _QUEUE_SIMS_OF_PLAN = """
 WITH chunk AS (SELECT id, plan, underlying FROM sims WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $4),

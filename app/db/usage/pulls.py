@@ -11,6 +11,8 @@ from app.db.connection import Connection
 from app.db.schema.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
+# No lock is held over a run, which may take hours: `slot` moves with every page, and a run counts as interrupted only
+# when it has not moved for long (`STALLED_AFTER`).
 _BEGIN = """
 INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
 ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.db.connection import Connection
 
+# Inserts or locks in one; a new cycle starts at the first SIM, the same one where the last run stopped.
 _LOCK = """
 INSERT INTO cycle_rollovers AS r (account, cycle) VALUES ($1, $2)
 ON CONFLICT (account) DO UPDATE

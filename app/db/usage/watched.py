@@ -13,6 +13,7 @@ from app.db.connection import Connection
 from app.db.schema.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
+# Compare and set: of two processes the second finds that `slot` has moved, and takes no slice.
 _NEXT_SLICE = """
 INSERT INTO pull_cursors AS p (account, slot, phase, last_sim_id) VALUES ('', $1, 1, $2)
 ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
@@ -46,6 +47,7 @@ INSERT INTO watched_sims (sim_id, account, reason, polled_at) SELECT id, account
 ON CONFLICT (sim_id) DO NOTHING
 """
 _DUE = "SELECT count(*) FROM (SELECT FROM watched_sims WHERE account = $1 AND polled_at <= $2 LIMIT $3) due"
+# Marked as queried before they are: of two processes no SIM is queried twice, and no lock is held during the call.
 _CLAIM = """
 UPDATE watched_sims w SET polled_at = $2
   FROM (SELECT sim_id FROM watched_sims WHERE account = $1 ORDER BY polled_at LIMIT $3 FOR UPDATE SKIP LOCKED) oldest

@@ -108,6 +108,7 @@ async def find(work: UnitOfWork, tenant: str, bulk_id: UUID, *, for_update: bool
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, actor: str) -> BulkRecord:
     """Cancel: the worker cancels what was not sent, what was sent is completed. Raises `Conflict`."""
+    # Waits for the worker that advances it now; the next turn sees `cancelling` and enqueues nothing more.
     bulk = await find(work, tenant, bulk_id, for_update=True)
     if bulk.status in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)

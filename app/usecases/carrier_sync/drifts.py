@@ -34,6 +34,7 @@ async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
     report: Counter[str] = Counter()
     async with ctx.work() as work:
         await work.drifts.delete_settled(account)
+        # SIM rows first, by id: no other transaction opens an operation on them between the look and the repair.
         records = await work.sims.by_ids(await work.drifts.disagreeing(account, MAX_SIMS), for_update=True)
         known = await work.drifts.of(list(records))
         open_operations = await work.operations.open_of(records)

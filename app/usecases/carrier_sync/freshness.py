@@ -92,6 +92,7 @@ async def _query_due(ctx: Context, account: str, capacity: Capacity) -> int:
     async with ctx.pool.acquire() as connection:
         due = await watched.count_due(connection, account, due_until(now), most)
         wanted = plan_watched(capacity, due=due, elapsed=TURN) if due else 0
+        # In autocommit, before the carrier is called: what a process that dies has claimed is left for the next hour.
         ids = await watched.claim(connection, account, now, wanted) if wanted else []
     if not ids:
         return 0

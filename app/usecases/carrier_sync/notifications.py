@@ -48,6 +48,7 @@ async def process_notifications(ctx: Context) -> int:
     The operation that a notification is about is polled at once; where there is none, the SIM is queried.
     """
     async with ctx.work() as work:
+        # Two workers process different notifications: the second skips what the first has locked.
         notices = await work.inbox.unhandled(CHUNK)
         queries: dict[str, list[SimRef]] = {}
         for notice in notices:

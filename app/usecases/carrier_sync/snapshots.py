@@ -39,6 +39,7 @@ async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int
     if not by_iccid:
         return 0
     async with ctx.work() as work:
+        # SIM rows first, by id: no operation can begin or end on them before this commits, so `operation_open` holds.
         records = await work.sims.by_iccids(sorted(by_iccid), for_update=True)
         open_operations = await work.operations.open_of([record.id for record in records.values()])
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)

@@ -47,6 +47,7 @@ async def look_into_stops(ctx: Context) -> int:
     answers = await asyncio.gather(*(_query(ctx, record) for record in records))
     by_id = {record.id: answer for record, answer in zip(records, answers, strict=True)}
     async with ctx.work() as work:
+        # Read again under their locks, by id: holds may have been lifted while the carriers answered.
         locked = await work.sims.by_ids(sorted(by_id), for_update=True)
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         for record in locked.values():

@@ -41,6 +41,7 @@ async def worker_round(ctx: Context, *, limit: int = 100) -> int:
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
     """Claim due operations of accounts that are not paused, with their SIMs' identities by row id."""
     async with ctx.work() as work:
+        # First, so that it can be claimed at once. Both statements skip locked rows: rounds never wait for each other.
         await work.operations.requeue_expired(ctx.now())
         paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
         claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=paused)
@@ -55,6 +56,8 @@ async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> lis
         return []
     now = ctx.now()
     async with ctx.work() as work:
+        # Not in the claim's transaction: of a process that dies between the two nothing was sent, and nothing need be
+        # verified. Committed before the first byte, since what is sent cannot be rolled back.
         ours = await work.operations.mark_sent(operations, now, ctx.lease)
         await work.commit()
     return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]

@@ -77,6 +77,7 @@ async def load_brake(ctx: Context, connection: Connection, records: Sequence[Sim
     """The brake for the accounts of these SIMs; locks them until the commit."""
     accounts = sorted({record.account for record in records})
     await rows.lock_accounts(connection, accounts)
+    # Counted after the lock: what others stopped within the hour is committed by now.
     cards = await rows.cards_of(connection, accounts)
     limits = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
     recent = await rows.stopped_last_hour(connection, accounts, ctx.now())

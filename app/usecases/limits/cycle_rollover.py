@@ -54,6 +54,8 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
     """Roll an account's SIMs over, chunk by chunk; a SIM that cannot be is set aside."""
     lifted, number = 0, cycle_number(cycle)
     while True:
+        # Split on purpose: a chunk has transactions of its own (`handle_isolated`), and the cursor moves after it. A
+        # run that dies in between repeats the chunk, whose SIMs have no hold of the old cycle left.
         async with ctx.work() as work:
             connection = await work.driver()
             cursor = await rows.lock(connection, account, number)
@@ -131,6 +133,7 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
 
     Members count as they are now, each from its activation (PL-2); later joins change nothing (PL-6).
     """
+    # Locks: counters by SIM and cycle, then the pool's cycles, then the pool's row.
     pool = await pools.by_ref(connection, ref)
     if pool is None:
         return

@@ -136,6 +136,7 @@ async def _apply_released(ctx: Context) -> int:
     """Put on the holds that waited behind the brake when a person released it, where usage still calls for them."""
     async with ctx.work() as work:
         connection = await work.driver()
+        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
         released = await rule_stops.released(connection, RELEASED_CHUNK)
         if not released:
             return 0

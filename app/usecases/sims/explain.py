@@ -96,6 +96,7 @@ async def _store_session(ctx: Context, record: SimRecord, found: Session) -> Non
     at = found.as_of
     on = at.astimezone(ctx.zone(record.account)).date()
     async with ctx.work() as work:
+        # Read again under its lock: `record` is from before the carrier was asked, and may have changed since.
         locked = (await work.sims.by_ids([record.id], for_update=True)).get(record.id)
         if locked is not None and found.imei:
             recorder = SimChangeRecorder(ctx.now(), ctx.zone)

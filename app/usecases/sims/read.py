@@ -86,6 +86,7 @@ async def patch_sim(
     """
     columns = _patch_columns(changes)
     async with ctx.work() as work:
+        # Under the SIM's lock: of two patches with one If-Match the second finds the version that the first has made.
         record = await _locked(work, actor.tenant, iccid)
         if version is not None and version != record.version:
             raise VersionConflict("the card has changed since", version=record.version)
@@ -130,6 +131,7 @@ def _reminders(value: Any) -> dict[str, list[int]]:
 async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
     """Delete a SIM imported by mistake; its timeline stays. Raises `NotFound`, `Conflict` with an open operation."""
     async with ctx.work() as work:
+        # Under the SIM's lock no operation can be opened on it before it is gone (OP-4).
         record = await _locked(work, actor.tenant, iccid)
         if open_operation := (await work.operations.open_of([record.id])).get(record.id):
             due_at = open_operation.due_at.isoformat() if open_operation.due_at else None

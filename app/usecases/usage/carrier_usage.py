@@ -82,6 +82,7 @@ async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsag
     if not batch.spans:
         return set()
     connection, now = await work.driver(), ctx.now()
+    # No SIM rows are locked: figures change counters alone, and the limits are evaluated later, from the queue.
     counters = sorted(batch.spans)
     await rows.ensure_counters(connection, counters)
     before = await stored.lock_usage(connection, counters)

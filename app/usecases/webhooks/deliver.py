@@ -152,6 +152,7 @@ class _Relay:
         async with self._transactions, self._ctx.work() as work:
             if any(attempt.sent.gone for attempt in attempts):
                 await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
+            # A delivery that another worker has claimed since, its lease having expired, is left to that worker.
             await work.webhooks.settle(results, now)
             await work.commit()
         for result in results:

@@ -120,6 +120,7 @@ async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str
 async def _change(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str
 ) -> EndpointRow:
+    # Locked, so that no fan-out moves the window between this look and `skip_to_now`.
     before = await find(work, tenant, endpoint_id, for_update=True)
     if columns.get("enabled") is True and not before.enabled:
         columns = columns | {"disabled_because": None}
@@ -149,6 +150,7 @@ async def rotate(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str
 ) -> tuple[EndpointRow, str]:
     """Create a new secret; the old one signs beside it for a day. Raises `NotFound`, `Conflict` while two are valid."""
+    # Two rotations at once: the second waits here, then finds two valid secrets and is refused.
     before = await find(work, tenant, endpoint_id, for_update=True)
     now = ctx.now()
     if before.old_secret_until is not None and before.old_secret_until > now:

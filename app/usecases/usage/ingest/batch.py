@@ -81,6 +81,7 @@ class Batch:
         """Store and count what is new. Raises `StaleSimCache`, `asyncpg.PostgresError`."""
         if not self._reports:
             return
+        # Locks: SIMS_LOCK shared, gateways by id, UNMATCHED_LOCK shared, counters (order: `app.db.usage.ingest`).
         gateways = sorted(set(map(gateway_of, self._reports)))
         epoch, marks = await rows.lock_batch(self._connection, gateways)
         if epoch != self._epoch:  # compared with the batch's own: another batch may have renewed the cache since

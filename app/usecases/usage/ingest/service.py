@@ -40,6 +40,8 @@ TRIES = 4
 _BUSY_S = 10
 _log = get_logger("ingest")
 
+# What a batch may meet beside others and not when repeated: counters that begin out of order may deadlock, and the SIMs
+# may have changed under it. Nothing of a failed batch is stored, and reports are counted once whatever is repeated.
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
 
@@ -130,6 +132,7 @@ class Ingest:
 
     async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
+            # Before the transaction: gateways are created in autocommit, and no lock is held while SIMs are looked up.
             batch = Batch(connection, self._cache, self._ctx.now())
             await batch.resolve(taken)
             started = monotonic()

@@ -67,6 +67,7 @@ async def _resolved(
 
 async def detach_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
     """Make the reports of a SIM that this transaction removes unmatched, and delete its counters."""
+    # SIMS_LOCK after the SIM's row, which the caller has locked: who holds it shared waits for no SIM's row any more.
     connection = await work.driver()
     iccid = canonical_iccid(record.sim.iccid)
     await unmatched.detach(connection, record.tenant, record.id, iccid, ctx.now())
