@@ -161,6 +161,8 @@ class HoldExplained:
     since: datetime
     source: HoldSource
     carrier_code: str | None
+    carrier_reason: str | None
+    """The carrier's own words beside its code, where it gives any."""
     ended: bool
     """The running cycle has ended it, yet the carrier keeps it (ST-21); `lagging`: within the lag of its data."""
     lagging: bool
@@ -203,6 +205,7 @@ def _explained(sim: Sim, hold: Hold, context: RuleContext, situation: Situation)
         since=hold.since,
         source=hold.source,
         carrier_code=hold.carrier_code,
+        carrier_reason=hold.carrier_reason,
         ended=ended(sim, hold.code, context),
         lagging=refilled or _lags(sim, hold, context),
         refilled=refilled,
