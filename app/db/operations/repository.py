@@ -188,15 +188,20 @@ class OperationRepository:
         return {record.id: record for record in found if record.claim == claims[record.id]}
 
     async def save(self, records: Sequence[OperationRecord]) -> None:
-        """Write these back and give up the lease."""
+        """Write these back, give up the lease and end the claim."""
         if not records:
             return
-        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`.
-        names = [name for name in operation_columns(records[0]) if name not in ("id", "tenant", "sim_id", "iccid")]
+        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a worker
+        # that was polling what a person completes meanwhile settles nothing afterwards.
+        kept = ("id", "tenant", "sim_id", "iccid", "claim")
+        names = [name for name in operation_columns(records[0]) if name not in kept]
         statement = (
             update(operations)
             .where(operations.c.id == bindparam("b_id"))
-            .values({name: bindparam(f"b_{name}") for name in names} | {"lease_until": None})
+            .values(
+                {name: bindparam(f"b_{name}") for name in names}
+                | {"lease_until": None, "claim": operations.c.claim + 1}
+            )
         )
         await self._connection.execute(
             statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]

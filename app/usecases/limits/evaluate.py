@@ -4,7 +4,7 @@ Whatever changes them queues the SIM or pool in the same transaction (`usage_che
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
-Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle.
+Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle, the pool's row.
 """
 
 from __future__ import annotations
