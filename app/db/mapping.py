@@ -106,6 +106,7 @@ def hold_from(value: Row) -> Hold:
         carrier_code=value.get("carrier_code"),
         evidence=tuple(_evidence_from(one) for one in value.get("evidence", ())),
         reported=HoldCode(value["reported"]) if value.get("reported") else None,
+        carrier_reason=value.get("carrier_reason"),
     )
 
 
@@ -126,6 +127,8 @@ def hold_columns(hold: Hold) -> dict[str, Any]:
         "source": hold.source.value,
         "carrier_code": hold.carrier_code,
     }
+    if hold.carrier_reason is not None:
+        columns["carrier_reason"] = hold.carrier_reason
     if hold.evidence:
         columns["evidence"] = [
             {"query": e.query.value, "at": e.at.isoformat(), "found": e.found.value, "facts": dict(e.facts)}

@@ -153,7 +153,7 @@ async def release_account_brake(
 
 @router.get("/quarantine", response_model=schemas.QuarantinePage)
 async def list_quarantine(ctx: Ctx, caller: Admin, query: PageQuery) -> Response:
-    """SIMs and pools that a background task could not handle; each is attempted again by itself."""
+    """What background tasks could not handle; each is attempted again by itself."""
     page = page_of(query)
     items, last = await quarantine_page(ctx, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})

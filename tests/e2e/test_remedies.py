@@ -60,7 +60,7 @@ async def test_what_is_told_as_allowed_is_accepted_and_what_is_refused_is_not_to
             if remedy["allowed_now"] != await _dry_run(gateway, iccid, remedy):
                 wrong.append((case, remedy["action"]))
     assert not wrong
-    assert tried > 100
+    assert tried > 90
 
 
 async def test_arrears_are_resumed_once_the_caller_states_them_paid_and_the_audit_trail_keeps_it(

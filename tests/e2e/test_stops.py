@@ -87,7 +87,7 @@ TRUTH = [
     ("jasper", OTHER, "device_mismatch", ["other_device", "changed_by_the_carrier"], []),
     ("jasper", "manual", "manual", ["same_device", "changed_by_a_user"], []),
     ("jasper", "arrears", "unexplained", ["same_device", "changed_by_the_carrier"], []),
-    ("unicom_cmp", OTHER, "device_mismatch", ["other_device"], []),
+    ("unicom_cmp", OTHER, "device_mismatch", [], []),
     ("unicom_cmp", "manual", "unexplained", ["same_device"], ["change_records"]),
     ("unicom_cmp", "violation", "unexplained", ["same_device"], ["change_records"]),
     ("ctcc_cmp", OTHER, "device_mismatch", [], []),

@@ -7,14 +7,14 @@ from datetime import datetime, tzinfo
 from types import MappingProxyType
 from xml.etree.ElementTree import Element
 
-from app.carriers.base import CarrierHold, Session
+from app.carriers.base import Session
 from app.carriers.errors import CarrierProtocolError, CarrierRejected
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.result_codes import CodeMeaning, Codes
 from app.carriers.telecom.reply import ParsedReply, leaves
 from app.domain.units import MB, ceil_div
-from app.domain.vocabulary import HoldCode, OperationKind, SimState
+from app.domain.vocabulary import OperationKind, SimState
 
 CODES: Codes = MappingProxyType(
     {
@@ -53,26 +53,12 @@ STATES: Mapping[str, SimState] = MappingProxyType(
 )
 """productMainStatusCd in neutral states (LC-13) [C 6]."""
 
-STOP_REASONS: Mapping[str, HoldCode] = MappingProxyType(
-    {
-        "2": HoldCode.MANUAL,  # 用户报停
-        "120000": HoldCode.MANUAL,
-        "5": HoldCode.ARREARS,  # 欠停(双向)
-        "6": HoldCode.ARREARS,  # 欠停(单向)
-        "7": HoldCode.VIOLATION,  # 违章停机
-        "150001": HoldCode.NOT_REAL_NAMED,  # 未实名制违规停机
-    }
-)
-"""queryCardStatus codes that stop a card (LC-15); those of `NO_REASON` stop nothing, any other is carrier_control."""
-
-NO_REASON = frozenset({"1", "3", "19", "100001", "140003", "99999"})
-"""在用, 用户拆机, 活卡待激活, 已激活, 未激活, 销户."""
-
 SUSPEND_TYPE = "19"
 RESUME_TYPE = "20"
 """orderTypeId 停机保号 and its end [C 6]; 21 and 22 (test period) are not offered."""
 
 MANAGED = "6"
+"""运营商管理状态: the carrier has taken the card over."""
 
 ADD_QUOTA, MODIFY_QUOTA, CANCEL_QUOTA = "1", "2", "3"
 """offNetAction `action` [C 4]."""
@@ -82,6 +68,7 @@ TOTAL_USAGE = "1"
 
 UNLIMITED = "-1"
 THRESHOLD_ATTRIBUTE = "断网阀值"
+REACHED_ATTRIBUTE = "是否已达量断网"
 
 TARGETS: Mapping[OperationKind, str] = MappingProxyType(
     {OperationKind.ACTIVATE: "4", OperationKind.SUSPEND: "5", OperationKind.RESUME: "4"}
@@ -108,23 +95,6 @@ def main_status(json: Object) -> str:
     if not known:
         raise CarrierProtocolError("productMainStatusCd is missing")
     return next((code for code in known if code != MANAGED), MANAGED)
-
-
-def stop_holds(root: Element | None, json: Object) -> tuple[CarrierHold, ...]:
-    """The hold that queryCardStatus names; the field's own name is not published, its codes are."""
-    texts = _texts(root) if root is not None else _json_texts(json.get("productInfo"))
-    known = [text for text in texts if text in STOP_REASONS or text in NO_REASON]
-    if known and known[0] in NO_REASON:
-        return ()
-    code = known[0] if known else next((text for text in texts if text.isdigit()), "")
-    if not code:
-        return ()
-    return (CarrierHold(code=STOP_REASONS.get(code, HoldCode.CARRIER_CONTROL), carrier_code=code[:64]),)
-
-
-def network_cut(json: Object) -> bool | None:
-    """`netBlockStatusName` 未断网 or 已断网; None where it is not said."""
-    return {"已断网": True, "未断网": False}.get(parse.text(json.get("netBlockStatusName")))
 
 
 def attribute(root: Element, name: str) -> str | None:
@@ -185,26 +155,6 @@ def session(json: Object, zone: tzinfo, as_of: datetime) -> Session:
         apn=parse.text_or_none(description.get("apn")) if online else None,
         since=parse.instant(description.get("startTime"), zone) if online else None,
     )
-
-
-def _texts(root: Element) -> list[str]:
-    """The texts below productInfo, in order."""
-    return [
-        parse.text(element.text)
-        for info in root.iter()
-        if info.tag.rpartition("}")[2] == "productInfo"
-        for element in info.iter()
-        if (element.text or "").strip()
-    ]
-
-
-def _json_texts(value: object) -> list[str]:
-    return [
-        parse.text(item)
-        for entry in parse.objects(value)
-        for item in entry.values()
-        if not isinstance(item, dict | list | bool)
-    ]
 
 
 def _value_beside(children: list[Element], index: int) -> str | None:

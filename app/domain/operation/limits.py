@@ -156,7 +156,10 @@ def _pool_joining(request: OperationRequest) -> Refusal | None:
 
 
 def retention_end(sim: Sim, on: date) -> date | None:
-    """The last possible day of a number retention (LC-10); None where its length is not published."""
+    """The last possible day of a number retention (LC-10); None where its length is not published.
+
+    Raises `Malformed` as `add_months`.
+    """
     months = terms_in_force(sim.terms, sim.carrier, on).retention_months.value
     if months is None or sim.expires_on is None:
         return None

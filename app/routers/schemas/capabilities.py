@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.operation.stop_reports import StopReport
 from app.domain.terms.model import ThresholdRight
 from app.domain.vocabulary import DirectedEntryState, OperationKind, Supplier
 
@@ -62,6 +63,11 @@ class ProtocolCapabilities(AnswerModel):
     operations: dict[str, str] = Field(
         description=f"By kind ({', '.join(OperationKind)}): `api`, `desk`, `gateway` or `none`.",
         examples=[{"suspend": "api"}],
+    )
+    stop_reports: dict[str, str | None] = Field(
+        description=f"What the carrier tells of a SIM whose data is off ({', '.join(StopReport)}), and by which field;"
+        " null: it does not tell.",
+        examples=[{"frozen": "manageStopRestartStatus (A6 23M40)"}],
     )
     usage: UsageCapability = Field(description="How usage is queried.")
     limits: ProtocolLimits = Field(description="Limits in force.")

@@ -100,6 +100,9 @@ class HoldEvidence(AnswerModel):
 
     source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
     carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    carrier_reason: str | None = Field(
+        description="The carrier's own words beside the code, where it gives any.", examples=["机卡分离停机"]
+    )
     since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
     reported: HoldWord | None = Field(
         description="The hold by the carrier's word alone; null: the same.", examples=["unexplained"]
@@ -118,6 +121,9 @@ class ExplainedHold(AnswerModel):
     since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
     source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
     carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    carrier_reason: str | None = Field(
+        description="The carrier's own words beside the code, where it gives any.", examples=["机卡分离停机"]
+    )
     lagging: bool = Field(description="Whether its cause is gone and only the carrier is late.", examples=[False])
     evidence: HoldEvidence = Field(description="What it rests on.")
     remedies: list[Remedy] = Field(description="What lifts it.")

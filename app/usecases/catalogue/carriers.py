@@ -7,6 +7,7 @@ from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
 from app.domain.operation.capabilities import APN, CAPABILITIES, DATA_ONLY, NB_IOT, ProtocolLimit, channel_for
+from app.domain.operation.stop_reports import STOP_REPORTS, StopReport
 from app.domain.terms.book import describe
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.usecases.accounts import open_to
@@ -100,6 +101,7 @@ def _protocol(account: Account, protocol: ProtocolAccount) -> dict[str, Any]:
     return {
         "protocol": protocol.protocol.value,
         "operations": {kind.value: way.value if way else "none" for kind, way in ways.items()},
+        "stop_reports": {one.value: STOP_REPORTS[protocol.protocol].get(one) for one in StopReport},
         "usage": {"unit": known.usage_unit, "freshness": known.usage_freshness},
         "limits": {
             "per_second": settings.per_second,

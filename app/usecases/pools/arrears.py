@@ -57,8 +57,9 @@ async def state_arrears(
     after = None if stated is Arrears.SETTLED else since or ctx.now()
     changed = after != since or (stated is Arrears.RELEASED and state != PoolState.RELEASED)
     if changed:
-        await rows.set_arrears(connection, found["ref"], after, STATES[stated].value)
+        # The pool's cycle is locked before its row, as an evaluation of the pool and the rollover do.
         await _revisit_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
+        await rows.set_arrears(connection, found["ref"], after, STATES[stated].value)
         await _audit(ctx, work, tenant, pool, stated, actor)
     return await show_pool(ctx, connection, await find_pool(connection, tenant, pool))
 

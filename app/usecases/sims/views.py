@@ -128,6 +128,7 @@ def _hold(hold: Mapping[str, Any]) -> dict[str, Any]:
         "since": hold["since"],
         "source": hold["source"],
         "carrier_code": hold.get("carrier_code"),
+        "carrier_reason": hold.get("carrier_reason"),
     }
 
 

@@ -78,6 +78,9 @@ class SimHold(AnswerModel):
     since: At = Field(description="Since when it holds.", examples=["2026-11-20T08:00:00+08:00"])
     source: HoldSourceWord = Field(description="Who set it.", examples=["gateway"])
     carrier_code: str | None = Field(description="The carrier's own code for it.", examples=["5"])
+    carrier_reason: str | None = Field(
+        description="The carrier's own words beside the code, where it gives any.", examples=["机卡分离停机"]
+    )
 
 
 class CarrierView(AnswerModel):
