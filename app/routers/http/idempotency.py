@@ -1,7 +1,8 @@
 """The `Idempotency-Key` of a POST: its dependency, the stored response of an earlier request, and storing one.
 
-A route claims the key in its unit of work and answers again what is stored (`stored_response`), or does the work and commits
-it with its response (`commit_response`): claim, work and stored response are one transaction. An exception rolls all of it back.
+A route claims the key in its unit of work and answers again what is stored (`stored_response`), or does the work and
+commits it with its response (`commit_response`): claim, work and stored response are one transaction. An exception
+rolls all of it back.
 """
 
 from __future__ import annotations
