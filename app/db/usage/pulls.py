@@ -36,7 +36,7 @@ _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paus
 _NEAR = f"""
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  CROSS JOIN LATERAL (SELECT {USED} AS bytes) used
- WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
+ WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes > 0
    AND (s.underlying = 'active' AND used.bytes * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT}
         OR s.underlying = 'testing'
         AND (c.next_check_bytes - used.bytes) * {NEAR_LIMIT_PERCENT} <= {100 - NEAR_LIMIT_PERCENT} * (
