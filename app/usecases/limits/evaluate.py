@@ -134,17 +134,25 @@ async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
 
 async def _apply_released(ctx: Context) -> int:
     """Put on the holds that waited behind the brake when a person released it, where usage still calls for them."""
+    async with ctx.pool.acquire() as connection:
+        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
+        released = await rule_stops.released(connection, ctx.now(), RELEASED_CHUNK)
+    if released:
+        sim_ids = sorted({row["sim_id"] for row in released})
+        await handle_isolated(ctx, Task.LIMITS, sim_ids, partial(_apply_released_of, ctx, released))
+    return len(released)
+
+
+async def _apply_released_of(ctx: Context, released: Sequence[Mapping[str, Any]], sim_ids: Sequence[int]) -> int:
+    """Put on the released holds of these SIMs in one transaction; what another worker did is done a second time."""
+    mine = [row for row in released if row["sim_id"] in set(sim_ids)]
     async with ctx.work() as work:
         connection = await work.driver()
-        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
-        released = await rule_stops.released(connection, RELEASED_CHUNK)
-        if not released:
-            return 0
-        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in released}
-        await evaluate_sims(ctx, work, connection, {row["sim_id"] for row in released}, released=wanted)
-        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in released])
+        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in mine}
+        await evaluate_sims(ctx, work, connection, sim_ids, released=wanted)
+        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in mine])
         await work.commit()
-    return len(released)
+    return len(mine)
 
 
 async def evaluate_sims(
