@@ -15,7 +15,7 @@ from app.jobs.cycle_rollover import turn_over_day
 from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
-from app.jobs.usage_pull import is_complete, pull_usage, resume_pull
+from app.jobs.usage_pull import is_complete, pull_usage, resume_pull, set_unconfigured_aside
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
 from app.usecases.sims.expire import expire_zone
@@ -78,7 +78,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))
         for zone in zones
     ]
-    turns = [
+    rollovers = [
         JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_over_day, zone=zone))
         for zone in zones
     ]
@@ -98,10 +98,11 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         for code in ctx.accounts
     ]
     return (
-        *turns,
+        *rollovers,
         *sweeps,
         *pulls,
         *rests,
+        JobSpec(name="unconfigured_accounts", trigger=daily(2, 30), run=set_unconfigured_aside),
         JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=run_housekeeping),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),

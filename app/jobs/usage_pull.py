@@ -10,7 +10,7 @@ from typing import Any
 
 from app.db.connection import DATABASE_ERRORS
 from app.telemetry import get_logger
-from app.usecases.carrier_sync.usage_run import has_no_unfinished_pull, pull_all, resume_pulls
+from app.usecases.carrier_sync.usage_run import has_no_unfinished_pull, pull_all, resume_pulls, unconfigured_accounts
 from app.usecases.context import Context
 from app.usecases.limits.upkeep import check_all_pools
 
@@ -28,6 +28,11 @@ async def pull_usage(ctx: Context, accounts: Sequence[str] | None = None) -> dic
     except DATABASE_ERRORS as error:
         log.warning("usage_pull.pools_later", error=type(error).__name__)
         return report
+
+
+async def set_unconfigured_aside(ctx: Context) -> dict[str, Any]:
+    """Set aside the accounts that have SIMs and are no longer configured: nothing pulls them."""
+    return dict(await pull_all(ctx, await unconfigured_accounts(ctx)))
 
 
 async def resume_pull(ctx: Context, account: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.quarantine import not_resting
 from app.db.schema.webhooks import webhook_endpoints
 
 _XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
@@ -25,6 +26,7 @@ WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
     " OR (wanted.type LIKE '%.*' AND starts_with(v.type, left(wanted.type, -1)))))"
 )
+_NOT_RESTING = not_resting("webhooks", "webhook", "e.id::text")
 NOT_FOR_ALL = "v.type <> 'webhook.test'"
 
 _FAN_OUT = text(
@@ -155,14 +157,14 @@ class WebhookRepository:
         await self._connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id))
 
     async def busy(self, now: datetime) -> list[BusyEndpoint]:
-        """Enabled endpoints that have something to do now."""
+        """Enabled endpoints that have something to do now; those set aside are left out."""
         rows = await self._connection.execute(
             text(
                 "SELECT * FROM (SELECT e.id, e.tenant, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
                 f" AND v.xact >= e.window_from AND v.xact < {_XMIN}) AS fresh, EXISTS (SELECT FROM webhook_deliveries d"
                 " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
                 " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
-                " FROM webhook_endpoints e WHERE e.enabled) b WHERE fresh OR due"
+                f" FROM webhook_endpoints e WHERE e.enabled AND {_NOT_RESTING}) b WHERE fresh OR due"
             ),
             {"now": now},
         )

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
+from app.db.quarantine import not_resting
 from app.db.schema.control import OPEN, operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
@@ -53,6 +54,8 @@ _RECLAIM = text(
     )
     """
 )
+
+_OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
 
 
 class OpenOperationExists(Exception):
@@ -126,16 +129,31 @@ class OperationRepository:
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def claim(
-        self, *, now: datetime, lease: timedelta, limit: int, excluded: Sequence[str] = ()
+        self,
+        *,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+        excluded: Sequence[str] = (),
+        unreadable: dict[UUID, Exception] | None = None,
     ) -> list[OperationRecord]:
         """Claim up to `limit` due operations, except of `excluded` accounts; the lease is in the database's clock.
 
-        `SKIP LOCKED`: workers claim side by side without waiting for each other.
+        `SKIP LOCKED`: workers claim side by side without waiting for each other. Rows that cannot be read are claimed
+        as well, and added to `unreadable` with their error.
         """
         rows = await self._connection.execute(
             _CLAIM, {"now": now, "lease": lease, "limit": limit, "excluded": list(excluded)}
         )
-        return [operation_from(row) for row in rows.mappings()]
+        claimed = []
+        for row in rows.mappings():
+            try:
+                claimed.append(operation_from(row))
+            except ValueError as error:
+                if unreadable is None:
+                    raise
+                unreadable[row["id"]] = error
+        return claimed
 
     async def requeue_expired(self, now: datetime) -> int:
         """Requeue operations whose lease expired: as `verifying` if they may have been sent, else as `queued` (OP-3).
@@ -170,15 +188,20 @@ class OperationRepository:
         return {record.id: record for record in found if record.claim == claims[record.id]}
 
     async def save(self, records: Sequence[OperationRecord]) -> None:
-        """Write these back and give up the lease."""
+        """Write these back, give up the lease and end the claim."""
         if not records:
             return
-        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`.
-        names = [name for name in operation_columns(records[0]) if name not in ("id", "tenant", "sim_id", "iccid")]
+        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
+        # worker that was polling what a person completes meanwhile settles nothing afterwards.
+        kept = ("id", "tenant", "sim_id", "iccid", "claim")
+        names = [name for name in operation_columns(records[0]) if name not in kept]
         statement = (
             update(operations)
             .where(operations.c.id == bindparam("b_id"))
-            .values({name: bindparam(f"b_{name}") for name in names} | {"lease_until": None})
+            .values(
+                {name: bindparam(f"b_{name}") for name in names}
+                | {"lease_until": None, "claim": operations.c.claim + 1}
+            )
         )
         await self._connection.execute(
             statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
@@ -215,15 +238,26 @@ class OperationRepository:
         )
         return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
 
-    async def newly_overdue(self, now: datetime, limit: int) -> list[OperationRecord]:
-        """Mark unsettled operations past their `due_at` and give them (SL-7)."""
+    async def newly_overdue(self, now: datetime, limit: int) -> list[UUID]:
+        """Unsettled operations past their `due_at` that are not marked as overdue (SL-7), but for those set aside."""
+        rows = await self._connection.execute(
+            text(
+                "SELECT id FROM operations WHERE settled_at IS NULL AND NOT overdue AND due_at < :now"  # noqa: S608
+                f" AND {_OVERDUE_NOT_RESTING} LIMIT :limit"
+            ),
+            {"now": now, "limit": limit},
+        )
+        return list(rows.scalars())
+
+    async def mark_overdue(self, ids: Iterable[UUID]) -> list[OperationRecord]:
+        """Mark those of these operations that are neither settled nor marked, and give them."""
         # Skipping never waits, so no order of locks is needed; a row that is locked now is marked by a later turn.
         rows = await self._connection.execute(
             text(
-                "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE settled_at IS NULL"
-                " AND NOT overdue AND due_at < :now LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING *"
+                "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE id = ANY(:ids)"
+                " AND settled_at IS NULL AND NOT overdue FOR UPDATE SKIP LOCKED) RETURNING *"
             ).columns(**_JSON_COLUMNS),
-            {"now": now, "limit": limit},
+            {"ids": list(ids)},
         )
         return [operation_from(row) for row in rows.mappings()]
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.quarantine import not_resting
 from app.db.schema.used import USED
 from app.domain.usage.pools import PoolUsage
 
@@ -92,11 +93,12 @@ INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
 SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
  WHERE p.ref = $1 AND {_ACTIVATED} ORDER BY s.id ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own text
-_STOPPING = """
+_STOPPING = f"""
 SELECT pool_ref, cycle, stopping, stopped_through FROM pool_cycles
- WHERE stopping IS NOT NULL AND closed_at IS NULL ORDER BY pool_ref LIMIT 1
-"""
-# Compare and set, as the cursor was read without a lock: the second of two workers finds no row, and rolls back.
+ WHERE stopping IS NOT NULL AND closed_at IS NULL
+   AND {not_resting("limits", "pool", "pool_ref::text", now="$1")} ORDER BY pool_ref LIMIT 1
+"""  # noqa: S608 - our own text
+# Compare and set, as the cursor was read without a lock: the second of two workers finds no row, and moves nothing.
 _STOPPED_THROUGH = """
 UPDATE pool_cycles SET stopping = $5, stopped_through = $6
  WHERE pool_ref = $1 AND cycle = $2 AND stopping = $3 AND stopped_through = $4 RETURNING true
@@ -169,9 +171,12 @@ async def keep_members(connection: Connection, ref: int, cycle: int, end: date) 
     await connection.execute(_KEEP_MEMBERS, ref, cycle, end)
 
 
-async def next_stopping(connection: Connection) -> asyncpg.Record | None:
-    """A pool whose members are being processed: (pool_ref, cycle, stopping, stopped_through); not locked."""
-    return await connection.fetchrow(_STOPPING)
+async def next_stopping(connection: Connection, now: datetime) -> asyncpg.Record | None:
+    """A pool whose members are being processed: (pool_ref, cycle, stopping, stopped_through); not locked.
+
+    Pools that are set aside are left out.
+    """
+    return await connection.fetchrow(_STOPPING, now)
 
 
 async def stopped_through(connection: Connection, found: asyncpg.Record, stopping: str | None, through: int) -> bool:

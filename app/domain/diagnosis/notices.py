@@ -55,7 +55,10 @@ class NoticeFacts:
 
 
 def pool_refilled(sim: Sim, pool_remaining: int | None) -> bool:
-    """Whether the SIM is still held for its pool though the pool has traffic left: the carrier's lag (PL-6)."""
+    """Whether the SIM is still held for its pool though the pool has traffic left: the carrier's lag (PL-6).
+
+    `pool_remaining`: in bytes.
+    """
     return HoldCode.POOL_EXHAUSTED in codes(sim.holds) and pool_remaining is not None and pool_remaining > 0
 
 

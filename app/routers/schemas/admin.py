@@ -164,12 +164,14 @@ class ClockMoved(AnswerModel):
 
 
 class QuarantineItem(AnswerModel):
-    """A SIM or pool that a background task could not handle and has set aside."""
+    """What a background task could not handle and has set aside: a SIM, an account, an operation, a webhook …"""
 
     id: int = Field(description="Its number; grows.", examples=[17])
     task: Annotated[str, open_words(Task)] = Field(description="The task.", examples=["limits"])
     kind: Annotated[str, open_words(SubjectKind)] = Field(description="What the subject is.", examples=["sim"])
-    subject: str = Field(description="Its ICCID, or the pool's id.", examples=["89860000000000000017"])
+    subject: str = Field(
+        description="The ICCID of a SIM, the id or code of anything else.", examples=["89860000000000000017"]
+    )
     tenant: str | None = Field(description="Its tenant; null: no longer known.", examples=["default"])
     error: str = Field(description="The class of the error; the log has the rest.", examples=["DataError"])
     attempts: int = Field(description="Attempts that failed.", examples=[3])

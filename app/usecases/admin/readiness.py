@@ -10,7 +10,7 @@ from app.db.connection import DATABASE_ERRORS
 from app.db.readiness import applied_revision
 from app.usecases.context import Context
 
-HEAD_REVISION = "0022"
+HEAD_REVISION = "0023"
 """The newest migration; a test compares it with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"

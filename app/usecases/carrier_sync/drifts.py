@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,25 +17,49 @@ from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
 from app.usecases.operations.routing import channel_of
+from app.usecases.quarantine import Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 MAX_SIMS = 10_000
 """SIMs that one pass loads per account."""
+
+CHUNK = 1_000
+"""SIMs explained in one transaction."""
 
 ACTOR = "reconcile"
 RULE = "LC-6"
 
 
 async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
-    """Explain every disagreement of an account in one transaction; returns how many of each explanation.
+    """Explain every disagreement of an account; returns how many of each explanation.
 
-    A SIM with an open operation is left out: the operation may be what makes both sides agree.
+    A SIM that cannot be handled is set aside.
     """
     report: Counter[str] = Counter()
     async with ctx.work() as work:
         await work.drifts.delete_settled(account)
+        ids = await work.drifts.disagreeing(account, MAX_SIMS)
+        await work.commit()
+
+    async def explain(sim_ids: Sequence[int]) -> int:
+        found = await explain_chunk(ctx, sim_ids)
+        report.update(found)
+        return sum(found.values())
+
+    for start in range(0, len(ids), CHUNK):
+        await handle_isolated(ctx, Task.RECONCILE, ids[start : start + CHUNK], explain)
+    return report
+
+
+async def explain_chunk(ctx: Context, sim_ids: Sequence[int]) -> Counter[str]:
+    """Explain what disagrees of these SIMs in one transaction; returns how many of each explanation.
+
+    A SIM with an open operation is left out: the operation may be what makes both sides agree.
+    """
+    async with ctx.work() as work:
         # SIM rows first, by id: no other transaction opens an operation on them between the look and the repair.
-        records = await work.sims.by_ids(await work.drifts.disagreeing(account, MAX_SIMS), for_update=True)
+        found = await work.sims.by_ids(sim_ids, for_update=True)
+        records = {i: record for i, record in found.items() if record.disagrees_since is not None}
         known = await work.drifts.of(list(records))
         open_operations = await work.operations.open_of(records)
         repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
@@ -49,8 +73,7 @@ async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
         await work.operations.add([operation for _, operation in explained if operation is not None])
         await work.events.add(recorder.events)
         await work.commit()
-    report.update(row.explanation for row, _ in explained)
-    return report
+    return Counter(row.explanation for row, _ in explained)
 
 
 def _explain(

@@ -7,18 +7,22 @@ stop. No transaction is open while the carrier answers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from app.carriers.base import Session, SimRef, StateChange
 from app.carriers.errors import CarrierError, UnsupportedOperation
 from app.db.mapping import SimRecord
 from app.domain.diagnosis.evidence import UNNAMED, ChangeRecord, StopFacts, name_stop
 from app.domain.sim.binding import with_device
+from app.domain.sim.holds import codes
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import HoldSource
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 AT_ONCE = 20
@@ -40,10 +44,23 @@ class _Answers:
 
 async def look_into_stops(ctx: Context) -> int:
     """Look for the reason of at most `AT_ONCE` unexplained stops; returns how many were looked at."""
+    now = ctx.now()
     async with ctx.work() as work:
-        records = await work.sims.stopped_unexplained(sorted(ctx.clients), ctx.now() - RETRY_AFTER, AT_ONCE)
-    if not records:
-        return 0
+        ids = await work.sims.stopped_unexplained(sorted(ctx.clients), now, now - RETRY_AFTER, AT_ONCE)
+    await handle_isolated(ctx, Task.STOPS, ids, partial(_look_into, ctx))
+    return len(ids)
+
+
+async def look_again(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Look at these SIMs again; one that cannot be handled stays set aside."""
+    await handle_isolated(ctx, Task.STOPS, sim_ids, partial(_look_into, ctx), kind=kind)
+
+
+async def _look_into(ctx: Context, sim_ids: Sequence[int]) -> int:
+    """Query these SIMs, then store what was found in one transaction."""
+    async with ctx.work() as work:
+        found = (await work.sims.by_ids(sim_ids)).values()
+    records = [record for record in found if codes(record.sim.holds) & UNNAMED]
     answers = await asyncio.gather(*(_query(ctx, record) for record in records))
     by_id = {record.id: answer for record, answer in zip(records, answers, strict=True)}
     async with ctx.work() as work:

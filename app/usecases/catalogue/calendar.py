@@ -25,7 +25,7 @@ HOME = ZoneInfo("Asia/Shanghai")
 
 
 def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
-    """The billing cycle that a day belongs to (BC)."""
+    """The billing cycle that a day belongs to (BC). Raises `Malformed`."""
     cycle = cycle_on(carrier, on)
     return {
         "id": cycle.id,
@@ -37,7 +37,7 @@ def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
 
 
 def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> dict[str, Any]:
-    """When a SIM activated on a day expires and is cancelled (VD, LC-9)."""
+    """When a SIM activated on a day expires and is cancelled (VD, LC-9). Raises `Malformed`."""
     found = validity(terms, carrier, activated_on, months)
     return {
         "last_valid_day": found.last_valid_day.isoformat(),
@@ -48,7 +48,7 @@ def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: i
 
 
 def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> dict[str, Any]:
-    """Whether a SIM may be renewed on a day (RN)."""
+    """Whether a SIM may be renewed on a day (RN). Raises `Malformed`."""
     found = renewal(terms, carrier, expires_on, on)
     return {
         "renewable": found.renewable,
@@ -83,7 +83,7 @@ def _zone(ctx: Context, carrier: Carrier) -> ZoneInfo:
 
 
 def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:
-    """When an unused SIM is activated by its carrier (LC-1 to LC-3)."""
+    """When an unused SIM is activated by its carrier (LC-1 to LC-3). Raises `Malformed`."""
     found = forced_activation(terms, carrier, opened_on, test_months)
     return {
         "testing_until": _text(found.testing_until),

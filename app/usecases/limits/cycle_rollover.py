@@ -74,18 +74,21 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
             return lifted
 
 
-async def roll_over_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
-    """Roll these SIMs over into their running cycle; one that cannot be is set aside."""
-    await handle_isolated(ctx, Task.CYCLE_ROLLOVER, sim_ids, partial(_roll_over_chunk, ctx), kind=kind)
+async def roll_over_again(ctx: Context, kind: SubjectKind, ids: Sequence[int]) -> None:
+    """Roll these SIMs over into their running cycle, or close these pools' cycles; what fails stays set aside."""
+    if kind is SubjectKind.POOL:
+        await _close_each(ctx, ids)
+        return
+    await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, partial(_roll_over_chunk, ctx), kind=kind)
 
 
 async def _roll_over_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     """Roll SIMs over in one transaction; gives how many changed."""
     async with ctx.work() as work:
         records = await work.sims.by_ids(sim_ids, for_update=True)
-        log = SimChangeRecorder(ctx.now(), ctx.zone)
-        rolled_over = [(record, _roll_over(log, record, _opens(ctx, record))) for record in records.values()]
-        await log.write(work)
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        rolled_over = [(record, _roll_over(recorder, record, _opens(ctx, record))) for record in records.values()]
+        await recorder.write(work)
         changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
         await enqueue_enforcement(ctx, work, changed, reason="ST-21")
         await work.commit()
@@ -98,9 +101,9 @@ def _opens(ctx: Context, record: SimRecord) -> datetime:
     return start_instant(cycle_at(record.sim.carrier, ctx.now(), zone), zone)
 
 
-def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+def _roll_over(recorder: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
     reason = ChangeReason(cause=Cause.CYCLE_START, actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, after_rollover(record.sim, opens), reason)
+    return recorder.change(record, after_rollover(record.sim, opens), reason)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
@@ -116,15 +119,24 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
         found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
     due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
     due = [pool for pool in due if pool["open_cycle"] != cycle_number(running_cycle(ctx, pool))]
+    return await _close_each(ctx, [pool["ref"] for pool in due])
+
+
+async def _close_each(ctx: Context, refs: Sequence[int]) -> int:
+    """Close the cycles of these pools, each in its own transaction; one that cannot be closed is set aside."""
     closed = 0
-    for pool in due:
+
+    async def close(one: Sequence[int]) -> int:
+        async with ctx.work() as work:
+            await _close_pool(ctx, await work.driver(), one[0])
+            await work.commit()
+        return 1
+
+    for ref in refs:
         try:
-            async with ctx.work() as work:
-                await _close_pool(ctx, await work.driver(), pool["ref"])
-                await work.commit()
-            closed += 1
+            closed += await handle_isolated(ctx, Task.CYCLE_ROLLOVER, [ref], close, kind=SubjectKind.POOL)
         except DATABASE_ERRORS:  # its cycle stays open, and is closed by the next run
-            log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
+            log.exception("cycle_rollover.pool_failed", pool_ref=ref)
     return closed
 
 

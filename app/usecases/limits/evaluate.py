@@ -4,7 +4,7 @@ Whatever changes them queues the SIM or pool in the same transaction (`usage_che
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
-Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle.
+Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle, the pool's row.
 """
 
 from __future__ import annotations
@@ -134,17 +134,25 @@ async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
 
 async def _apply_released(ctx: Context) -> int:
     """Put on the holds that waited behind the brake when a person released it, where usage still calls for them."""
+    async with ctx.pool.acquire() as connection:
+        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
+        released = await rule_stops.released(connection, ctx.now(), RELEASED_CHUNK)
+    if released:
+        sim_ids = sorted({row["sim_id"] for row in released})
+        await handle_isolated(ctx, Task.LIMITS, sim_ids, partial(_apply_released_of, ctx, released))
+    return len(released)
+
+
+async def _apply_released_of(ctx: Context, released: Sequence[Mapping[str, Any]], sim_ids: Sequence[int]) -> int:
+    """Put on the released holds of these SIMs in one transaction; what another worker did is done a second time."""
+    mine = [row for row in released if row["sim_id"] in set(sim_ids)]
     async with ctx.work() as work:
         connection = await work.driver()
-        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
-        released = await rule_stops.released(connection, RELEASED_CHUNK)
-        if not released:
-            return 0
-        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in released}
-        await evaluate_sims(ctx, work, connection, {row["sim_id"] for row in released}, released=wanted)
-        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in released])
+        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in mine}
+        await evaluate_sims(ctx, work, connection, sim_ids, released=wanted)
+        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in mine])
         await work.commit()
-    return len(released)
+    return len(mine)
 
 
 async def evaluate_sims(
@@ -162,21 +170,21 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = SimChangeRecorder(ctx.now(), ctx.zone)
+    recorder = SimChangeRecorder(ctx.now(), ctx.zone)
     reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)
-    evaluations = [evaluate(usage, log.now) for usage in usages]
+    evaluations = [evaluate(usage, recorder.now) for usage in usages]
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
     stopped = await meters.stop_marks(connection, evaluations)
     evaluations = meters.without_repeats(evaluations, stopped)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
-    changes = [(one.usage.record, _record_change(log, one)) for one in evaluations]
+    changes = [(one.usage.record, _record_change(recorder, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
-    await usage_reminders.emit_crossings(connection, log, reached)
-    await usage_reminders.emit_crossings(connection, log, missed)
-    await meters.record_stops(connection, log, evaluations, stopped)
-    await log.write(work)
+    await usage_reminders.emit_crossings(connection, recorder, reached)
+    await usage_reminders.emit_crossings(connection, recorder, missed)
+    await meters.record_stops(connection, recorder, evaluations, stopped)
+    await recorder.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
     checks = [(one.usage.record.id, one.usage.cycle, one.next_check_bytes) for one in evaluations]
@@ -253,12 +261,14 @@ async def _braked(
     return allowed
 
 
-def _record_change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
+def _record_change(recorder: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """Record the end of the test with its cause and rule (LC-12), then the holds with theirs; gives the new SIM."""
     record = one.usage.record
     if one.ended is not None:
-        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
-        record = log.change(record, one.tested, ended)
+        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=recorder.now, rule=one.ended.rule)
+        record = recorder.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return recorder.change(
+        record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule=rule)
+    )

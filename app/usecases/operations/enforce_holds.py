@@ -52,7 +52,7 @@ async def enqueue_enforcement(
 async def enqueue_enforcement_after(
     ctx: Context, work: UnitOfWork, done: Sequence[tuple[OperationKind, SimRecord, SimRecord]]
 ) -> int:
-    """The same for what succeeded operations did to their SIMs: (kind, before, after).
+    """The same for what succeeded operations did to their SIMs: (kind, before, after); returns how many operations.
 
     A suspend is not enqueued where one is open or waiting already.
     """

@@ -142,7 +142,10 @@ def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *
 
 
 async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
-    """The decision a command would get, with due date and cost in fen; nothing is stored."""
+    """The decision a command would get, with due date and cost in fen; nothing is stored.
+
+    Raises `NotFound`, `Malformed`.
+    """
     decision = (await evaluate(ctx, work, command)).decision
     if isinstance(decision, Refusal):
         return {"allowed": False, "refusal": decision, "due_at": None, "cost_fen": None, "consumes": None}

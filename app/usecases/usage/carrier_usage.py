@@ -160,5 +160,5 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def running(ctx: Context, record: SimRecord) -> Cycle:
-    """The cycle a SIM is in."""
+    """The cycle a SIM is in, by the zone of its account."""
     return cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))

@@ -56,6 +56,9 @@ async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UU
 
 
 async def replay(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime) -> int:
-    """Queue every event known in [start, end) again that the endpoint subscribes to; returns how many."""
+    """Queue every event known in [start, end) again that the endpoint subscribes to; returns how many.
+
+    Raises `NotFound`.
+    """
     await find(work, tenant, endpoint_id)
     return await work.deliveries.replay(endpoint_id, start, end, ctx.now())

@@ -110,7 +110,10 @@ async def find(work: UnitOfWork, tenant: str, endpoint_id: UUID, *, for_update: 
 
 
 async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str) -> EndpointRow:
-    """Change `url`, `types`, `description` or `enabled`. Once enabled again, it gets later events only."""
+    """Change `url`, `types`, `description` or `enabled`. Once enabled again, it gets later events only.
+
+    Raises `NotFound`.
+    """
     async with ctx.work() as work:
         changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
         await work.commit()

@@ -196,7 +196,7 @@ class _Faulty(DeskClient):
         raise ZeroDivisionError
 
 
-async def test_one_accounts_fault_of_ours_does_not_end_the_others_run(wide: Gateway) -> None:
+async def test_a_fault_of_ours_sets_its_sim_aside_and_ends_no_run(wide: Gateway) -> None:
     good, bad = await wide.fleet({}, {"carrier": "ctcc", "account": "ctcc-slow"})
     await _traffic(wide, good, bad)
     await wide.advance(days=1)
@@ -204,8 +204,15 @@ async def test_one_accounts_fault_of_ours_does_not_end_the_others_run(wide: Gate
     broken = replace(wide.ctx, clients={**wide.ctx.clients, "ctcc-slow": faulty})
 
     report_ = await pull_all(broken)
-    await wide.advance(hours=1)
-    again = await resume_pulls(wide.ctx)
+    [aside] = (await wide.api.get("/v1/admin/quarantine")).json()["items"]
+    await wide.advance(minutes=2)
 
-    assert (report_["accounts"], report_["unfinished"], await _used(wide, [good])) == (3, 1, [5 * MB])
-    assert (again["accounts"], again["unfinished"], await _used(wide, [bad])) == (1, 0, [5 * MB])
+    assert (report_["accounts"], report_["unfinished"], await _used(wide, [good])) == (3, 0, [5 * MB])
+    assert [aside[name] for name in ("task", "kind", "subject", "error")] == [
+        "usage_pull",
+        "sim",
+        bad,
+        "ZeroDivisionError",
+    ]
+    assert await _used(wide, [bad]) == [5 * MB]
+    assert (await wide.api.get("/v1/admin/quarantine")).json()["items"] == []
