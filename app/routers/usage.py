@@ -15,7 +15,7 @@ from app.routers.http.bodies import keepable
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody
 from app.routers.http.deps import Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, held, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
@@ -82,11 +82,11 @@ async def correct_usage(
         for index, one in enumerate(body.corrections)
     ]
     async with held(ctx, key) as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         applied = await correct(ctx, caller.tenant, corrections, actor=trail_of(request, caller).actor)
         response = json_response(applied)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 

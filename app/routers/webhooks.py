@@ -13,7 +13,7 @@ from app.db.events.feed import FeedPosition
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Page, SimsReader, WebhooksWriter, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import webhooks as schemas
@@ -59,12 +59,12 @@ async def create_webhook(
     await endpoints.permit(ctx, wanted)
     actor = trail_of(request, caller).actor
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         endpoint, secret = await endpoints.create(ctx, work, caller.tenant, wanted, actor=actor)
         view, headers = endpoints.endpoint_view(endpoint), {"Location": f"/v1/webhooks/{endpoint.id}", **NO_STORE}
         response = json_response(view | {"secret": secret}, status=201, headers=headers)
-        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+        await commit_response(ctx, work, key, response, body=encoded(view | {"secret": None}))
     return response
 
 
@@ -124,12 +124,12 @@ async def rotate_webhook_secret(
     """Make a new secret, shown this once; for a day the old one signs beside it."""
     actor = trail_of(request, caller).actor
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         endpoint, secret = await endpoints.rotate(ctx, work, caller.tenant, _id_of(webhook_id), actor=actor)
         view = endpoints.endpoint_view(endpoint)
         response = json_response(view | {"secret": secret}, headers=NO_STORE)
-        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+        await commit_response(ctx, work, key, response, body=encoded(view | {"secret": None}))
     return response
 
 
@@ -139,11 +139,11 @@ async def test_webhook(
 ) -> Response:
     """Send a test event to this receiver."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         delivery = await endpoints.test(ctx, work, caller.tenant, _id_of(webhook_id))
         response = json_response({"delivery": str(delivery)}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -177,11 +177,11 @@ async def redeliver_webhook(
     if not _BIGINT.fullmatch(delivery_id):
         raise NotFound("delivery")
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         delivery = await log.redeliver(ctx, work, caller.tenant, _id_of(webhook_id), int(delivery_id))
         response = json_response({"delivery": str(delivery)}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -193,11 +193,11 @@ async def replay_webhook(
     if body.start >= body.end:
         raise InvalidArgument([Fault(pointer="/to", code="PERIOD_MALFORMED", detail="to lies after from")])
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         count = await log.replay(ctx, work, caller.tenant, _id_of(webhook_id), body.start, body.end)
         response = json_response({"deliveries": count}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 

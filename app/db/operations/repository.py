@@ -191,8 +191,8 @@ class OperationRepository:
         """Write these back, give up the lease and end the claim."""
         if not records:
             return
-        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a worker
-        # that was polling what a person completes meanwhile settles nothing afterwards.
+        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
+        # worker that was polling what a person completes meanwhile settles nothing afterwards.
         kept = ("id", "tenant", "sim_id", "iccid", "claim")
         names = [name for name in operation_columns(records[0]) if name not in kept]
         statement = (

@@ -177,7 +177,7 @@ class HoldExplained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What an explanation knows beside the SIM: the place that the caller names (ST-23), the bytes the pool has left."""
+    """What an explanation knows beside the SIM: the place the caller names (ST-23), the bytes left in the pool."""
 
     province: str | None = None
     city: str | None = None

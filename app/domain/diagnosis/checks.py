@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.commerce.directed import general_by_default
 from app.domain.identifiers import same_device
 from app.domain.operation.capabilities import APN
 from app.domain.regions.rules import Risk, border_risk, high_risk
@@ -87,11 +88,17 @@ def activated(facts: DiagnosisFacts) -> CheckResult:
 
 
 def directed(facts: DiagnosisFacts) -> CheckResult:
-    """DR-1, DR-4: a directed SIM reaches only what is on its allow list; the plan, or the terms, make it directed."""
-    sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
-    general = not facts.sim.plan.directed and sold_as != "directed"
-    complete = True if general else facts.directed_complete
-    return yes_or_no(complete, good=True, directed=str(not general).lower())
+    """A directed SIM reaches only what is on its allow list; the plan, or the terms, make it directed (DR-1, DR-4).
+
+    Where the terms make a plan of its size general only on request (DR-3), it may be either.
+    """
+    sim = facts.sim
+    terms = terms_in_force(sim.terms, sim.carrier, facts.today)
+    if sim.plan.directed or terms.card_type.value == "directed":
+        return yes_or_no(facts.directed_complete, good=True, directed="true")
+    if general_by_default(terms, sim.plan.allowance, pooled=sim.pool is not None) is False:
+        return yes_or_no(facts.directed_complete, good=True, directed="unknown")
+    return Answer.OK, MappingProxyType({"directed": "false"})
 
 
 def area(facts: DiagnosisFacts) -> CheckResult:

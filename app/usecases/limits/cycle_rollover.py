@@ -100,9 +100,9 @@ async def _roll_over_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     """Roll SIMs over in one transaction; gives how many changed."""
     async with ctx.work() as work:
         records = await work.sims.by_ids(sim_ids, for_update=True)
-        log = SimChangeRecorder(ctx.now(), ctx.zone)
-        rolled_over = [(record, _roll_over(log, record, _opens(ctx, record))) for record in records.values()]
-        await log.write(work)
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        rolled_over = [(record, _roll_over(recorder, record, _opens(ctx, record))) for record in records.values()]
+        await recorder.write(work)
         changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
         await enqueue_enforcement(ctx, work, changed, reason="ST-21")
         await work.commit()
@@ -115,9 +115,9 @@ def _opens(ctx: Context, record: SimRecord) -> datetime:
     return start_instant(cycle_at(record.sim.carrier, ctx.now(), zone), zone)
 
 
-def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+def _roll_over(recorder: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
     reason = ChangeReason(cause=Cause.CYCLE_START, actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, after_rollover(record.sim, opens), reason)
+    return recorder.change(record, after_rollover(record.sim, opens), reason)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:

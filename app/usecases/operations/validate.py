@@ -144,5 +144,5 @@ async def references_of(
     tenant = records[0].tenant
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
     plans, pool_plans = await work.plans.all(tenant), await work.plans.of_pools(tenant)
-    mates = await work.plans.pools_of_order_mates(tenant, [record.id for record in records])
-    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone, order_pools=mates)
+    order_pools = await work.plans.pools_of_order_mates(tenant, [record.id for record in records])
+    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone, order_pools=order_pools)
