@@ -68,7 +68,7 @@ async def _jobs(ctx: Context) -> None:
 
 async def _operations(ctx: Context) -> None:
     async with ctx.work() as work:
-        operations = await work.operations.open_counts()
+        operations = await work.operation_search.open_counts()
     for status, how_many in operations.items():
         ctx.telemetry.operations_open.labels(status).set(how_many)
 

@@ -93,7 +93,7 @@ async def budget_counts_of(
     month = datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
     ever = datetime.min.replace(tzinfo=today.tzinfo) + timedelta(days=1)
     since = month if kind is OperationKind.REBIND else ever
-    done = await work.operations.succeeded_since(counts, kind, since)
+    done = await work.operation_search.succeeded_since(counts, kind, since)
     if kind is OperationKind.REBIND:
         return {sim_id: Counts(rebinds_this_month=done.get(sim_id, 0)) for sim_id in counts}
     return {sim_id: Counts(renewals=done.get(sim_id, 0)) for sim_id in counts}
