@@ -109,9 +109,12 @@ async def _isolated(ctx: Context, account: str, pull: Callable[[Context, str], A
 
 
 async def pull_again(ctx: Context, kind: SubjectKind, keys: Sequence[Any]) -> None:
-    """Pull what was set aside: the rest of an account's run, or SIMs by row id. Raises: carrier errors."""
+    """Pull SIMs that were set aside, by row id, or look whether an account can be pulled. Raises: carrier errors.
+
+    What an account's run has left is then pulled by the hourly slot: it may take hours.
+    """
     if kind is SubjectKind.ACCOUNT:
-        await _pull_accounts(ctx, keys, partial(pull_account, rest=True))
+        await handle_isolated(ctx, Task.USAGE_PULL, keys, partial(_begin_accounts, ctx), kind=kind)
         return
     async with ctx.work() as work:
         by_account = await work.sims.by_account(keys)
@@ -124,6 +127,18 @@ async def pull_again(ctx: Context, kind: SubjectKind, keys: Sequence[Any]) -> No
             await pull_page(pull, ids)
             for sim_id in ids:
                 await pull_final_figures(pull, sim_id - 1, sim_id)
+
+
+async def _begin_accounts(ctx: Context, accounts: Sequence[str]) -> int:
+    """Do what comes first in these accounts' runs."""
+    for account in accounts:
+        if account not in ctx.clients:
+            await require_unused(ctx, account)
+        else:
+            with in_background():
+                await _changed_iccids(ctx, account, ResilientBatch(account))
+                await _near_limits(ctx, account)
+    return len(accounts)
 
 
 async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> PullReport:
