@@ -77,8 +77,8 @@ def alternate_iccid(iccid: str) -> str | None:
 
 def canonical_iccid(iccid: str) -> str:
     """The form under which an ICCID is unique: without its 20th digit where that is the check digit (DV-5)."""
-    twin = alternate_iccid(iccid)
-    return iccid if twin is None else min(iccid, twin, key=len)
+    alternate = alternate_iccid(iccid)
+    return iccid if alternate is None else min(iccid, alternate, key=len)
 
 
 def imei_at(pointer: str, text: str) -> str:

@@ -78,7 +78,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))
         for zone in zones
     ]
-    turns = [
+    rollovers = [
         JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_over_day, zone=zone))
         for zone in zones
     ]
@@ -87,7 +87,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         for zone in zones
     ]
     return (
-        *turns,
+        *rollovers,
         *sweeps,
         *pulls,
         JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),

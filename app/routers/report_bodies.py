@@ -29,7 +29,7 @@ class Decoded:
     """The well-formed records, their indexes in the request where those differ, and the rejected ones."""
 
     reports: Reports
-    places: list[int] | None = None
+    indexes: list[int] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -146,7 +146,7 @@ def _is_json(raw: msgspec.Raw) -> bool:
 def _each(raws: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
     """Decode record by record: the well-formed ones with their indexes, the others rejected."""
     _check_number(raws)
-    places: list[int] = []
+    indexes: list[int] = []
     rejected: list[Rejected] = []
     whole = Reports([], [], [], [], [])
     for index, raw in enumerate(raws):
@@ -166,8 +166,8 @@ def _each(raws: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports])
             rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail=detail))
             continue
         whole.add(one)
-        places.append(index)
-    return Decoded(whole, places, rejected)
+        indexes.append(index)
+    return Decoded(whole, indexes, rejected)
 
 
 _CODES = MappingProxyType({"$.at": "AT_MALFORMED", "$.time": "AT_MALFORMED", "$.bytes": "BYTES_OUT_OF_RANGE"})
@@ -233,16 +233,16 @@ def _check_number(records: Sized) -> None:
 
 def answer(decoded: Decoded, tally: Tally) -> dict[str, Any]:
     """The response body; indexes are those of the request, and the counts add up to the records sent."""
-    places = decoded.places
-    place = places.__getitem__ if places is not None else int
+    indexes = decoded.indexes
+    index_of = indexes.__getitem__ if indexes is not None else int
     rejected = [
-        *((place(r.index), r.code, r.detail) for r in tally.rejected),
+        *((index_of(r.index), r.code, r.detail) for r in tally.rejected),
         *((r.index, r.code, r.detail) for r in decoded.rejected),
     ]
     return {
         "accepted": tally.accepted,
         "duplicates": tally.duplicates,
-        "conflicts": [{"index": index} for index in sorted(map(place, tally.conflicts))],
-        "unknown": [{"index": index} for index in sorted(map(place, tally.unknown))],
+        "conflicts": [{"index": index} for index in sorted(map(index_of, tally.conflicts))],
+        "unknown": [{"index": index} for index in sorted(map(index_of, tally.unknown))],
         "rejected": [{"index": index, "code": code, "detail": detail} for index, code, detail in sorted(rejected)],
     }

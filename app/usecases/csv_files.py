@@ -170,7 +170,7 @@ class _Lines:
 def _records(lines: _Lines, delimiter: str) -> Iterator[Record]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        begun = lines.begin()
+        first_line = lines.begin()
         try:
             cells = next(reader)
         except StopIteration:
@@ -178,6 +178,6 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[Record]:
         except csv.Error as wrong:
             lines.keep_first()
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            yield Record(begun, wrong=f"not CSV: {wrong}")
+            yield Record(first_line, wrong=f"not CSV: {wrong}")
         else:
-            yield Record(begun, cells if any(map(str.strip, cells)) else ())
+            yield Record(first_line, cells if any(map(str.strip, cells)) else ())

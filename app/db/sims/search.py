@@ -118,9 +118,9 @@ async def page_ids(
 ) -> list[int]:
     """Row ids of a page of SIMs after an id (keyset pagination)."""
     where, arguments = where_of(tenant, wanted)
-    place = len(arguments) + 1
+    parameter = len(arguments) + 1
     rows = await pool.fetch(
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${place} ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${parameter} ORDER BY s.id LIMIT ${parameter + 1}",  # noqa: S608
         *arguments,
         after,
         limit,
@@ -145,10 +145,10 @@ async def summary(
         if "hold" in by
         else ""
     )
-    places = ", ".join(str(index + 1) for index in range(len(by)))
+    positions = ", ".join(str(index + 1) for index in range(len(by)))
     rows = await pool.fetch(
         f"SELECT {columns}, count(*) AS count FROM sims s{holds} WHERE {where}"  # noqa: S608 - names are ours
-        f" GROUP BY {places} ORDER BY {places}",
+        f" GROUP BY {positions} ORDER BY {positions}",
         *arguments,
     )
     return [dict(row) for row in rows]

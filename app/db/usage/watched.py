@@ -11,7 +11,9 @@ from datetime import datetime
 
 from app.db.connection import Connection
 from app.db.schema.used import USED
+from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
+# Compare and set: of two processes the second finds that `slot` has moved, and takes no slice.
 _NEXT_SLICE = """
 INSERT INTO pull_cursors AS p (account, slot, phase, last_sim_id) VALUES ('', $1, 1, $2)
 ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
@@ -21,7 +23,7 @@ ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
 _WATCH_SLICE = f"""
 WITH slice AS (
     SELECT s.id, s.account, c.carrier_as_of,
-           CASE WHEN s.state = 'active' AND {USED} * 5 >= c.next_check_bytes * 4 THEN 'near_limit'
+           CASE WHEN s.state = 'active' AND {USED} * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT} THEN 'near_limit'
                 WHEN s.state = 'suspended' AND s.carrier_changed_at > $5 THEN 'stopped' END AS reason
       FROM sims s JOIN unnest($3::text[], $4::int[]) k(account, cycle) ON k.account = s.account
       LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
@@ -45,6 +47,7 @@ INSERT INTO watched_sims (sim_id, account, reason, polled_at) SELECT id, account
 ON CONFLICT (sim_id) DO NOTHING
 """
 _DUE = "SELECT count(*) FROM (SELECT FROM watched_sims WHERE account = $1 AND polled_at <= $2 LIMIT $3) due"
+# Marked as queried before they are: of two processes no SIM is queried twice, and no lock is held during the call.
 _CLAIM = """
 UPDATE watched_sims w SET polled_at = $2
   FROM (SELECT sim_id FROM watched_sims WHERE account = $1 ORDER BY polled_at LIMIT $3 FOR UPDATE SKIP LOCKED) oldest

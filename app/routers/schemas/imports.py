@@ -24,7 +24,7 @@ from .base import (
 )
 from .operations import OPERATION_ID
 from .problems import HoldWord, ProblemFault
-from .sims import CarrierWord
+from .sims.answers import CarrierWord
 
 PlanKindWord = Annotated[PlanKind, open_words(PlanKind)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]

@@ -21,7 +21,7 @@ from .base import (
     RequestModel,
     open_words,
 )
-from .sims import Including
+from .sims.requests import Including
 
 KindWord = Annotated[OperationKind, open_words(OperationKind)]
 StatusWord = Annotated[OperationStatus, open_words(OperationStatus)]

@@ -25,7 +25,7 @@ from .base import (
     open_words,
 )
 from .operations import OPERATION_ID
-from .sims import CarrierWord, Cycle, StateWord
+from .sims.answers import CarrierWord, Cycle, StateWord
 
 PoolKind = Literal["forward", "backward"]
 PoolKindWord = Annotated[PoolKind, open_words(("forward", "backward"))]
@@ -75,7 +75,7 @@ class PoolRulesRequest(RequestModel):
 
 
 class PoolArrearsRequest(RequestModel):
-    """What is stated of a backward pool's account (PL-4, ST-12)."""
+    """What is stated of a postpaid pool's account (PL-4, ST-12)."""
 
     status: Annotated[Arrears, Word] = Field(
         description="Not paid: the pool is frozen; settled: it is in use again; released: given up by the supplier.",

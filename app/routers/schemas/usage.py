@@ -30,7 +30,7 @@ from .base import (
     Text,
     checked,
 )
-from .sims import CarrierFigure, CarrierWord, SimUsage, UsageSource
+from .sims.answers import CarrierFigure, CarrierWord, SimUsage, UsageSource
 
 ReportBytes = Annotated[Quantity, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
 REPORT_ID = "gw-17-000123"

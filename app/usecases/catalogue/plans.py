@@ -7,7 +7,7 @@ from typing import Any
 
 from app.db.access import AuditRow
 from app.db.uow import UnitOfWork
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
@@ -34,8 +34,8 @@ def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
     faults: list[Fault] = []
 
     def wrong(name: str, code: str, detail: str) -> None:
-        place: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
-        faults.append(Fault(code=code, detail=detail, **place))
+        location: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
+        faults.append(Fault(code=code, detail=detail, **location))
 
     for name in given:
         if name not in COLUMNS:
@@ -122,7 +122,7 @@ async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence
     await work.plans.upsert(tenant, plans, ctx.now())
     moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
     if moved:
-        await plan_checks.note(await work.driver(), tenant, moved)
+        await limit_checks.plans_changed(await work.driver(), tenant, moved)
     await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )

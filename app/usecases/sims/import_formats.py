@@ -50,9 +50,11 @@ def check_header(header: Sequence[str], known: Collection[str], required: Sequen
     """Raises `UnreadableFile` for a column that is not known or there twice, and for a required one that is missing."""
     unknown = [index + 1 for index, name in enumerate(header) if name not in known][:MAX_FAULTS]
     if unknown:
-        faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
-        places = ", ".join(map(str, unknown[:20]))
-        raise UnreadableFile(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
+        faults = [
+            Fault(code="UNKNOWN_COLUMN", detail=f"column {position} is not known", line=1) for position in unknown
+        ]
+        positions = ", ".join(map(str, unknown[:20]))
+        raise UnreadableFile(f"unknown column at position {positions}", errors=[fault.as_json() for fault in faults])
     if len(set(header)) != len(header):
         raise UnreadableFile("a column appears twice")
     missing = [name for name in required if name not in header]

@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
+from app.domain.regions.rules import with_region_limit
 from app.domain.sim.lifecycle import state_from_dates, with_validity_end
 from app.domain.sim.model import Hold, Plan, Sim
-from app.domain.sim.regions import with_region_limit
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
 from app.usecases.csv_files import is_printable, whole_cell
 from app.usecases.errors import Fault
@@ -61,13 +62,14 @@ def _months(value: str) -> int:
 
 
 def _one_of(kind: type[Any]) -> Callable[[str], Any]:
-    def read(value: str) -> Any:
-        try:
-            return kind(value)
-        except ValueError:
-            raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
+    return partial(_member, kind)
 
-    return read
+
+def _member(kind: type[Any], value: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
 
 
 def _tags(value: str) -> dict[str, str]:
