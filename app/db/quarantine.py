@@ -45,6 +45,7 @@ _RELEASE = "DELETE FROM quarantine WHERE task = $1 AND kind = $2 AND key = ANY($
 _RESTING = """
 SELECT key FROM quarantine WHERE task = $1 AND kind = $2 AND key = ANY($3::text[]) AND next_attempt_at > $4
 """
+_LISTED = "SELECT key FROM quarantine WHERE task = $1 AND kind = $2 AND key = ANY($3::text[])"
 _DUE = """
 SELECT task, kind, key FROM quarantine
  WHERE next_attempt_at <= $1 ORDER BY next_attempt_at, id LIMIT $2
@@ -108,6 +109,12 @@ async def resting(
     by_text = {str(key): key for key in keys}
     found = await connection.fetch(_RESTING, task, kind, list(by_text), now)
     return frozenset(by_text[row["key"]] for row in found)
+
+
+async def listed(connection: Connection, task: str, kind: str, keys: Iterable[AnyKey]) -> frozenset[AnyKey]:
+    """Those of these subjects that are set aside, due or not."""
+    by_text = {str(key): key for key in keys}
+    return frozenset(by_text[row["key"]] for row in await connection.fetch(_LISTED, task, kind, list(by_text)))
 
 
 async def put_off_operations(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:

@@ -28,6 +28,7 @@ from app.usecases.quarantine import ROW_IDS, SubjectKind, Task
 from app.usecases.sims.expire import expire_sims
 from app.usecases.sims.expiry_reminders import remind_sims
 from app.usecases.usage.audit import audit_again
+from app.usecases.usage.ingest.unmatched import count_again
 from app.usecases.webhooks.deliver import deliver_again
 
 LIMIT = 100
@@ -57,6 +58,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.BULK: advance_again,
         Task.WEBHOOKS: deliver_again,
         Task.AUDIT: audit_again,
+        Task.USAGE_INGEST: count_again,
     }
 )
 

@@ -111,8 +111,8 @@ def _in_order(due: Iterable[tuple[datetime | None, JobSpec]]) -> list[tuple[date
 async def open_slots(ctx: Context, jobs: Iterable[JobSpec]) -> Slots:
     """The slots after the last finished ones in `job_runs`; a job that never ran starts now."""
     known = tuple(jobs)
-    for job in known:
-        ctx.telemetry.job_failures.labels(job.name).inc(0)
     async with ctx.work() as work:
         last = await work.job_runs.last_slots()
+    for job in known:
+        ctx.telemetry.expect_job(job.name, last.get(job.name), ctx.now())
     return Slots(known, ctx.now(), last)

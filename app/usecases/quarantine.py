@@ -8,9 +8,10 @@ or busy sets nothing aside.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from app.carriers.errors import CarrierError
 from app.db import quarantine as rows
@@ -44,6 +45,7 @@ class Task(StrEnum):
     BULK = "bulk"
     WEBHOOKS = "webhooks"
     AUDIT = "audit"
+    USAGE_INGEST = "usage_ingest"
 
 
 class SubjectKind(StrEnum):
@@ -90,49 +92,71 @@ async def handle_isolated(
     handle: Callable[[Sequence[Subject]], Awaitable[int]],
     *,
     kind: SubjectKind = SubjectKind.SIM,
+    most: int | None = None,
 ) -> int:
     """Handle these subjects, each by itself where the batch fails; gives how many changed.
 
     `handle` handles subjects in one transaction, gives how many changed, and may raise `PartlyHandled`. Subjects set
-    aside earlier are left out until they are due; those handled are released. Raises what a database or a carrier in
-    trouble raises.
+    aside earlier are left out until they are due; those handled are released. `most`: where so many fail and not one
+    is handled, the fault is not theirs, and the error is raised. Raises what a database or a carrier in trouble raises.
     """
     if not subjects:
         return 0
     async with ctx.pool.acquire() as connection:
         resting = await rows.resting(connection, task, kind, subjects, ctx.now())
-    return await _halve(ctx, task, kind, [one for one in subjects if one not in resting], handle)
+    isolation = _Isolation(ctx=ctx, task=task, kind=kind, handle=handle, most=most)
+    return await isolation.run([one for one in subjects if one not in resting])
 
 
-async def _halve(
-    ctx: Context,
-    task: Task,
-    kind: SubjectKind,
-    subjects: Sequence[Subject],
-    handle: Callable[[Sequence[Subject]], Awaitable[int]],
-) -> int:
-    if not subjects:
-        return 0
-    errors: Mapping[Key, Exception] = {}
-    try:
-        changed = await handle(subjects)
-    except PartlyHandled as partly:
-        changed, errors = partly.changed, partly.errors
-    except Exception as error:
-        if not is_of_data(error):
-            raise
-        if len(subjects) > 1:
+@dataclass(slots=True, kw_only=True)
+class _Isolation(Generic[Subject]):
+    """One call of `handle_isolated`: how many subjects were handled so far, and how many failed alone."""
+
+    ctx: Context
+    task: Task
+    kind: SubjectKind
+    handle: Callable[[Sequence[Subject]], Awaitable[int]]
+    most: int | None
+    handled: int = 0
+    failed: int = 0
+
+    async def run(self, subjects: Sequence[Subject]) -> int:
+        """Handle these subjects, in halves where that fails; gives how many changed."""
+        if not subjects:
+            return 0
+        try:
+            changed = await self.handle(subjects)
+        except PartlyHandled as partly:
+            await self._end(subjects, partly.errors)
+            return partly.changed
+        except Exception as error:
+            if not is_of_data(error) or self._is_everyones(len(subjects)):
+                raise
+            failed = error
+        else:
+            await self._end(subjects, {})
+            return changed
+        if len(subjects) > 1:  # outside of `except`, or the log would begin with the error of every larger batch
             middle = len(subjects) // 2
-            first = await _halve(ctx, task, kind, subjects[:middle], handle)
-            return first + await _halve(ctx, task, kind, subjects[middle:], handle)
-        changed, errors = 0, {subjects[0]: error}
-    # Not in the transaction of `handle`: a process that dies in between leaves an entry, which the next attempt
-    # removes.
-    for subject, failed in errors.items():
-        await set_aside(ctx, task, kind, subject, failed)
-    async with ctx.pool.acquire() as connection:
-        await rows.release(connection, task, kind, [one for one in subjects if one not in errors])
-    return changed
+            return await self.run(subjects[:middle]) + await self.run(subjects[middle:])
+        await self._end(subjects, {subjects[0]: failed})
+        return 0
+
+    def _is_everyones(self, failing: int) -> bool:
+        return self.most is not None and not self.handled and failing == 1 and self.failed >= self.most
+
+    async def _end(self, subjects: Sequence[Subject], errors: Mapping[Key, Exception]) -> None:
+        """Set those with an error aside, release the others.
+
+        Not in the transaction of `handle`: a process that dies in between leaves an entry, which the next attempt
+        removes.
+        """
+        self.handled += len(subjects) - len(errors)
+        self.failed += len(errors)
+        for subject, failed in errors.items():
+            await set_aside(self.ctx, self.task, self.kind, subject, failed)
+        async with self.ctx.pool.acquire() as connection:
+            await rows.release(connection, self.task, self.kind, [one for one in subjects if one not in errors])
 
 
 async def set_aside(ctx: Context, task: Task, kind: SubjectKind, subject: Key, error: Exception) -> datetime:

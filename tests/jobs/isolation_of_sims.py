@@ -40,6 +40,48 @@ async def limits_of_a_sim(gateway: Gateway, _: Receiver) -> Scene:
     return await unreadable_sim(gateway, "limits", cards, run, handled)
 
 
+async def tenant_whose_plan_cannot_be_read(gateway: Gateway, _: Receiver) -> Scene:
+    """Its plan has a kind that nobody knows: none of its SIMs can be read, the other tenants' can."""
+    cards = await gateway.fleet(*(SMALL for _ in range(3)))
+    at = gateway.ctx.now() - timedelta(minutes=1)
+    await send(gateway.api, [report(card, at, 40 * MB, number=card) for card in cards])
+    await sql(gateway, "INSERT INTO tenants (id, created_at) VALUES ('acme', now())")
+    await sql(
+        gateway,
+        "INSERT INTO plans (tenant, id, carrier, allowance, months, kind)"
+        " SELECT 'acme', id, carrier, allowance, months, 'leased' FROM plans WHERE id = 'cmcc-30m'",
+    )
+    await sql(gateway, "UPDATE sims SET tenant = 'acme' WHERE iccid = $1", cards[1])
+
+    async def handled(card: str) -> bool:
+        return "over_quota" in await sql(gateway, "SELECT holds::text FROM sims WHERE iccid = $1", card)
+
+    return second(
+        "limits",
+        "sim",
+        cards,
+        lambda: drain(gateway.ctx),
+        handled,
+        lambda: sql(gateway, "UPDATE plans SET kind = 'card' WHERE tenant = 'acme'"),
+    )
+
+
+async def report_of_a_sim(gateway: Gateway, _: Receiver) -> Scene:
+    """Its carrier is none that anybody knows, so that the cycle of its reports cannot be told."""
+    cards = await gateway.fleet({}, {}, {})
+    write = "UPDATE sims SET carrier = $2 WHERE iccid = $1"
+    await sql(gateway, write, cards[1], "nobody")
+
+    async def run() -> None:
+        await _use(gateway, cards, 5 * MB)
+        await _use(gateway, cards, 1 * MB)
+
+    async def handled(card: str) -> bool:
+        return bool((await usage(gateway.api, card))["used"] == 6 * MB)
+
+    return second("usage_ingest", "sim", cards, run, handled, lambda: sql(gateway, write, cards[1], "cmcc"))
+
+
 async def _pools(gateway: Gateway, kind: str, **rules: Any) -> list[str]:
     """Three pools of a member each, which is given by its ICCID."""
     plan = {"id": "shared", "carrier": "cmcc", "allowance": 10 * MB, "months": 12, "kind": f"pool_{kind}"}
@@ -302,6 +344,8 @@ async def query_after_a_notification(gateway: Gateway, _: Receiver) -> Scene:
 
 SCENES: tuple[Prepare, ...] = (
     limits_of_a_sim,
+    tenant_whose_plan_cannot_be_read,
+    report_of_a_sim,
     limits_of_a_pool,
     stop_of_a_pools_members,
     rollover_of_a_sim,

@@ -216,7 +216,7 @@ class Throttle:
                 await self._slots.acquire(urgency)
         except TimeoutError:
             if urgency is Urgency.CHANGE:
-                self._slots.owe_change()
+                self._slots.reserve_for_change()
             raise LocallyThrottled("the limit of calls in flight is reached; nothing was sent", retry_after=1) from None
         try:
             yield

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
 from app.db.quarantine import not_resting
-from app.db.schema.control import OPEN, operations
+from app.db.schema.control import operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
-_WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
+WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
+"""What workers take up: by API or by the gateway, and not leased for sending."""
 
 # Two workers that claim at once get different rows: the second skips what the first has locked. `claim` rises each
 # time, so that a worker held up beyond its lease is told so when it marks as sent or settles (OP-3).
@@ -30,7 +31,7 @@ _CLAIM = text(
         lease_until = clock_timestamp() + :lease, claim = o.claim + 1
     FROM (
         SELECT id FROM operations
-        WHERE {_WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
+        WHERE {WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
           AND NOT account = ANY(:excluded)
         ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
     ) due
@@ -261,6 +262,16 @@ class OperationRepository:
         )
         return [operation_from(row) for row in rows.mappings()]
 
+    async def lock_referred(self, accounts: Sequence[str], references: Sequence[str], sim_ids: Sequence[int]) -> None:
+        """Lock the operations that notifications may refer to, by id as settlements do, before `make_due` changes any."""
+        await self._connection.execute(
+            text(
+                f"SELECT id FROM operations WHERE account = ANY(:accounts) AND {_WORKED} AND status <> 'queued'"  # noqa: S608
+                " AND (carrier_reference = ANY(:references) OR sim_id = ANY(:sim_ids)) ORDER BY id FOR UPDATE"
+            ),
+            {"accounts": list(accounts), "references": list(references), "sim_ids": list(sim_ids)},
+        )
+
     async def make_due(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:
@@ -275,50 +286,9 @@ class OperationRepository:
                 f"UPDATE operations SET run_after = least(run_after, :now), tries = 0,"  # noqa: S608 - ours
                 " carrier_hint = CASE WHEN carrier_reference = :reference THEN coalesce(:hint, carrier_hint)"
                 " ELSE carrier_hint END"
-                f" WHERE account = :account AND {_WORKED} AND status <> 'queued' AND"
+                f" WHERE account = :account AND {WORKED} AND status <> 'queued' AND"
                 " (carrier_reference = :reference OR sim_id = :sim_id)"
             ),
             {"account": account, "reference": reference, "hint": hint, "sim_id": sim_id, "now": now},
         )
         return done.rowcount
-
-    async def succeeded_since(self, sim_ids: Iterable[int], kind: OperationKind, since: datetime) -> dict[int, int]:
-        """How often each SIM had this kind succeed from an instant on (DV-3, RN-6)."""
-        rows = await self._connection.execute(
-            select(operations.c.sim_id, func.count())
-            .where(
-                operations.c.sim_id.in_(list(sim_ids)),
-                operations.c.kind == kind.value,
-                operations.c.status == OperationStatus.SUCCEEDED.value,
-                operations.c.settled_at >= since,
-            )
-            .group_by(operations.c.sim_id)
-        )
-        return {row[0]: row[1] for row in rows}
-
-    async def next_due(self) -> datetime | None:
-        """When the next operation is due, in the gateway's clock."""
-        found = await self._connection.execute(
-            text(
-                f"SELECT least((SELECT min(run_after) FROM operations WHERE {_WORKED}),"  # noqa: S608 - ours
-                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
-            )
-        )
-        due: datetime | None = found.scalar_one()
-        return due
-
-    async def count_running(self) -> int:
-        """How many are leased by a worker now."""
-        found = await self._connection.execute(
-            text(
-                f"SELECT count(*) FROM operations WHERE {OPEN} AND lease_until >= clock_timestamp()"  # noqa: S608 - ours
-            )
-        )
-        return int(found.scalar_one())
-
-    async def open_counts(self) -> dict[str, int]:
-        """How many operations are in each open status, over all tenants, for the gauge; 0 where there are none."""
-        rows = await self._connection.execute(
-            text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
-        )
-        return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}

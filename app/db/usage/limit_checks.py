@@ -27,7 +27,7 @@ DELETE FROM usage_checks WHERE id IN (
     FOR UPDATE SKIP LOCKED) RETURNING pool_ref
 """
 # Waits for a worker that queues a chunk of the plan now; then the plan begins anew, so that no SIM keeps the old limit.
-_NOTE = """
+_RECORD_CHANGE = """
 INSERT INTO plan_checks (tenant, plan) SELECT $1, unnest($2::text[])
 ON CONFLICT (tenant, plan) DO UPDATE SET last_sim_id = 0
 """
@@ -76,7 +76,7 @@ async def drop_pool_checks(connection: Connection, refs: Sequence[int]) -> None:
 
 async def plans_changed(connection: Connection, tenant: str, plans: Sequence[str]) -> None:
     """Record that the limits of these plans have changed and queue their pools; a plan being processed restarts."""
-    await connection.execute(_NOTE, tenant, plans)
+    await connection.execute(_RECORD_CHANGE, tenant, plans)
     await connection.execute(_QUEUE_POOLS_OF_PLANS, tenant, plans)
 
 

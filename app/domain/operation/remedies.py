@@ -182,8 +182,8 @@ def _possible(way: HoldRemedy, sim: Sim, context: RuleContext) -> HoldRemedy:
     request = OperationRequest(
         sim=sim, kind=OperationKind.RESTORE_NETWORK, arguments=MappingProxyType({}), context=context
     )
-    asked = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
-    return asked if request.route.channel is None else way
+    by_supplier = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
+    return by_supplier if request.route.channel is None else way
 
 
 _OF_ONE_CYCLE = frozenset({RemedyAction.ORDER_ADDON, RemedyAction.ORDER_POOL_ADDON, RemedyAction.NEXT_CYCLE})

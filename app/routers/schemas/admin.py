@@ -194,17 +194,28 @@ class Liveness(AnswerModel):
 class ReadinessQuery(QueryModel):
     """How much is shown."""
 
-    verbose: QueryFlag = Field(default=False, description="With the process's worker loops.", examples=[True])
+    verbose: QueryFlag = Field(
+        default=False, description="With the process's background loops and the timed jobs.", examples=[True]
+    )
 
 
 class LoopState(AnswerModel):
-    """A worker loop of the process that answers."""
+    """A background loop of the process that answers."""
 
     name: str = Field(description="Its name.", examples=["limits"])
     last_success: At | None = Field(
         description="Its last turn without error; null: none yet.", examples=["2026-12-22T10:00:00+00:00"]
     )
     failures_in_a_row: int = Field(description="Its failed turns since.", examples=[0])
+
+
+class JobState(AnswerModel):
+    """A timed job, whichever process runs it."""
+
+    name: str = Field(description="Its name.", examples=["usage_pull"])
+    last_success: At | None = Field(
+        description="The slot of its last success; null: none yet.", examples=["2026-12-22T18:30:00+00:00"]
+    )
 
 
 class Readiness(AnswerModel):
@@ -215,3 +226,4 @@ class Readiness(AnswerModel):
         description="Check by check: `ok`, or what is missing.", examples=[{"database": "ok"}]
     )
     loops: list[LoopState] | None = Field(default=None, description="Only with `verbose=true`.")
+    jobs: list[JobState] | None = Field(default=None, description="Only with `verbose=true`.")

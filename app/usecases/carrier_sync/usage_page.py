@@ -20,6 +20,9 @@ from app.usecases.context import Context
 from app.usecases.quarantine import PartlyHandled, Task, handle_isolated
 from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figures
 
+MOST_SET_ASIDE = 20
+"""Where so many SIMs of a page fail and not one is handled, the fault is the account's."""
+
 
 @dataclass(slots=True)
 class PullReport:
@@ -72,7 +75,7 @@ class AccountPull:
 
 async def pull_page(pull: AccountPull, sim_ids: Sequence[int]) -> None:
     """Query one page; a SIM that cannot be handled is set aside. Raises: carrier errors about the account."""
-    await handle_isolated(pull.ctx, Task.USAGE_PULL, sim_ids, partial(pull_sims, pull))
+    await handle_isolated(pull.ctx, Task.USAGE_PULL, sim_ids, partial(pull_sims, pull), most=MOST_SET_ASIDE)
     pull.report.sims += len(sim_ids)
 
 

@@ -84,12 +84,12 @@ SOLD_AS = (
 def _sold_as(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
     """What the carrier's cards can do under a supplier's terms, with the source of each value; null: not published."""
     lines = {line.name: line for line in describe(supplier, carrier, on) if line.name in SOLD_AS}
-    told = [line for line in lines.values() if line.value is not None]
+    published = [line for line in lines.values() if line.value is not None]
     return {
         "supplier": supplier.value,
         **{name: lines[name].value for name in SOLD_AS},
-        "sources": {line.name: line.source for line in told},
-        "assumed": sorted({rule for line in told for rule in line.assumed}),
+        "sources": {line.name: line.source for line in published},
+        "assumed": sorted({rule for line in published for rule in line.assumed}),
     }
 
 

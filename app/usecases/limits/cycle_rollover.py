@@ -6,10 +6,12 @@ id, restartable: a hold put on in the new cycle stays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import partial
+from typing import Any
 
 from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
@@ -45,9 +47,17 @@ async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
             is_rolled_over = await rows.is_rolled_over(connection, code, cycle_number(cycle))
         if is_rolled_over:
             continue
+        roll_over = partial(_roll_over_accounts, ctx, report)
+        await handle_isolated(ctx, Task.CYCLE_ROLLOVER, [code], roll_over, kind=SubjectKind.ACCOUNT)
+    return report
+
+
+async def _roll_over_accounts(ctx: Context, report: dict[str, int], accounts: Sequence[str]) -> int:
+    for code in accounts:
+        cycle = cycle_at(ctx.accounts[code].carrier, ctx.now(), ctx.zone(code))
         report["lifted"] += await _roll_over_account(ctx, code, cycle)
         report["accounts"] += 1
-    return report
+    return len(accounts)
 
 
 async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
@@ -74,8 +84,12 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
             return lifted
 
 
-async def roll_over_again(ctx: Context, kind: SubjectKind, ids: Sequence[int]) -> None:
-    """Roll these SIMs over into their running cycle, or close these pools' cycles; what fails stays set aside."""
+async def roll_over_again(ctx: Context, kind: SubjectKind, ids: Sequence[Any]) -> None:
+    """Roll these accounts or SIMs over, or close these pools' cycles; what fails stays set aside."""
+    if kind is SubjectKind.ACCOUNT:
+        roll_over = partial(_roll_over_accounts, ctx, Counter())
+        await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, roll_over, kind=kind)
+        return
     if kind is SubjectKind.POOL:
         await _close_each(ctx, ids)
         return
@@ -86,9 +100,9 @@ async def _roll_over_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     """Roll SIMs over in one transaction; gives how many changed."""
     async with ctx.work() as work:
         records = await work.sims.by_ids(sim_ids, for_update=True)
-        log = SimChangeRecorder(ctx.now(), ctx.zone)
-        rolled_over = [(record, _roll_over(log, record, _opens(ctx, record))) for record in records.values()]
-        await log.write(work)
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        rolled_over = [(record, _roll_over(recorder, record, _opens(ctx, record))) for record in records.values()]
+        await recorder.write(work)
         changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
         await enqueue_enforcement(ctx, work, changed, reason="ST-21")
         await work.commit()
@@ -101,9 +115,9 @@ def _opens(ctx: Context, record: SimRecord) -> datetime:
     return start_instant(cycle_at(record.sim.carrier, ctx.now(), zone), zone)
 
 
-def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+def _roll_over(recorder: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
     reason = ChangeReason(cause=Cause.CYCLE_START, actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, after_rollover(record.sim, opens), reason)
+    return recorder.change(record, after_rollover(record.sim, opens), reason)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:

@@ -170,21 +170,21 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = SimChangeRecorder(ctx.now(), ctx.zone)
+    recorder = SimChangeRecorder(ctx.now(), ctx.zone)
     reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)
-    evaluations = [evaluate(usage, log.now) for usage in usages]
+    evaluations = [evaluate(usage, recorder.now) for usage in usages]
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
     stopped = await meters.stop_marks(connection, evaluations)
     evaluations = meters.without_repeats(evaluations, stopped)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
-    changes = [(one.usage.record, _record_change(log, one)) for one in evaluations]
+    changes = [(one.usage.record, _record_change(recorder, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
-    await usage_reminders.emit_crossings(connection, log, reached)
-    await usage_reminders.emit_crossings(connection, log, missed)
-    await meters.record_stops(connection, log, evaluations, stopped)
-    await log.write(work)
+    await usage_reminders.emit_crossings(connection, recorder, reached)
+    await usage_reminders.emit_crossings(connection, recorder, missed)
+    await meters.record_stops(connection, recorder, evaluations, stopped)
+    await recorder.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
     checks = [(one.usage.record.id, one.usage.cycle, one.next_check_bytes) for one in evaluations]
@@ -261,12 +261,14 @@ async def _braked(
     return allowed
 
 
-def _record_change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
+def _record_change(recorder: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """Record the end of the test with its cause and rule (LC-12), then the holds with theirs; gives the new SIM."""
     record = one.usage.record
     if one.ended is not None:
-        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
-        record = log.change(record, one.tested, ended)
+        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=recorder.now, rule=one.ended.rule)
+        record = recorder.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return recorder.change(
+        record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule=rule)
+    )

@@ -175,17 +175,17 @@ async def _enforce_members(
     if not records:
         return
     use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
-    log = SimChangeRecorder(ctx.now(), ctx.zone)
-    evaluated = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
+    recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+    evaluated = [(record, with_pool_holds(record.sim, pool, use, recorder.now)) for record in records]
     evaluated = await _braked(ctx, work, connection, evaluated, cycle)
     changes = []
     for record, after in evaluated:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        reason = ChangeReason(cause=Cause.POOL, actor=ACTOR, effective_at=log.now, rule=rule)
+        reason = ChangeReason(cause=Cause.POOL, actor=ACTOR, effective_at=recorder.now, rule=rule)
         if after != record.sim:
-            changes.append((record, log.change(record, after, reason)))
-    await log.write(work)
+            changes.append((record, recorder.change(record, after, reason)))
+    await recorder.write(work)
     await enqueue_enforcement(ctx, work, changes, reason="ST-24")
 
 

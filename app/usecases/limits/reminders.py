@@ -70,15 +70,15 @@ async def reached_in_last_cycle(
     ]
 
 
-async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached: Sequence[Reached]) -> None:
+async def emit_crossings(connection: Connection, recorder: SimChangeRecorder, reached: Sequence[Reached]) -> None:
     """Emit `usage.threshold_crossed` once a cycle for each level; each SIM at most once in `reached`."""
     marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
     if not marks:
         return
-    fresh = await rows.mark(connection, marks, log.now)
+    fresh = await rows.mark(connection, marks, recorder.now)
     for one in reached:
         for level in one.levels:
             if (one.record.id, f"{MARK}{level}") in fresh:
-                reason = ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=log.now, rule="RM-1")
+                reason = ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, reason, data)
+                recorder.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, reason, data)

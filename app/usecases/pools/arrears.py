@@ -58,13 +58,13 @@ async def state_arrears(
     changed = after != since or (stated is Arrears.RELEASED and state != PoolState.RELEASED)
     if changed:
         # The pool's cycle is locked before its row, as an evaluation of the pool and the rollover do.
-        await _revisit_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
+        await _reevaluate_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
         await rows.set_arrears(connection, found["ref"], after, STATES[stated].value)
         await _audit(ctx, work, tenant, pool, stated, actor)
     return await show_pool(ctx, connection, await find_pool(connection, tenant, pool))
 
 
-async def _revisit_members(ctx: Context, connection: Connection, pool: PoolRow, stopping: str) -> None:
+async def _reevaluate_members(ctx: Context, connection: Connection, pool: PoolRow, stopping: str) -> None:
     """Have every member's holds evaluated again, from the first one on."""
     cycle = cycle_number(running_cycle(ctx, pool))
     kept = await cycles.cycle_of(connection, pool["ref"], cycle, lock=True)

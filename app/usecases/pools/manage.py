@@ -62,7 +62,7 @@ async def add_pool(
     columns = [tenant, *names, ctx.now(), cycle_number(opens)]
     if await rows.add(connection, columns) is None:
         raise Conflict("ALREADY_EXISTS", "there is a pool of that id")
-    await _note(ctx, work, tenant, given["id"], "pool.made", actor, dict(given))
+    await _audit(ctx, work, tenant, given["id"], "pool.created", actor, dict(given))
     return await show_pool(ctx, connection, await find_pool(connection, tenant, given["id"]))
 
 
@@ -75,7 +75,7 @@ async def rename_pool(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     await rows.rename(connection, found["ref"], name)
-    await _note(ctx, work, tenant, pool, "pool.renamed", actor, {"name": name})
+    await _audit(ctx, work, tenant, pool, "pool.renamed", actor, {"name": name})
     return await show_pool(ctx, connection, found | {"name": name})
 
 
@@ -92,7 +92,7 @@ async def add_pool_addon(
     cycle = running_cycle(ctx, found)
     await pool_cycles.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
     await queue_checks(connection, pool_refs=[found["ref"]])
-    await _note(ctx, work, tenant, pool, "pool.addon", actor, {"bytes": amount, "cycle": cycle.id})
+    await _audit(ctx, work, tenant, pool, "pool.addon", actor, {"bytes": amount, "cycle": cycle.id})
     return await show_cycle(ctx, connection, found, cycle)
 
 
@@ -119,7 +119,7 @@ async def set_rules(
         raise InvalidArgument(faults)
     await rows.set_rules(connection, found["ref"], dict(rules))
     await queue_checks(connection, pool_refs=[found["ref"]])
-    await _note(ctx, work, tenant, pool, "pool.rules", actor, dict(rules))
+    await _audit(ctx, work, tenant, pool, "pool.rules", actor, dict(rules))
     return dict(rules)
 
 
@@ -127,7 +127,7 @@ def _amount(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1 << 60
 
 
-async def _note(
+async def _audit(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, action: str, actor: Actor, after: dict[str, Any]
 ) -> None:
     row = AuditRow(

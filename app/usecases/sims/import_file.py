@@ -155,24 +155,26 @@ async def _take_chunk(
     report.held += sum(bool(new[iccid][2].holds) for iccid in ids)
     for iccid in ids:
         report.warn(warnings_of(new[iccid][0]))
-    await _take_lost(ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report)
+    await _update_added_elsewhere(
+        ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report
+    )
     await work.events.add_history([_imported(ctx, ids[iccid], new[iccid][2]) for iccid in ids])
     await _store_updates(ctx, work, updates)
     report.subjects.extend(updates.limits_changed)
     state.arrived.update(ids)
 
 
-async def _take_lost(
+async def _update_added_elsewhere(
     ctx: Context,
     work: UnitOfWork,
     state: ImportState,
-    lost: Sequence[ParsedRow],
+    added: Sequence[ParsedRow],
     updates: _Updates,
     report: ImportReport,
 ) -> None:
     """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
-    owners = await work.sims.owners([row.values["iccid"] for row in lost]) if lost else {}
-    for row in lost:
+    owners = await work.sims.owners([row.values["iccid"] for row in added]) if added else {}
+    for row in added:
         owner = owners.get(row.values["iccid"])
         fault = not_available(row) if owner is None else tenant_rejection(ctx, state, row, owner)
         if fault is not None:

@@ -34,7 +34,7 @@ class _Nobody(dict[str, str]):
         return "019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"
 
 
-def _told(answer: httpx.Response) -> tuple[int, Any]:
+def _status_and_code(answer: httpx.Response) -> tuple[int, Any]:
     body = answer.json()
     return answer.status_code, body.get("code", sorted(body))
 
@@ -45,9 +45,9 @@ async def test_a_bom_a_packed_body_and_its_padding_make_no_difference_to_any_rou
     marked = codecs.BOM_UTF8 + b"{}"
     for method, path, kind in routes:
         headers = {"Content-Type": kind}
-        plain = _told(await gateway.api.request(method, path, content=b"{}", headers=headers))
+        plain = _status_and_code(await gateway.api.request(method, path, content=b"{}", headers=headers))
         for body, more in ((marked, {}), (gzip.compress(marked) + bytes(512), PACKED)):
-            other = _told(await gateway.api.request(method, path, content=body, headers=headers | more))
+            other = _status_and_code(await gateway.api.request(method, path, content=body, headers=headers | more))
             if other != plain:
                 different.append((method, path, kind, plain, other))
         unknown = await gateway.api.request(method, path, content=b"{}", headers=headers | {"Content-Encoding": "br"})

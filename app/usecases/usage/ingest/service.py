@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.clock import monotonic
+from app.db import quarantine
 from app.db.connection import Connection
 from app.db.usage.partitions import create_partitions
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
-from app.usecases.quarantine import is_of_data
+from app.usecases.quarantine import SubjectKind, Task, is_of_data, set_aside
 from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.cycle_table import oldest_instant
 from app.usecases.usage.ingest.reports import Reports, Submission, Tally
@@ -139,7 +140,18 @@ class Ingest:
             async with connection.transaction():
                 await batch.write()
             self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
+        if self._cache.unreadable:
+            await self._set_aside()
         return batch.tallies
+
+    async def _set_aside(self) -> None:
+        """Set SIMs aside of which no report can be counted; each once, however many reports of it come."""
+        unreadable, self._cache.unreadable = self._cache.unreadable, {}
+        async with self._ctx.pool.acquire() as connection:
+            known = await quarantine.listed(connection, Task.USAGE_INGEST, SubjectKind.SIM, list(unreadable))
+        for sim_id, error in unreadable.items():
+            if sim_id not in known:
+                await set_aside(self._ctx, Task.USAGE_INGEST, SubjectKind.SIM, sim_id, error)
 
     async def _create_partitions(self) -> None:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:

@@ -33,6 +33,8 @@ class SimLookupCache:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.epoch = -1
+        self.unreadable: dict[int, ValueError] = {}
+        """SIMs by row id whose cycles cannot be told: their reports wait like those of unknown SIMs."""
         self._sims: dict[str, dict[str, SimKey]] = {}
         self._blocks: dict[str, BlockCache] = {}
         self._size = 0
@@ -79,7 +81,10 @@ class SimLookupCache:
             epoch, found = self.epoch, await self._look_up(connection, tenant, iccids)
         sims = self._sims.setdefault(tenant, {})
         for iccid, row in found.items():
-            sims[iccid] = sim_key(row["id"], self._calendar(row["carrier"], row["account"]))
+            try:
+                sims[iccid] = sim_key(row["id"], self._calendar(row["carrier"], row["account"]))
+            except ValueError as error:
+                self.unreadable[row["id"]] = error
         self._size += len(found)
         self._blocks.setdefault(tenant, BlockCache()).count(found)
 
@@ -90,7 +95,7 @@ class SimLookupCache:
             return
         found = await rows.sims_in_blocks(connection, tenant, prefixes)
         if epoch == self.epoch:  # else the result may be of the older epoch
-            blocks.add(prefixes, map(self._block, found))
+            blocks.add(prefixes, [block for row in found if (block := self._block(row)) is not None])
 
     async def _look_up(
         self, connection: Connection, tenant: str, iccids: Sequence[str]
@@ -110,8 +115,12 @@ class SimLookupCache:
             }
         return found
 
-    def _block(self, row: Mapping[str, Any]) -> IccidBlock:
-        calendar = self._calendar(row["carrier"], row["account"])
+    def _block(self, row: Mapping[str, Any]) -> IccidBlock | None:
+        """A block; None: no cycles are known for its SIMs, which are then looked up singly."""
+        try:
+            calendar = self._calendar(row["carrier"], row["account"])
+        except ValueError:
+            return None
         return IccidBlock(prefix=row["prefix"], calendar=calendar, ids=row["ids"], suffixes=row["suffixes"].split())
 
     def _calendar(self, carrier: str, account: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import asyncpg
 
@@ -15,6 +16,7 @@ from app.db.usage import unmatched
 from app.db.usage.limit_checks import queue_checks
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.usage.ingest.counters import count
 from app.usecases.usage.ingest.packed import TOO_OLD, calendar_of
 from app.usecases.usage.ingest.resolve import ResolvedReport
@@ -63,6 +65,22 @@ async def _resolved(
             gateway, report_id = row["gateway"], row["report_id"]
             found.append(ResolvedReport(gateway, report_id, sim, None, second, row["bytes"], cycle, 0, index))
     return found
+
+
+async def count_again(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Count the reports that came while these SIMs could not be read; one that still cannot be stays set aside."""
+    await handle_isolated(ctx, Task.USAGE_INGEST, sim_ids, partial(_count, ctx), kind=kind)
+
+
+async def _count(ctx: Context, sim_ids: Sequence[int]) -> int:
+    async with ctx.work() as work:
+        records = (await work.sims.by_ids(sim_ids, for_update=True)).values()
+        ids: dict[str, dict[str, int]] = {}
+        for record in records:
+            ids.setdefault(record.tenant, {})[record.sim.iccid] = record.id
+        counted = [await attach_unmatched_reports(ctx, work, tenant, of) for tenant, of in sorted(ids.items())]
+        await work.commit()
+    return sum(counted)
 
 
 async def detach_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
