@@ -129,6 +129,12 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 look=lambda facts: checks.yes_or_no(facts.works_elsewhere, good=False),
             ),
             Check(
+                name="card",
+                rule="DG-1",
+                remedy="replace_card",
+                look=lambda facts: checks.yes_or_no(facts.works_elsewhere, good=True),
+            ),
+            Check(
                 name="coverage",
                 rule="DG-1",
                 remedy="use_other_carrier",

@@ -103,8 +103,17 @@ def test_why_a_card_drops_often() -> None:
         "unbind_and_try_module",
         "look_at_coverage",
         "replace_device",
+        None,
         "use_other_carrier",
     ]
+
+
+def test_a_card_that_fails_in_another_device_too_is_replaced() -> None:
+    """DG-1: works in another device → the device, else the card."""
+    found = answers(Symptom.DROPS_OFTEN, works_elsewhere=False)
+    unknown = answers(Symptom.DROPS_OFTEN)
+    assert (found["other_device"], found["card"]) == ((Answer.OK, None), (Answer.FAULT, "replace_card"))
+    assert (unknown["other_device"][0], unknown["card"][0]) == (Answer.UNKNOWN, Answer.UNKNOWN)
 
 
 def test_every_hold_of_a_stopped_card_is_explained() -> None:
