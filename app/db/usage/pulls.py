@@ -24,6 +24,10 @@ INSERT INTO pull_cursors (account, slot, phase, last_sim_id) VALUES ($1, $3, $4,
 ON CONFLICT (account) DO UPDATE
    SET slot = excluded.slot, phase = excluded.phase, last_sim_id = excluded.last_sim_id
 """
+# Compare and set: a run whose account another run has begun since finds that `slot` has moved.
+_MOVE = """
+UPDATE pull_cursors SET slot = $4, phase = $5, last_sim_id = $2 WHERE account = $1 AND slot = $3 RETURNING account
+"""
 _INTERRUPTED = """
 SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
  WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
@@ -32,7 +36,7 @@ _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paus
 _NEAR = f"""
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  CROSS JOIN LATERAL (SELECT {USED} AS bytes) used
- WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
+ WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes > 0
    AND (s.underlying = 'active' AND used.bytes * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT}
         OR s.underlying = 'testing'
         AND (c.next_check_bytes - used.bytes) * {NEAR_LIMIT_PERCENT} <= {100 - NEAR_LIMIT_PERCENT} * (
@@ -130,6 +134,13 @@ async def set_cursor(
 ) -> None:
     """Store the cursor: all SIMs up to this row id have been queried."""
     await connection.execute(_SET, account, sim_id, at, phase)
+
+
+async def move_cursor(
+    connection: Connection, account: str, sim_id: int, *, moved: datetime, at: datetime, phase: Phase
+) -> bool:
+    """Move the cursor of a run that moved it last at `moved`; False: another run of the account has begun since."""
+    return await connection.fetchval(_MOVE, account, sim_id, moved, at, phase) is not None
 
 
 async def interrupted(connection: Connection, before: datetime) -> list[str]:

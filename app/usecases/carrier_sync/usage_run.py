@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -42,28 +43,34 @@ CHANGES_OVERLAP = timedelta(minutes=10)
 log = get_logger("usage_pull")
 
 
-async def pull_all(ctx: Context, zone: tzinfo | None = None) -> dict[str, int]:
-    """Run the daily pull for every account of a zone (None: of all) that is not paused; returns the totals.
+async def pull_all(ctx: Context, accounts: Sequence[str] | None = None) -> dict[str, int]:
+    """Run the daily pull for these accounts (None: for all) that are not paused; returns the totals.
 
     An account that has SIMs and is no longer configured is set aside.
     """
+    if accounts is None:
+        accounts = [*ctx.accounts, *await unconfigured_accounts(ctx)]
+    return await _pull_accounts(ctx, accounts, pull_account)
+
+
+async def unconfigured_accounts(ctx: Context) -> list[str]:
+    """The accounts that have SIMs and are not configured."""
     async with ctx.work() as work:
-        codes = list(dict.fromkeys([*ctx.accounts, *await work.sims.accounts()]))
-    here = [code for code in codes if zone is None or str(ctx.zone(code)) == str(zone)]
-    return await _pull_accounts(ctx, here, pull_account)
+        return [code for code in await work.sims.accounts() if code not in ctx.accounts]
 
 
-async def resume_pulls(ctx: Context) -> dict[str, int]:
-    """Continue interrupted runs; without any, this is one statement."""
+async def resume_pulls(ctx: Context, accounts: Sequence[str] | None = None) -> dict[str, int]:
+    """Continue interrupted runs of these accounts (None: of all); without any, this is one statement."""
     async with ctx.pool.acquire() as connection:
         codes = await pulls.interrupted(connection, ctx.now() - STALLED_AFTER)
-    return await _pull_accounts(ctx, codes, partial(pull_account, rest=True)) if codes else {}
+    wanted = [code for code in codes if accounts is None or code in accounts]
+    return await _pull_accounts(ctx, wanted, partial(pull_account, rest=True)) if wanted else {}
 
 
-async def no_unfinished_pull(ctx: Context) -> bool:
-    """Whether every account's run is complete."""
+async def has_no_unfinished_pull(ctx: Context, account: str) -> bool:
+    """Whether the account's run is complete."""
     async with ctx.pool.acquire() as connection:
-        return not await pulls.interrupted(connection, ctx.now())
+        return account not in await pulls.interrupted(connection, ctx.now())
 
 
 async def _pull_accounts(
@@ -137,51 +144,71 @@ async def _begin_accounts(ctx: Context, accounts: Sequence[str]) -> int:
 async def pull_account(ctx: Context, account: str, *, page: int = PAGE, rest: bool = False) -> PullReport:
     """One account's run, from where the last one stopped until all SIMs were queried or the carrier ends it.
 
-    `rest`: only what an interrupted run has left.
+    `rest`: only what an interrupted run has left. A run ends at its next page if another of the account has begun.
     """
     report, batch = PullReport(), ResilientBatch(account)
     began = ctx.now()
     async with ctx.pool.acquire() as connection:
         legs = await pulls.begin(connection, account, began, rest=rest)
+    run = Run(ctx, account, page, moved=began)
     try:
         with in_background():
             pull = AccountPull(ctx, account, await _changed_iccids(ctx, account, batch), batch, report)
             near = [] if rest else await _near_limits(ctx, account)
-            report.completed = await _pull_near(pull, near, page) and await _pull_legs(pull, legs, near, page)
+            report.completed = await _pull_near(run, pull, near) and await _pull_legs(run, pull, legs, near)
     except CarrierError as error:
         report.completed = False
         log.warning("usage_pull.stopped", account=account, error=type(error).__name__)
     if report.completed:
-        await _finish(ctx, account, None if rest else began)
+        await _finish(run, None if rest else began)
     return report
 
 
-async def _pull_near(pull: AccountPull, near: Sequence[int], size: int) -> bool:
+@dataclass(slots=True)
+class Run:
+    """A run under way: SIMs a page, and when it last moved its account's cursor."""
+
+    ctx: Context
+    account: str
+    size: int
+    moved: datetime
+
+    async def move_cursor(self, sim_id: int, phase: Phase) -> bool:
+        """Store that all SIMs up to this row id were queried; False: another run of the account has begun."""
+        now = self.ctx.now()
+        async with self.ctx.pool.acquire() as connection:
+            ours = await pulls.move_cursor(connection, self.account, sim_id, moved=self.moved, at=now, phase=phase)
+        self.moved = now
+        return ours
+
+
+async def _pull_near(run: Run, pull: AccountPull, near: Sequence[int]) -> bool:
     """The SIMs near a limit, page by page; False where the account was paused."""
-    for start in range(0, len(near), size):
+    for start in range(0, len(near), run.size):
         if await pull.is_paused():
             return False
-        await pull_page(pull, near[start : start + size])
+        await pull_page(pull, near[start : start + run.size])
     return True
 
 
-async def _pull_legs(pull: AccountPull, legs: Sequence[Leg], near: Sequence[int], size: int) -> bool:
-    """All SIMs that were not pulled first, leg by leg; False where the account was paused."""
+async def _pull_legs(run: Run, pull: AccountPull, legs: Sequence[Leg], near: Sequence[int]) -> bool:
+    """All SIMs that were not pulled first, leg by leg; False where the account was paused, or another run has begun."""
     done = set(near)
     for leg in legs:
         cursor, ended = leg.after, False
         while not ended:
             if await pull.is_paused():
                 return False
-            page = await _read_page(pull, leg, cursor, size)
-            ended = len(page) < size
+            page = await _read_page(pull, leg, cursor, run.size)
+            ended = len(page) < run.size
             upto = leg.upto if ended else page[-1]
             await pull_page(pull, [sim_id for sim_id in page if sim_id not in done])
             await pull_final_figures(pull, cursor, upto)
             cursor = page[-1] if page else cursor
             # The cursor moves only after the page is stored: a run that dies here repeats at most one page.
-            async with pull.ctx.pool.acquire() as connection:
-                await pulls.set_cursor(connection, pull.account, cursor, pull.ctx.now(), leg.phase)
+            if not await run.move_cursor(cursor, leg.phase):
+                log.info("usage_pull.left_to_a_newer_run", account=run.account)
+                return False
     return True
 
 
@@ -191,17 +218,16 @@ async def _read_page(pull: AccountPull, leg: Leg, after: int, size: int) -> list
     return [sim_id for sim_id in found if leg.upto is None or sim_id <= leg.upto]
 
 
-async def _finish(ctx: Context, account: str, began: datetime | None) -> None:
+async def _finish(run: Run, began: datetime | None) -> None:
     """The run is complete: the next one starts at the first SIM, its change list where this run began.
 
     `began` None: only the rest of an interrupted run was pulled, whose earlier SIMs may have changed since it began.
     """
     if began is not None:
-        async with ctx.work() as work:
-            await work.account_states.set(account, changes_seen_at=began)
+        async with run.ctx.work() as work:
+            await work.account_states.set(run.account, changes_seen_at=began)
             await work.commit()
-    async with ctx.pool.acquire() as connection:
-        await pulls.set_cursor(connection, account, 0, ctx.now(), Phase.FINISHED)
+    await run.move_cursor(0, Phase.FINISHED)
 
 
 async def _changed_iccids(ctx: Context, account: str, batch: ResilientBatch) -> set[str] | None:
