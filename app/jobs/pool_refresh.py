@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.usecases.carrier_sync.freshness import watch_pools
-from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
+from app.usecases.carrier_sync.pools import no_pool_to_refresh, refresh_pools
 from app.usecases.carrier_sync.usage_run import no_unfinished_pull, resume_pulls
 from app.usecases.context import Context
 
@@ -18,5 +18,5 @@ async def refresh(ctx: Context) -> dict[str, Any]:
 
 
 async def is_quiet(ctx: Context) -> bool:
-    """Whether no pull is unfinished and no pool is near its allowance: an advance of the clock skips the slot then."""
-    return await no_unfinished_pull(ctx) and await no_pool_near_its_end(ctx)
+    """No pull is unfinished, no pool's members are to be pulled: an advance of the clock skips the slot then."""
+    return await no_unfinished_pull(ctx) and await no_pool_to_refresh(ctx)
