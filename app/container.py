@@ -26,6 +26,7 @@ from app.telemetry import Telemetry, get_logger
 from app.usecases.context import Context
 from app.workdays import ChineseWorkdays
 
+CLOCK_LOOP = "clock"
 CLOCK_PERIOD_S = 0.5
 """Seconds between two reads of the clock offset that another process may have moved."""
 
@@ -124,10 +125,13 @@ async def run_clock_sync(context: Context) -> None:
     """Keep this process's clock at the stored offset, in sandbox mode only: a real carrier's clock cannot be moved."""
     if not context.sandbox:
         return
+    context.telemetry.expect_loops([CLOCK_LOOP], context.now())
     while True:
         try:
             await sync_clock(context)
+            context.telemetry.loop_succeeded(CLOCK_LOOP, context.now())
         except DATABASE_ERRORS as error:
+            context.telemetry.loop_failed(CLOCK_LOOP)
             log.warning("clock.database_trouble", error=type(error).__name__)
         await asyncio.sleep(CLOCK_PERIOD_S)
 

@@ -36,7 +36,7 @@ from app.routers.schemas.webhooks import Event
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
 
-Accepted is not done: an action answers 202 with an operation, which is polled, or told of by webhook.
+Accepted is not done: an action answers 202 with an operation, which is polled, or reported by webhook.
 Every refusal names its rule and what can be done about it."""
 
 ROUTERS = (
@@ -111,6 +111,7 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     app.state.sandbox_answers = sandbox_answers
     app.include_router(health.router)
     add_problem_handlers(app)
+    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     return app
 
 

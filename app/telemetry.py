@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ _ICCID = re.compile(r"(?<![0-9A-Za-z])89[0-9A-Za-z]{13,18}(?=[0-9A-Za-z]{4}(?![0
 
 @dataclass(slots=True)
 class LoopHealth:
-    """When a worker loop of this process last took a turn without error, and its failed turns since."""
+    """When a background loop of this process last took a turn without error, and its failed turns since."""
 
     last_success: datetime | None = None
     failures: int = 0
@@ -50,6 +50,16 @@ class Telemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+        self.loops: dict[str, LoopHealth] = {}
+        self.jobs: set[str] = set()
+        self._add_fleet_metrics(registry)
+        self._add_carrier_metrics(registry)
+        self._add_freshness_metrics(registry)
+        self._add_usage_metrics(registry)
+        self._add_background_metrics(registry)
+        self._add_http_metrics(registry)
+
+    def _add_fleet_metrics(self, registry: CollectorRegistry) -> None:
         self.sims = Gauge("simgate_sims", "SIMs by state.", ["carrier", "state"], registry=registry)
         self.operations = Counter(
             "simgate_operations",
@@ -67,6 +77,8 @@ class Telemetry:
         self.operations_open = Gauge(
             "simgate_operations_open", "Operations that have not ended, by status.", ["status"], registry=registry
         )
+
+    def _add_carrier_metrics(self, registry: CollectorRegistry) -> None:
         self.carrier_requests = Counter(
             "simgate_carrier_requests",
             "Requests to carriers by outcome.",
@@ -86,7 +98,8 @@ class Telemetry:
         self.callbacks = Counter(
             "simgate_callbacks", "Carriers' notifications by result.", ["account", "result"], registry=registry
         )
-        self.usage_reports = Counter("simgate_usage_reports", "Usage reports by result.", ["result"], registry=registry)
+
+    def _add_freshness_metrics(self, registry: CollectorRegistry) -> None:
         self.usage_lag_seconds = Gauge(
             "simgate_usage_lag_seconds",
             "Age of the oldest carrier figure in use in the running cycle.",
@@ -111,6 +124,9 @@ class Telemetry:
             ["account"],
             registry=registry,
         )
+
+    def _add_usage_metrics(self, registry: CollectorRegistry) -> None:
+        self.usage_reports = Counter("simgate_usage_reports", "Usage reports by result.", ["result"], registry=registry)
         self.usage_audit_differences = Gauge(
             "simgate_usage_audit_differences",
             "Usage counters that differed from their reports and figures in the last audit.",
@@ -126,23 +142,24 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def _add_background_metrics(self, registry: CollectorRegistry) -> None:
         self.job_last_success = Gauge(
             "simgate_job_last_success_timestamp_seconds",
-            "Slot of the last successful run of a job (Unix time).",
+            "Slot of the last successful run of a job; before the first one, the start of the process (Unix time).",
             ["job"],
             registry=registry,
         )
         self.job_failures = Counter("simgate_job_failures", "Failed runs of a job.", ["job"], registry=registry)
-        self.loops: dict[str, LoopHealth] = {}
         self.loop_last_success = Gauge(
             "simgate_loop_last_success_timestamp_seconds",
-            "Last turn of a worker loop without error (Unix time).",
+            "Last turn of a background loop without error; before the first one, the start of the process (Unix time).",
             ["loop"],
             registry=registry,
         )
         self.loop_failures_in_a_row = Gauge(
             "simgate_loop_failures_in_a_row",
-            "Failed turns of a worker loop since its last success.",
+            "Failed turns of a background loop since its last success.",
             ["loop"],
             registry=registry,
         )
@@ -152,6 +169,8 @@ class Telemetry:
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
         )
+
+    def _add_http_metrics(self, registry: CollectorRegistry) -> None:
         self.http_requests = Counter(
             "simgate_http_requests",
             "HTTP requests by response status.",
@@ -161,6 +180,20 @@ class Telemetry:
         self.http_request_seconds = Histogram(
             "simgate_http_request_seconds", "Duration of HTTP requests.", ["route"], buckets=_SECONDS, registry=registry
         )
+
+    def expect_loops(self, loops: Iterable[str], at: datetime) -> None:
+        """Show these loops from the start on: one that never succeeds must be seen as well."""
+        for loop in loops:
+            if loop not in self.loops:
+                self.loops[loop] = LoopHealth()
+                self.loop_last_success.labels(loop).set(at.timestamp())
+                self.loop_failures_in_a_row.labels(loop).set(0)
+
+    def expect_job(self, job: str, last_success: datetime | None, at: datetime) -> None:
+        """Show a job from the start on; before its first success its metric has the start of the process."""
+        self.jobs.add(job)
+        self.job_failures.labels(job).inc(0)
+        self.job_last_success.labels(job).set((last_success or at).timestamp())
 
     def loop_succeeded(self, loop: str, at: datetime) -> None:
         """Record a turn of a worker loop without error."""

@@ -33,10 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="simgate-test-")
         Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through
         os.environ[RUN_FOLDER] = folder
-        config.add_cleanup(lambda: _forget(folder))
+        config.add_cleanup(lambda: _remove_run_folder(folder))
 
 
-def _forget(folder: str) -> None:
+def _remove_run_folder(folder: str) -> None:
     del os.environ[RUN_FOLDER]
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -21,6 +21,7 @@ class DatabaseLink:
     url: str
     frozen: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once answers are held back."""
+    _callers: list[asyncio.StreamWriter] = field(default_factory=list)
     _texts: list[bytes] = field(default_factory=list)
     _thawed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -30,6 +31,12 @@ class DatabaseLink:
 
     def thaw(self) -> None:
         self._thawed.set()
+
+    async def tell(self, message: bytes) -> None:
+        """Send a message of the server's to every connection, unasked for."""
+        for writer in self._callers:
+            writer.write(message)
+            await writer.drain()
 
     async def requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What the process sends. The answers are held back before the last text can be answered."""
@@ -47,11 +54,13 @@ class DatabaseLink:
 
     async def answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What the database answers."""
+        self._callers.append(writer)
         while piece := await reader.read(PIECE):
             if self.frozen.is_set():
                 await self._thawed.wait()
             writer.write(piece)
             await writer.drain()
+        self._callers.remove(writer)
         writer.close()
 
 

@@ -71,7 +71,7 @@ class Gateway:
         for _ in range(rounds):
             await drain(self.ctx)
             async with self.ctx.work() as work:
-                if not sum((await work.operations.open_counts()).values()):
+                if not sum((await work.operation_search.open_counts()).values()):
                     return
             await self.advance(seconds=1)
 

@@ -41,11 +41,11 @@ class Receiver:
             if not message.get("more_body"):
                 break
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        status = await self._judge(headers, body)
+        status = await self._status_for(headers, body)
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _judge(self, headers: dict[str, str], body: bytes) -> int:
+    async def _status_for(self, headers: dict[str, str], body: bytes) -> int:
         for secret in self.secrets:
             try:
                 Webhook(secret).verify(body, headers)

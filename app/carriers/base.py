@@ -44,12 +44,12 @@ class Receipt:
 
 
 class ProgressState(StrEnum):
-    """The progress of an accepted change. `untold`: the protocol cannot report it; a snapshot must show it."""
+    """The progress of an accepted change. `unreported`: the protocol cannot report it; a snapshot must show it."""
 
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
-    UNREPORTED = "untold"
+    UNREPORTED = "unreported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +65,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierHold:
-    """A stop reason in the carrier's code, translated (LC-15)."""
+    """A stop reason in the carrier's code, translated (LC-15); `reason`: its own words beside the code, if any."""
 
     code: HoldCode
     carrier_code: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,8 @@ class SimSnapshot:
     """What the carrier reports on a card as of an instant. None = not reported (never "no").
 
     `state` is the neutral state (LC-13), None for a code no table knows; `code` is always the raw code.
-    `in_progress`: the carrier is still doing something on the card. `threshold` is bytes.
+    `in_progress`: the carrier is still doing something on the card. `threshold` is bytes. `cut_code`: the carrier's
+    code for a cut network.
     """
 
     iccid: str
@@ -90,6 +92,7 @@ class SimSnapshot:
     imei: str | None = None
     real_named: bool | None = None
     network_cut: bool | None = None
+    cut_code: str = ""
     threshold: int | None = None
 
 

@@ -9,10 +9,9 @@ import ssl
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -35,6 +34,7 @@ from app.carriers.described.description import Description
 from app.carriers.described.reader import DescriptionInvalid, read_description
 from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.result_codes import CodeMeaning, Codes
+from app.carriers.toml_reader import TomlReader
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.vocabulary import Carrier, Channel, OperationKind, ProtocolName
 
@@ -49,7 +49,6 @@ __all__ = [
     "sandbox_mode",
 ]
 
-E = TypeVar("E", bound=StrEnum)
 PROTOCOL_KEYS = ("protocol", "base_url", "uses", "credentials", "settings", "ca_file", "description")
 
 
@@ -81,15 +80,15 @@ def parse_accounts(document: Mapping[str, Any], *, folder: Path = Path()) -> lis
     return accounts
 
 
-class _Reader:
+class _Reader(TomlReader):
     """Walks a document, collecting faults instead of stopping at the first."""
 
     def __init__(self, folder: Path) -> None:
-        self.faults: list[str] = []
+        super().__init__()
         self._folder = folder
 
     def accounts(self, document: Mapping[str, Any]) -> list[Account]:
-        self._unknown("the file", document, ("accounts",))
+        self.unknown("the file", document, ("accounts",))
         table = document.get("accounts")
         if not isinstance(table, dict) or not table:
             self.faults.append("no [accounts.<code>] is given")
@@ -102,11 +101,11 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{where} is not a table")
             return None
-        self._unknown(where, value, ("carrier", "zone", "tenants", "protocols"))
-        carrier = self._choice(f"{where}.carrier", value.get("carrier"), Carrier)
+        self.unknown(where, value, ("carrier", "zone", "tenants", "protocols"))
+        carrier = self.choice(f"{where}.carrier", value.get("carrier"), Carrier)
         protocols = self._protocols(where, value.get("protocols"))
         zone = self._zone(f"{where}.zone", value.get("zone", "Asia/Shanghai"))
-        tenants = self._texts(f"{where}.tenants", value.get("tenants", [EVERYTHING]))
+        tenants = self.names(f"{where}.tenants", value.get("tenants", [EVERYTHING]))
         if carrier is None:
             return None
         return Account(code=code, carrier=carrier, zone=zone, tenants=tenants, protocols=protocols)
@@ -115,7 +114,7 @@ class _Reader:
         if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
             self.faults.append(f"[[{where}.protocols]] is missing")
             return ()
-        found = [self._protocol(f"{where}.protocols[{place}]", entry) for place, entry in enumerate(value)]
+        found = [self._protocol(f"{where}.protocols[{index}]", entry) for index, entry in enumerate(value)]
         entries = tuple(entry for entry in found if entry is not None)
         names = [entry.protocol for entry in entries]
         if len(set(names)) != len(names):
@@ -123,15 +122,15 @@ class _Reader:
         return entries
 
     def _protocol(self, where: str, value: Mapping[str, Any]) -> ProtocolAccount | None:
-        self._unknown(where, value, PROTOCOL_KEYS)
-        protocol = self._choice(f"{where}.protocol", value.get("protocol"), ProtocolName)
+        self.unknown(where, value, PROTOCOL_KEYS)
+        protocol = self.choice(f"{where}.protocol", value.get("protocol"), ProtocolName)
         if protocol is None:
             return None
         where = f"{where} ({protocol})"
         description = self._description(where, protocol, value.get("description"))
-        told = description.base_url if description else None
-        base = self._base_url(where, protocol, value.get("base_url", told))
-        uses = frozenset(self._texts(f"{where}.uses", value.get("uses", [EVERYTHING])))
+        described = description.base_url if description else None
+        base = self._base_url(where, protocol, value.get("base_url", described))
+        uses = frozenset(self.names(f"{where}.uses", value.get("uses", [EVERYTHING])))
         uses = uses if description is None else self._described_uses(where, description, uses)
         for name in sorted(uses - OPERATIONS):
             self.faults.append(f"{where}.uses: unknown operation {name!r}")
@@ -206,7 +205,7 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{where}.credentials is not a table")
             return {}
-        self._unknown(f"{where}.credentials", value, (*needed, *optional))
+        self.unknown(f"{where}.credentials", value, (*needed, *optional))
         found: dict[str, str] = {}
         for name in (*needed, *optional):
             if name in value or name in needed:
@@ -257,8 +256,8 @@ class _Reader:
             self.faults.append(f"{where}.settings is not a table")
             return defaults, {}, {}
         throttle, extra = ProtocolSettings.__dataclass_fields__, OPTIONS.get(protocol, {})
-        self._unknown(f"{where}.settings", value, (*throttle, *extra, "codes"))
-        numbers = {name: self._number(f"{where}.settings.{name}", value[name]) for name in throttle if name in value}
+        self.unknown(f"{where}.settings", value, (*throttle, *extra, "codes"))
+        numbers = {name: self.number(f"{where}.settings.{name}", value[name], 0) for name in throttle if name in value}
         options = {name: value[name] for name in extra if name in value}
         for name, option in options.items():
             if type(option) is not extra[name]:
@@ -275,21 +274,8 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{where} is not a table")
             return {}
-        meanings = {code: self._choice(f"{where}.{code}", word, CodeMeaning) for code, word in value.items()}
+        meanings = {code: self.choice(f"{where}.{code}", word, CodeMeaning) for code, word in value.items()}
         return MappingProxyType({code: meaning for code, meaning in meanings.items() if meaning is not None})
-
-    def _number(self, where: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.faults.append(f"{where} must be a whole number, 0 or more")
-            return 1
-        return value
-
-    def _choice(self, where: str, value: object, kind: type[E]) -> E | None:
-        for member in kind:
-            if member == value:
-                return member
-        self.faults.append(f"{where} must be one of {', '.join(kind)}")
-        return None
 
     def _zone(self, where: str, value: object) -> str:
         try:
@@ -297,12 +283,3 @@ class _Reader:
         except (ValueError, OSError, KeyError):
             self.faults.append(f"{where} is no time zone")
             return "UTC"
-
-    def _texts(self, where: str, value: object) -> tuple[str, ...]:
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-            self.faults.append(f"{where} must be a list of names")
-            return ()
-        return tuple(value)
-
-    def _unknown(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
-        self.faults += [f"{where}: unknown key {name!r}" for name in table if name not in known]

@@ -259,8 +259,8 @@ async def concurrently(items: Sequence[Item], width: int, work: Callable[[Item],
     waiting = iter(enumerate(items))
 
     async def serve() -> None:
-        for place, item in waiting:
-            results[place] = await work(item)
+        for index, item in waiting:
+            results[index] = await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -268,4 +268,4 @@ async def concurrently(items: Sequence[Item], width: int, work: Callable[[Item],
                 group.create_task(serve())
     except ExceptionGroup as several:
         raise first_carrier_error(several) from None
-    return [results[place] for place in range(len(items))]
+    return [results[index] for index in range(len(items))]

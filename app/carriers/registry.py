@@ -7,7 +7,6 @@ from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from app.carriers import telecom_push
 from app.carriers.account_client import AccountClient
 from app.carriers.config import Account, ProtocolAccount, base_url
 from app.carriers.ctcc_cmp.client import CtccCmpClient
@@ -39,6 +38,7 @@ from app.carriers.notifications import Push, Received, Receiver, bounded
 from app.carriers.onelink.client import OneLinkClient
 from app.carriers.onelink.expected import EXPECTED as ONELINK_EXPECTED
 from app.carriers.protocol_client import ProtocolClient, Setup
+from app.carriers.telecom import push as telecom_push
 from app.carriers.unicom_cmp import notifications as unicom_inbound
 from app.carriers.unicom_cmp.client import UnicomCmpClient
 from app.carriers.unicom_cmp.expected import EXPECTED as UNICOM_CMP_EXPECTED

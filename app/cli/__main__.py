@@ -75,7 +75,7 @@ def _sandbox(command: argparse.ArgumentParser) -> None:
 def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, help="CSV with a header, or NDJSON")
     command.add_argument("--plans", action="store_true", help="the file contains plans, not SIMs")
-    command.add_argument("--dry-run", action="store_true", help="tell what an import of SIMs would do; store nothing")
+    command.add_argument("--dry-run", action="store_true", help="say what an import of SIMs would do; store nothing")
     command.add_argument("--partial", action="store_true", help="import the valid rows of a file with invalid ones")
 
 

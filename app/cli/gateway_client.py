@@ -48,8 +48,8 @@ def _json_or_stop(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         raise CommandError(ExitCode.OTHER, f"the gateway answered {response.status_code}") from None
     for fault in problem.get("errors", [])[:MAX_SHOWN_FAULTS]:
-        place = " ".join(f"{name} {fault[name]}" for name in ("line", "column", "pointer") if name in fault)
-        print(f"{place}: {fault['code']}: {fault['detail']}", file=sys.stderr)
+        location = " ".join(f"{name} {fault[name]}" for name in ("line", "column", "pointer") if name in fault)
+        print(f"{location}: {fault['code']}: {fault['detail']}", file=sys.stderr)
     raise CommandError(ExitCode.OTHER, f"{problem.get('code')}: {problem.get('detail')}")
 
 
@@ -78,8 +78,8 @@ def import_file(settings: Settings, path: Path, *, plans: bool, partial: bool, d
         for stop in report["stops"][:MAX_SHOWN_FAULTS]:
             print(f"line {stop['line']}: {stop['hold']} ({stop['rule']})")
     for fault in (report["rejected"] + report["warnings"])[:MAX_SHOWN_FAULTS]:
-        place = f"line {fault.get('line')} {fault.get('column', '')}"
-        print(f"{place}: {fault['code']}: {fault['detail']}", file=sys.stderr)
+        location = f"line {fault.get('line')} {fault.get('column', '')}"
+        print(f"{location}: {fault['code']}: {fault['detail']}", file=sys.stderr)
 
 
 def _upload(settings: Settings, path: Path, url: str) -> dict[str, Any]:

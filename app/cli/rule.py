@@ -31,22 +31,22 @@ def _print_rule(rule_id: str) -> None:
         raise CommandError(
             ExitCode.USE, f"no rule {rule_id}: ids look like RN-2, and `simgate rules WORD` searches them"
         ) from None
-    told = found.rule
-    print(f"{told.id} {told.title[CHINESE]} · {told.title[ENGLISH]}\n\n{told.text[CHINESE]}\n\n{told.text[ENGLISH]}\n")
+    rule = found.rule
+    print(f"{rule.id} {rule.title[CHINESE]} · {rule.title[ENGLISH]}\n\n{rule.text[CHINESE]}\n\n{rule.text[ENGLISH]}\n")
     for value in found.values:
         who = f"{value.supplier.value} {'/'.join(value.carriers)}"
         print(f"  {who}: {value.name} = {value.value}   ({value.source})")
     tests = (*found.tests.through_api, *found.tests.of_the_domain)
-    for title, lines in (("sources", told.sources), ("related", told.related), ("proved by", tests)):
+    for title, lines in (("sources", rule.sources), ("related", rule.related), ("proved by", tests)):
         print(f"{title}: {', '.join(lines) or '-'}")
 
 
 def _print_found(query: str) -> None:
     """`simgate rules`: the rules that answer a word or a symptom, the best first; all of them without one."""
     found = search(query)[:FOUND] if query else tuple(rules().values())
-    for told in found:
-        print(f"{told.id:6}{told.title[CHINESE]} · {told.title[ENGLISH]}")
+    for rule in found:
+        print(f"{rule.id:6}{rule.title[CHINESE]} · {rule.title[ENGLISH]}")
         if query:
-            print(f"      {told.text[CHINESE]}\n      {told.text[ENGLISH]}")
+            print(f"      {rule.text[CHINESE]}\n      {rule.text[ENGLISH]}")
     if not found:
         raise CommandError(ExitCode.OTHER, "no rule found: try another word, `simgate rules` lists them all")

@@ -21,6 +21,7 @@ class ClockOffsetRepository:
 
     async def move(self, offset: timedelta) -> None:
         """Set the offset; a smaller one than the stored offset changes nothing, as the clock never goes backwards."""
+        # Two advances at once: the second waits for the row and compares with what the first has stored.
         await self._connection.execute(
             text(
                 "INSERT INTO clock_offset (id, offset_us) VALUES (1, :offset_us)"

@@ -18,9 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
 
-DATABASE_ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What both drivers raise when the database is away, restarting, busy or refuses a statement; `OSError` includes
-`TimeoutError`. Background work logs these and tries again; a request is answered 503."""
+DATABASE_ERRORS = (
+    DBAPIError,
+    PoolTimeout,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What both drivers raise when the database is away, restarting, busy or refuses a statement. `OSError` includes
+`TimeoutError`; what a dying server leaves behind, asyncpg calls an internal error of its own. Background work logs
+these and tries again; a request is answered 503."""
 
 DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""

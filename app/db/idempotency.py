@@ -43,6 +43,8 @@ class IdempotencyRepository:
 
         An advisory lock, as there is no row to lock before the first response is stored.
         """
+        # Of two requests at once the second is refused: a wait would hold a connection as long as the first one works.
+        # Whoever gets the lock reads `stored` after it, and so sees what an earlier holder has committed.
         found = await self._connection.execute(
             text("SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant || chr(10) || :key, 7446283))"),
             {"tenant": tenant, "key": key},

@@ -16,6 +16,7 @@ class ImportMarkRepository:
 
     async def set(self, name: str, now: datetime) -> bool:
         """Set a mark; True only for the transaction that set it first."""
+        # Two first starts at once: the second waits for the first; it gets no row, or sets the mark where that failed.
         done = await self._connection.execute(
             text("INSERT INTO import_marks (name, done_at) VALUES (:name, :now) ON CONFLICT DO NOTHING RETURNING name"),
             {"name": name, "now": now},

@@ -28,6 +28,8 @@ class JobRunRepository:
         expired. No slot is claimed while another slot of the same job is running (`report` set and `finished_at` NULL
         marks a failed run).
         """
+        # Two replicas at one slot: the second waits for the first's row, then finds a live lease. At two slots of a job
+        # in the same instant neither sees the other: both run, which jobs bear, as each of their steps may be repeated.
         taken = await self._connection.execute(
             text(
                 "INSERT INTO job_runs (job, slot, started_at, lease_until)"
@@ -76,6 +78,7 @@ class JobRunRepository:
 
     async def finish_slot(self, job: str, slot: datetime, now: datetime, report: dict[str, Any]) -> None:
         """Record that the slot was run; `report` is a JSON object of counts."""
+        # `started_at` is not compared, unlike in a release: whoever reached the end has done the slot's work.
         await self._connection.execute(
             text(
                 "UPDATE job_runs SET finished_at = :now, report = CAST(:report AS jsonb)"

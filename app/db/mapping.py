@@ -44,7 +44,7 @@ class SimRecord:
     carrier_code: str | None = None
     carrier_as_of: datetime | None = None
     carrier_unknown_at: datetime | None = None
-    """When the carrier last said that it does not know the SIM (LC-18); None once it has told of it."""
+    """When the carrier last said that it does not know the SIM (LC-18); None once it has reported it."""
     carrier_expires_on: date | None = None
     """The last valid day that the carrier reported (VD-6), at `carrier_expires_as_of`."""
     carrier_expires_as_of: datetime | None = None
@@ -106,6 +106,7 @@ def hold_from(value: Row) -> Hold:
         carrier_code=value.get("carrier_code"),
         evidence=tuple(_evidence_from(one) for one in value.get("evidence", ())),
         reported=HoldCode(value["reported"]) if value.get("reported") else None,
+        carrier_reason=value.get("carrier_reason"),
     )
 
 
@@ -126,6 +127,8 @@ def hold_columns(hold: Hold) -> dict[str, Any]:
         "source": hold.source.value,
         "carrier_code": hold.carrier_code,
     }
+    if hold.carrier_reason is not None:
+        columns["carrier_reason"] = hold.carrier_reason
     if hold.evidence:
         columns["evidence"] = [
             {"query": e.query.value, "at": e.at.isoformat(), "found": e.found.value, "facts": dict(e.facts)}

@@ -15,6 +15,7 @@ from app.db.schema.usage import sim_plans
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import OPEN_STATUSES
 
+# Locks the plan until its new allowance is stored: of two changes the second keeps what the first has set.
 _KEEP_ALLOWANCE = text(
     "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
     " SELECT tenant, id, :now, allowance FROM plans WHERE tenant = :tenant AND id = :id AND allowance <> :allowance"

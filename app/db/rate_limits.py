@@ -19,6 +19,8 @@ _RATE = "least($3::float8, coalesce(b.cut_rate + $3 * (extract(epoch FROM $2 - b
 
 _PLACE = "greatest(b.next_call_at, b.paused_until, $2::timestamptz)"
 
+# Two processes that reserve at once: the second waits for the row and is given the place behind the first's. Where that
+# is too far ahead, WHERE leaves the row as it is, so that a caller that gives up uses no place.
 _RESERVE = f"""
 INSERT INTO call_budgets AS b (account, next_call_at)
 VALUES ($1, $2::timestamptz + make_interval(secs => 3600 / $3::float8))
@@ -27,6 +29,7 @@ WHERE {_PLACE} - $2 <= make_interval(secs => $4)
 RETURNING extract(epoch FROM next_call_at - $2)::float8 - 3600 / {_RATE}
 """  # noqa: S608 - our own text
 _WAIT = f"SELECT extract(epoch FROM {_PLACE} - $2)::float8 FROM call_budgets b WHERE account = $1"  # noqa: S608
+# Several calls in flight may be refused for one excess: those sent before the last cut ($8 <= cut_at) cut no more.
 _SLOW_DOWN = f"""
 INSERT INTO call_budgets AS b (account, next_call_at, cut_rate, cut_at, paused_until)
 VALUES ($1, $2::timestamptz, greatest($4::float8, $3::float8 / $6::float8), $2, $2 + make_interval(secs => $7))

@@ -28,7 +28,8 @@ from app.db.events.webhooks import WebhookRepository
 from app.db.idempotency import IdempotencyRepository
 from app.db.import_marks import ImportMarkRepository
 from app.db.job_runs import JobRunRepository
-from app.db.operations import OperationRepository
+from app.db.operations.repository import OperationRepository
+from app.db.operations.search import OperationSearch
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
 from app.db.sims.repository import SimRepository
@@ -71,6 +72,7 @@ class UnitOfWork:
     inbox = _On(InboxRepository)
     job_runs = _On(JobRunRepository)
     operations = _On(OperationRepository)
+    operation_search = _On(OperationSearch)
     plans = _On(PlanRepository)
     sims = _On(SimRepository)
     webhooks = _On(WebhookRepository)

@@ -24,6 +24,9 @@ _PADDED_ICCID = re.compile(r"89[0-9]{17}[Ff]")
 _DIGITS = re.compile(r"[0-9]+")
 _HOME_NUMBER = re.compile(r"1[0-9]{10}(?:[0-9]{2})?")
 _ABROAD_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9+])[\s\u2010-\u2015\u2212-]+(?=[0-9])")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+"""Marks of direction and width, which address books put around a number."""
 
 
 def luhn_digit(digits: str) -> str:
@@ -74,8 +77,8 @@ def alternate_iccid(iccid: str) -> str | None:
 
 def canonical_iccid(iccid: str) -> str:
     """The form under which an ICCID is unique: without its 20th digit where that is the check digit (DV-5)."""
-    twin = alternate_iccid(iccid)
-    return iccid if twin is None else min(iccid, twin, key=len)
+    alternate = alternate_iccid(iccid)
+    return iccid if alternate is None else min(iccid, alternate, key=len)
 
 
 def imei_at(pointer: str, text: str) -> str:
@@ -104,9 +107,19 @@ def parse_imsi(text: str) -> str:
     return imsi
 
 
+def _international(text: str) -> str:
+    """An MSISDN without + or 00 before its country. Raises `Malformed` for an exponent."""
+    return _clean(text, "MSISDN").removeprefix("+").removeprefix("00")
+
+
+def _as_people_write(text: str) -> str:
+    """The same of a number with blanks and hyphens, as labels and address books have it. Raises `Malformed`."""
+    return _international(_BETWEEN_DIGITS.sub("", _INVISIBLE.sub("", text)))
+
+
 def parse_msisdn(text: str, carrier: Carrier | None = None) -> str:
     """A mainland number of 11 or 13 (M2M) digits without 86; any E.164 number under `overseas`. Raises `Malformed`."""
-    number = _clean(text, "MSISDN").removeprefix("+")
+    number = _international(text)
     if carrier is Carrier.OVERSEAS and _ABROAD_NUMBER.fullmatch(number):
         return number
     home = number.removeprefix("86")
@@ -120,9 +133,26 @@ def searched_msisdn(text: str) -> str:
 
     Raises `Malformed`.
     """
-    number = _clean(text, "MSISDN").removeprefix("+").removeprefix("00")
+    number = _as_people_write(text)
     home = number.removeprefix("86")
     return home if _HOME_NUMBER.fullmatch(home) else parse_msisdn(number, Carrier.OVERSEAS)
+
+
+def msisdn_beginning(text: str) -> str | None:
+    """The beginning of an MSISDN as SIMs are stored; None for a text that is no beginning of one.
+
+    86 is the country only behind + or 00 and in a whole number: a device's serial may begin with it.
+    """
+    try:
+        number = _as_people_write(text)
+    except Malformed:
+        return None
+    if _DIGITS.fullmatch(number) is None:
+        return None
+    home = number.removeprefix("86")
+    if home != number and (text.strip().startswith(("+", "00")) or _HOME_NUMBER.fullmatch(home)):
+        return home or "1"
+    return number
 
 
 def tac(imei: str) -> str:

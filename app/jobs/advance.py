@@ -56,6 +56,7 @@ class Advancer:
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
         tried: Counter[tuple[str, SlotOutcome]] = Counter()
+        # Two advances at once: the second waits here, then goes on from where the first has left the clock.
         async with self.busy, self.moving:
             await self.slots.wait_until_idle()
             while (now := self.ctx.now()) < target:
@@ -68,7 +69,7 @@ class Advancer:
 
     async def _next_due(self, target: datetime) -> datetime:
         async with self.ctx.work() as work:
-            operations, bulk = await work.operations.next_due(), await work.bulk.next_due()
+            operations, bulk = await work.operation_search.next_due(), await work.bulk.next_due()
         candidates = (await self.sandbox.next_due(), operations, bulk, target)
         return await self._next_slot(min(instant for instant in candidates if instant is not None))
 
@@ -97,7 +98,7 @@ class Advancer:
         while True:
             await drain(self.ctx)
             async with self.ctx.work() as work:
-                running = await work.operations.count_running()
+                running = await work.operation_search.count_running()
             if not running:
                 return
             await asyncio.sleep(SETTLING_S)

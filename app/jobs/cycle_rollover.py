@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Any
 
 from app.usecases.context import Context
-from app.usecases.limits.cycle_close import roll_over_zone
+from app.usecases.limits.cycle_rollover import roll_over_zone
 from app.usecases.sims.expiry_reminders import emit_expiry_reminders
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from app.clock import monotonic
 from app.db import quarantine
-from app.db.connection import DATABASE_ERRORS
+from app.jobs.loops import take_turn
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
-from app.telemetry import get_logger
 from app.usecases.catalogue.freshness import account_freshness
 from app.usecases.context import Context
 from app.usecases.quarantine import Task
@@ -22,23 +22,24 @@ PAUSE_FACTOR = 50
 
 Collector = Callable[[Context], Awaitable[None]]
 
-log = get_logger("gauges")
-
 
 async def run_gauges(ctx: Context) -> None:
     """Run every collector repeatedly, each in a task of its own, so that a slow one delays no other."""
+    ctx.telemetry.expect_loops(map(loop_of, COLLECTORS), ctx.now())
     async with asyncio.TaskGroup() as group:
         for counting in COLLECTORS:
             group.create_task(_keep(ctx, counting))
 
 
+def loop_of(counting: Collector) -> str:
+    """The name of a collector's loop."""
+    return f"gauges:{counting.__name__.lstrip('_')}"
+
+
 async def _keep(ctx: Context, counting: Collector) -> None:
     while True:
         began = monotonic()
-        try:
-            await counting(ctx)
-        except DATABASE_ERRORS as error:
-            log.warning("gauges.database_trouble", error=type(error).__name__)
+        await take_turn(ctx, loop_of(counting), counting)
         await asyncio.sleep(pause_after(monotonic() - began))
 
 
@@ -67,7 +68,7 @@ async def _jobs(ctx: Context) -> None:
 
 async def _operations(ctx: Context) -> None:
     async with ctx.work() as work:
-        operations = await work.operations.open_counts()
+        operations = await work.operation_search.open_counts()
     for status, how_many in operations.items():
         ctx.telemetry.operations_open.labels(status).set(how_many)
 
@@ -95,16 +96,25 @@ async def _quarantine(ctx: Context) -> None:
 
 
 async def _freshness(ctx: Context) -> None:
+    failed: list[Exception] = []
     for account in ctx.accounts:
-        found = await account_freshness(ctx, account)
-        for figure in ("usage", "state", "watched"):
-            for quantile, key in (("0.5", "p50_s"), ("0.99", "p99_s")):
-                if (age := found["attained"][figure][key]) is not None:
-                    ctx.telemetry.freshness_age_seconds.labels(account, figure, quantile).set(age)
-        if found["attainable"] is not None:
-            ctx.telemetry.call_budget_per_hour.labels(account).set(found["limits"]["current_per_hour"])
-            for sims, seconds in found["attainable"].items():
-                ctx.telemetry.freshness_attainable_seconds.labels(account, sims.removesuffix("_s")).set(seconds)
+        try:
+            _set_freshness(ctx, account, await account_freshness(ctx, account))
+        except Exception as error:  # noqa: BLE001 - raised below, once the other accounts are counted
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _set_freshness(ctx: Context, account: str, found: Mapping[str, Any]) -> None:
+    for figure in ("usage", "state", "watched"):
+        for quantile, key in (("0.5", "p50_s"), ("0.99", "p99_s")):
+            if (age := found["attained"][figure][key]) is not None:
+                ctx.telemetry.freshness_age_seconds.labels(account, figure, quantile).set(age)
+    if found["attainable"] is not None:
+        ctx.telemetry.call_budget_per_hour.labels(account).set(found["limits"]["current_per_hour"])
+        for sims, seconds in found["attainable"].items():
+            ctx.telemetry.freshness_attainable_seconds.labels(account, sims.removesuffix("_s")).set(seconds)
 
 
 COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag, _freshness, _quarantine)

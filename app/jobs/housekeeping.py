@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from app.telemetry import get_logger
 from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files, delete_settled_deliveries
 from app.usecases.context import Context
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.audit import audit_usage
 
+Step = Callable[[Context], Awaitable[int | Mapping[str, int]]]
 
-async def run_housekeeping(ctx: Context) -> dict[str, Any]:
-    """Delete expired idempotency keys, files and deliveries; maintain report partitions; audit the counters."""
-    return {
-        "idempotency_keys": await delete_expired_keys(ctx),
-        "files": await delete_old_files(ctx),
-        "deliveries": await delete_settled_deliveries(ctx),
-        **await clean_up_usage(ctx),
-        **await audit_usage(ctx),
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "idempotency_keys": delete_expired_keys,
+        "files": delete_old_files,
+        "deliveries": delete_settled_deliveries,
+        "usage": clean_up_usage,
+        "audit": audit_usage,
     }
+)
+"""What a step gives stands in the report under its name, or under the names it gives itself."""
+
+log = get_logger("housekeeping")
+
+
+async def run_housekeeping(ctx: Context, steps: Mapping[str, Step] = STEPS) -> dict[str, Any]:
+    """Take every step, also where one fails; gives their counts. Raises what the first failed step raised."""
+    report: dict[str, Any] = {}
+    failed: list[Exception] = []
+    for name, step in steps.items():
+        try:
+            found = await step(ctx)
+        except Exception as error:
+            log.exception("housekeeping.failed", step=name)
+            failed.append(error)
+        else:
+            report |= found if isinstance(found, Mapping) else {name: found}
+    if failed:
+        raise failed[0]
+    return report

@@ -17,7 +17,7 @@ from app.usecases.context import Context
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
-from app.usecases.limits.evaluate import work as work_limits
+from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")
@@ -42,7 +42,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
-    Loop(name="limits", turn=work_limits, idle_pause_s=0.25),
+    Loop(name="limits", turn=evaluate_limits, idle_pause_s=0.25),
     Loop(name="freshness", turn=keep_fresh, idle_pause_s=5),
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
@@ -55,6 +55,7 @@ async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) 
 
     While `moving` is held, this process advances the clock and takes the loops' turns itself: they pause.
     """
+    ctx.telemetry.expect_loops((loop.name for loop in LOOPS), ctx.now())
     async with asyncio.TaskGroup() as group:
         for loop in LOOPS:
             for _ in range(loop.concurrency):
@@ -63,24 +64,35 @@ async def run_loops(ctx: Context, stop: asyncio.Event, *, moving: asyncio.Lock) 
 
 async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lock) -> None:
     while not stop.is_set():
-        rest = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
-        if rest:
-            await _wait(stop, rest)
+        pause_s = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
+        if pause_s:
+            await _wait(stop, pause_s)
 
 
 async def _turn(ctx: Context, loop: Loop) -> float:
-    """Take one turn; gives the seconds to pause. Errors are logged, and the turn is tried again after a pause."""
+    """Take one turn; gives the seconds to pause. A turn that fails is tried again after a pause."""
+    found = await take_turn(ctx, loop.name, loop.turn)
+    if found is None:
+        return ERROR_PAUSE_S
+    return 0.0 if found else loop.idle_pause_s
+
+
+async def take_turn(ctx: Context, loop: str, turn: Callable[[Context], Awaitable[int | None]]) -> int | None:
+    """One turn of a background loop, recorded in its metrics; gives what it found, None where it failed.
+
+    Errors are logged: no turn ends its loop.
+    """
     try:
-        found = await loop.turn(ctx)
-        ctx.telemetry.loop_succeeded(loop.name, ctx.now())
+        found = await turn(ctx)
+        ctx.telemetry.loop_succeeded(loop, ctx.now())
     except DATABASE_ERRORS as error:
-        log.warning("loop.database_trouble", loop=loop.name, error=type(error).__name__)
+        log.warning("loop.database_trouble", loop=loop, error=type(error).__name__)
     except Exception:
-        log.exception("loop.failed", loop=loop.name)
+        log.exception("loop.failed", loop=loop)
     else:
-        return 0.0 if found else loop.idle_pause_s
-    ctx.telemetry.loop_failed(loop.name)
-    return ERROR_PAUSE_S
+        return found or 0
+    ctx.telemetry.loop_failed(loop)
+    return None
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -27,8 +27,8 @@ class SlotOutcome(StrEnum):
     FAILED = "failed"
 
 
-async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelta = LEASE) -> SlotOutcome:
-    """Run one slot unless another process has it. A failed run is logged and may be claimed again after `rest`.
+async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, retry_after: timedelta = LEASE) -> SlotOutcome:
+    """Run one slot unless another process has it. A failed run is logged and may be claimed again after `retry_after`.
 
     The slot of a process that dies may be claimed after its lease; a cancelled run releases its slot at once.
     """
@@ -44,12 +44,14 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, rest: timedelt
         raise
     except Exception as error:
         ctx.telemetry.job_failures.labels(job.name).inc()
-        log.exception("job.failed", job=job.name, slot=slot.isoformat(), again_in_s=rest.total_seconds())
-        await _release(ctx, job, slot, started, rest, type(error).__name__)
+        log.exception("job.failed", job=job.name, slot=slot.isoformat(), again_in_s=retry_after.total_seconds())
+        await _release(ctx, job, slot, started, retry_after, type(error).__name__)
         return SlotOutcome.FAILED
 
 
 async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> SlotOutcome:
+    # Committed before the job runs, which has transactions of its own and may take hours: the lease, kept by `_beat`,
+    # stands for the lock.
     async with ctx.work() as work:
         mine = await work.job_runs.claim_slot(job.name, slot, started, LEASE)
         done = not mine and await work.job_runs.finished(job.name, slot)
@@ -75,11 +77,13 @@ async def _finish(ctx: Context, job: JobSpec, slot: datetime, report: dict[str, 
     log.info("job.done", job=job.name, slot=slot.isoformat(), **report)
 
 
-async def _release(ctx: Context, job: JobSpec, slot: datetime, started: datetime, rest: timedelta, error: str) -> None:
+async def _release(
+    ctx: Context, job: JobSpec, slot: datetime, started: datetime, retry_after: timedelta, error: str
+) -> None:
     """Let go of a slot, if it still is ours; where that cannot be written, its lease runs out."""
     try:
         async with ctx.work() as work:
-            await work.job_runs.release_slot(job.name, slot, started, rest, {"error": error})
+            await work.job_runs.release_slot(job.name, slot, started, retry_after, {"error": error})
             await work.commit()
     except DATABASE_ERRORS as trouble:
         log.warning("job.not_released", job=job.name, slot=slot.isoformat(), error=type(trouble).__name__)

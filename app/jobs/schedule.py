@@ -15,7 +15,7 @@ from app.jobs.cycle_rollover import turn_over_day
 from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
-from app.jobs.usage_pull import pull_usage
+from app.jobs.usage_pull import is_complete, pull_usage, resume_pull, set_unconfigured_aside
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
 from app.usecases.sims.expire import expire_zone
@@ -72,24 +72,37 @@ def _named(job: str, zone: ZoneInfo) -> str:
 
 
 def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
-    """Every job; those that depend on the carrier's day exist once per time zone of the accounts."""
+    """Every job; those that depend on the carrier's day exist once per time zone, pulls once per account."""
     zones = sorted({ctx.zone(code) for code in ctx.accounts}, key=str)
     sweeps = [
         JobSpec(name=_named("expiry_sweep", zone), trigger=daily(0, 5, zone), run=partial(expire_zone, zone=zone))
         for zone in zones
     ]
-    turns = [
+    rollovers = [
         JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_over_day, zone=zone))
         for zone in zones
     ]
     pulls = [
-        JobSpec(name=_named("usage_pull", zone), trigger=daily(2, 30, zone), run=partial(pull_usage, zone=zone))
-        for zone in zones
+        JobSpec(
+            name=f"usage_pull:{code}", trigger=daily(2, 30, ctx.zone(code)), run=partial(pull_usage, accounts=[code])
+        )
+        for code in ctx.accounts
+    ]
+    rests = [
+        JobSpec(
+            name=f"usage_resume:{code}",
+            trigger=hourly(0),
+            run=partial(resume_pull, account=code),
+            idle=partial(is_complete, account=code),
+        )
+        for code in ctx.accounts
     ]
     return (
-        *turns,
+        *rollovers,
         *sweeps,
         *pulls,
+        *rests,
+        JobSpec(name="unconfigured_accounts", trigger=daily(2, 30), run=set_unconfigured_aside),
         JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=run_housekeeping),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),

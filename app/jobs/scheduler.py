@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from app.jobs.loops import take_turn
 from app.jobs.slots import Slots
 from app.usecases.context import Context
 
+LOOP = "scheduler"
 GRACE_S = 5.0
 """Seconds that a running job has to finish when the process stops."""
 
@@ -17,12 +20,17 @@ GRACE_S = 5.0
 async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy: asyncio.Lock) -> None:
     """Tick until `stop` is set; no slot is started while `busy` is held (an advance of the clock)."""
 
-    async def tick() -> None:  # a coroutine, or it would run in a thread
+    async def start_due(_: Context) -> None:
         if not busy.locked():
             slots.start_due(ctx)
 
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(tick, IntervalTrigger(seconds=1), coalesce=True, max_instances=1, misfire_grace_time=None)
+    async def tick() -> None:  # a coroutine, or it would run in a thread
+        await take_turn(ctx, LOOP, start_due)
+
+    ctx.telemetry.expect_loops([LOOP], ctx.now())
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    every_second = IntervalTrigger(seconds=1, timezone=UTC)  # not the machine's zone: TZ may name none
+    scheduler.add_job(tick, every_second, coalesce=True, max_instances=1, misfire_grace_time=None)
     scheduler.start()
     try:
         await stop.wait()

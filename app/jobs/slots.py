@@ -28,7 +28,7 @@ class _Progress:
     last: datetime
     tried: datetime
     failures: int = 0
-    rests_until: float = 0.0
+    retry_at: float = 0.0
 
 
 class Slots:
@@ -38,7 +38,7 @@ class Slots:
         self, jobs: Iterable[JobSpec], since: datetime, last: dict[str, datetime], *, retry_s: float = RETRY_S
     ) -> None:
         self._jobs = tuple(jobs)
-        self._rest_s = retry_s
+        self._retry_s = retry_s
         begins = {job.name: last.get(job.name, since) for job in self._jobs}
         self._progress = {name: _Progress(last=slot, tried=slot) for name, slot in begins.items()}
         self._running: dict[str, asyncio.Task[SlotOutcome]] = {}
@@ -81,22 +81,22 @@ class Slots:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _rests(self, job: JobSpec, slot: datetime) -> bool:
-        place = self._progress[job.name]
-        return slot == place.tried and monotonic() < place.rests_until
+        progress = self._progress[job.name]
+        return slot == progress.tried and monotonic() < progress.retry_at
 
     async def _try(self, ctx: Context, job: JobSpec, slot: datetime) -> SlotOutcome:
-        place = self._progress[job.name]
-        if slot != place.tried:
-            place.tried, place.failures = slot, 0
-        retry_s = min(self._rest_s * 2**place.failures, MAX_RETRY_S)
-        outcome = await run_slot(ctx, job, slot, rest=timedelta(seconds=retry_s))
+        progress = self._progress[job.name]
+        if slot != progress.tried:
+            progress.tried, progress.failures = slot, 0
+        retry_s = min(self._retry_s * 2**progress.failures, MAX_RETRY_S)
+        outcome = await run_slot(ctx, job, slot, retry_after=timedelta(seconds=retry_s))
         if outcome is SlotOutcome.FAILED:
-            place.failures += 1
-            place.rests_until = monotonic() + retry_s
+            progress.failures += 1
+            progress.retry_at = monotonic() + retry_s
         elif outcome is SlotOutcome.HELD:
-            place.rests_until = monotonic() + min(RECHECK_S, self._rest_s)
+            progress.retry_at = monotonic() + min(RECHECK_S, self._retry_s)
         else:
-            place.last = slot
+            progress.last = slot
         return outcome
 
     def _ended(self, name: str, _: asyncio.Task[SlotOutcome]) -> None:
@@ -111,8 +111,8 @@ def _in_order(due: Iterable[tuple[datetime | None, JobSpec]]) -> list[tuple[date
 async def open_slots(ctx: Context, jobs: Iterable[JobSpec]) -> Slots:
     """The slots after the last finished ones in `job_runs`; a job that never ran starts now."""
     known = tuple(jobs)
-    for job in known:
-        ctx.telemetry.job_failures.labels(job.name).inc(0)
     async with ctx.work() as work:
         last = await work.job_runs.last_slots()
+    for job in known:
+        ctx.telemetry.expect_job(job.name, last.get(job.name), ctx.now())
     return Slots(known, ctx.now(), last)

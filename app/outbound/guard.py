@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_VISIBLE = re.compile(r"[!-~]+")
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
+"""A name, with the underscores that some networks have in theirs, or an address of IPv6."""
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -47,9 +52,9 @@ def networks(text: str | None, *, sandbox: bool) -> tuple[Network, ...]:
 
 
 def parse(url: str) -> Target:
-    """The parts of an absolute http(s) URL without credentials, in ASCII (RFC 3986). Raises `TargetRefused`."""
-    if not url.isascii():
-        raise TargetRefused("only ASCII: percent-encode the path, write the host name in punycode")
+    """The parts of an absolute http(s) URL without credentials, in visible ASCII (RFC 3986). Raises `TargetRefused`."""
+    if _VISIBLE.fullmatch(url) is None:
+        raise TargetRefused("only ASCII without blanks: percent-encode the path, write the host name in punycode")
     try:
         parts: SplitResult = urlsplit(url)
         port = parts.port
@@ -57,6 +62,8 @@ def parse(url: str) -> Target:
         raise TargetRefused("not a URL") from error
     if parts.scheme not in _PORTS or not parts.hostname:
         raise TargetRefused("an absolute http or https URL is needed")
+    if _HOST.fullmatch(parts.hostname) is None or port == 0:
+        raise TargetRefused("the host name or the port is not one")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise TargetRefused("credentials and fragments do not belong into the URL")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

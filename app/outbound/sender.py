@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import httpcore
 
@@ -63,13 +64,19 @@ class _CheckedBackend(httpcore.AnyIOBackend):
         return await super().connect_tcp(str(address), port, timeout, local_address, socket_options)
 
 
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """The machine's certificate authorities, read once a process: that takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
 class WebhookSender:
     """Sends webhooks through one connection pool. Opened and closed by the container."""
 
     def __init__(self, allowed: Sequence[Network], *, trust: ssl.SSLContext | None = None) -> None:
         self._allowed = tuple(allowed)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trust or ssl.create_default_context(),
+            ssl_context=trust or _system_trust(),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=15,

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.postgres.errors import DatabaseUnusable
-from app.postgres.owner import Owner
+from app.postgres.owner import Owner, make_enterable
 
 OLDEST_MAJOR = 15
 """Only core features of PostgreSQL 15 and later are used, as in `check_external`."""
@@ -117,7 +117,7 @@ def within_reach(binaries: Binaries, owner: Owner, shared: Path) -> Binaries:
 
 def _copy_wheel(installed: Path, libraries: Path, copy: Path) -> None:
     """Copy beside, then rename: a half copy is never used, and of two at once the first one stays."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    make_enterable(copy.parent)
     with tempfile.TemporaryDirectory(dir=copy.parent, ignore_cleanup_errors=True) as beside:
         whole = Path(beside) / "whole"
         skip = shutil.ignore_patterns("include", "*.a", "pgxs")

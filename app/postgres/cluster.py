@@ -20,7 +20,7 @@ from pathlib import Path
 
 from app.postgres.binaries import Binaries
 from app.postgres.errors import DatabaseUnusable
-from app.postgres.owner import Owner, is_root, owner_of, unprivileged
+from app.postgres.owner import Owner, check_has_name, is_root, make_enterable, owner_of, unprivileged
 
 SHARED = Path("/var/lib/simgate")
 PRIVATE = 0o700
@@ -90,8 +90,13 @@ def locate(data_dir: Path) -> Cluster:
     if not is_root():
         return Cluster(home=inside)
     owner = unprivileged()
-    if owner.can_enter(data_dir):
+    if owner.can_enter(inside if inside.exists() else data_dir):
         return Cluster(home=inside, owner=owner)
+    if SHARED.exists() and not owner.can_enter(SHARED):
+        raise DatabaseUnusable(
+            f"PostgreSQL must not run as root, and user {owner.uid} can enter neither {data_dir} nor {SHARED}. Open "
+            "one of them to that user (chmod o+x), start SimGate as an ordinary user, or set DATABASE_URL."
+        )
     return Cluster(home=SHARED / secrets.token_hex(6), owner=owner, id_file=id_file)
 
 
@@ -124,10 +129,26 @@ def _known_id(id_file: Path) -> str:
 
 
 def create(cluster: Cluster, binaries: Binaries) -> None:
-    """Make the cluster's files. They get their name when whole: a crash half-way leaves nothing to repair."""
+    """Make the cluster's files. They get their name when whole: a crash half-way leaves nothing to repair.
+
+    Raises: DatabaseUnusable, and leaves no folder behind that the next start would not find again.
+    """
+    check_has_name(cluster.owner.uid if cluster.owner else os.geteuid())
+    make_enterable(cluster.home)
+    try:
+        _initialise(cluster, binaries)
+        if cluster.id_file is not None:
+            cluster.id_file.write_text(f"{cluster.home.name}\n")
+    except BaseException:
+        if cluster.id_file is not None:
+            shutil.rmtree(cluster.home, ignore_errors=True)
+        raise
+
+
+def _initialise(cluster: Cluster, binaries: Binaries) -> None:
+    """Run `initdb`. Raises: DatabaseUnusable."""
     unfinished = cluster.home / "data.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
-    cluster.home.mkdir(parents=True, exist_ok=True)
     unfinished.mkdir(mode=PRIVATE)
     if cluster.owner is not None:
         cluster.owner.give(unfinished)
@@ -144,8 +165,6 @@ def create(cluster: Cluster, binaries: Binaries) -> None:
         why = " ".join(made.stderr.split()) or f"initdb ended with {made.returncode}"
         raise DatabaseUnusable(f"No database could be made in {cluster.home}: {why}")
     unfinished.rename(cluster.data)
-    if cluster.id_file is not None:
-        cluster.id_file.write_text(f"{cluster.home.name}\n")
 
 
 def socket_folder(cluster: Cluster) -> Path:

@@ -29,7 +29,7 @@ def check_external(text: str) -> str:
     major = asyncio.run(_major_version(url))
     if major < OLDEST_MAJOR:
         raise DatabaseUnusable(
-            f"{place(url)} is PostgreSQL {major}; SimGate needs {OLDEST_MAJOR} or newer. Upgrade it, or point "
+            f"{address(url)} is PostgreSQL {major}; SimGate needs {OLDEST_MAJOR} or newer. Upgrade it, or point "
             "DATABASE_URL at another."
         )
     return url.render_as_string(hide_password=False)
@@ -63,7 +63,7 @@ def driver_arguments(url: URL) -> dict[str, Any]:
     return {**url.query, **url.translate_connect_args(username="user")}
 
 
-def place(url: URL) -> str:
+def address(url: URL) -> str:
     """Which database it is, for a message: never with a password."""
     host = url.host or url.query.get("host") or "localhost"
     return f"The database {url.database or url.username or ''!r} at {host}:{url.port or 5432}"
@@ -73,10 +73,10 @@ async def _major_version(url: URL) -> int:
     try:
         # Nothing prepared by name: there may be a PgBouncer in between.
         connection = await asyncpg.connect(**driver_arguments(url), timeout=CONNECT_LIMIT_S, statement_cache_size=0)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         why = str(error) or type(error).__name__
         raise DatabaseUnusable(
-            f"{place(url)} cannot be used: {why}. Check DATABASE_URL, and that the server is up."
+            f"{address(url)} cannot be used: {why}. Check DATABASE_URL, and that the server is up."
         ) from error
     try:
         return int(connection.get_server_version().major)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from app.postgres.errors import DatabaseUnusable
 
 ROOT = 0
+ENTERABLE = 0o111
 NOBODY = 65534
 """The kernel's overflow user: `nobody` on every Linux that has no such name in its user table."""
 
@@ -47,6 +49,30 @@ class Owner:
 
 def is_root() -> bool:
     return os.geteuid() == ROOT
+
+
+def make_enterable(folder: Path) -> None:
+    """Make a folder of ours where there is none; one that root makes may be entered by any user, whatever the umask.
+
+    One that is there already is left as it is.
+    """
+    if folder.is_dir():
+        return
+    make_enterable(folder.parent)
+    folder.mkdir(exist_ok=True)
+    if is_root():
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | ENTERABLE)
+
+
+def check_has_name(uid: int) -> None:
+    """Check that a user may make a cluster: PostgreSQL's `initdb` asks for its name. Raises: DatabaseUnusable."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise DatabaseUnusable(
+            f"User {uid} has no entry in /etc/passwd, and PostgreSQL's initdb asks for one. Start SimGate as a user "
+            "that has one (in its image: 10001), add one to that file, or set DATABASE_URL."
+        ) from None
 
 
 def unprivileged() -> Owner:

@@ -27,8 +27,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.postgres import binaries, cluster
+from app.postgres.environment import without_libpq_variables
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.postgres.locks import FileLock, ensure_folder, sole_gateway
+from app.postgres.owner import make_enterable
 
 KEEPER = Path(__file__).with_name("keeper.py")
 WAIT_S = 150
@@ -89,10 +91,10 @@ def embedded(
     """The server of this data folder, started if it does not run; the last one out stops it.
 
     `single_gateway`: also be the one gateway of the folder. `settings` are PostgreSQL's, beside `cluster.SETTINGS`, and
-    count for who starts it. Raises: DatabaseUnusable, DataDirInUse.
+    count for who starts it. libpq's variables are hidden meanwhile. Raises: DatabaseUnusable, DataDirInUse.
     """
     folder = ensure_folder(data_dir)
-    with sole_gateway(folder) if single_gateway else nullcontext():
+    with sole_gateway(folder) if single_gateway else nullcontext(), without_libpq_variables():
         try:
             use = ServerUse(folder, settings or {})
         except OSError as error:
@@ -111,7 +113,7 @@ class ServerUse:
         self._locks = data_dir / "postgres"
         self._settings = {**cluster.SETTINGS, **settings}
         self._ended = False
-        self._locks.mkdir(exist_ok=True)
+        make_enterable(self._locks)
         self._users = FileLock(self._locks / "users.lock")
         try:
             with self._starting():

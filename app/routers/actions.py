@@ -15,7 +15,7 @@ from app.domain.vocabulary import OperationKind
 from app.routers.http.codes import RULE_REFUSALS, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.refusals import refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.actions import (
@@ -89,13 +89,13 @@ async def _act(
     if query.dry_run:
         return await _evaluate(request, ctx, command)
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         operation = await request_operation(ctx, work, command)
         response = json_response(
             operation_view(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
         )
-        await commit(ctx, work, key, response, began=operation.id)
+        await commit_response(ctx, work, key, response, began=operation.id)
     return response
 
 

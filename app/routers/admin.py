@@ -15,7 +15,7 @@ from app.domain.errors import Malformed
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Admin, Ctx, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, held, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import admin as schemas
 from app.routers.schemas.base import Paging
@@ -54,12 +54,12 @@ async def list_tenants(ctx: Ctx, caller: Admin) -> Response:
 async def add_tenant(ctx: Ctx, caller: Admin, body: TenantBody, key: Idempotent) -> Response:
     """Add a tenant."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         if not await create_tenant(ctx, work, body.id, actor=caller.name):
             raise Conflict("ALREADY_EXISTS", "a tenant of that id exists")
         response = json_response({"id": body.id}, status=201)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -67,7 +67,7 @@ async def add_tenant(ctx: Ctx, caller: Admin, body: TenantBody, key: Idempotent)
 async def add_key(ctx: Ctx, caller: Admin, body: KeyBody, key: Idempotent) -> Response:
     """Add a key of a tenant; its secret is in this answer and in no other, nor in one replayed under its key."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         key_id, secret = await create_key(
             ctx,
@@ -80,7 +80,7 @@ async def add_key(ctx: Ctx, caller: Admin, body: KeyBody, key: Idempotent) -> Re
         )
         view = {"id": str(key_id), "key": secret}
         response = json_response(view, status=201, headers={"Cache-Control": "no-store"})
-        await commit(ctx, work, key, response, body=encoded(view | {"key": None}))
+        await commit_response(ctx, work, key, response, body=encoded(view | {"key": None}))
     return response
 
 
@@ -120,10 +120,10 @@ async def _change_account(
 ) -> Response:
     trail = trail_of(request, caller)
     async with held(ctx, key) as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         response = json_response(await change(ctx, account, actor=trail.actor, reason=trail.reason))
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -153,7 +153,7 @@ async def release_account_brake(
 
 @router.get("/quarantine", response_model=schemas.QuarantinePage)
 async def list_quarantine(ctx: Ctx, caller: Admin, query: PageQuery) -> Response:
-    """SIMs and pools that a background task could not handle; each is attempted again by itself."""
+    """What background tasks could not handle; each is attempted again by itself."""
     page = page_of(query)
     items, last = await quarantine_page(ctx, after=page.number or 0, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
@@ -188,14 +188,14 @@ async def move_clock(request: Request, ctx: Ctx, caller: Admin, body: ClockBody,
         raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
     advance: Advance | None = request.app.state.advance
     async with held(ctx, key) as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         target = _target(body, ctx.now())
         if advance is None:
             raise Conflict("NOT_HERE", "this process has no scheduler; ask one started by simgate run")
         await audit_clock_move(ctx, caller.tenant, target=target, actor=caller.name)
         response = json_response(await advance(target))
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 

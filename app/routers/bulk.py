@@ -15,14 +15,14 @@ from app.domain.vocabulary import OperationKind
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas import bulk as schemas
 from app.routers.schemas.actions import ARGUMENTS, NoArguments
 from app.routers.schemas.base import Paging
 from app.routers.schemas.imports import SimFile
 from app.routers.schemas.operations import OPERATION_ID
-from app.routers.schemas.sims import SimFilters
+from app.routers.schemas.sims.requests import SimFilters
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed
@@ -124,11 +124,11 @@ async def create_bulk_operation(
     """Request one operation on each of many SIMs. Each item ends on its own."""
     command = _command(request, caller, body)
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await request_bulk(ctx, work, command)
         response = await _accepted(ctx, work, bulk)
-        await commit(ctx, work, key, response, began=bulk.id)
+        await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 
 
@@ -204,11 +204,11 @@ async def cancel_bulk_operation(
 ) -> Response:
     """Cancel what was not sent; what was sent ends as it ends."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await cancel(ctx, work, caller.tenant, _id_of(bulk_id), actor=trail_of(request, caller).actor)
         response = await _accepted(ctx, work, bulk)
-        await commit(ctx, work, key, response, began=bulk.id)
+        await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 
 
@@ -227,11 +227,11 @@ async def retry_bulk_operation(
         correlation_id=trail.correlation_id,
     )
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await retry_failed(ctx, work, caller.tenant, _id_of(bulk_id), command)
         response = await _accepted(ctx, work, bulk)
-        await commit(ctx, work, key, response, began=bulk.id)
+        await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 
 
@@ -246,9 +246,9 @@ async def upload_file(
 ) -> Response:
     """Upload a CSV file that names SIMs in a column `iccid`, for the selector of a bulk operation."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         file_id, rows = await files.store_file(ctx, work, caller.tenant, upload.content)
         response = json_response({"id": str(file_id), "rows": rows}, status=201)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response

@@ -120,10 +120,10 @@ async def list_high_risk_regions(caller: TermsReader, query: CarrierQuery) -> Re
 async def list_rules(ctx: Ctx, caller: TermsReader, query: RulesQuery) -> Response:
     """The rule catalogue; with `q` the rules that answer a word, a symptom or a question, the best first."""
     page, found = page_of(query), found_rules(query.q, query.section)
-    places = {rule.id: place for place, rule in enumerate(found)}
-    if page.after is not None and page.after not in places:
+    positions = {rule.id: position for position, rule in enumerate(found)}
+    if page.after is not None and page.after not in positions:
         raise Unreadable("invalid cursor")
-    start = 0 if page.after is None else places[page.after] + 1
+    start = 0 if page.after is None else positions[page.after] + 1
     items, last = rules_page(found, start, page.limit, ctx.now().date())
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.notifications import NotAuthentic, Push
+from app.routers.http.bodies import raw_body
 from app.routers.http.codes import refusals
-from app.routers.http.contract import body_of
 from app.routers.http.deps import Ctx
 from app.routers.http.problems import Unreadable
 from app.usecases.carrier_sync.notifications import store_push
@@ -40,7 +40,7 @@ async def receive_carrier_callback(
     """A carrier's notification about one of our SIMs; what it says is verified by a query later."""
     if account not in ctx.accounts:
         raise NotFound("account")
-    body = await body_of(request, max_bytes=MAX_PUSH_BYTES)
+    body = await raw_body(request, max_bytes=MAX_PUSH_BYTES)
     push = Push(body=body, content_type=request.headers.get("content-type", ""), at=ctx.now())
     try:
         received = await store_push(ctx, account, push)

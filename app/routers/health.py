@@ -12,7 +12,7 @@ from app.routers.http.contract import Parameters
 from app.routers.http.deps import authorize, container_of, context_of
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
-from app.usecases.admin.readiness import loops_view, readiness
+from app.usecases.admin.readiness import jobs_view, loops_view, readiness
 
 router = APIRouter(tags=["operating"])
 VERSION = "0.1.0"
@@ -33,7 +33,7 @@ async def get_readiness(request: Request, query: ReadinessParameters) -> Respons
     ready = all(check == "ok" for check in checks.values())
     shown: dict[str, Any] = {"status": "ready" if ready else "not_ready", "checks": checks}
     if query.verbose:
-        shown["loops"] = loops_view(context_of(request))
+        shown |= {"loops": loops_view(context_of(request)), "jobs": await jobs_view(context_of(request))}
     return json_response(shown, status=200 if ready else 503)
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.routers.http.contract import Parameters, TypedRoute, Upload, UploadBody, parsed, validated
+from app.routers.http.bodies import parsed
+from app.routers.http.contract import NDJSON, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import imports as schemas
@@ -25,11 +26,13 @@ router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
 MAX_FILE_BYTES = 256 << 20
 MAX_PLANS_BYTES = 1 << 20
-JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
+JSON, CSV = "application/json", "text/csv"
 
-LINES = "one JSON object a line, with the columns of the CSV as fields"
 SIMS = UploadBody(
-    {CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}", NDJSON: LINES, "application/ndjson": LINES},
+    {
+        CSV: f"a header of some of {', '.join(COLUMN_PARSERS)}",
+        NDJSON: "one JSON object a line, with the columns of the CSV as fields",
+    },
     max_bytes=MAX_FILE_BYTES,
 )
 PLANS = UploadBody(
@@ -72,13 +75,13 @@ async def import_sims_file(
 ) -> Response:
     """Import SIMs: the whole file or nothing, or with `?mode=partial` its good rows.
 
-    `?dry_run=true` reads and checks the same file, tells what would happen, and stores nothing.
+    `?dry_run=true` reads and checks the same file, reports what would happen, and stores nothing.
     """
     async with ctx.work() as work:
         if query.dry_run:
             report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name)
             return json_response(_forecast_view(report, *await stops_within_a_day(ctx, work, report)))
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         whole = query.mode == "whole"
         report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name, whole=whole)
@@ -86,7 +89,7 @@ async def import_sims_file(
             more = f"; reading ended at the {len(report.rejected)}th fault" if report.full else ""
             raise InvalidArgument(report.rejected, f"bad rows; nothing was changed{more}")
         response = json_response(_view(report))
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -105,12 +108,12 @@ async def put_plan(
     """Add one plan (JSON) or many (CSV); the same id replaces."""
     plans = plans_from_csv(upload.content) if upload.media_type == CSV else [read_plan(_plan_fields(upload.content))]
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         await put_plans(ctx, work, caller.tenant, plans, actor=trail_of(request, caller).actor)
         items = [plan_view(plan) for plan in plans]
         response = json_response({"items": items} if upload.media_type == CSV else items[0], status=201)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 

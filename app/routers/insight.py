@@ -88,10 +88,12 @@ def _hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
         "since": hold.since.isoformat(),
         "source": hold.source.value,
         "carrier_code": hold.carrier_code,
+        "carrier_reason": hold.carrier_reason,
         "lagging": hold.lagging,
         "evidence": {
             "source": hold.source.value,
             "carrier_code": hold.carrier_code,
+            "carrier_reason": hold.carrier_reason,
             "since": hold.since.isoformat(),
             "reported": hold.reported.value if hold.reported else None,
             "found": [

@@ -10,12 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.db.operations import OperationFilter
+from app.db.operations.search import OperationFilter
 from app.domain.identifiers import parse_iccid
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage
 from app.usecases.errors import NotFound
@@ -73,8 +73,8 @@ async def list_operations(
         bulk_id=query.bulk_operation,
     )
     async with ctx.work() as work:
-        found = await work.operations.list(wanted, before=page.id, limit=page.limit + 1)
-        total = {"total": await work.operations.count(wanted)} if query.include == "total" else {}
+        found = await work.operation_search.page(wanted, before=page.id, limit=page.limit + 1)
+        total = {"total": await work.operation_search.count(wanted)} if query.include == "total" else {}
     items = [operation_view(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):
@@ -114,12 +114,12 @@ async def cancel_operation(
 ) -> Response:
     """Cancel an operation that was not sent."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         actor = trail_of(request, caller).actor
         cancelled = await cancel(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
         response = json_response(operation_view(cancelled))
-        await commit(ctx, work, key, response, began=cancelled.id)
+        await commit_response(ctx, work, key, response, began=cancelled.id)
     return response
 
 
@@ -136,7 +136,7 @@ async def complete_operation(
 ) -> Response:
     """Record how desk work, or an operation that no carrier can confirm, has ended."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         completed = await complete(
             ctx,
@@ -149,5 +149,5 @@ async def complete_operation(
             pack=body.bytes,
         )
         response = json_response(operation_view(completed))
-        await commit(ctx, work, key, response, began=completed.id)
+        await commit_response(ctx, work, key, response, began=completed.id)
     return response

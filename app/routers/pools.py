@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, PoolsWriter, SimsReader, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas import pools as schemas
 from app.routers.schemas.base import Paging
@@ -47,12 +47,12 @@ async def list_pools(ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depe
 async def create_pool(request: Request, ctx: Ctx, caller: PoolsWriter, body: CreateBody, key: Idempotent) -> Response:
     """Create a pool of one carrier and one plan (PL-5)."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         given = body.model_dump(mode="json")
         pool = await manage.add_pool(ctx, work, caller.tenant, given, _actor(request, caller))
         response = json_response(pool, status=201)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -68,7 +68,7 @@ async def rename_pool(pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWri
     async with ctx.work() as work:
         renamed = await manage.rename_pool(ctx, work, caller.tenant, pool, body.name, _actor(request, caller))
         response = json_response(renamed)
-        await commit(ctx, work, None, response)
+        await commit_response(ctx, work, None, response)
     return response
 
 
@@ -104,11 +104,11 @@ async def order_pool_addon(
 ) -> Response:
     """Order an add-on pack of the running cycle, in force at once (QT-7)."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         cycle = await manage.add_pool_addon(ctx, work, caller.tenant, pool, body.bytes, _actor(request, caller))
         response = json_response(cycle, status=201)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -116,13 +116,13 @@ async def order_pool_addon(
 async def state_pool_arrears(
     pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWriter, body: ArrearsBody, key: Idempotent
 ) -> Response:
-    """State that a backward pool is unpaid, which freezes its SIMs, or that it is settled or released (PL-4, ST-12)."""
+    """State that a postpaid pool is unpaid, which freezes its SIMs, or that it is settled or released (PL-4, ST-12)."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         actor = _actor(request, caller)
         response = json_response(await arrears.state_arrears(ctx, work, caller.tenant, pool, body.status, actor))
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -136,12 +136,12 @@ async def _set_rules(
     pool: str, request: Request, ctx: Ctx, caller: Caller, body: schemas.PoolRulesRequest, key: Idempotent
 ) -> Response:
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         given: dict[str, Any] = body.model_dump(exclude_unset=True)
         rules = {name: value for name, value in given.items() if value is not None or name == "stop_at"}
         response = json_response(await manage.set_rules(ctx, work, caller.tenant, pool, rules, _actor(request, caller)))
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -169,12 +169,12 @@ async def activate_pool_members(
 ) -> Response:
     """Activate the pool's inactive SIMs, as a bulk operation (AC-1)."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk_id = await activate_members(ctx, work, caller.tenant, pool, _actor(request, caller))
         location = {"Location": f"/v1/bulk-operations/{bulk_id}"}
         response = json_response({"id": str(bulk_id)}, status=202, headers=location)
-        await commit(ctx, work, key, response, began=bulk_id)
+        await commit_response(ctx, work, key, response, began=bulk_id)
     return response
 
 

@@ -9,66 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
+from app.routers.schemas import records
+from app.routers.schemas.records import Event, Named, Plain
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.usage.ingest.reports import MAX_BYTES, Rejected, Reports, Tally
+from app.usecases.usage.ingest.reports import Rejected, Reports, Tally
 
 MAX_RECORDS = 10_000
 CLOUDEVENT_TYPE = "simgate.usage.report"
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)]
-
-
-class _Plain(msgspec.Struct, gc=False):
-    """A record within `{"gateway", "reports"}`."""
-
-    id: Name
-    iccid: Name
-    at: Instant
-    bytes: Amount
-
-
-class _Named(msgspec.Struct, gc=False):
-    """A record that names its gateway."""
-
-    gateway: Name
-    id: Name
-    iccid: Name
-    at: Instant
-    bytes: Amount
-
-
-class _Data(msgspec.Struct, gc=False):
-    bytes: Amount
-
-
-class _Event(msgspec.Struct):
-    """A record as a CloudEvent."""
-
-    type: str
-    source: Name
-    id: Name
-    subject: Name
-    time: Instant
-    data: _Data
-
-
-class _Envelope(msgspec.Struct):
-    gateway: Name
-    reports: list[_Plain]
-
-
-class _RawEnvelope(msgspec.Struct):
-    gateway: Name
-    reports: list[msgspec.Raw]
 
 
 @dataclass(slots=True)
@@ -76,48 +29,37 @@ class Decoded:
     """The well-formed records, their indexes in the request where those differ, and the rejected ones."""
 
     reports: Reports
-    places: list[int] | None = None
+    indexes: list[int] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
 
-_envelope = msgspec.json.Decoder(_Envelope)
-_raw_envelope = msgspec.json.Decoder(_RawEnvelope)
-_named = msgspec.json.Decoder(list[_Named])
-_events = msgspec.json.Decoder(list[_Event])
-_raw = msgspec.json.Decoder(list[msgspec.Raw])
-_anything = msgspec.json.Decoder()
-_one_plain = msgspec.json.Decoder(_Plain)
-_one_named = msgspec.json.Decoder(_Named)
-_one_event = msgspec.json.Decoder(_Event)
-
-
-def _of_plain(gateway: str, records: Sequence[_Plain]) -> Reports:
+def _of_plain(gateway: str, found: Sequence[Plain]) -> Reports:
     return Reports(
-        [gateway] * len(records),
-        [r.id for r in records],
-        [r.iccid for r in records],
-        [r.at for r in records],
-        [r.bytes for r in records],
+        [gateway] * len(found),
+        [r.id for r in found],
+        [r.iccid for r in found],
+        [r.at for r in found],
+        [r.bytes for r in found],
     )
 
 
-def _of_named(records: Sequence[_Named]) -> Reports:
+def _of_named(found: Sequence[Named]) -> Reports:
     return Reports(
-        [r.gateway for r in records],
-        [r.id for r in records],
-        [r.iccid for r in records],
-        [r.at for r in records],
-        [r.bytes for r in records],
+        [r.gateway for r in found],
+        [r.id for r in found],
+        [r.iccid for r in found],
+        [r.at for r in found],
+        [r.bytes for r in found],
     )
 
 
-def _of_events(records: Sequence[_Event]) -> Reports:
+def _of_events(found: Sequence[Event]) -> Reports:
     return Reports(
-        [r.source for r in records],
-        [r.id for r in records],
-        [r.subject for r in records],
-        [r.time for r in records],
-        [r.data.bytes for r in records],
+        [r.source for r in found],
+        [r.id for r in found],
+        [r.subject for r in found],
+        [r.time for r in found],
+        [r.data.bytes for r in found],
     )
 
 
@@ -127,29 +69,35 @@ def _malformed_body(detail: str) -> InvalidArgument:
 
 def _json(body: bytes) -> Decoded:
     if body.lstrip()[:1] == b"[":
-        return _list(body, lambda: _of_named(_named.decode(body)), lambda raw: _of_named([_one_named.decode(raw)]))
+        return _list(
+            body,
+            lambda: _of_named(records.named_list.decode(body)),
+            lambda raw: _of_named([records.one_named.decode(raw)]),
+        )
     if b"\\u0000" not in body:
         try:
-            envelope = _envelope.decode(body)
+            envelope = records.envelope.decode(body)
             return Decoded(_of_plain(envelope.gateway, envelope.reports))
         except (msgspec.ValidationError, UnicodeDecodeError):
             pass
         except msgspec.DecodeError:
             raise Unreadable("the body is not JSON") from None
     try:
-        loose = _raw_envelope.decode(body)
+        loose = records.raw_envelope.decode(body)
     except msgspec.ValidationError:
         raise _malformed_body('the body is neither {"gateway", "reports": […]} nor an array of records') from None
     except msgspec.DecodeError:
         raise Unreadable("the body is not JSON") from None
-    return _each(loose.reports, lambda raw: _of_plain(loose.gateway, [_one_plain.decode(raw)]))
+    return _each(loose.reports, lambda raw: _of_plain(loose.gateway, [records.one_plain.decode(raw)]))
 
 
 def _cloudevents(body: bytes) -> Decoded:
-    return _list(body, lambda: _typed(_events.decode(body)), lambda raw: _typed([_one_event.decode(raw)]))
+    return _list(
+        body, lambda: _typed(records.event_list.decode(body)), lambda raw: _typed([records.one_event.decode(raw)])
+    )
 
 
-def _typed(events: Sequence[_Event]) -> Reports:
+def _typed(events: Sequence[Event]) -> Reports:
     if any(event.type != CLOUDEVENT_TYPE for event in events):
         raise msgspec.ValidationError(f"type is not {CLOUDEVENT_TYPE}")
     return _of_events(events)
@@ -164,44 +112,44 @@ def _list(body: bytes, whole: Callable[[], Reports], one: Callable[[msgspec.Raw]
         except msgspec.DecodeError:
             raise Unreadable("the body is not JSON") from None
     try:
-        records = _raw.decode(body)
+        raws = records.raw_list.decode(body)
     except msgspec.ValidationError:
         raise _malformed_body("the body is not an array of records") from None
     except msgspec.DecodeError:
         raise Unreadable("the body is not JSON") from None
-    return _each(records, one)
+    return _each(raws, one)
 
 
 def _ndjson(body: bytes) -> Decoded:
     if b"\\u0000" not in body:
         try:
-            records = _one_named.decode_lines(body)
-            if len(records) <= body.count(b"\n") + 1:  # `decode_lines` accepts two records on one line
-                return Decoded(_of_named(records))
+            found = records.named_lines.decode_lines(body)
+            if len(found) <= body.count(b"\n") + 1:  # `decode_lines` accepts two records on one line
+                return Decoded(_of_named(found))
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
     lines = [msgspec.Raw(line) for line in body.split(b"\n") if line.strip()]
     _check_number(lines)
     if lines and not any(map(_is_json, lines)):
         raise Unreadable("no line is JSON")
-    return _each(lines, lambda raw: _of_named([_one_named.decode(raw)]))
+    return _each(lines, lambda raw: _of_named([records.one_named.decode(raw)]))
 
 
 def _is_json(raw: msgspec.Raw) -> bool:
     try:
-        _anything.decode(raw)
+        records.anything.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
 
-def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
+def _each(raws: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Reports]) -> Decoded:
     """Decode record by record: the well-formed ones with their indexes, the others rejected."""
-    _check_number(records)
-    places: list[int] = []
+    _check_number(raws)
+    indexes: list[int] = []
     rejected: list[Rejected] = []
     whole = Reports([], [], [], [], [])
-    for index, raw in enumerate(records):
+    for index, raw in enumerate(raws):
         try:
             one = decode(raw)
         except UnicodeDecodeError:
@@ -218,8 +166,8 @@ def _each(records: Sequence[msgspec.Raw], decode: Callable[[msgspec.Raw], Report
             rejected.append(Rejected(index=index, code="TEXT_MALFORMED", detail=detail))
             continue
         whole.add(one)
-        places.append(index)
-    return Decoded(whole, places, rejected)
+        indexes.append(index)
+    return Decoded(whole, indexes, rejected)
 
 
 _CODES = MappingProxyType({"$.at": "AT_MALFORMED", "$.time": "AT_MALFORMED", "$.bytes": "BYTES_OUT_OF_RANGE"})
@@ -285,16 +233,16 @@ def _check_number(records: Sized) -> None:
 
 def answer(decoded: Decoded, tally: Tally) -> dict[str, Any]:
     """The response body; indexes are those of the request, and the counts add up to the records sent."""
-    places = decoded.places
-    place = places.__getitem__ if places is not None else int
+    indexes = decoded.indexes
+    index_of = indexes.__getitem__ if indexes is not None else int
     rejected = [
-        *((place(r.index), r.code, r.detail) for r in tally.rejected),
+        *((index_of(r.index), r.code, r.detail) for r in tally.rejected),
         *((r.index, r.code, r.detail) for r in decoded.rejected),
     ]
     return {
         "accepted": tally.accepted,
         "duplicates": tally.duplicates,
-        "conflicts": [{"index": index} for index in sorted(map(place, tally.conflicts))],
-        "unknown": [{"index": index} for index in sorted(map(place, tally.unknown))],
+        "conflicts": [{"index": index} for index in sorted(map(index_of, tally.conflicts))],
+        "unknown": [{"index": index} for index in sorted(map(index_of, tally.unknown))],
         "rejected": [{"index": index, "code": code, "detail": detail} for index, code, detail in sorted(rejected)],
     }

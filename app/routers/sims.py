@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
-from app.domain.identifiers import parse_iccid, searched_msisdn
+from app.domain.identifiers import msisdn_beginning, parse_iccid, searched_msisdn
 from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, by_hand
 from app.routers.http.deps import Ctx, Needs, SimsReader, SimsWriter, context_of, page_of, trail_of
 from app.routers.http.responses import json_response
-from app.routers.schemas import sims as schemas
 from app.routers.schemas.base import AsOf
+from app.routers.schemas.sims import answers as schemas
+from app.routers.schemas.sims import requests
 from app.usecases.access import Caller
 from app.usecases.errors import Fault, InvalidArgument, NotYet
 from app.usecases.sims import read
@@ -53,7 +54,7 @@ READER, AS_OF = Needs("sims:read"), Parameters(AsOf)
 _TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
 
 
-def filter_of(query: schemas.SimFilters) -> SimFilter:
+def filter_of(query: requests.SimFilters) -> SimFilter:
     """The filter of a query. Raises `InvalidArgument`, `Malformed`."""
     return SimFilter(
         state=query.state,
@@ -67,6 +68,7 @@ def filter_of(query: schemas.SimFilters) -> SimFilter:
         expires_before=query.expires_before,
         usage_pct_gte=query.usage_pct_gte,
         q=query.q,
+        q_msisdn=msisdn_beginning(query.q) if query.q is not None else None,
         msisdn=searched_msisdn(query.msisdn) if query.msisdn is not None else None,
         imsi=query.imsi,
         device_serial=query.device_serial,
@@ -92,7 +94,7 @@ async def list_sims(
     request: Request,
     ctx: Ctx,
     caller: SimsReader,
-    query: Annotated[schemas.SimListQuery, Depends(Parameters(schemas.SimListQuery))],
+    query: Annotated[requests.SimListQuery, Depends(Parameters(requests.SimListQuery))],
 ) -> Response:
     """A page of SIMs; as `text/csv` with that `Accept`."""
     refuse_as_of(query)
@@ -135,7 +137,7 @@ def _cell(value: Any) -> Any:
 async def summarize_sims(
     ctx: Ctx,
     caller: SimsReader,
-    query: Annotated[schemas.SummaryQuery, Depends(Parameters(schemas.SummaryQuery))],
+    query: Annotated[requests.SummaryQuery, Depends(Parameters(requests.SummaryQuery))],
 ) -> Response:
     """Counts of SIMs by carrier, state, hold, plan or pool."""
     by = [name.strip() for name in query.by.split(",")]
@@ -158,7 +160,7 @@ async def patch_sim(
     iccid: Iccid,
     ctx: Ctx,
     caller: SimsWriter,
-    body: Annotated[schemas.SimPatch, Depends(JsonBody(schemas.SimPatch))],
+    body: Annotated[requests.SimPatch, Depends(JsonBody(requests.SimPatch))],
 ) -> Response:
     """Change tags, device serial, alias, remark or reminders."""
     actor = _actor(request, caller, ctx.now())
@@ -198,7 +200,7 @@ async def get_sim_timeline(
     iccid: Iccid,
     ctx: Ctx,
     caller: SimsReader,
-    query: Annotated[schemas.TimelineQuery, Depends(Parameters(schemas.TimelineQuery))],
+    query: Annotated[requests.TimelineQuery, Depends(Parameters(requests.TimelineQuery))],
 ) -> Response:
     """What happened to a SIM, newest first."""
     refuse_as_of(query)

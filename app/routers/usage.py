@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.db.usage.counters import ReportPlace
+from app.db.usage.counters import ReportPosition
 from app.domain.identifiers import parse_iccid
 from app.routers import report_bodies
+from app.routers.http.bodies import keepable
 from app.routers.http.codes import refusals
-from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody, keepable
-from app.routers.http.decompress import MAX_UNPACKED, unpacked
+from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody
 from app.routers.http.deps import Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, held, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
@@ -33,6 +33,7 @@ DEFAULT_REPORTS = 1_000
 """Reports on a page whose size is not given."""
 
 MAX_GATEWAY = (1 << 31) - 1
+MAX_BATCH_BYTES = 8 << 20
 
 REPORTS = UploadBody(
     {
@@ -40,12 +41,12 @@ REPORTS = UploadBody(
         "application/x-ndjson": "a `GatewayReport` a line",
         "application/cloudevents-batch+json": schemas.ReportEvents,
     },
-    max_bytes=MAX_UNPACKED,
+    max_bytes=MAX_BATCH_BYTES,
 )
 CorrectionsBody = Annotated[
     schemas.CorrectionsRequest,
     Depends(
-        JsonBody(schemas.CorrectionsRequest, max_bytes=MAX_UNPACKED, array="corrections", max_items=MAX_CORRECTIONS)
+        JsonBody(schemas.CorrectionsRequest, max_bytes=MAX_BATCH_BYTES, array="corrections", max_items=MAX_CORRECTIONS)
     ),
 ]
 
@@ -61,14 +62,12 @@ def ingest_of(request: Request) -> Ingest:
 
 @router.post("/usage/reports", response_model=schemas.ReportsCounted)
 async def ingest_reports(
-    request: Request,
     caller: UsageWriter,
     upload: Annotated[Upload, Depends(REPORTS)],
     ingest: Annotated[Ingest, Depends(ingest_of)],
 ) -> Response:
-    """Count usage reports, each once; answered after they are committed (US-3). gzip is accepted."""
-    plain = unpacked(upload.content, request.headers.get("content-encoding"))
-    decoded = report_bodies.decode(upload.media_type, plain)
+    """Count usage reports, each once; answered after they are committed (US-3)."""
+    decoded = report_bodies.decode(upload.media_type, upload.content)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
     return json_response(report_bodies.answer(decoded, tally))
 
@@ -83,11 +82,11 @@ async def correct_usage(
         for index, one in enumerate(body.corrections)
     ]
     async with held(ctx, key) as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         applied = await correct(ctx, caller.tenant, corrections, actor=trail_of(request, caller).actor)
         response = json_response(applied)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -133,19 +132,19 @@ async def get_sim_usage(
     limit = page.limit if "limit" in query.model_fields_set else DEFAULT_REPORTS
     after = _report_place(page.after)
     found, end = await card_reports(ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit)
-    place = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
-    return json_response(found | {"next_cursor": page.next_cursor(place)})
+    position = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
+    return json_response(found | {"next_cursor": page.next_cursor(position)})
 
 
-def _report_place(cursor: Any) -> ReportPlace | None:
-    """The place a cursor names in a SIM's reports. Raises `Unreadable` for another list's cursor."""
+def _report_place(cursor: Any) -> ReportPosition | None:
+    """The position that a cursor names in a SIM's reports. Raises `Unreadable` for another list's cursor."""
     if cursor is None:
         return None
     try:
         at, gateway, report_id = cursor.split(" ", 2)
-        place = ReportPlace(datetime.fromisoformat(at), int(gateway), report_id)
+        position = ReportPosition(datetime.fromisoformat(at), int(gateway), report_id)
     except (ValueError, AttributeError):
         raise Unreadable("invalid cursor") from None
-    if place.at.tzinfo is None or not 0 <= place.gateway <= MAX_GATEWAY or not keepable(report_id):
+    if position.at.tzinfo is None or not 0 <= position.gateway <= MAX_GATEWAY or not keepable(report_id):
         raise Unreadable("invalid cursor")
-    return place
+    return position

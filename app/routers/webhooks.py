@@ -13,7 +13,7 @@ from app.db.events.feed import FeedPosition
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Page, SimsReader, WebhooksWriter, page_of, trail_of
-from app.routers.http.idempotency import Idempotent, commit, replayed
+from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import webhooks as schemas
@@ -59,12 +59,12 @@ async def create_webhook(
     await endpoints.permit(ctx, wanted)
     actor = trail_of(request, caller).actor
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         endpoint, secret = await endpoints.create(ctx, work, caller.tenant, wanted, actor=actor)
-        view, headers = endpoints.shown(endpoint), {"Location": f"/v1/webhooks/{endpoint.id}", **NO_STORE}
+        view, headers = endpoints.endpoint_view(endpoint), {"Location": f"/v1/webhooks/{endpoint.id}", **NO_STORE}
         response = json_response(view | {"secret": secret}, status=201, headers=headers)
-        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+        await commit_response(ctx, work, key, response, body=encoded(view | {"secret": None}))
     return response
 
 
@@ -76,7 +76,7 @@ async def list_webhooks(
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.webhooks.endpoints(caller.tenant, after=page.id, limit=page.limit + 1)
-    items = [endpoints.shown(endpoint) for endpoint in found[: page.limit]]
+    items = [endpoints.endpoint_view(endpoint) for endpoint in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -86,7 +86,7 @@ async def get_webhook(webhook_id: WebhookId, ctx: Ctx, caller: SimsReader) -> Re
     """One receiver."""
     async with ctx.work() as work:
         found = await endpoints.find(work, caller.tenant, _id_of(webhook_id))
-    return json_response(endpoints.shown(found))
+    return json_response(endpoints.endpoint_view(found))
 
 
 @router.patch("/webhooks/{webhook_id}", response_model=schemas.Webhook, responses=NOT_FOUND)
@@ -103,7 +103,7 @@ async def patch_webhook(
     target = endpoints.EndpointRequest(url=changes.get("url", known.url), types=changes.get("types", ()))
     await endpoints.permit(ctx, target)
     changed = await endpoints.change(ctx, caller.tenant, known.id, changes, actor=trail_of(request, caller).actor)
-    return json_response(endpoints.shown(changed))
+    return json_response(endpoints.endpoint_view(changed))
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, responses=NOT_FOUND)
@@ -124,12 +124,12 @@ async def rotate_webhook_secret(
     """Make a new secret, shown this once; for a day the old one signs beside it."""
     actor = trail_of(request, caller).actor
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         endpoint, secret = await endpoints.rotate(ctx, work, caller.tenant, _id_of(webhook_id), actor=actor)
-        view = endpoints.shown(endpoint)
+        view = endpoints.endpoint_view(endpoint)
         response = json_response(view | {"secret": secret}, headers=NO_STORE)
-        await commit(ctx, work, key, response, body=encoded(view | {"secret": None}))
+        await commit_response(ctx, work, key, response, body=encoded(view | {"secret": None}))
     return response
 
 
@@ -139,11 +139,11 @@ async def test_webhook(
 ) -> Response:
     """Send a test event to this receiver."""
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         delivery = await endpoints.test(ctx, work, caller.tenant, _id_of(webhook_id))
         response = json_response({"delivery": str(delivery)}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -159,7 +159,7 @@ async def list_webhook_deliveries(
     rows = await log.deliveries(
         ctx, caller.tenant, _id_of(webhook_id), status=query.status, before=page.number, limit=page.limit + 1
     )
-    items = [log.shown(row) for row in rows[: page.limit]]
+    items = [log.delivery_view(row) for row in rows[: page.limit]]
     cursor = page.next_cursor(int(items[-1]["id"]) if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
@@ -177,11 +177,11 @@ async def redeliver_webhook(
     if not _BIGINT.fullmatch(delivery_id):
         raise NotFound("delivery")
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         delivery = await log.redeliver(ctx, work, caller.tenant, _id_of(webhook_id), int(delivery_id))
         response = json_response({"delivery": str(delivery)}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -193,11 +193,11 @@ async def replay_webhook(
     if body.start >= body.end:
         raise InvalidArgument([Fault(pointer="/to", code="PERIOD_MALFORMED", detail="to lies after from")])
     async with ctx.work() as work:
-        if (stored := await replayed(ctx, work, key)) is not None:
+        if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         count = await log.replay(ctx, work, caller.tenant, _id_of(webhook_id), body.start, body.end)
         response = json_response({"deliveries": count}, status=202)
-        await commit(ctx, work, key, response)
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -212,18 +212,18 @@ async def list_events(
     if len(types) > MAX_TYPES:
         raise InvalidArgument([Fault(pointer="query:type", code="TOO_MANY", detail=f"at most {MAX_TYPES} types")])
     page = page_of(query)
-    found = await feed(ctx, caller.tenant, after=query.after, place=_place(page), types=types, limit=page.limit)
+    found = await feed(ctx, caller.tenant, after=query.after, position=_position(page), types=types, limit=page.limit)
     following = found.next_place
     cursor = page.next_cursor(_written(following) if following else None)
     return json_response({"items": found.items, "next_cursor": cursor})
 
 
-def _written(place: FeedPosition) -> str:
-    numbers = (place.start, place.end or 0, place.after, *(place.seen or (0, 0)))
+def _written(position: FeedPosition) -> str:
+    numbers = (position.start, position.end or 0, position.after, *(position.seen or (0, 0)))
     return ".".join(str(number) for number in numbers)
 
 
-def _place(page: Page) -> FeedPosition | None:
+def _position(page: Page) -> FeedPosition | None:
     if page.after is None:
         return None
     parts = str(page.after).split(".")

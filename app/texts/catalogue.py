@@ -70,7 +70,7 @@ def language_of(accept_language: str | None) -> str:
 
 
 def _thousandths(weight: str) -> int:
-    """The quality of a language range in thousandths, 1000 where none is told, 0 where it cannot be read."""
+    """The quality of a language range in thousandths, 1000 where none is given, 0 where it cannot be read."""
     name, _, value = weight.strip().partition("=")
     if not name:
         return 1000

@@ -20,9 +20,8 @@ DOMAIN = "app.domain"
 UNREACHABLE: Mapping[str, str] = MappingProxyType(
     {
         "commerce": "orders, invoices, exports and directed lists are not part of the API yet",
-        "sim.binding.rebinds_left": "the read of a SIM has its own, cached by its arguments",
-        "sim.regions.bound_province": "the place a SIM is seen in is not stored yet",
-        "sim.regions.out_of_region": "the place a SIM is seen in is not stored yet",
+        "regions.rules.bound_province": "the place a SIM is seen in is not stored yet",
+        "regions.rules.out_of_region": "the place a SIM is seen in is not stored yet",
         "usage.figures": "runs as SQL; this is what a property test compares the SQL with",
         "usage.pools.pool_usage": "runs as SQL; this is what a property test compares the SQL with",
         "usage.pools.forming_refusal": "orders are not part of the API yet",

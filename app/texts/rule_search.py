@@ -73,7 +73,7 @@ def _stem(word: str) -> str:
 def _indexed(rule: Rule) -> _Indexed:
     """The terms of a rule's fields; the other names of a hold are symptoms too."""
     names = (rule.hold.code.replace("_", " "), *rule.hold.also_called) if rule.hold else ()
-    symptoms = (*names, *(said for tongue in rule.symptoms.values() for said in tongue))
+    symptoms = (*names, *(phrase for phrases in rule.symptoms.values() for phrase in phrases))
     fields = (
         (STATEMENT, (rule.statement, *rule.sources)),
         (TEXT, tuple(rule.text.values())),
@@ -93,7 +93,7 @@ def _index() -> tuple[_Indexed, ...]:
 
 @cache
 def _rarity() -> Mapping[str, float]:
-    """How much a term tells: the logarithm of how few rules have it."""
+    """The weight of a term: the logarithm of how few rules have it."""
     counts: dict[str, int] = {}
     for one in _index():
         for term in one.weights:

@@ -46,15 +46,15 @@ class _Module:
 
 
 def cited(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """Every (rule id, place) that the Python files below a folder cite; the place of a test is its function."""
+    """Every (rule id, `path::name`) that the Python files below a folder cite; `name`: the function or class."""
     for path in sorted(folder.rglob(pattern)):
         source = path.read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             start = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
             lines = source.splitlines()[start - 1 : node.end_lineno]
             name = node.name if isinstance(node, Function) else ""
-            place = f"{path.relative_to(ROOT)}::{name}"
-            yield from ((rule, place) for rule in dict.fromkeys(RULE_ID.findall("\n".join(lines))))
+            test = f"{path.relative_to(ROOT)}::{name}"
+            yield from ((rule, test) for rule in dict.fromkeys(RULE_ID.findall("\n".join(lines))))
 
 
 @cache
@@ -101,9 +101,9 @@ def _sends(path: Path, name: str, seen: set[tuple[Path, str]]) -> bool:
     return any(_sends(*imports.get(one, (path, one)), seen) for one in sorted(named))
 
 
-def _drives_the_api(place: str) -> bool:
+def _drives_the_api(test: str) -> bool:
     """Whether the test at `path::function` drives the gateway through its API."""
-    path, _, name = place.partition("::")
+    path, _, name = test.partition("::")
     return Path(path).parts[1] not in OTHER_SERVICES and _sends(ROOT / path, name, set())
 
 
@@ -111,17 +111,17 @@ def _drives_the_api(place: str) -> bool:
 def tests_by_rule() -> Mapping[str, RuleTests]:
     """The tests that cite each rule; a rule that none cites is not in it."""
     found: dict[str, list[str]] = {}
-    for rule, place in cited(TESTS, "test_*.py"):
-        if "::test_" in place:
-            found.setdefault(rule, []).append(place)
-    driving = {place for places in found.values() for place in places if _drives_the_api(place)}
-    return MappingProxyType({rule: _sorted(places, driving) for rule, places in found.items()})
+    for rule, test in cited(TESTS, "test_*.py"):
+        if "::test_" in test:
+            found.setdefault(rule, []).append(test)
+    driving = {test for test_names in found.values() for test in test_names if _drives_the_api(test)}
+    return MappingProxyType({rule: _sorted(test_names, driving) for rule, test_names in found.items()})
 
 
-def _sorted(places: list[str], driving: set[str]) -> RuleTests:
-    rest = [place for place in places if place not in driving]
+def _sorted(test_names: list[str], driving: set[str]) -> RuleTests:
+    rest = [test for test in test_names if test not in driving]
     return RuleTests(
-        through_api=tuple(place for place in places if place in driving),
-        of_the_domain=tuple(place for place in rest if place.startswith("tests/domain/")),
-        others=tuple(place for place in rest if not place.startswith("tests/domain/")),
+        through_api=tuple(test for test in test_names if test in driving),
+        of_the_domain=tuple(test for test in rest if test.startswith("tests/domain/")),
+        others=tuple(test for test in rest if not test.startswith("tests/domain/")),
     )

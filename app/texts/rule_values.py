@@ -57,6 +57,6 @@ def _rules_of(line: TermLine, terms: Terms) -> frozenset[str]:
 def _shown(value: object) -> str:
     """A value as the book shows it."""
     if isinstance(value, dict):
-        told = {key: part for key, part in value.items() if part is not None}
-        return ", ".join(f"{key} {_shown(part)}" for key, part in told.items())
+        published = {key: part for key, part in value.items() if part is not None}
+        return ", ".join(f"{key} {_shown(part)}" for key, part in published.items())
     return ", ".join(map(_shown, value)) if isinstance(value, list) else str(value)

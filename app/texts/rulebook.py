@@ -84,10 +84,10 @@ def _row(one: RuleEntry) -> str:
     return f"| [{rule.id}](#{rule.id.lower()}) | {rule.title[ENGLISH]} | {proof} |"
 
 
-def _closest(places: tuple[str, ...]) -> str:
+def _closest(tests: tuple[str, ...]) -> str:
     """The first test of those in the files that have the fewest of them: the one most about the rule."""
-    files = [place.partition("::")[0] for place in places]
-    return min(places, key=lambda place: (files.count(place.partition("::")[0]), place))
+    files = [test.partition("::")[0] for test in tests]
+    return min(tests, key=lambda test: (files.count(test.partition("::")[0]), test))
 
 
 def _page(one: RuleEntry) -> str:
@@ -106,8 +106,8 @@ def _page(one: RuleEntry) -> str:
     if not one.reached:
         parts.append("Not reachable through the API yet.")
     how = "proven" if one.reached else "tested"
-    lines = [f"- {how} through the API by `{place}`" for place in tests.through_api]
-    lines += [f"- {how} by `{place}`" for place in tests.of_the_domain or (() if lines else tests.others)]
+    lines = [f"- {how} through the API by `{test}`" for test in tests.through_api]
+    lines += [f"- {how} by `{test}`" for test in tests.of_the_domain or (() if lines else tests.others)]
     return "\n\n".join([*parts, "\n".join(lines)] if lines else parts) + "\n"
 
 

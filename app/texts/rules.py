@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from app.domain.sim.hold_table import HOLDS, HoldRule
-from app.texts.catalogue import ENGLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "docs" / "catalogue.md"
@@ -79,15 +78,17 @@ def sections() -> Mapping[str, str]:
 @cache
 def rules() -> Mapping[str, Rule]:
     """Every rule by its id, in the order of the catalogue."""
-    told = json.loads(files("app.texts").joinpath("rules.json").read_text(encoding="utf-8"))
+    texts = json.loads(files("app.texts").joinpath("rules.json").read_text(encoding="utf-8"))
     holds = {row.rule: row for row in HOLDS.values()}
     return MappingProxyType(
         {
             rule: Rule(
                 id=rule,
-                title=MappingProxyType(told[rule]["title"]),
-                text=MappingProxyType(told[rule]["text"]),
-                symptoms=MappingProxyType({tongue: tuple(said) for tongue, said in told[rule]["symptoms"].items()}),
+                title=MappingProxyType(texts[rule]["title"]),
+                text=MappingProxyType(texts[rule]["text"]),
+                symptoms=MappingProxyType(
+                    {language: tuple(phrases) for language, phrases in texts[rule]["symptoms"].items()}
+                ),
                 statement=statement,
                 sources=tuple(dict.fromkeys(found.strip(" .,") for found in _SOURCE.findall(statement))),
                 decision=_OURS.search(statement) is not None,
@@ -96,8 +97,3 @@ def rules() -> Mapping[str, Rule]:
             for rule, statement in statements().items()
         }
     )
-
-
-def title_of(rule: str, language: str = ENGLISH) -> str:
-    """A rule's title in a language. Raises `KeyError` for an id of no rule."""
-    return rules()[rule].title[language]

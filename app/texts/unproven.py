@@ -16,7 +16,6 @@ UNPROVEN: Mapping[str, str] = MappingProxyType(
         "OR-1": "**not built yet**: orders",
         "OR-3": "**not built yet**: orders",
         "DR-2": "**not built yet**: directed lists",
-        "DR-3": "**not built yet**: directed lists",
         "IV-1": "**not built yet**: invoices",
         "EX-2": "**not built yet**: exports",
     }

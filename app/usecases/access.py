@@ -133,7 +133,10 @@ async def issue_key(
     actor: str,
     new_tenant: bool = False,
 ) -> tuple[UUID, str]:
-    """`create_key` in a transaction of its own; `new_tenant`: add the tenant first where it does not exist."""
+    """`create_key` in a transaction of its own; `new_tenant`: add the tenant first where it does not exist.
+
+    Raises `InvalidArgument`, `NotFound`.
+    """
     async with ctx.work() as work:
         if new_tenant:
             await create_tenant(ctx, work, tenant, actor=actor)

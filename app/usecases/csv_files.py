@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ MAX_FAULTS = 1_000
 YIELD_EVERY = 100
 """Lines after which other tasks of the process get a turn."""
 
+_WHOLE = re.compile(r"[0-9]{1,19}(?:\.0+)?")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
@@ -84,6 +86,11 @@ def plain_cell(cell: str) -> str:
     if text.startswith('="') and text.endswith('"'):
         return text[2:-1].strip()
     return text[1:] if text[:1] == "'" and text[1:2].isdecimal() else text
+
+
+def whole_cell(cell: str) -> int | None:
+    """A cell's whole number, also as tables with gaps write it (`12.0`); None for anything else."""
+    return int(cell.partition(".")[0]) if _WHOLE.fullmatch(cell) else None
 
 
 def is_printable(text: str) -> bool:
@@ -163,7 +170,7 @@ class _Lines:
 def _records(lines: _Lines, delimiter: str) -> Iterator[Record]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        begun = lines.begin()
+        first_line = lines.begin()
         try:
             cells = next(reader)
         except StopIteration:
@@ -171,6 +178,6 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[Record]:
         except csv.Error as wrong:
             lines.keep_first()
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            yield Record(begun, wrong=f"not CSV: {wrong}")
+            yield Record(first_line, wrong=f"not CSV: {wrong}")
         else:
-            yield Record(begun, cells if any(map(str.strip, cells)) else ())
+            yield Record(first_line, cells if any(map(str.strip, cells)) else ())

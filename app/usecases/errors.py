@@ -56,9 +56,9 @@ class Fault:
     column: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The places that are known, the code and the detail."""
-        places = {"pointer": self.pointer, "line": self.line, "column": self.column}
-        return {k: v for k, v in places.items() if v is not None} | {"code": self.code, "detail": self.detail}
+        """The location, as far as it is known, the code and the detail."""
+        location = {"pointer": self.pointer, "line": self.line, "column": self.column}
+        return {k: v for k, v in location.items() if v is not None} | {"code": self.code, "detail": self.detail}
 
 
 class InvalidArgument(UseCaseError):

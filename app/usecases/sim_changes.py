@@ -17,12 +17,13 @@ from app.db.mapping import SimRecord
 from app.db.pools.rows import refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage.activations import Activation, set_activated
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.events import EventType, state_event
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
+from app.domain.sim.snapshot import Drift
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.events import EventStamp, sim_event
@@ -42,7 +43,7 @@ class ChangeReason:
     `activated_at`: since when the SIM is active, if earlier than `effective_at`.
     """
 
-    cause: str
+    cause: Cause | Drift
     actor: str
     effective_at: datetime
     rule: str | None = None

@@ -44,9 +44,10 @@ HOLDS: Mapping[str, str] = MappingProxyType(
         "network_cut": "network_cut",
         "policy_cutoff": "manual",
         "unexplained": "manual",
+        "frozen": "frozen",
     }
 )
-"""The import's holds → the carrier's."""
+"""The import's holds → the carrier's; `frozen` (the carrier has taken the card over) is the sandbox's alone."""
 _PREFIX = {
     "cmcc": ("1440", "46004"),
     "cucc": ("1064", "46006"),

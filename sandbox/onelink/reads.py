@@ -52,8 +52,8 @@ def stop_reason(server: OneLink, call: Call, cards: list[Card]) -> Result:
 
 def freeze(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M40: a management freeze."""
-    frozen = "carrier_control" in cards[0].holds
-    when = stamp(cards[0].holds.get("carrier_control"))
+    since = min((at for hold, at in cards[0].holds.items() if hold in ("carrier_control", "frozen")), default=None)
+    frozen, when = since is not None, stamp(since)
     values = {"manageStopRestartStatus": "1" if frozen else "0", "reason": "管理停机" if frozen else ""}
     return [{**values, "manageStopRestartStatusTime": when}]
 
@@ -162,7 +162,7 @@ def functions(server: OneLink, call: Call, cards: list[Card]) -> Result:
     listed = [
         {
             "serviceType": code,
-            "serviceStatus": "0" if extra.get(f"{name}_off") else "1",
+            "serviceStatus": "0" if (_data_off(cards[0]) if name == "apn" else extra.get(f"{name}_off")) else "1",
             "apnName": "CMIOT" if name == "apn" else "",
             "statusTime": stamp(cards[0].modified),
         }
@@ -173,7 +173,11 @@ def functions(server: OneLink, call: Call, cards: list[Card]) -> Result:
 
 def apn_info(server: OneLink, call: Call, cards: list[Card]) -> Result:
     """23M03."""
-    return [{"apnList": [{"apnName": "CMIOT", "status": "0" if cards[0].extra.get("apn_off") else "1"}]}]
+    return [{"apnList": [{"apnName": "CMIOT", "status": "0" if _data_off(cards[0]) else "1"}]}]
+
+
+def _data_off(card: Card) -> bool:
+    return bool(card.extra.get("apn_off")) or "network_cut" in card.holds
 
 
 def bind_status(server: OneLink, call: Call, cards: list[Card]) -> Result:

@@ -70,8 +70,10 @@ def main_status(card: Card, state: str) -> str:
 
 
 def main_entries(card: Card, state: str) -> list[str]:
-    """All the codes of productInfo: 6 stands beside the real one where the carrier manages the card."""
+    """All the codes of productInfo: 6 stands beside the real one where the carrier manages the card, or alone."""
     code = main_status(card, state)
+    if code == "5" and "frozen" in card.holds:
+        return ["6"]
     managed = code == "5" and "not_real_named" in card.holds
     return ["6", code] if managed else [code]
 

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.carriers import telecom_push
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.jasper import notifications as jasper
 from app.carriers.notifications import MAX_BYTES, NotAuthentic, NoticeKind, Push, bounded
+from app.carriers.telecom import push as telecom_push
 from app.carriers.unicom_cmp import notifications as unicom
 from tests.carriers.harness import sample
 

@@ -129,25 +129,83 @@ async def test_a_stopped_card_is_asked_for_its_reasons() -> None:
         {
             "query/sim-status": sample("onelink/sim_status.json"),
             "query/sim-stop-reason": sample("onelink/stop_reason_stacked.json"),
+            "query/sim-manage-stop-restart-status": answer({"manageStopRestartStatus": "0", "reason": ""}),
             "query/sim-basic-info": answer({"activeDate": "2024-01-05 23:30:00"}),
             "query/sim-imei": answer({"imei": ""}),
         }
     )
     [seen] = await it.client.snapshot([SIM])
     assert (seen.state, seen.code, seen.activated_on, seen.imei) == (SimState.SUSPENDED, "4", date(2024, 1, 5), None)
-    assert [(hold.code, hold.carrier_code) for hold in seen.holds] == [
-        (HoldCode.ARREARS, "000020000000"),
-        (HoldCode.CARRIER_CONTROL, "000000000020"),
+    assert [(hold.code, hold.carrier_code, hold.reason) for hold in seen.holds] == [
+        (HoldCode.ARREARS, "000020000000", "信控双向停机"),
+        (HoldCode.CARRIER_CONTROL, "000000000020", "强制双向停机"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        ("000000002000", [(HoldCode.MANUAL, "000000002000", "主动（申请）双向停机")]),
+        ("000200000000", []),
+        ("", []),
+    ],
+)
+async def test_a_frozen_card_bears_the_freeze_with_the_carriers_reason(
+    stop: str, expected: list[tuple[HoldCode, str, str]]
+) -> None:
+    """It takes the place of a reason that says no more than that the carrier controls the card."""
+    it = onelink(
+        {
+            "query/sim-status": answer({"cardStatus": "4"}),
+            "query/sim-stop-reason": answer({"stopReason": stop, "shutdownReasonDesc": "主动（申请）双向停机"}),
+            "query/sim-manage-stop-restart-status": answer({"manageStopRestartStatus": "1", "reason": "疑似涉诈"}),
+            "query/sim-basic-info": answer(code="88888"),
+            "query/sim-imei": answer(code="88888"),
+        }
+    )
+    [seen] = await it.client.snapshot([SIM])
+    frozen = (HoldCode.CARRIER_CONTROL, "manageStopRestartStatus=1", "疑似涉诈")
+    assert [(hold.code, hold.carrier_code, hold.reason) for hold in seen.holds] == [*expected, frozen]
+
+
+@pytest.mark.parametrize(
+    ("services", "cut"),
+    [
+        ([("01", "0"), ("11", "0")], True),
+        ([("01", "0"), ("11", "1")], False),
+        ([("11", "0"), ("11", "1")], False),
+        ([("01", "0")], None),
+    ],
+)
+async def test_the_network_of_an_active_card_is_cut_where_its_data_service_is_paused_on_every_access_point(
+    services: list[tuple[str, str]], cut: bool | None
+) -> None:
+    rows = [{"serviceType": kind, "serviceStatus": status} for kind, status in services]
+    refused = answer(code="88888")
+    it = onelink(
+        {
+            "query/sim-status": answer({"cardStatus": "2"}),
+            "query/sim-communication-function-status": answer({"serviceTypeList": rows}),
+            "query/sim-basic-info": refused,
+            "query/sim-imei": refused,
+        }
+    )
+    [seen] = await it.client.snapshot([SIM])
+    assert (seen.state, seen.network_cut, seen.holds) == (SimState.ACTIVE, cut, ())
 
 
 async def test_a_capability_that_was_not_ordered_does_not_hide_the_state() -> None:
     refused = answer(code="88888")
     it = onelink(
-        {"query/sim-status": answer({"cardStatus": "2"}), "query/sim-basic-info": refused, "query/sim-imei": refused}
+        {
+            "query/sim-status": answer({"cardStatus": "2"}),
+            "query/sim-communication-function-status": refused,
+            "query/sim-basic-info": refused,
+            "query/sim-imei": refused,
+        }
     )
     [seen] = await it.client.snapshot([SIM])
-    assert (seen.state, seen.activated_on, seen.imei) == (SimState.ACTIVE, None, None)
+    assert (seen.state, seen.activated_on, seen.imei, seen.network_cut) == (SimState.ACTIVE, None, None, None)
 
 
 async def test_a_state_no_table_knows_is_kept_and_unknown_cards_are_left_out() -> None:

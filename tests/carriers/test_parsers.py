@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.carriers import telecom_push
 from app.carriers.account_client import AccountClient
 from app.carriers.errors import CarrierError, CarrierProtocolError
 from app.carriers.http import parse
 from app.carriers.jasper import notifications as jasper_inbound
 from app.carriers.notifications import NotAuthentic, Push
+from app.carriers.telecom import push as telecom_push
 from app.carriers.unicom_cmp import notifications as unicom_inbound
 from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, OperationKind

@@ -130,7 +130,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
     _valid_but(
         "kinds of pool",
         "NOT_FOR_THIS_KIND",
-        "forward and backward pools have other rules",
+        "prepaid and postpaid pools have other rules",
         operations=".* /v1/pools/.*/rules",
     ),
     _valid_but("confirmation", "NOT_CONFIRMED", "a field repeats the path's ICCID", operations="POST .*/terminate"),

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from app.db.mapping import OperationRecord
-from app.db.operations import OpenOperationExists
+from app.db.operations.repository import OpenOperationExists
 from app.db.uow import Work
 from app.domain.vocabulary import Carrier, Channel, OperationKind, OperationSource, OperationStatus
 

@@ -111,7 +111,9 @@ def test_a_number_loses_its_86(text: str, number: str) -> None:
     assert parse_msisdn(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "23800138000", "138001380001", "86", "+49151123456", "138-0013-8000"])
+@pytest.mark.parametrize(
+    "text", ["", "23800138000", "138001380001", "86", "+49151123456", "138-0013-8000", "00", "0013800138000x"]
+)
 def test_what_is_no_number_is_malformed(text: str) -> None:
     with pytest.raises(Malformed) as wrong:
         parse_msisdn(text)

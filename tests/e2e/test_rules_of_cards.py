@@ -57,9 +57,13 @@ async def test_test_and_silent_periods_are_told_by_supplier_and_carrier(gateway:
 
 
 async def test_directed_traffic_thresholds_and_addons_are_told_by_supplier_and_carrier(gateway: Gateway) -> None:
-    """CP-1, DR-1, QT-4, QT-6, QT-7."""
+    """CP-1, DR-1, DR-3, QT-4, QT-6, QT-7."""
     mobile, telecom, abroad = [await sold_as(gateway, carrier) for carrier in ("cmcc", "ctcc", "overseas")]
     assert [telecom[name]["directed_by"] for name in ("flexem", "gsl", "standard")] == [["ip"], ["ip", "domain"], None]
+    assert [telecom[name]["general_up_to"] for name in ("flexem", "gsl", "standard")] == [None, 100 * MB, None]
+    assert [telecom[name]["directed_may_be_empty"] for name in ("flexem", "gsl", "standard")] == [True, False, None]
+    assert [telecom[name]["directed_reversible"] for name in ("flexem", "gsl")] == [None, False]
+    assert telecom["gsl"]["directed_deletable"] == ["changing", "in_force", "not_in_force", "rejected"]
     assert [mobile[name]["threshold_right"] for name in ("flexem", "gsl", "standard")] == [
         "cap_only",
         "pool_members",

@@ -123,3 +123,11 @@ async def test_which_cards_are_directed_follows_from_the_terms(gateway: Gateway)
         ("fault", "DR-1", "complete_directed_list"),
         ("fault", "DR-1", "complete_directed_list"),
     ]
+
+
+async def test_a_large_plan_or_a_pool_may_be_directed_where_only_small_plans_are_general(gateway: Gateway) -> None:
+    """DR-3: GSL's plans up to 100 MB outside pools are general by default; of others it is not known."""
+    small, large = await gateway.fleet({"terms": "gsl"}, {"terms": "gsl", "plan": "cmcc-1g"})
+    unasked = [checks(await explained(gateway, card), "drops_often")["directed"] for card in (small, large)]
+    incomplete = checks(await explained(gateway, large, directed_complete="false"), "drops_often")["directed"]
+    assert [one[0] for one in (*unasked, incomplete)] == ["ok", "unknown", "fault"]

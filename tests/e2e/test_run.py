@@ -160,6 +160,29 @@ def test_it_stops_when_asked_and_leaves_nothing_running(tmp_path: Path) -> None:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def test_a_zone_and_a_database_of_the_environment_are_not_the_gateways(tmp_path: Path) -> None:
+    """TZ as POSIX has it names no zone; the scheduler starts slots all the same."""
+    tmp_path.chmod(0o711)
+    elsewhere = {
+        "PGHOST": "db.example.com",
+        "PGPORT": "6543",
+        "PGSSLMODE": "verify-full",
+        "PGTARGETSESSIONATTRS": "standby",
+    }
+    one = Run(tmp_path, variables={"TZ": "CST-8", **elsewhere})
+    one.start()
+    try:
+        with one.api() as api:
+            moved = one.command("advance", "2h")
+            jobs = api.get("/v1/admin/jobs").json()["items"]
+            beside = one.command("migrate")
+    finally:
+        ended = one.stop()
+
+    assert (moved.returncode, beside.returncode, ended) == (0, 0, 0), (tmp_path / "stderr").read_text()
+    assert any(job["finished_at"] for job in jobs)
+
+
 def test_a_worker_alone_tells_how_it_is_where_it_is_told_to(run: Run) -> None:
     port = _free()
     worker = run.beside("worker", SIMGATE_METRICS_PORT=str(port))

@@ -53,7 +53,7 @@ class Year(MixedFleet):
         for _ in range(40):
             await drain(self.gateway.ctx)
             async with self.gateway.ctx.work() as work:
-                if not sum((await work.operations.open_counts()).values()):
+                if not sum((await work.operation_search.open_counts()).values()):
                     return
             if not await self.done_by_people():
                 await self.gateway.advance(seconds=1)

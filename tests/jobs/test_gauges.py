@@ -93,7 +93,7 @@ async def test_the_lag_is_the_same_in_a_process_that_never_asked_a_carrier(
 
 async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gateway) -> None:
     async with gateway.ctx.work() as work:
-        for job, days in (("usage_pull", 3), ("usage_pull", 2), ("gone", 1), ("reconcile", 1)):
+        for job, days in (("usage_pull:cmcc-main", 3), ("usage_pull:cmcc-main", 2), ("gone", 1), ("reconcile", 1)):
             slot = NOON - timedelta(days=days)
             assert await work.job_runs.claim_slot(job, slot, slot, LEASE)
             if job != "reconcile":
@@ -105,9 +105,9 @@ async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gatew
     registry = gateway.ctx.telemetry.registry
     told = {
         job: registry.get_sample_value("simgate_job_last_success_timestamp_seconds", {"job": job})
-        for job in ("usage_pull", "gone", "reconcile")
+        for job in ("usage_pull:cmcc-main", "gone", "reconcile")
     }
-    assert told == {"usage_pull": (NOON - timedelta(days=2)).timestamp(), "gone": None, "reconcile": None}
+    assert told == {"usage_pull:cmcc-main": (NOON - timedelta(days=2)).timestamp(), "gone": None, "reconcile": None}
 
 
 def test_counting_that_takes_long_rests_long() -> None:

@@ -41,7 +41,9 @@ def test_a_named_network_is_called_and_sandbox_mode_names_loopback() -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "hook", "ftp://example.com/", "https:///x", "https://user:pw@example.com/", "https://example.com:99999/",
-     "https://example.com/#part", "file:///etc/passwd"],
+     "https://example.com/#part", "file:///etc/passwd", "https://exa mple.com/", " https://example.com/", "https://a/ ",
+     "https://example.com/a b", "https://exa\nmple.com/", "https://example.com/\t", "https://example.com/\x00",
+     "https://exa%20mple.com/", "https://exam<ple>.com/", "https://example.com:0/", "https://bücher.example/"],
 )  # fmt: skip
 def test_what_is_no_target_is_refused(url: str) -> None:
     with pytest.raises(TargetRefused):

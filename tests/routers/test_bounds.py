@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from app.jobs.cycle_rollover import turn_over_day
 from app.routers.schemas.base import MAX_AMOUNT
-from app.routers.schemas.sims import MAX_REMINDER_DAYS
+from app.routers.schemas.sims.requests import MAX_REMINDER_DAYS
 from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import report, send

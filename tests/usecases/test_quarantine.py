@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.jobs.gauges import count
-from app.usecases.limits.cycle_close import roll_over_zone
+from app.usecases.limits.cycle_rollover import roll_over_zone
 from app.usecases.sims.expire import expire_zone
 from app.usecases.sims.expiry_reminders import emit_expiry_reminders
 from tests.gateway import Gateway

@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from functools import partial
 from typing import ClassVar
 
-from app.carriers import telecom
 from app.carriers.base import (
     Arguments,
     CarrierHold,
@@ -36,8 +35,11 @@ from app.carriers.protocol_client import (
     receipt_of,
 )
 from app.carriers.result_codes import CodeMeaning, Codes
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
+from app.carriers.telecom.reply import ParsedReply, parse_reply
 from app.domain.calendar.cycles import Cycle
-from app.domain.units import MB
+from app.domain.sim.network_cut import NETWORK_CUT_CODE
 from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 QUERY = "query.do"
@@ -140,7 +142,7 @@ class CtccCmpClient(ProtocolClient):
         signed: Pairs = (),
         unsigned: Pairs = (),
         changes: bool = False,
-    ) -> telecom.ParsedReply:
+    ) -> ParsedReply:
         """One call; `signed` are the parameters whose values go into the signature (B1.5)."""
         card = (_card(sim),) if sim else ()
         values = [self._user, self._password, method, *(value for _, value in (*card, *signed))]
@@ -151,12 +153,12 @@ class CtccCmpClient(ProtocolClient):
             ("sign", self._cipher.encrypt(sign_text(values))),
         )
         call = Call(operation, "GET", path, (*proof, *card, *signed, *unsigned), changes=changes)
-        return await self._transport.send(call, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes))
+        return await self._transport.send(call, lambda reply: parse_reply(reply, self._codes, changes=changes))
 
     async def _set_threshold(self, sim: SimRef, arguments: Arguments) -> Receipt:
         """offNetAction over all usage, in MB rounded up."""
 
-        async def send(action: str, quota: str) -> telecom.ParsedReply:
+        async def send(action: str, quota: str) -> ParsedReply:
             signed = (("action", action), ("quota", quota), ("type", telecom.TOTAL_USAGE))
             return await self._call("set_threshold", QUERY, "offNetAction", sim, signed=signed, changes=True)
 
@@ -172,33 +174,30 @@ class CtccCmpClient(ProtocolClient):
         answer = await self._call("status", QUERY, "queryCardMainStatus", sim)
         code = telecom.main_status(answer.json)
         state = telecom.STATES.get(code)
-        cut = telecom.network_cut(answer.json)
-        threshold: int | None = None
+        cut = stops.network_cut(answer.json)
+        product = stops.UNTOLD
         if full and state in (SimState.ACTIVE, SimState.SUSPENDED):
-            threshold, cut_flag = await optional_answer(self._cut_off_of(sim)) or (None, None)
-            cut = cut_flag if cut is None else cut
+            product = await optional_answer(self._product_of(sim)) or stops.UNTOLD
+        found = stops.cut_holds(product)
+        if state is SimState.SUSPENDED:
+            found = stops.with_management(code, await self._stop_reason_of(sim), stops.status_name(answer.json, code))
         return SimSnapshot(
             iccid=sim.iccid,
             state=state,
             code=code,
             as_of=self._clock.now(),
-            holds=await self._stop_reason_of(sim) if state is SimState.SUSPENDED else (),
-            network_cut=cut,
-            threshold=threshold,
+            holds=found,
+            network_cut=product.stop_flag if cut is None else cut,
+            cut_code=NETWORK_CUT_CODE,
+            threshold=product.threshold,
         )
 
     async def _stop_reason_of(self, sim: SimRef) -> tuple[CarrierHold, ...]:
         answer = await self._call("status", QUERY, "queryCardStatus", sim)
-        return telecom.stop_holds(answer.xml, answer.json)
+        return stops.stop_holds(answer.xml, answer.json)
 
-    async def _cut_off_of(self, sim: SimRef) -> tuple[int | None, bool | None]:
-        """The threshold in bytes, and stopFlag as the sign of a single cut [I], from prodInstQuery [C 2]."""
-        root = (await self._call("status", QUERY, "prodInstQuery", sim)).xml
-        if root is None:
-            return None, None
-        quota = telecom.attribute(root, telecom.THRESHOLD_ATTRIBUTE)
-        threshold = None if quota in (None, telecom.UNLIMITED) else parse.amount(quota, MB)
-        return threshold, parse.flag(telecom.leaf(root, "stopFlag"))
+    async def _product_of(self, sim: SimRef) -> stops.CutOff:
+        return stops.cut_off((await self._call("status", QUERY, "prodInstQuery", sim)).xml)
 
     async def _usage_of(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
         running = cycle.end > self._today()

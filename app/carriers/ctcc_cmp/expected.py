@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.carriers import telecom, telecom_expected
 from app.carriers.expectations import Expectations, ExpectedAnswer
+from app.carriers.telecom import expected as telecom_expected
+from app.carriers.telecom import wire as telecom
 
 EXPECTED = Expectations(
     answers=(

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
-from app.carriers import telecom
 from app.carriers.base import (
     Arguments,
     CarrierHold,
@@ -34,10 +33,12 @@ from app.carriers.protocol_client import (
     receipt_of,
 )
 from app.carriers.result_codes import Codes
-from app.carriers.telecom import ParsedReply
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
+from app.carriers.telecom.reply import ParsedReply, parse_reply
 from app.domain.calendar.cycles import Cycle
-from app.domain.units import MB
-from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
+from app.domain.sim.network_cut import NETWORK_CUT_CODE
+from app.domain.vocabulary import OperationKind, ProtocolName, SimState
 
 BATCH = 100
 PAGE = 50
@@ -88,13 +89,13 @@ class CtwingClient(ProtocolClient):
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """A single card in full; many by 100 a call, and one by one where that row lacks a state or it is stopped."""
+        """A single card in full; many by 100 a call, and one by one where that row lacks a state or data is off."""
         if len(sims) == 1:
             return await self._each(sims, lambda sim: self._snapshot_of(sim, full=True), failures)
         numbered = await self._numbered(sims, failures)
-        states = await self._states(numbered)
-        plain = [self._brief(sim, states[number]) for number, sim in numbered if _is_plain(states.get(number))]
-        rest = [sim for number, sim in numbered if not _is_plain(states.get(number))]
+        rows = await self._infos_of(numbered)
+        plain = [self._brief(sim, rows[number]) for number, sim in numbered if wire.is_plain(rows.get(number))]
+        rest = [sim for number, sim in numbered if not wire.is_plain(rows.get(number))]
         return plain + await self._each(rest, lambda sim: self._snapshot_of(sim, full=False), failures)
 
     async def usage(
@@ -166,14 +167,12 @@ class CtwingClient(ProtocolClient):
     async def _call(self, operation: str, call: tuple[str, str], query: Pairs, *, changes: bool = False) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, query, changes=changes)
-        return await self._transport.send(
-            request, lambda reply: telecom.parse_reply(reply, self._codes, changes=changes)
-        )
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=changes))
 
     async def _post(self, operation: str, call: tuple[str, str], content: Mapping[str, object]) -> ParsedReply:
         verb, path = call
         request = Call(operation, verb, path, body=json.dumps(content).encode())
-        return await self._transport.send(request, lambda reply: telecom.parse_reply(reply, self._codes, changes=False))
+        return await self._transport.send(request, lambda reply: parse_reply(reply, self._codes, changes=False))
 
     async def _number(self, sim: SimRef) -> str:
         """The card's number, queried by ICCID where the gateway does not know it."""
@@ -216,17 +215,24 @@ class CtwingClient(ProtocolClient):
         answer = await telecom.set_quota(telecom.threshold(arguments), send)
         return receipt_of(answer.meaning, settled=False, reference=answer.reference)
 
-    async def _states(self, numbered: Sequence[Numbered]) -> dict[str, str]:
-        """State codes by number. A number that the batch cannot answer for is queried by itself afterwards."""
+    async def _infos_of(self, numbered: Sequence[Numbered]) -> dict[str, Object]:
+        """Rows by number. A number that the batch cannot answer for is queried by itself afterwards."""
         rows = await self._batch(numbered, self._infos, {})
-        return {home_number(wire.number_of(row)): wire.state_of(row) for row in rows}
+        return {home_number(wire.number_of(row)): row for row in rows}
 
     async def _infos(self, part: Sequence[Numbered]) -> list[Object]:
         content = {"custNumber": self._customer, "accessNumbers": [number for number, _ in part]}
         return wire.rows((await self._post("status", wire.SIM_INFO, content)).json)
 
-    def _brief(self, sim: SimRef, code: str) -> SimSnapshot:
-        return SimSnapshot(iccid=sim.iccid, state=telecom.STATES.get(code), code=code, as_of=self._clock.now())
+    def _brief(self, sim: SimRef, row: Object) -> SimSnapshot:
+        code = wire.state_of(row)
+        return SimSnapshot(
+            iccid=sim.iccid,
+            state=telecom.STATES.get(code),
+            code=code,
+            as_of=self._clock.now(),
+            network_cut=stops.network_cut(row),
+        )
 
     async def _already_in_state(self, kind: OperationKind, number: str) -> bool:
         """Whether a card that refused a change of state has that state already."""
@@ -238,28 +244,31 @@ class CtwingClient(ProtocolClient):
         json_ = (await self._call("status", wire.MAIN_STATUS, (("access_number", number),))).json
         code = telecom.main_status(json_)
         state = telecom.STATES.get(code)
-        wanted = full and state in (SimState.ACTIVE, SimState.SUSPENDED)
+        cut = stops.network_cut(json_)
+        wanted = (full or cut) and state in (SimState.ACTIVE, SimState.SUSPENDED)
+        product = (await optional_answer(self._product_of(number)) if wanted else None) or stops.UNTOLD
+        found = stops.cut_holds(product)
+        if state is SimState.SUSPENDED:
+            found = stops.with_management(code, await self._holds(number), stops.status_name(json_, code))
         return SimSnapshot(
             iccid=sim.iccid,
             state=state,
             code=code,
             as_of=self._clock.now(),
-            holds=await self._holds(number, code) if state is SimState.SUSPENDED else (),
+            holds=found,
             real_named=parse.flag(json_.get("authStatus")),
-            network_cut=telecom.network_cut(json_),
-            threshold=await optional_answer(self._threshold(number)) if wanted else None,
+            network_cut=cut,
+            cut_code=NETWORK_CUT_CODE,
+            threshold=product.threshold,
         )
 
-    async def _holds(self, number: str, code: str) -> tuple[CarrierHold, ...]:
-        """The reason by `queryCardStatus`, as on the older host; without an answer, a stop at our request."""
+    async def _holds(self, number: str) -> tuple[CarrierHold, ...]:
+        """The reason by `queryCardStatus`, as on the older host; none without an answer."""
         answer = await optional_answer(self._call("status", wire.CARD_STATUS, (("access_number", number),)))
-        holds = telecom.stop_holds(answer.xml, answer.json) if answer else ()
-        return holds or (CarrierHold(code=HoldCode.MANUAL, carrier_code=code),)
+        return stops.stop_holds(answer.xml, answer.json) if answer else ()
 
-    async def _threshold(self, number: str) -> int | None:
-        root = (await self._call("status", wire.PRODUCT, (("access_number", number),))).xml
-        quota = telecom.attribute(root, telecom.THRESHOLD_ATTRIBUTE) if root is not None else None
-        return None if quota in (None, telecom.UNLIMITED) else parse.amount(quota, MB)
+    async def _product_of(self, number: str) -> stops.CutOff:
+        return stops.cut_off((await self._call("status", wire.PRODUCT, (("access_number", number),))).xml)
 
     async def _closed(self, sim: SimRef, cycle: Cycle) -> UsageFigure | None:
         number = await self._number(sim)
@@ -289,8 +298,3 @@ class CtwingClient(ProtocolClient):
         except CarrierProtocolError:
             return True
         return moment is None or moment >= since
-
-
-def _is_plain(code: str | None) -> bool:
-    """Whether a state from a batch row needs no second question."""
-    return telecom.STATES.get(code or "") not in (None, SimState.SUSPENDED)

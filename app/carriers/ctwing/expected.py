@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.carriers import telecom, telecom_expected
 from app.carriers.expectations import Content, Expectations, ExpectedAnswer, known, read, required
+from app.carriers.telecom import expected as telecom_expected
+from app.carriers.telecom import wire as telecom
 
 C = Content
 
@@ -17,7 +18,8 @@ _INFOS = (
     read(f"{_INFO}simStatus", C.CODE, "B2.2 [I]", "numeric", values=telecom.STATES),
     read(f"{_INFO}productMainStatusCd", C.CODE, "B2.2 [I]", "numeric", values=telecom.STATES),
     *known(C.IDENTITY, "B2.2 [I]", f"{_INFO}iccid {_INFO}imsi {_INFO}imei {_INFO}prodOfferName"),
-    *known(C.CODE, "B2.2 [I]", f"{_INFO}simStatusName {_INFO}productMainStatusName {_INFO}netBlockStatusName"),
+    read(f"{_INFO}netBlockStatusName", C.CODE, "B2.2 [I]", values=("已断网", "未断网")),
+    *known(C.CODE, "B2.2 [I]", f"{_INFO}simStatusName {_INFO}productMainStatusName"),
     *known(C.FLAG, "B2.2 [I]", f"{_INFO}authStatus"),
     *known(C.TIME, "B2.2 [I]", f"{_INFO}activationTime"),
 )

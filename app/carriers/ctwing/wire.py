@@ -9,7 +9,9 @@ from types import MappingProxyType
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
-from app.domain.vocabulary import OperationKind
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
+from app.domain.vocabulary import OperationKind, SimState
 
 MAIN_STATUS = ("GET", "openapi/v1/prodinst/queryCardMainStatus")
 CARD_STATUS = ("GET", "openapi/v1/prodinst/queryCardStatus")
@@ -97,3 +99,10 @@ def flow(row: Object) -> int | None:
     if number and unit[-1:].isdigit():
         raise CarrierProtocolError("a usage unit no table knows", carrier_code=unit)
     return parse.amount_with_unit(f"{number}{unit}") if number else None
+
+
+def is_plain(row: Object | None) -> bool:
+    """Whether a batch row needs no second question: a known state that is not stopped, and data is not off."""
+    if row is None or stops.network_cut(row):
+        return False
+    return telecom.STATES.get(state_of(row)) not in (None, SimState.SUSPENDED)

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from app.carriers.base import (
     Arguments,
-    CarrierHold,
     DayUsage,
     Failures,
     Receipt,
@@ -30,7 +29,7 @@ from app.carriers.http.transport import Reply, Transport
 from app.carriers.protocol_client import ProtocolClient, Setup, receipt_of, required_msisdn
 from app.carriers.result_codes import CodeMeaning, Codes, interpret_code
 from app.domain.calendar.cycles import Cycle
-from app.domain.vocabulary import HoldCode, OperationKind, ProtocolName, SimState
+from app.domain.vocabulary import OperationKind, ProtocolName
 
 SERIALS = 100_000_000
 Row = tuple[str, Object]
@@ -226,14 +225,11 @@ class DescribedClient(ProtocolClient):
 
     def _snapshot_of(self, iccid: str, row: Object) -> SimSnapshot:
         code = parse.required_text(self._field(d.STATUS, row, "state"), "the state")
-        state = self._description.states.get(code)
-        stopped = state is SimState.SUSPENDED
         return SimSnapshot(
             iccid=iccid,
-            state=state,
+            state=self._description.states.get(code),
             code=code,
             as_of=self._clock.now(),
-            holds=(CarrierHold(code=HoldCode.MANUAL, carrier_code=code),) if stopped else (),
             activated_on=parse.day(self._field(d.STATUS, row, "activated_on"), self._zone),
             expires_on=parse.day(self._field(d.STATUS, row, "expires_on"), self._zone),
             imei=self._text(d.STATUS, row, "imei"),
@@ -268,8 +264,8 @@ class DescribedClient(ProtocolClient):
 
     def _as_of(self, row: Object, end: datetime) -> datetime:
         """The instant that the figure covers, where a field says it, never later than now or the cycle's end."""
-        told = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
-        return end if told is None else min(told, end)
+        reported = parse.instant(self._field(d.USAGE, row, "as_of"), self._zone)
+        return end if reported is None else min(reported, end)
 
 
 def _read(rows: Sequence[Row], read: Callable[[str, Object], Result], failures: Failures | None) -> list[Result]:

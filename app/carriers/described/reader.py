@@ -27,6 +27,7 @@ from app.carriers.described.description import (
     TokenCall,
 )
 from app.carriers.result_codes import CodeMeaning
+from app.carriers.toml_reader import TomlReader
 from app.domain.units import UNITS
 from app.domain.vocabulary import Carrier, SimState
 
@@ -82,41 +83,41 @@ def parse_description(document: Mapping[str, Any]) -> Description:
     return description
 
 
-class _Reader:
+class _Reader(TomlReader):
     """Walks a document, collecting faults instead of stopping at the first."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.faults: list[str] = []
+        super().__init__()
         self._document = document
-        self._credentials = self._names("credentials", document.get("credentials", []))
+        self._credentials = self.names("credentials", document.get("credentials", []))
 
     def description(self) -> Description:
         given = self._document
-        self._unknown("the file", given, TOP)
-        name = self._text("name", given.get("name"))
+        self.unknown("the file", given, TOP)
+        name = self.text("name", given.get("name"))
         if name and not _NAME.fullmatch(name):
             self.faults.append("name must be 2 to 31 lower-case letters, digits or _, a letter first")
-        carriers = self._names("carriers", given.get("carriers", []))
+        carriers = self.names("carriers", given.get("carriers", []))
         self.faults += [
             f"carriers: {one!r} is none of {', '.join(Carrier)}" for one in carriers if one not in set(Carrier)
         ]
         return Description(
             name=name,
-            sources=self._names("sources", given.get("sources", [])),
+            sources=self.names("sources", given.get("sources", [])),
             carriers=frozenset(carriers),
             base_url=self._url(given.get("base_url")),
             credentials=self._credentials,
             path_prefix=self._template("path_prefix", given.get("path_prefix", ""), ()),
-            body=self._choice("body", given.get("body", BodyForm.JSON), BodyForm) or BodyForm.JSON,
+            body=self.choice("body", given.get("body", BodyForm.JSON), BodyForm) or BodyForm.JSON,
             parameters=self._parameters("parameters", given.get("parameters", {}), MOMENTS),
-            signing=self._signing(self._table("sign", given.get("sign", {}))),
+            signing=self._signing(self.table("sign", given.get("sign", {}))),
             token=self._token(given.get("token")),
-            envelope=self._envelope(self._table("envelope", given.get("envelope", {}))),
+            envelope=self._envelope(self.table("envelope", given.get("envelope", {}))),
             codes=self._map("codes", given.get("codes"), CodeMeaning),
             states=self._map("states", given.get("states"), SimState),
             unit=self._unit(given.get("unit", "B")),
-            calls=self._calls(self._table("calls", given.get("calls", {}))),
-            limits=self._limits(self._table("limits", given.get("limits", {}))),
+            calls=self._calls(self.table("calls", given.get("calls", {}))),
+            limits=self._limits(self.table("limits", given.get("limits", {}))),
         )
 
     def _calls(self, table: Mapping[str, Any]) -> Mapping[str, DescribedCall]:
@@ -127,15 +128,15 @@ class _Reader:
             if name not in READS and name not in CHANGES:
                 self.faults.append(f"calls.{name} is none of {', '.join([*READS, *CHANGES])}")
             else:
-                found[name] = self._call(f"calls.{name}", name, self._table(f"calls.{name}", value))
+                found[name] = self._call(f"calls.{name}", name, self.table(f"calls.{name}", value))
         return MappingProxyType(found)
 
     def _call(self, where: str, name: str, table: Mapping[str, Any]) -> DescribedCall:
         change = name in CHANGES
-        self._unknown(where, table, (*CALL, *CHANGE_ONLY) if change else CALL)
-        places = (*MOMENTS, *OF_CARD, *PERIODS.get(name, ()))
+        self.unknown(where, table, (*CALL, *CHANGE_ONLY) if change else CALL)
+        placeholders = (*MOMENTS, *OF_CARD, *PERIODS.get(name, ()))
         path = self._template(f"{where}.path", table.get("path"), OF_CARD)
-        batch = self._number(f"{where}.batch", table.get("batch", 1), 1, MOST_CARDS)
+        batch = self.number(f"{where}.batch", table.get("batch", 1), 1, MOST_CARDS)
         cards = table.get("cards", "")
         in_path = any(f"{{{one}}}" in path for one in OF_CARD)
         if not cards and not in_path:
@@ -145,31 +146,31 @@ class _Reader:
         return DescribedCall(
             method=self._method(f"{where}.method", table.get("method", "POST")),
             path=path,
-            parameters=self._parameters(f"{where}.parameters", table.get("parameters", {}), places),
-            cards=self._text(f"{where}.cards", cards) if cards else "",
-            card_by=self._one_of(f"{where}.card_by", table.get("card_by", "iccid"), OF_CARD),
+            parameters=self._parameters(f"{where}.parameters", table.get("parameters", {}), placeholders),
+            cards=self.text(f"{where}.cards", cards) if cards else "",
+            card_by=self.one_of(f"{where}.card_by", table.get("card_by", "iccid"), OF_CARD),
             batch=batch,
             join=self._join(f"{where}.join", table.get("join", ",")),
             rows=self._path(f"{where}.rows", table.get("rows", "")) if table.get("rows") else "",
             fields=self._fields(where, name, table.get("fields", {}), batch),
-            yes=frozenset(self._names(f"{where}.yes", table["yes"])) if "yes" in table else frozenset({"1", "true"}),
-            settled=self._flag(f"{where}.settled", table.get("settled", True)),
+            yes=frozenset(self.names(f"{where}.yes", table["yes"])) if "yes" in table else frozenset({"1", "true"}),
+            settled=self.flag(f"{where}.settled", table.get("settled", True)),
             reference=self._path(f"{where}.reference", table["reference"]) if "reference" in table else "",
         )
 
     def _fields(self, where: str, name: str, value: object, batch: int) -> Mapping[str, str]:
-        table = self._table(f"{where}.fields", value)
+        table = self.table(f"{where}.fields", value)
         known = READS.get(name, ())
-        self._unknown(f"{where}.fields", table, known)
+        self.unknown(f"{where}.fields", table, known)
         self.faults += [f"{where}.fields.{one} is missing" for one in REQUIRED.get(name, ()) if one not in table]
         if batch > 1 and "iccid" not in table:
             self.faults.append(f"{where}.fields.iccid is missing: rows of a batch must name their card")
         return MappingProxyType({one: self._path(f"{where}.fields.{one}", path) for one, path in table.items()})
 
     def _signing(self, table: Mapping[str, Any]) -> Signing:
-        self._unknown("sign", table, SIGN)
-        kind = self._choice("sign.kind", table.get("kind", SignKind.NONE), SignKind) or SignKind.NONE
-        over = self._choice("sign.over", table.get("over", Over.PARAMETERS), Over) or Over.PARAMETERS
+        self.unknown("sign", table, SIGN)
+        kind = self.choice("sign.kind", table.get("kind", SignKind.NONE), SignKind) or SignKind.NONE
+        over = self.choice("sign.over", table.get("over", Over.PARAMETERS), Over) or Over.PARAMETERS
         for name in {SignKind.DIGEST: ("secret",), SignKind.BASIC: ("user", "password")}.get(kind, ()):
             if table.get(name) not in self._credentials:
                 self.faults.append(f"sign.{name} must name one of the credentials")
@@ -180,15 +181,15 @@ class _Reader:
             self.faults.append("sign.pair may hold {name} and {value} only")
         return Signing(
             kind=kind,
-            algorithm=self._choice("sign.algorithm", table.get("algorithm", "sha256"), Algorithm) or Algorithm.SHA256,
+            algorithm=self.choice("sign.algorithm", table.get("algorithm", "sha256"), Algorithm) or Algorithm.SHA256,
             over=over,
             pair=pair,
             join=str(table.get("join", "&")),
             text=str(table.get("text", "")),
             secret=str(table.get("secret", "")),
             parameter=str(table.get("parameter", "sign")),
-            in_query=self._one_of("sign.in", table.get("in", "parameters"), ("parameters", "query")) == "query",
-            uppercase=self._one_of("sign.case", table.get("case", "lower"), ("lower", "upper")) == "upper",
+            in_query=self.one_of("sign.in", table.get("in", "parameters"), ("parameters", "query")) == "query",
+            uppercase=self.one_of("sign.case", table.get("case", "lower"), ("lower", "upper")) == "upper",
             user=str(table.get("user", "")),
             password=str(table.get("password", "")),
         )
@@ -196,46 +197,46 @@ class _Reader:
     def _token(self, value: object) -> TokenCall | None:
         if value is None:
             return None
-        table = self._table("token", value)
-        self._unknown("token", table, TOKEN)
+        table = self.table("token", value)
+        self.unknown("token", table, TOKEN)
         return TokenCall(
             method=self._method("token.method", table.get("method", "POST")),
             path=self._template("token.path", table.get("path"), ()),
             parameters=self._parameters("token.parameters", table.get("parameters", {}), MOMENTS),
             token=self._path("token.token", table.get("token")),
             seconds=self._path("token.seconds", table["seconds"]) if "seconds" in table else "",
-            lifetime_s=self._number("token.lifetime_s", table.get("lifetime_s", 3600), 1, 31_536_000),
-            parameter=self._text("token.parameter", table.get("parameter", "token")),
+            lifetime_s=self.number("token.lifetime_s", table.get("lifetime_s", 3600), 1, 31_536_000),
+            parameter=self.text("token.parameter", table.get("parameter", "token")),
         )
 
     def _envelope(self, table: Mapping[str, Any]) -> Envelope:
-        self._unknown("envelope", table, ("code", "message"))
+        self.unknown("envelope", table, ("code", "message"))
         return Envelope(
             code=self._path("envelope.code", table.get("code", "code")),
             message=self._path("envelope.message", table.get("message", "message")),
         )
 
     def _limits(self, table: Mapping[str, Any]) -> Mapping[str, int]:
-        self._unknown("limits", table, LIMITS)
-        return {name: self._number(f"limits.{name}", value, 0, 10**6) for name, value in table.items()}
+        self.unknown("limits", table, LIMITS)
+        return {name: self.number(f"limits.{name}", value, 0, 10**6) for name, value in table.items()}
 
     def _map(self, where: str, value: object, kind: type[E]) -> Mapping[str, E]:
-        table = self._table(where, value)
+        table = self.table(where, value)
         if not table:
             self.faults.append(f"[{where}] is missing or empty")
-        found = {code: self._choice(f"{where}.{code}", word, kind) for code, word in table.items()}
+        found = {code: self.choice(f"{where}.{code}", word, kind) for code, word in table.items()}
         return MappingProxyType({code: word for code, word in found.items() if word is not None})
 
-    def _parameters(self, where: str, value: object, places: Sequence[str]) -> Mapping[str, str]:
-        table = self._table(where, value)
-        return MappingProxyType({n: self._template(f"{where}.{n}", text, places) for n, text in table.items()})
+    def _parameters(self, where: str, value: object, placeholders: Sequence[str]) -> Mapping[str, str]:
+        table = self.table(where, value)
+        return MappingProxyType({n: self._template(f"{where}.{n}", text, placeholders) for n, text in table.items()})
 
-    def _template(self, where: str, value: object, places: Sequence[str]) -> str:
-        """A text whose `{…}` are credentials or one of `places`."""
+    def _template(self, where: str, value: object, placeholders: Sequence[str]) -> str:
+        """A text whose `{…}` are credentials or one of `placeholders`."""
         if not isinstance(value, str):
             self.faults.append(f"{where} must be a text")
             return ""
-        allowed = (*self._credentials, *places)
+        allowed = (*self._credentials, *placeholders)
         unknown = [name for name in _PLACE.findall(value) if name not in allowed]
         self.faults += [f"{where}: {{{name}}} is none of {', '.join(allowed) or 'nothing'}" for name in unknown]
         return value
@@ -261,53 +262,7 @@ class _Reader:
     def _join(self, where: str, value: object) -> str | None:
         if value == "list":
             return None
-        return self._text(where, value)
-
-    def _text(self, where: str, value: object) -> str:
-        if not isinstance(value, str) or not value:
-            self.faults.append(f"{where} must be a text")
-            return ""
-        return value
-
-    def _flag(self, where: str, value: object) -> bool:
-        if not isinstance(value, bool):
-            self.faults.append(f"{where} must be true or false")
-        return value is True
-
-    def _number(self, where: str, value: object, least: int, most: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.faults.append(f"{where} must be a whole number from {least} to {most}")
-            return least
-        return value
+        return self.text(where, value)
 
     def _method(self, where: str, value: object) -> str:
-        return self._one_of(where, value, ("GET", "POST"))
-
-    def _one_of(self, where: str, value: object, words: Sequence[str]) -> str:
-        if value not in words:
-            self.faults.append(f"{where} must be one of {', '.join(words)}")
-            return words[0]
-        return str(value)
-
-    def _choice(self, where: str, value: object, kind: type[E]) -> E | None:
-        for member in kind:
-            if member == value:
-                return member
-        self.faults.append(f"{where} must be one of {', '.join(kind)}")
-        return None
-
-    def _table(self, where: str, value: object) -> Mapping[str, Any]:
-        if isinstance(value, dict):
-            return value
-        if value is not None:
-            self.faults.append(f"[{where}] is not a table")
-        return {}
-
-    def _names(self, where: str, value: object) -> tuple[str, ...]:
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-            self.faults.append(f"{where} must be a list of texts, not empty")
-            return ()
-        return tuple(value)
-
-    def _unknown(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
-        self.faults += [f"{where}: unknown key {name!r}" for name in table if name not in known]
+        return self.one_of(where, value, ("GET", "POST"))

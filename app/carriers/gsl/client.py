@@ -27,13 +27,14 @@ from app.carriers.base import (
 )
 from app.carriers.errors import CarrierError, CarrierProtocolError, CarrierRejected
 from app.carriers.gsl import wire
+from app.carriers.gsl.commands import command, switch_directions
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Call, Dialect, Pairs, Reply, Transport
 from app.carriers.protocol_client import ProtocolClient, Setup, concurrently, optional_answer
 from app.carriers.result_codes import Codes
 from app.domain.calendar.cycles import Cycle
-from app.domain.units import MB, ceil_div
+from app.domain.units import MB
 from app.domain.vocabulary import Carrier, OperationKind, ProtocolName
 
 T = TypeVar("T")
@@ -47,9 +48,6 @@ ONLINE = "3"
 CARD = "v1/sim-cards/0"
 """A card by its ICCID: 0 means "look at iccid" [2]."""
 
-ANY_DEVICE, THIS_DEVICE = 1, 2
-SET_QUOTA, CANCEL_QUOTA = 1, 2
-UNLIMITED = "-1"
 
 TELECOM_ONLY = frozenset({OperationKind.CUT_NETWORK, OperationKind.RESTORE_NETWORK})
 NO_REBIND = frozenset({Carrier.CUCC, Carrier.OVERSEAS})
@@ -74,9 +72,7 @@ class GslClient(ProtocolClient):
 
     def __init__(self, setup: Setup, transport: Transport) -> None:
         super().__init__(setup, transport)
-        # down_up_switch: 2 is the documents' example for a resume, 1 for a stop is assumed [inf]
-        self._stop = setup.options.get("stop_switch", 1)
-        self._reset = setup.options.get("reset_switch", 2)
+        self._switch = switch_directions(setup.options)
 
     @classmethod
     def open(cls, setup: Setup) -> GslClient:
@@ -103,12 +99,12 @@ class GslClient(ProtocolClient):
     async def change(self, kind: OperationKind, sim: SimRef, arguments: Arguments) -> Receipt:
         """Ask for one change."""
         self._require_api(kind)
-        command, body = self._command(kind, arguments)
+        path, body = command(kind, arguments, self._setup.carrier, self._switch)
         if kind is OperationKind.ACTIVATE:
-            call = Call(kind, "POST", f"{CARD}/{command}", (("iccid", sim.iccid),), changes=True)
+            call = Call(kind, "POST", f"{CARD}/{path}", (("iccid", sim.iccid),), changes=True)
         else:
             content = json.dumps({**body, "iccid": sim.iccid}).encode()
-            call = Call(kind, "POST", f"{CARD}/{command}", body=content, changes=True)
+            call = Call(kind, "POST", f"{CARD}/{path}", body=content, changes=True)
         try:
             return Receipt(settled=False, reference=await self._transport.send(call, wire.work_order))
         except CarrierRejected:
@@ -181,32 +177,6 @@ class GslClient(ProtocolClient):
         """Whether a card that refused a change of state has that state already; GSL has no code for it."""
         card = await optional_answer(self._card(sim))
         return card is not None and wire.STATES.get(parse.text(card.get("sim_status"))) is wire.TARGETS[kind]
-
-    def _command(self, kind: OperationKind, arguments: Arguments) -> tuple[str, dict[str, object]]:
-        """The command's path and body (B.3)."""
-        match kind:
-            case OperationKind.ACTIVATE:
-                return "enable", {}
-            case OperationKind.SUSPEND:
-                return "stop", {"down_up_switch": self._stop}
-            case OperationKind.RESUME:
-                return "reset", {"down_up_switch": self._reset}
-            case OperationKind.REBIND:
-                return "bind-device", self._binding(arguments)
-            case OperationKind.SET_THRESHOLD:
-                return "exceed-cut-net", _quota(arguments)
-            case OperationKind.CUT_NETWORK:
-                return "cut-net", {"action": "ADD"}
-            case _:
-                return "cut-net", {"action": "DEL"}
-
-    def _binding(self, arguments: Arguments) -> dict[str, object]:
-        imei = arguments.get("imei")
-        if imei is None:
-            return {"bind_type": ANY_DEVICE}
-        if self._setup.carrier is Carrier.CMCC:
-            raise CarrierRejected("GSL binds a China Mobile card only to whatever device comes next; leave imei out")
-        return {"bind_type": THIS_DEVICE, "imei": imei}
 
     async def _get(self, operation: str, path: str, query: Pairs, read: Callable[[Reply], T]) -> T:
         return await self._transport.send(Call(operation, "GET", path, query), read)
@@ -291,16 +261,6 @@ class GslClient(ProtocolClient):
 
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()
-
-
-def _quota(arguments: Arguments) -> dict[str, object]:
-    """A threshold in whole MB, rounded up; null cancels it."""
-    size = arguments.get("bytes")
-    if size is None:
-        return {"action": CANCEL_QUOTA, "quota": UNLIMITED}
-    if not isinstance(size, int) or size < 0:
-        raise CarrierRejected("a threshold is a number of bytes, or null for none")
-    return {"action": SET_QUOTA, "quota": str(ceil_div(size, MB))}
 
 
 def _iccid(row: Object) -> str:

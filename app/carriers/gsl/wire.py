@@ -66,6 +66,8 @@ TARGETS: Mapping[OperationKind, SimState] = MappingProxyType(
 """The state that a change of state leads to."""
 
 NO_REASON = frozenset({"", "-1"})
+OTHER_DEVICE = "7"
+CUT = "cut_net_flag"
 STOP_REASONS: Mapping[str, HoldCode] = MappingProxyType(
     {
         "1": HoldCode.OVER_QUOTA,
@@ -163,21 +165,35 @@ def snapshot(card: Object, iccid: str, zone: tzinfo, as_of: datetime) -> SimSnap
     """A SimDeviceVO; its flows are as of yesterday, its state is now."""
     code = parse.required_text(card.get("sim_status"), "sim_status")
     reason = parse.text(card.get("operator_status"))
-    held = STATES.get(code) is SimState.SUSPENDED and reason not in NO_REASON
-    hold = CarrierHold(code=STOP_REASONS.get(reason, HoldCode.CARRIER_CONTROL), carrier_code=reason)
+    state, cut = STATES.get(code), parse.flag(card.get("cut_net_flag"))
     return SimSnapshot(
         iccid=iccid,
-        state=STATES.get(code),
+        state=state,
         code=code,
         as_of=as_of,
-        holds=(hold,) if held else (),
+        holds=holds(state, reason, cut=cut),
         activated_on=parse.day(card.get("act_date"), zone),
         expires_on=last_day(card, zone),
         imei=parse.text_or_none(card.get("imei")),
         real_named=parse.flag(card.get("real_named")),
-        network_cut=parse.flag(card.get("cut_net_flag")),
+        network_cut=cut,
+        cut_code=CUT,
         threshold=threshold(card),
     )
+
+
+def holds(state: SimState | None, reason: str, *, cut: bool | None) -> tuple[CarrierHold, ...]:
+    """The holds of operator_status, and of cut_net_flag where the state is 在用 all the same (ST-16).
+
+    A changed device (7) leaves a Telecom card 在用 too (ST-22).
+    """
+    found: list[CarrierHold] = []
+    stopped = state is SimState.SUSPENDED and reason not in NO_REASON
+    if stopped or (state is SimState.ACTIVE and reason == OTHER_DEVICE):
+        found.append(CarrierHold(code=STOP_REASONS.get(reason, HoldCode.CARRIER_CONTROL), carrier_code=reason))
+    if state is SimState.ACTIVE and cut:
+        found.append(CarrierHold(code=HoldCode.NETWORK_CUT, carrier_code=CUT))
+    return tuple(found)
 
 
 def last_day(card: Object, zone: tzinfo) -> date | None:

@@ -1,6 +1,6 @@
 """The circuit breaker of one protocol of one account: after several failures in a row, nothing is sent for a while.
 
-Failures are timeouts, 5xx, throttling and refused credentials; a carrier that answers with a business error is well.
+Failures are timeouts, 5xx, throttling and refused credentials; a carrier that answers with a business error is healthy.
 After the rest a few probes go through, not every caller that waits; the first that fails opens it again, for longer.
 """
 
@@ -30,9 +30,9 @@ class OnChange(Protocol):
 class Health(StrEnum):
     """What one call says about the carrier. `NO_EVIDENCE`: nothing (the call was cancelled)."""
 
-    HEALTHY = "well"
-    UNHEALTHY = "ill"
-    NO_EVIDENCE = "silent"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    NO_EVIDENCE = "no_evidence"
 
 
 class Breaker:

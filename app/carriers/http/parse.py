@@ -214,8 +214,8 @@ def days_between(first: date, last: date) -> list[date]:
 
 def iccid_forms(iccid: str) -> tuple[str, ...]:
     """The forms a carrier may know a card by: as it is, and with or without the check digit where it is one (DV-5)."""
-    twin = alternate_iccid(iccid)
-    return (iccid,) if twin is None else (iccid, twin)
+    alternate = alternate_iccid(iccid)
+    return (iccid,) if alternate is None else (iccid, alternate)
 
 
 def _to_bytes(number: str, unit: int) -> int:

@@ -66,7 +66,7 @@ class Slots:
     def __init__(self, total: int) -> None:
         self._free = total
         self._on_request_free = max(1, total // 2)
-        self._owed_until = 0.0
+        self._reserved_until = 0.0
         self._waiting: dict[Urgency, deque[asyncio.Future[None]]] = {urgency: deque() for urgency in Urgency}
 
     async def acquire(self, urgency: Urgency) -> None:
@@ -79,6 +79,7 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
+            # Cancelled in the moment in which `_wake` gave it the slot: it goes to the next one.
             if turn.done() and not turn.cancelled():
                 self.release(urgency)
             raise
@@ -90,10 +91,10 @@ class Slots:
             self._on_request_free += 1
         self._wake()
 
-    def owe_change(self) -> None:
+    def reserve_for_change(self) -> None:
         """A change waited in vain: for a moment, the next free slot is kept for it."""
         loop = asyncio.get_running_loop()
-        self._owed_until = loop.time() + CHANGE_RETURNS_S
+        self._reserved_until = loop.time() + CHANGE_RETURNS_S
         loop.call_later(CHANGE_RETURNS_S, self._wake)
 
     def _wake(self) -> None:
@@ -107,13 +108,13 @@ class Slots:
     def _fits(self, urgency: Urgency) -> bool:
         if urgency is Urgency.CHANGE:
             return self._free > 0
-        owed = self._owed_until > asyncio.get_running_loop().time()
+        reserved = self._reserved_until > asyncio.get_running_loop().time()
         has_share = urgency is not Urgency.ON_REQUEST or self._on_request_free > 0
-        return self._free > 0 and has_share and not owed
+        return self._free > 0 and has_share and not reserved
 
     def _take(self, urgency: Urgency) -> None:
         self._free -= 1
         if urgency is Urgency.ON_REQUEST:
             self._on_request_free -= 1
         if urgency is Urgency.CHANGE:
-            self._owed_until = 0.0
+            self._reserved_until = 0.0

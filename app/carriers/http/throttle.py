@@ -32,8 +32,8 @@ after which to retry."""
 AHEAD: Mapping[Urgency, float] = MappingProxyType(
     {Urgency.CHANGE: 1.0, Urgency.QUERY: 0.75, Urgency.ON_REQUEST: 0.5, Urgency.BACKGROUND: 0.5}
 )
-"""How far ahead a call reserves its place in the call budget, as a share of `MAX_WAIT_S`: what is less urgent reserves
-less far ahead, so that a change always finds a place before the others' next ones."""
+"""How far ahead a call reserves its slot in the call budget, as a share of `MAX_WAIT_S`: what is less urgent reserves
+less far ahead, so that a change always finds a slot before the others' next ones."""
 
 MAX_PAUSE_S = 3600.0
 
@@ -47,7 +47,7 @@ class CallBudget(Protocol):
     """Calls an hour, shared by all processes that use an account."""
 
     async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
-        """Seconds to wait before sending; the place is then ours. More than `max_wait`: nothing was reserved."""
+        """Seconds to wait before sending; the slot is then ours. More than `max_wait`: nothing was reserved."""
         ...
 
     async def slow_down(self, account: str, per_hour: int, *, sent_at: datetime, pause_s: float) -> None:
@@ -101,11 +101,12 @@ class LocalBudget:
     async def acquire(self, account: str, per_hour: int, max_wait: float) -> float:
         """As `CallBudget.acquire`."""
         now = self._clock.now()
-        place = max(now, self._next.get(account, now), self._paused_until.get(account, now))
-        wait = (place - now).total_seconds()
+        # No await between reading and writing `_next`: tasks of one loop cannot get the same place.
+        slot = max(now, self._next.get(account, now), self._paused_until.get(account, now))
+        wait = (slot - now).total_seconds()
         if wait <= max_wait:
             rate = rate_at(per_hour, self._decreases.get(account), now)
-            self._next[account] = place + timedelta(hours=1) / rate
+            self._next[account] = slot + timedelta(hours=1) / rate
         return wait
 
     async def slow_down(self, account: str, per_hour: int, *, sent_at: datetime, pause_s: float) -> None:
@@ -215,7 +216,7 @@ class Throttle:
                 await self._slots.acquire(urgency)
         except TimeoutError:
             if urgency is Urgency.CHANGE:
-                self._slots.owe_change()
+                self._slots.reserve_for_change()
             raise LocallyThrottled("the limit of calls in flight is reached; nothing was sent", retry_after=1) from None
         try:
             yield

@@ -36,15 +36,15 @@ class TokenKeeper:
         self._value: str | None = None
         self._good_until: datetime | None = None
 
-    async def use(self, work: Callable[[str], Awaitable[T]]) -> T:
+    async def use(self, call: Callable[[str], Awaitable[T]]) -> T:
         """Do work that needs a token; where the carrier says that it has ended, renew it and do the work once more."""
         token = await self._current()
         try:
-            return await work(token)
+            return await call(token)
         except TokenExpired:
             fresh = await self._renewed(token)
         try:
-            return await work(fresh)
+            return await call(fresh)
         except TokenExpired as error:
             raise CarrierAuthFailed("a new token is refused too", carrier_code=error.carrier_code) from None
 
@@ -56,6 +56,7 @@ class TokenKeeper:
     async def _renewed(self, bad: str | None) -> str:
         """A token other than `bad`: whoever comes first fetches it, the others take what it got."""
         async with self._lock:
+            # Looked at again under the lock: of several calls refused for one token the first has renewed it for all.
             if self._value is not None and self._value != bad and not self._is_stale():
                 return self._value
             token = await self._fetch()

@@ -33,7 +33,7 @@ CODES: Codes = MappingProxyType(
         "20000001": CodeMeaning.NO_SUCH_CARD,
         "30000001": CodeMeaning.BROKEN,  # unknown server error
         "30000002": CodeMeaning.BROKEN,  # could not submit the SMS
-        "400101": CodeMeaning.RATE_LIMITED,  # the SOAP twin's rate limit [1: J3]
+        "400101": CodeMeaning.RATE_LIMITED,  # the rate limit of the SOAP API [1: J3]
     }
 )
 

@@ -53,8 +53,25 @@ STOP_REASON = _answer(
     "query/sim-stop-reason",
     read("result[].stopReason", C.CODE, "A6 25S02"),
     *known(C.CODE, "A6 25S02", "result[].platformType"),
-    *known(C.MESSAGE, "A6 25S02", "result[].shutdownReasonDesc"),
+    read("result[].shutdownReasonDesc", C.MESSAGE, "A6 25S02"),
     when="the card is suspended",
+)
+FREEZE = _answer(
+    "query/sim-manage-stop-restart-status",
+    read("result[].manageStopRestartStatus", C.CODE, "A6 23M40", values=("0", "1")),
+    read("result[].reason", C.MESSAGE, "A6 23M40"),
+    *known(C.TIME, "A6 23M40", "result[].manageStopRestartStatusTime"),
+    when="the card is suspended",
+)
+FUNCTIONS = _answer(
+    "query/sim-communication-function-status",
+    read("result[].serviceTypeList", C.STRUCTURE, "A6 23M08", "list"),
+    *known(C.STRUCTURE, "A6 23M08", "result[].serviceTypeList[]", "object"),
+    read("result[].serviceTypeList[].serviceType", C.CODE, "A6 23M08"),
+    read("result[].serviceTypeList[].serviceStatus", C.CODE, "A6 23M08", values=("0", "1")),
+    *known(C.IDENTITY, "A6 23M08", "result[].serviceTypeList[].apnName"),
+    *known(C.TIME, "A6 23M08", "result[].serviceTypeList[].statusTime"),
+    when="the card is active",
 )
 BASIC_INFO = _answer(
     "query/sim-basic-info",
@@ -136,6 +153,8 @@ EXPECTED = Expectations(
         TOKEN,
         STATUS,
         STOP_REASON,
+        FREEZE,
+        FUNCTIONS,
         BASIC_INFO,
         IMEI,
         USAGE,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from app.carriers.base import DayUsage, Failures, Progress, ProgressState, Session, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import (
+    CarrierHold,
+    DayUsage,
+    Failures,
+    Progress,
+    ProgressState,
+    Session,
+    SimRef,
+    SimSnapshot,
+    UsageFigure,
+)
 from app.carriers.http import parse
 from app.carriers.http.parse import Object
 from app.carriers.http.transport import Transport
@@ -39,7 +49,7 @@ class OneLinkReads(ProtocolClient):
         self._link = Link(setup, transport)
 
     async def snapshot(self, sims: Sequence[SimRef], *, failures: Failures | None = None) -> list[SimSnapshot]:
-        """One call per card, one more where it is stopped; dates and device too where it is a single card."""
+        """One call per card, two more where it is stopped; of a single card also dates, device and a cut network."""
         full = len(sims) == 1
         return await self._each(sims, lambda sim: self._snapshot_of(sim, full=full), failures)
 
@@ -114,20 +124,33 @@ class OneLinkReads(ProtocolClient):
     async def _snapshot_of(self, sim: SimRef, *, full: bool) -> SimSnapshot:
         code = await self._card_status(sim)
         state = wire.STATES.get(code)
-        stop = await self._stop_reason_of(sim) if state is SimState.SUSPENDED else ""
+        shows_cut = full and state is SimState.ACTIVE
         return SimSnapshot(
             iccid=sim.iccid,
             state=state,
             code=code,
             as_of=self._clock.now(),
-            holds=wire.holds(stop),
+            holds=await self._holds_of(sim) if state is SimState.SUSPENDED else (),
+            network_cut=await optional_answer(self._data_paused(sim)) if shows_cut else None,
+            cut_code=wire.CUT_CODE,
             activated_on=await optional_answer(self._activation_day_of(sim)) if full else None,
             imei=await optional_answer(self._imei_of(sim)) if full else None,
         )
 
-    async def _stop_reason_of(self, sim: SimRef) -> str:
-        answer = await self._link.call("status", "query/sim-stop-reason", {"iccid": sim.iccid})
-        return parse.text(answer.row.get("stopReason"))
+    async def _holds_of(self, sim: SimRef) -> tuple[CarrierHold, ...]:
+        """Why a stopped card is stopped, and whether it is frozen, which a resume does not lift."""
+        row = (await self._link.call("status", "query/sim-stop-reason", {"iccid": sim.iccid})).row
+        description = parse.text_or_none(row.get("shutdownReasonDesc"))
+        found = wire.holds(parse.text(row.get("stopReason")), description)
+        return wire.with_freeze(found, await optional_answer(self._freeze_of(sim)))
+
+    async def _freeze_of(self, sim: SimRef) -> CarrierHold | None:
+        answer = await self._link.call("status", "query/sim-manage-stop-restart-status", {"iccid": sim.iccid})
+        return wire.freeze(answer.row)
+
+    async def _data_paused(self, sim: SimRef) -> bool | None:
+        answer = await self._link.call("status", "query/sim-communication-function-status", {"iccid": sim.iccid})
+        return wire.data_paused(answer.row)
 
     async def _activation_day_of(self, sim: SimRef) -> date | None:
         row = (await self._link.call("status", "query/sim-basic-info", {"iccid": sim.iccid})).row

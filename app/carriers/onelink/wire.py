@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -125,8 +126,15 @@ ORDER_STATES: Mapping[str, ProgressState] = MappingProxyType(
 )
 """query/order-info status (A8) [1] S4."""
 
+FREEZE = "manageStopRestartStatus"
+DATA_SERVICE = "11"
+CUT_CODE = "serviceType 11: 0"
+"""The code of a cut network: the data service (11) is paused (0) (23M08) [C 4]."""
+
 RATS: Mapping[str, str] = MappingProxyType({"1": "3G", "2": "2G", "6": "4G", "8": "NB"})
 """query/sim-session rat [C 5]."""
+
+_COMMA = re.compile("[,，]")
 
 JOB = "job:"
 """Marks a reference as a jobId, to be polled with query/sim-batch-result."""
@@ -154,22 +162,54 @@ def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
     return ParsedReply(meaning, [parse.as_object(result)] if isinstance(result, dict) else parse.objects(result))
 
 
-def holds(stop_reason: str) -> tuple[CarrierHold, ...]:
-    """The holds of a stopReason: 12 characters of 0 and 2, reasons stack. An unreadable one is `carrier_control`."""
+def holds(stop_reason: str, description: str | None = None) -> tuple[CarrierHold, ...]:
+    """The holds of a stopReason: 12 characters of 0 and 2, reasons stack. An unreadable one is `carrier_control`.
+
+    `description`: shutdownReasonDesc, the carrier's words for each of them, with commas between; words that are not as
+    many as the reasons are those of all.
+    """
     if not stop_reason:
         return ()
     if len(stop_reason) != 12 or not set(stop_reason) <= {"0", "2"}:
-        return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64]),)
-    places = [place for place, mark in enumerate(stop_reason) if mark == "2"]
+        return (CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=stop_reason[:64], reason=description),)
+    positions = [position for position, mark in enumerate(stop_reason) if mark == "2"]
+    words = _COMMA.split(description or "")
+    reasons = words if description and len(words) == len(positions) else [description] * len(positions)
     return tuple(
-        CarrierHold(code=STOP_REASONS.get(place, HoldCode.CARRIER_CONTROL), carrier_code=single(place))
-        for place in places
+        CarrierHold(
+            code=STOP_REASONS.get(position, HoldCode.CARRIER_CONTROL), carrier_code=single(position), reason=reason
+        )
+        for position, reason in zip(positions, reasons, strict=True)
     )
 
 
-def single(place: int) -> str:
+def freeze(row: Object) -> CarrierHold | None:
+    """The hold of a management freeze (23M40), whose reason the platform gives in words; None: not frozen."""
+    status = parse.required_text(row.get("manageStopRestartStatus"), "manageStopRestartStatus")
+    if status == "0":
+        return None
+    code = f"{FREEZE}={status}"[:64]
+    return CarrierHold(code=HoldCode.CARRIER_CONTROL, carrier_code=code, reason=parse.text_or_none(row.get("reason")))
+
+
+def with_freeze(found: tuple[CarrierHold, ...], frozen: CarrierHold | None) -> tuple[CarrierHold, ...]:
+    """The holds with a freeze, in place of a stop reason that says only that the carrier controls the card."""
+    if frozen is None:
+        return found
+    return (*(hold for hold in found if hold.code is not HoldCode.CARRIER_CONTROL), frozen)
+
+
+def data_paused(row: Object) -> bool | None:
+    """Whether the data service (serviceType 11) is paused on every access point (23M08); None: it is not listed."""
+    services = parse.objects(row.get("serviceTypeList"))
+    data = [service for service in services if parse.text(service.get("serviceType")) == DATA_SERVICE]
+    states = [parse.required_text(service.get("serviceStatus"), "serviceStatus") for service in data]
+    return all(state == "0" for state in states) if states else None
+
+
+def single(position: int) -> str:
     """The stopReason with one reason alone, as the documents name it."""
-    return "0" * place + "2" + "0" * (11 - place)
+    return "0" * position + "2" + "0" * (11 - position)
 
 
 def order_progress(row: Object) -> Progress:

@@ -158,11 +158,11 @@ def _parent_is_known(fields: Sequence[Field], steps: tuple[str, ...]) -> bool:
 
 def _shown_path(fields: Sequence[Field], node: Node) -> str:
     """The path with `{}` for free keys: they may hold names."""
-    shown: list[str] = []
+    labels: list[str] = []
     for length in range(1, len(node.steps) + 1):
         row = field_of(fields, node.steps[:length])
-        shown.append(pattern_steps(row.path)[-1] if row else node.steps[length - 1])
-    return ".".join(shown).replace(f".{ITEM}", ITEM)
+        labels.append(pattern_steps(row.path)[-1] if row else node.steps[length - 1])
+    return ".".join(labels).replace(f".{ITEM}", ITEM)
 
 
 def shown_code(value: str) -> str:

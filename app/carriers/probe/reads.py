@@ -47,10 +47,10 @@ def reads_of(client: ProtocolClient, account: Account, sims: Sequence[SimRef], c
     before = preceding(account.carrier, running)
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
     reads: dict[str, Read] = {"credentials": lambda: _check(client)}
-    for place, sim in enumerate(sims, 1):
-        reads[f"status of card {place}"] = _bind(client.snapshot, [sim])
-        reads[f"usage of card {place}"] = _bind(client.usage, [sim], running)
-        reads[f"session of card {place}"] = _bind(client.session, sim)
+    for number, sim in enumerate(sims, 1):
+        reads[f"status of card {number}"] = _bind(client.snapshot, [sim])
+        reads[f"usage of card {number}"] = _bind(client.usage, [sim], running)
+        reads[f"session of card {number}"] = _bind(client.session, sim)
     many = list(sims) if len(sims) > 1 else [*sims, *sims]
     reads["status of many"] = _bind(client.snapshot, many)
     reads["usage of many"] = _bind(client.usage, many, running)

@@ -77,10 +77,10 @@ def build_report(
     for exchange in exchanges:
         name = call_name(exchange.call, table.method_parameter)
         row = expected_answer(table, name)
-        shown = row.name if row else exchange.call.operation
+        label = row.name if row else exchange.call.operation
         seen.add(row.call if row else "")
-        code, found = _compared(table, codes, name, shown, exchange)
-        calls[(shown, exchange.reply.status, code)] += 1
+        code, found = _compared(table, codes, name, label, exchange)
+        calls[(label, exchange.reply.status, code)] += 1
         differences.update(dict.fromkeys(found))
     return ProbeReport(
         account=account,
@@ -151,13 +151,13 @@ def file_name(call: str, code: str, body: bytes) -> str:
 
 
 def _compared(
-    table: Expectations, codes: Codes, name: str, shown: str, exchange: Exchange
+    table: Expectations, codes: Codes, name: str, label: str, exchange: Exchange
 ) -> tuple[str, list[FieldDifference]]:
     try:
         tree = answer_tree(exchange.reply.body)
     except CarrierProtocolError as error:
         difference = FieldDifference(
-            call=shown,
+            call=label,
             path="",
             difference=Difference.UNREADABLE,
             expected="JSON, XML or a code",
@@ -180,7 +180,7 @@ def _read_line(read: ReadResult) -> str:
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

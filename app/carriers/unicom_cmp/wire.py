@@ -65,6 +65,9 @@ TARGETS: Mapping[OperationKind, str] = MappingProxyType(
 )
 """wsEditTerminal, changeType 3: targetValue (A2.7) [4]."""
 
+LOCKED = "1"
+"""lockStatus of a SIM that is locked to a device [2]."""
+
 VERIFIED = frozenset({"2", "3"})
 NOT_VERIFIED = frozenset({"0", "1"})
 """realNameStatus: 0 and 1 not real-named, 2 and 3 real-named, whether needed or not [4]."""
@@ -118,11 +121,17 @@ def parse_reply(reply: Reply, codes: Codes, *, changes: bool) -> ParsedReply:
 
 
 def holds(terminal: Object, code: str) -> tuple[CarrierHold, ...]:
-    """A deactivated SIM is over its quota where overageLimitReached says so; there is no other reason (LC-15)."""
+    """Why a SIM is deactivated: over its quota by overageLimitReached, locked to its device by lockStatus (LC-15).
+
+    There is no other reason. A lock of a SIM that is not deactivated stops nothing: it may be the binding alone [inf].
+    """
     if STATES.get(code) is not SimState.SUSPENDED:
         return ()
     over = parse.flag(terminal.get("overageLimitReached"), yes=("1", "true", "True", "TRUE", "Y"), no=("0",))
-    return (CarrierHold(code=HoldCode.OVER_QUOTA, carrier_code=code),) if over else ()
+    found = [CarrierHold(code=HoldCode.OVER_QUOTA, carrier_code=code)] if over else []
+    if parse.text(terminal.get("lockStatus")) == LOCKED:
+        found.append(CarrierHold(code=HoldCode.DEVICE_MISMATCH, carrier_code=f"lockStatus={LOCKED}"))
+    return tuple(found)
 
 
 def real_named(terminal: Object) -> bool | None:

@@ -16,18 +16,18 @@ from app.db.bulk.repository import BulkRecord
 _UNKNOWN = '{"code": "NOT_FOUND", "detail": "no such sim", "carrier_code": null}'
 _FILL_NAMED = """
     INSERT INTO bulk_items (bulk_id, position, sim_id, iccid, account, status, error)
-    SELECT :bulk_id, :first + row_number() OVER (ORDER BY w.place), s.id, coalesce(s.iccid, w.iccid), s.account,
+    SELECT :bulk_id, :first + row_number() OVER (ORDER BY w.ordinal), s.id, coalesce(s.iccid, w.iccid), s.account,
         CASE WHEN s.id IS NULL THEN CASE WHEN :dry_run THEN 'refused' ELSE 'failed' END ELSE 'pending' END,
         CASE WHEN s.id IS NULL THEN CAST(:unknown AS jsonb) END
-    FROM ({wanted}) AS w(place, iccid, twin)
+    FROM ({wanted}) AS w(ordinal, iccid, alternate)
     LEFT JOIN LATERAL (
         SELECT id, iccid, account FROM sims
-        WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.twin, w.iccid)]) AND tenant = :tenant LIMIT 1
+        WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.alternate, w.iccid)]) AND tenant = :tenant LIMIT 1
     ) s ON true
 """
 
-_LISTED = "SELECT * FROM unnest(CAST(:places AS int[]), CAST(:iccids AS text[]), CAST(:twins AS text[]))"
-_FILED = "SELECT min(line), iccid, min(twin) FROM file_rows WHERE file_id = :file_id GROUP BY iccid"
+_LISTED = "SELECT * FROM unnest(CAST(:ordinals AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[]))"
+_FILED = "SELECT min(line), iccid, min(alternate) FROM file_rows WHERE file_id = :file_id GROUP BY iccid"
 
 
 class BulkItemRepository:
@@ -37,13 +37,13 @@ class BulkItemRepository:
         self._connection = connection
 
     async def fill_listed(
-        self, bulk: BulkRecord, first: int, iccids: Sequence[str], twins: Sequence[str | None]
+        self, bulk: BulkRecord, first: int, iccids: Sequence[str], alternates: Sequence[str | None]
     ) -> None:
         """Add items for ICCIDs, in order, after the `first` ones; an ICCID that the tenant does not have has failed."""
         await self._connection.execute(
             text(_FILL_NAMED.format(wanted=_LISTED)),
             self._fill(bulk, first)
-            | {"places": list(range(len(iccids))), "iccids": list(iccids), "twins": list(twins)},
+            | {"ordinals": list(range(len(iccids))), "iccids": list(iccids), "alternates": list(alternates)},
         )
 
     async def fill_filed(self, bulk: BulkRecord, file_id: UUID) -> None:
@@ -54,16 +54,16 @@ class BulkItemRepository:
         self, bulk: BulkRecord, where: str, arguments: Sequence[Any], *, underlying: Sequence[str] | None = None
     ) -> None:
         """Add items for the SIMs that a filter matches (`app.db.sims.search`), by row id; `underlying` narrows them."""
-        place = len(arguments) + 1
+        parameter = len(arguments) + 1
         plain = [json.dumps(value) if isinstance(value, dict | list) else value for value in arguments]
         asyncpg = (await self._connection.get_raw_connection()).driver_connection
         if asyncpg is None:
             raise RuntimeError("a connection without its driver")
         await asyncpg.execute(
             "INSERT INTO bulk_items (bulk_id, position, sim_id, iccid, account, status)"  # noqa: S608 - ours
-            f" SELECT ${place}, row_number() OVER (ORDER BY s.id), s.id, s.iccid, s.account, 'pending'"
+            f" SELECT ${parameter}, row_number() OVER (ORDER BY s.id), s.id, s.iccid, s.account, 'pending'"
             f" FROM sims s WHERE {where}"
-            f" AND (${place + 1}::text[] IS NULL OR s.underlying = ANY(${place + 1}::text[]))",
+            f" AND (${parameter + 1}::text[] IS NULL OR s.underlying = ANY(${parameter + 1}::text[]))",
             *plain,
             bulk.id,
             list(underlying) if underlying is not None else None,
@@ -135,17 +135,17 @@ class BulkItemRepository:
         )
 
     async def add_file_rows(self, file_id: UUID, rows: Sequence[tuple[int, str, str | None]]) -> None:
-        """Rows (line, iccid, twin) of a file."""
+        """Rows (line, iccid, alternate) of a file."""
         if not rows:
             return
-        lines, iccids, twins = zip(*rows, strict=True)
+        lines, iccids, alternates = zip(*rows, strict=True)
         await self._connection.execute(
             text(
-                "WITH added AS (INSERT INTO file_rows (file_id, line, iccid, twin) SELECT :id, * FROM"
-                " unnest(CAST(:lines AS int[]), CAST(:iccids AS text[]), CAST(:twins AS text[])) RETURNING 1)"
+                "WITH added AS (INSERT INTO file_rows (file_id, line, iccid, alternate) SELECT :id, * FROM"
+                " unnest(CAST(:lines AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[])) RETURNING 1)"
                 " UPDATE files SET rows = rows + (SELECT count(*) FROM added) WHERE id = :id"
             ),
-            {"id": file_id, "lines": list(lines), "iccids": list(iccids), "twins": list(twins)},
+            {"id": file_id, "lines": list(lines), "iccids": list(iccids), "alternates": list(alternates)},
         )
 
     async def file_size(self, tenant: str, file_id: UUID) -> int | None:

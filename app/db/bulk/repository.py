@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.quarantine import not_resting
 from app.db.schema.bulk import bulk_operations
 
 _JSON_ARRAY = ARRAY(JSONB(none_as_null=True))
@@ -28,11 +29,14 @@ STATUSES = ("scheduled", "running", "stopping", "cancelling", "completed", "stop
 RECHECK = timedelta(seconds=1)
 """How often a bulk operation that is being ended is checked for operations that were requeued unsent."""
 
+_SIM_NOT_RESTING = not_resting("bulk", "sim", "i.sim_id::text")
+_NOT_RESTING = not_resting("bulk", "bulk_operation", "bulk_operations.id::text")
 _PENDING = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'pending')"
+_WORKABLE = f"{_PENDING[:-1]} AND {_SIM_NOT_RESTING})"
 _OPEN = "EXISTS (SELECT FROM bulk_items i WHERE i.bulk_id = bulk_operations.id AND i.status = 'open')"
 _DUE = (
     "((status IN ('stopping', 'cancelling') AND (fed_at IS NULL OR fed_at < :lately)) OR"
-    f" ((execute_at IS NULL OR execute_at <= :now) AND ({_PENDING} OR NOT {_OPEN})))"
+    f" ((execute_at IS NULL OR execute_at <= :now) AND ({_WORKABLE} OR NOT ({_PENDING} OR {_OPEN}))))"
 )
 
 
@@ -108,12 +112,17 @@ class BulkRepository:
         rows = await self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
         return [_bulk(row) for row in rows.mappings()]
 
-    async def lock_next_due(self, now: datetime) -> BulkRecord | None:
-        """Lock the bulk operation with work left that was advanced longest ago; locked ones are skipped."""
+    async def lock_next_due(self, now: datetime, *, only: UUID | None = None) -> BulkRecord | None:
+        """Lock the bulk operation with work left that was advanced longest ago; locked ones are skipped.
+
+        Those set aside are left out, but for `only`, if it is given: no other one then.
+        """
         c = bulk_operations.c
+        chosen = text(_NOT_RESTING).bindparams(now=now) if only is None else c.id == only
         statement = (
             select(bulk_operations)
-            .where(c.finished_at.is_(None), text(_DUE).bindparams(now=now, lately=now - RECHECK))
+            .where(c.finished_at.is_(None), text(_DUE).bindparams(now=now, lately=now - RECHECK), chosen)
+            # Two workers: the second skips the locked one and advances the next, so that no item is enqueued twice.
             .order_by(c.fed_at.nulls_first(), c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -132,14 +141,14 @@ class BulkRepository:
         )
         return {row.account: row.n for row in rows}
 
-    async def pending(self, bulk_id: UUID, account: str, limit: int) -> list[tuple[int, int]]:
-        """The next (position, sim_id) of an account, in order."""
+    async def pending(self, bulk_id: UUID, account: str, now: datetime, limit: int) -> list[tuple[int, int]]:
+        """The next (position, sim_id) of an account, in order; SIMs that are set aside are left out."""
         rows = await self._connection.execute(
             text(
-                "SELECT position, sim_id FROM bulk_items WHERE bulk_id = :id AND account = :account"
-                " AND status = 'pending' ORDER BY position LIMIT :limit"
+                "SELECT position, sim_id FROM bulk_items i WHERE bulk_id = :id AND account = :account"  # noqa: S608
+                f" AND status = 'pending' AND {_SIM_NOT_RESTING} ORDER BY position LIMIT :limit"
             ),
-            {"id": bulk_id, "account": account, "limit": limit},
+            {"id": bulk_id, "account": account, "now": now, "limit": limit},
         )
         return [(row.position, row.sim_id) for row in rows]
 

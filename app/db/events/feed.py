@@ -48,10 +48,10 @@ class FeedRepository:
         return int(found.scalar_one())
 
     async def read(
-        self, tenant: str, place: FeedPosition, end: int, *, types: tuple[str, ...], limit: int
+        self, tenant: str, position: FeedPosition, end: int, *, types: tuple[str, ...], limit: int
     ) -> list[dict[str, Any]]:
         """The next events of a window, in the order of their ids."""
-        seen = place.seen or (0, 0)
+        seen = position.seen or (0, 0)
         rows = await self._connection.execute(
             text(
                 "SELECT id, event_id, type, source, subject, took_effect_at, data FROM events WHERE tenant = :tenant"
@@ -60,9 +60,9 @@ class FeedRepository:
             ).columns(data=JSONB),
             {
                 "tenant": tenant,
-                "start": place.start,
+                "start": position.start,
                 "end": end,
-                "after": place.after,
+                "after": position.after,
                 "seen_id": seen[1],
                 "seen_xact": seen[0],
                 "types": list(types),
@@ -73,11 +73,11 @@ class FeedRepository:
 
 
 async def read_feed(
-    feed: FeedRepository, tenant: str, place: FeedPosition, *, types: tuple[str, ...], limit: int
+    feed: FeedRepository, tenant: str, position: FeedPosition, *, types: tuple[str, ...], limit: int
 ) -> tuple[list[dict[str, Any]], FeedPosition | None]:
-    """A page and the place behind it; None where the window is read to its end."""
-    end = place.end if place.end is not None else await feed.oldest_running()
-    rows = await feed.read(tenant, place, end, types=types, limit=limit)
+    """A page and the position behind it; None where the window is read to its end."""
+    end = position.end if position.end is not None else await feed.oldest_running()
+    rows = await feed.read(tenant, position, end, types=types, limit=limit)
     if len(rows) < limit:
         return rows, None
-    return rows, FeedPosition(start=place.start, end=end, after=rows[-1]["id"], seen=place.seen)
+    return rows, FeedPosition(start=position.start, end=end, after=rows[-1]["id"], seen=position.seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.control import inbox
+from app.db.quarantine import not_resting
+from app.db.schema.carriers import inbox
+
+_KEY = "account || '/' || external_id"
+_NOT_RESTING = not_resting("inbox", "notification", _KEY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +42,31 @@ class InboxRepository:
 
     async def add(self, row: InboxRow) -> bool:
         """True if the notification is new; a repeated one changes nothing."""
+        # Carriers repeat a push that is answered late: of two at once the second waits for the first, then does
+        # nothing.
         values = {name: getattr(row, name) for name in InboxRow.__dataclass_fields__}
         statement = insert(inbox).values(**values).on_conflict_do_nothing().returning(inbox.c.external_id)
         return (await self._connection.execute(statement)).first() is not None
 
-    async def unhandled(self, limit: int) -> list[dict[str, Any]]:
-        """Notifications that have not been followed up, oldest first, locked for this transaction."""
+    async def unhandled(self, now: datetime, limit: int) -> list[str]:
+        """Keys, `account/external id`, of notifications to follow up, oldest first; those set aside are left out."""
         rows = await self._connection.execute(
             text(
-                "SELECT * FROM inbox WHERE handled_at IS NULL ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+                f"SELECT {_KEY} FROM inbox WHERE handled_at IS NULL AND {_NOT_RESTING}"  # noqa: S608 - ours
+                " ORDER BY received_at LIMIT :limit"
             ),
-            {"limit": limit},
+            {"now": now, "limit": limit},
+        )
+        return list(rows.scalars())
+
+    async def lock(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Those of these notifications that nobody has followed up or has locked, locked for this transaction."""
+        rows = await self._connection.execute(
+            text(
+                f"SELECT * FROM inbox WHERE handled_at IS NULL AND {_KEY} = ANY(:keys)"  # noqa: S608 - ours
+                " ORDER BY received_at FOR UPDATE SKIP LOCKED"
+            ),
+            {"keys": list(keys)},
         )
         return [dict(row) for row in rows.mappings()]
 

@@ -52,8 +52,8 @@ _ADD = text(
     " SELECT event_id, tenant, type, source, took_effect_at, known_at, subject, data FROM unnest("
     "CAST(:event_id AS uuid[]), CAST(:tenant AS text[]), CAST(:type AS text[]), CAST(:source AS text[]),"
     " CAST(:took_effect_at AS timestamptz[]), CAST(:known_at AS timestamptz[]), CAST(:subject AS text[]), :data)"
-    " WITH ORDINALITY AS e(event_id, tenant, type, source, took_effect_at, known_at, subject, data, place)"
-    " ORDER BY place"
+    " WITH ORDINALITY AS e(event_id, tenant, type, source, took_effect_at, known_at, subject, data, ordinal)"
+    " ORDER BY ordinal"
 ).bindparams(bindparam("data", type_=ARRAY(JSONB)))
 
 _ADD_HISTORY = text(
@@ -62,8 +62,8 @@ _ADD_HISTORY = text(
     "CAST(:sim_id AS bigint[]), CAST(:what AS text[]), CAST(:before AS text[]), CAST(:after AS text[]),"
     " CAST(:cause AS text[]), CAST(:rule AS text[]), CAST(:actor AS text[]), CAST(:took_effect_at AS timestamptz[]),"
     " CAST(:known_at AS timestamptz[]), CAST(:operation_id AS uuid[])) WITH ORDINALITY"
-    " AS h(sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id, place)"
-    " ORDER BY place"
+    " AS h(sim_id, what, before, after, cause, rule, actor, took_effect_at, known_at, operation_id, ordinal)"
+    " ORDER BY ordinal"
 )
 
 

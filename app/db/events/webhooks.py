@@ -18,6 +18,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.quarantine import not_resting
 from app.db.schema.webhooks import webhook_endpoints
 
 _XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
@@ -25,6 +26,7 @@ WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
     " OR (wanted.type LIKE '%.*' AND starts_with(v.type, left(wanted.type, -1)))))"
 )
+_NOT_RESTING = not_resting("webhooks", "webhook", "e.id::text")
 NOT_FOR_ALL = "v.type <> 'webhook.test'"
 
 _FAN_OUT = text(
@@ -43,6 +45,8 @@ _FAN_OUT = text(
     """  # noqa: S608 - the fragments are ours
 )
 
+# Two workers at one lane: the second skips the locked head, and those behind it are no heads while it is pending. So
+# one delivery of a lane is under way at a time, which keeps its events in order.
 _CLAIM = text(
     """
     UPDATE webhook_deliveries d
@@ -153,14 +157,14 @@ class WebhookRepository:
         await self._connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id))
 
     async def busy(self, now: datetime) -> list[BusyEndpoint]:
-        """Enabled endpoints that have something to do now."""
+        """Enabled endpoints that have something to do now; those set aside are left out."""
         rows = await self._connection.execute(
             text(
                 "SELECT * FROM (SELECT e.id, e.tenant, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
                 f" AND v.xact >= e.window_from AND v.xact < {_XMIN}) AS fresh, EXISTS (SELECT FROM webhook_deliveries d"
                 " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
                 " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
-                " FROM webhook_endpoints e WHERE e.enabled) b WHERE fresh OR due"
+                f" FROM webhook_endpoints e WHERE e.enabled AND {_NOT_RESTING}) b WHERE fresh OR due"
             ),
             {"now": now},
         )
@@ -168,6 +172,7 @@ class WebhookRepository:
 
     async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
         """Turn the next events into deliveries of one endpoint; True while there may be more."""
+        # The endpoint's lock lets one worker move its window; a second one skips it and serves others.
         found = await self._connection.execute(
             text(
                 f"SELECT tenant, window_from, window_to, window_after, {_XMIN} AS ended FROM webhook_endpoints"  # noqa: S608
@@ -179,6 +184,7 @@ class WebhookRepository:
         if row is None:
             return False
         fresh = row.window_from == row.window_to
+        # The row may be newer than the snapshot in which `ended` was read: a window never ends earlier than before.
         window_to = max(row.ended, row.window_to) if fresh else row.window_to
         window = {"window_from": row.window_from, "window_to": window_to}
         after = 0 if fresh else row.window_after
@@ -229,14 +235,3 @@ class WebhookRepository:
                 ),
                 {"failed": failed},
             )
-
-    async def next_due(self) -> datetime | None:
-        """When the earliest pending delivery of an enabled endpoint is due, in the gateway's clock."""
-        found = await self._connection.execute(
-            text(
-                "SELECT min(d.next_attempt_at) FROM webhook_deliveries d"
-                " JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.status = 'pending' AND e.enabled"
-            )
-        )
-        due: datetime | None = found.scalar_one()
-        return due

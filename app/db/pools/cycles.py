@@ -12,6 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.quarantine import not_resting
 from app.db.schema.used import USED
 from app.domain.usage.pools import PoolUsage
 
@@ -56,6 +57,8 @@ _CLOSED_MEMBERS = f"""{_MEMBER}
  ORDER BY s.id LIMIT $5
 """
 _CYCLE = "SELECT * FROM pool_cycles WHERE pool_ref = $1 AND cycle = $2"
+# Inserts or locks in one: FOR UPDATE would lock nothing where there is no row yet. Of two evaluations at once the
+# second waits, then gets the marks that the first has stored, and emits none of them again.
 _LOCK_CYCLE = """
 INSERT INTO pool_cycles AS p (pool_ref, cycle) VALUES ($1, $2)
 ON CONFLICT (pool_ref, cycle) DO UPDATE SET pool_ref = p.pool_ref RETURNING *
@@ -65,6 +68,7 @@ _SAVE_CYCLE = (
 )
 _ADD_PACK = "UPDATE pool_cycles SET addons = least(addons + $3, 1::bigint << 60) WHERE pool_ref = $1 AND cycle = $2"
 _KEEP_PACK = "INSERT INTO usage_addons (pool_ref, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)"
+# A closed cycle stays as it was closed: of two rollovers the second changes nothing (PL-7).
 _CLOSE = """
 INSERT INTO pool_cycles AS p (pool_ref, cycle, cards, effective_cards, total, closed_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_cards = excluded.effective_cards,
@@ -72,6 +76,7 @@ ON CONFLICT (pool_ref, cycle) DO UPDATE SET cards = excluded.cards, effective_ca
 """
 _MEMBERS = "unnest($1::int[], $2::int[]) k(ref, cycle) JOIN pools p ON p.ref = k.ref"
 _CARDS = "unnest($1::bigint[], $2::int[]) k(sim_id, cycle) JOIN sims s ON s.id = k.sim_id"
+# Locked by SIM and cycle before they are updated, as ingest locks them: an UPDATE alone locks in the order of its plan.
 _MOVE_COUNTERS = """
 WITH behind AS (
     SELECT c.sim_id, c.cycle, p.ref
@@ -88,10 +93,12 @@ INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
 SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
  WHERE p.ref = $1 AND {_ACTIVATED} ORDER BY s.id ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own text
-_STOPPING = """
+_STOPPING = f"""
 SELECT pool_ref, cycle, stopping, stopped_through FROM pool_cycles
- WHERE stopping IS NOT NULL AND closed_at IS NULL ORDER BY pool_ref LIMIT 1
-"""
+ WHERE stopping IS NOT NULL AND closed_at IS NULL
+   AND {not_resting("limits", "pool", "pool_ref::text", now="$1")} ORDER BY pool_ref LIMIT 1
+"""  # noqa: S608 - our own text
+# Compare and set, as the cursor was read without a lock: the second of two workers finds no row, and moves nothing.
 _STOPPED_THROUGH = """
 UPDATE pool_cycles SET stopping = $5, stopped_through = $6
  WHERE pool_ref = $1 AND cycle = $2 AND stopping = $3 AND stopped_through = $4 RETURNING true
@@ -164,9 +171,12 @@ async def keep_members(connection: Connection, ref: int, cycle: int, end: date) 
     await connection.execute(_KEEP_MEMBERS, ref, cycle, end)
 
 
-async def next_stopping(connection: Connection) -> asyncpg.Record | None:
-    """A pool whose members are being processed: (pool_ref, cycle, stopping, stopped_through); not locked."""
-    return await connection.fetchrow(_STOPPING)
+async def next_stopping(connection: Connection, now: datetime) -> asyncpg.Record | None:
+    """A pool whose members are being processed: (pool_ref, cycle, stopping, stopped_through); not locked.
+
+    Pools that are set aside are left out.
+    """
+    return await connection.fetchrow(_STOPPING, now)
 
 
 async def stopped_through(connection: Connection, found: asyncpg.Record, stopping: str | None, through: int) -> bool:

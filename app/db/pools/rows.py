@@ -34,6 +34,7 @@ _REOPEN = """
 UPDATE pools SET open_cycle = $2,
        state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END WHERE ref = $1
 """
+# The first to assign decides: an evaluation that read the pool before that changes nothing.
 _ASSIGN_ACCOUNT = """
 UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
 """

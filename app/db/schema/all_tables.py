@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from app.db.schema import bulk as bulk_tables
+from app.db.schema import carriers as carrier_tables
+from app.db.schema import control as control_tables
+from app.db.schema import jobs as job_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
-from app.db.schema.control import metadata
+from app.db.schema.base import metadata
 
-__all__ = ["bulk_tables", "metadata", "operating_tables", "usage_tables", "webhook_tables"]
+__all__ = [
+    "bulk_tables",
+    "carrier_tables",
+    "control_tables",
+    "job_tables",
+    "metadata",
+    "operating_tables",
+    "usage_tables",
+    "webhook_tables",
+]

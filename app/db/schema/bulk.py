@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.db.schema.control import EMPTY_OBJECT, INSTANT, metadata
+from app.db.schema.base import EMPTY_OBJECT, INSTANT, metadata
 
 bulk_operations = Table(
     "bulk_operations",
@@ -78,7 +78,7 @@ file_rows = Table(
     Column("file_id", Uuid, primary_key=True),
     Column("line", Integer, primary_key=True),
     Column("iccid", Text, nullable=False),
-    Column("twin", Text),
+    Column("alternate", Text),
     ForeignKeyConstraint(["file_id"], ["files.id"], ondelete="CASCADE"),
 )
-"""Only the ICCID column of an uploaded file counts (AC-3); `twin`: its other form, 19 against 20 digits (DV-5)."""
+"""Only the ICCID column of an uploaded file counts (AC-3); `alternate`: its other form, 19 against 20 digits (DV-5)."""

@@ -1,7 +1,6 @@
-"""Tables of the control plane: tenants and keys, plans and SIMs, operations, events, audit, job runs.
+"""Tables of the control plane: tenants and keys, plans, pools and SIMs, operations, events, audit.
 
-Constraints enforce the invariants: one open operation per SIM, one response per idempotency key, one run per job slot.
-Usage tables are in `app.db.schema.usage`, webhooks in `app.db.schema.webhooks`; all share this metadata.
+Constraints enforce the invariants: one open operation per SIM, one response per idempotency key.
 """
 
 from __future__ import annotations
@@ -12,34 +11,21 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    Double,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from app.db.schema.base import EMPTY_ARRAY, EMPTY_OBJECT, INSTANT, metadata
 
-INSTANT = TIMESTAMP(timezone=True)
-EMPTY_OBJECT = text("'{}'::jsonb")
-EMPTY_ARRAY = text("'[]'::jsonb")
 OPEN = "status IN ('queued', 'running', 'waiting_carrier', 'verifying')"
 
 tenants = Table(
@@ -301,77 +287,4 @@ audit = Table(
     Column("before", JSONB),
     Column("after", JSONB),
     Index("ix_audit_tenant_id", "tenant", "id"),
-)
-
-inbox = Table(
-    "inbox",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("external_id", Text, primary_key=True),
-    Column("protocol", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("iccid", Text),
-    Column("msisdn", Text),
-    Column("reference", Text),
-    Column("succeeded", Boolean),
-    Column("payload", Text, nullable=False),
-    Column("received_at", INSTANT, nullable=False),
-    Column("handled_at", INSTANT),
-    Index("ix_inbox_unhandled", "received_at", postgresql_where=text("handled_at IS NULL")),
-)
-
-job_runs = Table(
-    "job_runs",
-    metadata,
-    Column("job", Text, primary_key=True),
-    Column("slot", INSTANT, primary_key=True),
-    Column("started_at", INSTANT, nullable=False),
-    Column("lease_until", INSTANT, nullable=False),
-    Column("finished_at", INSTANT),
-    Column("report", JSONB),
-)
-
-clock_offset = Table(
-    "clock_offset",
-    metadata,
-    Column("id", SmallInteger, primary_key=True),
-    Column("offset_us", BigInteger, nullable=False),
-    CheckConstraint("id = 1 AND offset_us >= 0", name="one_row_forwards"),
-)
-
-account_states = Table(
-    "account_states",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("paused_at", INSTANT),
-    Column("brake_released_at", INSTANT),
-    Column("changes_seen_at", INSTANT),
-)
-
-call_budgets = Table(
-    "call_budgets",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("next_call_at", INSTANT, nullable=False),
-    Column("cut_rate", Double),
-    Column("cut_at", INSTANT),
-    Column("paused_until", INSTANT),
-)
-"""`cut_rate`: calls an hour that the last decrease left, at `cut_at` (`app.domain.operation.pace`);
-`paused_until`: until when the carrier asked for a pause."""
-
-repeat_windows = Table(
-    "repeat_windows",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("iccid", Text, primary_key=True),
-    Column("operation", Text, primary_key=True),
-    Column("free_at", INSTANT, nullable=False),
-)
-
-import_marks = Table(
-    "import_marks",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("done_at", INSTANT, nullable=False),
 )

@@ -2,7 +2,8 @@
 
 `usage_reports` is partitioned by the UTC month of `at`. The partitions are in the schema `usage_parts`, each with a
 unique index on the report's identity (gateway, report id; `app.db.usage.partitions`). Uniqueness across partitions is
-guaranteed by the gateway row locks of `app.db.usage.ingest` (docs/adr, "Exact de-duplication across partitions").
+guaranteed by the gateway row locks of `app.db.usage.ingest` (docs/adr/0011-usage-ingest.md, "Exact de-duplication
+across partitions").
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.schema.control import INSTANT, metadata
+from app.db.schema.base import INSTANT, metadata
 
 ZERO = text("0")
 
@@ -151,7 +152,7 @@ usage_checks = Table(
 """Queue of SIMs and pools whose limits must be evaluated.
 
 Rows are inserted in the transaction that changed the usage or the limit, and consumed by
-`app.usecases.limits.evaluate.work`. A subject may be queued several times."""
+`app.usecases.limits.evaluate.run_once`. A subject may be queued several times."""
 
 plan_checks = Table(
     "plan_checks",

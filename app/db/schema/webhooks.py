@@ -1,4 +1,4 @@
-"""Tables of webhooks (endpoints, deliveries) and of drift, which is reported by one event each."""
+"""Tables of webhooks: endpoints and deliveries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.schema.control import INSTANT, metadata
+from app.db.schema.base import INSTANT, metadata
 
 webhook_endpoints = Table(
     "webhook_endpoints",
@@ -68,15 +68,3 @@ webhook_deliveries = Table(
     Index("ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
 )
 """`lane`: what order is kept within: the event's SIM, else its source."""
-
-carrier_drifts = Table(
-    "carrier_drifts",
-    metadata,
-    Column("sim_id", BigInteger, primary_key=True),
-    Column("seen_at", INSTANT, nullable=False),
-    Column("told_at", INSTANT),
-    Column("intended", Text, nullable=False),
-    Column("reported", Text),
-    Column("explanation", Text, nullable=False),
-    Column("operation_id", Uuid),
-)

@@ -11,19 +11,19 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.webhooks import carrier_drifts
+from app.db.schema.carriers import carrier_drifts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRow:
-    """A SIM's drift: both states, the explanation, the repairing operation, and when it was reported (`told_at`)."""
+    """A SIM's drift: both states, the explanation, the repairing operation; `reported_at`: when its event was sent."""
 
     sim_id: int
     seen_at: datetime
     intended: str
     reported: str | None
     explanation: str
-    told_at: datetime | None = None
+    reported_at: datetime | None = None
     operation_id: UUID | None = None
 
 

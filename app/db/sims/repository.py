@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import SimRecord, sim_columns, sim_from
+from app.db.quarantine import not_resting
 from app.db.schema.control import plans, sims
 from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.vocabulary import SimState
@@ -21,15 +22,27 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 
 
 DuePlace = tuple[date, int]
-"""A place in the order of the sweep: due day and row id."""
+"""A position in the order of the sweep: due day and row id."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a SIM that decide at which usage it is stopped."""
 
+_ACCOUNTS = text(
+    """
+    WITH RECURSIVE used AS (
+        SELECT min(account) AS account FROM sims WHERE state <> 'cancelled'
+        UNION ALL
+        SELECT (SELECT min(s.account) FROM sims s WHERE s.account > used.account AND s.state <> 'cancelled')
+          FROM used WHERE used.account IS NOT NULL
+    )
+    SELECT account FROM used WHERE account IS NOT NULL
+    """
+)
+
 
 def _forms(iccid: str) -> list[str]:
-    twin = alternate_iccid(iccid)
-    return [iccid] if twin is None else [iccid, twin]
+    alternate = alternate_iccid(iccid)
+    return [iccid] if alternate is None else [iccid, alternate]
 
 
 class SimRepository:
@@ -88,19 +101,22 @@ class SimRepository:
     async def due_places(
         self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
     ) -> list[DuePlace]:
-        """(due day, row id) of SIMs of these accounts with a date due by today, from the place after `after` on."""
-        place = tuple_(sims.c.next_due_on, sims.c.id)
+        """(due day, row id) of SIMs of these accounts with a date due by today, from the position after `after` on."""
+        position = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]
         if after is not None:
-            wanted.append(place > after)
+            wanted.append(position > after)
         statement = select(sims.c.next_due_on, sims.c.id).where(*wanted)
         rows = await self._connection.execute(statement.order_by(sims.c.next_due_on, sims.c.id).limit(limit))
         return [(row.next_due_on, row.id) for row in rows]
 
-    async def stopped_unexplained(self, accounts: Sequence[str], not_since: datetime, limit: int) -> list[SimRecord]:
-        """SIMs of these accounts that their carrier stopped without a reason, or for a violation of no kind.
+    async def stopped_unexplained(
+        self, accounts: Sequence[str], now: datetime, not_since: datetime, limit: int
+    ) -> list[int]:
+        """Row ids of SIMs of these accounts that their carrier stopped without a reason, or for a violation of no kind.
 
-        Those at which nobody has looked yet, and those where the carrier did not answer before `not_since`.
+        Those at which nobody has looked yet, and those where the carrier did not answer before `not_since`; those set
+        aside are left out.
         """
         found = text(
             '(holds @> \'[{"code": "unexplained", "source": "carrier"}]\''
@@ -110,9 +126,11 @@ class SimRepository:
             ' && (!exists(@.evidence) || exists(@.evidence[*] ? (@.found == "not_answered" && @.at < $until))))\','
             " jsonb_build_object('until', CAST(:until AS text)))"
         ).bindparams(until=not_since.astimezone(UTC).isoformat())
-        statement = _JOINED.where(sims.c.underlying == SimState.ACTIVE.value, sims.c.account.in_(accounts), found)
-        statement = statement.order_by(sims.c.id).limit(limit)
-        return await self._all(statement, for_update=False)
+        rested = text(not_resting("stops", "sim", "sims.id::text")).bindparams(now=now)
+        statement = select(sims.c.id).where(
+            sims.c.underlying == SimState.ACTIVE.value, sims.c.account.in_(accounts), found, rested
+        )
+        return list((await self._connection.execute(statement.order_by(sims.c.id).limit(limit))).scalars())
 
     async def imported_at(self, sim_id: int) -> datetime:
         """When the SIM was imported."""
@@ -120,6 +138,26 @@ class SimRepository:
             await self._connection.execute(select(sims.c.created_at).where(sims.c.id == sim_id))
         ).scalar_one()
         return found
+
+    async def accounts(self) -> list[str]:
+        """The accounts that have SIMs, cancelled ones left out; one step of the index for each account."""
+        rows = await self._connection.execute(_ACCOUNTS)
+        return list(rows.scalars())
+
+    async def by_account(self, ids: Sequence[int]) -> dict[str, list[int]]:
+        """These SIMs' row ids by account."""
+        statement = select(sims.c.account, sims.c.id).where(sims.c.id.in_(list(ids))).order_by(sims.c.id)
+        found: dict[str, list[int]] = {}
+        for row in await self._connection.execute(statement):
+            found.setdefault(row.account, []).append(row.id)
+        return found
+
+    async def ids_of_account(self, account: str, *, after: int, limit: int) -> list[int]:
+        """Row ids of a page of an account's SIMs that are not cancelled."""
+        statement = select(sims.c.id).where(
+            sims.c.account == account, sims.c.id > after, sims.c.underlying != "cancelled"
+        )
+        return list((await self._connection.execute(statement.order_by(sims.c.id).limit(limit))).scalars())
 
     async def of_account(self, account: str, *, after: int, limit: int, locked: bool = False) -> list[SimRecord]:
         """A page of an account's SIMs that are not cancelled, by row id."""
@@ -149,6 +187,8 @@ class SimRepository:
         """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5)."""
         if not rows:
             return {}
+        # Two imports of one SIM: the second waits for the first's commit, then gets no row id back and treats it as
+        # known.
         statement = insert(sims).on_conflict_do_nothing().returning(sims.c.iccid, sims.c.id)
         named = [row | {"canonical_iccid": canonical_iccid(row["iccid"])} for row in rows]
         named.sort(key=lambda row: str(row["canonical_iccid"]))  # one order of locks for imports at the same moment
@@ -163,6 +203,7 @@ class SimRepository:
 
     async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime) -> None:
         """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
+        # Two answers may be stored in the wrong order: compared in the statement, the later word stands.
         newer = or_(sims.c.online_as_of.is_(None), sims.c.online_as_of <= as_of)
         await self._connection.execute(
             update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of)

@@ -38,6 +38,9 @@ class SimFilter:
     expires_before: date | None = None
     usage_pct_gte: int | None = None
     q: str | None = None
+    q_msisdn: str | None = None
+    """The beginning of an MSISDN that `q` stands for."""
+
     msisdn: str | None = None
     imsi: str | None = None
     device_serial: str | None = None
@@ -54,13 +57,28 @@ class _Clauses:
         self.arguments = list(arguments)
         self.conditions = ["s.tenant = $1"]
 
-    def add(self, condition: str, value: Any) -> None:
+    def place(self, value: Any) -> str:
         self.arguments.append(value)
-        self.conditions.append(condition.replace("?", f"${len(self.arguments)}"))
+        return f"${len(self.arguments)}"
+
+    def add(self, condition: str, value: Any) -> None:
+        self.conditions.append(condition.replace("?", self.place(value)))
+
+    def add_beginning(self, text: str, msisdn: str | None) -> None:
+        given = self.place(_beginning(text))
+        choices = [f"s.{name} LIKE {given}" for name in ("iccid", "msisdn", "imsi", "device_serial")]
+        if msisdn is not None and msisdn != text:
+            choices.append(f"s.msisdn LIKE {self.place(_beginning(msisdn))}")
+        self.conditions.append(f"({' OR '.join(choices)})")
 
     @property
     def where(self) -> str:
         return " AND ".join(self.conditions)
+
+
+def _beginning(text: str) -> str:
+    """The pattern of LIKE for texts that begin with this one."""
+    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
 def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
@@ -79,8 +97,7 @@ def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
     if wanted.expires_before is not None:
         clauses.add("s.expires_on < ?", wanted.expires_before)
     if wanted.q is not None:
-        escaped = wanted.q.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        clauses.add("(s.iccid LIKE ? OR s.msisdn LIKE ? OR s.imsi LIKE ? OR s.device_serial LIKE ?)", escaped)
+        clauses.add_beginning(wanted.q, wanted.q_msisdn)
     if wanted.usage_pct_gte:
         clauses.add("s.id IN (" + _used_share(wanted.cycles) + ")", wanted.usage_pct_gte)
     return clauses.where, clauses.arguments
@@ -101,9 +118,9 @@ async def page_ids(
 ) -> list[int]:
     """Row ids of a page of SIMs after an id (keyset pagination)."""
     where, arguments = where_of(tenant, wanted)
-    place = len(arguments) + 1
+    parameter = len(arguments) + 1
     rows = await pool.fetch(
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${place} ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${parameter} ORDER BY s.id LIMIT ${parameter + 1}",  # noqa: S608
         *arguments,
         after,
         limit,
@@ -128,10 +145,10 @@ async def summary(
         if "hold" in by
         else ""
     )
-    places = ", ".join(str(index + 1) for index in range(len(by)))
+    positions = ", ".join(str(index + 1) for index in range(len(by)))
     rows = await pool.fetch(
         f"SELECT {columns}, count(*) AS count FROM sims s{holds} WHERE {where}"  # noqa: S608 - names are ours
-        f" GROUP BY {places} ORDER BY {places}",
+        f" GROUP BY {positions} ORDER BY {positions}",
         *arguments,
     )
     return [dict(row) for row in rows]

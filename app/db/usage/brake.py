@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.quarantine import not_resting
 
 HOUR = timedelta(hours=1)
 REMEDIED_PREFIX = "remedied:"
@@ -25,6 +26,7 @@ _CARDS = """
 SELECT account, count(*) AS cards FROM sims
  WHERE account = ANY($1::text[]) AND state <> 'cancelled' GROUP BY account
 """
+# A hold that waits and is wanted again changes nothing: it keeps `asked_at`, which tells whether a release covers it.
 _KEEP = """
 INSERT INTO rule_stops AS r (tenant, account, sim_id, cycle, hold, rule, asked_at, stopped_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::timestamptz[],
@@ -35,12 +37,13 @@ ON CONFLICT (sim_id, cycle, hold) DO UPDATE SET stopped_at = excluded.stopped_at
 RETURNING sim_id, hold, stopped_at IS NULL AS waits
 """
 _WAITING = "SELECT sim_id, cycle, hold FROM rule_stops WHERE sim_id = ANY($1::bigint[]) AND stopped_at IS NULL"
-_RELEASED = """
+_RELEASED = f"""
 SELECT r.sim_id, r.cycle, r.hold
   FROM rule_stops r JOIN account_states a ON a.account = r.account
  WHERE r.stopped_at IS NULL AND r.asked_at <= a.brake_released_at
- ORDER BY r.id LIMIT $1
-"""
+   AND {not_resting("limits", "sim", "r.sim_id::text", now="$1")}
+ ORDER BY r.id LIMIT $2
+"""  # noqa: S608 - our own text
 _LIFTABLE_HOLDS = """
 WITH k AS (SELECT * FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle))
 SELECT sim_id, hold FROM rule_stops JOIN k USING (sim_id, cycle) WHERE stopped_at IS NOT NULL
@@ -70,6 +73,7 @@ class RuleStop:
 
 async def lock_accounts(connection: Connection, accounts: Sequence[str]) -> None:
     """Lock the brake of these accounts until the commit, in the order of their codes."""
+    # Two evaluations of an account's SIMs: the second counts the hour only after the first has committed its stops.
     for account in sorted(set(accounts)):
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('brake ' || $1, 0))", account)
 
@@ -103,9 +107,12 @@ async def waiting(connection: Connection, sim_ids: Sequence[int]) -> set[tuple[i
     return {(row["sim_id"], row["cycle"], row["hold"]) for row in await connection.fetch(_WAITING, sim_ids)}
 
 
-async def released(connection: Connection, limit: int) -> list[asyncpg.Record]:
-    """Waiting holds of accounts whose brake was released: (SIM, cycle, hold). Not locked: SIMs are locked first."""
-    found: list[asyncpg.Record] = await connection.fetch(_RELEASED, limit)
+async def released(connection: Connection, now: datetime, limit: int) -> list[asyncpg.Record]:
+    """Waiting holds of accounts whose brake was released: (SIM, cycle, hold). Not locked: SIMs are locked first.
+
+    SIMs that are set aside are left out.
+    """
+    found: list[asyncpg.Record] = await connection.fetch(_RELEASED, now, limit)
     return found
 
 

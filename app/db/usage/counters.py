@@ -1,4 +1,4 @@
-"""asyncpg: usage counters by cycle and day, carrier figures, the queue of limit checks.
+"""asyncpg: usage counters by cycle and day, carrier figures.
 
 Set-based statements over thousands of SIMs, on the unit of work's own connection.
 """
@@ -19,6 +19,7 @@ from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]
 
+# Inserted by SIM and cycle, as ingest does: two that begin the same counters wait for each other in one order.
 _ENSURE_COUNTERS = """
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes)
 SELECT k.sim_id, k.cycle, p.ref, 0
@@ -27,6 +28,7 @@ SELECT k.sim_id, k.cycle, p.ref, 0
   LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
+# Pulls, refreshes and corrections run side by side: compared with the stored `as_of`, an older figure changes nothing.
 _UPSERT_CYCLE_FIGURES = """
 UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
   FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
@@ -40,21 +42,6 @@ SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], 
 ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
  WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
 RETURNING sim_id, day
-"""
-_QUEUE_SIMS = "INSERT INTO usage_checks (sim_id) SELECT unnest($1::bigint[])"
-_QUEUE_POOLS = "INSERT INTO usage_checks (pool_ref) SELECT unnest($1::int[])"
-_DEQUEUE_SIMS = """
-DELETE FROM usage_checks WHERE id IN (
-    SELECT id FROM usage_checks WHERE sim_id IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING sim_id
-"""
-_DROP_SIM_CHECKS = "DELETE FROM usage_checks WHERE sim_id = ANY($1::bigint[])"
-_DROP_POOL_CHECKS = "DELETE FROM usage_checks WHERE pool_ref = ANY($1::bigint[])"
-_DEQUEUE_POOLS = """
-DELETE FROM usage_checks WHERE id IN (
-    SELECT id FROM usage_checks WHERE pool_ref IN (
-        SELECT DISTINCT pool_ref FROM (
-            SELECT pool_ref FROM usage_checks WHERE pool_ref IS NOT NULL ORDER BY id LIMIT 1000) oldest LIMIT $1)
-    FOR UPDATE SKIP LOCKED) RETURNING pool_ref
 """
 _CYCLES = f"""
 SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons, {BEFORE_ACTIVATION} AS tested
@@ -82,6 +69,7 @@ SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_fi
  WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
  ORDER BY s.id LIMIT $5
 """
+# Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
 SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,
        {USED} AS used
@@ -98,6 +86,7 @@ UPDATE usage_cycles c SET next_check_bytes = k.bytes
   FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, bytes)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """
+# Whoever inserts a mark emits its event: of two at once the second waits for the first's commit and gets no row back.
 _MARK = """
 INSERT INTO usage_marks (sim_id, cycle, mark, at)
 SELECT k.*, $4 FROM unnest($1::bigint[], $2::int[], $3::text[]) k ON CONFLICT DO NOTHING RETURNING sim_id, mark
@@ -137,7 +126,7 @@ class DayFigureRow:
     figure: CarrierFigure
 
 
-class ReportPlace(NamedTuple):
+class ReportPosition(NamedTuple):
     """A position in a SIM's reports: instant, gateway row id, report id; the defaults are before all of the instant."""
 
     at: datetime
@@ -173,34 +162,6 @@ async def upsert_day_figures(connection: Connection, figures: Sequence[DayFigure
         [row.figure.as_of for row in figures],
     )
     return {(row["sim_id"], row["day"]) for row in rows}
-
-
-async def queue_checks(connection: Connection, sim_ids: Iterable[int] = (), pool_refs: Iterable[int] = ()) -> None:
-    """Queue the limits of these SIMs (row ids) and pools (refs) for evaluation."""
-    if cards := sorted(set(sim_ids)):
-        await connection.execute(_QUEUE_SIMS, cards)
-    if pools := sorted(set(pool_refs)):
-        await connection.execute(_QUEUE_POOLS, pools)
-
-
-async def dequeue_sim_checks(connection: Connection, limit: int) -> set[int]:
-    """Take up to `limit` SIMs off the queue of limit checks. A rollback puts them back."""
-    return {row["sim_id"] for row in await connection.fetch(_DEQUEUE_SIMS, limit)}
-
-
-async def dequeue_pool_checks(connection: Connection, limit: int) -> set[int]:
-    """Take up to `limit` pools off the queue of limit checks, each with all its entries."""
-    return {row["pool_ref"] for row in await connection.fetch(_DEQUEUE_POOLS, limit)}
-
-
-async def drop_sim_checks(connection: Connection, sim_ids: Sequence[int]) -> None:
-    """Remove these SIMs from the queue."""
-    await connection.execute(_DROP_SIM_CHECKS, sim_ids)
-
-
-async def drop_pool_checks(connection: Connection, refs: Sequence[int]) -> None:
-    """Remove these pools from the queue."""
-    await connection.execute(_DROP_POOL_CHECKS, refs)
 
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
@@ -272,7 +233,7 @@ async def carrier_days(connection: Connection, sim_id: int, first: date, last: d
     return {row["day"]: CarrierFigure(used=row["bytes"], as_of=row["as_of"]) for row in rows}
 
 
-async def reports_of(connection: Connection, sim_id: int, after: ReportPlace, until: datetime, limit: int) -> Rows:
+async def reports_of(connection: Connection, sim_id: int, after: ReportPosition, until: datetime, limit: int) -> Rows:
     """A SIM's distinct reports after a position and before an instant, by instant."""
     found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
     return found

@@ -54,6 +54,7 @@ UPDATE usage_cycles c
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """  # noqa: S608 - our own text
 
+# The order of locks of ingest's rounds: by SIM, then cycle.
 _LOCK_USAGE = f"""
 SELECT c.sim_id, c.cycle, s.tenant, s.iccid, s.underlying, c.pool_ref, c.next_check_bytes,
        {USED} AS used

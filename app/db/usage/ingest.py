@@ -9,7 +9,7 @@ the order of locks:
 4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle.
 
 Two transactions never add reports of one gateway at once, so `find_reports` sees every report stored under an identity
-(docs/adr, "Exact de-duplication across partitions").
+(docs/adr/0011-usage-ingest.md, "Exact de-duplication across partitions").
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 
+# Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
+# raised meanwhile: SIMS_LOCK was taken by a statement before this one (`_OPEN`), whose wait this snapshot comes after.
 _LOCK_GATEWAYS = """
 SELECT id, lowest, highest, (SELECT epoch FROM usage_epoch) AS epoch
   FROM usage_gateways WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
@@ -51,6 +53,8 @@ _MOVE_WATER_MARKS = """
 UPDATE usage_gateways g SET lowest = k.lowest, highest = k.highest
   FROM unnest($1::int[], $2::text[], $3::text[]) k(id, lowest, highest) WHERE g.id = k.id
 """
+# Two batches that bring one new gateway: the second waits for the first's row, but its snapshot does not show it: it
+# gets no id and asks again. In autocommit, else it would wait for the whole of the other's batch.
 _GATEWAY_IDS = """
 WITH added AS (
     INSERT INTO usage_gateways (tenant, name) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING RETURNING id, name)
@@ -66,18 +70,20 @@ SELECT b.prefix, s.carrier, s.account, array_agg(s.id) AS ids,
  GROUP BY b.prefix, s.carrier, s.account
 """
 _FIND_REPORTS = """
-SELECT k.place - 1 AS place, r.sim_id, r.at, r.bytes, r.iccid
-  FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, place)
+SELECT k.ordinal - 1 AS ordinal, r.sim_id, r.at, r.bytes, r.iccid
+  FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, ordinal)
   JOIN usage_reports r ON r.gateway = k.gateway AND r.report_id = k.report_id
 """
 _INSERT_UNMATCHED = """
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
 """
+# Nested loops only: counters are looked up delta by delta, so that they are locked as staged, by SIM and cycle. A hash
+# join would read the whole table, and lock in its order.
 _OPEN = f"""
 SELECT pg_advisory_xact_lock_shared({SIMS_LOCK});
 CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
-    round int, place int, sim_id bigint, cycle int, bytes bigint,
+    round int, ordinal int, sim_id bigint, cycle int, bytes bigint,
     first float8, last float8) ON COMMIT DELETE ROWS;
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
@@ -91,20 +97,22 @@ WITH moved AS (
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END
       FROM usage_deltas k
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
- RETURNING k.place, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
+ RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
            coalesce(to_timestamp(k.first) <= c.tested_to, false)
            OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
            AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""  # noqa: S608 - our own text
-_PLACES = "SELECT array_agg(place) AS places, array_agg(place) FILTER (WHERE needs_recount) AS needs_recount FROM moved"
-_ADD_CLOSED_ROUND = f"{_MOVED}\n{_PLACES}"
+_ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
+       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount FROM moved"""
+_ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
 _ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= next_check_bytes)
-{_PLACES}
+{_ORDINALS}
 """  # noqa: S608 - our own text
-_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE place = ANY($2::int[])"
+_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE ordinal = ANY($2::int[])"
+# Two batches that begin one counter: the second waits for the first's commit, then does nothing; `apply_round` adds.
 _BEGIN_CYCLES = """
-WITH born AS (
+WITH started AS (
     INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes, reported, reported_since, reported_at)
     SELECT k.sim_id, k.cycle, p.ref, 0, k.bytes, k.bytes, to_timestamp(k.last)
       FROM usage_deltas k
@@ -113,9 +121,9 @@ WITH born AS (
      WHERE k.round = $1 ORDER BY 1, 2 ON CONFLICT DO NOTHING
     RETURNING sim_id, cycle, pool_ref),
 pools AS (
-    INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM born WHERE pool_ref IS NOT NULL AND NOT $2),
-cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM born WHERE NOT $2)
-SELECT sim_id, cycle FROM born
+    INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM started WHERE pool_ref IS NOT NULL AND NOT $2),
+cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT $2)
+SELECT sim_id, cycle FROM started
 """
 """Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
 
@@ -177,7 +185,7 @@ async def move_water_marks(connection: Connection, marks: Iterable[tuple[int, st
 
 
 async def find_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
-    """(place, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `place` counts these."""
+    """(ordinal, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `ordinal` counts these."""
     gateways, report_ids = zip(*identities, strict=True)
     found: list[asyncpg.Record] = await connection.fetch(_FIND_REPORTS, gateways, report_ids)
     return found
@@ -230,11 +238,11 @@ class Delta(NamedTuple):
     """Bytes to add to a SIM's cycle (yyyymm).
 
     `first`, `last`: instants of the first and last report in epoch seconds; `round`: deltas of one round are applied by
-    one statement, rounds one after the other; `place`: the delta's number in its transaction.
+    one statement, rounds one after the other; `ordinal`: the delta's number in its transaction.
     """
 
     round: int
-    place: int
+    ordinal: int
     sim_id: int
     cycle: int
     bytes: int
@@ -244,8 +252,8 @@ class Delta(NamedTuple):
 
 def delta_row(delta: Delta) -> bytes:
     """A delta as a row of binary COPY."""
-    r, place, sim_id, cycle, amount, first, last = delta
-    return _DELTA_ROW.pack(7, 4, r, 4, place, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
+    r, ordinal, sim_id, cycle, amount, first, last = delta
+    return _DELTA_ROW.pack(7, 4, r, 4, ordinal, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
 
 
 async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
@@ -260,19 +268,19 @@ async def apply_round(
     """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
 
     Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
-    these neither put holds on nor lift them (US-5). Gives the places of the deltas that carrier figures cover in part
+    these neither put holds on nor lift them (US-5). Gives the ordinals of the deltas that carrier figures cover in part
     or that have traffic from before the activation: their counters are to be recounted
     (`app.db.usage.figures.recount`).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)
     needs_recount: list[int] = row["needs_recount"] or []
-    found = set(row["places"] or ())
+    found = set(row["ordinals"] or ())
     if len(found) < len(deltas):
-        missing = {(delta.sim_id, delta.cycle): delta.place for delta in deltas if delta.place not in found}
+        missing = {(delta.sim_id, delta.cycle): delta.ordinal for delta in deltas if delta.ordinal not in found}
         await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing.values()))
-        begun = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, spare, closed)))
-        if raced := sorted(place for key, place in missing.items() if key not in begun):
+        started = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, spare, closed)))
+        if raced := sorted(ordinal for key, ordinal in missing.items() if key not in started):
             # another transaction has inserted these counters since: add to them under a third round number
             await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)

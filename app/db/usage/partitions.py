@@ -46,6 +46,7 @@ async def create_partitions(
 ) -> list[str]:
     """Create the partitions of the months from `first` through `last` that do not exist; gives their names."""
     async with connection.transaction():
+        # Housekeeping and any ingest may find one missing at once: the second looks after the first has committed.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS_LOCK)
         present = {row["tablename"] for row in await connection.fetch(_PRESENT)}
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())

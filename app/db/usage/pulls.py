@@ -9,7 +9,10 @@ from enum import IntEnum
 
 from app.db.connection import Connection
 from app.db.schema.used import USED
+from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
+# No lock is held over a run, which may take hours: `slot` moves with every page, and a run counts as interrupted only
+# when it has not moved for long (`STALLED_AFTER`).
 _BEGIN = """
 INSERT INTO pull_cursors AS p (account, slot, phase) VALUES ($1, $2, $3)
 ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
@@ -21,6 +24,10 @@ INSERT INTO pull_cursors (account, slot, phase, last_sim_id) VALUES ($1, $3, $4,
 ON CONFLICT (account) DO UPDATE
    SET slot = excluded.slot, phase = excluded.phase, last_sim_id = excluded.last_sim_id
 """
+# Compare and set: a run whose account another run has begun since finds that `slot` has moved.
+_MOVE = """
+UPDATE pull_cursors SET slot = $4, phase = $5, last_sim_id = $2 WHERE account = $1 AND slot = $3 RETURNING account
+"""
 _INTERRUPTED = """
 SELECT p.account FROM pull_cursors p LEFT JOIN account_states a ON a.account = p.account
  WHERE p.phase > 1 AND p.slot <= $1 AND a.paused_at IS NULL ORDER BY p.account
@@ -29,9 +36,10 @@ _PAUSED = "SELECT EXISTS (SELECT FROM account_states WHERE account = $1 AND paus
 _NEAR = f"""
 SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  CROSS JOIN LATERAL (SELECT {USED} AS bytes) used
- WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes IS NOT NULL
-   AND (s.underlying = 'active' AND used.bytes * 5 >= c.next_check_bytes * 4
-        OR s.underlying = 'testing' AND (c.next_check_bytes - used.bytes) * 4 <= (
+ WHERE s.account = $1 AND c.cycle = $2 AND c.next_check_bytes > 0
+   AND (s.underlying = 'active' AND used.bytes * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT}
+        OR s.underlying = 'testing'
+        AND (c.next_check_bytes - used.bytes) * {NEAR_LIMIT_PERCENT} <= {100 - NEAR_LIMIT_PERCENT} * (
            SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
              FROM usage_cycles x WHERE x.sim_id = s.id))
  ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT $3
@@ -53,7 +61,7 @@ ceilings AS (
       FROM sums u JOIN pools p ON p.ref = u.ref
       LEFT JOIN plans a ON a.tenant = p.tenant AND a.id = p.plan
       LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle)
-SELECT ref FROM ceilings WHERE bytes * 5 >= ceiling * 4 AND bytes < ceiling ORDER BY ref
+SELECT ref FROM ceilings WHERE bytes * 100 >= ceiling * {NEAR_LIMIT_PERCENT} AND bytes < ceiling ORDER BY ref
 """  # noqa: S608 - our own text
 _MEMBERS = """
 SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
@@ -116,9 +124,9 @@ async def known_figures(connection: Connection, sim_ids: Sequence[int], cycle: i
 async def begin(connection: Connection, account: str, at: datetime, *, rest: bool) -> list[Leg]:
     """Begin a run; gives its parts. `rest`: continue with what an interrupted run has left."""
     row = await connection.fetchrow(_BEGIN, account, at, Phase.TO_THE_END, rest, Phase.AROUND)
-    place = row["last_sim_id"]
-    first = Leg(after=place, upto=None, phase=Phase(row["phase"]))
-    return [first, Leg(after=0, upto=place, phase=Phase.TO_THE_END)] if first.phase is Phase.AROUND else [first]
+    last = row["last_sim_id"]
+    first = Leg(after=last, upto=None, phase=Phase(row["phase"]))
+    return [first, Leg(after=0, upto=last, phase=Phase.TO_THE_END)] if first.phase is Phase.AROUND else [first]
 
 
 async def set_cursor(
@@ -126,6 +134,13 @@ async def set_cursor(
 ) -> None:
     """Store the cursor: all SIMs up to this row id have been queried."""
     await connection.execute(_SET, account, sim_id, at, phase)
+
+
+async def move_cursor(
+    connection: Connection, account: str, sim_id: int, *, moved: datetime, at: datetime, phase: Phase
+) -> bool:
+    """Move the cursor of a run that moved it last at `moved`; False: another run of the account has begun since."""
+    return await connection.fetchval(_MOVE, account, sim_id, moved, at, phase) is not None
 
 
 async def interrupted(connection: Connection, before: datetime) -> list[str]:
@@ -139,12 +154,12 @@ async def is_paused(connection: Connection, account: str) -> bool:
 
 
 async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
-    """Active SIMs that have used 80 % of `next_check_bytes`, and testing ones 80 % of their test; the nearest first."""
+    """Active SIMs that are near `next_check_bytes`, and testing ones near the end of their test; the nearest first."""
     return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
 
 
 async def near_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> list[int]:
-    """Those of these pools that have used 80 % of their total or threshold, but not all. `running`: (ref, cycle)."""
+    """Those of these pools that are near their total or threshold, but have not used all. `running`: (ref, cycle)."""
     found = await connection.fetch(_NEAR_POOLS, [ref for ref, _ in running], [cycle for _, cycle in running])
     return [row["ref"] for row in found]
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.db.connection import Connection
 
+# Inserts or locks in one; a new cycle starts at the first SIM, the same one where the last run stopped.
 _LOCK = """
 INSERT INTO cycle_rollovers AS r (account, cycle) VALUES ($1, $2)
 ON CONFLICT (account) DO UPDATE
@@ -29,8 +30,8 @@ async def is_rolled_over(connection: Connection, account: str, cycle: int) -> bo
 
 async def lock(connection: Connection, account: str, cycle: int) -> int:
     """Lock the account's rollover until the commit; gives the SIM row id after which to continue."""
-    place: int = await connection.fetchval(_LOCK, account, cycle)
-    return place
+    cursor: int = await connection.fetchval(_LOCK, account, cycle)
+    return cursor
 
 
 async def held_cards(connection: Connection, account: str, after: int, limit: int) -> list[int]:

@@ -36,6 +36,7 @@ WITH old AS (DELETE FROM usage_unmatched WHERE id IN (
 DELETE FROM usage_reports r USING old
  WHERE r.gateway = old.gateway AND r.report_id = old.report_id AND r.at = old.at AND r.sim_id IS NULL
 """
+# Raised under SIMS_LOCK, exclusive: a batch takes it shared and compares the epoch it was resolved in.
 _RAISE_EPOCH = """
 INSERT INTO usage_epoch (id, epoch) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET epoch = usage_epoch.epoch + 1
 """

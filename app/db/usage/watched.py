@@ -11,17 +11,22 @@ from datetime import datetime
 
 from app.db.connection import Connection
 from app.db.schema.used import USED
+from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
+# Compare and set: of two processes the second finds that `slot` has moved, and takes no slice.
 _NEXT_SLICE = """
 INSERT INTO pull_cursors AS p (account, slot, phase, last_sim_id) VALUES ('', $1, 1, $2)
 ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
        last_sim_id = CASE WHEN p.last_sim_id >= $3 THEN $2 ELSE p.last_sim_id + $2 END
  WHERE p.slot <= $4 RETURNING last_sim_id
 """
+# A counter that was never checked has 0 to check at: how near it is to a limit is not known yet.
+# A SIM in a pool near its limit stays watched for the pool, whose watch ends by itself; near its own limit or not.
 _WATCH_SLICE = f"""
 WITH slice AS (
     SELECT s.id, s.account, c.carrier_as_of,
-           CASE WHEN s.state = 'active' AND {USED} * 5 >= c.next_check_bytes * 4 THEN 'near_limit'
+           CASE WHEN s.state = 'active' AND c.next_check_bytes > 0
+                      AND {USED} * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT} THEN 'near_limit'
                 WHEN s.state = 'suspended' AND s.carrier_changed_at > $5 THEN 'stopped' END AS reason
       FROM sims s JOIN unnest($3::text[], $4::int[]) k(account, cycle) ON k.account = s.account
       LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle
@@ -32,7 +37,7 @@ gone AS (
 INSERT INTO watched_sims AS w (sim_id, account, reason, polled_at)
 SELECT id, account, reason, coalesce(carrier_as_of, $6) FROM slice WHERE reason IS NOT NULL
 ON CONFLICT (sim_id) DO UPDATE SET account = excluded.account, reason = excluded.reason
- WHERE w.reason <> excluded.reason OR w.account <> excluded.account
+ WHERE w.reason NOT IN (excluded.reason, 'near_pool') OR w.account <> excluded.account
 """  # noqa: S608 - our own text
 _WATCH_POOLS = """
 WITH members AS (
@@ -42,9 +47,10 @@ gone AS (
     DELETE FROM watched_sims w
      WHERE w.reason = 'near_pool' AND NOT EXISTS (SELECT FROM members m WHERE m.id = w.sim_id))
 INSERT INTO watched_sims (sim_id, account, reason, polled_at) SELECT id, account, 'near_pool', $3 FROM members
-ON CONFLICT (sim_id) DO NOTHING
+ON CONFLICT (sim_id) DO UPDATE SET reason = excluded.reason WHERE watched_sims.reason <> excluded.reason
 """
 _DUE = "SELECT count(*) FROM (SELECT FROM watched_sims WHERE account = $1 AND polled_at <= $2 LIMIT $3) due"
+# Marked as queried before they are: of two processes no SIM is queried twice, and no lock is held during the call.
 _CLAIM = """
 UPDATE watched_sims w SET polled_at = $2
   FROM (SELECT sim_id FROM watched_sims WHERE account = $1 ORDER BY polled_at LIMIT $3 FOR UPDATE SKIP LOCKED) oldest

@@ -45,14 +45,17 @@ def _of_month(carrier: Carrier, month: date) -> Cycle:
 
 
 def cycle_on(carrier: Carrier, day: date) -> Cycle:
-    """The cycle of a date in the carrier's zone (BC-1, BC-2)."""
+    """The cycle of a date in the carrier's zone (BC-1, BC-2). Raises `Malformed` at the ends of the calendar."""
     anchor = ANCHOR_DAY[carrier]
     ahead = 1 if anchor > 1 and day.day >= anchor else 0
     return _of_month(carrier, add_to_month(day, ahead))
 
 
 def cycle_at(carrier: Carrier, instant: datetime, zone: tzinfo) -> Cycle:
-    """The cycle of an instant; cycles change at 00:00 in the carrier's zone (BC-4). Raises `Malformed`."""
+    """The cycle of an instant; cycles change at 00:00 in the carrier's zone (BC-4).
+
+    Raises `Malformed` for an instant without offset, and as `cycle_on`.
+    """
     return cycle_on(carrier, local(instant, zone).date())
 
 
@@ -70,12 +73,12 @@ def cycle_number(cycle: Cycle) -> int:
 
 
 def following(carrier: Carrier, cycle: Cycle) -> Cycle:
-    """The next cycle."""
+    """The next cycle. Raises `Malformed` as `cycle_on`."""
     return cycle_on(carrier, cycle.end)
 
 
 def preceding(carrier: Carrier, cycle: Cycle) -> Cycle:
-    """The previous cycle."""
+    """The previous cycle. Raises `Malformed` as `cycle_on`."""
     return cycle_on(carrier, cycle.start - ONE_DAY)
 
 

@@ -20,18 +20,24 @@ def _month(year: int, month: int, count: int) -> tuple[int, int]:
 
 
 def corresponding_day(day: date, months: int) -> date | None:
-    """The same day number `months` later, or None where that month has no such day."""
+    """The same day number `months` later, or None where that month has no such day.
+
+    Raises `Malformed` as `plus_days`.
+    """
     year, month = _month(day.year, day.month, months)
     return date(year, month, day.day) if day.day <= monthrange(year, month)[1] else None
 
 
 def add_months(day: date, months: int) -> date:
-    """The first day after a period of `months` begun on `day`: the same day number, else the month's last day."""
+    """The first day after a period of `months` begun on `day`: the same day number, else the month's last day.
+
+    Raises `Malformed` as `plus_days`.
+    """
     return corresponding_day(day, months) or month_end(add_to_month(day, months))
 
 
 def add_to_month(day: date, months: int) -> date:
-    """The first day of the month that lies `months` after the month of `day`."""
+    """The first day of the month that lies `months` after the month of `day`. Raises `Malformed` as `plus_days`."""
     year, month = _month(day.year, day.month, months)
     return date(year, month, 1)
 

@@ -31,7 +31,10 @@ class Billable:
 
 
 def last_invoice_day(paid_on: date) -> date:
-    """The last day on which an order may be invoiced: paid on 08-21, the three months end with 11-20 (IV-1, D)."""
+    """The last day on which an order may be invoiced: paid on 08-21, the three months end with 11-20 (IV-1, D).
+
+    Raises `Malformed` as `add_months`.
+    """
     return add_months(paid_on, WITHIN_MONTHS) - ONE_DAY
 
 
@@ -41,7 +44,10 @@ def missing_details(details: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def invoice_refusal(orders: Sequence[Billable], on: date) -> Refusal | None:
-    """Why these orders may not be on one invoice on a day; None: they may (IV-1)."""
+    """Why these orders may not be on one invoice on a day; None: they may (IV-1).
+
+    Raises `Malformed` as `last_invoice_day`.
+    """
     checks = (
         ("invoice_order_twice", len({entry.order for entry in orders}) < len(orders)),
         ("invoice_order_invoiced", any(entry.invoiced for entry in orders)),

@@ -161,6 +161,8 @@ class HoldExplained:
     since: datetime
     source: HoldSource
     carrier_code: str | None
+    carrier_reason: str | None
+    """The carrier's own words beside its code, where it gives any."""
     ended: bool
     """The running cycle has ended it, yet the carrier keeps it (ST-21); `lagging`: within the lag of its data."""
     lagging: bool
@@ -175,7 +177,7 @@ class HoldExplained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What an explanation knows beside the SIM: the place that the caller tells (ST-23), what the pool has left."""
+    """What an explanation knows beside the SIM: the place the caller names (ST-23), the bytes left in the pool."""
 
     province: str | None = None
     city: str | None = None
@@ -203,6 +205,7 @@ def _explained(sim: Sim, hold: Hold, context: RuleContext, situation: Situation)
         since=hold.since,
         source=hold.source,
         carrier_code=hold.carrier_code,
+        carrier_reason=hold.carrier_reason,
         ended=ended(sim, hold.code, context),
         lagging=refilled or _lags(sim, hold, context),
         refilled=refilled,

@@ -8,12 +8,13 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.commerce.directed import general_by_default
 from app.domain.identifiers import same_device
 from app.domain.operation.capabilities import APN
+from app.domain.regions.rules import Risk, border_risk, high_risk
 from app.domain.sim.binding import DeviceCheck, check_device, check_seen
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
-from app.domain.sim.regions import Risk, border_risk, high_risk
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import HoldCode, RealName, SimState
@@ -45,7 +46,7 @@ class DiagnosisFacts:
     imei_seen: str | None = None
     carrier_knows_it: bool | None = None
     carrier_data_due: date | None = None
-    """The first day on which the carrier should have told of the SIM: the 4th workday after its import (LC-18)."""
+    """The first day on which the carrier should have reported the SIM: the 4th workday after its import (LC-18)."""
     module_compatible: bool | None = None
     signal_strong: bool | None = None
     works_elsewhere: bool | None = None
@@ -87,11 +88,17 @@ def activated(facts: DiagnosisFacts) -> CheckResult:
 
 
 def directed(facts: DiagnosisFacts) -> CheckResult:
-    """DR-1, DR-4: a directed SIM reaches only what is on its allow list; the plan, or the terms, make it directed."""
-    sold_as = terms_in_force(facts.sim.terms, facts.sim.carrier, facts.today).card_type.value
-    general = not facts.sim.plan.directed and sold_as != "directed"
-    complete = True if general else facts.directed_complete
-    return yes_or_no(complete, good=True, directed=str(not general).lower())
+    """A directed SIM reaches only what is on its allow list; the plan, or the terms, make it directed (DR-1, DR-4).
+
+    Where the terms make a plan of its size general only on request (DR-3), it may be either.
+    """
+    sim = facts.sim
+    terms = terms_in_force(sim.terms, sim.carrier, facts.today)
+    if sim.plan.directed or terms.card_type.value == "directed":
+        return yes_or_no(facts.directed_complete, good=True, directed="true")
+    if general_by_default(terms, sim.plan.allowance, pooled=sim.pool is not None) is False:
+        return yes_or_no(facts.directed_complete, good=True, directed="unknown")
+    return Answer.OK, MappingProxyType({"directed": "false"})
 
 
 def area(facts: DiagnosisFacts) -> CheckResult:
@@ -124,7 +131,7 @@ def stopped(facts: DiagnosisFacts) -> CheckResult:
 
 
 def carrier_data(facts: DiagnosisFacts) -> CheckResult:
-    """GSL 9.13, LC-18: the carrier has told of the SIM; if never, a fault from the 4th workday after the import on."""
+    """GSL 9.13, LC-18: the carrier has reported the SIM; if never, a fault from the 4th workday after the import on."""
     late = facts.carrier_data_due is not None and facts.today >= facts.carrier_data_due
     missing = False if late else None
     known = missing if facts.carrier_knows_it is None else facts.carrier_knows_it
@@ -133,13 +140,13 @@ def carrier_data(facts: DiagnosisFacts) -> CheckResult:
 
 
 def device(facts: DiagnosisFacts) -> CheckResult:
-    """ST-6, DV-2, DV-6: still in a device that it is bound to; the one that the caller tells, else the last seen."""
+    """ST-6, DV-2, DV-6: still in a device that it is bound to; the one that the caller names, else the last seen."""
     bound = facts.sim.imei
     last = facts.sim.seen.imei if facts.sim.seen else None
     seen = facts.imei_seen or last
     if bound is None or seen is None:
         return yes_or_no(None, good=True, bound=bound, seen=seen)
-    told = facts.imei_seen is not None and not (last is not None and same_device(last, facts.imei_seen))
-    effect = check_device(facts.sim, seen, facts.today, len(facts.sim.devices) or 1) if told else None
+    named = facts.imei_seen is not None and not (last is not None and same_device(last, facts.imei_seen))
+    effect = check_device(facts.sim, seen, facts.today, len(facts.sim.devices) or 1) if named else None
     effect = check_seen(facts.sim, facts.today) if effect is None else effect
     return yes_or_no(effect is not DeviceCheck.LOCKS, good=True, bound=bound, seen=seen)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 
+from app.domain.regions.rules import Risk, high_risk
 from app.domain.sim.binding import DeviceCheck, check_seen
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Evidence, Found, Hold, Query, Sim
-from app.domain.sim.regions import Risk, high_risk
 from app.domain.vocabulary import Carrier, HoldCode
 
 UNNAMED = frozenset({HoldCode.UNEXPLAINED, HoldCode.VIOLATION})
@@ -28,7 +28,7 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopFacts:
-    """What the carrier told at an instant; None: not queried, or its protocol has no such query.
+    """What the carrier reported at an instant; None: not queried, or its protocol has no such query.
 
     `device_answered` and `records_answered`: whether the query was answered; `record` None: no such change on record.
     """
@@ -57,7 +57,7 @@ def name_stop(sim: Sim, hold: Hold, facts: StopFacts, on: date) -> Hold:
 
 
 def _device(sim: Sim, facts: StopFacts, on: date) -> Evidence:
-    """What the device last seen says, at the time when it was seen; that none was told is a finding too."""
+    """What the device last seen says, at the time when it was seen; that none was reported is a finding too."""
     if facts.device_answered is False:
         return Evidence(query=Query.DEVICE, at=facts.at, found=Found.NOT_ANSWERED)
     if sim.seen is None:
@@ -92,7 +92,7 @@ def _record(facts: StopFacts) -> Evidence | None:
 
 
 def place_evidence(sim: Sim, hold: Hold, province: str | None, city: str | None, at: datetime) -> Evidence | None:
-    """What the place that the caller tells says of a violation: a high-risk region, or nothing (ST-23, RG-4)."""
+    """What the place that the caller names says of a violation: a high-risk region, or nothing (ST-23, RG-4)."""
     if hold.code is not HoldCode.VIOLATION or province is None:
         return None
     if high_risk(sim.carrier, province, city, sim.province) is not Risk.YES:

@@ -40,7 +40,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFacts:
-    """What is known of a SIM. `carrier_state` None: the carrier has not told of it.
+    """What is known of a SIM. `carrier_state` None: the carrier has not reported it.
 
     `pool_remaining`: bytes that the SIM's prepaid pool has left in the running cycle; None: it is in none, or the pool
     was not looked at.
@@ -55,7 +55,10 @@ class NoticeFacts:
 
 
 def pool_refilled(sim: Sim, pool_remaining: int | None) -> bool:
-    """Whether the SIM is still held for its pool though the pool has traffic left: the carrier's lag (PL-6)."""
+    """Whether the SIM is still held for its pool though the pool has traffic left: the carrier's lag (PL-6).
+
+    `pool_remaining`: in bytes.
+    """
     return HoldCode.POOL_EXHAUSTED in codes(sim.holds) and pool_remaining is not None and pool_remaining > 0
 
 

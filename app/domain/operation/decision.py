@@ -39,7 +39,7 @@ Decision = Accepted | Refusal
 
 
 def decide(sim: Sim, kind: OperationKind, arguments: Arguments, context: RuleContext) -> Decision:
-    """Accept or refuse an operation (OP-2), in a fixed order (OP-5); a refusal tells what can be done instead.
+    """Accept or refuse an operation (OP-2), in a fixed order (OP-5); a refusal says what can be done instead.
 
     Raises `Malformed` for an argument that is missing or out of range.
     """

@@ -122,8 +122,8 @@ def _renew(sim: Sim, done: SettledOperation) -> SimUpdate:
     longer = replace(sim, expires_on=end, expires_forecast_on=None, retained_until=None)
     if sim.underlying is not SimState.EXPIRED:
         return longer, ()
-    alive, record = move(longer, SimState.ACTIVE, Cause.OPERATION, "VD-5", done.on)
-    freed, records = lift_holds(alive, frozenset({HoldCode.PLAN_EXPIRED}))
+    active_again, record = move(longer, SimState.ACTIVE, Cause.OPERATION, "VD-5", done.on)
+    freed, records = lift_holds(active_again, frozenset({HoldCode.PLAN_EXPIRED}))
     return freed, (record, *records)
 
 

@@ -95,10 +95,10 @@ def _no_threshold(request: OperationRequest) -> Refusal | None:
 def _cap(request: OperationRequest) -> Refusal | None:
     """QT-6: only the 100 MB cap may be set; once it is passed, only the next cycle lifts the hold."""
     if HoldCode.OVER_THRESHOLD in codes(request.sim.holds):
-        turns = end_instant(
+        next_cycle = end_instant(
             cycle_at(request.sim.carrier, request.context.now, request.context.zone), request.context.zone
         )
-        return _violation("QT-6", "cap_lifts_next_cycle", retry_at=turns, holds=(HoldCode.OVER_THRESHOLD,))
+        return _violation("QT-6", "cap_lifts_next_cycle", retry_at=next_cycle, holds=(HoldCode.OVER_THRESHOLD,))
     wanted = request.arguments.get("bytes")
     return None if wanted in (None, request.terms.threshold_cap.value) else _violation("QT-6", "cap_only")
 
@@ -156,7 +156,10 @@ def _pool_joining(request: OperationRequest) -> Refusal | None:
 
 
 def retention_end(sim: Sim, on: date) -> date | None:
-    """The last possible day of a number retention (LC-10); None where its length is not published."""
+    """The last possible day of a number retention (LC-10); None where its length is not published.
+
+    Raises `Malformed` as `add_months`.
+    """
     months = terms_in_force(sim.terms, sim.carrier, on).retention_months.value
     if months is None or sim.expires_on is None:
         return None

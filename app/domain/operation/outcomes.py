@@ -46,7 +46,7 @@ class VerificationResult(StrEnum):
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
     IN_PROGRESS = "in_progress"
-    UNREPORTED = "untold"
+    UNREPORTED = "unreported"
 
 
 class ChangeProgress(StrEnum):
@@ -55,7 +55,7 @@ class ChangeProgress(StrEnum):
     DONE = "done"
     PENDING = "pending"
     FAILED = "failed"
-    UNREPORTED = "untold"
+    UNREPORTED = "unreported"
 
 
 class CarrierSnapshot(Protocol):

@@ -168,11 +168,22 @@ def remedies_for(sim: Sim, hold: HoldCode, context: RuleContext) -> tuple[Remedy
     are no remedies of it (ST-21).
     """
     terms = terms_in_force(sim.terms, sim.carrier, context.today)
-    ways = [way for way in HOLDS[hold].lifted_by if way.offered(hold, terms)]
+    ways = [_possible(way, sim, context) for way in HOLDS[hold].lifted_by if way.offered(hold, terms)]
     if not ended(sim, hold, context):
         return tuple(_remedy(way, sim, hold, context) for way in ways)
     others = [way for way in ways if way.by not in _OF_ONE_CYCLE]
     return (*_after_lag(sim, hold, context), *(_remedy(way, sim, hold, context) for way in others))
+
+
+def _possible(way: HoldRemedy, sim: Sim, context: RuleContext) -> HoldRemedy:
+    """The remedy, or the supplier's engineer where only the carrier's word cuts networks and no API restores them."""
+    if way.by is not RemedyAction.RESTORE_NETWORK:
+        return way
+    request = OperationRequest(
+        sim=sim, kind=OperationKind.RESTORE_NETWORK, arguments=MappingProxyType({}), context=context
+    )
+    by_supplier = HoldRemedy(by=RemedyAction.ASK_SUPPLIER, actor=Actor.SUPPLIER)
+    return by_supplier if request.route.channel is None else way
 
 
 _OF_ONE_CYCLE = frozenset({RemedyAction.ORDER_ADDON, RemedyAction.ORDER_POOL_ADDON, RemedyAction.NEXT_CYCLE})

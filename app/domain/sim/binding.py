@@ -39,7 +39,7 @@ def check_device(sim: Sim, imei: str, on: date, devices_before: int = 1, *, firs
 
 
 def with_device(sim: Sim, imei: str, at: datetime, on: date) -> Sim:
-    """The SIM after its carrier told the device that it is in (DV-6): the first one binds where DV-1 says so.
+    """The SIM after its carrier named the device that it is in (DV-6): the first one binds where DV-1 says so.
 
     `imei`: as the carrier writes it, of 14 to 16 digits; anything else, and a sighting older than the last, changes
     nothing. A device beside the bound one is kept as seen and binds nothing.
@@ -73,10 +73,9 @@ def check_seen(sim: Sim, on: date) -> DeviceCheck | None:
     return check_device(sim, sim.seen.imei, on, devices_before=max(before, 1))
 
 
-def rebinds_left(sim: Sim, on: date, rebinds_this_month: int) -> int | None:
-    """Rebinds left in the calendar month; None: no limit, or none published (DV-3).
+def rebinds_left(budget: int | None, rebinds_this_month: int) -> int | None:
+    """Rebinds left in the calendar month of the terms' `budget`; None: no limit, or none published (DV-3).
 
     Under `flexem` at `ctcc` further ones are slower (desk), not refused.
     """
-    budget = terms_in_force(sim.terms, sim.carrier, on).rebinds_a_month.value
     return None if budget is None else max(0, budget - rebinds_this_month)

@@ -35,6 +35,7 @@ REPORTED_HOLDS: Mapping[ProtocolName, frozenset[HoldCode]] = MappingProxyType(
                 HoldCode.OUT_OF_REGION,
                 HoldCode.CARRIER_CONTROL,
                 HoldCode.NOT_REAL_NAMED,
+                HoldCode.NETWORK_CUT,
             }
         ),
         ProtocolName.CTCC_CMP: _BY_TELECOM,
@@ -51,9 +52,9 @@ REPORTED_HOLDS: Mapping[ProtocolName, frozenset[HoldCode]] = MappingProxyType(
                 HoldCode.NOT_REAL_NAMED,
                 HoldCode.DEVICE_MISMATCH,
                 HoldCode.CARRIER_CONTROL,
+                HoldCode.NETWORK_CUT,
             }
         ),
-        ProtocolName.DESCRIBED: frozenset({HoldCode.MANUAL}),
     }
 )
 """The holds that a protocol can report (LC-15) beside `manual`, which stands for any other; not of those without it."""
@@ -91,6 +92,26 @@ def with_imported_holds_decided(sim: Sim, state: SimState, holds: CarrierHolds, 
             for hold in sim.holds
         ),
     )
+
+
+def with_carrier_words(sim: Sim, words: Sequence[tuple[HoldCode, str, str | None]]) -> Sim:
+    """The SIM whose holds by the carrier have its newest code and reason; `words`: hold, code and reason (LC-15).
+
+    Neither changes what the hold is: since when it is on, and what evidence has named, stay. A hold that the rules have
+    named otherwise than the carrier's code does is found by that code.
+    """
+
+    def newest(hold: Hold) -> Hold:
+        if hold.source is not HoldSource.CARRIER:
+            return hold
+        alike = [word for word in words if word[0] is (hold.reported or hold.code)]
+        found = alike or [word for word in words if word[1] and word[1] == hold.carrier_code]
+        if not found:
+            return hold
+        _, code, reason = found[0]
+        return replace(hold, carrier_code=code or hold.carrier_code, carrier_reason=reason)
+
+    return replace(sim, holds=tuple(newest(hold) for hold in sim.holds))
 
 
 def _decides(hold: Hold, at: datetime) -> bool:

@@ -80,7 +80,7 @@ def _forced_day(policy: Terms, begins: date) -> date | None:
     return end if policy.forced_day.value is ForcedDay.END_OF_PERIOD else None
 
 
-def _periods_of(sim: Sim, opened_on: date) -> ForcedActivation:
+def activation_periods(sim: Sim, opened_on: date) -> ForcedActivation:
     """The periods of a SIM: test months as chosen at opening, else the plan's (LC-3)."""
     chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
     return forced_activation(sim.terms, sim.carrier, opened_on, chosen, sim.purchased_on, sim.silent_since)
@@ -153,7 +153,7 @@ def _transition_before_activation(sim: Sim) -> tuple[date, SimState, Cause, str]
     """Opening, end of the test or forced activation, whichever is next for a SIM not yet activated."""
     if sim.opened_on is None:
         return None
-    plan = _periods_of(sim, sim.opened_on)
+    plan = activation_periods(sim, sim.opened_on)
     rule = plan.rule
     if sim.underlying is SimState.INVENTORY and (plan.testing_until or plan.silent_until):
         first = SimState.TESTING if plan.testing_until else SimState.SILENT

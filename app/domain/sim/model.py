@@ -52,6 +52,7 @@ class Evidence:
 class Hold:
     """One reason why data is off (ST); `carrier_code`: the carrier's raw code, where the carrier set it.
 
+    `carrier_reason`: the carrier's own words beside the code, where it gives any.
     `evidence`: what was looked at to find the reason; `reported`: the hold by the carrier's word alone, where evidence
     has named another (ST-18, ST-23).
     """
@@ -62,6 +63,7 @@ class Hold:
     carrier_code: str | None = None
     evidence: tuple[Evidence, ...] = ()
     reported: HoldCode | None = None
+    carrier_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,10 @@ def _last_day(policy: Terms, expires_on: date) -> _Window:
 
 
 def renewal(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> RenewalAnswer:
-    """Whether a SIM with the last valid day `expires_on` may be renewed `on` a day, and the windows (RN-1 to RN-3)."""
+    """Whether a SIM with the last valid day `expires_on` may be renewed `on` a day, and the windows (RN-1 to RN-3).
+
+    Raises `Malformed` where a window is outside the calendar.
+    """
     policy = terms_in_force(terms, carrier, on)
     window = _last_day(policy, expires_on)
     end = cancellation(terms, carrier, expires_on)
@@ -89,7 +92,10 @@ class SafeDay:
 
 
 def last_safe_day(terms: Supplier, carrier: Carrier, expires_on: date) -> SafeDay:
-    """The day before the last where the last is disputed (RN-1), a month before expiry (RN-3), else the last day."""
+    """The day before the last where the last is disputed (RN-1), a month before expiry (RN-3), else the last day.
+
+    Raises `Malformed` as `renewal`.
+    """
     policy = terms_in_force(terms, carrier, expires_on)
     window = _last_day(policy, expires_on)
     if policy.renewal_last_safe_day.value is not None:

@@ -13,7 +13,10 @@ from app.domain.sim.lifecycle import activated
 from app.domain.sim.model import Hold, Sim
 from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause, Change, move
 from app.domain.terms.book import terms_in_force
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState
+from app.domain.vocabulary import HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState
+
+STOPPED_STATES = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
+"""Carrier states in which no traffic flows."""
 
 VIEW_LAG = timedelta(hours=24)
 """How long a carrier's view may lag; a disagreement that lasts longer is drift (LC-6)."""
@@ -211,24 +214,3 @@ def _drift(sim: Sim, state: SimState) -> Drift | None:
         return Drift.RUNNING_THOUGH_EXPIRED
     shown = shown_state(sim.underlying, sim.holds, sim.carrier)
     return Drift.RUNNING_THOUGH_HELD if shown is SimState.SUSPENDED and any(map(is_ours, sim.holds)) else None
-
-
-NETWORK_CUT_CODE = "已断网"
-"""China Telecom's code for data cut off under an active state (ST-22)."""
-
-
-_CUTS = frozenset({HoldCode.DEVICE_MISMATCH, HoldCode.NETWORK_CUT})
-
-
-def holds_from_network_cut(sim: Sim, state: SimState | None, network_cut: bool | None) -> CarrierHolds:  # noqa: FBT001
-    """The hold that data off under `active` implies at `ctcc`: another device (LC-15, ST-22).
-
-    `network_cut` None: not reported, so that what was reported before stands. A cut by the gateway itself is sorted out
-    by `apply_snapshot`.
-    """
-    if sim.carrier is not Carrier.CTCC or state is not SimState.ACTIVE or network_cut is False:
-        return ()
-    theirs = tuple((h.code, h.carrier_code or "") for h in sim.holds if h.code in _CUTS and not is_ours(h))
-    if theirs and network_cut:
-        return tuple((code, NETWORK_CUT_CODE) for code, _ in theirs)
-    return ((HoldCode.DEVICE_MISMATCH, NETWORK_CUT_CODE),) if network_cut else theirs

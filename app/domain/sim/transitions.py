@@ -13,7 +13,7 @@ from app.domain.vocabulary import HoldCode, HoldSource, SimState
 
 
 class Cause(StrEnum):
-    """The cause of a transition (LC-12)."""
+    """The cause of a recorded change: a transition, a hold, or an event about the SIM (LC-12)."""
 
     OPENING = "opening"
     TEST_TIME_UP = "test_time_up"
@@ -24,6 +24,11 @@ class Cause(StrEnum):
     EXPIRY = "expiry"
     CANCELLATION = "cancellation"
     CARRIER_WORD = "carrier_word"
+    USAGE = "usage"
+    POOL = "pool"
+    CYCLE_START = "cycle_start"
+    EVIDENCE = "evidence"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,10 @@ def _checked(months: int) -> int:
 
 
 def cancellation(terms: Supplier, carrier: Carrier, expires_on: date) -> Cancellation:
-    """When a SIM with the last valid day `expires_on` is cancelled unless it is renewed (LC-9, RN-1)."""
+    """When a SIM with the last valid day `expires_on` is cancelled unless it is renewed (LC-9, RN-1).
+
+    Raises `Malformed` where that is outside the calendar.
+    """
     policy = terms_in_force(terms, carrier, expires_on)
     if policy.cancels_on_day.value is not None:
         day = add_to_month(expires_on, 1).replace(day=policy.cancels_on_day.value)
@@ -85,7 +88,10 @@ def _answer(terms: Supplier, carrier: Carrier, last_valid_day: date, rule: str, 
 
 
 def validity(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> Validity:
-    """How long a SIM activated on a day is valid (VD-1 to VD-3). Raises `Malformed` for fewer months than one."""
+    """How long a SIM activated on a day is valid (VD-1 to VD-3).
+
+    Raises `Malformed` for fewer months than one, and for an end outside the calendar.
+    """
     counting = terms_in_force(terms, carrier, activated_on).counting
     rule, count = COUNT[counting.value or Counting.ANNIVERSARY]
     return _answer(terms, carrier, count(activated_on, _checked(months)), rule, counting.assumed)
@@ -103,7 +109,10 @@ def with_reported_end(sim: Sim, reported: date) -> Sim:
 
 
 def renewed(terms: Supplier, carrier: Carrier, expires_on: date, months: int, in_force_on: date) -> Validity:
-    """The validity after a renewal (VD-5): from the current end, after it from the day the plan is in force."""
+    """The validity after a renewal (VD-5): from the current end, after it from the day the plan is in force.
+
+    Raises `Malformed` as `validity`.
+    """
     counting = terms_in_force(terms, carrier, in_force_on).counting
     _, count = COUNT[counting.value or Counting.ANNIVERSARY]
     start = max(expires_on + ONE_DAY, in_force_on)

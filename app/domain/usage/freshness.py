@@ -21,6 +21,9 @@ SLACK = timedelta(minutes=2)
 WATCHED_SHARE = (3, 4)
 """The share of the calls that watched SIMs may take, as a fraction."""
 
+NEAR_LIMIT_PERCENT = 80
+"""A SIM or pool that has used this much of its limit is near it."""
+
 STOPPED_LATELY = timedelta(days=1)
 """How long after a stop a SIM is watched: whether it carries traffic all the same."""
 

@@ -91,7 +91,7 @@ def member_ceiling(sim: Sim, use: PoolUsage) -> int | None:
 def crossed_levels(
     levels: Sequence[int], used: int, total: int | None, already_sent: frozenset[int]
 ) -> tuple[int, ...]:
-    """The levels (percent of `total`) that usage has reached and no event of this cycle has reported (PL-8)."""
+    """The levels (percent of `total` bytes) that usage has reached and no event of this cycle has reported (PL-8)."""
     if not total:
         return ()
     return tuple(level for level in sorted(set(levels) - already_sent) if used * 100 >= level * total)

@@ -107,20 +107,20 @@ def _liftable(policy: Terms) -> frozenset[HoldCode]:
 
 
 def apply_usage_holds(
-    sim: Sim, used: int, addons: int, *, at: datetime, today: date, answers: frozenset[HoldCode] = USAGE_HOLDS
+    sim: Sim, used: int, addons: int, *, at: datetime, today: date, may_lift: frozenset[HoldCode] = USAGE_HOLDS
 ) -> SimUpdate:
     """The SIM with the holds that its usage sets, without those of the gateway that it no longer sets (ST-24).
 
-    `used`, `addons`: bytes of the cycle. `answers`: the holds that usage may lift, because usage of this cycle set them
-    or an operation remedied them; others wait for their remedy or the next cycle, and an expired SIM keeps those whose
-    limits it has passed. A hold set by the carrier is never lifted here (LC-15); a cancelled SIM stays as it is
+    `used`, `addons`: bytes of the cycle. `may_lift`: the holds that usage may lift, because usage of this cycle set
+    them or an operation remedied them; others wait for their remedy or the next cycle, and an expired SIM keeps those
+    whose limits it has passed. A hold set by the carrier is never lifted here (LC-15); a cancelled SIM stays as it is
     (LC-11).
     """
     if sim.underlying is SimState.CANCELLED:
         return sim, ()
     wanted = usage_holds(sim, used, addons, today)
     liftable = _liftable(terms_in_force(sim.terms, sim.carrier, today))
-    leaving = answers & liftable - _passed(sim, used, addons, today)
+    leaving = may_lift & liftable - _passed(sim, used, addons, today)
     changes: list[Change] = []
     for hold in sim.holds:
         if hold.code in leaving and is_ours(hold):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from app.domain.calendar.cycles import Cycle
 from app.domain.sim.model import Sim
+from app.domain.sim.snapshot import STOPPED_STATES
 from app.domain.vocabulary import HoldSource, ProtocolName, SimState
 
 CLOSING_DAYS = 3
@@ -39,9 +40,6 @@ queried once, when the data is expected to be complete. The others take it in ba
 MAY_CARRY_TRAFFIC = frozenset({SimState.TESTING, SimState.ACTIVE, SimState.EXPIRED})
 """Underlying states in which a SIM can carry traffic; an expired one until the carrier has stopped it."""
 
-STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
-"""Carrier states in which no traffic flows."""
-
 
 def stopped_since(sim: Sim, carrier_state: SimState | None) -> datetime | None:
     """The instant since when a SIM can have carried no traffic; None where it may be carrying some.
@@ -51,7 +49,7 @@ def stopped_since(sim: Sim, carrier_state: SimState | None) -> datetime | None:
     under a state that reads active (ST-22).
     """
     theirs = tuple(hold for hold in sim.holds if hold.source is HoldSource.CARRIER)
-    effective = sim.holds if carrier_state in STOPPED else theirs
+    effective = sim.holds if carrier_state in STOPPED_STATES else theirs
     return min((hold.since for hold in effective), default=None)
 
 

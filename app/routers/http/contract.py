@@ -5,9 +5,9 @@ The same dependencies are what the OpenAPI document is made from (`openapi.py`):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 from fastapi import Depends, Request
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.routers.schemas.base import EmptyRequest, NoQuery, QueryModel
-from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.errors import InvalidArgument
 
+from .bodies import MAX_JSON_BYTES, body_of, keepable, parsed, unusable_text
 from .faults import faults_of
 from .problems import TooLarge, Unreadable, UnsupportedMediaType
 
@@ -25,9 +26,12 @@ Model = TypeVar("Model", bound=BaseModel)
 Query = TypeVar("Query", bound=QueryModel)
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-MAX_JSON_BYTES = 1 << 20
 MAX_FAULTS = 1_000
 """Faults that an answer lists; a body may have as many as it has bytes."""
+
+NDJSON = "application/x-ndjson"
+ALIASES: Mapping[str, str] = MappingProxyType({"application/ndjson": NDJSON})
+"""Media types by another name -> the name that routes know."""
 
 
 class Parameters(Generic[Query]):
@@ -78,7 +82,7 @@ class JsonBody(Generic[Model]):
         """Models that the document of `model` refers to by name."""
 
     async def __call__(self, request: Request) -> Model:
-        """The body of a request. Raises `TooLarge`, `Unreadable`, `InvalidArgument`."""
+        """The body of a request. Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`, `InvalidArgument`."""
         body = await body_of(request, max_bytes=self.max_bytes)
         request.state.body = body or b"{}"
         value = parsed(body or b"{}")
@@ -150,19 +154,19 @@ class UploadBody:
     def __init__(
         self, types: Mapping[str, type[BaseModel] | str], *, max_bytes: int, default: str | None = None
     ) -> None:
-        self.types = types
+        self.types = dict(types) | {alias: types[name] for alias, name in ALIASES.items() if name in types}
         self.max_bytes = max_bytes
         self.default = default
 
     async def __call__(self, request: Request) -> Upload:
-        """The body of a request. Raises `UnsupportedMediaType`, `TooLarge`."""
+        """The body of a request. Raises `UnsupportedMediaType`, `TooLarge`, `Unreadable`."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         kind = kind if kind in self.types else self.default or kind
         if kind not in self.types:
             raise UnsupportedMediaType(f"the body is none of {', '.join(self.types)}")
         body = await body_of(request, max_bytes=self.max_bytes)
         request.state.body = body
-        return Upload(kind, body)
+        return Upload(ALIASES.get(kind, kind), body)
 
 
 def validated(model: type[Model], value: Any, *, source: str = "body", at: str = "") -> Model:
@@ -175,51 +179,3 @@ def validated(model: type[Model], value: Any, *, source: str = "body", at: str =
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidArgument(faults_of(errors[:MAX_FAULTS], source=source, at=at)) from None
-
-
-async def body_of(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> bytes:
-    """The request's body. Raises `TooLarge` past `max_bytes` bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise TooLarge(f"at most {max_bytes} bytes")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLarge(f"at most {max_bytes} bytes")
-    return bytes(body)
-
-
-def parsed(body: bytes) -> Any:
-    """The JSON value of a UTF-8 body. Raises `Unreadable`, and `InvalidArgument` for a text that cannot be stored."""
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None
-    if b"\\u" in body and not keepable(value):
-        raise unusable_text()
-    return value
-
-
-def unusable_text() -> InvalidArgument:
-    """The refusal of a text that PostgreSQL cannot store."""
-    return InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="a text holds NUL or half a character", pointer="")])
-
-
-def keepable(value: Any) -> bool:
-    """No text holds NUL, which PostgreSQL does not store, or a lone surrogate, which is no character."""
-    waiting = [value]
-    while waiting:  # no recursion: a value may be nested as deep as its parser takes it
-        part = waiting.pop()
-        if isinstance(part, str):
-            if any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in part):
-                return False
-        elif isinstance(part, dict):
-            waiting += [*part, *part.values()]
-        elif isinstance(part, list):
-            waiting += part
-    return True
-
-
-def _no_constant(_name: str) -> None:
-    raise ValueError

@@ -50,7 +50,7 @@ def code_of(kind: str) -> str:
     return kind if kind.isupper() else CODES.get(kind, "WRONG_TYPE")
 
 
-def _pointer(place: Sequence[int | str], source: str) -> str:
+def _pointer(location: Sequence[int | str], source: str) -> str:
     if source != "body":
-        return f"{source}:{place[0] if place else ''}"
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+        return f"{source}:{location[0] if location else ''}"
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

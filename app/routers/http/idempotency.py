@@ -1,7 +1,8 @@
 """The `Idempotency-Key` of a POST: its dependency, the stored response of an earlier request, and storing one.
 
-A route claims the key in its unit of work and answers again what is stored (`replayed`), or does the work and commits
-it with its response (`commit`): claim, work and stored response are one transaction. An exception rolls all of it back.
+A route claims the key in its unit of work and answers again what is stored (`stored_response`), or does the work and
+commits it with its response (`commit_response`): claim, work and stored response are one transaction. An exception
+rolls all of it back.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class IdempotencyHeader:
 Idempotent = Annotated[RequestKey | None, Depends(IdempotencyHeader())]
 
 
-async def replayed(ctx: Context, work: UnitOfWork | None, key: RequestKey | None) -> Response | None:
+async def stored_response(ctx: Context, work: UnitOfWork | None, key: RequestKey | None) -> Response | None:
     """Claim the key until the transaction ends; the response stored under it, if there is one.
 
     Raises `RequestInProgress`, `IdempotencyMismatch`.
@@ -64,7 +65,7 @@ async def replayed(ctx: Context, work: UnitOfWork | None, key: RequestKey | None
     return Response(stored.body, status_code=stored.status, headers=headers, media_type=JSON)
 
 
-async def commit(
+async def commit_response(
     ctx: Context,
     work: UnitOfWork | None,
     key: RequestKey | None,

@@ -176,9 +176,7 @@ def _codes_of(dependency: Any) -> tuple[str, ...]:
             return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND")
         case Parameters(model=model):
             return ("INVALID_ARGUMENT", "UNREADABLE") if issubclass(model, Paging) else ("INVALID_ARGUMENT",)
-        case JsonBody():
-            return ("UNREADABLE", "TOO_LARGE")
-        case UploadBody():
+        case JsonBody() | UploadBody():
             return ("UNREADABLE", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
         case IdempotencyHeader():
             return ("UNREADABLE", "REQUEST_IN_PROGRESS", "IDEMPOTENCY_MISMATCH")

@@ -14,7 +14,7 @@ from app.usecases.quarantine import SubjectKind, Task
 from .base import AnswerModel, At, Instant, Listed, QueryFlag, QueryModel, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
 from .operations import OPERATION_ID
-from .sims import CarrierWord
+from .sims.answers import CarrierWord
 
 ScopeWord = Annotated[str, open_words(SCOPES)]
 
@@ -164,12 +164,14 @@ class ClockMoved(AnswerModel):
 
 
 class QuarantineItem(AnswerModel):
-    """A SIM or pool that a background task could not handle and has set aside."""
+    """What a background task could not handle and has set aside: a SIM, an account, an operation, a webhook …"""
 
     id: int = Field(description="Its number; grows.", examples=[17])
     task: Annotated[str, open_words(Task)] = Field(description="The task.", examples=["limits"])
     kind: Annotated[str, open_words(SubjectKind)] = Field(description="What the subject is.", examples=["sim"])
-    subject: str = Field(description="Its ICCID, or the pool's id.", examples=["89860000000000000017"])
+    subject: str = Field(
+        description="The ICCID of a SIM, the id or code of anything else.", examples=["89860000000000000017"]
+    )
     tenant: str | None = Field(description="Its tenant; null: no longer known.", examples=["default"])
     error: str = Field(description="The class of the error; the log has the rest.", examples=["DataError"])
     attempts: int = Field(description="Attempts that failed.", examples=[3])
@@ -192,17 +194,28 @@ class Liveness(AnswerModel):
 class ReadinessQuery(QueryModel):
     """How much is shown."""
 
-    verbose: QueryFlag = Field(default=False, description="With the process's worker loops.", examples=[True])
+    verbose: QueryFlag = Field(
+        default=False, description="With the process's background loops and the timed jobs.", examples=[True]
+    )
 
 
 class LoopState(AnswerModel):
-    """A worker loop of the process that answers."""
+    """A background loop of the process that answers."""
 
     name: str = Field(description="Its name.", examples=["limits"])
     last_success: At | None = Field(
         description="Its last turn without error; null: none yet.", examples=["2026-12-22T10:00:00+00:00"]
     )
     failures_in_a_row: int = Field(description="Its failed turns since.", examples=[0])
+
+
+class JobState(AnswerModel):
+    """A timed job, whichever process runs it."""
+
+    name: str = Field(description="Its name.", examples=["usage_pull"])
+    last_success: At | None = Field(
+        description="The slot of its last success; null: none yet.", examples=["2026-12-22T18:30:00+00:00"]
+    )
 
 
 class Readiness(AnswerModel):
@@ -213,3 +226,4 @@ class Readiness(AnswerModel):
         description="Check by check: `ok`, or what is missing.", examples=[{"database": "ok"}]
     )
     loops: list[LoopState] | None = Field(default=None, description="Only with `verbose=true`.")
+    jobs: list[JobState] | None = Field(default=None, description="Only with `verbose=true`.")

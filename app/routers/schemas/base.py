@@ -135,7 +135,20 @@ QueryInt = Annotated[int, checked(_whole, "NUMBER_MALFORMED", "a whole number")]
 QueryFlag = Annotated[bool, BeforeValidator(_flag_checked)]
 """`true` or `false` as a query parameter."""
 
-Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})]
+
+def _without_fraction(value: Any) -> Any:
+    """JSON has one kind of number: many encoders write an amount as `1048576.0`."""
+    exact = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return int(value) if exact else value
+
+
+_EXACT = 1 << 53
+"""Below it, a float is the number that was written, to the last digit."""
+
+Quantity = Annotated[int, BeforeValidator(_without_fraction)]
+"""Bytes or fen in a request, as any encoder writes them."""
+
+Amount = Annotated[Quantity, Field(ge=0, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})]
 """Bytes in a request."""
 
 Bytes = Annotated[int, Field(json_schema_extra={"x-unit": "byte"})]

@@ -6,14 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.operation.stop_reports import StopReport
 from app.domain.terms.model import ThresholdRight
-from app.domain.vocabulary import OperationKind, Supplier
+from app.domain.vocabulary import DirectedEntryState, OperationKind, Supplier
 
 from .base import AnswerModel, Bytes, Months, Seconds, open_words
 from .calendar import Assumed
 from .catalogue import ProtocolWord
-from .sims import CarrierWord, SupplierWord
+from .sims.answers import CarrierWord, SupplierWord
 
+DirectedStateWord = Annotated[DirectedEntryState, open_words(DirectedEntryState)]
 CardTypeWord = Annotated[str, open_words(("public", "directed"))]
 ThresholdRightWord = Annotated[ThresholdRight, open_words(ThresholdRight)]
 
@@ -62,6 +64,11 @@ class ProtocolCapabilities(AnswerModel):
         description=f"By kind ({', '.join(OperationKind)}): `api`, `desk`, `gateway` or `none`.",
         examples=[{"suspend": "api"}],
     )
+    stop_reports: dict[str, str | None] = Field(
+        description=f"What the carrier tells of a SIM whose data is off ({', '.join(StopReport)}), and by which field;"
+        " null: it does not tell.",
+        examples=[{"frozen": "manageStopRestartStatus (A6 23M40)"}],
+    )
     usage: UsageCapability = Field(description="How usage is queried.")
     limits: ProtocolLimits = Field(description="Limits in force.")
     published: PublishedLimits = Field(description="Limits the carrier publishes.")
@@ -91,6 +98,17 @@ class SoldAs(AnswerModel):
         description="How directed traffic may be listed; empty: not at all.", examples=[["ip", "domain"]]
     )
     directed_protocols: list[str] | None = Field(description="For which protocols.", examples=[["tcp", "udp"]])
+    directed_may_be_empty: bool | None = Field(description="Whether the list may be empty (DR-2).", examples=[False])
+    directed_reversible: bool | None = Field(
+        description="Whether a directed order may become general again (DR-2).", examples=[False]
+    )
+    directed_deletable: list[DirectedStateWord] | None = Field(
+        description="In which states an entry may be deleted (DR-2).", examples=[["in_force", "rejected"]]
+    )
+    general_up_to: Bytes | None = Field(
+        description="Allowance up to which a plan outside pools is general unless ordered otherwise (DR-3).",
+        examples=[104857600],
+    )
     threshold_right: ThresholdRightWord | None = Field(
         description="On which SIMs a usage threshold may be set: `any`, `pool_members`, `cap_only` (that of"
         " `threshold_cap` alone) or `none` (QT-4).",

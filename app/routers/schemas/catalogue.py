@@ -12,7 +12,7 @@ from app.domain.vocabulary import ProtocolName
 from .base import AnswerModel, Instant, Listed, On, Paging, Seconds, open_words
 from .calendar import Assumed
 from .problems import ActorWord, HoldWord
-from .sims import CarrierWord, SupplierWord
+from .sims.answers import CarrierWord, SupplierWord
 
 ProtocolWord = Annotated[ProtocolName, open_words(ProtocolName)]
 

@@ -9,14 +9,26 @@ from pydantic import Field, RootModel
 
 from app.domain.vocabulary import Carrier, PlanKind
 
-from .base import MAX_AMOUNT, AnswerModel, Bytes, Fen, Listed, QueryFlag, QueryModel, RequestModel, Word, open_words
+from .base import (
+    MAX_AMOUNT,
+    AnswerModel,
+    Bytes,
+    Fen,
+    Listed,
+    Quantity,
+    QueryFlag,
+    QueryModel,
+    RequestModel,
+    Word,
+    open_words,
+)
 from .operations import OPERATION_ID
 from .problems import HoldWord, ProblemFault
-from .sims import CarrierWord
+from .sims.answers import CarrierWord
 
 PlanKindWord = Annotated[PlanKind, open_words(PlanKind)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Whole = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
+Whole = Annotated[Quantity, Field(ge=0, le=MAX_AMOUNT)]
 
 
 class ImportQuery(QueryModel):

@@ -13,7 +13,7 @@ from app.domain.sim.model import Found, Query
 
 from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
 from .problems import HoldWord, Remedy
-from .sims import HoldSourceWord, StateWord
+from .sims.answers import HoldSourceWord, StateWord
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]
@@ -54,7 +54,9 @@ class Deadlines(AnswerModel):
 class DeviceFacts(AsOf):
     """What the caller knows of the device; what is absent is `unknown` in the checklists."""
 
-    device_network: Fact | None = Field(default=None, description="The network the device speaks.", examples=["4G"])
+    device_network: Fact | None = Field(
+        default=None, description="The network that the device supports.", examples=["4G"]
+    )
     apn: Fact | None = Field(default=None, description="The access point set in the device.", examples=["cmiot"])
     profile_name: Fact | None = Field(default=None, description="The profile's name there.", examples=["cmiot"])
     restarted: QueryFlag | None = Field(default=None, description="Whether it was restarted.", examples=[True])
@@ -87,7 +89,7 @@ class FoundEvidence(AnswerModel):
 
 
 class OpenQuery(AnswerModel):
-    """A query that would tell more."""
+    """A query that would show more."""
 
     query: QueryWord = Field(description="Which.", examples=["place"])
     text: str = Field(description="How to make it.", examples=["Tell where the device is"])
@@ -98,12 +100,15 @@ class HoldEvidence(AnswerModel):
 
     source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
     carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    carrier_reason: str | None = Field(
+        description="The carrier's own words beside the code, where it gives any.", examples=["机卡分离停机"]
+    )
     since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
     reported: HoldWord | None = Field(
         description="The hold by the carrier's word alone; null: the same.", examples=["unexplained"]
     )
-    found: list[FoundEvidence] = Field(description="What was looked at, and what it told.")
-    would_tell: list[OpenQuery] = Field(description="What would tell more, where the reason is not known.")
+    found: list[FoundEvidence] = Field(description="What was queried, and what it showed.")
+    would_tell: list[OpenQuery] = Field(description="Queries that would show more, where the reason is not known.")
 
 
 class ExplainedHold(AnswerModel):
@@ -116,6 +121,9 @@ class ExplainedHold(AnswerModel):
     since: At = Field(description="Since when.", examples=["2026-11-20T08:00:00+08:00"])
     source: HoldSourceWord = Field(description="Who set it.", examples=["carrier"])
     carrier_code: str | None = Field(description="The carrier's own code.", examples=["5"])
+    carrier_reason: str | None = Field(
+        description="The carrier's own words beside the code, where it gives any.", examples=["机卡分离停机"]
+    )
     lagging: bool = Field(description="Whether its cause is gone and only the carrier is late.", examples=[False])
     evidence: HoldEvidence = Field(description="What it rests on.")
     remedies: list[Remedy] = Field(description="What lifts it.")

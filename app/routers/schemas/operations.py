@@ -16,11 +16,12 @@ from .base import (
     At,
     Counted,
     Paging,
+    Quantity,
     QueryFlag,
     RequestModel,
     open_words,
 )
-from .sims import Including
+from .sims.requests import Including
 
 KindWord = Annotated[OperationKind, open_words(OperationKind)]
 StatusWord = Annotated[OperationStatus, open_words(OperationStatus)]
@@ -91,6 +92,6 @@ class OperationOutcome(RequestModel):
 
     outcome: Literal["succeeded", "failed"] = Field(description="How it ended.", examples=["succeeded"])
     note: str = Field(default="", max_length=2000, description="In words.", examples=["done at the counter"])
-    bytes: Annotated[int, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] | None = Field(
+    bytes: Annotated[Quantity, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] | None = Field(
         default=None, description="`order_addon`: the size of the pack.", examples=[1073741824]
     )

@@ -10,14 +10,27 @@ from pydantic import Field
 from app.domain.vocabulary import Carrier
 from app.usecases.pools.arrears import Arrears
 
-from .base import MAX_AMOUNT, AnswerModel, At, Bytes, CycleId, Listed, On, Paging, RequestModel, Word, open_words
+from .base import (
+    MAX_AMOUNT,
+    AnswerModel,
+    At,
+    Bytes,
+    CycleId,
+    Listed,
+    On,
+    Paging,
+    Quantity,
+    RequestModel,
+    Word,
+    open_words,
+)
 from .operations import OPERATION_ID
-from .sims import CarrierWord, Cycle, StateWord
+from .sims.answers import CarrierWord, Cycle, StateWord
 
 PoolKind = Literal["forward", "backward"]
 PoolKindWord = Annotated[PoolKind, open_words(("forward", "backward"))]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Level = Annotated[int, Field(ge=0, le=1 << 60)]
+Level = Annotated[Quantity, Field(ge=0, le=1 << 60)]
 Levels = Annotated[list[Level], Field(max_length=10)]
 
 
@@ -40,7 +53,7 @@ class PoolRename(RequestModel):
 class PoolAddonRequest(RequestModel):
     """An add-on pack of the running cycle (QT-7)."""
 
-    bytes: Annotated[int, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] = Field(
+    bytes: Annotated[Quantity, Field(ge=1, le=MAX_AMOUNT, json_schema_extra={"x-unit": "byte"})] = Field(
         description="Its size.", examples=[10737418240]
     )
 
@@ -59,7 +72,7 @@ class PoolRulesRequest(RequestModel):
 
 
 class PoolArrearsRequest(RequestModel):
-    """What is stated of a backward pool's account (PL-4, ST-12)."""
+    """What is stated of a postpaid pool's account (PL-4, ST-12)."""
 
     status: Annotated[Arrears, Word] = Field(
         description="Not paid: the pool is frozen; settled: it is in use again; released: given up by the supplier.",

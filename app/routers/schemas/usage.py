@@ -25,13 +25,14 @@ from .base import (
     Listed,
     On,
     Paging,
+    Quantity,
     RequestModel,
     Text,
     checked,
 )
-from .sims import CarrierFigure, CarrierWord, SimUsage, UsageSource
+from .sims.answers import CarrierFigure, CarrierWord, SimUsage, UsageSource
 
-ReportBytes = Annotated[int, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
+ReportBytes = Annotated[Quantity, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
 REPORT_ID = "gw-17-000123"
 
 
@@ -122,7 +123,7 @@ class Correction(RequestModel):
         description="The SIM.",
         examples=["89860012345678901234"],
     )
-    bytes: Annotated[int, Field(ge=0, le=MAX_USED, json_schema_extra={"x-unit": "byte"})] = Field(
+    bytes: Annotated[Quantity, Field(ge=0, le=MAX_USED, json_schema_extra={"x-unit": "byte"})] = Field(
         description="The figure.", examples=[3145728000]
     )
     day: Day | None = Field(default=None, description="The day; or else `cycle`.", examples=["2026-11-20"])

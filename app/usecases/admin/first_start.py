@@ -50,6 +50,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     files = read_demo(ctx, demo)
     await _load_carriers(ctx, control, files)
     async with ctx.work() as work:
+        # The mark first: of two processes that start at once, the second waits here and then imports nothing.
         if not await work.import_marks.set(FIRST_IMPORT, ctx.now()):
             return False
         await _import(ctx, work, files)

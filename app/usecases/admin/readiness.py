@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from app.db.connection import DATABASE_ERRORS
 from app.db.readiness import applied_revision
 from app.usecases.context import Context
 
-HEAD_REVISION = "0021"
+HEAD_REVISION = "0023"
 """The newest migration; a test compares it with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"
@@ -34,7 +35,7 @@ async def readiness(ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]]
 
 
 def loops_view(ctx: Context) -> list[dict[str, Any]]:
-    """The worker loops of this process as JSON: when each last succeeded, and its failures in a row since."""
+    """The background loops of this process as JSON: when each last succeeded, and its failures in a row since."""
     return [
         {
             "name": name,
@@ -42,4 +43,18 @@ def loops_view(ctx: Context) -> list[dict[str, Any]]:
             "failures_in_a_row": health.failures,
         }
         for name, health in sorted(ctx.telemetry.loops.items())
+    ]
+
+
+async def jobs_view(ctx: Context) -> list[dict[str, Any]]:
+    """The timed jobs as JSON: the slot of each one's last success, in whichever process; null: none, or not known."""
+    last: dict[str, datetime] = {}
+    try:
+        async with asyncio.timeout(2), ctx.work() as work:
+            last = await work.job_runs.last_slots()
+    except DATABASE_ERRORS:
+        last = {}
+    return [
+        {"name": job, "last_success": last[job].isoformat() if job in last else None}
+        for job in sorted(ctx.telemetry.jobs)
     ]

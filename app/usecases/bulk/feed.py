@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from app.db.bulk.repository import BulkRecord, ItemEnd
 from app.db.mapping import OperationRecord, SimRecord
@@ -24,6 +25,7 @@ from app.usecases.events import EventStamp, bulk_operation_completed
 from app.usecases.execution.settle import observe_ended, save_settled
 from app.usecases.operations.record import with_status
 from app.usecases.operations.request_many import RequestMany, evaluate_many, request_many
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated, is_of_data, set_aside
 from app.usecases.sim_changes import SimChangeRecorder
 
 CHUNK = 500
@@ -40,13 +42,45 @@ Outcome = OperationRecord | Accepted | Refusal | Malformed
 async def advance_bulk(ctx: Context, *, chunk: int = CHUNK) -> int:
     """Advance the bulk operation that waited longest, at most `chunk` items per account; returns how many changed.
 
-    Safe in any number of processes.
+    Safe in any number of processes. A SIM whose item cannot be handled is set aside, and its item waits; a bulk
+    operation that cannot be advanced for another reason is set aside as a whole.
     """
+    chosen: list[BulkRecord] = []
+    try:
+        return await _advance(ctx, chunk, chosen)
+    except Exception as error:
+        if not chosen or not is_of_data(error):
+            raise
+        if not await _sims_set_aside(ctx, chosen[0], chunk):
+            await set_aside(ctx, Task.BULK, SubjectKind.BULK_OPERATION, str(chosen[0].id), error)
+        return 1
+
+
+async def advance_again(ctx: Context, kind: SubjectKind, keys: Sequence[Any]) -> None:
+    """Attempt SIMs or bulk operations that were set aside; what cannot be handled stays set aside."""
+
+    async def advance(ids: Sequence[str]) -> int:
+        return sum([await _advance(ctx, CHUNK, [], only=UUID(one)) for one in ids])
+
+    async def read(sim_ids: Sequence[int]) -> int:
+        async with ctx.work() as work:
+            return len(await work.sims.by_ids(sim_ids))
+
+    if kind is SubjectKind.SIM:
+        await handle_isolated(ctx, Task.BULK, keys, read)
+        return
+    for key in keys:  # each by itself: `advance` commits for each
+        await handle_isolated(ctx, Task.BULK, [key], advance, kind=kind)
+
+
+async def _advance(ctx: Context, chunk: int, chosen: list[BulkRecord], *, only: UUID | None = None) -> int:
+    """Advance one bulk operation, which is added to `chosen`; returns how many items changed."""
     ended: list[OperationRecord] = []
     async with ctx.work() as work:
-        bulk = await work.bulk.lock_next_due(ctx.now())
+        bulk = await work.bulk.lock_next_due(ctx.now(), only=only)
         if bulk is None:
             return 0
+        chosen.append(bulk)
         bulk = await _with_current_status(ctx, work, bulk)
         if bulk.status in ENDING:
             ended = await _cancel_unsent(ctx, work, bulk)
@@ -58,6 +92,28 @@ async def advance_bulk(ctx: Context, *, chunk: int = CHUNK) -> int:
         await work.commit()
     observe_ended(ctx, ended)
     return changed + finished
+
+
+async def _sims_set_aside(ctx: Context, bulk: BulkRecord, chunk: int) -> bool:
+    """Evaluate the next items without changing anything, and set aside SIMs that cannot be; whether there were any."""
+    try:
+        command = _command(bulk)
+    except ValueError:
+        return False
+    async with ctx.work() as work:
+        pages = [await work.bulk.pending(bulk.id, account, ctx.now(), chunk) for account in bulk.accounts]
+    sim_ids = sorted({sim_id for page in pages for _, sim_id in page})
+    handled: set[int] = set()
+
+    async def evaluate(ids: Sequence[int]) -> int:
+        async with ctx.work() as work:
+            records = await work.sims.by_ids(ids)
+            await evaluate_many(ctx, work, list(records.values()), command)
+        handled.update(ids)
+        return 0
+
+    await handle_isolated(ctx, Task.BULK, sim_ids, evaluate)
+    return len(handled) < len(sim_ids)
 
 
 async def _with_current_status(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord:
@@ -78,7 +134,7 @@ async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk
     backlog = {} if bulk.dry_run else await work.bulk.backlog(bulk.accounts)
     size = await _chunk_size(work, bulk, chunk)
     accounts = [account for account in bulk.accounts if BACKLOG - backlog.get(account, 0) >= size]
-    pending = {account: await work.bulk.pending(bulk.id, account, size) for account in accounts}
+    pending = {account: await work.bulk.pending(bulk.id, account, ctx.now(), size) for account in accounts}
     if not bulk.dry_run:  # all accounts' SIMs at once, in id order, before any is worked on
         await work.sims.lock(sim_id for items in pending.values() for _, sim_id in items)
     enqueued = 0
@@ -107,7 +163,17 @@ async def _ends(
     items: Sequence[tuple[int, int]],
     sims: dict[int, SimRecord],
 ) -> list[ItemEnd]:
-    command = RequestMany(
+    records, command = list(sims.values()), _command(bulk)
+    outcomes: Mapping[int, Outcome]
+    if bulk.dry_run:
+        outcomes = await evaluate_many(ctx, work, records, command)
+    else:
+        outcomes = await request_many(ctx, work, records, command)
+    return [_end(bulk, position, outcomes.get(sim_id)) for position, sim_id in items]
+
+
+def _command(bulk: BulkRecord) -> RequestMany:
+    return RequestMany(
         kind=OperationKind(bulk.kind),
         source=OperationSource.BULK,
         arguments={name: value for name, value in bulk.arguments.items() if name != "confirm"},
@@ -116,13 +182,6 @@ async def _ends(
         reason=bulk.reason,
         correlation_id=bulk.correlation_id,
     )
-    records = list(sims.values())
-    outcomes: Mapping[int, Outcome]
-    if bulk.dry_run:
-        outcomes = await evaluate_many(ctx, work, records, command)
-    else:
-        outcomes = await request_many(ctx, work, records, command)
-    return [_end(bulk, position, outcomes.get(sim_id)) for position, sim_id in items]
 
 
 def _end(bulk: BulkRecord, position: int, outcome: Outcome | None) -> ItemEnd:

@@ -59,9 +59,9 @@ def _column(body: bytes) -> Iterator[tuple[int, str | None]]:
     header, records = read_csv(body)
     if header.count(COLUMN) != 1:
         raise UnreadableFile("the file needs a header with one column iccid")
-    place = header.index(COLUMN)
+    index = header.index(COLUMN)
     for record in records:
         if record.wrong or record.cells:
-            yield record.line, plain_cell(record.cells[place]) if place < len(record.cells) else ""
+            yield record.line, plain_cell(record.cells[index]) if index < len(record.cells) else ""
         else:
             yield record.line, None

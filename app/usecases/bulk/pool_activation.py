@@ -14,7 +14,10 @@ from app.usecases.pools.views import find_pool
 
 
 async def activate_members(ctx: Context, work: UnitOfWork, tenant: str, pool: str, actor: Actor) -> UUID:
-    """Request activation of the pool's inactive SIMs; returns the bulk operation's id. Raises `NotFound`."""
+    """Request activation of the pool's inactive SIMs; returns the bulk operation's id.
+
+    Raises `NotFound`; `InvalidArgument` where no member can be activated.
+    """
     await find_pool(await work.driver(), tenant, pool)
     command = RequestBulk(
         tenant=tenant,

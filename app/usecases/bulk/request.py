@@ -107,7 +107,8 @@ async def find(work: UnitOfWork, tenant: str, bulk_id: UUID, *, for_update: bool
 
 
 async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, actor: str) -> BulkRecord:
-    """Cancel: the worker cancels what was not sent, what was sent is completed. Raises `Conflict`."""
+    """Cancel: the worker cancels what was not sent, what was sent is completed. Raises `NotFound`, `Conflict`."""
+    # Waits for the worker that advances it now; the next turn sees `cancelling` and enqueues nothing more.
     bulk = await find(work, tenant, bulk_id, for_update=True)
     if bulk.status in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
@@ -118,7 +119,10 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, 
 
 
 async def retry_failed(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, command: RequestBulk) -> BulkRecord:
-    """Request the failed items again, as a new bulk operation. Raises `Conflict` while the first one runs."""
+    """Request the failed items again, as a new bulk operation.
+
+    Raises `NotFound`; `Conflict` while the first one runs and for a dry run; `InvalidArgument` where nothing failed.
+    """
     bulk = await find(work, tenant, bulk_id)
     if bulk.status not in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has not ended yet", status_now=bulk.status)

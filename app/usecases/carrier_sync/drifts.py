@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,24 +17,49 @@ from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
 from app.usecases.operations.routing import channel_of
+from app.usecases.quarantine import Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 MAX_SIMS = 10_000
 """SIMs that one pass loads per account."""
+
+CHUNK = 1_000
+"""SIMs explained in one transaction."""
 
 ACTOR = "reconcile"
 RULE = "LC-6"
 
 
 async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
-    """Explain every disagreement of an account in one transaction; returns how many of each explanation.
+    """Explain every disagreement of an account; returns how many of each explanation.
 
-    A SIM with an open operation is left out: the operation may be what makes both sides agree.
+    A SIM that cannot be handled is set aside.
     """
     report: Counter[str] = Counter()
     async with ctx.work() as work:
         await work.drifts.delete_settled(account)
-        records = await work.sims.by_ids(await work.drifts.disagreeing(account, MAX_SIMS), for_update=True)
+        ids = await work.drifts.disagreeing(account, MAX_SIMS)
+        await work.commit()
+
+    async def explain(sim_ids: Sequence[int]) -> int:
+        found = await explain_chunk(ctx, sim_ids)
+        report.update(found)
+        return sum(found.values())
+
+    for start in range(0, len(ids), CHUNK):
+        await handle_isolated(ctx, Task.RECONCILE, ids[start : start + CHUNK], explain)
+    return report
+
+
+async def explain_chunk(ctx: Context, sim_ids: Sequence[int]) -> Counter[str]:
+    """Explain what disagrees of these SIMs in one transaction; returns how many of each explanation.
+
+    A SIM with an open operation is left out: the operation may be what makes both sides agree.
+    """
+    async with ctx.work() as work:
+        # SIM rows first, by id: no other transaction opens an operation on them between the look and the repair.
+        found = await work.sims.by_ids(sim_ids, for_update=True)
+        records = {i: record for i, record in found.items() if record.disagrees_since is not None}
         known = await work.drifts.of(list(records))
         open_operations = await work.operations.open_of(records)
         repairs = await work.operations.by_ids([row.operation_id for row in known.values() if row.operation_id])
@@ -48,8 +73,7 @@ async def explain_drifts(ctx: Context, account: str) -> Counter[str]:
         await work.operations.add([operation for _, operation in explained if operation is not None])
         await work.events.add(recorder.events)
         await work.commit()
-    report.update(row.explanation for row, _ in explained)
-    return report
+    return Counter(row.explanation for row, _ in explained)
 
 
 def _explain(
@@ -59,7 +83,7 @@ def _explain(
     known: DriftRow | None,
     repairs: Mapping[UUID, OperationRecord],
 ) -> tuple[DriftRow, OperationRecord | None]:
-    """The row of a disagreement, and the repair to enqueue, if any. A drift is reported once, by `told_at`."""
+    """The row of a disagreement, and the repair to enqueue, if any. A drift is reported once, by `reported_at`."""
     since, now = record.disagrees_since or recorder.now, recorder.now
     same = known if known is not None and known.seen_at == since else None
     earlier = repairs.get(same.operation_id) if same is not None and same.operation_id else None
@@ -69,10 +93,10 @@ def _explain(
     operation = _repair(ctx, record, decision, now)
     if decision.repair_with is not None and operation is None:
         decision = DriftDecision(explanation=DriftExplanation.DRIFT)
-    told_at = same.told_at if same is not None else None
-    if decision.explanation is DriftExplanation.DRIFT and told_at is None:
+    reported_at = same.reported_at if same is not None else None
+    if decision.explanation is DriftExplanation.DRIFT and reported_at is None:
         _report_drift(recorder, record, drift, earlier)
-        told_at = now
+        reported_at = now
     repair = operation or earlier
     row = DriftRow(
         sim_id=record.id,
@@ -80,7 +104,7 @@ def _explain(
         intended=_intended(record),
         reported=record.carrier_state.value if record.carrier_state else None,
         explanation=decision.explanation.value,
-        told_at=told_at,
+        reported_at=reported_at,
         operation_id=repair.id if repair else None,
     )
     return row, operation
@@ -116,7 +140,7 @@ def _repair(ctx: Context, record: SimRecord, decision: DriftDecision, now: datet
 def _report_drift(recorder: SimChangeRecorder, record: SimRecord, drift: Drift, repair: OperationRecord | None) -> None:
     since, intended = record.disagrees_since or recorder.now, _intended(record)
     reason = ChangeReason(
-        cause=drift.value, actor=ACTOR, effective_at=since, rule=RULE, operation_id=repair.id if repair else None
+        cause=drift, actor=ACTOR, effective_at=since, rule=RULE, operation_id=repair.id if repair else None
     )
     reported = {
         "state": record.carrier_state.value if record.carrier_state else None,

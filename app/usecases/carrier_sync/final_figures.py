@@ -6,9 +6,9 @@ SIM that has expired since, gets its figure late rather than never. Only the pre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
-from app.db.mapping import SimRecord
 from app.db.usage import pulls
 from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on, end_instant, preceding, start_instant
 from app.domain.usage.sync_policy import (
@@ -19,6 +19,7 @@ from app.domain.usage.sync_policy import (
     may_have_used_since,
 )
 from app.usecases.carrier_sync.usage_page import AccountPull, current_carrier_state, pull_day, pull_usage
+from app.usecases.quarantine import Task, handle_isolated
 
 
 async def pull_final_figures(pull: AccountPull, after: int, upto: int | None) -> None:
@@ -32,18 +33,26 @@ async def pull_final_figures(pull: AccountPull, after: int, upto: int | None) ->
     if not closing_pull_due(protocol, day):
         return
     cycle = preceding(pull.carrier, running)
-    page = await _incomplete(pull, cycle, after, upto, also_complete=closing_pull_repeats(protocol, day))
+    ids = await _incomplete(pull, cycle, after, upto, also_complete=closing_pull_repeats(protocol, day))
+    await handle_isolated(pull.ctx, Task.USAGE_PULL, ids, partial(_pull_cycle, pull, cycle))
+
+
+async def _pull_cycle(pull: AccountPull, cycle: Cycle, sim_ids: Sequence[int]) -> int:
+    async with pull.ctx.work() as work:
+        records = (await work.sims.by_ids(sim_ids)).values()
+    opens = start_instant(cycle, pull.ctx.zone(pull.account))
+    page = [one for one in records if may_have_used_since(one.sim, current_carrier_state(one), opens)]
     await pull.batch.run(page, partial(pull_usage, pull, cycle))
-    if protocol in DAILY_FIGURES_IN_BATCHES:
+    if pull.client.protocol in DAILY_FIGURES_IN_BATCHES:
         await pull.batch.run(page, partial(pull_day, pull, cycle.last_day))
+    return pull.settled(page)
 
 
 async def _incomplete(
     pull: AccountPull, cycle: Cycle, after: int, upto: int | None, *, also_complete: bool
-) -> list[SimRecord]:
-    """The activated SIMs of a range that may have used in the cycle and lack its final figure."""
-    zone = pull.ctx.zone(pull.account)
-    opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
+) -> list[int]:
+    """The activated SIMs of a range that lack the cycle's final figure."""
+    closes = end_instant(cycle, pull.ctx.zone(pull.account))
     wanted = pulls.Closing(
         account=pull.account,
         after=after,
@@ -54,11 +63,4 @@ async def _incomplete(
         figures_to=None if also_complete else closes,
     )
     async with pull.ctx.pool.acquire() as connection:
-        ids = await pulls.sims_to_close(connection, wanted)
-    if not ids:
-        return []
-    async with pull.ctx.work() as work:
-        records = await work.sims.by_ids(ids)
-    return [
-        record for record in records.values() if may_have_used_since(record.sim, current_carrier_state(record), opens)
-    ]
+        return await pulls.sims_to_close(connection, wanted)

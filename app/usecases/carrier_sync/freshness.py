@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from app.carriers.errors import CarrierError
+from app.carriers.errors import CarrierError, CarrierUnavailable
 from app.carriers.http.slots import in_background
 from app.db.mapping import SimRecord
-from app.db.usage import pulls, watched
+from app.db.usage import watched
 from app.domain.calendar.cycles import cycle_at, cycle_number, cycle_on
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.operation.pace import SECONDS_AN_HOUR
@@ -29,7 +30,8 @@ from app.usecases.carrier_sync.usage_page import (
     pull_usage,
 )
 from app.usecases.context import Context
-from app.usecases.pools.views import running_pools
+from app.usecases.pools.near import pools_near_limit
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated, release
 
 TURN = timedelta(seconds=10)
 """Of whose call budget one turn uses its share."""
@@ -61,8 +63,35 @@ async def keep_fresh(ctx: Context) -> int:
     await _look_through(ctx, list(limited))
     async with ctx.work() as work:
         paused = {code for code, state in (await work.account_states.all()).items() if state["paused_at"]}
-    turns = (_query_due(ctx, code, capacity) for code, capacity in limited.items() if code not in paused)
-    return sum(await asyncio.gather(*turns))
+    wanted = [code for code in limited if code not in paused]
+    return sum(await asyncio.gather(*(_isolated(ctx, code, limited[code]) for code in wanted)))
+
+
+async def _isolated(ctx: Context, account: str, capacity: Capacity) -> int:
+    async def query(_: Sequence[str]) -> int:
+        return await _query_due(ctx, account, capacity)
+
+    return await handle_isolated(ctx, Task.FRESHNESS, [account], query, kind=SubjectKind.ACCOUNT)
+
+
+async def query_again(ctx: Context, kind: SubjectKind, keys: Sequence[Any]) -> None:
+    """Query what was set aside: an account's next turn, or SIMs by row id. Raises: carrier errors."""
+    if kind is SubjectKind.ACCOUNT:
+        for account in keys:
+            capacity = capacity_of(ctx, account) if account in ctx.clients else None
+            if capacity is None:
+                await release(ctx, Task.FRESHNESS, kind, [account])
+            else:
+                await _isolated(ctx, account, capacity)
+        return
+    async with ctx.work() as work:
+        by_account = await work.sims.by_account(keys)
+        states = await work.account_states.all()
+    for account, ids in by_account.items():
+        if account not in ctx.clients or states.get(account, {}).get("paused_at"):
+            raise CarrierUnavailable("the account is paused or not configured")
+        with in_background():
+            await handle_isolated(ctx, Task.FRESHNESS, ids, partial(_query, ctx, account, with_states=True))
 
 
 async def watch_pools(ctx: Context) -> None:
@@ -70,9 +99,8 @@ async def watch_pools(ctx: Context) -> None:
     limited = [code for code in ctx.clients if capacity_of(ctx, code) is not None]
     if not limited:
         return
+    near = await pools_near_limit(ctx, sorted({ctx.accounts[code].carrier for code in limited}))
     async with ctx.pool.acquire() as connection:
-        running = await running_pools(ctx, connection, sorted({ctx.accounts[code].carrier for code in limited}))
-        near = await pulls.near_pools(connection, running)
         await watched.watch_pools(connection, near, limited, ctx.now() - WATCHED_AGE)
 
 
@@ -92,12 +120,14 @@ async def _query_due(ctx: Context, account: str, capacity: Capacity) -> int:
     async with ctx.pool.acquire() as connection:
         due = await watched.count_due(connection, account, due_until(now), most)
         wanted = plan_watched(capacity, due=due, elapsed=TURN) if due else 0
+        # In autocommit, before the carrier is called: what a process that dies has claimed is left for the next hour.
         ids = await watched.claim(connection, account, now, wanted) if wanted else []
     if not ids:
         return 0
     try:
         with in_background():
-            await _query(ctx, account, ids, with_states=capacity.batch > 1)
+            query = partial(_query, ctx, account, with_states=capacity.batch > 1)
+            await handle_isolated(ctx, Task.FRESHNESS, ids, query)
     except CarrierError as error:
         log.warning("freshness.stopped", account=account, error=type(error).__name__)
         async with ctx.pool.acquire() as connection:
@@ -106,7 +136,7 @@ async def _query_due(ctx: Context, account: str, capacity: Capacity) -> int:
     return len(ids)
 
 
-async def _query(ctx: Context, account: str, ids: Sequence[int], *, with_states: bool) -> None:
+async def _query(ctx: Context, account: str, ids: Sequence[int], *, with_states: bool) -> int:
     """Usage of these SIMs, and their states where a call carries many; elsewhere the change list has the states."""
     async with ctx.work() as work:
         page: list[SimRecord] = list((await work.sims.by_ids(ids)).values())
@@ -115,3 +145,4 @@ async def _query(ctx: Context, account: str, ids: Sequence[int], *, with_states:
     await pull.batch.run(using, partial(pull_usage, pull, cycle_on(pull.carrier, pull.today())))
     if with_states:
         await pull.batch.run(page, partial(pull_snapshots, pull))
+    return pull.settled(page)

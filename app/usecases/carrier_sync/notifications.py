@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from app.carriers.base import Failures, SimRef
@@ -12,8 +13,10 @@ from app.carriers.notifications import Push, Received
 from app.db.events.inbox import InboxRow
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
+from app.usecases.accounts import AccountNotConfigured
 from app.usecases.carrier_sync.snapshots import apply_snapshots, mark_unknown
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 
 CHUNK = 100
 HINTS = {True: "done", False: "failed"}
@@ -45,27 +48,40 @@ async def store_push(ctx: Context, account: str, push: Push) -> Received:
 async def process_notifications(ctx: Context) -> int:
     """Process at most `CHUNK` stored notifications; returns how many.
 
-    The operation that a notification is about is polled at once; where there is none, the SIM is queried.
+    The operation that a notification is about is polled at once; where there is none, the SIM is queried. One that
+    cannot be handled is set aside.
     """
     async with ctx.work() as work:
-        notices = await work.inbox.unhandled(CHUNK)
-        queries: dict[str, list[SimRef]] = {}
+        keys = await work.inbox.unhandled(ctx.now(), CHUNK)
+    if not keys:
+        return 0
+    to_query: list[int] = []
+    handle = partial(_process, ctx, to_query)
+    await handle_isolated(ctx, Task.INBOX, keys, handle, kind=SubjectKind.NOTIFICATION)
+    # Carriers are called after the commit: no transaction is open while we wait for someone else's server.
+    await query_sims(ctx, SubjectKind.SIM, sorted(set(to_query)))
+    return len(keys)
+
+
+async def _process(ctx: Context, to_query: list[int], keys: Sequence[str]) -> int:
+    """Process notifications in one transaction; the SIMs to query are added to `to_query`."""
+    found: list[int] = []
+    async with ctx.work() as work:
+        # Two workers that have read the same keys: the second skips what the first has locked.
+        notices = await work.inbox.lock(keys)
         for notice in notices:
             record = await _sim_of(work, notice)
             if not await _poll_operation(ctx, work, notice, record) and record is not None:
-                ref = SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi)
-                queries.setdefault(record.account, []).append(ref)
+                found.append(record.id)
         await work.inbox.handled([(n["account"], n["external_id"]) for n in notices], ctx.now())
         await work.commit()
-    # Carriers are called after the commit: no transaction is open while we wait for someone else's server.
-    for account, refs in queries.items():
-        await _query(ctx, account, refs)
+    to_query += found
     return len(notices)
 
 
 async def _poll_operation(ctx: Context, work: UnitOfWork, notice: Mapping[str, Any], record: SimRecord | None) -> bool:
     """Make the open operation due now, with the notification as a hint; whether there was one."""
-    polled = await work.operations.poll_now(
+    polled = await work.operations.make_due(
         notice["account"],
         reference=notice["reference"],
         hint=HINTS.get(notice["succeeded"]),
@@ -84,12 +100,38 @@ async def _sim_of(work: UnitOfWork, notice: Mapping[str, Any]) -> SimRecord | No
     return None
 
 
-async def _query(ctx: Context, account: str, refs: Sequence[SimRef]) -> None:
-    """Query and apply snapshots; what fails, of one SIM or of the account, is left to the next daily pull."""
+async def process_again(ctx: Context, kind: SubjectKind, keys: Sequence[Any]) -> None:
+    """Process notifications, or query SIMs by row id, that were set aside."""
+    if kind is SubjectKind.SIM:
+        await query_sims(ctx, kind, keys)
+        return
+    to_query: list[int] = []
+    await handle_isolated(ctx, Task.INBOX, keys, partial(_process, ctx, to_query), kind=kind)
+    await query_sims(ctx, SubjectKind.SIM, sorted(set(to_query)))
+
+
+async def query_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Query the SIMs that notifications were about; one that cannot be handled is set aside."""
+    async with ctx.work() as work:
+        by_account = await work.sims.by_account(sim_ids)
+    for account, ids in by_account.items():
+        await handle_isolated(ctx, Task.INBOX, ids, partial(_query, ctx, account), kind=kind)
+
+
+async def _query(ctx: Context, account: str, sim_ids: Sequence[int]) -> int:
+    """Query and apply snapshots; what the carrier does not answer is left to the next daily pull.
+
+    Raises `AccountNotConfigured`.
+    """
+    if account not in ctx.clients:
+        raise AccountNotConfigured(account)
+    async with ctx.work() as work:
+        known = await work.sims.identities(sim_ids)
+    refs = [SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for iccid, msisdn, imsi in known.values()]
     failures: Failures = {}
     try:
         snapshots = await ctx.clients[account].snapshot(refs, failures=failures)
     except CarrierError:
-        return
-    await apply_snapshots(ctx, snapshots)
+        return 0
     await mark_unknown(ctx, failures)
+    return await apply_snapshots(ctx, snapshots)

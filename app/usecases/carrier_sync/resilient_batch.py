@@ -17,6 +17,7 @@ from app.carriers.batches import halves
 from app.carriers.errors import (
     CarrierAuthFailed,
     CarrierError,
+    CarrierProtocolError,
     CarrierRateLimited,
     CarrierUnavailable,
     UnsupportedOperation,
@@ -43,13 +44,15 @@ _log = get_logger("usage_pull")
 
 
 class ResilientBatch:
-    """The calls of one run to one account. `skipped` counts SIMs without an answer, once per call.
+    """The calls of one run to one account. `skipped` counts SIMs without an answer, once per call; `unreadable` holds
+    those, by ICCID, whose answer no table of ours reads.
 
     `retry_delays_s`: delays in seconds after one, two, three failures in a row.
     """
 
     def __init__(self, account: str, *, retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> None:
         self.skipped = 0
+        self.unreadable: dict[str, CarrierError] = {}
         self._retry_delays_s = retry_delays_s
         self._account = account
         self._failures = 0
@@ -116,10 +119,14 @@ class ResilientBatch:
         """Count and log SIMs that the carrier cannot answer for."""
         self.skipped += len(failures)
         for iccid, error in failures.items():
+            if isinstance(error, CarrierProtocolError):
+                self.unreadable[iccid] = error
             self._log_skipped(iccid, 1, error)
 
     def _skip(self, part: Page, error: CarrierError) -> None:
         self.skipped += len(part)
+        if len(part) == 1 and isinstance(error, CarrierProtocolError):
+            self.unreadable[part[0].sim.iccid] = error
         self._log_skipped(part[0].sim.iccid, len(part), error)
 
     def _log_skipped(self, iccid: str, sims: int, error: CarrierError) -> None:

@@ -16,20 +16,21 @@ from app.db.mapping import SimRecord
 from app.domain.calendar.days import start_of_day
 from app.domain.events import EventType
 from app.domain.sim.binding import with_device
+from app.domain.sim.carrier_holds import CarrierHolds, with_carrier_words
 from app.domain.sim.model import Sim
+from app.domain.sim.network_cut import holds_from_network_cut
 from app.domain.sim.snapshot import (
     Drift,
     SnapshotApplied,
     apply_snapshot,
     gateway_stop_in_force,
-    holds_from_network_cut,
 )
+from app.domain.sim.transitions import Cause
 from app.domain.sim.validity import with_reported_end
+from app.domain.vocabulary import HoldCode, ProtocolName
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
-
-CAUSE = "carrier_word"
 
 
 async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int:
@@ -38,6 +39,7 @@ async def apply_snapshots(ctx: Context, snapshots: Sequence[SimSnapshot]) -> int
     if not by_iccid:
         return 0
     async with ctx.work() as work:
+        # SIM rows first, by id: no operation can begin or end on them before this commits, so `operation_open` holds.
         records = await work.sims.by_iccids(sorted(by_iccid), for_update=True)
         open_operations = await work.operations.open_of([record.id for record in records.values()])
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
@@ -68,8 +70,8 @@ def with_snapshot(
     if record.carrier_changed_at is not None and snapshot.as_of < record.carrier_changed_at:
         recorder.save(seen)
         return seen
-    reported = [(hold.code, hold.carrier_code) for hold in snapshot.holds]
-    holds = reported or holds_from_network_cut(record.sim, snapshot.state, snapshot.network_cut)
+    protocol = ctx.clients[record.account].protocol if record.account in ctx.clients else None
+    holds = _reported_holds(record, snapshot, protocol)
     applied = SnapshotApplied(sim=seen.sim, changes=(), drift=None)
     if not operation_open:
         applied = apply_snapshot(
@@ -80,15 +82,18 @@ def with_snapshot(
             on=on,
             activated_on=snapshot.activated_on,
             stopped_by_us=record.stopped_by_us,
-            protocol=ctx.clients[record.account].protocol if record.account in ctx.clients else None,
+            protocol=protocol,
         )
-        applied = replace(applied, sim=_with_device(applied.sim, snapshot, on))
+        worded = with_carrier_words(applied.sim, _words(snapshot, holds))
+        applied = replace(applied, sim=_with_device(worded, snapshot, on))
     stopped = gateway_stop_in_force(record.sim, snapshot.state, holds, stopped_by_us=record.stopped_by_us)
     seen, end_applied = _with_reported_end(seen, applied.sim, snapshot, operation_open=operation_open)
     disagrees_since = (record.disagrees_since or recorder.now) if applied.drift else None
     active_on = applied.sim.activated_on
     began = start_of_day(active_on, ctx.zone(record.account)) if active_on else None
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began)
+    reason = ChangeReason(
+        cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began
+    )
     changed = recorder.change(
         replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), end_applied, reason
     )
@@ -96,6 +101,20 @@ def with_snapshot(
         recorder.add_event(changed, EventType.CARRIER_DRIFT_DETECTED, *_end_date_drift(applied.sim, snapshot))
     recorder.save(changed)
     return changed
+
+
+def _reported_holds(record: SimRecord, snapshot: SimSnapshot, protocol: ProtocolName | None) -> CarrierHolds:
+    """The holds that a snapshot names, else the one that it implies where data is off under an active state."""
+    named = [(hold.code, hold.carrier_code) for hold in snapshot.holds]
+    return named or holds_from_network_cut(
+        record.sim, snapshot.state, network_cut=snapshot.network_cut, code=snapshot.cut_code, protocol=protocol
+    )
+
+
+def _words(snapshot: SimSnapshot, holds: CarrierHolds) -> list[tuple[HoldCode, str, str | None]]:
+    """Each reported hold with the carrier's code, and its reason where the snapshot has words for it."""
+    reasons = {hold.code: hold.reason for hold in snapshot.holds}
+    return [(code, raw, reasons.get(code)) for code, raw in holds]
 
 
 def _with_carrier_view(record: SimRecord, snapshot: SimSnapshot, on: date) -> SimRecord:
@@ -135,7 +154,7 @@ def _with_reported_end(
 
 def _end_date_drift(sim: Sim, snapshot: SimSnapshot) -> tuple[ChangeReason, dict[str, Any]]:
     """Why and what the event about another end date says."""
-    reason = ChangeReason(cause=CAUSE, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
+    reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="VD-6")
     counted, reported = str(sim.expires_on), str(snapshot.expires_on)
     return reason, {
         "drift": Drift.OTHER_END_DATE.value,

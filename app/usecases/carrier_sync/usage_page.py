@@ -17,7 +17,11 @@ from app.domain.vocabulary import Carrier, SimState
 from app.usecases.carrier_sync.resilient_batch import Page, ResilientBatch
 from app.usecases.carrier_sync.snapshots import apply_snapshots
 from app.usecases.context import Context
+from app.usecases.quarantine import PartlyHandled, Task, handle_isolated
 from app.usecases.usage.carrier_usage import apply_cycle_figures, apply_day_figures
+
+MOST_SET_ASIDE = 20
+"""Where so many SIMs of a page fail and not one is handled, the fault is the account's."""
 
 
 @dataclass(slots=True)
@@ -56,17 +60,32 @@ class AccountPull:
         """The current day in the account's zone."""
         return local(self.ctx.now(), self.ctx.zone(self.account)).date()
 
+    def settled(self, page: Page) -> int:
+        """How many SIMs were queried. Raises `PartlyHandled` with those whose answers cannot be read."""
+        errors = {r.id: self.batch.unreadable[r.sim.iccid] for r in page if r.sim.iccid in self.batch.unreadable}
+        if errors:
+            raise PartlyHandled(errors, len(page) - len(errors))
+        return len(page)
+
     async def is_paused(self) -> bool:
         """Whether the account is paused, perhaps since the run began."""
         async with self.ctx.pool.acquire() as connection:
             return await pulls.is_paused(connection, self.account)
 
 
-async def pull_page(pull: AccountPull, page: Page) -> None:
-    """Query one page: usage of SIMs that may have used, day figures where a call covers many SIMs, changed states.
+async def pull_page(pull: AccountPull, sim_ids: Sequence[int]) -> None:
+    """Query one page; a SIM that cannot be handled is set aside. Raises: carrier errors about the account."""
+    await handle_isolated(pull.ctx, Task.USAGE_PULL, sim_ids, partial(pull_sims, pull), most=MOST_SET_ASIDE)
+    pull.report.sims += len(sim_ids)
 
-    Raises: carrier errors about the account.
+
+async def pull_sims(pull: AccountPull, sim_ids: Sequence[int]) -> int:
+    """Query usage of SIMs that may have used, day figures where a call covers many SIMs, changed states.
+
+    Raises: carrier errors about the account; `PartlyHandled` with the SIMs whose answers cannot be read.
     """
+    async with pull.ctx.work() as work:
+        page = list((await work.sims.by_ids(sim_ids)).values())
     today = pull.today()
     cycle = cycle_on(pull.carrier, today)
     using = [record for record in page if may_have_used(record.sim, current_carrier_state(record), pull.ctx.now())]
@@ -77,7 +96,7 @@ async def pull_page(pull: AccountPull, page: Page) -> None:
         await pull.batch.run(using, partial(pull_day, pull, today - ONE_DAY))
     wanted = {record.sim.iccid for record in page} - pull.running if pull.changed is None else pull.changed
     await pull.batch.run([record for record in page if record.sim.iccid in wanted], partial(pull_snapshots, pull))
-    pull.report.sims += len(page)
+    return pull.settled(page)
 
 
 def current_carrier_state(record: SimRecord) -> SimState | None:

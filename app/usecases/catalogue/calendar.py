@@ -10,8 +10,8 @@ from app.domain.calendar.cycles import cycle_on
 from app.domain.calendar.days import plus_days
 from app.domain.errors import Malformed
 from app.domain.operation.service_levels import ORDINARY, Circumstances, due
+from app.domain.regions.rules import region_table
 from app.domain.sim.lifecycle import forced_activation
-from app.domain.sim.regions import region_table
 from app.domain.sim.renewal import renewal
 from app.domain.sim.validity import validity
 from app.domain.terms.book import describe
@@ -25,7 +25,7 @@ HOME = ZoneInfo("Asia/Shanghai")
 
 
 def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
-    """The billing cycle that a day belongs to (BC)."""
+    """The billing cycle that a day belongs to (BC). Raises `Malformed`."""
     cycle = cycle_on(carrier, on)
     return {
         "id": cycle.id,
@@ -37,7 +37,7 @@ def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
 
 
 def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: int) -> dict[str, Any]:
-    """When a SIM activated on a day expires and is cancelled (VD, LC-9)."""
+    """When a SIM activated on a day expires and is cancelled (VD, LC-9). Raises `Malformed`."""
     found = validity(terms, carrier, activated_on, months)
     return {
         "last_valid_day": found.last_valid_day.isoformat(),
@@ -48,7 +48,7 @@ def expiry_view(terms: Supplier, carrier: Carrier, activated_on: date, months: i
 
 
 def renewal_view(terms: Supplier, carrier: Carrier, expires_on: date, on: date) -> dict[str, Any]:
-    """Whether a SIM may be renewed on a day (RN)."""
+    """Whether a SIM may be renewed on a day (RN). Raises `Malformed`."""
     found = renewal(terms, carrier, expires_on, on)
     return {
         "renewable": found.renewable,
@@ -83,7 +83,7 @@ def _zone(ctx: Context, carrier: Carrier) -> ZoneInfo:
 
 
 def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:
-    """When an unused SIM is activated by its carrier (LC-1 to LC-3)."""
+    """When an unused SIM is activated by its carrier (LC-1 to LC-3). Raises `Malformed`."""
     found = forced_activation(terms, carrier, opened_on, test_months)
     return {
         "testing_until": _text(found.testing_until),
@@ -136,7 +136,7 @@ def high_risk_view(carrier: Carrier) -> dict[str, Any]:
 
     An empty table of a carrier for which none is published (overseas) is marked as not applicable: unknown, not safe.
     """
-    regions = {province: list(places) for province, places in region_table(carrier).items()}
+    regions = {province: list(cities) for province, cities in region_table(carrier).items()}
     return {
         "carrier": carrier.value,
         "applicable": bool(regions),

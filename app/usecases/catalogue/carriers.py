@@ -7,6 +7,7 @@ from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
 from app.domain.operation.capabilities import APN, CAPABILITIES, DATA_ONLY, NB_IOT, ProtocolLimit, channel_for
+from app.domain.operation.stop_reports import STOP_REPORTS, StopReport
 from app.domain.terms.book import describe
 from app.domain.vocabulary import Carrier, OperationKind, Supplier
 from app.usecases.accounts import open_to
@@ -64,6 +65,10 @@ SOLD_AS = (
     "region_limited",
     "directed_by",
     "directed_protocols",
+    "directed_may_be_empty",
+    "directed_reversible",
+    "directed_deletable",
+    "general_up_to",
     "threshold_right",
     "threshold_cap",
     "addons",
@@ -79,12 +84,12 @@ SOLD_AS = (
 def _sold_as(supplier: Supplier, carrier: Carrier, on: date) -> dict[str, Any]:
     """What the carrier's cards can do under a supplier's terms, with the source of each value; null: not published."""
     lines = {line.name: line for line in describe(supplier, carrier, on) if line.name in SOLD_AS}
-    told = [line for line in lines.values() if line.value is not None]
+    published = [line for line in lines.values() if line.value is not None]
     return {
         "supplier": supplier.value,
         **{name: lines[name].value for name in SOLD_AS},
-        "sources": {line.name: line.source for line in told},
-        "assumed": sorted({rule for line in told for rule in line.assumed}),
+        "sources": {line.name: line.source for line in published},
+        "assumed": sorted({rule for line in published for rule in line.assumed}),
     }
 
 
@@ -96,6 +101,7 @@ def _protocol(account: Account, protocol: ProtocolAccount) -> dict[str, Any]:
     return {
         "protocol": protocol.protocol.value,
         "operations": {kind.value: way.value if way else "none" for kind, way in ways.items()},
+        "stop_reports": {one.value: STOP_REPORTS[protocol.protocol].get(one) for one in StopReport},
         "usage": {"unit": known.usage_unit, "freshness": known.usage_freshness},
         "limits": {
             "per_second": settings.per_second,

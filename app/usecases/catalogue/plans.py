@@ -7,11 +7,11 @@ from typing import Any
 
 from app.db.access import AuditRow
 from app.db.uow import UnitOfWork
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, PlanKind
 from app.usecases.context import Context
-from app.usecases.csv_files import MAX_FAULTS, is_printable, read_csv
+from app.usecases.csv_files import MAX_FAULTS, is_printable, read_csv, whole_cell
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.sims.import_formats import cells_by_name, check_header
 
@@ -22,9 +22,6 @@ _FLAGS = ("auto_stop", "directed")
 _LARGEST = {"months": 120, "test_months": 9, "renewals_max": 1_000}
 MAX_PLANS = 5_000
 """Plans of one file, which are stored at once."""
-
-MAX_DIGITS = 20
-"""Digits of a number in a file, far above what any column takes."""
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
@@ -37,8 +34,8 @@ def read_plan(given: Mapping[str, Any], line: int | None = None) -> Plan:
     faults: list[Fault] = []
 
     def wrong(name: str, code: str, detail: str) -> None:
-        place: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
-        faults.append(Fault(code=code, detail=detail, **place))
+        location: dict[str, Any] = {"pointer": f"/{name}"} if line is None else {"line": line, "column": name}
+        faults.append(Fault(code=code, detail=detail, **location))
 
     for name in given:
         if name not in COLUMNS:
@@ -112,8 +109,8 @@ def _plan_of(line: int, cells: Mapping[str, str]) -> Plan:
 
 
 def _typed(name: str, cell: str) -> Any:
-    if name in _WHOLE and cell.isdecimal() and cell.isascii() and len(cell) < MAX_DIGITS:
-        return int(cell)
+    if name in _WHOLE and (number := whole_cell(cell)) is not None:
+        return number
     if name in _FLAGS and cell.lower() in ("true", "false"):
         return cell.lower() == "true"
     return cell
@@ -125,7 +122,7 @@ async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence
     await work.plans.upsert(tenant, plans, ctx.now())
     moved = [plan.id for plan in plans if plan.id in known and _limits(plan) != _limits(known[plan.id])]
     if moved:
-        await plan_checks.note(await work.driver(), tenant, moved)
+        await limit_checks.plans_changed(await work.driver(), tenant, moved)
     await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="plan.put", subject=plan.id) for plan in plans]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -43,6 +43,10 @@ class CallGroup:
     def sims(self) -> list[SimRef]:
         """The SIMs, in the order of the operations."""
         return [self.ref(operation) for operation in self.operations]
+
+    def part(self, operations: Sequence[OperationRecord]) -> CallGroup:
+        """The same call for some of the operations."""
+        return replace(self, operations=operations)
 
     def ref(self, operation: OperationRecord) -> SimRef:
         """The identities by which the carrier knows the operation's SIM."""

@@ -4,34 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from app.db.mapping import OperationRecord, SimRecord
+from app.db.quarantine import put_off_scheduled
 from app.db.uow import UnitOfWork
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
 from app.usecases.operations.record import end_events, enqueued, with_failure
 from app.usecases.operations.validate import references_of, validate_sim
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 
 
 async def start_scheduled(ctx: Context, limit: int = 500) -> int:
     """Start every operation whose time has come, `limit` per transaction; returns how many left the schedule.
 
-    SIMs are locked before their operations, as everywhere; what another worker has started meanwhile is not due again.
+    A SIM whose operations cannot be started is set aside, and they wait until it is attempted again.
     """
     started = 0
     while True:
-        now = ctx.now()
         async with ctx.work() as work:
-            sim_ids = await work.operations.sims_with_due_scheduled(now, limit)
-            if sim_ids:
-                await work.sims.lock(sim_ids)
-                due = await work.operations.due_scheduled(sim_ids, now)
-                await _start(ctx, work, due)
-                await work.commit()
-                started += len(due)
+            sim_ids = await work.operations.sims_with_due_scheduled(ctx.now(), limit)
+        if sim_ids:
+            started += await _start_isolated(ctx, list(dict.fromkeys(sim_ids)))
         if len(sim_ids) < limit:
             return started
+
+
+async def start_again(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Start the due operations of these SIMs; one that cannot be handled stays set aside."""
+    await _start_isolated(ctx, sim_ids, kind)
+
+
+async def _start_isolated(ctx: Context, sim_ids: Sequence[int], kind: SubjectKind = SubjectKind.SIM) -> int:
+    started = await handle_isolated(ctx, Task.SCHEDULE, sim_ids, partial(_start_due, ctx), kind=kind)
+    async with ctx.pool.acquire() as connection:
+        await put_off_scheduled(connection, sim_ids, ctx.now())
+    return started
+
+
+async def _start_due(ctx: Context, sim_ids: Sequence[int]) -> int:
+    """Start the due operations of these SIMs in one transaction; gives how many.
+
+    SIMs are locked before their operations, as everywhere; what another worker has started meanwhile is not due again.
+    """
+    async with ctx.work() as work:
+        await work.sims.lock(sim_ids)
+        due = await work.operations.due_scheduled(sim_ids, ctx.now())
+        await _start(ctx, work, due)
+        await work.commit()
+    return len(due)
 
 
 async def promote_waiting(ctx: Context, work: UnitOfWork, sim_ids: Sequence[int]) -> None:

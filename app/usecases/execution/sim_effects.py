@@ -8,11 +8,10 @@ from datetime import date, datetime
 from app.db.mapping import OperationRecord, SimRecord
 from app.domain.operation.effects import STOPPED_AFTER, SettledOperation, apply_effects
 from app.domain.sim.model import Plan
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import Channel, OperationKind
 from app.usecases.context import Context
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
-
-CAUSE = "operation"
 
 CHANGES_STATE = frozenset(
     {
@@ -58,7 +57,7 @@ def apply_success(
     sim, changes = apply_effects(record.sim, operation.kind, settled)
     record = _with_carrier_change(recorder, operation, record, now)
     reason = ChangeReason(
-        cause=CAUSE,
+        cause=Cause.OPERATION,
         actor=operation.requested_by or operation.source.value,
         effective_at=now,
         rule=next((change.rule for change in changes if change.rule), None),

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from uuid import UUID
 
 from app.carriers.base import SimRef
 from app.db.mapping import OperationRecord
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.usecases.context import Context
-from app.usecases.execution.grouping import CallGroup, call_groups, must_be_marked_sent
+from app.usecases.execution.grouping import CallGroup, must_be_marked_sent
+from app.usecases.execution.isolation import called, grouped, set_operations_aside, settled
 from app.usecases.execution.refresh import refresh
 from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_sent
 from app.usecases.execution.send import send
-from app.usecases.execution.settle import settle
 from app.usecases.execution.verify import verify
 
 GATHER_S = 0.02
@@ -40,12 +42,18 @@ async def worker_round(ctx: Context, *, limit: int = 100) -> int:
 
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
     """Claim due operations of accounts that are not paused, with their SIMs' identities by row id."""
+    unreadable: dict[UUID, Exception] = {}
     async with ctx.work() as work:
-        await work.operations.requeue_expired(ctx.now())
+        now = ctx.now()
+        # First, so that it can be claimed at once. Both statements skip locked rows: rounds never wait for each other.
+        await work.operations.requeue_expired(now)
         paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
-        claimed = await work.operations.claim(now=ctx.now(), lease=ctx.lease, limit=limit, excluded=paused)
+        claimed = await work.operations.claim(
+            now=now, lease=ctx.lease, limit=limit, excluded=paused, unreadable=unreadable
+        )
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()
+    await set_operations_aside(ctx, unreadable)
     return claimed, {i: SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for i, (iccid, msisdn, imsi) in known.items()}
 
 
@@ -55,6 +63,8 @@ async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> lis
         return []
     now = ctx.now()
     async with ctx.work() as work:
+        # Not in the claim's transaction: of a process that dies between the two nothing was sent, and nothing need be
+        # verified. Committed before the first byte, since what is sent cannot be rolled back.
         ours = await work.operations.mark_sent(operations, now, ctx.lease)
         await work.commit()
     return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]
@@ -67,16 +77,16 @@ async def _execute(
     local = [result for operation in operations if (result := _without_call(ctx, operation)) is not None]
     done_here = {result.operation.id for result in local}
     to_call = [operation for operation in operations if operation.id not in done_here]
-    groups = call_groups(ctx, to_call, refs, leased_at=leased_at)
-    pending = {asyncio.create_task(_call(ctx, group)) for group in groups}
+    groups = await grouped(ctx, to_call, refs, leased_at)
+    pending = {asyncio.create_task(called(ctx, group, partial(_call, ctx))) for group in groups}
     try:
         if local:
-            await settle(ctx, local)
+            await settled(ctx, local)
         while pending:
             done, pending = await asyncio.wait(pending, timeout=GATHER_S)
             if not done:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            await settle(ctx, [result for task in done for result in task.result()])
+            await settled(ctx, [result for task in done for result in task.result()])
     finally:
         for task in pending:
             task.cancel()

@@ -10,6 +10,7 @@ from app.db.pools import cycles as pool_cycles
 from app.db.pools import rows as pools
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
+from app.db.usage import limit_checks
 from app.db.usage.brake import REMEDIED_PREFIX
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.usage.addons import pack_bytes
@@ -50,7 +51,7 @@ async def apply_settled_operations(ctx: Context, work: UnitOfWork, ended: Sequen
     if joined := [o for o in done if o.kind is OperationKind.JOIN_POOL]:
         pairs = [(o.sim_id, cycle_number(cycle_at(o.carrier, now, ctx.zone(o.account)))) for o in joined]
         await pool_cycles.move_sim_counters(connection, pairs)
-    await rows.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
+    await limit_checks.queue_checks(connection, sim_ids, await pools.refs_of(connection, sim_ids))
 
 
 def _pack(operation: OperationRecord) -> int | None:

@@ -33,12 +33,12 @@ class Brake:
         A hold that waits already is put on only once it is released, however few were put on in the hour, and does not
         count towards the hour.
         """
-        place = (record.account, code.value)
-        used = self.recent.get(place, 0)
+        hold_budget = (record.account, code.value)
+        used = self.recent.get(hold_budget, 0)
         waits = (record.id, cycle, code.value) in self.waiting
         permitted = released or (not waits and allowed_now(used, self.limits.get(record.account, 0)) > 0)
         if permitted and not released:
-            self.recent[place] = used + 1
+            self.recent[hold_budget] = used + 1
         self.stops.append(
             rows.RuleStop(
                 tenant=record.tenant,
@@ -55,12 +55,12 @@ class Brake:
 
     async def write(self, connection: Connection) -> list[Event]:
         """Store the holds; gives one `rule.braked` for each account and rule whose SIMs begin to wait."""
-        begun = await rows.keep(connection, self.stops)
+        newly_kept = await rows.keep(connection, self.stops)
         waiting: dict[tuple[str, str, str], list[rows.RuleStop]] = {}
         for stop in self.stops:
-            if stop.stopped_at is None and (stop.sim_id, stop.hold) in begun:
+            if stop.stopped_at is None and (stop.sim_id, stop.hold) in newly_kept:
                 waiting.setdefault((stop.tenant, stop.account, stop.hold), []).append(stop)
-        return [self._braked(*place, len(stops), stops[0].rule) for place, stops in sorted(waiting.items())]
+        return [self._braked(*hold_budget, len(stops), stops[0].rule) for hold_budget, stops in sorted(waiting.items())]
 
     def _braked(self, tenant: str, account: str, hold: str, waiting: int, rule: str) -> Event:
         return rule_braked(
@@ -77,6 +77,7 @@ async def load_brake(ctx: Context, connection: Connection, records: Sequence[Sim
     """The brake for the accounts of these SIMs; locks them until the commit."""
     accounts = sorted({record.account for record in records})
     await rows.lock_accounts(connection, accounts)
+    # Counted after the lock: what others stopped within the hour is committed by now.
     cards = await rows.cards_of(connection, accounts)
     limits = {account: brake_limit(cards.get(account, 0), ctx.brake_per_hour) for account in accounts}
     recent = await rows.stopped_last_hour(connection, accounts, ctx.now())

@@ -1,10 +1,10 @@
 """The limits loop (QT, ST-24, ST-25, LC-1, RM-1): evaluates the SIMs and pools whose usage or limits changed.
 
-Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `work` takes a chunk of the
+Whatever changes them queues the SIM or pool in the same transaction (`usage_checks`). `run_once` takes a chunk of the
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
-Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle.
+Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle, the pool's row.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from app.db.pools import cycles as pool_cycles
 from app.db.uow import UnitOfWork
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
+from app.domain.sim.transitions import Cause
 from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import USAGE_HOLDS
 from app.domain.usage.reminders import Reminders
@@ -34,7 +35,7 @@ from app.usecases.limits import meters
 from app.usecases.limits import reminders as usage_reminders
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage, evaluate
-from app.usecases.limits.pool_holds import with_pools_holds
+from app.usecases.limits.pool_holds import sims_with_pool_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -51,11 +52,10 @@ RELEASED_CHUNK = 200
 """Holds released from the brake that are put on in one transaction."""
 
 ACTOR = "limits"
-CAUSE = "usage"
 NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
-async def work(ctx: Context) -> int:
+async def run_once(ctx: Context) -> int:
     """Run the loop once; gives how many subjects there were, 0 when nothing is queued.
 
     A chunk each of a changed plan, of queued SIMs and pools, of a stopped pool's members, of holds a person released.
@@ -70,7 +70,7 @@ async def work(ctx: Context) -> int:
 async def _queue_changed_plans(ctx: Context) -> int:
     """Queue the next SIMs of a plan whose limits have changed."""
     async with ctx.work() as work:
-        seen = await plan_checks.queue_chunk(await work.driver(), CHUNK)
+        seen = await limit_checks.queue_plan_chunk(await work.driver(), CHUNK)
         if seen:
             await work.commit()
     return seen
@@ -86,7 +86,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if sims := await rows.dequeue_sim_checks(connection, CHUNK):
+            if sims := await limit_checks.dequeue_sim_checks(connection, CHUNK):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.SIM, list(sims), ctx.now())
                 await evaluate_sims(ctx, work, connection, sims - resting)
                 await work.commit()
@@ -97,7 +97,7 @@ async def _evaluate_queued(ctx: Context) -> int:
     try:
         async with ctx.work() as work:
             connection = await work.driver()
-            if pools := await rows.dequeue_pool_checks(connection, POOLS):
+            if pools := await limit_checks.dequeue_pool_checks(connection, POOLS):
                 resting = await quarantined.resting(connection, Task.LIMITS, SubjectKind.POOL, list(pools), ctx.now())
                 await evaluate_pools(ctx, work, connection, pools - resting)
                 await work.commit()
@@ -117,7 +117,7 @@ async def evaluate_again(ctx: Context, kind: SubjectKind, subject_ids: Sequence[
 async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_sim_checks(connection, sim_ids)
+        await limit_checks.drop_sim_checks(connection, sim_ids)
         await evaluate_sims(ctx, work, connection, sim_ids)
         await work.commit()
     return len(sim_ids)
@@ -126,7 +126,7 @@ async def _evaluate_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
 async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
-        await rows.drop_pool_checks(connection, refs)
+        await limit_checks.drop_pool_checks(connection, refs)
         await evaluate_pools(ctx, work, connection, set(refs))
         await work.commit()
     return len(refs)
@@ -134,16 +134,25 @@ async def _evaluate_pool_chunk(ctx: Context, refs: Sequence[int]) -> int:
 
 async def _apply_released(ctx: Context) -> int:
     """Put on the holds that waited behind the brake when a person released it, where usage still calls for them."""
+    async with ctx.pool.acquire() as connection:
+        # Read without a lock, since SIMs are locked first; two workers put the same hold on the SIM once.
+        released = await rule_stops.released(connection, ctx.now(), RELEASED_CHUNK)
+    if released:
+        sim_ids = sorted({row["sim_id"] for row in released})
+        await handle_isolated(ctx, Task.LIMITS, sim_ids, partial(_apply_released_of, ctx, released))
+    return len(released)
+
+
+async def _apply_released_of(ctx: Context, released: Sequence[Mapping[str, Any]], sim_ids: Sequence[int]) -> int:
+    """Put on the released holds of these SIMs in one transaction; what another worker did is done a second time."""
+    mine = [row for row in released if row["sim_id"] in set(sim_ids)]
     async with ctx.work() as work:
         connection = await work.driver()
-        released = await rule_stops.released(connection, RELEASED_CHUNK)
-        if not released:
-            return 0
-        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in released}
-        await evaluate_sims(ctx, work, connection, {row["sim_id"] for row in released}, released=wanted)
-        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in released])
+        wanted = {(row["sim_id"], HoldCode(row["hold"])) for row in mine}
+        await evaluate_sims(ctx, work, connection, sim_ids, released=wanted)
+        await rule_stops.drop(connection, [(row["sim_id"], row["cycle"], row["hold"]) for row in mine])
         await work.commit()
-    return len(released)
+    return len(mine)
 
 
 async def evaluate_sims(
@@ -161,21 +170,21 @@ async def evaluate_sims(
     records = await work.sims.by_ids(sim_ids, for_update=True)
     if not records:
         return
-    log = SimChangeRecorder(ctx.now(), ctx.zone)
+    recorder = SimChangeRecorder(ctx.now(), ctx.zone)
     reminders = await usage_reminders.load_reminders(connection, list(records))
     missed = await usage_reminders.reached_in_last_cycle(ctx, connection, list(records.values()), reminders)
     usages = await _load_usage(ctx, connection, list(records.values()), reminders)
-    evaluations = [evaluate(usage, log.now) for usage in usages]
+    evaluations = [evaluate(usage, recorder.now) for usage in usages]
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
     stopped = await meters.stop_marks(connection, evaluations)
     evaluations = meters.without_repeats(evaluations, stopped)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
-    changes = [(one.usage.record, _record_change(log, one)) for one in evaluations]
+    changes = [(one.usage.record, _record_change(recorder, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
-    await usage_reminders.emit_crossings(connection, log, reached)
-    await usage_reminders.emit_crossings(connection, log, missed)
-    await meters.record_stops(connection, log, evaluations, stopped)
-    await log.write(work)
+    await usage_reminders.emit_crossings(connection, recorder, reached)
+    await usage_reminders.emit_crossings(connection, recorder, missed)
+    await meters.record_stops(connection, recorder, evaluations, stopped)
+    await recorder.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
     checks = [(one.usage.record.id, one.usage.cycle, one.next_check_bytes) for one in evaluations]
@@ -224,7 +233,7 @@ async def _with_pool_holds(
     ctx: Context, connection: Connection, evaluations: Sequence[LimitEvaluation]
 ) -> list[LimitEvaluation]:
     """Members of a stopped pool get its hold, also those that joined since; others lose it (PL-1, PL-4)."""
-    sims = await with_pools_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
+    sims = await sims_with_pool_holds(ctx, connection, [(one.usage.record, one.sim) for one in evaluations])
     return [replace(one, sim=sims.get(one.usage.record.id, one.sim)) for one in evaluations]
 
 
@@ -252,12 +261,14 @@ async def _braked(
     return allowed
 
 
-def _record_change(log: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
+def _record_change(recorder: SimChangeRecorder, one: LimitEvaluation) -> SimRecord:
     """Record the end of the test with its cause and rule (LC-12), then the holds with theirs; gives the new SIM."""
     record = one.usage.record
     if one.ended is not None:
-        ended = ChangeReason(cause=one.ended.cause.value, actor=ACTOR, effective_at=log.now, rule=one.ended.rule)
-        record = log.change(record, one.tested, ended)
+        ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=recorder.now, rule=one.ended.rule)
+        record = recorder.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
-    return log.change(record, one.sim, ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule=rule))
+    return recorder.change(
+        record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule=rule)
+    )

@@ -89,7 +89,7 @@ def evaluate(usage: SimUsage, now: datetime) -> LimitEvaluation:
     """
     tested, ended = _after_test(usage, now)
     usage = replace(usage, used=_used_of_plan(usage, tested))
-    sim, _ = apply_usage_holds(tested, usage.used, usage.addons, at=now, today=usage.today, answers=usage.liftable)
+    sim, _ = apply_usage_holds(tested, usage.used, usage.addons, at=now, today=usage.today, may_lift=usage.liftable)
     if ended is not None:
         policy = terms_in_force(sim.terms, sim.carrier, usage.today)
         allowed = allowed_test_bytes(usage.record.sim) or 0

@@ -14,6 +14,7 @@ from app.db.connection import Connection
 from app.db.usage import counters as rows
 from app.domain.events import EventType
 from app.domain.sim.holds import codes, without_hold
+from app.domain.sim.transitions import Cause
 from app.domain.usage.quota import Limit, limits
 from app.domain.vocabulary import HoldCode
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage
@@ -62,7 +63,7 @@ def _without_repeats(one: LimitEvaluation, stopped: set[str]) -> LimitEvaluation
 
 
 async def record_stops(
-    connection: Connection, log: SimChangeRecorder, evaluations: Sequence[LimitEvaluation], marks: Marks
+    connection: Connection, recorder: SimChangeRecorder, evaluations: Sequence[LimitEvaluation], marks: Marks
 ) -> None:
     """Mark the limits that stop these SIMs now, and emit `usage.meters_disagree` where a lower figure lifts a stop."""
     stops = [
@@ -75,10 +76,10 @@ async def record_stops(
     disagreements = [(one.usage.record.id, one.usage.cycle, DISAGREE_MARK) for one in disagreeing]
     if not stops and not disagreements:
         return
-    fresh = await rows.mark(connection, stops + disagreements, log.now)
+    fresh = await rows.mark(connection, stops + disagreements, recorder.now)
     for one in disagreeing:
         if (one.usage.record.id, DISAGREE_MARK) in fresh:
-            _emit(log, one.usage)
+            _emit(recorder, one.usage)
 
 
 def _meters_disagree(one: LimitEvaluation, stopped: set[str]) -> bool:
@@ -89,7 +90,7 @@ def _meters_disagree(one: LimitEvaluation, stopped: set[str]) -> bool:
     )
 
 
-def _emit(log: SimChangeRecorder, usage: SimUsage) -> None:
+def _emit(recorder: SimChangeRecorder, usage: SimUsage) -> None:
     """`usage.meters_disagree` with the sum of the reports and the carrier's figure, in bytes."""
     figure = usage.carrier
     data = {
@@ -99,5 +100,5 @@ def _emit(log: SimChangeRecorder, usage: SimUsage) -> None:
         "before": {},
         "after": {"used": usage.used},
     }
-    reason = ChangeReason(cause="usage", actor="limits", effective_at=log.now, rule=RULE)
-    log.add_event(usage.record, EventType.USAGE_METERS_DISAGREE, reason, data)
+    reason = ChangeReason(cause=Cause.USAGE, actor="limits", effective_at=recorder.now, rule=RULE)
+    recorder.add_event(usage.record, EventType.USAGE_METERS_DISAGREE, reason, data)

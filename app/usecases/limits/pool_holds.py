@@ -39,7 +39,7 @@ def with_pool_holds(sim: Sim, pool: PoolRow, use: PoolUsage, at: datetime) -> Si
     return sim
 
 
-async def with_pools_holds(
+async def sims_with_pool_holds(
     ctx: Context, connection: Connection, cards: Sequence[tuple[SimRecord, Sim]]
 ) -> dict[int, Sim]:
     """SIMs with their pools' holds, by row id: those in stopped pools, and those that have a pool's hold.

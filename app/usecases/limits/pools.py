@@ -6,10 +6,9 @@ members are then processed by SIM row id, each chunk in its own transaction, by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
-
-import asyncpg
 
 from app.db.connection import Connection
 from app.db.events.store import Event
@@ -21,18 +20,18 @@ from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
 from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.usage.pools import PoolState, PoolUsage, crossed_levels, postpaid_state
 from app.domain.vocabulary import HoldCode
-from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.events import EventStamp, pool_event
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.pool_holds import with_pool_holds
 from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.pools.views import POSTPAID, PoolRow, pool_usage, running_cycle
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
-log = get_logger("limits")
 CHUNK = 500
 ACTOR = "limits"
 EXHAUSTED = "exhausted"
@@ -46,13 +45,8 @@ async def evaluate_pools(ctx: Context, work: UnitOfWork, connection: Connection,
     """Evaluate these pools: emit what they crossed, once a cycle, and start stopping or releasing their members."""
     for ref in sorted(refs):
         pool = await rows.by_ref(connection, ref)
-        if pool is None:
-            continue
-        try:
-            async with connection.transaction():  # a savepoint: one pool's figures never stop the others' limits
-                await _evaluate_pool(ctx, work, connection, pool)
-        except asyncpg.DataError:
-            log.exception("pool_limits.failed", pool_ref=ref)
+        if pool is not None:
+            await _evaluate_pool(ctx, work, connection, pool)
 
 
 async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow) -> None:
@@ -131,45 +125,67 @@ def _event(ctx: Context, pool: PoolRow, cycle: str, use: PoolUsage, kind: EventT
 async def enforce_pool_stop(ctx: Context) -> int:
     """Process a chunk of the members of one pool that is being stopped or released; gives how many SIMs, at least 1.
 
-    Locks are taken in the order of `evaluate`: SIMs, the brake, the pool's cycle. The cursor is read without a lock and
-    compared when it is stored: of two workers the second rolls back, so nothing is done twice.
+    A member that cannot be handled is set aside, a pool whose members cannot be as well; the others go on.
     """
-    async with ctx.work() as work:
-        connection = await work.driver()
-        chosen = await sums.next_stopping(connection)
-        if chosen is None:
-            return 0
+    async with ctx.pool.acquire() as connection:
+        chosen = await sums.next_stopping(connection, ctx.now())
+    if chosen is None:
+        return 0
+    ref: int = chosen["pool_ref"]
+    done: list[int] = []
+
+    async def enforce(_: Sequence[int]) -> int:
+        done.append(await _enforce_chunk(ctx, chosen))
+        return done[-1]
+
+    await handle_isolated(ctx, Task.LIMITS, [ref], enforce, kind=SubjectKind.POOL)
+    return max(*done, 1) if done else 1
+
+
+async def _enforce_chunk(ctx: Context, chosen: Mapping[str, Any]) -> int:
+    """Process the next members of the pool and move its cursor; gives how many members there were.
+
+    Of two workers at the same chunk the second finds its SIMs as they are to be, and does not move the cursor.
+    """
+    ids: list[int] = []
+    async with ctx.pool.acquire() as connection:
         pool = await rows.by_ref(connection, chosen["pool_ref"])
-        ids: list[int] = []
         if pool is not None and chosen["cycle"] == cycle_number(running_cycle(ctx, pool)):
-            place = pool["tenant"], pool["id"], chosen["stopped_through"]
-            ids = await rows.member_ids(connection, *place, CHUNK)
-            await _enforce_members(ctx, work, connection, pool, chosen["cycle"], ids)
-        over = len(ids) < CHUNK
-        stopping, through = (None, 0) if over else (chosen["stopping"], ids[-1])
-        if await sums.stopped_through(connection, chosen, stopping, through):
-            await work.commit()
-    return max(len(ids), 1)
+            ids = await rows.member_ids(connection, pool["tenant"], pool["id"], chosen["stopped_through"], CHUNK)
+    if pool is not None:
+        await handle_isolated(ctx, Task.LIMITS, ids, partial(_enforce_some, ctx, pool, chosen["cycle"]))
+    stopping, through = (None, 0) if len(ids) < CHUNK else (chosen["stopping"], ids[-1])
+    async with ctx.pool.acquire() as connection:
+        await sums.stopped_through(connection, chosen, stopping, through)
+    return len(ids)
+
+
+async def _enforce_some(ctx: Context, pool: PoolRow, cycle: int, ids: Sequence[int]) -> int:
+    """Bring these members to the pool's hold in one transaction. Locks as `evaluate` does: SIMs, then the brake."""
+    async with ctx.work() as work:
+        await _enforce_members(ctx, work, await work.driver(), pool, cycle, ids)
+        await work.commit()
+    return len(ids)
 
 
 async def _enforce_members(
-    ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow, cycle: int, ids: list[int]
+    ctx: Context, work: UnitOfWork, connection: Connection, pool: PoolRow, cycle: int, ids: Sequence[int]
 ) -> None:
     records = list((await work.sims.by_ids(ids, for_update=True)).values())
     if not records:
         return
     use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
-    log = SimChangeRecorder(ctx.now(), ctx.zone)
-    evaluated = [(record, with_pool_holds(record.sim, pool, use, log.now)) for record in records]
+    recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+    evaluated = [(record, with_pool_holds(record.sim, pool, use, recorder.now)) for record in records]
     evaluated = await _braked(ctx, work, connection, evaluated, cycle)
     changes = []
     for record, after in evaluated:
         changed = codes(after.holds) ^ codes(record.sim.holds)
         rule = next((HOLDS[code].rule for code in sorted(changed)), "ST-24")
-        reason = ChangeReason(cause="pool", actor=ACTOR, effective_at=log.now, rule=rule)
+        reason = ChangeReason(cause=Cause.POOL, actor=ACTOR, effective_at=recorder.now, rule=rule)
         if after != record.sim:
-            changes.append((record, log.change(record, after, reason)))
-    await log.write(work)
+            changes.append((record, recorder.change(record, after, reason)))
+    await recorder.write(work)
     await enqueue_enforcement(ctx, work, changes, reason="ST-24")
 
 

@@ -11,12 +11,12 @@ from app.db.mapping import SimRecord
 from app.db.usage import counters as rows
 from app.domain.calendar.cycles import cycle_at, cycle_number, preceding, start_instant
 from app.domain.events import EventType
+from app.domain.sim.transitions import Cause
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
-CAUSE = "usage"
 ACTOR = "limits"
 MARK = "usage_mb:"
 RECHECK_FOR = timedelta(days=1)
@@ -51,7 +51,7 @@ async def reached_in_last_cycle(
     ctx: Context, connection: Connection, records: Sequence[SimRecord], reminders: Mapping[int, Reminders]
 ) -> list[Reached]:
     """What active SIMs reached in the cycle just closed and that was queued but not evaluated in time."""
-    now, places = ctx.now(), {}
+    now, checked = ctx.now(), {}
     for record in records:
         zone, carrier = ctx.zone(record.account), record.sim.carrier
         cycle = cycle_at(carrier, now, zone)
@@ -60,25 +60,25 @@ async def reached_in_last_cycle(
             and now - start_instant(cycle, zone) < RECHECK_FOR
             and record.id in reminders
         ):
-            places[record.id] = (record, cycle_number(preceding(carrier, cycle)))
-    if not places:
+            checked[record.id] = (record, cycle_number(preceding(carrier, cycle)))
+    if not checked:
         return []
-    used = await rows.unchecked_usage(connection, [(sim_id, cycle) for sim_id, (_, cycle) in places.items()])
+    used = await rows.unchecked_usage(connection, [(sim_id, cycle) for sim_id, (_, cycle) in checked.items()])
     return [
-        Reached(*places[sim_id], amount, usage_due(reminders[sim_id], SimState.ACTIVE, amount))
+        Reached(*checked[sim_id], amount, usage_due(reminders[sim_id], SimState.ACTIVE, amount))
         for sim_id, amount in used.items()
     ]
 
 
-async def emit_crossings(connection: Connection, log: SimChangeRecorder, reached: Sequence[Reached]) -> None:
+async def emit_crossings(connection: Connection, recorder: SimChangeRecorder, reached: Sequence[Reached]) -> None:
     """Emit `usage.threshold_crossed` once a cycle for each level; each SIM at most once in `reached`."""
     marks = [(one.record.id, one.cycle, f"{MARK}{level}") for one in reached for level in one.levels]
     if not marks:
         return
-    fresh = await rows.mark(connection, marks, log.now)
+    fresh = await rows.mark(connection, marks, recorder.now)
     for one in reached:
         for level in one.levels:
             if (one.record.id, f"{MARK}{level}") in fresh:
-                reason = ChangeReason(cause=CAUSE, actor=ACTOR, effective_at=log.now, rule="RM-1")
+                reason = ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule="RM-1")
                 data = {"threshold_mb": level, "cycle": one.cycle, "before": {}, "after": {"used": one.used}}
-                log.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, reason, data)
+                recorder.add_event(one.record, EventType.USAGE_THRESHOLD_CROSSED, reason, data)

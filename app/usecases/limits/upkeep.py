@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from app.db.pools import cycles as pool_cycles
-from app.db.usage import allowances, unmatched
+from app.db.usage import allowances, limit_checks, unmatched
 from app.db.usage import brake as rule_stops
-from app.db.usage import counters as rows
 from app.db.usage.partitions import drop_partitions
 from app.usecases.context import Context
 from app.usecases.pools.views import running_pools
@@ -66,7 +65,7 @@ async def move_counters(ctx: Context, running: Sequence[tuple[int, int]], *, che
             connection = await work.driver()
             receiving = await pool_cycles.move_pool_counters(connection, chunk)
             refs = [ref for ref, _ in chunk] if check_all else receiving
-            await rows.queue_checks(connection, pool_refs=refs)
+            await limit_checks.queue_checks(connection, pool_refs=refs)
             await work.commit()
         moved += len(receiving)
     return moved

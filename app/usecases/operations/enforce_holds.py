@@ -12,14 +12,12 @@ from datetime import datetime
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.sim.holds import is_ours, shown_state
+from app.domain.sim.snapshot import STOPPED_STATES
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.vocabulary import HoldSource, OperationKind, OperationSource, SimState
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
 from app.usecases.operations.routing import channel_of
-
-STOPPED = frozenset({SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED})
-"""States in which the carrier lets no traffic through."""
 
 HELD = frozenset({SimState.SUSPENDED, SimState.EXPIRED})
 """States a SIM shows while a hold stops it."""
@@ -54,7 +52,7 @@ async def enqueue_enforcement(
 async def enqueue_enforcement_after(
     ctx: Context, work: UnitOfWork, done: Sequence[tuple[OperationKind, SimRecord, SimRecord]]
 ) -> int:
-    """The same for what succeeded operations did to their SIMs: (kind, before, after).
+    """The same for what succeeded operations did to their SIMs: (kind, before, after); returns how many operations.
 
     A suspend is not enqueued where one is open or waiting already.
     """
@@ -90,7 +88,7 @@ def stopped_at_carrier(record: SimRecord) -> bool:
     """Whether the carrier shows the SIM stopped, by a snapshot newer than our last change there."""
     seen, changed = record.carrier_as_of, record.carrier_changed_at
     current = seen is not None and (changed is None or seen > changed)
-    return current and record.carrier_state in STOPPED
+    return current and record.carrier_state in STOPPED_STATES
 
 
 def runs_despite_hold(kind: OperationKind, after: SimRecord) -> bool:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
-from app.db.operations import OpenOperationExists
+from app.db.operations.repository import OpenOperationExists
 from app.db.uow import UnitOfWork
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal, RefusalCode
@@ -142,7 +142,10 @@ def _scheduled(row: OperationRecord, command: RequestOperation, now: datetime, *
 
 
 async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> dict[str, Any]:
-    """The decision a command would get, with due date and cost in fen; nothing is stored."""
+    """The decision a command would get, with due date and cost in fen; nothing is stored.
+
+    Raises `NotFound`, `Malformed`.
+    """
     decision = (await evaluate(ctx, work, command)).decision
     if isinstance(decision, Refusal):
         return {"allowed": False, "refusal": decision, "due_at": None, "cost_fen": None, "consumes": None}

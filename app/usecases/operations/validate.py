@@ -34,7 +34,7 @@ async def validate_sim(
 ) -> Accepted | Refusal:
     """The rules' decision for one SIM, its budgets read from the database. Raises `Malformed`.
 
-    A refusal tells what can be done instead, which needs the budgets of every kind (ST-26).
+    A refusal says what can be done instead, which needs the budgets of every kind (ST-26).
     """
     counts = await budget_counts_of(ctx, work, [record], kind)
     decision = validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
@@ -93,7 +93,7 @@ async def budget_counts_of(
     month = datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
     ever = datetime.min.replace(tzinfo=today.tzinfo) + timedelta(days=1)
     since = month if kind is OperationKind.REBIND else ever
-    done = await work.operations.succeeded_since(counts, kind, since)
+    done = await work.operation_search.succeeded_since(counts, kind, since)
     if kind is OperationKind.REBIND:
         return {sim_id: Counts(rebinds_this_month=done.get(sim_id, 0)) for sim_id in counts}
     return {sim_id: Counts(renewals=done.get(sim_id, 0)) for sim_id in counts}
@@ -144,5 +144,5 @@ async def references_of(
     tenant = records[0].tenant
     zones = {pool: ctx.zone(account) for pool, account in (await work.plans.pool_accounts(tenant)).items()}
     plans, pool_plans = await work.plans.all(tenant), await work.plans.of_pools(tenant)
-    mates = await work.plans.pools_of_order_mates(tenant, [record.id for record in records])
-    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone, order_pools=mates)
+    order_pools = await work.plans.pools_of_order_mates(tenant, [record.id for record in records])
+    return References(plans=plans, pool_plans=pool_plans, pool_zones=zones, zone_of=ctx.zone, order_pools=order_pools)

@@ -12,7 +12,7 @@ from app.db.access import AuditRow
 from app.db.connection import Connection
 from app.db.pools import cycles, rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.usage.pools import PoolState
 from app.domain.vocabulary import HoldCode
@@ -49,7 +49,7 @@ async def state_arrears(
     found = await find_pool(connection, tenant, pool)
     since, state = found["arrears_since"], found["state"]
     if found["kind"] != POSTPAID:
-        raise Conflict("INCOMPATIBLE_STATE", "only a backward pool is paid after its use", rule="PL-4")
+        raise Conflict("INCOMPATIBLE_STATE", "only a postpaid pool is paid after its use", rule="PL-4")
     if state == PoolState.RELEASED and stated is not Arrears.RELEASED:
         raise Conflict("INCOMPATIBLE_STATE", "the pool is released, which is final", rule="PL-4")
     if stated is Arrears.RELEASED and since is None:
@@ -57,13 +57,14 @@ async def state_arrears(
     after = None if stated is Arrears.SETTLED else since or ctx.now()
     changed = after != since or (stated is Arrears.RELEASED and state != PoolState.RELEASED)
     if changed:
+        # The pool's cycle is locked before its row, as an evaluation of the pool and the rollover do.
+        await _reevaluate_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
         await rows.set_arrears(connection, found["ref"], after, STATES[stated].value)
-        await _revisit_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
         await _audit(ctx, work, tenant, pool, stated, actor)
     return await show_pool(ctx, connection, await find_pool(connection, tenant, pool))
 
 
-async def _revisit_members(ctx: Context, connection: Connection, pool: PoolRow, stopping: str) -> None:
+async def _reevaluate_members(ctx: Context, connection: Connection, pool: PoolRow, stopping: str) -> None:
     """Have every member's holds evaluated again, from the first one on."""
     cycle = cycle_number(running_cycle(ctx, pool))
     kept = await cycles.cycle_of(connection, pool["ref"], cycle, lock=True)

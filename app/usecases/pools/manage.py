@@ -10,7 +10,7 @@ from app.db.access import AuditRow
 from app.db.pools import cycles as pool_cycles
 from app.db.pools import rows
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_number
 from app.domain.vocabulary import PlanKind
 from app.usecases.context import Context
@@ -62,7 +62,7 @@ async def add_pool(
     columns = [tenant, *names, ctx.now(), cycle_number(opens)]
     if await rows.add(connection, columns) is None:
         raise Conflict("ALREADY_EXISTS", "there is a pool of that id")
-    await _note(ctx, work, tenant, given["id"], "pool.made", actor, dict(given))
+    await _audit(ctx, work, tenant, given["id"], "pool.created", actor, dict(given))
     return await show_pool(ctx, connection, await find_pool(connection, tenant, given["id"]))
 
 
@@ -75,7 +75,7 @@ async def rename_pool(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     await rows.rename(connection, found["ref"], name)
-    await _note(ctx, work, tenant, pool, "pool.renamed", actor, {"name": name})
+    await _audit(ctx, work, tenant, pool, "pool.renamed", actor, {"name": name})
     return await show_pool(ctx, connection, found | {"name": name})
 
 
@@ -88,11 +88,11 @@ async def add_pool_addon(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     if found["kind"] != PREPAID:
-        raise Conflict("INCOMPATIBLE_STATE", "add-ons are for forward pools", rule="QT-7")
+        raise Conflict("INCOMPATIBLE_STATE", "add-ons are for prepaid pools", rule="QT-7")
     cycle = running_cycle(ctx, found)
     await pool_cycles.add_pack(connection, found["ref"], cycle_number(cycle), amount, ctx.now())
     await queue_checks(connection, pool_refs=[found["ref"]])
-    await _note(ctx, work, tenant, pool, "pool.addon", actor, {"bytes": amount, "cycle": cycle.id})
+    await _audit(ctx, work, tenant, pool, "pool.addon", actor, {"bytes": amount, "cycle": cycle.id})
     return await show_cycle(ctx, connection, found, cycle)
 
 
@@ -113,13 +113,13 @@ async def set_rules(
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
     if rules.get("stop_at") is not None and found["kind"] == PREPAID:
-        detail = "a forward pool stops where nothing remains (PL-1)"
+        detail = "a prepaid pool stops where nothing remains (PL-1)"
         faults.append(Fault(code="NOT_FOR_THIS_KIND", detail=detail, pointer="/stop_at"))
     if faults:
         raise InvalidArgument(faults)
     await rows.set_rules(connection, found["ref"], dict(rules))
     await queue_checks(connection, pool_refs=[found["ref"]])
-    await _note(ctx, work, tenant, pool, "pool.rules", actor, dict(rules))
+    await _audit(ctx, work, tenant, pool, "pool.rules", actor, dict(rules))
     return dict(rules)
 
 
@@ -127,7 +127,7 @@ def _amount(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1 << 60
 
 
-async def _note(
+async def _audit(
     ctx: Context, work: UnitOfWork, tenant: str, pool: str, action: str, actor: Actor, after: dict[str, Any]
 ) -> None:
     row = AuditRow(

@@ -167,7 +167,10 @@ async def read_rules(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
 
 
 async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
-    """The running cycle's forecast in whole bytes: its days continue as so far, today counted as a whole one."""
+    """The running cycle's forecast in whole bytes: its days continue as so far, today counted as a whole one.
+
+    Raises `NotFound`.
+    """
     async with ctx.pool.acquire() as connection:
         found = await find_pool(connection, tenant, pool)
         cycle = running_cycle(ctx, found)

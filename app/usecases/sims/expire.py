@@ -54,6 +54,7 @@ async def expire_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -
 async def _expire_chunk(ctx: Context, report: dict[str, int], sim_ids: Sequence[int]) -> int:
     """Apply today's dates to SIMs in one transaction; gives how many changed, adds the operations to `enqueued`."""
     async with ctx.work() as work:
+        # Due days were read without a lock: a SIM that was renewed since then is no longer due when it is read here.
         records = await work.sims.by_ids(sim_ids, for_update=True)
         renewing = await work.operations.open_or_waiting(list(records), OperationKind.RENEW)
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
@@ -84,7 +85,7 @@ def _apply_dates(
             break
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
-        reason = ChangeReason(cause=last.cause.value, rule=last.rule, actor=ACTOR, effective_at=effective)
+        reason = ChangeReason(cause=last.cause, rule=last.rule, actor=ACTOR, effective_at=effective)
         swept = recorder.change(swept, sim, reason)
     recorder.save(swept)
     return swept

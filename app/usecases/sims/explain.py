@@ -34,10 +34,10 @@ from app.domain.diagnosis.checklists import (
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.sim.binding import with_device
 from app.domain.sim.holds import codes, network_allowed, shown_state
-from app.domain.sim.lifecycle import ForcedActivation, forced_activation
+from app.domain.sim.lifecycle import ForcedActivation, activation_periods
 from app.domain.sim.model import Sim
 from app.domain.sim.renewal import last_safe_day, renewal
-from app.domain.sim.transitions import NOT_YET_ACTIVATED
+from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
 from app.domain.sim.validity import cancellation
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
@@ -50,7 +50,7 @@ READ_DEADLINE_S = 10.0
 """Seconds within which a carrier's answer to a caller's query is there, the wait for the call's turn included."""
 
 DATA_DUE_WORKDAY = 4
-"""The workday after its import on which a carrier that has not told of a SIM is at fault (LC-18, D)."""
+"""The workday after its import on which a carrier that has not reported a SIM is at fault (LC-18, D)."""
 
 
 async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
@@ -89,17 +89,18 @@ async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
 
 
 async def _store_session(ctx: Context, record: SimRecord, found: Session) -> None:
-    """Keep what a session told: whether the SIM was online, and its device (DV-6).
+    """Store what a session shows: whether the SIM was online, and its device (DV-6).
 
     The first device binds, a later one is evidence (DV-1).
     """
     at = found.as_of
     on = at.astimezone(ctx.zone(record.account)).date()
     async with ctx.work() as work:
+        # Read again under its lock: `record` is from before the carrier was asked, and may have changed since.
         locked = (await work.sims.by_ids([record.id], for_update=True)).get(record.id)
         if locked is not None and found.imei:
             recorder = SimChangeRecorder(ctx.now(), ctx.zone)
-            reason = ChangeReason(cause="carrier_word", actor="carrier", effective_at=at, rule="DV-6")
+            reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=at, rule="DV-6")
             recorder.save(recorder.change(locked, with_device(locked.sim, found.imei, at, on), reason))
             await recorder.write(work)
         await work.sims.keep_session(record.id, online=found.online, as_of=at)
@@ -108,7 +109,7 @@ async def _store_session(ctx: Context, record: SimRecord, found: Session) -> Non
 
 def _trouble(error: CarrierError) -> CarrierTrouble:
     if isinstance(error, UnsupportedOperation):
-        return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol cannot tell")
+        return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol has no such query")
     if isinstance(error, CarrierRateLimited):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         return CarrierTrouble("CARRIER_QUOTA_EXCEEDED", "the carrier takes no more calls now", retry_after=wait)
@@ -148,8 +149,7 @@ class Deadline:
 def _forced_activation(sim: Sim) -> ForcedActivation | None:
     if sim.opened_on is None or sim.underlying not in NOT_YET_ACTIVATED:
         return None
-    chosen = sim.plan.test_months if sim.test_months is None else sim.test_months
-    return forced_activation(sim.terms, sim.carrier, sim.opened_on, chosen, sim.purchased_on, sim.silent_since)
+    return activation_periods(sim, sim.opened_on)
 
 
 def _before_activation(sim: Sim) -> list[Deadline]:

@@ -40,8 +40,8 @@ def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -
     if earlier is not None:
         return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
     state.seen[iccid] = row.line
-    if (twin := alternate_iccid(iccid)) is not None:
-        state.seen[twin] = row.line
+    if (alternate := alternate_iccid(iccid)) is not None:
+        state.seen[alternate] = row.line
     return tenant_rejection(ctx, state, row, owner)
 
 

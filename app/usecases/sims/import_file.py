@@ -13,10 +13,11 @@ from app.db.mapping import sim_columns
 from app.db.pools.rows import refs_of
 from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.errors import Malformed
 from app.domain.sim.holds import shown_state
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
@@ -154,24 +155,26 @@ async def _take_chunk(
     report.held += sum(bool(new[iccid][2].holds) for iccid in ids)
     for iccid in ids:
         report.warn(warnings_of(new[iccid][0]))
-    await _take_lost(ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report)
+    await _update_added_elsewhere(
+        ctx, work, state, [row for iccid, (row, _, _) in new.items() if iccid not in ids], updates, report
+    )
     await work.events.add_history([_imported(ctx, ids[iccid], new[iccid][2]) for iccid in ids])
     await _store_updates(ctx, work, updates)
     report.subjects.extend(updates.limits_changed)
     state.arrived.update(ids)
 
 
-async def _take_lost(
+async def _update_added_elsewhere(
     ctx: Context,
     work: UnitOfWork,
     state: ImportState,
-    lost: Sequence[ParsedRow],
+    added: Sequence[ParsedRow],
     updates: _Updates,
     report: ImportReport,
 ) -> None:
     """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
-    owners = await work.sims.owners([row.values["iccid"] for row in lost]) if lost else {}
-    for row in lost:
+    owners = await work.sims.owners([row.values["iccid"] for row in added]) if added else {}
+    for row in added:
         owner = owners.get(row.values["iccid"])
         fault = not_available(row) if owner is None else tenant_rejection(ctx, state, row, owner)
         if fault is not None:
@@ -184,13 +187,13 @@ async def _take_lost(
 
 def _imported(ctx: Context, sim_id: int, sim: Sim) -> HistoryRow:
     """The first entry of a SIM's timeline: the state in which it was imported."""
-    shown = shown_state(sim.underlying, sim.holds, sim.carrier).value
+    state = shown_state(sim.underlying, sim.holds, sim.carrier).value
     return HistoryRow(
         sim_id=sim_id,
         what="state",
         before=None,
-        after=shown,
-        cause="import",
+        after=state,
+        cause=Cause.IMPORT,
         rule="LC-12",
         actor="import",
         took_effect_at=ctx.now(),

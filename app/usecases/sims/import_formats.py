@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -51,9 +50,11 @@ def check_header(header: Sequence[str], known: Collection[str], required: Sequen
     """Raises `UnreadableFile` for a column that is not known or there twice, and for a required one that is missing."""
     unknown = [index + 1 for index, name in enumerate(header) if name not in known][:MAX_FAULTS]
     if unknown:
-        faults = [Fault(code="UNKNOWN_COLUMN", detail=f"column {place} is not known", line=1) for place in unknown]
-        places = ", ".join(map(str, unknown[:20]))
-        raise UnreadableFile(f"unknown column at position {places}", errors=[fault.as_json() for fault in faults])
+        faults = [
+            Fault(code="UNKNOWN_COLUMN", detail=f"column {position} is not known", line=1) for position in unknown
+        ]
+        positions = ", ".join(map(str, unknown[:20]))
+        raise UnreadableFile(f"unknown column at position {positions}", errors=[fault.as_json() for fault in faults])
     if len(set(header)) != len(header):
         raise UnreadableFile("a column appears twice")
     missing = [name for name in required if name not in header]
@@ -63,8 +64,7 @@ def check_header(header: Sequence[str], known: Collection[str], required: Sequen
 
 def ndjson_rows(body: bytes) -> Iterator[Row]:
     """The rows of a file with one JSON object a line; a line that is no UTF-8 is a bad row."""
-    lines = io.BytesIO(body.removeprefix(codecs.BOM_UTF8))
-    for number, line in enumerate(bounded_lines(lines.readline, b"\n"), 1):
+    for number, line in enumerate(bounded_lines(io.BytesIO(body).readline, b"\n"), 1):
         yield number, _row(line) if line.strip() else {}
 
 
@@ -72,7 +72,7 @@ def _row(line: bytes) -> dict[str, str]:
     if len(line) > LONGEST_LINE:
         return {"": f"a line of more than {LONGEST_LINE} bytes"}
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode())
     except UnicodeDecodeError:
         return {"": "not UTF-8"}
     except (ValueError, RecursionError):

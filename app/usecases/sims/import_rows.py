@@ -9,17 +9,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from app.domain.calendar.days import day_named
 from app.domain.errors import Malformed
 from app.domain.identifiers import parse_iccid, parse_imei, parse_imsi, parse_msisdn
+from app.domain.regions.rules import with_region_limit
 from app.domain.sim.lifecycle import state_from_dates, with_validity_end
 from app.domain.sim.model import Hold, Plan, Sim
-from app.domain.sim.regions import with_region_limit
 from app.domain.vocabulary import Carrier, HoldCode, HoldSource, RealName, SimState, Supplier
-from app.usecases.csv_files import is_printable
+from app.usecases.csv_files import is_printable, whole_cell
 from app.usecases.errors import Fault
 
 LONGEST_TEXT = 200
@@ -54,19 +55,21 @@ def _flag(value: str) -> bool:
 
 
 def _months(value: str) -> int:
-    if not value.isdecimal() or not value.isascii() or int(value) > 9:  # noqa: PLR2004 - LC-3
+    months = whole_cell(value)
+    if months is None or months > 9:  # noqa: PLR2004 - LC-3
         raise Malformed("MONTHS_MALFORMED", "0 to 9 months")
-    return int(value)
+    return months
 
 
 def _one_of(kind: type[Any]) -> Callable[[str], Any]:
-    def read(value: str) -> Any:
-        try:
-            return kind(value)
-        except ValueError:
-            raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
+    return partial(_member, kind)
 
-    return read
+
+def _member(kind: type[Any], value: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise Malformed("UNKNOWN_WORD", f"one of {', '.join(member.value for member in kind)}") from None
 
 
 def _tags(value: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from app.domain.identifiers import ICCID_BODY, luhn_valid
-from app.domain.sim.region_names import province_named
+from app.domain.regions.names import province_named
 from app.usecases.errors import Fault
 from app.usecases.sims.import_rows import ParsedRow
 

@@ -52,13 +52,13 @@ async def list_sims(
     """A page of SIMs, the row id to continue after (None on the last page), and the total if `total`."""
     filtered = replace(wanted, cycles=current_cycles(ctx))
     ids = await page_ids(ctx.pool, tenant, filtered, after=after, limit=limit + 1)
-    shown = ids[:limit]
+    page = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
-    rows = await fetch_sims(ctx.pool, tenant, shown, running_periods(days, zones)) if shown else []
+    rows = await fetch_sims(ctx.pool, tenant, page, running_periods(days, zones)) if page else []
     items = [sim_view(row, days, zones) for row in rows]
     how_many = await count(ctx.pool, tenant, filtered) if total else None
-    return items, shown[-1] if len(ids) > limit else None, how_many
+    return items, page[-1] if len(ids) > limit else None, how_many
 
 
 def current_cycles(ctx: Context) -> dict[str, int]:
@@ -86,6 +86,7 @@ async def patch_sim(
     """
     columns = _patch_columns(changes)
     async with ctx.work() as work:
+        # Under the SIM's lock: of two patches with one If-Match the second finds the version that the first has made.
         record = await _locked(work, actor.tenant, iccid)
         if version is not None and version != record.version:
             raise VersionConflict("the card has changed since", version=record.version)
@@ -130,6 +131,7 @@ def _reminders(value: Any) -> dict[str, list[int]]:
 async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
     """Delete a SIM imported by mistake; its timeline stays. Raises `NotFound`, `Conflict` with an open operation."""
     async with ctx.work() as work:
+        # Under the SIM's lock no operation can be opened on it before it is gone (OP-4).
         record = await _locked(work, actor.tenant, iccid)
         if open_operation := (await work.operations.open_of([record.id])).get(record.id):
             due_at = open_operation.due_at.isoformat() if open_operation.due_at else None

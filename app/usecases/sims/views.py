@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from app.db.sims.read import RunningPeriods, SimRow
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.calendar.days import start_of_day
+from app.domain.sim.binding import rebinds_left
 from app.domain.sim.holds import HOLDS
 from app.domain.sim.validity import cancellation
 from app.domain.terms.book import terms_in_force
@@ -127,6 +128,7 @@ def _hold(hold: Mapping[str, Any]) -> dict[str, Any]:
         "since": hold["since"],
         "source": hold["source"],
         "carrier_code": hold.get("carrier_code"),
+        "carrier_reason": hold.get("carrier_reason"),
     }
 
 
@@ -152,6 +154,6 @@ def _session(row: SimRow) -> dict[str, Any] | None:
 
 def _binding(row: SimRow, today: date) -> dict[str, Any]:
     budget = _rebinds_a_month(row["terms"], row["carrier"], today)
-    left = None if budget is None else max(0, budget - (row["rebinds"] or 0))
+    left = rebinds_left(budget, row["rebinds"] or 0)
     seen = row["imei_seen"] and {"imei": row["imei_seen"], "as_of": _text(row["imei_seen_at"])}
     return {"imei": row["imei"], "tac": row["imei"] and row["imei"][:8], "rebinds_left": left, "seen": seen}

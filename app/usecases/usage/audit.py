@@ -8,12 +8,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from app.db.usage import audit as rows
 from app.db.usage.figures import CycleSpan
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, end_instant, preceding, start_instant
 from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.usage.carrier_usage import chunks
 
 KINDS = ("reported", "figures", "pool")
@@ -36,13 +38,29 @@ def differs(kind: str) -> str:
 
 async def audit_usage(ctx: Context) -> dict[str, int]:
     """Compare counters with what they were made of; differences are logged and counted, none is repaired."""
-    audited, wrong = 0, Counter[str]()
-    accounts = {code: _cycles(ctx, code) for code in ctx.accounts}
+    wrong = Counter[str]()
+    audited = 0
     async for account, ids in _chosen(ctx):
-        for cycle in accounts.get(account, ()):
-            audited += len(ids)
-            wrong += await _compare(ctx, account, _spans(ctx, account, cycle, ids))
+        if account in ctx.accounts:
+            audited += await handle_isolated(ctx, Task.AUDIT, ids, partial(_audit, ctx, wrong, account))
     return {"counters_audited": audited} | {differs(kind): wrong[kind] for kind in KINDS}
+
+
+async def audit_again(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Audit these SIMs; one that cannot be compared stays set aside."""
+    async with ctx.work() as work:
+        by_account = await work.sims.by_account(sim_ids)
+    for account, ids in by_account.items():
+        if account in ctx.accounts:
+            await handle_isolated(ctx, Task.AUDIT, ids, partial(_audit, ctx, Counter[str](), account), kind=kind)
+
+
+async def _audit(ctx: Context, wrong: Counter[str], account: str, sim_ids: Sequence[int]) -> int:
+    """Compare the counters of two cycles; what differs is added to `wrong`; gives how many were compared."""
+    found = [await _compare(ctx, account, _spans(ctx, account, one, sim_ids)) for one in _cycles(ctx, account)]
+    for differing in found:
+        wrong.update(differing)
+    return len(found) * len(sim_ids)
 
 
 def _cycles(ctx: Context, account: str) -> tuple[Cycle, Cycle]:

@@ -20,6 +20,7 @@ from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
 from app.db.usage import figures as stored
+from app.db.usage import limit_checks
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, end_instant, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.usage.figures import CarrierFigure, latest_figure
@@ -81,6 +82,7 @@ async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsag
     if not batch.spans:
         return set()
     connection, now = await work.driver(), ctx.now()
+    # No SIM rows are locked: figures change counters alone, and the limits are evaluated later, from the queue.
     counters = sorted(batch.spans)
     await rows.ensure_counters(connection, counters)
     before = await stored.lock_usage(connection, counters)
@@ -110,7 +112,9 @@ async def _queue(
         for was, row in moved
         if row["used"] < was["used"] or (row["next_check_bytes"] is not None and row["used"] >= row["next_check_bytes"])
     ]
-    await rows.queue_checks(connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None])
+    await limit_checks.queue_checks(
+        connection, due, [row["pool_ref"] for _, row in moved if row["pool_ref"] is not None]
+    )
 
 
 async def apply_cycle_figures(ctx: Context, account: str, figures: Sequence[UsageFigure], cycle: Cycle) -> int:
@@ -156,5 +160,5 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def running(ctx: Context, record: SimRecord) -> Cycle:
-    """The cycle a SIM is in."""
+    """The cycle a SIM is in, by the zone of its account."""
     return cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))

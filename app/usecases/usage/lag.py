@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from app.db.usage import lag as rows
 from app.db.usage.audit import highest_card
 from app.domain.calendar.cycles import cycle_at, cycle_number, preceding, start_instant
+from app.domain.sim.snapshot import STOPPED_STATES
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import STOPPED
 
 RANGE = 20_000
 """SIMs in one statement."""
@@ -17,7 +17,7 @@ RANGE = 20_000
 async def usage_lags(ctx: Context) -> dict[str, timedelta]:
     """The age of the oldest figure by account, over the SIMs that are pulled; accounts without figures are left out."""
     now, oldest = ctx.now(), dict[str, datetime]()
-    accounts, stopped = [_running(ctx, code) for code in ctx.accounts], sorted(state.value for state in STOPPED)
+    accounts, stopped = [_running(ctx, code) for code in ctx.accounts], sorted(state.value for state in STOPPED_STATES)
     async with ctx.pool.acquire() as connection:
         for after in range(0, await highest_card(connection), RANGE):
             found = await rows.oldest_figures(connection, accounts, stopped, after=after, through=after + RANGE)

@@ -155,9 +155,9 @@ async def card_reports(
     first: str | None,
     last: str | None,
     *,
-    after: rows.ReportPlace | None,
+    after: rows.ReportPosition | None,
     limit: int,
-) -> tuple[dict[str, Any], rows.ReportPlace | None]:
+) -> tuple[dict[str, Any], rows.ReportPosition | None]:
     """A page of the distinct reports of a day, by default today (US-1), and its end where more follow.
 
     Raises `NotFound`, `InvalidArgument`.
@@ -167,16 +167,18 @@ async def card_reports(
     start = _day(first, "from") if first else local(ctx.now(), zone).date()
     end = _day(last, "to") if last else start
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
-    place = min(max(after or rows.ReportPlace(opens), rows.ReportPlace(opens)), rows.ReportPlace(closes))
+    position = min(max(after or rows.ReportPosition(opens), rows.ReportPosition(opens)), rows.ReportPosition(closes))
     async with ctx.pool.acquire() as connection:
-        found = await rows.reports_of(connection, record.id, place, closes, limit + 1)
+        found = await rows.reports_of(connection, record.id, position, closes, limit + 1)
     items = [
         {"gateway": row["name"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
         for row in found[:limit]
     ]
     end_of_page = found[limit - 1] if len(found) > limit else None
-    shown = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
-    return shown, end_of_page and rows.ReportPlace(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
+    answer = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
+    return answer, end_of_page and rows.ReportPosition(
+        end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"]
+    )
 
 
 async def reconciliation(

@@ -21,8 +21,8 @@ from app.db.events.webhooks import BusyEndpoint, DeliveryResult
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
-from app.telemetry import get_logger
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.webhooks.feed import cloud_event
 
 AT_ONCE = 16
@@ -45,15 +45,13 @@ TRANSACTIONS = 4
 GONE = "the receiver said 410 Gone"
 
 
-log = get_logger("webhooks")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """One delivery as it was claimed, and the result of sending it."""
+    """One delivery as it was claimed, and the result of sending it; `fault`: why nothing could be sent at all."""
 
     delivery: Mapping[str, Any]
     sent: SendResult
+    fault: Exception | None = None
 
 
 async def deliver_round(ctx: Context) -> int:
@@ -66,7 +64,7 @@ async def deliver_round(ctx: Context) -> int:
     try:
         while True:
             for endpoint in _within_share(await relay.busy(), {i: tenant for i, (tenant, _) in running.items()}):
-                running[endpoint.id] = (endpoint.tenant, asyncio.create_task(relay.serve(endpoint)))
+                running[endpoint.id] = (endpoint.tenant, asyncio.create_task(_serve_isolated(ctx, relay, endpoint)))
             if not running:
                 return attempts
             tasks = [task for _, task in running.values()]
@@ -79,6 +77,22 @@ async def deliver_round(ctx: Context) -> int:
     finally:
         for _, task in running.values():
             task.cancel()
+
+
+async def deliver_again(ctx: Context, kind: SubjectKind, endpoint_ids: Sequence[str]) -> None:
+    """Deliver to endpoints that were set aside; one that cannot be served stays set aside."""
+    relay = _Relay(ctx)
+    for endpoint_id in endpoint_ids:
+        await _serve_isolated(ctx, relay, BusyEndpoint(id=UUID(endpoint_id), tenant="", has_new_events=True), kind)
+
+
+async def _serve_isolated(
+    ctx: Context, relay: _Relay, endpoint: BusyEndpoint, kind: SubjectKind = SubjectKind.WEBHOOK
+) -> int:
+    async def serve(_: Sequence[str]) -> int:
+        return await relay.serve(endpoint)
+
+    return await handle_isolated(ctx, Task.WEBHOOKS, [str(endpoint.id)], serve, kind=kind)
 
 
 def _within_share(found: Sequence[BusyEndpoint], running: Mapping[UUID, str]) -> list[BusyEndpoint]:
@@ -111,21 +125,30 @@ class _Relay:
             return await work.webhooks.busy(self._ctx.now())
 
     async def serve(self, endpoint: BusyEndpoint) -> int:
-        """Deliver to one endpoint until nothing is due or `ROUND_S` has passed; returns how many attempts were made."""
+        """Deliver to one endpoint until nothing is due or `ROUND_S` has passed; returns how many attempts were made.
+
+        Raises what keeps an event from being sent at all, whatever the receiver does.
+        """
         if endpoint.has_new_events:
             await self._fan_out(endpoint.id)
         began, attempts = monotonic(), 0
         pending: set[asyncio.Task[DeliveryAttempt]] = set()
+        fault: Exception | None = None
         try:
             while True:
-                free = AT_ONCE - len(pending) if monotonic() - began < ROUND_S else 0
+                goes_on = fault is None and monotonic() - began < ROUND_S
+                free = AT_ONCE - len(pending) if goes_on else 0
                 claimed = await self._claim(endpoint.id, free)
                 attempts += len(claimed)
                 pending |= {asyncio.create_task(_attempt(self._ctx, delivery)) for delivery in claimed}
+                if not pending and fault is not None:
+                    raise fault
                 if not pending:
                     return attempts
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                await self._settle(endpoint.id, [task.result() for task in done])
+                results = [task.result() for task in done]
+                await self._settle(endpoint.id, results)
+                fault = next((one.fault for one in results if one.fault is not None), fault)
         finally:
             for task in pending:
                 task.cancel()
@@ -152,6 +175,7 @@ class _Relay:
         async with self._transactions, self._ctx.work() as work:
             if any(attempt.sent.gone for attempt in attempts):
                 await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
+            # A delivery that another worker has claimed since, its lease having expired, is left to that worker.
             await work.webhooks.settle(results, now)
             await work.commit()
         for result in results:
@@ -160,12 +184,11 @@ class _Relay:
 
 
 async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt:
-    """One attempt. Whatever goes wrong with it is this delivery's own failure, retried like any other."""
+    """One attempt. What goes wrong before anything is sent, for example with a secret, is the endpoint's fault."""
     try:
         return DeliveryAttempt(delivery=delivery, sent=await _send(ctx, delivery))
-    except Exception as error:
-        log.exception("webhooks.attempt_failed", delivery=delivery["id"])
-        return DeliveryAttempt(delivery=delivery, sent=SendResult(error=type(error).__name__))
+    except Exception as error:  # noqa: BLE001 - told with the delivery, and by the endpoint that is set aside
+        return DeliveryAttempt(delivery=delivery, sent=SendResult(error=type(error).__name__), fault=error)
 
 
 async def _send(ctx: Context, delivery: Mapping[str, Any]) -> SendResult:
@@ -185,7 +208,9 @@ def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
 def _result(attempt: DeliveryAttempt, now: datetime) -> DeliveryResult:
     delivery, sent = attempt.delivery, attempt.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
-    wait = max(retry_wait(delivery["attempts"], random.randint(0, 1000)), sent.retry_after or timedelta())  # noqa: S311
+    rest = retry_wait(delivery["attempts"], random.randint(0, 1000))  # noqa: S311
+    # Where nothing could be sent, the endpoint is set aside, and its back-off is the one that counts.
+    wait = timedelta() if attempt.fault else max(rest, sent.retry_after or timedelta())
     if sent.delivered:
         status = "delivered"
     elif sent.gone or now + wait - delivery["created_at"] > RETRY_PERIOD:

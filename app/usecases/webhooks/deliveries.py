@@ -16,7 +16,7 @@ STATUSES = ("pending", "delivered", "failed")
 _INSTANTS = ("next_attempt_at", "created_at", "attempted_at", "settled_at")
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def delivery_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """One delivery as a JSON object; `next_attempt_at` only while it is pending."""
     instants = {name: row[name].isoformat() if row[name] else None for name in _INSTANTS}
     if row["status"] != "pending":
@@ -56,6 +56,9 @@ async def redeliver(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UU
 
 
 async def replay(ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, start: datetime, end: datetime) -> int:
-    """Queue every event known in [start, end) again that the endpoint subscribes to; returns how many."""
+    """Queue every event known in [start, end) again that the endpoint subscribes to; returns how many.
+
+    Raises `NotFound`.
+    """
     await find(work, tenant, endpoint_id)
     return await work.deliveries.replay(endpoint_id, start, end, ctx.now())

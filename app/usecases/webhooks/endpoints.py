@@ -31,7 +31,7 @@ class EndpointRequest:
     description: str | None = None
 
 
-def shown(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
+def endpoint_view(endpoint: EndpointRow, *, secret: str | None = None) -> dict[str, Any]:
     """An endpoint as a JSON object; with `secret` only where it has just been created."""
     seen: dict[str, Any] = {
         "id": str(endpoint.id),
@@ -72,8 +72,8 @@ def _type_faults(types: Sequence[str]) -> list[Fault]:
 
 
 def _is_type(name: str) -> bool:
-    noun, _, rest = name.partition(".")
-    parts = (noun, rest) if rest != "*" else (noun,)
+    noun, _, verb = name.partition(".")
+    parts = (noun, verb) if verb != "*" else (noun,)
     return all(part and part.replace("_", "a").isalpha() and part.islower() and part.isascii() for part in parts)
 
 
@@ -97,7 +97,7 @@ async def create(
         created_at=now,
     )
     await work.webhooks.add_endpoint(endpoint)
-    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=shown(endpoint))])
+    await work.access.add_audit([_audit(ctx, endpoint, actor, "create", after=endpoint_view(endpoint))])
     return endpoint, secret
 
 
@@ -110,7 +110,10 @@ async def find(work: UnitOfWork, tenant: str, endpoint_id: UUID, *, for_update: 
 
 
 async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str) -> EndpointRow:
-    """Change `url`, `types`, `description` or `enabled`. Once enabled again, it gets later events only."""
+    """Change `url`, `types`, `description` or `enabled`. Once enabled again, it gets later events only.
+
+    Raises `NotFound`.
+    """
     async with ctx.work() as work:
         changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
         await work.commit()
@@ -120,6 +123,7 @@ async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str
 async def _change(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str
 ) -> EndpointRow:
+    # Locked, so that no fan-out moves the window between this look and `skip_to_now`.
     before = await find(work, tenant, endpoint_id, for_update=True)
     if columns.get("enabled") is True and not before.enabled:
         columns = columns | {"disabled_because": None}
@@ -130,7 +134,9 @@ async def _change(
         stored = {name: list(value) if isinstance(value, tuple) else value for name, value in columns.items()}
         await work.webhooks.change_endpoint(endpoint_id, **stored)
     after = replace(before, **columns)
-    await work.access.add_audit([_audit(ctx, after, actor, "change", before=shown(before), after=shown(after))])
+    await work.access.add_audit(
+        [_audit(ctx, after, actor, "change", before=endpoint_view(before), after=endpoint_view(after))]
+    )
     return after
 
 
@@ -139,7 +145,7 @@ async def delete(ctx: Context, tenant: str, endpoint_id: UUID, *, actor: str) ->
     async with ctx.work() as work:
         endpoint = await find(work, tenant, endpoint_id, for_update=True)
         await work.webhooks.delete_endpoint(endpoint_id)
-        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=shown(endpoint))])
+        await work.access.add_audit([_audit(ctx, endpoint, actor, "delete", before=endpoint_view(endpoint))])
         await work.commit()
 
 
@@ -147,6 +153,7 @@ async def rotate(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, *, actor: str
 ) -> tuple[EndpointRow, str]:
     """Create a new secret; the old one signs beside it for a day. Raises `NotFound`, `Conflict` while two are valid."""
+    # Two rotations at once: the second waits here, then finds two valid secrets and is refused.
     before = await find(work, tenant, endpoint_id, for_update=True)
     now = ctx.now()
     if before.old_secret_until is not None and before.old_secret_until > now:
@@ -160,7 +167,7 @@ async def rotate(
     columns = {"secret": secret, "old_secret": before.secret, "old_secret_until": until}
     await work.webhooks.change_endpoint(endpoint_id, **columns)
     after = replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
-    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=shown(after))])
+    await work.access.add_audit([_audit(ctx, after, actor, "rotate", after=endpoint_view(after))])
     return after, secret
 
 

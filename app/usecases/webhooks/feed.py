@@ -38,11 +38,11 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def feed(
-    ctx: Context, tenant: str, *, after: UUID | None, place: FeedPosition | None, types: tuple[str, ...], limit: int
+    ctx: Context, tenant: str, *, after: UUID | None, position: FeedPosition | None, types: tuple[str, ...], limit: int
 ) -> FeedPage:
     """Events of a tenant after a given one, each at least once. Raises `InvalidArgument` for an unknown event."""
     async with ctx.work() as work:
-        start = place or await work.feed.position_after(tenant, after)
+        start = position or await work.feed.position_after(tenant, after)
         if start is None:
             fault = Fault(pointer="query:after", code="UNKNOWN_EVENT", detail="no such event is kept")
             raise InvalidArgument([fault])

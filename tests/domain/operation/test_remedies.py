@@ -14,7 +14,7 @@ from app.domain.operation.remedies import remedies_for
 from app.domain.operation.request import Counts, Route, RuleContext
 from app.domain.sim.model import Sim
 from app.domain.units import MB
-from app.domain.vocabulary import Carrier, Channel, OperationKind, Supplier
+from app.domain.vocabulary import Actor, Carrier, Channel, HoldCode, OperationKind, SimState, Supplier
 from tests.domain.cards import a_sim, context_of
 from tests.domain.operation.test_decision import IMEI, UNDERLYING, hold_sets, refused
 
@@ -55,6 +55,15 @@ def _agrees(card: Sim, remedy: Remedy, context: RuleContext) -> int:
     answer = decide(card, remedy.operation, _of_the_caller(remedy) | dict(remedy.arguments), context)
     assert remedy.allowed_now == isinstance(answer, Accepted), (card, remedy, answer)
     return 1
+
+
+def test_a_network_that_no_api_restores_is_the_suppliers_to_restore() -> None:
+    """ST-16, ST-26: China Mobile tells of a cut network, and takes no order to restore it."""
+    card = a_sim(GSL, Carrier.CMCC, SimState.ACTIVE, HoldCode.NETWORK_CUT)
+    [told] = remedies_for(card, HoldCode.NETWORK_CUT, context_of(None))
+    assert (told.action, told.actor, told.allowed_now) == ("ask_supplier", Actor.SUPPLIER, True)
+    [own] = remedies_for(card, HoldCode.NETWORK_CUT, context_of(Channel.API))
+    assert (own.action, own.operation) == ("restore_network", K.RESTORE_NETWORK)
 
 
 def test_a_pool_member_takes_no_add_on_pack_of_its_own() -> None:

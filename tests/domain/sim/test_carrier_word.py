@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.sim.carrier_holds import CarrierHolds, with_carrier_words
 from app.domain.sim.holds import codes
 from app.domain.sim.model import Sim
+from app.domain.sim.network_cut import NETWORK_CUT_CODE, THRESHOLD_CUT_CODE, holds_from_network_cut
 from app.domain.sim.snapshot import (
-    NETWORK_CUT_CODE,
     Drift,
     SnapshotApplied,
     apply_snapshot,
     gateway_stop_in_force,
-    holds_from_network_cut,
 )
 from app.domain.sim.transitions import Cause, HoldChange, Transition
 from app.domain.units import MB
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
+from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, ProtocolName, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_hold, a_plan, a_sim
 
 S, H = SimState, HoldCode
@@ -180,15 +180,54 @@ def test_telecom_data_off_is_a_changed_device_unless_we_cut_it() -> None:
     assert taken == SnapshotApplied(sim=cut, changes=(), drift=None)
 
 
-def test_data_off_under_active_is_told_only_by_telecom() -> None:
-    """LC-15, ST-22: and where the carrier says nothing of it, what it said before stands."""
-    told = ((H.DEVICE_MISMATCH, NETWORK_CUT_CODE),)
+def cut_holds(sim: Sim, state: SimState, protocol: ProtocolName | None, code: str) -> list[CarrierHolds]:
+    """The holds of data that is off, not off, and of which nothing is said."""
+    return [
+        holds_from_network_cut(sim, state, network_cut=cut, code=code, protocol=protocol) for cut in (True, False, None)
+    ]
+
+
+def test_telecom_data_off_under_active_is_a_changed_device_and_what_it_said_before_stands() -> None:
+    """LC-15, ST-22: where the carrier says nothing of it."""
+    told, telecom = ((H.DEVICE_MISMATCH, NETWORK_CUT_CODE),), ProtocolName.CTCC_CMP
     free = a_sim(GSL, Carrier.CTCC)
-    assert [holds_from_network_cut(free, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), ()]
+    assert cut_holds(free, S.ACTIVE, telecom, NETWORK_CUT_CODE) == [told, (), ()]
     known = replace(free, holds=(a_hold(H.DEVICE_MISMATCH, HoldSource.CARRIER, NETWORK_CUT_CODE),))
-    assert [holds_from_network_cut(known, S.ACTIVE, cut) for cut in (True, False, None)] == [told, (), told]
-    assert holds_from_network_cut(free, S.SUSPENDED, network_cut=True) == ()
-    assert holds_from_network_cut(a_sim(GSL, Carrier.CMCC), S.ACTIVE, network_cut=True) == ()
+    assert cut_holds(known, S.ACTIVE, telecom, NETWORK_CUT_CODE) == [told, (), told]
+    assert cut_holds(free, S.SUSPENDED, telecom, NETWORK_CUT_CODE) == [(), (), ()]
+
+
+def test_another_carriers_data_off_under_active_is_a_cut_network() -> None:
+    """ST-16; a protocol that never tells of it does not keep the hold of an import (LC-17)."""
+    told, free = ((H.NETWORK_CUT, "off"),), a_sim(GSL, Carrier.CMCC)
+    assert cut_holds(free, S.ACTIVE, ProtocolName.ONELINK, "off") == [told, (), ()]
+    known = replace(free, holds=(a_hold(H.NETWORK_CUT, HoldSource.CARRIER, "off"),))
+    assert cut_holds(known, S.ACTIVE, ProtocolName.ONELINK, "off") == [told, (), told]
+    assert cut_holds(known, S.ACTIVE, ProtocolName.JASPER, "off")[2] == ()
+    # a changed device stops a card of China Mobile, it does not cut its network
+    locked = replace(free, holds=(a_hold(H.DEVICE_MISMATCH, HoldSource.CARRIER, "1"),))
+    assert cut_holds(locked, S.ACTIVE, ProtocolName.ONELINK, "off") == [told, (), ()]
+
+
+def test_a_threshold_that_telecom_has_cut_at_stands_until_it_says_otherwise() -> None:
+    """ST-3: a later word without the attribute does not make another device of it."""
+    free = a_sim(GSL, Carrier.CTCC)
+    cut = replace(free, holds=(a_hold(H.OVER_THRESHOLD, HoldSource.CARRIER, THRESHOLD_CUT_CODE),))
+    stands = ((H.OVER_THRESHOLD, THRESHOLD_CUT_CODE),)
+    assert cut_holds(cut, S.ACTIVE, ProtocolName.CTCC_CMP, NETWORK_CUT_CODE)[1:] == [(), stands]
+    other = replace(free, holds=(a_hold(H.OVER_THRESHOLD, HoldSource.CARRIER, "2"),))
+    assert cut_holds(other, S.ACTIVE, ProtocolName.CTCC_CMP, NETWORK_CUT_CODE)[2] == ()
+
+
+def test_the_carriers_newest_code_and_words_are_kept_with_its_hold() -> None:
+    """LC-15: since when it is on does not change, and a hold of ours has none."""
+    first = a_hold(H.CARRIER_CONTROL, HoldSource.CARRIER, "8")
+    sim = replace(a_sim(), holds=(first, a_hold(H.MANUAL)))
+    after = with_carrier_words(sim, [(H.CARRIER_CONTROL, "9", "强制停机"), (H.MANUAL, "2", "用户报停")])
+    assert after.holds == (replace(first, carrier_code="9", carrier_reason="强制停机"), a_hold(H.MANUAL))
+    renamed = replace(a_sim(), holds=(a_hold(H.POOL_FROZEN, HoldSource.CARRIER, "3"),))
+    assert with_carrier_words(renamed, [(H.POOL_EXHAUSTED, "3", "流量池")]).holds[0].carrier_reason == "流量池"
+    assert with_carrier_words(sim, []) == sim
 
 
 def test_cancelled_cancels_from_any_state() -> None:

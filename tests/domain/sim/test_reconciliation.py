@@ -16,7 +16,7 @@ LAST_CYCLE = NOON - timedelta(days=20)
 THIRD_OF_MONTH = NOON.replace(day=3)
 
 
-def judged(
+def classified(
     drift: Drift = Drift.RUNNING_THOUGH_HELD,
     sim: Sim = HELD,
     *,
@@ -34,39 +34,39 @@ def over_quota(since: datetime) -> Sim:
 
 def test_a_disagreement_is_lag_for_a_day() -> None:
     """LC-6."""
-    assert judged(seen=VIEW_LAG - timedelta(seconds=1)).explanation is DriftExplanation.LAG
-    assert judged().explanation is not DriftExplanation.LAG
+    assert classified(seen=VIEW_LAG - timedelta(seconds=1)).explanation is DriftExplanation.LAG
+    assert classified().explanation is not DriftExplanation.LAG
 
 
 def test_at_a_cycles_start_a_hold_of_the_cycle_before_lags() -> None:
     """ST-21."""
     there = Drift.EXPIRED_THERE
-    assert judged(there, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH).explanation is DriftExplanation.CYCLE_START
-    assert judged(there, over_quota(LAST_CYCLE)).explanation is DriftExplanation.DRIFT
-    assert judged(there, now=THIRD_OF_MONTH).explanation is DriftExplanation.DRIFT
+    assert classified(there, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH).explanation is DriftExplanation.CYCLE_START
+    assert classified(there, over_quota(LAST_CYCLE)).explanation is DriftExplanation.DRIFT
+    assert classified(there, now=THIRD_OF_MONTH).explanation is DriftExplanation.DRIFT
 
 
 def test_a_hold_of_the_new_cycle_is_no_lag_of_the_old_one() -> None:
     """ST-21: by the day in the card's zone."""
     midnight = THIRD_OF_MONTH.replace(day=1, hour=0)
     new, old = over_quota(midnight), over_quota(midnight - timedelta(seconds=1))
-    told = [judged(Drift.EXPIRED_THERE, card, now=THIRD_OF_MONTH).explanation for card in (new, old)]
+    told = [classified(Drift.EXPIRED_THERE, card, now=THIRD_OF_MONTH).explanation for card in (new, old)]
     assert told == [DriftExplanation.DRIFT, DriftExplanation.CYCLE_START]
 
 
 def test_a_card_that_runs_though_held_is_stopped_also_at_a_cycles_start() -> None:
     """ST-21 speaks of a card still stopped."""
     for drift, ask in REPAIRS.items():
-        told = judged(drift, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH)
+        told = classified(drift, over_quota(LAST_CYCLE), now=THIRD_OF_MONTH)
         assert told == DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=ask)
 
 
 def test_what_runs_against_our_will_is_stopped_once_and_then_told() -> None:
     """ST-24: nothing is done that nobody asked for."""
-    assert judged() == DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=OperationKind.SUSPEND)
+    assert classified() == DriftDecision(explanation=DriftExplanation.REPAIRING, repair_with=OperationKind.SUSPEND)
     fresh = Repair(requested_at=NOON - timedelta(hours=1), failed=False)
-    assert judged(repair=fresh) == DriftDecision(explanation=DriftExplanation.REPAIRING)
+    assert classified(repair=fresh) == DriftDecision(explanation=DriftExplanation.REPAIRING)
     for repair in (Repair(requested_at=NOON - VIEW_LAG, failed=False), Repair(requested_at=NOON, failed=True)):
-        assert judged(repair=repair) == DriftDecision(explanation=DriftExplanation.DRIFT)
+        assert classified(repair=repair) == DriftDecision(explanation=DriftExplanation.DRIFT)
     for drift in set(Drift) - set(REPAIRS):
-        assert judged(drift) == DriftDecision(explanation=DriftExplanation.DRIFT)
+        assert classified(drift) == DriftDecision(explanation=DriftExplanation.DRIFT)

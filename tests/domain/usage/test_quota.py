@@ -154,8 +154,8 @@ def test_an_add_on_in_force_lifts_what_it_covers_and_nothing_else() -> None:
 def test_use_lifts_only_the_stops_it_answers_for() -> None:
     """ST-2, ST-3, QT-1, QT-6: neither what came with the card nor `flexem`'s allowance nor the cap's stop."""
     came = a_sim(GSL, Carrier.CMCC, SimState.ACTIVE, H.OVER_QUOTA, H.OVER_THRESHOLD)
-    assert apply_usage_holds(came, 0, 0, at=NOON, today=TODAY, answers=frozenset()) == (came, ())
-    freed, _ = apply_usage_holds(came, 0, 0, at=NOON, today=TODAY, answers=frozenset({H.OVER_QUOTA}))
+    assert apply_usage_holds(came, 0, 0, at=NOON, today=TODAY, may_lift=frozenset()) == (came, ())
+    freed, _ = apply_usage_holds(came, 0, 0, at=NOON, today=TODAY, may_lift=frozenset({H.OVER_QUOTA}))
     assert codes(freed.holds) == {H.OVER_THRESHOLD}
     expired = a_sim(GSL, Carrier.CMCC, SimState.EXPIRED, H.OVER_QUOTA, H.PLAN_EXPIRED)
     assert apply_usage_holds(expired, GB, 0, at=NOON, today=TODAY) == (expired, ())

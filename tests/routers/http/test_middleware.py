@@ -9,14 +9,29 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.main import create_health_app
 from app.routers.http.middleware import RequestMiddleware
 from app.telemetry import Telemetry
+from tests.gateway import KEY, Gateway
 
 
 async def _loses_its_connection(_scope: Scope, _receive: Receive, _send: Send) -> None:
     lost = asyncio.get_running_loop().create_future()
     lost.cancel()
     await lost
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+async def test_a_process_without_the_api_answers_head_as_get(gateway: Gateway, path: str) -> None:
+    async def answers() -> bool:
+        return True
+
+    app = create_health_app(gateway.container, sandbox_answers=answers)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as caller:
+        asked = await caller.get(path, headers={"Authorization": f"Bearer {KEY}"})
+        headed = await caller.head(path, headers={"Authorization": f"Bearer {KEY}"})
+
+    assert (headed.status_code, headed.content) == (asked.status_code, b"")
 
 
 class _Waits:

@@ -16,7 +16,7 @@ async def at_the_carrier(gateway: Gateway, index: int, **given: Any) -> None:
     assert answer.is_success, answer.text
 
 
-async def told(gateway: Gateway) -> list[dict[str, Any]]:
+async def drift_events(gateway: Gateway) -> list[dict[str, Any]]:
     query = {"type": "carrier.drift_detected", "limit": 500}
     return (await gateway.api.get("/v1/events", params=query)).json()["items"]
 
@@ -35,7 +35,7 @@ async def test_a_fleet_in_agreement_is_seen_and_nothing_is_told(gateway: Gateway
     assert report["changed"] == report["drift"] == report["unreachable"] == 0
     await gateway.advance(days=3)
     assert (await reconcile(gateway.ctx))["drift"] == 0
-    assert await told(gateway) == []
+    assert await drift_events(gateway) == []
 
 
 async def test_a_card_that_runs_though_we_hold_it_is_lag_first_and_repaired_then(gateway: Gateway) -> None:
@@ -54,7 +54,7 @@ async def test_a_card_that_runs_though_we_hold_it_is_lag_first_and_repaired_then
     await reconcile(gateway.ctx)
     await gateway.advance(days=3)
     await reconcile(gateway.ctx)
-    assert await told(gateway) == []
+    assert await drift_events(gateway) == []
 
 
 async def test_a_repair_that_fails_is_told_once(gateway: Gateway) -> None:
@@ -68,7 +68,7 @@ async def test_a_repair_that_fails_is_told_once(gateway: Gateway) -> None:
     for _ in range(4):
         await reconcile(gateway.ctx)
         await gateway.advance(days=1)
-    (event,) = await told(gateway)
+    (event,) = await drift_events(gateway)
     assert event["subject"] == name
     assert event["data"]["drift"] == "running_though_held"
     assert (event["data"]["intended"], event["data"]["reported"]["state"]) == ("suspended", "active")
@@ -88,7 +88,7 @@ async def test_what_nobody_may_repair_is_told_after_the_lag_and_again_when_it_co
         await at_the_carrier(gateway, 0, carrier="cucc")
         await gateway.advance(hours=1)
         assert (await reconcile(gateway.ctx))["drift"] == 0
-    events = await told(gateway)
+    events = await drift_events(gateway)
     assert [event["data"]["drift"] for event in events] == ["not_activated_there"] * 2
     assert {event["subject"] for event in events} == {name}
 

@@ -118,7 +118,7 @@ async def test_a_completion_push_is_stored_once_and_hurries_the_question(gateway
     assert [a.status_code for a in answers] == [200, 200], answers[0].text
     assert "<NOTIFY_CODE>000000</NOTIFY_CODE>" in answers[0].text
     async with gateway.ctx.work() as work:
-        assert len(await work.inbox.unhandled(10)) == 1
+        assert len(await work.inbox.unhandled(gateway.ctx.now(), 10)) == 1
     await gateway.settle()
     assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "succeeded"
     assert (await gateway.carrier(iccid))["effects"] == {"suspend": 1}
@@ -135,7 +135,7 @@ async def test_what_is_no_push_or_of_no_account_is_refused(gateway: Gateway) -> 
 
     assert (nobody.status_code, garbage.status_code, bomb.status_code) == (404, 400, 400)
     async with gateway.ctx.work() as work:
-        assert await work.inbox.unhandled(10) == []
+        assert await work.inbox.unhandled(gateway.ctx.now(), 10) == []
 
 
 async def test_a_change_no_question_can_show_ends_by_the_carriers_push(gateway: Gateway) -> None:

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.carriers.desk.client import DeskClient
+from app.usecases.carrier_sync.usage_page import MOST_SET_ASIDE
 from app.usecases.carrier_sync.usage_run import pull_account, pull_all, resume_pulls
 from tests.gateway import Gateway, card, open_with
 from tests.usecases.usage.reporting import report, send, usage
@@ -196,7 +197,22 @@ class _Faulty(DeskClient):
         raise ZeroDivisionError
 
 
-async def test_one_accounts_fault_of_ours_does_not_end_the_others_run(wide: Gateway) -> None:
+async def test_a_fault_of_ours_that_meets_every_sim_sets_the_account_aside_and_not_the_fleet(wide: Gateway) -> None:
+    slow = {"carrier": "ctcc", "account": "ctcc-slow"}
+    good, *_ = await wide.fleet({}, *(slow for _ in range(MOST_SET_ASIDE + 10)))
+    await _traffic(wide, good)
+    await wide.advance(days=1)
+    broken = replace(wide.ctx, clients={**wide.ctx.clients, "ctcc-slow": _Faulty.__new__(_Faulty)})
+
+    with capture_logs():
+        report_ = await pull_all(broken)
+
+    items = (await wide.api.get("/v1/admin/quarantine", params={"limit": 100})).json()["items"]
+    assert (report_["unfinished"], await _used(wide, [good])) == (1, [5 * MB])
+    assert [item["kind"] for item in items] == ["sim"] * MOST_SET_ASIDE + ["account"]
+
+
+async def test_a_fault_of_ours_sets_its_sim_aside_and_ends_no_run(wide: Gateway) -> None:
     good, bad = await wide.fleet({}, {"carrier": "ctcc", "account": "ctcc-slow"})
     await _traffic(wide, good, bad)
     await wide.advance(days=1)
@@ -204,8 +220,15 @@ async def test_one_accounts_fault_of_ours_does_not_end_the_others_run(wide: Gate
     broken = replace(wide.ctx, clients={**wide.ctx.clients, "ctcc-slow": faulty})
 
     report_ = await pull_all(broken)
-    await wide.advance(hours=1)
-    again = await resume_pulls(wide.ctx)
+    [aside] = (await wide.api.get("/v1/admin/quarantine")).json()["items"]
+    await wide.advance(minutes=2)
 
-    assert (report_["accounts"], report_["unfinished"], await _used(wide, [good])) == (3, 1, [5 * MB])
-    assert (again["accounts"], again["unfinished"], await _used(wide, [bad])) == (1, 0, [5 * MB])
+    assert (report_["accounts"], report_["unfinished"], await _used(wide, [good])) == (3, 0, [5 * MB])
+    assert [aside[name] for name in ("task", "kind", "subject", "error")] == [
+        "usage_pull",
+        "sim",
+        bad,
+        "ZeroDivisionError",
+    ]
+    assert await _used(wide, [bad]) == [5 * MB]
+    assert (await wide.api.get("/v1/admin/quarantine")).json()["items"] == []

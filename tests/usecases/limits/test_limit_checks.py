@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.db.usage import plan_checks
+from app.db.usage import limit_checks
 from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 from tests.usecases.limits.limiting import MB, NOON, events_of, holds_of, set_clock, sim_of, use
@@ -99,7 +99,7 @@ async def test_a_large_plan_is_worked_through_chunk_by_chunk(gateway: Gateway) -
     async with gateway.ctx.pool.acquire() as connection:
         while not seen or seen[-1]:
             async with connection.transaction():
-                seen.append(await plan_checks.queue_chunk(connection, 2))
+                seen.append(await limit_checks.queue_plan_chunk(connection, 2))
         queued = await connection.fetchval("SELECT count(DISTINCT sim_id) FROM usage_checks")
 
     assert (seen, queued) == ([2, 2, 1, 0], 5)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app.db.pools.cycles import cycle_of as cycle_row
+from app.db.pools.rows import set_state
 from tests.gateway import Gateway
+from tests.locks import until_waiting
 from tests.usecases.pools.pooling import MB, a_pool, holds, turn, use
 
 
@@ -111,3 +115,18 @@ async def test_a_forward_pool_is_never_in_arrears(gateway: Gateway) -> None:
     await a_pool(gateway, "forward", {})
 
     assert (await _state(gateway, "unpaid", 409))["rule"] == "PL-4"
+
+
+async def test_stating_arrears_and_evaluating_the_pool_take_locks_in_one_order(gateway: Gateway) -> None:
+    """The pool's cycle, then its row: whoever has the cycle gets the row; the other waits without it."""
+    await a_pool(gateway, "backward", {})
+    async with gateway.ctx.work() as work:
+        connection = await work.driver()
+        assert await cycle_row(connection, 1, 202612, lock=True) is not None
+        stating = asyncio.create_task(gateway.api.post("/v1/pools/p1/arrears", json={"status": "unpaid"}))
+        await until_waiting(gateway)
+
+        await asyncio.wait_for(set_state(connection, 1, "stopped"), timeout=5)
+        await work.commit()
+
+    assert (await stating).status_code == 200

@@ -73,7 +73,7 @@ async def all_has_ended(ctx: Context) -> None:
 
 async def deliveries(ctx: Context, endpoint: EndpointRow, status: str | None = None) -> list[dict[str, Any]]:
     rows = await log.deliveries(ctx, TENANT, endpoint.id, status=status, before=None, limit=500)
-    return [log.shown(row) for row in rows]
+    return [log.delivery_view(row) for row in rows]
 
 
 def move(ctx: Context, **by: float) -> None:

@@ -1,8 +1,8 @@
 """One transaction of usage ingest: the new reports of some requests are stored and counted.
 
-A report has three forms: a place in the columns of its request (`Reports`), resolved against gateways, SIMs and cycles
-(`ResolvedReport`), and summed with others of its SIM and cycle (`Delta`). `resolve` works before the transaction,
-`write` within it.
+A report has three forms: an index into the columns of its request (`Reports`), resolved against gateways, SIMs and
+cycles (`ResolvedReport`), and summed with others of its SIM and cycle (`Delta`). `resolve` works before the
+transaction, `write` within it.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class Batch:
         """Store and count what is new. Raises `StaleSimCache`, `asyncpg.PostgresError`."""
         if not self._reports:
             return
+        # Locks: SIMS_LOCK shared, gateways by id, UNMATCHED_LOCK shared, counters (order: `app.db.usage.ingest`).
         gateways = sorted(set(map(gateway_of, self._reports)))
         epoch, marks = await rows.lock_batch(self._connection, gateways)
         if epoch != self._epoch:  # compared with the batch's own: another batch may have renewed the cache since
@@ -117,7 +118,7 @@ class Batch:
         self._reports = [report for report in resolved if report.cycle != TOO_OLD]
         for report in resolved:
             if report.cycle == TOO_OLD:  # the SIM's own calendar keeps less than the longest one
-                self.tallies[report.request].rejected.append(rejected_instant(report.place, too_old=True))
+                self.tallies[report.request].rejected.append(rejected_instant(report.row, too_old=True))
 
     def _again(self, report: ResolvedReport, iccid: str, sim: SimKey | None) -> ResolvedReport:
         """A report of an unknown ICCID with its SIM, or with the form under which unmatched reports are stored."""
@@ -134,14 +135,14 @@ class Batch:
         if not suspects:
             return {}
         found = await rows.find_reports(self._connection, suspects)
-        return {suspects[place]: (sim_id, at.timestamp(), amount, iccid) for place, sim_id, at, amount, iccid in found}
+        return {suspects[index]: (sim_id, at.timestamp(), amount, iccid) for index, sim_id, at, amount, iccid in found}
 
     def _tally(self, screened: Screened) -> None:
         yesterday = (self._now - ONE_DAY).timestamp()
         accepted = [0] * len(self.tallies)
-        for _, _, sim, _, second, _, _, request, place in screened.new:
+        for _, _, sim, _, second, _, _, request, index in screened.new:
             if sim is None:
-                self.tallies[request].unknown.append(place)
+                self.tallies[request].unknown.append(index)
                 continue
             accepted[request] += 1
             if second < yesterday:
@@ -151,7 +152,7 @@ class Batch:
         for report in screened.duplicates:
             self.tallies[report.request].duplicates += 1
         for report in screened.conflicts:
-            self.tallies[report.request].conflicts.append(report.place)
+            self.tallies[report.request].conflicts.append(report.row)
 
     async def _store_unmatched(self, reports: Sequence[ResolvedReport]) -> None:
         if reports:

@@ -10,7 +10,7 @@ from app.db.connection import Connection
 from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted
@@ -24,7 +24,7 @@ CLOSED, RUNNING = 0, 1
 _DELTA = partial(tuple.__new__, rows.Delta)
 """Makes a `Delta` of a row of columns: as `_make` does, without a Python call per delta."""
 
-SPARE = 2
+NEW_COUNTERS = 2
 """Added to a round: the number under which it begins the counters that do not exist yet."""
 
 
@@ -45,10 +45,10 @@ async def count(
     to_recount: list[int] = []
     for number in (CLOSED, RUNNING):
         if of_round := [delta for delta in deltas if delta.round == number]:
-            to_recount += await rows.apply_round(connection, of_round, number + SPARE, closed=number == CLOSED)
+            to_recount += await rows.apply_round(connection, of_round, number + NEW_COUNTERS, closed=number == CLOSED)
     if to_recount:
         sims = {sim_id_of(report.sim): report.sim for report in reports if report.sim is not None}
-        counters = sorted({(deltas[place].sim_id, deltas[place].cycle) for place in to_recount})
+        counters = sorted({(deltas[index].sim_id, deltas[index].cycle) for index in to_recount})
         await figures.recount(connection, [span(cache, sims[sim_id], cycle) for sim_id, cycle in counters])
     if not closed:
         return []
@@ -59,7 +59,7 @@ async def count(
 
 
 def summed(reports: Iterable[ResolvedReport]) -> list[rows.Delta]:
-    """One delta per SIM and cycle of the matched reports, sorted by round, SIM and cycle; `place` counts them."""
+    """One delta per SIM and cycle of the matched reports, sorted by round, SIM and cycle, numbered by `ordinal`."""
     sums: dict[CounterKey, tuple[int, float, float]] = {}
     for _, _, sim, _, second, amount, cycle, _, _ in reports:
         if sim is None:

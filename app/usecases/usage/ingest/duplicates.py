@@ -33,7 +33,7 @@ class Screened:
 
 
 identity_of: Callable[[ResolvedReport], Identity] = itemgetter(0, 1)
-"""The gateway and id of a report; by place, since it is called for every report."""
+"""The gateway and id of a report; by index, since it is called for every report."""
 
 gateway_of: Callable[[ResolvedReport], int] = itemgetter(0)
 """The gateway's row id, likewise."""

@@ -89,16 +89,16 @@ class BlockCache:
     def fill(self, iccids: Sequence[str], sims: MutableSequence[SimKey | None]) -> None:
         """Set the SIM of each ICCID that a cached block has, where there is none yet; both of one length."""
         block_of, offset_of = self._blocks.get, _OFFSETS.get
-        for place, sim in enumerate(sims):
+        for index, sim in enumerate(sims):
             if sim is not None:
                 continue
-            iccid = iccids[place]
+            iccid = iccids[index]
             block = block_of(iccid[:PREFIX_LENGTH])
             offset = offset_of(iccid[PREFIX_LENGTH:ICCID_BODY])
             if block is None or offset is None:
                 continue
             if block.check_digits[offset] == (iccid[ICCID_BODY:] or _NO_CHECK_DIGIT) and block.ids[offset]:
-                sims[place] = sim_key(block.ids[offset], block.calendar)
+                sims[index] = sim_key(block.ids[offset], block.calendar)
 
     def count(self, iccids: Iterable[str]) -> None:
         """Record that these ICCIDs, of existing SIMs, had to be looked up singly."""

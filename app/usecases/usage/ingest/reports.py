@@ -39,7 +39,7 @@ class Reports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A report that cannot be stored: its place in the request, and why."""
+    """A report that cannot be stored: its index in the request, and why."""
 
     index: int
     code: str
@@ -48,7 +48,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Tally:
-    """The result of a request; lists hold places in it. `late`: accepted ones whose traffic is over a day old."""
+    """The result of a request; lists hold indexes into it. `late`: accepted ones whose traffic is over a day old."""
 
     accepted: int = 0
     duplicates: int = 0

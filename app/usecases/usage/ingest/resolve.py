@@ -20,8 +20,8 @@ from app.usecases.usage.ingest.sim_cache import SimLookupCache
 class ResolvedReport(NamedTuple):
     """One report that can be stored: exactly one of `sim` and `iccid` (of a SIM the tenant does not have) is set.
 
-    `second`: epoch seconds, exact to the microsecond; `request`, `place`: the request's place in its batch and the
-    report's place in the request.
+    `second`: epoch seconds, exact to the microsecond; `request`, `row`: the index of the request in its batch and of
+    the report in the request.
     """
 
     gateway: int
@@ -32,7 +32,7 @@ class ResolvedReport(NamedTuple):
     amount: int
     cycle: CycleKey
     request: int
-    place: int
+    row: int
 
 
 _RESOLVED = partial(tuple.__new__, ResolvedReport)

@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.clock import monotonic
+from app.db import quarantine
 from app.db.connection import Connection
 from app.db.usage.partitions import create_partitions
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.errors import Unavailable
-from app.usecases.quarantine import is_of_data
+from app.usecases.quarantine import SubjectKind, Task, is_of_data, set_aside
 from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.cycle_table import oldest_instant
 from app.usecases.usage.ingest.reports import Reports, Submission, Tally
@@ -40,6 +41,8 @@ TRIES = 4
 _BUSY_S = 10
 _log = get_logger("ingest")
 
+# What a batch may meet beside others and not when repeated: counters that begin out of order may deadlock, and the SIMs
+# may have changed under it. Nothing of a failed batch is stored, and reports are counted once whatever is repeated.
 TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, StaleSimCache)
 
 
@@ -130,13 +133,25 @@ class Ingest:
 
     async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
+            # Before the transaction: gateways are created in autocommit, and no lock is held while SIMs are looked up.
             batch = Batch(connection, self._cache, self._ctx.now())
             await batch.resolve(taken)
             started = monotonic()
             async with connection.transaction():
                 await batch.write()
             self._ctx.telemetry.usage_commit_seconds.observe(monotonic() - started)
+        if self._cache.unreadable:
+            await self._set_aside()
         return batch.tallies
+
+    async def _set_aside(self) -> None:
+        """Set SIMs aside of which no report can be counted; each once, however many reports of it come."""
+        unreadable, self._cache.unreadable = self._cache.unreadable, {}
+        async with self._ctx.pool.acquire() as connection:
+            known = await quarantine.listed(connection, Task.USAGE_INGEST, SubjectKind.SIM, list(unreadable))
+        for sim_id, error in unreadable.items():
+            if sim_id not in known:
+                await set_aside(self._ctx, Task.USAGE_INGEST, SubjectKind.SIM, sim_id, error)
 
     async def _create_partitions(self) -> None:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:

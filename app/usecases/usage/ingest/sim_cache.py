@@ -33,6 +33,8 @@ class SimLookupCache:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.epoch = -1
+        self.unreadable: dict[int, ValueError] = {}
+        """SIMs by row id whose cycles cannot be told: their reports wait like those of unknown SIMs."""
         self._sims: dict[str, dict[str, SimKey]] = {}
         self._blocks: dict[str, BlockCache] = {}
         self._size = 0
@@ -79,7 +81,10 @@ class SimLookupCache:
             epoch, found = self.epoch, await self._look_up(connection, tenant, iccids)
         sims = self._sims.setdefault(tenant, {})
         for iccid, row in found.items():
-            sims[iccid] = sim_key(row["id"], self._calendar(row["carrier"], row["account"]))
+            try:
+                sims[iccid] = sim_key(row["id"], self._calendar(row["carrier"], row["account"]))
+            except ValueError as error:
+                self.unreadable[row["id"]] = error
         self._size += len(found)
         self._blocks.setdefault(tenant, BlockCache()).count(found)
 
@@ -90,7 +95,7 @@ class SimLookupCache:
             return
         found = await rows.sims_in_blocks(connection, tenant, prefixes)
         if epoch == self.epoch:  # else the result may be of the older epoch
-            blocks.add(prefixes, map(self._block, found))
+            blocks.add(prefixes, [block for row in found if (block := self._block(row)) is not None])
 
     async def _look_up(
         self, connection: Connection, tenant: str, iccids: Sequence[str]
@@ -99,13 +104,23 @@ class SimLookupCache:
         found: dict[str, Mapping[str, Any]] = {
             row["iccid"]: row for row in await rows.find_sims(connection, tenant, iccids)
         }
-        twins = {twin: iccid for iccid in iccids if iccid not in found and (twin := alternate_iccid(iccid)) is not None}
-        if twins:
-            found |= {twins[row["iccid"]]: row for row in await rows.find_sims(connection, tenant, list(twins))}
+        alternates = {
+            alternate: iccid
+            for iccid in iccids
+            if iccid not in found and (alternate := alternate_iccid(iccid)) is not None
+        }
+        if alternates:
+            found |= {
+                alternates[row["iccid"]]: row for row in await rows.find_sims(connection, tenant, list(alternates))
+            }
         return found
 
-    def _block(self, row: Mapping[str, Any]) -> IccidBlock:
-        calendar = self._calendar(row["carrier"], row["account"])
+    def _block(self, row: Mapping[str, Any]) -> IccidBlock | None:
+        """A block; None: no cycles are known for its SIMs, which are then looked up singly."""
+        try:
+            calendar = self._calendar(row["carrier"], row["account"])
+        except ValueError:
+            return None
         return IccidBlock(prefix=row["prefix"], calendar=calendar, ids=row["ids"], suffixes=row["suffixes"].split())
 
     def _calendar(self, carrier: str, account: str) -> int:
@@ -141,5 +156,5 @@ class SimLookupCache:
 
 def canonical_iccid(iccid: str) -> str:
     """The shorter of an ICCID's two forms (DV-5): by it unmatched reports are stored and compared."""
-    twin = alternate_iccid(iccid)
-    return iccid if twin is None else min(iccid, twin, key=len)
+    alternate = alternate_iccid(iccid)
+    return iccid if alternate is None else min(iccid, alternate, key=len)

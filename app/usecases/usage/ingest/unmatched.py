@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import asyncpg
 
@@ -12,9 +13,10 @@ from app.db.pools.rows import members_to_check, refs_of
 from app.db.uow import UnitOfWork
 from app.db.usage import ingest as rows
 from app.db.usage import unmatched
-from app.db.usage.counters import queue_checks
+from app.db.usage.limit_checks import queue_checks
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
+from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.usage.ingest.counters import count
 from app.usecases.usage.ingest.packed import TOO_OLD, calendar_of
 from app.usecases.usage.ingest.resolve import ResolvedReport
@@ -65,8 +67,25 @@ async def _resolved(
     return found
 
 
+async def count_again(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
+    """Count the reports that came while these SIMs could not be read; one that still cannot be stays set aside."""
+    await handle_isolated(ctx, Task.USAGE_INGEST, sim_ids, partial(_count, ctx), kind=kind)
+
+
+async def _count(ctx: Context, sim_ids: Sequence[int]) -> int:
+    async with ctx.work() as work:
+        records = (await work.sims.by_ids(sim_ids, for_update=True)).values()
+        ids: dict[str, dict[str, int]] = {}
+        for record in records:
+            ids.setdefault(record.tenant, {})[record.sim.iccid] = record.id
+        counted = [await attach_unmatched_reports(ctx, work, tenant, of) for tenant, of in sorted(ids.items())]
+        await work.commit()
+    return sum(counted)
+
+
 async def detach_reports(ctx: Context, work: UnitOfWork, record: SimRecord) -> None:
     """Make the reports of a SIM that this transaction removes unmatched, and delete its counters."""
+    # SIMS_LOCK after the SIM's row, which the caller has locked: who holds it shared waits for no SIM's row any more.
     connection = await work.driver()
     iccid = canonical_iccid(record.sim.iccid)
     await unmatched.detach(connection, record.tenant, record.id, iccid, ctx.now())

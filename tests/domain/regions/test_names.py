@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.sim.region_names import PLACES, PROVINCES, place_named, province_named
-from app.domain.sim.regions import Risk, border_risk, high_risk
+from app.domain.regions.names import PLACES, PROVINCES, place_named, province_named
+from app.domain.regions.rules import Risk, border_risk, high_risk
 from app.domain.vocabulary import Carrier
 
 

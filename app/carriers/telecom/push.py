@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.carriers import telecom
 from app.carriers.http import parse
 from app.carriers.notifications import Notice, NoticeKind, Push, Received, digest
+from app.carriers.telecom import wire as telecom
 
 ROOT = "NotifyContractRoot"
 COMPLETION, ALARM = "1", "2"

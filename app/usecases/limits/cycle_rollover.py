@@ -6,10 +6,12 @@ id, restartable: a hold put on in the new cycle stays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import partial
+from typing import Any
 
 from app.db.connection import DATABASE_ERRORS, Connection
 from app.db.mapping import SimRecord
@@ -20,6 +22,7 @@ from app.db.usage import rollovers as rows
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, preceding, start_instant
 from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -44,19 +47,29 @@ async def roll_over_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
             is_rolled_over = await rows.is_rolled_over(connection, code, cycle_number(cycle))
         if is_rolled_over:
             continue
+        roll_over = partial(_roll_over_accounts, ctx, report)
+        await handle_isolated(ctx, Task.CYCLE_ROLLOVER, [code], roll_over, kind=SubjectKind.ACCOUNT)
+    return report
+
+
+async def _roll_over_accounts(ctx: Context, report: dict[str, int], accounts: Sequence[str]) -> int:
+    for code in accounts:
+        cycle = cycle_at(ctx.accounts[code].carrier, ctx.now(), ctx.zone(code))
         report["lifted"] += await _roll_over_account(ctx, code, cycle)
         report["accounts"] += 1
-    return report
+    return len(accounts)
 
 
 async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
     """Roll an account's SIMs over, chunk by chunk; a SIM that cannot be is set aside."""
     lifted, number = 0, cycle_number(cycle)
     while True:
+        # Split on purpose: a chunk has transactions of its own (`handle_isolated`), and the cursor moves after it. A
+        # run that dies in between repeats the chunk, whose SIMs have no hold of the old cycle left.
         async with ctx.work() as work:
             connection = await work.driver()
-            place = await rows.lock(connection, account, number)
-            ids = await rows.held_cards(connection, account, place, CHUNK)
+            cursor = await rows.lock(connection, account, number)
+            ids = await rows.held_cards(connection, account, cursor, CHUNK)
             await work.commit()
         lifted += await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, partial(_roll_over_chunk, ctx))
         async with ctx.work() as work:
@@ -71,18 +84,25 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
             return lifted
 
 
-async def roll_over_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:
-    """Roll these SIMs over into their running cycle; one that cannot be is set aside."""
-    await handle_isolated(ctx, Task.CYCLE_ROLLOVER, sim_ids, partial(_roll_over_chunk, ctx), kind=kind)
+async def roll_over_again(ctx: Context, kind: SubjectKind, ids: Sequence[Any]) -> None:
+    """Roll these accounts or SIMs over, or close these pools' cycles; what fails stays set aside."""
+    if kind is SubjectKind.ACCOUNT:
+        roll_over = partial(_roll_over_accounts, ctx, Counter())
+        await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, roll_over, kind=kind)
+        return
+    if kind is SubjectKind.POOL:
+        await _close_each(ctx, ids)
+        return
+    await handle_isolated(ctx, Task.CYCLE_ROLLOVER, ids, partial(_roll_over_chunk, ctx), kind=kind)
 
 
 async def _roll_over_chunk(ctx: Context, sim_ids: Sequence[int]) -> int:
     """Roll SIMs over in one transaction; gives how many changed."""
     async with ctx.work() as work:
         records = await work.sims.by_ids(sim_ids, for_update=True)
-        log = SimChangeRecorder(ctx.now(), ctx.zone)
-        rolled_over = [(record, _roll_over(log, record, _opens(ctx, record))) for record in records.values()]
-        await log.write(work)
+        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
+        rolled_over = [(record, _roll_over(recorder, record, _opens(ctx, record))) for record in records.values()]
+        await recorder.write(work)
         changed = [(before, after) for before, after in rolled_over if before.sim != after.sim]
         await enqueue_enforcement(ctx, work, changed, reason="ST-21")
         await work.commit()
@@ -95,9 +115,9 @@ def _opens(ctx: Context, record: SimRecord) -> datetime:
     return start_instant(cycle_at(record.sim.carrier, ctx.now(), zone), zone)
 
 
-def _roll_over(log: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
-    reason = ChangeReason(cause="cycle_start", actor=ACTOR, effective_at=opens, rule="ST-21")
-    return log.change(record, after_rollover(record.sim, opens), reason)
+def _roll_over(recorder: SimChangeRecorder, record: SimRecord, opens: datetime) -> SimRecord:
+    reason = ChangeReason(cause=Cause.CYCLE_START, actor=ACTOR, effective_at=opens, rule="ST-21")
+    return recorder.change(record, after_rollover(record.sim, opens), reason)
 
 
 def after_rollover(sim: Sim, opens: datetime) -> Sim:
@@ -113,15 +133,24 @@ async def _close_pools(ctx: Context, carriers: set[Carrier], zone: tzinfo) -> in
         found = await pools.every(connection, [carrier.value for carrier in sorted(carriers)])
     due = [pool for pool in found if str(pool_zone(ctx, pool)) == str(zone)]
     due = [pool for pool in due if pool["open_cycle"] != cycle_number(running_cycle(ctx, pool))]
+    return await _close_each(ctx, [pool["ref"] for pool in due])
+
+
+async def _close_each(ctx: Context, refs: Sequence[int]) -> int:
+    """Close the cycles of these pools, each in its own transaction; one that cannot be closed is set aside."""
     closed = 0
-    for pool in due:
+
+    async def close(one: Sequence[int]) -> int:
+        async with ctx.work() as work:
+            await _close_pool(ctx, await work.driver(), one[0])
+            await work.commit()
+        return 1
+
+    for ref in refs:
         try:
-            async with ctx.work() as work:
-                await _close_pool(ctx, await work.driver(), pool["ref"])
-                await work.commit()
-            closed += 1
+            closed += await handle_isolated(ctx, Task.CYCLE_ROLLOVER, [ref], close, kind=SubjectKind.POOL)
         except DATABASE_ERRORS:  # its cycle stays open, and is closed by the next run
-            log.exception("cycle_rollover.pool_failed", pool_ref=pool["ref"])
+            log.exception("cycle_rollover.pool_failed", pool_ref=ref)
     return closed
 
 
@@ -130,6 +159,7 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
 
     Members count as they are now, each from its activation (PL-2); later joins change nothing (PL-6).
     """
+    # Locks: counters by SIM and cycle, then the pool's cycles, then the pool's row.
     pool = await pools.by_ref(connection, ref)
     if pool is None:
         return

@@ -8,9 +8,9 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.regions.names import place_named, province_named
+from app.domain.regions.tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.sim.model import Sim
-from app.domain.sim.region_names import place_named, province_named
-from app.domain.sim.region_tables import ALL, BORDER_PROVINCES, HIGH_RISK, MISPRINTED, PREFECTURE_OF
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier
@@ -79,7 +79,7 @@ def bound_province(test_places: Sequence[str], first_place_after: str | None = N
 def with_region_limit(sim: Sim, today: date) -> Sim:
     """The SIM with the region limit of its terms, which holds once it is activated or bound to a province (RG-1, RG-2).
 
-    Where it is limited and `province` is None, nobody has told yet which province it is bound to.
+    Where it is limited and `province` is None, it is not known yet which province it is bound to.
     """
     bound = sim.province is not None or sim.underlying not in NOT_YET_ACTIVATED
     limits = terms_in_force(sim.terms, sim.carrier, today).region_limited
@@ -89,7 +89,7 @@ def with_region_limit(sim: Sim, today: date) -> Sim:
 def out_of_region(sim: Sim, province: str) -> Risk:
     """Whether a place lies outside the province that the SIM is bound to (RG-1, RG-2, ST-9); names as in RG-6.
 
-    A SIM without a region limit is never outside; of one whose province nobody has told it is unknown.
+    A SIM without a region limit is never outside; of one whose province is not known it is unknown.
     """
     if not sim.region_limited:
         return Risk.NO

@@ -1,13 +1,14 @@
 """The answers that both of China Telecom's clients expect (`docs/carriers/`: B1.4, B1.5, B2.2).
 
-The parser looks for the result code, the message and the transaction under several names (`telecom.parse_reply`), so
+The parser looks for the result code, the message and the transaction under several names (`parse_reply`), so
 every answer may carry any of them.
 """
 
 from __future__ import annotations
 
-from app.carriers import telecom
 from app.carriers.expectations import Content, Field, known, read, required
+from app.carriers.telecom import stops
+from app.carriers.telecom import wire as telecom
 
 C = Content
 
@@ -49,7 +50,8 @@ _PRODUCTS = (
     required("productInfo", C.STRUCTURE, "B1.5", "list"),
     *known(C.STRUCTURE, "B1.5", "productInfo[]", "object"),
     required("productInfo[].productMainStatusCd", C.CODE, "B1.5", "numeric", values=telecom.STATES),
-    *known(C.CODE, "B1.5", "productInfo[].productMainStatusName productInfo[].operatorDefinitionStatusName"),
+    read("productInfo[].productMainStatusName", C.CODE, "B1.5"),
+    read("productInfo[].operatorDefinitionStatusName", C.CODE, "B2.2"),
     read("netBlockStatusName", C.CODE, "B2.2", values=("已断网", "未断网")),
     read("authStatus", C.FLAG, "B2.2"),
     *known(C.TIME, "B1.5", "servCreateDate"),
@@ -84,9 +86,9 @@ CARD_STATUS = (
         f"{_RECORD}.productInfo.productStatusCd",
         C.CODE,
         "B1.5",
-        values=telecom.NO_REASON | set(telecom.STOP_REASONS),
+        values=stops.NO_REASON | set(stops.STOP_REASONS),
     ),
-    *known(C.CODE, "B1.5", f"{_RECORD}.productInfo.productStatusName"),
+    read(f"{_RECORD}.productInfo.productStatusName", C.CODE, "B1.5 [I]"),
     *known(C.TIME, "B1.5", f"{_RECORD}.productInfo.servCreateDate"),
 )
 

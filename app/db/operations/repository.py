@@ -5,22 +5,25 @@ Leases count in the database's clock (`clock_timestamp()`), everything else in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_columns, operation_from
-from app.db.schema.control import OPEN, operations
+from app.db.quarantine import not_resting
+from app.db.schema.control import operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
-_WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
+WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
+"""What workers take up: by API or by the gateway, and not leased for sending."""
 
+# Two workers that claim at once get different rows: the second skips what the first has locked. `claim` rises each
+# time, so that a worker held up beyond its lease is told so when it marks as sent or settles (OP-3).
 _CLAIM = text(
     f"""
     UPDATE operations o
@@ -28,7 +31,7 @@ _CLAIM = text(
         lease_until = clock_timestamp() + :lease, claim = o.claim + 1
     FROM (
         SELECT id FROM operations
-        WHERE {_WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
+        WHERE {WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
           AND NOT account = ANY(:excluded)
         ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
     ) due
@@ -37,6 +40,8 @@ _CLAIM = text(
     """  # noqa: S608 - the fragment is ours
 ).columns(**_JSON_COLUMNS)
 
+# `sent_at` is committed before the first byte is sent, so a row without it cannot have reached the carrier: that
+# alone makes it safe to queue again.
 _RECLAIM = text(
     """
     UPDATE operations
@@ -51,22 +56,11 @@ _RECLAIM = text(
     """
 )
 
+_OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
+
 
 class OpenOperationExists(Exception):
     """A SIM has an open operation already, requested in a transaction that ran beside this one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFilter:
-    """Filters of a list of operations; None: no filter."""
-
-    tenant: str
-    iccid: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    channel: str | None = None
-    overdue: bool | None = None
-    bulk_id: UUID | None = None
 
 
 def _due_scheduled(now: datetime) -> ColumnElement[bool]:
@@ -84,6 +78,7 @@ class OperationRepository:
         """Add new operations. Raises `OpenOperationExists`; the transaction cannot go on then."""
         if not records:
             return
+        # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
             await self._connection.execute(operations.insert(), [operation_columns(record) for record in records])
         except IntegrityError as error:
@@ -128,22 +123,38 @@ class OperationRepository:
                 operations.c.status == OperationStatus.SCHEDULED.value,
                 operations.c.waits,
             )
+            # The oldest last: of a SIM's several rows the dict keeps the last one.
             .order_by(operations.c.id.desc())
             .with_for_update()
         )
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def claim(
-        self, *, now: datetime, lease: timedelta, limit: int, excluded: Sequence[str] = ()
+        self,
+        *,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+        excluded: Sequence[str] = (),
+        unreadable: dict[UUID, Exception] | None = None,
     ) -> list[OperationRecord]:
         """Claim up to `limit` due operations, except of `excluded` accounts; the lease is in the database's clock.
 
-        `SKIP LOCKED`: workers claim side by side without waiting for each other.
+        `SKIP LOCKED`: workers claim side by side without waiting for each other. Rows that cannot be read are claimed
+        as well, and added to `unreadable` with their error.
         """
         rows = await self._connection.execute(
             _CLAIM, {"now": now, "lease": lease, "limit": limit, "excluded": list(excluded)}
         )
-        return [operation_from(row) for row in rows.mappings()]
+        claimed = []
+        for row in rows.mappings():
+            try:
+                claimed.append(operation_from(row))
+            except ValueError as error:
+                if unreadable is None:
+                    raise
+                unreadable[row["id"]] = error
+        return claimed
 
     async def requeue_expired(self, now: datetime) -> int:
         """Requeue operations whose lease expired: as `verifying` if they may have been sent, else as `queued` (OP-3).
@@ -155,6 +166,8 @@ class OperationRepository:
 
     async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
         """Set `sent_at` before sending (OP-3). Gives the ids whose claim is still ours; the others must not be sent."""
+        # The lease starts anew: what is left of the claim's may be too short for a call. A worker that took the row
+        # over after an expired lease has raised `claim`, and this one then finds no row.
         rows = await self._connection.execute(
             text(
                 "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
@@ -176,14 +189,20 @@ class OperationRepository:
         return {record.id: record for record in found if record.claim == claims[record.id]}
 
     async def save(self, records: Sequence[OperationRecord]) -> None:
-        """Write these back and give up the lease."""
+        """Write these back, give up the lease and end the claim."""
         if not records:
             return
-        names = [name for name in operation_columns(records[0]) if name not in ("id", "tenant", "sim_id", "iccid")]
+        # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
+        # worker that was polling what a person completes meanwhile settles nothing afterwards.
+        kept = ("id", "tenant", "sim_id", "iccid", "claim")
+        names = [name for name in operation_columns(records[0]) if name not in kept]
         statement = (
             update(operations)
             .where(operations.c.id == bindparam("b_id"))
-            .values({name: bindparam(f"b_{name}") for name in names} | {"lease_until": None})
+            .values(
+                {name: bindparam(f"b_{name}") for name in names}
+                | {"lease_until": None, "claim": operations.c.claim + 1}
+            )
         )
         await self._connection.execute(
             statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
@@ -198,6 +217,8 @@ class OperationRepository:
                 operations.c.sent_at.is_(None),
                 text("(status = 'queued' OR (status = 'waiting_carrier' AND channel = 'desk'))"),
             )
+            # A row that a worker is claiming at this moment is left to it, as it may send it; what it gives back is
+            # found by the next turn.
             .order_by(operations.c.id)
             .with_for_update(skip_locked=True)
         )
@@ -218,102 +239,46 @@ class OperationRepository:
         )
         return [operation_from(row) for row in (await self._connection.execute(statement)).mappings()]
 
-    async def newly_overdue(self, now: datetime, limit: int) -> list[OperationRecord]:
-        """Mark unsettled operations past their `due_at` and give them (SL-7)."""
+    async def newly_overdue(self, now: datetime, limit: int) -> list[UUID]:
+        """Unsettled operations past their `due_at` that are not marked as overdue (SL-7), but for those set aside."""
         rows = await self._connection.execute(
             text(
-                "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE settled_at IS NULL"
-                " AND NOT overdue AND due_at < :now LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING *"
-            ).columns(**_JSON_COLUMNS),
+                "SELECT id FROM operations WHERE settled_at IS NULL AND NOT overdue AND due_at < :now"  # noqa: S608
+                f" AND {_OVERDUE_NOT_RESTING} LIMIT :limit"
+            ),
             {"now": now, "limit": limit},
+        )
+        return list(rows.scalars())
+
+    async def mark_overdue(self, ids: Iterable[UUID]) -> list[OperationRecord]:
+        """Mark those of these operations that are neither settled nor marked, and give them."""
+        # Skipping never waits, so no order of locks is needed; a row that is locked now is marked by a later turn.
+        rows = await self._connection.execute(
+            text(
+                "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE id = ANY(:ids)"
+                " AND settled_at IS NULL AND NOT overdue FOR UPDATE SKIP LOCKED) RETURNING *"
+            ).columns(**_JSON_COLUMNS),
+            {"ids": list(ids)},
         )
         return [operation_from(row) for row in rows.mappings()]
 
-    async def poll_now(
+    async def make_due(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:
-        """Poll at once the operations that a carrier's notification refers to; gives how many.
+        """Make the operations that a carrier's notification refers to due at once; gives how many.
 
         `hint` (`done`, `failed`) is kept for those with this reference. It is no result: the poll decides.
         """
+        # No claim is compared: a worker that polls the row already keeps it, and its settlement may set `run_after`
+        # again. That costs one back-off and no result; `carrier_hint` stays, as a settlement reads the row anew.
         done = await self._connection.execute(
             text(
                 f"UPDATE operations SET run_after = least(run_after, :now), tries = 0,"  # noqa: S608 - ours
                 " carrier_hint = CASE WHEN carrier_reference = :reference THEN coalesce(:hint, carrier_hint)"
                 " ELSE carrier_hint END"
-                f" WHERE account = :account AND {_WORKED} AND status <> 'queued' AND"
+                f" WHERE account = :account AND {WORKED} AND status <> 'queued' AND"
                 " (carrier_reference = :reference OR sim_id = :sim_id)"
             ),
             {"account": account, "reference": reference, "hint": hint, "sim_id": sim_id, "now": now},
         )
         return done.rowcount
-
-    async def succeeded_since(self, sim_ids: Iterable[int], kind: OperationKind, since: datetime) -> dict[int, int]:
-        """How often each SIM had this kind succeed from an instant on (DV-3, RN-6)."""
-        rows = await self._connection.execute(
-            select(operations.c.sim_id, func.count())
-            .where(
-                operations.c.sim_id.in_(list(sim_ids)),
-                operations.c.kind == kind.value,
-                operations.c.status == OperationStatus.SUCCEEDED.value,
-                operations.c.settled_at >= since,
-            )
-            .group_by(operations.c.sim_id)
-        )
-        return {row[0]: row[1] for row in rows}
-
-    async def next_due(self) -> datetime | None:
-        """When the next operation is due, in the gateway's clock."""
-        found = await self._connection.execute(
-            text(
-                f"SELECT least((SELECT min(run_after) FROM operations WHERE {_WORKED}),"  # noqa: S608 - ours
-                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
-            )
-        )
-        due: datetime | None = found.scalar_one()
-        return due
-
-    async def count_running(self) -> int:
-        """How many are leased by a worker now."""
-        found = await self._connection.execute(
-            text(
-                f"SELECT count(*) FROM operations WHERE {OPEN} AND lease_until >= clock_timestamp()"  # noqa: S608 - ours
-            )
-        )
-        return int(found.scalar_one())
-
-    async def open_counts(self) -> dict[str, int]:
-        """How many operations are in each open status, over all tenants, for the gauge; 0 where there are none."""
-        rows = await self._connection.execute(
-            text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
-        )
-        return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}
-
-    async def list(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
-        """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
-        statement = select(operations).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(operations.c.id < before)
-        rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
-        return [operation_from(row) for row in rows.mappings()]
-
-    async def count(self, wanted: OperationFilter) -> int:
-        """How many operations a filter finds."""
-        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_conditions(wanted)))
-        return int(found.scalar_one())
-
-
-def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
-    """The conditions of a filter."""
-    c = operations.c
-    yield c.tenant == wanted.tenant
-    for column, value in (
-        (c.iccid, wanted.iccid),
-        (c.kind, wanted.kind),
-        (c.status, wanted.status),
-        (c.channel, wanted.channel),
-        (c.overdue, wanted.overdue),
-        (c.bulk_id, wanted.bulk_id),
-    ):
-        if value is not None:
-            yield column == value

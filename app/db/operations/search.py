@@ -1,0 +1,106 @@
+"""Operations listed by filter, a page at a time, and counted; nothing is locked or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.mapping import OperationRecord, operation_from
+from app.db.operations.repository import WORKED
+from app.db.schema.control import OPEN, operations
+from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFilter:
+    """Filters of a list of operations; None: no filter."""
+
+    tenant: str
+    iccid: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    channel: str | None = None
+    overdue: bool | None = None
+    bulk_id: UUID | None = None
+
+
+class OperationSearch:
+    """Lists and counts of operations in one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def page(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
+        """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
+        statement = select(operations).where(*_conditions(wanted))
+        if before is not None:
+            statement = statement.where(operations.c.id < before)
+        rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
+        return [operation_from(row) for row in rows.mappings()]
+
+    async def count(self, wanted: OperationFilter) -> int:
+        """How many operations a filter finds."""
+        found = await self._connection.execute(select(func.count()).select_from(operations).where(*_conditions(wanted)))
+        return int(found.scalar_one())
+
+    async def succeeded_since(self, sim_ids: Iterable[int], kind: OperationKind, since: datetime) -> dict[int, int]:
+        """How often each SIM had this kind succeed from an instant on (DV-3, RN-6)."""
+        rows = await self._connection.execute(
+            select(operations.c.sim_id, func.count())
+            .where(
+                operations.c.sim_id.in_(list(sim_ids)),
+                operations.c.kind == kind.value,
+                operations.c.status == OperationStatus.SUCCEEDED.value,
+                operations.c.settled_at >= since,
+            )
+            .group_by(operations.c.sim_id)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def next_due(self) -> datetime | None:
+        """When the next operation is due, in the gateway's clock."""
+        found = await self._connection.execute(
+            text(
+                f"SELECT least((SELECT min(run_after) FROM operations WHERE {WORKED}),"  # noqa: S608 - ours
+                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
+            )
+        )
+        due: datetime | None = found.scalar_one()
+        return due
+
+    async def count_running(self) -> int:
+        """How many are leased by a worker now."""
+        found = await self._connection.execute(
+            text(
+                f"SELECT count(*) FROM operations WHERE {OPEN} AND lease_until >= clock_timestamp()"  # noqa: S608 - ours
+            )
+        )
+        return int(found.scalar_one())
+
+    async def open_counts(self) -> dict[str, int]:
+        """How many operations are in each open status, over all tenants, for the gauge; 0 where there are none."""
+        rows = await self._connection.execute(
+            text(f"SELECT status, count(*) FROM operations WHERE {OPEN} GROUP BY status")  # noqa: S608 - ours
+        )
+        return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}
+
+
+def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
+    """The conditions of a filter."""
+    c = operations.c
+    yield c.tenant == wanted.tenant
+    for column, value in (
+        (c.iccid, wanted.iccid),
+        (c.kind, wanted.kind),
+        (c.status, wanted.status),
+        (c.channel, wanted.channel),
+        (c.overdue, wanted.overdue),
+        (c.bulk_id, wanted.bulk_id),
+    ):
+        if value is not None:
+            yield column == value
