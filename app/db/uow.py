@@ -25,6 +25,7 @@ from app.db.events.feed import FeedRepository
 from app.db.events.inbox import InboxRepository
 from app.db.events.store import EventRepository
 from app.db.events.webhooks import WebhookRepository
+from app.db.exports import ExportRepository
 from app.db.idempotency import IdempotencyRepository
 from app.db.import_marks import ImportMarkRepository
 from app.db.job_runs import JobRunRepository
@@ -66,6 +67,7 @@ class UnitOfWork:
     deliveries = _On(DeliveryRepository)
     drifts = _On(DriftRepository)
     events = _On(EventRepository)
+    exports = _On(ExportRepository)
     feed = _On(FeedRepository)
     idempotency = _On(IdempotencyRepository)
     import_marks = _On(ImportMarkRepository)

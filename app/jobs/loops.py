@@ -17,6 +17,7 @@ from app.usecases.context import Context
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
+from app.usecases.exports.write import write_next_export
 from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.webhooks.deliver import deliver_round
 
@@ -46,6 +47,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="freshness", turn=keep_fresh, idle_pause_s=5),
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
+    Loop(name="exports", turn=write_next_export, idle_pause_s=1),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 

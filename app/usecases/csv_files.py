@@ -80,12 +80,22 @@ def read_csv(body: bytes) -> tuple[list[str], Iterator[Record]]:
     return header, _records(_Lines(lines, above), delimiter)
 
 
+FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")
+"""First characters of what a spreadsheet runs as a formula, full-width signs included, or strips to find one."""
+
+
 def plain_cell(cell: str) -> str:
-    """A cell without what marks it as text in a spreadsheet: `="…"`, or an apostrophe before a number."""
+    """A cell without what marks it as text in a spreadsheet: `="…"`, or an apostrophe before a number or a formula."""
     text = cell.strip()
     if text.startswith('="') and text.endswith('"'):
         return text[2:-1].strip()
-    return text[1:] if text[:1] == "'" and text[1:2].isdecimal() else text
+    marked = text[:1] == "'" and (text[1:2].isdecimal() or text[1:2] in FORMULA_STARTS)
+    return text[1:] if marked and text[1:] else text
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet runs: with an apostrophe before what looks like a formula."""
+    return f"'{text}" if text[:1] in FORMULA_STARTS and text else text
 
 
 def whole_cell(cell: str) -> int | None:

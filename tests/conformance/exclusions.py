@@ -17,7 +17,7 @@ RECORD_CODES = (
 LISTS = "GET /v1/.*"
 FILES = "POST /v1/(files|plans|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
-ONE_OF = "POST /v1/(bulk-operations|admin/clock|usage/corrections|sims/{iccid}/order-addon)"
+ONE_OF = "POST /v1/(bulk-operations|exports|admin/clock|usage/corrections|sims/{iccid}/order-addon)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,13 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "no SIM",
         "EMPTY_SELECTION",
         "what is selected is not in the request",
-        operations="POST /v1/(bulk-operations|pools/).*",
+        operations="POST /v1/(bulk-operations|exports|pools/).*",
+    ),
+    _valid_but(
+        "exports",
+        "UNSUPPORTED UNKNOWN_COLUMN RULE_VIOLATION",
+        "a selector by range is a bulk operation's; `what` decides the columns; one export in five minutes (EX-2)",
+        operations="POST /v1/exports",
     ),
     _valid_but("other plan", "POOL_MISMATCH PLAN_MISMATCH", "pool, plan and SIM do not belong together (PL-5)"),
     _valid_but("rows", "REQUIRED UNKNOWN_COLUMN", "a CSV file's rows have no schema", operations=FILES),
@@ -125,7 +131,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "UNREADABLE",
         "a coverage case of Schemathesis sends 0 where the schema requires an object; 400 is right",
         status=400,
-        operations="POST /v1/bulk-operations",
+        operations="POST /v1/(bulk-operations|exports)",
     ),
     _valid_but(
         "kinds of pool",

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from app.jobs.cycle_rollover import turn_over_day
 from app.routers.schemas.base import MAX_AMOUNT
 from app.routers.schemas.sims.requests import MAX_REMINDER_DAYS
@@ -18,7 +20,7 @@ HOME = ZoneInfo("Asia/Shanghai")
 
 
 def _unbounded(node: Any, path: str) -> Iterator[str]:
-    """The places in a schema of integers without a maximum and texts without a length."""
+    """The places in a schema of integers without a maximum, texts without a length, objects without both."""
     if isinstance(node, list):
         for place, each in enumerate(node):
             yield from _unbounded(each, f"{path}/{place}")
@@ -28,6 +30,8 @@ def _unbounded(node: Any, path: str) -> Iterator[str]:
         yield f"{path}: integer"
     if node.get("type") == "string" and not {"maxLength", "enum", "const", "format", "pattern"} & node.keys():
         yield f"{path}: string"
+    if node.get("additionalProperties") and not {"maxProperties", "propertyNames"} <= node.keys():
+        yield f"{path}: object"
     for name, each in node.items():
         if name not in ("examples", "default"):
             yield from _unbounded(each, f"{path}/{name}")
@@ -92,3 +96,19 @@ async def test_the_largest_reminders_and_packs_survive_limits_turn_sweep_and_rem
     assert (await gateway.api.get("/v1/admin/quarantine")).json()["items"] == []
     assert (await gateway.api.get(f"/v1/sims/{card}")).json()["usage"]["addons"] == 1 << 60
     assert (await gateway.api.get("/v1/sims", params={"usage_pct_gte": "50"})).json()["items"] == []
+
+
+@pytest.mark.parametrize("name", ["/", "a/b", ".", "..", "a\x01", "\t"])
+async def test_a_pools_name_is_one_that_a_path_and_a_file_can_have(gateway: Gateway, name: str) -> None:
+    body = {"id": name, "name": "P", "kind": "forward", "carrier": "cmcc", "plan": "p"}
+
+    answer = await gateway.api.post("/v1/pools", json=body)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/id")
+
+
+@pytest.mark.parametrize(("name", "status"), [("a\x01", 422), ("\n", 422), ("a/b", 201), ("每月 1 GB", 201)])
+async def test_a_plans_name_is_one_that_a_file_can_have(gateway: Gateway, name: str, status: int) -> None:
+    body = {"id": name, "carrier": "cmcc", "allowance": 1, "months": 1}
+
+    assert (await gateway.api.post("/v1/plans", json=body)).status_code == status

@@ -28,6 +28,9 @@ from .sims.answers import CarrierWord
 
 PlanKindWord = Annotated[PlanKind, open_words(PlanKind)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+FileName = Annotated[Name, Field(pattern=r"^[^\x00-\x1f]+$")]
+"""A name that a file can have in a column: printable."""
+
 Whole = Annotated[Quantity, Field(ge=0, le=MAX_AMOUNT)]
 
 
@@ -76,7 +79,7 @@ class ImportReport(AnswerModel):
 class PlanRequest(RequestModel):
     """A plan; the same id replaces."""
 
-    id: Name = Field(description="Its name.", examples=["cmcc-100m"])
+    id: FileName = Field(description="Its name, printable.", examples=["cmcc-100m"])
     carrier: Annotated[Carrier, Word] = Field(description="Its carrier.", examples=["cmcc"])
     allowance: Whole = Field(
         description="Traffic per cycle.", examples=[104857600], json_schema_extra={"x-unit": "byte"}

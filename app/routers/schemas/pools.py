@@ -30,6 +30,9 @@ from .sims.answers import CarrierWord, Cycle, StateWord
 PoolKind = Literal["forward", "backward"]
 PoolKindWord = Annotated[PoolKind, open_words(("forward", "backward"))]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+PathName = Annotated[Name, Field(pattern=r"^[^/\x00-\x1f]*[^/.\x00-\x1f][^/\x00-\x1f]*$")]
+"""A name that paths and files can have: printable, without a slash, and not `.` or `..`, which clients resolve away."""
+
 Level = Annotated[Quantity, Field(ge=0, le=1 << 60)]
 Levels = Annotated[list[Level], Field(max_length=10)]
 
@@ -37,7 +40,7 @@ Levels = Annotated[list[Level], Field(max_length=10)]
 class PoolCreate(RequestModel):
     """A new pool of one carrier and one plan (PL-5)."""
 
-    id: Name = Field(description="Its name in paths.", examples=["pool-1"])
+    id: PathName = Field(description="Its name in paths: printable, no slash, not only dots.", examples=["pool-1"])
     name: Name = Field(description="Its name for people.", examples=["Pumps"])
     kind: PoolKind = Field(description="Prepaid (前向) or postpaid (后向).", examples=["forward"])
     carrier: Annotated[Carrier, Word] = Field(description="Its carrier.", examples=["cmcc"])

@@ -27,7 +27,8 @@ RealNameWord = Annotated[RealName, open_words(RealName)]
 HoldSourceWord = Annotated[HoldSource, open_words(HoldSource)]
 UsageSource = Annotated[str, open_words(("carrier", "gateway_report", "gateway"))]
 Tags = dict[str, str]
-RequestTags = dict[str, Annotated[str, Field(max_length=1_000)]]
+TagName = Annotated[str, Field(max_length=1_000)]
+RequestTags = Annotated[dict[TagName, Annotated[str, Field(max_length=1_000)]], Field(max_length=1_000)]
 
 
 class Cycle(AnswerModel):
