@@ -24,7 +24,7 @@ help: ## This list
 
 # ------------------------------------------------------------------------------------------------------------------ run
 .PHONY: run install install-dev
-run: $(RUN_STAMP) ## The gateway, a database, three carriers and a fleet, in one process
+run: $(RUN_STAMP) ## The gateway, a database, four carriers and a fleet, in one process
 	@exec $(PY) -m app.cli run
 
 install: $(RUN_STAMP) ## Only .venv with what the gateway needs; afterwards: .venv/bin/simgate --help

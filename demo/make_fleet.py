@@ -1,182 +1,51 @@
-# ruff: noqa: INP001, S311, T201 - a script run by hand, in no package; a plausible fleet needs no secret numbers
+# ruff: noqa: INP001, S311, T201 - scripts run by hand, in no package; a plausible fleet needs no secret numbers
 """Writes the demo fleet anew: `.venv/bin/python -m demo.make_fleet` (deterministic: the same files every time).
 
 `fleet.csv`       cards in the import's columns; a day is written relative to the day of first start, `D-12`, `D+30`
 `plans.csv`       the plans they bear, in the columns of a plan
 `traffic.csv`     `iccid,bytes`: what each carrier has counted in the current cycle
 `thresholds.csv`  `iccid,bytes`: limits set on cards before they came to us
+`pools.csv`       the pools, with the levels of which an event tells
+`operations.csv`  `iccid,kind,arguments`: requests that the carriers' desks have not completed yet
 
 What stands in the files is plausible on whatever day they are used: no period before activation ends on the way, no
-`flexem` card (whose end is a month's end) is near its end, and what is held for its use has used that much. Pool
-holds need a pool, and the demo begins without one.
+`flexem` card (whose end is a month's end) is near its end, and what is held for its use has used that much.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.domain.identifiers import luhn_digit
 from app.domain.sim.model import Plan
+from demo.cards import COLUMNS, Fleet, imei_of
+from demo.cases import (
+    CARRIERS,
+    GB,
+    HELD,
+    MB,
+    NUMBERS,
+    POOLS,
+    SILENT,
+    STACKED,
+    TACS,
+    TERMS,
+    TESTING,
+    DemoPool,
+    Held,
+)
 
 HERE = Path(__file__).resolve().parent
 SEED = "simgate-demo-1"
-MB, GB = 1 << 20, 1 << 30
 
 PLANS = {"30m": 30 * MB, "100m": 100 * MB, "1g": GB}
 PLAN_COLUMNS = tuple(Plan.__dataclass_fields__)
 PRICES = {"30m": 1_200, "100m": 2_400, "1g": 9_600}
-COLUMNS = (
-    "iccid",
-    "carrier",
-    "terms",
-    "plan",
-    "msisdn",
-    "imsi",
-    "state",
-    "holds",
-    "opened_on",
-    "purchased_on",
-    "activated_on",
-    "expires_on",
-    "imei",
-    "device_serial",
-    "alias",
-    "province",
-    "real_name",
-    "order",
-    "test_months",
-    "auto_stop",
-    "tags",
-    "remark",
-)
-
-CARRIERS = ("cmcc", "cucc", "ctcc")
-TERMS = ("flexem", "gsl", "standard")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Numbering:
-    """How a carrier's M2M cards are numbered."""
-
-    iccid: str
-    imsi: str
-    msisdn: str
-    name: str
-
-
-NUMBERS: Mapping[str, Numbering] = {
-    "cmcc": Numbering(iccid="898604", imsi="46004", msisdn="14400", name="移动"),
-    "cucc": Numbering(iccid="898606", imsi="46006", msisdn="10646", name="联通"),
-    "ctcc": Numbering(iccid="898603", imsi="46011", msisdn="14910", name="电信"),
-}
-"""13-digit numbers of the Internet of Things, IMSIs of the IoT core networks."""
-
-TACS = ("86758404", "86962805", "86411104", "86539306", "86104905")
-"""Type allocation codes as modules bear them."""
-
-SITES = ("武汉", "深圳", "成都", "济南", "沈阳", "西安")
-PROVINCES = {"武汉": "湖北", "深圳": "广东", "成都": "四川", "济南": "山东", "沈阳": "辽宁", "西安": "陕西"}
-DEVICES = ("water-meter", "gateway", "charger", "locker", "street-lamp")
-
-SILENT = {"flexem": ("cucc", "ctcc"), "gsl": CARRIERS, "standard": CARRIERS}
-"""Whose cards sleep before first use (LC-1 to LC-3), by terms."""
-TESTING = {"flexem": ("cmcc",), "standard": CARRIERS}
-"""Whose terms know a test period on the mainland (LC-1, LC-3)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Two cards each under one hold, at these carriers and terms; `used` bytes of the cycle where use is the reason."""
-
-    hold: str
-    terms: Sequence[str]
-    carriers: Sequence[str] = CARRIERS
-    state: str = "suspended"
-    plan: str = "100m"
-    used: int | None = None
-    threshold: int | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-
-HELD: Sequence[Held] = (
-    Held(hold="manual", terms=TERMS),
-    Held(hold="over_quota", terms=("gsl",), used=103 * MB),
-    Held(hold="over_quota", terms=("standard",), used=101 * MB, columns={"auto_stop": "true"}),
-    Held(hold="over_threshold", terms=("standard",), used=85 * MB, threshold=80 * MB),
-    Held(hold="over_threshold", terms=("gsl",), carriers=("ctcc",), used=60 * MB, threshold=50 * MB),
-    Held(hold="over_threshold", terms=("flexem",), carriers=("cmcc",), used=112 * MB, threshold=100 * MB),
-    Held(hold="policy_cutoff", terms=("flexem",), plan="30m", used=3 * GB + 64 * MB),
-    Held(hold="device_mismatch", terms=TERMS, carriers=("cmcc", "cucc")),
-    Held(hold="device_mismatch", terms=TERMS, carriers=("ctcc",), state="active"),
-    Held(hold="not_real_named", terms=("gsl", "standard"), columns={"real_name": "individual"}),
-    Held(hold="arrears", terms=("standard",)),
-    Held(hold="carrier_control", terms=("standard",)),
-    Held(hold="out_of_region", terms=("flexem",), carriers=("cmcc",)),
-    Held(hold="violation", terms=("gsl",)),
-    Held(hold="high_risk_region", terms=("gsl",)),
-    Held(hold="phone_misuse", terms=("flexem", "gsl")),
-    Held(hold="network_cut", terms=("gsl",), carriers=("ctcc",), state="active"),
-)
-"""Which holds can occur where (ST-1 to ST-17, LC-15); what is expired stands below. At Telecom a changed device and a
-cut network leave the state `active` (ST-16, ST-22)."""
-
-
-@dataclass(slots=True)
-class Fleet:
-    """The rows so far, and what goes with them."""
-
-    chance: random.Random
-    cards: list[dict[str, str]] = field(default_factory=list)
-    traffic: list[tuple[str, int]] = field(default_factory=list)
-    thresholds: list[tuple[str, int]] = field(default_factory=list)
-    serial: int = 0
-
-    def add(self, carrier: str, terms: str, state: str, plan: str, **columns: str) -> str:
-        """One card; gives its ICCID."""
-        self.serial += 1
-        number, place = NUMBERS[carrier], self.chance.choice(SITES)
-        card = dict.fromkeys(COLUMNS, "")
-        card |= {
-            "iccid": _iccid(number, self.serial),
-            "carrier": carrier,
-            "terms": terms,
-            "plan": f"{carrier}-{plan}",
-            "msisdn": f"{number.msisdn}{self.chance.randrange(10**3):03d}{self.serial:05d}",
-            "imsi": f"{number.imsi}{self.chance.randrange(10**5):05d}{self.serial:05d}",
-            "state": state,
-            "real_name": "enterprise",
-            "order": f"SO-2{TERMS.index(terms)}{CARRIERS.index(carrier)}01",
-            "tags": f"site={place};device={self.chance.choice(DEVICES)}",
-        }
-        if state not in ("silent", "testing"):
-            card |= self._in_a_device(carrier, terms, place)
-        self.cards.append(card | columns)
-        return card["iccid"]
-
-    def _in_a_device(self, carrier: str, terms: str, place: str) -> dict[str, str]:
-        """What a card has once it is in use; a China Mobile card of `flexem` is bound to its province (RG-1)."""
-        bound = carrier == "cmcc" and terms == "flexem"
-        return {
-            "imei": _imei(self.chance.choice(TACS), self.serial),
-            "device_serial": f"3000{self.serial:06d}",
-            "alias": f"{place}{NUMBERS[carrier].name}{self.serial:03d}",
-            "province": PROVINCES[place] if bound else "",
-        }
-
-
-def _iccid(number: Numbering, serial: int) -> str:
-    body = f"{number.iccid}1924{serial * 7919 % 10**9:09d}"
-    return body + luhn_digit(body)
-
-
-def _imei(tac: str, serial: int) -> str:
-    body = f"{tac}{serial * 613 % 10**6:06d}"
-    return body + luhn_digit(body)
+POOL_COLUMNS = ("id", "name", "kind", "carrier", "plan", "levels_pct", "levels")
 
 
 def _before(days: int) -> str:
@@ -240,17 +109,18 @@ def _nearly_used_up(fleet: Fleet, carrier: str) -> None:
         fleet.traffic.append((iccid, PLANS[plan] * percent // 100 + 7_331))
 
 
-def _held(fleet: Fleet, carrier: str) -> None:
-    """Two of each hold that can occur."""
-    for number, held in enumerate(HELD):
+def _held(fleet: Fleet, carrier: str, cases: Sequence[Held], case: str = "") -> None:
+    """The cards of each hold, or stack of holds, that can occur."""
+    for number, held in enumerate(cases):
         for terms in held.terms if carrier in held.carriers else ():
-            for place in range(2):
+            for place in range(held.count):
                 since = 40 + (number * 13 + place * 5) % 200
                 iccid = fleet.add(
                     carrier,
                     terms,
                     held.state,
                     held.plan,
+                    case=case,
                     **{"holds": held.hold, "opened_on": _before(since + 30), "activated_on": _before(since)}
                     | dict(held.columns),
                 )
@@ -277,10 +147,66 @@ def _expired(fleet: Fleet, carrier: str, plans: Iterator[str]) -> None:
             )
 
 
+def _individual(fleet: Fleet, carrier: str, plans: Iterator[str]) -> None:
+    """Personal real-name (LC-5): verified and in use, and silent, which no one may activate before."""
+    for terms in ("gsl", "standard"):
+        days = {"opened_on": _before(90), "activated_on": _before(60)}
+        fleet.add(carrier, terms, "active", next(plans), case="individual", real_name="verified", **days)
+        fleet.add(
+            carrier, terms, "silent", next(plans), case="individual", real_name="individual", opened_on=_before(12)
+        )
+
+
+def _overseas(fleet: Fleet) -> None:
+    """An account in another time zone, whose carrier has no API: its operations are desk work (LC-2)."""
+    for place in range(6):
+        since = 15 + place * 23
+        days = {"opened_on": _before(since + 60), "activated_on": _before(since)}
+        iccid = fleet.add("overseas", "gsl", "active", ("100m", "1g")[place % 2], **days)
+        fleet.traffic.append((iccid, (place + 1) * 9 * MB))
+    for opened in (35, 110):
+        fleet.add("overseas", "gsl", "testing", "100m", opened_on=_before(opened))
+    held = {"holds": "manual", "opened_on": _before(120), "activated_on": _before(70)}
+    fleet.add("overseas", "gsl", "suspended", "100m", **held)
+
+
+def _pool(fleet: Fleet, pool: DemoPool) -> None:
+    """The members of a pool, one whole order (PL-5), each with its share of what the pool has used."""
+    same = {"pool": pool.id, "order": f"SO-POOL-{pool.id}"}
+    for place in range(pool.active):
+        since = 30 + place * 3
+        days = {"opened_on": _before(since + 20), "activated_on": _before(since)}
+        iccid = fleet.add(pool.carrier, "gsl", "active", pool.plan, **same, **days)
+        share = pool.percent + (7 if place % 2 else -7)
+        fleet.traffic.append((iccid, PLANS["100m"] * share // 100))
+    for place in range(pool.silent):
+        fleet.add(pool.carrier, "gsl", "silent", pool.plan, **same, opened_on=_before(10 + place))
+
+
+def _desk_work(fleet: Fleet) -> None:
+    """What waits for a person: new devices for two locked cards (DV-3), and a suspend overseas."""
+
+    def first(carrier: str, terms: str, state: str, holds: str) -> str:
+        wanted = (carrier, terms, state, holds)
+        cards = (card for card in fleet.cards if tuple(card[name] for name in _CASE) == wanted)
+        return next(card["iccid"] for card in cards)
+
+    locked = (
+        first("cmcc", "flexem", "suspended", "device_mismatch"),
+        first("cucc", "gsl", "suspended", "device_mismatch"),
+    )
+    for place, iccid in enumerate(locked):
+        fleet.operations.append((iccid, "rebind", {"imei": imei_of(TACS[0], 900_001 + place)}))
+    fleet.operations.append((first("overseas", "gsl", "active", ""), "suspend", {}))
+
+
+_CASE = ("carrier", "terms", "state", "holds")
+
+
 def _some_traffic(fleet: Fleet) -> None:
     """A few ordinary cards have used something, too."""
     counted = {iccid for iccid, _ in fleet.traffic}
-    free = [card for card in fleet.cards if card["state"] == "active" and not card["holds"]]
+    free = [card for card in fleet.cards if card["state"] == "active" and not card["holds"] and not card["pool"]]
     for card in free:
         if card["iccid"] not in counted and fleet.chance.random() < 0.25:
             allowance = PLANS[card["plan"].partition("-")[2]]
@@ -296,19 +222,39 @@ def make() -> Fleet:
         _testing(fleet, carrier, plans)
         _expiring(fleet, carrier, plans)
         _nearly_used_up(fleet, carrier)
-        _held(fleet, carrier)
+        _held(fleet, carrier, HELD)
         _expired(fleet, carrier, plans)
+    for carrier in CARRIERS:
+        _held(fleet, carrier, STACKED, case="stacked")
+        _individual(fleet, carrier, plans)
+    _overseas(fleet)
+    for pool in POOLS:
+        _pool(fleet, pool)
     _some_traffic(fleet)
+    _desk_work(fleet)
     return fleet
 
 
 def plan_rows() -> Iterator[dict[str, Any]]:
-    """Three plans of each carrier, 12 months."""
-    for carrier in CARRIERS:
-        for size, allowance in PLANS.items():
-            row = dict.fromkeys(PLAN_COLUMNS, "")
-            told = {"id": f"{carrier}-{size}", "carrier": carrier, "allowance": allowance, "months": 12, "kind": "card"}
-            yield row | told | {"auto_stop": "false", "directed": "false", "price_fen": PRICES[size]}
+    """Three plans of each carrier, two overseas, one of each pool; 12 months."""
+    for carrier in NUMBERS:
+        for size in PLANS if carrier in CARRIERS else ("100m", "1g"):
+            yield _plan_row(carrier, size, size, "card")
+    for pool in POOLS:
+        yield _plan_row(pool.carrier, pool.plan, "100m", f"pool_{pool.kind}")
+
+
+def _plan_row(carrier: str, name: str, size: str, kind: str) -> dict[str, Any]:
+    told = {"id": f"{carrier}-{name}", "carrier": carrier, "allowance": PLANS[size], "months": 12, "kind": kind}
+    more = {"auto_stop": "false", "directed": "false", "price_fen": PRICES[size]}
+    return dict.fromkeys(PLAN_COLUMNS, "") | told | more
+
+
+def pool_rows() -> Iterator[dict[str, Any]]:
+    """The pools, with what their events are about."""
+    for pool in POOLS:
+        row = {name: getattr(pool, name) for name in POOL_COLUMNS}
+        yield row | {"plan": f"{pool.carrier}-{pool.plan}"}
 
 
 def write(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -324,12 +270,15 @@ def _amounts(pairs: Iterable[tuple[str, int]]) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write all four files."""
+    """Write all files."""
     fleet = make()
     write("plans.csv", PLAN_COLUMNS, plan_rows())
     write("fleet.csv", COLUMNS, fleet.cards)
     write("traffic.csv", ("iccid", "bytes"), _amounts(fleet.traffic))
     write("thresholds.csv", ("iccid", "bytes"), _amounts(fleet.thresholds))
+    write("pools.csv", POOL_COLUMNS, pool_rows())
+    asked = ({"iccid": i, "kind": kind, "arguments": json.dumps(given)} for i, kind, given in fleet.operations)
+    write("operations.csv", ("iccid", "kind", "arguments"), asked)
     print(f"{len(fleet.cards)} cards, {len(fleet.traffic)} with traffic, {len(fleet.thresholds)} with a threshold")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.usecases.carrier_sync.freshness import watch_pools
-from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
+from app.usecases.carrier_sync.pools import no_pool_to_refresh, refresh_pools
 from app.usecases.context import Context
 
 
@@ -16,5 +16,5 @@ async def refresh(ctx: Context) -> dict[str, Any]:
 
 
 async def is_quiet(ctx: Context) -> bool:
-    """Whether no pool is near its allowance: an advance of the clock skips the slot then."""
-    return await no_pool_near_its_end(ctx)
+    """Whether no pool's members are to be pulled: an advance of the clock skips the slot then."""
+    return await no_pool_to_refresh(ctx)

@@ -5,7 +5,7 @@ Loopback only, and only in sandbox mode; no real carrier is called here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +59,7 @@ class SandboxControl:
         headers = {"Content-Type": "application/x-ndjson"}
         (await self._client.post("/_control/sims?seeded=true", content=body, headers=headers)).raise_for_status()
 
-    async def add_traffic(self, iccid: str, amount: int) -> None:
-        """Generate traffic of a SIM now, `amount` in bytes. Raises httpx.HTTPError."""
-        (await self._client.post("/_control/traffic", json={"iccid": iccid, "bytes": amount})).raise_for_status()
+    async def add_traffic(self, amounts: Mapping[str, int]) -> None:
+        """Generate traffic of SIMs now, bytes by ICCID. Raises httpx.HTTPError."""
+        body = b"\n".join(msgspec.json.encode({"iccid": iccid, "bytes": used}) for iccid, used in amounts.items())
+        (await self._client.post("/_control/traffic", content=body)).raise_for_status()

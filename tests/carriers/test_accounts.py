@@ -39,7 +39,7 @@ def faults(text: str) -> list[str]:
 
 def test_the_demo_accounts_are_in_the_sandbox_with_neither_window_nor_limit() -> None:
     accounts = read_accounts(DEMO / "carriers.toml")
-    assert [account.code for account in accounts] == ["cmcc-main", "cucc-main", "ctcc-main"]
+    assert [account.code for account in accounts] == ["cmcc-main", "cucc-main", "ctcc-main", "overseas-desk"]
     assert sandbox_mode(accounts)
     settings = [entry.settings for account in accounts for entry in account.protocols]
     assert {(one.per_second, one.repeat_window_s, one.completion_s, one.settle_lag_s) for one in settings} == {
@@ -49,7 +49,7 @@ def test_the_demo_accounts_are_in_the_sandbox_with_neither_window_nor_limit() ->
 
 def test_the_accounts_for_tests_begin_with_the_demos_and_name_every_protocol() -> None:
     everything = read_accounts(DEMO / "carriers-all.toml")
-    assert everything[:3] == read_accounts(DEMO / "carriers.toml")
+    assert everything[:4] == read_accounts(DEMO / "carriers.toml")
     resellers = read_accounts(DEMO / "carriers-resellers.toml")
     named = {entry.protocol for account in [*everything, *resellers] for entry in account.protocols}
     assert named == set(ProtocolName)

@@ -20,7 +20,7 @@ from app.domain.sim.model import Plan, Sim
 from app.domain.sim.validity import validity
 from app.domain.usage.quota import usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
-from app.usecases.admin.first_start import resolve_day
+from app.usecases.admin.demo_files import resolve_day
 from app.usecases.catalogue.plans import plans_from_csv
 from app.usecases.sims.import_rows import new_sim, parse_row
 from demo import make_fleet
@@ -78,14 +78,41 @@ def of(carrier: str) -> list[dict[str, str]]:
 def test_the_files_are_what_the_generator_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_fleet, "HERE", tmp_path)
     make_fleet.main()
-    for name in ("fleet.csv", "plans.csv", "traffic.csv", "thresholds.csv"):
+    for name in ("fleet.csv", "plans.csv", "traffic.csv", "thresholds.csv", "pools.csv", "operations.csv"):
         assert (tmp_path / name).read_bytes() == (DEMO / name).read_bytes()
 
 
-def test_there_are_some_three_hundred_to_four_hundred_cards_of_three_carriers_and_three_terms() -> None:
-    assert 300 <= len(rows()) <= 400
+def test_there_are_some_four_hundred_cards_of_four_carriers_and_three_terms() -> None:
+    assert 350 <= len(rows()) <= 450
     kinds = {(row["carrier"], row["terms"]) for row in rows()}
-    assert kinds == {(carrier, terms) for carrier in CARRIERS for terms in ("flexem", "gsl", "standard")}
+    at_home = {(carrier, terms) for carrier in CARRIERS for terms in ("flexem", "gsl", "standard")}
+    assert kinds == at_home | {("overseas", "gsl")}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_every_carrier_has_cards_with_two_and_with_three_holds(carrier: str) -> None:
+    stacks = {len(row["holds"].split(";")) for row in of(carrier) if "case=stacked" in row["tags"]}
+    assert stacks == {2, 3}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_every_carrier_has_individual_cards_verified_and_waiting(carrier: str) -> None:
+    """LC-5."""
+    cards = {(row["state"], row["real_name"]) for row in of(carrier) if "case=individual" in row["tags"]}
+    assert cards == {("active", "verified"), ("silent", "individual")}
+
+
+def test_one_pool_is_prepaid_and_near_its_end_and_one_is_postpaid() -> None:
+    """PL-1, PL-5: whole orders, effective total of the activated members alone."""
+    used, found = amounts("traffic.csv"), {}
+    for kind in ("pool_forward", "pool_backward"):
+        [plan] = [plan for plan in plans().values() if plan.kind == kind]
+        members = [row for row in rows() if row["plan"] == plan.id]
+        total = plan.allowance * sum(row["state"] == "active" for row in members)
+        found[kind] = sum(used.get(row["iccid"], 0) for row in members) * 100 // total
+        assert len({row["pool"] for row in members}) == len({row["order"] for row in members}) == 1
+    assert 90 <= found["pool_forward"] < 100
+    assert found["pool_backward"] > 100
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -111,7 +138,10 @@ def test_every_carrier_has_five_cards_above_ninety_percent_of_their_quota(carrie
     high = [
         row
         for row in of(carrier)
-        if row["state"] == "active" and not row["holds"] and used.get(row["iccid"], 0) * 10 > allowance(row) * 9
+        if row["state"] == "active"
+        and not row["holds"]
+        and not row["pool"]
+        and used.get(row["iccid"], 0) * 10 > allowance(row) * 9
     ]
     assert len(high) >= 5
     assert all(used[row["iccid"]] < allowance(row) for row in high)
@@ -124,11 +154,11 @@ def allowance(row: dict[str, str]) -> int:
 def test_cards_and_devices_have_valid_names() -> None:
     for row in rows():
         assert len(row["iccid"]) == 20
-        assert row["iccid"].startswith("89860")
+        assert row["iccid"].startswith("894920" if row["carrier"] == "overseas" else "89860")
         assert alternate_iccid(row["iccid"]) == row["iccid"][:19]
         assert len(row["msisdn"]) == 13
         assert len(row["imsi"]) == 15
-        assert row["imsi"].startswith("460")
+        assert row["imsi"].startswith("26202" if row["carrier"] == "overseas" else "460")
         assert not row["imei"] or (len(row["imei"]) == 15 and luhn_valid(row["imei"]))
     for name in ("iccid", "msisdn", "imsi"):
         assert len({row[name] for row in rows()}) == len(rows())

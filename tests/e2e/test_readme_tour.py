@@ -42,6 +42,11 @@ def test_the_tour_of_the_readme_works_as_written(run: Run) -> None:
     assert walked.returncode == 0, walked.stderr
     assert told.count('"type": "https://simgate.invalid/problems/') == 1  # the one refusal that the tour asks for
     assert '"rule": "ST-20"' in told
+    assert {"policy_cutoff", "device_mismatch"} <= set(re.findall(r'"hold": "(\w+)"', told))
+    assert "'effective_cards': 12" in told
+    assert '"exhausts_on"' in told
+    assert '"due_rule": "SL-1"' in told
+    assert "\nsucceeded\n" in told
     assert "\nactive\n" in told
     assert '"activate": 1' in told
     assert "answer lost" in told

@@ -1,13 +1,11 @@
-"""A fleet lived day by day in the one clock, and beside it a plain model of what must become of each card.
-
-The model knows nothing of the product: it adds bytes up by cycle and says on which day which card is stopped and freed.
-"""
+"""A mixed fleet lived day by day in the one clock, beside the model of what must become of it (`year_models`)."""
 
 from __future__ import annotations
 
-import asyncio
-import random
+import json
+import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -15,169 +13,175 @@ from zoneinfo import ZoneInfo
 
 from app.jobs.cycle_rollover import turn_over_day
 from app.jobs.housekeeping import run_housekeeping
+from app.jobs.loops import drain
 from app.jobs.usage_pull import pull_usage
+from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.sims.expire import expire_zone
-from tests.gateway import Gateway, card, iccid
+from tests.e2e.year_fleet import ABROAD, HOME, TRAFFIC, MixedFleet
+from tests.e2e.year_models import ALLOWANCE, MB, Card
 from tests.usecases.usage.reporting import report, send
 
-HOME = ZoneInfo("Asia/Shanghai")
-MB = 1 << 20
-GB = 1 << 30
-CARRIERS = ("cmcc", "cucc", "ctcc")
+BRAKE = 50
+"""Stops of an account in an hour that no brake holds back (ST-25)."""
+
+PROBED: dict[str, dict[str, Any]] = {
+    "activate": {},
+    "suspend": {},
+    "resume": {},
+    "cut-network": {},
+    "set-threshold": {"bytes": ALLOWANCE},
+    "retain-number": {},
+    "renew": {"months": 12},
+    "join-pool": {"pool": "unicom"},
+}
+"""Actions that are requested where the dry run refuses them."""
 
 
 @dataclass
-class Model:
-    """One card by the book: gsl stops above 100 MB, flexem at 3 GB; the cycle frees it; expiry ends it.
+class Year(MixedFleet):
+    """The fleet's days; each card uses something every so many days."""
 
-    The next cycle frees an expired card of its stop too (ST-2, ST-15), but nothing runs for that: no resume.
-    """
-
-    carrier: str
-    terms: str
-    expires_on: date
-    used: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    stop: str | None = None
-    expired: bool = False
-    story: list[tuple[str, str]] = field(default_factory=list)
-    resumes: int = 0
-
-    def cycle(self, day: date) -> str:
-        shifted = day + timedelta(days=5) if self.carrier == "cucc" else day
-        if self.carrier == "cucc" and day.day < 27:
-            shifted = day
-        if self.carrier == "cucc" and day.day >= 27:
-            shifted = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-        return shifted.strftime("%Y-%m")
-
-    def begin(self, day: date) -> None:
-        """What the start of a day does."""
-        if self.stop and self.cycle(day) != self.cycle(day - timedelta(days=1)):
-            self.story.append(("lifted", self.stop))
-            self.stop = None
-            self.resumes += not self.expired
-        if day > self.expires_on and not self.expired:
-            self.expired = True
-            self.story.append(("added", "plan_expired"))
-
-    def use(self, day: date, amount: int) -> None:
-        """Traffic of a day."""
-        self.used[self.cycle(day)] += amount
-        used = self.used[self.cycle(day)]
-        stop = "over_quota" if self.terms == "gsl" and used > 100 * MB else None
-        stop = "policy_cutoff" if self.terms == "flexem" and used >= 3 * GB else stop
-        if stop and self.stop is None:
-            self.stop = stop
-            self.story.append(("added", stop))
-
-
-@dataclass
-class Year:
-    """So many cards for so many days."""
-
-    gateway: Gateway
-    size: int
-    length: int
-    random: random.Random = field(default_factory=lambda: random.Random(2026))
-    models: dict[str, Model] = field(default_factory=dict)
+    every: int = 7
     refused: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def today(self) -> date:
-        return self.gateway.ctx.now().astimezone(HOME).date()
-
-    async def move_to(self, day: date, hour: int, minute: int = 0) -> None:
-        target = datetime.combine(day, time(hour, minute), HOME)
+    async def move_to(self, day: date, hour: int, minute: int = 0, zone: ZoneInfo = HOME) -> None:
+        target = datetime.combine(day, time(hour, minute), zone)
         await self.gateway.advance(seconds=max(0.0, (target - self.gateway.ctx.now()).total_seconds()))
 
-    async def populate(self) -> None:
-        """Import the fleet, to both sides."""
-        begins = self.today
-        rows = []
-        for n in range(self.size):
-            short = self.random.random() < 0.1
-            left = self.random.randrange(5, max(6, self.length - 5)) if short else 3_000
-            carrier, terms = CARRIERS[n % 3], ("gsl", "gsl", "flexem")[n % 7 % 3]
-            expires = begins + timedelta(days=left)
-            row = {
-                "iccid": iccid(n + 7_000_000),
-                "carrier": carrier,
-                "terms": terms,
-                "activated_on": (begins - timedelta(days=40)).isoformat(),
-                "opened_on": (begins - timedelta(days=60)).isoformat(),
-                "expires_on": expires.isoformat(),
-            }
-            rows.append(card(n, **row))
-            self.models[row["iccid"]] = Model(carrier=carrier, terms=terms, expires_on=expires)
-        await self.gateway.fleet(*rows)
+    async def quiet(self) -> None:
+        """Until nothing is open; people do at once what waits for them."""
+        for _ in range(40):
+            await drain(self.gateway.ctx)
+            async with self.gateway.ctx.work() as work:
+                if not sum((await work.operation_search.open_counts()).values()):
+                    return
+            if not await self.done_by_people():
+                await self.gateway.advance(seconds=1)
+        raise AssertionError("operations stay open")
+
+    async def done_by_people(self) -> int:
+        """Complete what is on the desks' work list; gives how much that was."""
+        query = {"channel": "desk", "status": "waiting_carrier", "limit": 500}
+        waiting = (await self.gateway.api.get("/v1/operations", params=query)).json()["items"]
+        for operation in waiting:
+            body = {"outcome": "succeeded", "note": "done"}
+            answer = await self.gateway.api.post(f"/v1/operations/{operation['id']}/complete", json=body)
+            assert answer.is_success, answer.text
+        return len(waiting)
 
     async def live(self) -> None:
-        """Day by day: midnight, expiry, a weekly pull, traffic, what it brings."""
-        ctx, first = self.gateway.ctx, self.today + timedelta(days=1)
+        """Day by day: midnight, expiry, a weekly pull, traffic, what it brings; the same abroad at its midnight."""
+        ctx = self.gateway.ctx
+        first = ctx.now().astimezone(HOME).date() + timedelta(days=1)
+        at_home = [one for one in self.cards.values() if one.carrier != "overseas"]
+        abroad = [one for one in self.cards.values() if one.carrier == "overseas"]
         for n in range(self.length):
             day = first + timedelta(days=n)
-            await self.move_to(day, 0, 1)
-            await turn_over_day(ctx, HOME)
-            await self.move_to(day, 0, 5)
-            await expire_zone(ctx, HOME)
-            for model in self.models.values():
-                model.begin(day)
-            await self.gateway.settle()
+            if n % 30 == 29:
+                sys.stdout.write(f"{day}\n")
+                sys.stdout.flush()
+            await self._turn(day, HOME, at_home)
             if n % 7 == 0:
                 await self.move_to(day, 2, 30)
                 await pull_usage(ctx)
                 await run_housekeeping(ctx)
-                await self.gateway.settle()
+                await self.quiet()
+            await self.move_to(day, 3)
+            await self.traffic(day - timedelta(days=1), abroad)  # still the day before, and perhaps the cycle
+            if n % 7 == 0:
+                await self.move_to(day, 5, 30)
+                await reconcile(ctx)
+                await self.quiet()
+            await self._turn(day, ABROAD, abroad)
             await self.move_to(day, 12)
-            await self.traffic(day)
-            await self.gateway.settle()
+            await self.traffic(day, at_home)
+            for pool in self.pools.values():
+                pool.look(day)
+            await self.verify(day)
             await self.request_refused_actions(day)
-            for account in ctx.accounts:  # whoever waits behind the brake (ST-25) is let go by a person the same day
-                assert (await self.gateway.api.post(f"/v1/admin/accounts/{account}/release-brake")).is_success
-            await self.gateway.settle()
 
-    async def traffic(self, day: date) -> None:
-        """A seventh of the free cards use something; gateway and carrier both count it."""
+    async def _turn(self, day: date, zone: ZoneInfo, cards: Iterable[Card]) -> None:
+        """What is due at a midnight."""
+        await self.move_to(day, 0, 1, zone)
+        await turn_over_day(self.gateway.ctx, zone)
+        await self.move_to(day, 0, 5, zone)
+        await expire_zone(self.gateway.ctx, zone)
+        for one in cards:
+            one.begin(day)
+        await self.quiet()
+
+    async def traffic(self, day: date, cards: Iterable[Card]) -> None:
+        """Some of the free cards use something; gateway and carrier both count it."""
         now = self.gateway.ctx.now()
         records: list[dict[str, Any]] = []
-        for n, (name, model) in enumerate(self.models.items()):
-            if n % 7 != day.toordinal() % 7 or model.stop or model.expired:
-                continue
-            low, high = (10, 55) if model.terms == "gsl" else (300, 1200)
-            amount = self.random.randrange(low, high) * MB
-            model.use(day, amount)
-            records.append(report(name, now, amount, number=f"{name}-{day}", gateway=f"gw-{n % 5}"))
-        for start in range(0, len(records), 20):
-            await asyncio.gather(
-                *(
-                    self.gateway.control.post("/_control/traffic", json={"iccid": r["iccid"], "bytes": r["bytes"]})
-                    for r in records[start : start + 20]
-                )
-            )
+        for n, one in enumerate(cards):
+            if n % self.every == day.toordinal() % self.every and one.uses:
+                amount = self.random.randrange(*TRAFFIC.get(one.kind, (10, 55))) * MB
+                one.use(day, amount)
+                records.append(report(one.name, now, amount, number=f"{one.name}-{day}", gateway=f"gw-{n % 5}"))
         if records:
+            lines = "\n".join(json.dumps({"iccid": one["iccid"], "bytes": one["bytes"]}) for one in records)
+            assert (await self.gateway.control.post("/_control/traffic", content=lines)).is_success
             told = await send(self.gateway.api, records)
             assert told["accepted"] == len(records)
+        await self.quiet()
+        for account in self.braked:
+            assert (await self.gateway.api.post(f"/v1/admin/accounts/{account}/release-brake")).is_success
+        if self.braked:
+            await self.quiet()
+
+    @property
+    def braked(self) -> list[str]:
+        """Accounts in which so many cards may stop at once that the rest wait for a person's release (ST-25)."""
+        cards = Counter(one.account for one in self.cards.values())
+        return [account for account, number in cards.items() if number > BRAKE]
+
+    async def verify(self, day: date) -> None:
+        """Cards whose person registers today: refused before, verified, activated, in use from tomorrow on (LC-5)."""
+        for name in [name for name, when in self.unverified.items() if when == day]:
+            del self.unverified[name]
+            path = f"/v1/sims/{name}"
+            assert (await self.gateway.api.post(f"{path}/activate")).json()["rule"] == "LC-5"
+            for action in ("verify-real-name", "activate"):
+                answer = await self.gateway.api.post(f"{path}/{action}", json={})
+                assert answer.status_code == 202, answer.text
+                await self.person_registers(name)
+                assert (await self.gateway.api.get(answer.headers["location"])).json()["status"] == "succeeded", action
+            one = self.cards[name]
+            one.active = True
+            one.expires_on = date.fromisoformat((await self.gateway.api.get(path)).json()["expires_on"])
+
+    async def person_registers(self, name: str) -> None:
+        """What an operation of this card needs from people, and the time it takes."""
+        for _ in range(5):
+            await self.done_by_people()
+            await self.gateway.settle(rounds=3)
+            if (await self.gateway.api.get(f"/v1/sims/{name}")).json()["open_operation"] is None:
+                return
+            await self.gateway.advance(minutes=10)
+        raise AssertionError(f"{name}: an operation stays open")
 
     async def request_refused_actions(self, day: date) -> None:
         """Every action that a dry run refuses on the day's cards is refused alike, and no remedy offers it (ST-26)."""
-        names = list(self.models)
+        names = list(self.cards)
         for name in (names[(day.toordinal() * 2 + n) % len(names)] for n in range(min(2, len(names)))):
             explained = (await self.gateway.api.get(f"/v1/sims/{name}/explanation")).json()
             remedies = [remedy for hold in explained["holds"] for remedy in hold["remedies"]]
-            offered = {remedy["action"] for remedy in remedies if remedy["allowed_now"]}
-            for action in ("activate", "suspend", "resume"):
+            offered = {str(remedy["operation"]) for remedy in remedies if remedy["allowed_now"]}
+            for action in PROBED:
                 await self.request_if_refused(name, action, offered)
 
     async def request_if_refused(self, name: str, action: str, offered: set[str]) -> None:
         """One action: sent only where the dry run refuses it, as what is allowed is no part of the model."""
-        path = f"/v1/sims/{name}/{action}"
-        dry = (await self.gateway.api.post(path, params={"dry_run": "true"}, json={})).json()
-        if dry["allowed"]:
+        path, body = f"/v1/sims/{name}/{action}", PROBED[action]
+        dry = (await self.gateway.api.post(path, params={"dry_run": "true"}, json=body)).json()
+        if dry.get("allowed"):
             return
-        answer = await self.gateway.api.post(path, json={})
+        answer = await self.gateway.api.post(path, json=body)
         assert answer.status_code in (409, 422), (name, action, answer.text)
-        assert answer.json()["code"] == dry["refusal"]["code"], (name, action)
-        assert action not in offered, (name, action)
+        told = dry.get("refusal", dry)
+        assert answer.json()["code"] == told["code"], (name, action)
+        assert action.replace("-", "_") not in offered, (name, action)
         self.refused[action] += 1
 
     async def stories(self) -> dict[str, list[tuple[str, str]]]:
@@ -206,3 +210,18 @@ class Year:
             assert row["reported"] == row["used"], dict(row)
             found[row["iccid"]][name] = row["used"]
         return found
+
+    async def drifts(self) -> list[dict[str, Any]]:
+        """The disagreements with carriers that were told."""
+        query = {"type": "carrier.drift_detected", "limit": 500}
+        return list((await self.gateway.api.get("/v1/events", params=query)).json()["items"])
+
+    async def requested_by_rules(self) -> dict[str, Counter[str]]:
+        """The operations that rules began, by card and kind; each succeeded."""
+        async with self.gateway.ctx.pool.acquire() as connection:
+            rows = await connection.fetch("SELECT iccid, kind, status FROM operations WHERE source = 'rule'")
+        assert {row["status"] for row in rows} <= {"succeeded"}
+        told: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            told[row["iccid"]][row["kind"]] += 1
+        return told

@@ -46,7 +46,7 @@ async def test_the_lag_of_an_account_is_counted_in_its_own_cycle(gateway: Gatewa
     await _figure(gateway, unicom, "2026-12", 20)
     await _figure(gateway, unicom, "2027-01", 28)
 
-    assert await _hours(gateway) == {"cmcc-main": 36, "cucc-main": 12, "ctcc-main": None}
+    assert await _hours(gateway) == {"cmcc-main": 36, "cucc-main": 12, "ctcc-main": None, "overseas-desk": None}
 
 
 async def test_the_oldest_figure_of_an_account_is_what_counts(gateway: Gateway) -> None:

@@ -48,7 +48,8 @@ async def test_terms_carriers_capabilities_and_regions_are_readable(gateway: Gat
     rule = (await gateway.api.get("/v1/rules/RN-2")).json()
 
     assert all(line["source"] for line in terms["terms"])
-    assert [c["accounts"][0]["account"] for c in carriers if c["accounts"]] == ["cmcc-main", "cucc-main", "ctcc-main"]
+    accounts = [carrier["accounts"][0]["account"] for carrier in carriers]
+    assert accounts == ["cmcc-main", "cucc-main", "ctcc-main", "overseas-desk"]
     assert can["accounts"][0]["protocols"][0]["operations"]["cut_network"] == "none"
     assert regions["regions"]["湖北"] == ["孝昌", "仙桃"]
     assert set(rule["text"]) == {"zh", "en"}

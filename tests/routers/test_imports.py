@@ -140,7 +140,7 @@ async def test_a_dry_run_tells_what_an_import_would_do_and_stores_nothing(gatewa
     status, body = await _post(gateway, "\n".join([header, *rows]) + "\n", "?dry_run=true")
 
     assert (status, body["dry_run"], body["created"], body["held"], body["rejected_rows"]) == (200, True, 4, 1, 1)
-    assert body["stops"] == [{"line": 3, "hold": "plan_expired", "rule": "ST-5"}]
+    assert body["stops"] == [{"line": 3, "hold": "plan_expired", "rule": "ST-5", "if_running": False}]
     doubts = [(one["line"], one["column"], one["code"]) for one in body["warnings"]]
     assert doubts == [(5, "iccid", "ICCID_CHECK_DIGIT"), (5, "province", "UNKNOWN_PROVINCE")]
     for number in (iccid(1), iccid(2), iccid(3)):

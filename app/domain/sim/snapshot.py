@@ -122,7 +122,7 @@ def _as_named(sim: Sim, holds: CarrierHolds) -> CarrierHolds:
 def _complete_holds(
     sim: Sim, state: SimState, holds: CarrierHolds, *, stopped_by_us: bool, kept: frozenset[HoldCode]
 ) -> CarrierHolds:
-    """The carrier's reasons, completed (LC-14, LC-15). `kept`: holds that explain a stop reported as `manual` alone.
+    """The carrier's reasons, completed (LC-14, LC-15). `kept`: holds that explain a stop reported as `manual`.
 
     A stop without a reason keeps the reasons that it had. On a SIM without holds it is `manual` where the gateway's
     own suspend is in force, else `unexplained` (ST-18). Data off at `ctcc` that the gateway cut is no changed device.
@@ -130,8 +130,11 @@ def _complete_holds(
     if state is SimState.SUSPENDED and not holds:
         known = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if not is_ours(hold))
         return known if sim.holds else ((HoldCode.MANUAL if stopped_by_us else HoldCode.UNEXPLAINED, ""),)
-    if state is SimState.SUSPENDED and {code for code, _ in holds} == {HoldCode.MANUAL}:
-        return tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if hold.code in kept) or holds
+    reported = {code for code, _ in holds}
+    if state is SimState.SUSPENDED and HoldCode.MANUAL in reported:
+        explained = tuple((hold.code, hold.carrier_code or "") for hold in sim.holds if hold.code in kept - reported)
+        others = tuple(hold for hold in holds if hold[0] is not HoldCode.MANUAL)
+        return (*explained, *others) if explained else holds
     if state is SimState.ACTIVE and any(hold.code is HoldCode.NETWORK_CUT and is_ours(hold) for hold in sim.holds):
         return tuple(hold for hold in holds if hold[0] is not HoldCode.DEVICE_MISMATCH)
     return holds

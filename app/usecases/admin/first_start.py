@@ -1,16 +1,15 @@
 """First start of a sandbox: load the demo fleet, once per database, into the sandbox carriers and the gateway.
 
-The carriers are loaded first, where loading a SIM again replaces it; then plans, SIMs and the mark are one transaction.
-A start that was killed in between is repeated whole by the next one.
+The carriers are loaded first, where loading a SIM again replaces it; then plans, pools, SIMs, their usage,
+requests at the carriers' desks and the mark are one transaction. A start that was killed in between is repeated whole
+by the next one.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,26 @@ from app.db.uow import UnitOfWork
 from app.domain.sim.carrier_holds import REPORTED_HOLDS
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
-from app.domain.vocabulary import Carrier, HoldCode
+from app.domain.vocabulary import HoldCode
 from app.outbound.sandbox_control import SandboxControl
 from app.telemetry import get_logger
 from app.usecases.access import DEFAULT_TENANT
 from app.usecases.accounts import account_for
+from app.usecases.admin.demo_files import Demo, day_of, read_demo
 from app.usecases.admin.readiness import FIRST_IMPORT
-from app.usecases.catalogue.plans import plans_from_csv, put_plans
+from app.usecases.catalogue.plans import put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.operations.request import RequestOperation, request_operation
+from app.usecases.pools.manage import Actor, add_pool, set_rules
 from app.usecases.sims.import_file import import_sims
-from app.usecases.sims.import_formats import csv_rows
 from app.usecases.sims.import_rows import new_sim, parse_row
+from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage, running
 
 ACTOR = "first_start"
 WRONG = "the demo fleet is wrong; nothing was imported"
 
-_RELATIVE = re.compile(r"D(?:([+-])([0-9]{1,4}))?")
-
 log = get_logger("first_start")
-
-Row = tuple[int, dict[str, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demo:
-    """The parsed demo files: rows with their line numbers, amounts in bytes by ICCID."""
-
-    plans: Mapping[str, Plan]
-    cards: tuple[Row, ...]
-    traffic: Mapping[str, int]
-    thresholds: Mapping[str, int]
 
 
 async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool:
@@ -59,7 +47,7 @@ async def first_start(ctx: Context, control: SandboxControl, demo: Path) -> bool
     """
     if not ctx.sandbox or await _loaded(ctx):
         return False
-    files = _read(ctx, demo)
+    files = read_demo(ctx, demo)
     await _load_carriers(ctx, control, files)
     async with ctx.work() as work:
         # The mark first: of two processes that start at once, the second waits here and then imports nothing.
@@ -76,53 +64,11 @@ async def _loaded(ctx: Context) -> bool:
         return await work.import_marks.is_set(FIRST_IMPORT)
 
 
-def _read(ctx: Context, demo: Path) -> Demo:
-    """The files, without SIMs of carriers for which no account is configured."""
-    served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
-    plans = plans_from_csv((demo / "plans.csv").read_bytes())
-    rows = csv_rows((demo / "fleet.csv").read_bytes())
-    cards = tuple((line, _dated(ctx, row)) for line, row in rows if row.get("carrier") in served)
-    known = {row["iccid"] for _, row in cards}
-    return Demo(
-        plans={plan.id: plan for plan in plans},
-        cards=cards,
-        traffic={iccid: amount for iccid, amount in _amounts(demo / "traffic.csv") if iccid in known},
-        thresholds={iccid: amount for iccid, amount in _amounts(demo / "thresholds.csv") if iccid in known},
-    )
-
-
-def _amounts(path: Path) -> Iterator[tuple[str, int]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield row["iccid"], int(row["bytes"])
-
-
-def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
-    today = _today(ctx, row)
-    return {name: resolve_day(cell, today) if name.endswith("_on") else cell for name, cell in row.items()}
-
-
-def _today(ctx: Context, row: Mapping[str, str]) -> date:
-    """The current day in the zone of the SIM's account."""
-    account = account_for(ctx, DEFAULT_TENANT, Carrier(row["carrier"]), row.get("account") or None)
-    return ctx.now().astimezone(ctx.zone(account or "")).date()
-
-
-def resolve_day(written: str, today: date) -> str:
-    """`D-12`, `D`, `D+30` as a date relative to `today`; any other text unchanged."""
-    found = _RELATIVE.fullmatch(written)
-    if found is None:
-        return written
-    days = timedelta(days=int(found[2] or 0))
-    return (today - days if found[1] == "-" else today + days).isoformat()
-
-
 async def _load_carriers(ctx: Context, control: SandboxControl, files: Demo) -> None:
     now = ctx.now()
     rows = [_carrier_row(ctx, line, row, files.plans, now) for line, row in files.cards]
     await control.upload_sims(rows)
-    for iccid, amount in files.traffic.items():
-        await control.add_traffic(iccid, amount)
+    await control.add_traffic(files.traffic)
 
 
 def _carrier_row(
@@ -135,7 +81,7 @@ def _carrier_row(
     )
     if faults:
         raise InvalidArgument(faults, WRONG)
-    sim = new_sim(read.values, plans[row["plan"]], today=_today(ctx, row), at=now)
+    sim = new_sim(read.values, plans[row["plan"]], today=day_of(ctx, row), at=now)
     protocol = ctx.clients[account_for(ctx, DEFAULT_TENANT, sim.carrier, row.get("account") or None) or ""].protocol
     reported = REPORTED_HOLDS.get(protocol, frozenset()) | {HoldCode.OVER_QUOTA, HoldCode.PLAN_EXPIRED}
     stops = {hold.code if hold.code in reported else HoldCode.MANUAL for hold in sim.holds}
@@ -159,10 +105,12 @@ def _written(day: date | None) -> str:
 
 
 async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
-    """Store plans, SIMs and thresholds in this transaction. Raises `InvalidArgument` with every bad row."""
+    """Store everything in this transaction. Raises `InvalidArgument` with every bad row."""
     await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
-    plans = [plan for plan in files.plans.values() if account_for(ctx, DEFAULT_TENANT, plan.carrier, None)]
-    await put_plans(ctx, work, DEFAULT_TENANT, plans, actor=ACTOR)
+    await put_plans(ctx, work, DEFAULT_TENANT, list(files.plans.values()), actor=ACTOR)
+    for pool in files.pools:
+        await add_pool(ctx, work, DEFAULT_TENANT, pool.given, Actor(name=ACTOR))
+        await set_rules(ctx, work, DEFAULT_TENANT, pool.given["id"], pool.rules, Actor(name=ACTOR))
     report = await import_sims(ctx, work, DEFAULT_TENANT, iter(files.cards))
     if report.rejected:
         raise InvalidArgument(report.rejected, WRONG)
@@ -171,3 +119,21 @@ async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
         [replace(card, sim=replace(card.sim, threshold=files.thresholds[iccid])) for iccid, card in limited.items()],
         ctx.now(),
     )
+    await _store_figures(ctx, work, files)
+    for asked in files.operations:
+        command = RequestOperation(
+            tenant=DEFAULT_TENANT,
+            iccid=asked.iccid,
+            kind=asked.kind,
+            arguments=asked.arguments,
+            requested_by=ACTOR,
+        )
+        await request_operation(ctx, work, command)
+
+
+async def _store_figures(ctx: Context, work: UnitOfWork, files: Demo) -> None:
+    """What the carriers have counted of the running cycle, as if they had just told it (US-5)."""
+    batch, now = CarrierUsageBatch(), ctx.now()
+    for iccid, record in (await work.sims.by_iccids(sorted(files.traffic))).items():
+        batch.add_cycle(record, running(ctx, record), files.traffic[iccid], now, ctx.zone(record.account))
+    await apply_carrier_usage(ctx, work, batch, cause="carrier_figure")

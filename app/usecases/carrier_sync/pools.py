@@ -15,6 +15,7 @@ from app.db.usage import pulls
 from app.domain.calendar.cycles import Cycle, cycle_number, cycle_on
 from app.domain.usage.sync_policy import CURRENT_FIGURES_IN_BATCHES, may_have_used
 from app.telemetry import get_logger
+from app.usecases.carrier_sync.freshness import capacity_of
 from app.usecases.carrier_sync.resilient_batch import ResilientBatch
 from app.usecases.carrier_sync.usage_page import AccountPull, PullReport, current_carrier_state, pull_usage
 from app.usecases.context import Context
@@ -46,8 +47,11 @@ async def refresh_pools(ctx: Context) -> dict[str, int]:
     return report
 
 
-async def no_pool_near_its_end(ctx: Context) -> bool:
-    """Whether no pool is near its end."""
+async def no_pool_to_refresh(ctx: Context) -> bool:
+    """Whether no pool is near its end, or none of the accounts has members pulled before the daily pull for it."""
+    pulled = (client.protocol in CURRENT_FIGURES_IN_BATCHES for client in ctx.clients.values())
+    if not any(pulled) and all(capacity_of(ctx, account) is None for account in ctx.clients):
+        return True
     return not await pools_near_limit(ctx)
 
 

@@ -80,3 +80,15 @@ def test_ours_beside_it_stays_ours() -> None:
         (H.ARREARS, HoldSource.CARRIER),
         (H.OVER_QUOTA, HoldSource.GATEWAY),
     }
+
+
+def test_beside_a_reason_that_the_carrier_names_its_stop_on_request_is_what_it_cannot_name() -> None:
+    """LC-15: two imported reasons at OneLink, which knows the device and says 8 for the other: no third one is added."""
+    stacked = imported(H.POLICY_CUTOFF, H.DEVICE_MISMATCH)
+    for reported in (((H.DEVICE_MISMATCH, "1"), (H.MANUAL, "8")), ((H.MANUAL, "8"), (H.DEVICE_MISMATCH, "1"))):
+        first = seen(stacked, S.SUSPENDED, *reported)
+        second = seen(first.sim, S.SUSPENDED, *reported, later=2)
+        both = {(H.POLICY_CUTOFF, HoldSource.CARRIER), (H.DEVICE_MISMATCH, HoldSource.CARRIER)}
+        assert (codes(first.sim), codes(second.sim), second.changes) == (both, both, ())
+    alone = seen(imported(H.DEVICE_MISMATCH), S.SUSPENDED, (H.DEVICE_MISMATCH, "1"), (H.MANUAL, "8"))
+    assert {code for code, _ in codes(alone.sim)} == {H.DEVICE_MISMATCH, H.MANUAL}

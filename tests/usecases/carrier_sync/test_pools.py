@@ -11,7 +11,7 @@ import pytest
 
 from app.db.usage import pulls as rows
 from app.jobs.loops import drain
-from app.usecases.carrier_sync.pools import no_pool_near_its_end, refresh_pools
+from app.usecases.carrier_sync.pools import no_pool_to_refresh, refresh_pools
 from app.usecases.carrier_sync.usage_run import pull_account
 from app.usecases.pools.views import running_pools
 from tests.gateway import Gateway, card, open_with
@@ -96,7 +96,7 @@ async def test_a_pool_with_room_or_without_any_left_costs_no_call(counted: Gatew
     one, _ = await _pool(counted, "forward", {}, {})
     await _reported(counted, one, 15 * MB)
     calls = await _calls(counted)
-    roomy = (await refresh_pools(counted.ctx), await no_pool_near_its_end(counted.ctx))
+    roomy = (await refresh_pools(counted.ctx), await no_pool_to_refresh(counted.ctx))
     at_ease = await _calls(counted) - calls
     await counted.advance(minutes=5)
     await _reported(counted, one, 6 * MB)
@@ -113,11 +113,21 @@ async def test_a_backward_pool_is_near_where_its_rule_would_stop_it(counted: Gat
     rules = await counted.api.put("/v1/pools/p1/rules", json={"stop_at": 100 * MB})
     assert rules.is_success, rules.text
     await _reported(counted, card, 79 * MB)
-    before = await no_pool_near_its_end(counted.ctx)
+    before = await no_pool_to_refresh(counted.ctx)
     await counted.advance(minutes=5)
     await _reported(counted, card, MB)
 
-    assert (before, await no_pool_near_its_end(counted.ctx)) == (True, False)
+    assert (before, await no_pool_to_refresh(counted.ctx)) == (True, False)
+
+
+async def test_where_no_account_is_asked_before_its_daily_pull_a_pool_near_its_end_is_nothing_to_do(
+    gateway: Gateway,
+) -> None:
+    """No call is limited there, and none carries many members with figures of the moment."""
+    one, _ = await _pool(gateway, "forward", {}, {})
+    await _reported(gateway, one, 16 * MB)
+    assert await no_pool_to_refresh(gateway.ctx)
+    assert (await refresh_pools(gateway.ctx))["figures"] == 0
 
 
 async def test_a_paused_account_is_not_asked_about_its_pools(counted: Gateway) -> None:
