@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.db.connection import DATABASE_ERRORS
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
-from app.usecases.bulk.feed import advance_bulk
+from app.usecases.bulk.advance import advance_bulk
 from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
 from app.usecases.carrier_sync.stops import look_into_stops

@@ -11,7 +11,7 @@ from typing import Any
 from app.carriers.errors import CarrierError
 from app.db import quarantine as rows
 from app.telemetry import get_logger
-from app.usecases.bulk.feed import advance_again
+from app.usecases.bulk.advance import advance_again
 from app.usecases.carrier_sync.freshness import query_again
 from app.usecases.carrier_sync.notifications import process_again
 from app.usecases.carrier_sync.reconcile import reconcile_again

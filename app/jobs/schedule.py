@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
@@ -79,7 +79,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         for zone in zones
     ]
     rollovers = [
-        JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(turn_over_day, zone=zone))
+        JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(roll_over_day, zone=zone))
         for zone in zones
     ]
     pulls = [

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.usecases.limits.upkeep import check_all_pools
 from tests.gateway import Gateway, open_with
 from tests.usecases.pools.pooling import MB, be_at, cycle_of, turn
@@ -116,7 +116,7 @@ async def test_each_pool_turns_at_its_own_accounts_midnight(abroad: Gateway) -> 
     await send(abroad.api, [report(ny, at, 3 * MB, number="ny2"), report(nz, at, 4 * MB, number="nz2")])
     first = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
 
-    await turn_over_day(abroad.ctx, ZoneInfo("Pacific/Auckland"))
+    await roll_over_day(abroad.ctx, ZoneInfo("Pacific/Auckland"))
     await check_all_pools(abroad.ctx)
     second = {name: await cycle_of(abroad, name) for name in ("pny", "pnz")}
     past = await cycle_of(abroad, "pnz", "2026-12")

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.loops import drain
 from app.jobs.usage_pull import pull_usage
@@ -103,7 +103,7 @@ class Year(MixedFleet):
     async def _turn(self, day: date, zone: ZoneInfo, cards: Iterable[Card]) -> None:
         """What is due at a midnight."""
         await self.move_to(day, 0, 1, zone)
-        await turn_over_day(self.gateway.ctx, zone)
+        await roll_over_day(self.gateway.ctx, zone)
         await self.move_to(day, 0, 5, zone)
         await expire_zone(self.gateway.ctx, zone)
         for one in cards:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.jobs.loops import drain
 from app.usecases.carrier_sync.pools import refresh_pools
 from app.usecases.carrier_sync.reconcile import reconcile
@@ -142,7 +142,7 @@ async def rollover_of_a_sim(gateway: Gateway, _: Receiver) -> Scene:
 
     async def run() -> None:
         set_clock(gateway, NOON.replace(year=2027, month=1, day=1))
-        await turn_over_day(gateway.ctx, HOME)
+        await roll_over_day(gateway.ctx, HOME)
 
     async def handled(card: str) -> bool:
         return await holds_of(gateway, card) == []
@@ -156,7 +156,7 @@ async def rollover_of_a_pool(gateway: Gateway, _: Receiver) -> Scene:
 
     async def run() -> None:
         set_clock(gateway, NOON.replace(year=2027, month=1, day=1))
-        await turn_over_day(gateway.ctx, HOME)
+        await roll_over_day(gateway.ctx, HOME)
 
     async def handled(pool: str) -> bool:
         return await sql(gateway, "SELECT open_cycle FROM pools WHERE id = $1", pool) == 202701

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.routers.schemas.base import MAX_AMOUNT
 from app.routers.schemas.sims.requests import MAX_REMINDER_DAYS
 from app.usecases.sims.expire import expire_zone
@@ -89,7 +89,7 @@ async def test_the_largest_reminders_and_packs_survive_limits_turn_sweep_and_rem
 
     await send(gateway.api, [report(card, gateway.ctx.now() - timedelta(minutes=1), 1 << 20, number="one")])
     await gateway.settle()
-    await turn_over_day(gateway.ctx, HOME)
+    await roll_over_day(gateway.ctx, HOME)
     await expire_zone(gateway.ctx, HOME)
 
     assert refused.status_code == 422

@@ -52,7 +52,7 @@ MOST_CARDS = 1000
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
 _PATH = re.compile(r"[A-Za-z0-9_\[\]]+(\.[A-Za-z0-9_\[\]]+)*")
-_PLACE = re.compile(r"\{(\w*)\}")
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
 class DescriptionInvalid(Exception):
@@ -177,7 +177,7 @@ class _Reader(TomlReader):
         if over is Over.TEXT and not table.get("text"):
             self.faults.append('sign.text is missing: over = "text" needs it')
         pair = str(table.get("pair", "{name}={value}"))
-        if set(_PLACE.findall(pair)) - {"name", "value"}:
+        if set(_PLACEHOLDER.findall(pair)) - {"name", "value"}:
             self.faults.append("sign.pair may hold {name} and {value} only")
         return Signing(
             kind=kind,
@@ -237,7 +237,7 @@ class _Reader(TomlReader):
             self.faults.append(f"{where} must be a text")
             return ""
         allowed = (*self._credentials, *placeholders)
-        unknown = [name for name in _PLACE.findall(value) if name not in allowed]
+        unknown = [name for name in _PLACEHOLDER.findall(value) if name not in allowed]
         self.faults += [f"{where}: {{{name}}} is none of {', '.join(allowed) or 'nothing'}" for name in unknown]
         return value
 

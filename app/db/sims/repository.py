@@ -21,7 +21,7 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 )
 
 
-DuePlace = tuple[date, int]
+DuePosition = tuple[date, int]
 """A position in the order of the sweep: due day and row id."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
@@ -99,8 +99,8 @@ class SimRepository:
         return found[0] if found else None
 
     async def due_places(
-        self, accounts: Sequence[str], today: date, limit: int, *, after: DuePlace | None = None
-    ) -> list[DuePlace]:
+        self, accounts: Sequence[str], today: date, limit: int, *, after: DuePosition | None = None
+    ) -> list[DuePosition]:
         """(due day, row id) of SIMs of these accounts with a date due by today, from the position after `after` on."""
         position = tuple_(sims.c.next_due_on, sims.c.id)
         wanted = [sims.c.next_due_on <= today, sims.c.account.in_(accounts)]

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, tzinfo
 from functools import partial
 
 from app.db.mapping import SimRecord
-from app.db.sims.repository import DuePlace
+from app.db.sims.repository import DuePosition
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
@@ -31,7 +31,7 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
     today = ctx.now().astimezone(zone).date()
     report = {"seen": 0, "changed": 0, "enqueued": 0}
-    after: DuePlace | None = None
+    after: DuePosition | None = None
     while accounts:
         async with ctx.work() as work:
             due = await work.sims.due_places(accounts, today, CHUNK, after=after)

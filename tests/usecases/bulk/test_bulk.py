@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.usecases.bulk.feed import advance_bulk
+from app.usecases.bulk.advance import advance_bulk
 from tests.gateway import Gateway, card, iccid
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import report, send
 
@@ -45,7 +45,7 @@ async def turn_at(gateway: Gateway, instant: str) -> None:
     """Move to an instant and turn the day there."""
     target = datetime.fromisoformat(instant)
     await gateway.advance(seconds=(target - gateway.ctx.now()).total_seconds())
-    await turn_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
+    await roll_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
     await gateway.settle()
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import HOME, report, send
 
@@ -47,7 +47,7 @@ async def _to(gateway: Gateway, instant: str) -> None:
     """Move to an instant and turn the day there."""
     target = datetime.fromisoformat(instant)
     await gateway.advance(seconds=(target - gateway.ctx.now()).total_seconds())
-    await turn_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
+    await roll_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
     await gateway.settle()
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import report, send
 
@@ -122,7 +122,7 @@ async def test_the_next_cycle_frees_the_members_and_keeps_the_past_readable(gate
 
     start = datetime.fromisoformat("2027-01-01T00:01:00+08:00")
     await gateway.advance(seconds=(start - gateway.ctx.now()).total_seconds())
-    await turn_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
+    await roll_over_day(gateway.ctx, ZoneInfo("Asia/Shanghai"))
     await gateway.settle()
 
     past = await _cycle(gateway, cycle="2026-12")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from app.settings import PROJECT
 from app.usecases.carrier_sync.reconcile import reconcile
 from tests.gateway import Gateway, open_gateway
@@ -127,7 +127,7 @@ async def stopped_by_both(gateway: Gateway) -> str:
     await hear(gateway, name)
     both = await shown(gateway, name)
     await to(gateway, "2027-01-01T00:01:00+08:00")
-    await turn_over_day(gateway.ctx, HOME)
+    await roll_over_day(gateway.ctx, HOME)
     await hear(gateway, name)
     assert both == ("suspended", [("over_quota", "gateway"), ("device_mismatch", "carrier")])
     return name

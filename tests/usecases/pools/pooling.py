@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.jobs.cycle_rollover import turn_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import HOME, report, send
 
@@ -34,7 +34,7 @@ async def be_at(gateway: Gateway, instant: str) -> None:
 async def turn(gateway: Gateway, instant: str, zone: ZoneInfo = HOME) -> None:
     """Be there, turn over what begins a cycle, and let all settle."""
     await be_at(gateway, instant)
-    await turn_over_day(gateway.ctx, zone)
+    await roll_over_day(gateway.ctx, zone)
     await gateway.settle()
 
 
