@@ -72,7 +72,13 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
             "prepared_statement_name_func": lambda: f"simgate_{uuid4().hex}",
         }
     return create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=False, connect_args=connect_args
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=False,
+        hide_parameters=True,  # an error's text goes to the log, and the values are keys, secrets and ICCIDs
+        connect_args=connect_args,
     )
 
 

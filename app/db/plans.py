@@ -48,7 +48,8 @@ class PlanRepository:
     async def upsert(self, tenant: str, given: Sequence[Plan], now: datetime) -> None:
         """Add plans or replace those with the same id; a replaced allowance is recorded (`app.db.usage.allowances`)."""
         names = [name for name in Plan.__dataclass_fields__ if name != "id"]
-        for plan in given:
+        # By id: of two files with the same plans in another order the second waits, and no lock goes round in a circle.
+        for plan in sorted(given, key=lambda plan: plan.id):
             values = {name: getattr(plan, name) for name in names}
             kept = {"tenant": tenant, "id": plan.id, "now": now, "allowance": plan.allowance}
             await self._connection.execute(_KEEP_ALLOWANCE, kept)

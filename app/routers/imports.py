@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -18,7 +18,7 @@ from app.routers.schemas import imports as schemas
 from app.usecases.catalogue.plans import COLUMNS, plan_view, plans_from_csv, put_plans, read_plan
 from app.usecases.errors import InvalidArgument
 from app.usecases.sims.import_file import ImportReport, import_sims
-from app.usecases.sims.import_forecast import Stop, stops_within_a_day
+from app.usecases.sims.import_forecast import Forecast, stops_within_a_day
 from app.usecases.sims.import_formats import Row, csv_rows, ndjson_rows
 from app.usecases.sims.import_rows import COLUMN_PARSERS
 
@@ -57,12 +57,21 @@ def _view(report: ImportReport) -> dict[str, Any]:
         "warned_rows": report.warned_rows,
         "stops": [],
         "stopped": 0,
+        "stopped_if_running": 0,
     }
 
 
-def _forecast_view(report: ImportReport, stops: Sequence[Stop], stopped: int) -> dict[str, Any]:
-    listed = [{"line": stop.line, "hold": stop.hold.value, "rule": stop.rule} for stop in stops]
-    return _view(report) | {"dry_run": True, "stops": listed, "stopped": stopped}
+def _forecast_view(report: ImportReport, forecast: Forecast) -> dict[str, Any]:
+    listed = [
+        {"line": stop.line, "hold": stop.hold.value, "rule": stop.rule, "if_running": stop.if_running}
+        for stop in forecast.stops
+    ]
+    return _view(report) | {
+        "dry_run": True,
+        "stops": listed,
+        "stopped": forecast.stopped,
+        "stopped_if_running": forecast.stopped_if_running,
+    }
 
 
 @router.post("/sims/import", response_model=schemas.ImportReport)
@@ -80,7 +89,7 @@ async def import_sims_file(
     async with ctx.work() as work:
         if query.dry_run:
             report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name)
-            return json_response(_forecast_view(report, *await stops_within_a_day(ctx, work, report)))
+            return json_response(_forecast_view(report, await stops_within_a_day(ctx, work, report)))
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         whole = query.mode == "whole"

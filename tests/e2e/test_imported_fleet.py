@@ -18,6 +18,7 @@ from app.jobs.slots import open_slots
 from app.usecases.carrier_sync.reconcile import reconcile
 from tests.e2e.mixed_fleet import MixedCard, assert_mixed, carriers_toml, mixed_fleet, plans
 from tests.gateway import Gateway, card, open_with
+from tests.usecases.limits.limiting import set_clock
 from tests.usecases.usage.reporting import HOME
 
 NOON = datetime.fromisoformat("2026-12-26T12:00:00+08:00")
@@ -140,3 +141,49 @@ async def test_the_carriers_running_state_lifts_an_imported_hold_and_its_stop_ke
     ]
     kept = (await gateway.api.get(f"/v1/sims/{unpaid}")).json()
     assert [(hold["code"], hold["source"]) for hold in kept["holds"]] == [("arrears", "carrier")]
+
+
+async def test_a_card_ended_by_its_dates_that_still_runs_is_stopped_a_day_after_the_carrier_showed_it(
+    gateway: Gateway,
+) -> None:
+    """LC-17, ST-5, LC-6: nothing is sent by the import; dates count as for any card, and are told beforehand."""
+    set_clock(gateway, NOON)
+    dates = {"activated_on": "2025-12-11", "expires_on": "2026-12-10", "terms": "gsl"}
+    runs, stopped = card(0, state="expired", **dates), card(1, state="expired", **dates)
+    plan = {"id": "cmcc-100m", "carrier": "cmcc", "allowance": 100 << 20, "months": 12}
+    assert (await gateway.api.post("/v1/plans", json=plan)).is_success
+    theirs = _lines([runs | {"state": "active"}, stopped | {"state": "suspended"}])
+    assert (await gateway.control.post("/_control/sims", content=theirs, headers=ND)).is_success
+    rows = _lines([runs, stopped])
+
+    forecast = (await gateway.api.post("/v1/sims/import?dry_run=true", content=rows, headers=ND)).json()
+    assert (await gateway.api.post("/v1/sims/import", content=rows, headers=ND)).json()["created"] == 2
+    at_import = await _notice(gateway, runs["iccid"])
+    await gateway.advance(hours=1)
+    await reconcile(gateway.ctx)
+    seen_running, seen_stopped = await _notice(gateway, runs["iccid"]), await _notice(gateway, stopped["iccid"])
+    first_seen = gateway.ctx.now()
+    await gateway.advance(hours=23)
+    await reconcile(gateway.ctx)
+    before = await _effects(gateway)
+    await gateway.advance(hours=1, seconds=1)
+    await reconcile(gateway.ctx)
+    await gateway.settle()
+
+    listed = {"hold": "plan_expired", "rule": "ST-5", "if_running": True}
+    assert forecast["stops"] == [{"line": 1} | listed, {"line": 2} | listed]
+    assert (forecast["stopped"], forecast["stopped_if_running"]) == (0, 2)
+    assert at_import == {"expired_not_reported": {"expires_on": "2026-12-10"}}
+    assert seen_running["expired_yet_running"]["carrier_state"] == "active"
+    stops_from = datetime.fromisoformat(seen_running["expired_yet_running"]["stopped_from"])
+    assert abs(stops_from - first_seen - timedelta(days=1)) < timedelta(minutes=1)
+    assert seen_stopped == {}
+    assert before == {}
+    assert await _effects(gateway) == {"suspend": 1}
+    assert (await gateway.carrier(runs["iccid"]))["effects"] == {"suspend": 1}
+
+
+async def _notice(gateway: Gateway, iccid: str) -> dict[str, dict[str, Any]]:
+    """The facts of the notices about an expired card, by code."""
+    told = (await gateway.api.get(f"/v1/sims/{iccid}/explanation")).json()["notices"]
+    return {one["code"]: one["facts"] for one in told if one["code"].startswith("expired_")}

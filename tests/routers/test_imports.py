@@ -140,7 +140,7 @@ async def test_a_dry_run_tells_what_an_import_would_do_and_stores_nothing(gatewa
     status, body = await _post(gateway, "\n".join([header, *rows]) + "\n", "?dry_run=true")
 
     assert (status, body["dry_run"], body["created"], body["held"], body["rejected_rows"]) == (200, True, 4, 1, 1)
-    assert body["stops"] == [{"line": 3, "hold": "plan_expired", "rule": "ST-5"}]
+    assert body["stops"] == [{"line": 3, "hold": "plan_expired", "rule": "ST-5", "if_running": False}]
     doubts = [(one["line"], one["column"], one["code"]) for one in body["warnings"]]
     assert doubts == [(5, "iccid", "ICCID_CHECK_DIGIT"), (5, "province", "UNKNOWN_PROVINCE")]
     for number in (iccid(1), iccid(2), iccid(3)):
@@ -305,3 +305,12 @@ async def test_an_activated_card_under_a_region_limit_is_limited_also_where_nobo
 
     limited = [(None, True), ("湖北", True), (None, False), (None, False), (None, False)]
     assert [(region["province"], region["limited"]) for region in regions] == limited
+
+
+async def test_two_files_with_the_same_plans_in_other_orders_both_get_through(gateway: Gateway) -> None:
+    """Plans are locked by id, whatever the order of a file: no two imports wait for each other."""
+    lines = [f"p{n},cmcc,104857600,12,card" for n in range(100)]
+    files = ["\n".join(["id,carrier,allowance,months,kind", *order]) for order in (lines, lines[::-1]) * 4]
+    headers = {"Content-Type": "text/csv"}
+    answers = await asyncio.gather(*(gateway.api.post("/v1/plans", content=f, headers=headers) for f in files))
+    assert [answer.status_code for answer in answers] == [201] * len(files)

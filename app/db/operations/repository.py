@@ -262,6 +262,16 @@ class OperationRepository:
         )
         return [operation_from(row) for row in rows.mappings()]
 
+    async def lock_referred(self, accounts: Sequence[str], references: Sequence[str], sim_ids: Sequence[int]) -> None:
+        """Lock what notifications may refer to, by id as settlements do, before `make_due` changes any."""
+        await self._connection.execute(
+            text(
+                f"SELECT id FROM operations WHERE account = ANY(:accounts) AND {WORKED} AND status <> 'queued'"  # noqa: S608
+                " AND (carrier_reference = ANY(:references) OR sim_id = ANY(:sim_ids)) ORDER BY id FOR UPDATE"
+            ),
+            {"accounts": list(accounts), "references": list(references), "sim_ids": list(sim_ids)},
+        )
+
     async def make_due(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:

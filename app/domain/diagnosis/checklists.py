@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -129,6 +129,12 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
                 look=lambda facts: checks.yes_or_no(facts.works_elsewhere, good=False),
             ),
             Check(
+                name="card",
+                rule="DG-1",
+                remedy="replace_card",
+                look=lambda facts: checks.yes_or_no(facts.works_elsewhere, good=True),
+            ),
+            Check(
                 name="coverage",
                 rule="DG-1",
                 remedy="use_other_carrier",
@@ -142,7 +148,19 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
 
 def run_checklist(symptom: Symptom, facts: DiagnosisFacts) -> tuple[Finding, ...]:
     """Run every check of a symptom (DG-1)."""
-    return tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
+    found = tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
+    return _with_restart(found) if symptom is Symptom.STOPPED else found
+
+
+def _with_restart(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Neither stopped nor in another device: restarting is the advice, also where nobody said that it was done."""
+    answers = {finding.check: finding.answer for finding in found}
+    if answers["holds"] is not Answer.OK or answers["device_changed"] is Answer.FAULT:
+        return found
+    return tuple(
+        replace(one, remedy="restart_device") if one.check == "restarted" and one.answer is Answer.UNKNOWN else one
+        for one in found
+    )
 
 
 def _finding(check: Check, facts: DiagnosisFacts) -> Finding:

@@ -9,9 +9,10 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.domain.identifiers import same_device
-from app.domain.sim.holds import codes
+from app.domain.sim.holds import codes, is_ours
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Sim
+from app.domain.sim.snapshot import STOPPED_STATES, VIEW_LAG
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import HoldCode, SimState
@@ -25,6 +26,8 @@ class NoticeCode(StrEnum):
     POOL_QUOTA_LAGS = "pool_quota_lags"
     BACK_IN_FIRST_DEVICE = "back_in_first_device"
     VALIDITY_RUNS_UNVERIFIED = "validity_runs_unverified"
+    EXPIRED_YET_RUNNING = "expired_yet_running"
+    EXPIRED_NOT_REPORTED = "expired_not_reported"
     BOUND_TO_PROVINCE = "bound_to_province"
     BOUND_TO_NO_PROVINCE = "bound_to_no_province"
 
@@ -52,6 +55,8 @@ class NoticeFacts:
     carrier_as_of: datetime | None
     ever_used: bool
     pool_remaining: int | None = None
+    disagrees_since: datetime | None = None
+    """Since when the carrier's state differs from ours; None: it does not, or has not been seen to."""
 
 
 def pool_refilled(sim: Sim, pool_remaining: int | None) -> bool:
@@ -114,6 +119,19 @@ def _validity_runs(facts: NoticeFacts) -> Notice | None:
     return Notice(code=NoticeCode.VALIDITY_RUNS_UNVERIFIED, rule="LC-5", facts=MappingProxyType(values))
 
 
+def _expired_yet_running(facts: NoticeFacts) -> Notice | None:
+    """Ended by its dates, while the carrier lets it run or has not reported it: when it is stopped (ST-5, LC-6)."""
+    sim, shown = facts.sim, facts.carrier_state
+    ours = any(hold.code is HoldCode.PLAN_EXPIRED and is_ours(hold) for hold in sim.holds)
+    if sim.underlying is not SimState.EXPIRED or not ours or shown in STOPPED_STATES:
+        return None
+    if shown is None or facts.disagrees_since is None:
+        values: dict[str, str | None] = {"expires_on": sim.expires_on.isoformat() if sim.expires_on else None}
+        return Notice(code=NoticeCode.EXPIRED_NOT_REPORTED, rule="ST-5", facts=MappingProxyType(values))
+    values = {"carrier_state": shown.value, "stopped_from": (facts.disagrees_since + VIEW_LAG).isoformat()}
+    return Notice(code=NoticeCode.EXPIRED_YET_RUNNING, rule="ST-5", facts=MappingProxyType(values))
+
+
 def _region(facts: NoticeFacts) -> Notice | None:
     """To which province the SIM is bound, where its terms bind it to one (RG-2)."""
     sim = facts.sim
@@ -130,5 +148,6 @@ _LOOKS: tuple[Callable[[NoticeFacts], Notice | None], ...] = (
     _pool_lags,
     _back_in_first_device,
     _validity_runs,
+    _expired_yet_running,
     _region,
 )

@@ -49,6 +49,10 @@ class ImportStop(AnswerModel):
     line: int | None = Field(description="Line of the file.", examples=[2])
     hold: HoldWord = Field(description="The hold it would get.", examples=["plan_expired"])
     rule: str = Field(description="The hold's rule.", examples=["ST-5"])
+    if_running: bool = Field(
+        description="Its dates have ended it already: it is stopped only if the carrier shows it running, a day later.",
+        examples=[False],
+    )
 
 
 class ImportReport(AnswerModel):
@@ -71,9 +75,12 @@ class ImportReport(AnswerModel):
     warned_rows: int = Field(description="Rows with doubts.", examples=[1])
     stops: list[ImportStop] = Field(
         description="`dry_run` only: the first 1,000 stops by a rule within a day.",
-        examples=[[{"line": 2, "hold": "plan_expired", "rule": "ST-5"}]],
+        examples=[[{"line": 2, "hold": "plan_expired", "rule": "ST-5", "if_running": False}]],
     )
     stopped: int = Field(description="`dry_run` only: SIMs that a rule would stop within a day.", examples=[1])
+    stopped_if_running: int = Field(
+        description="`dry_run` only: SIMs that their dates have ended already, stopped if they still run.", examples=[3]
+    )
 
 
 class PlanRequest(RequestModel):

@@ -69,8 +69,13 @@ async def _process(ctx: Context, to_query: list[int], keys: Sequence[str]) -> in
     async with ctx.work() as work:
         # Two workers that have read the same keys: the second skips what the first has locked.
         notices = await work.inbox.lock(keys)
-        for notice in notices:
-            record = await _sim_of(work, notice)
+        records = [await _sim_of(work, notice) for notice in notices]
+        await work.operations.lock_referred(
+            sorted({notice["account"] for notice in notices}),
+            sorted({notice["reference"] for notice in notices if notice["reference"]}),
+            sorted({record.id for record in records if record is not None}),
+        )
+        for notice, record in zip(notices, records, strict=True):
             if not await _poll_operation(ctx, work, notice, record) and record is not None:
                 found.append(record.id)
         await work.inbox.handled([(n["account"], n["external_id"]) for n in notices], ctx.now())

@@ -234,6 +234,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
                 carrier_as_of=record.carrier_as_of,
                 ever_used=ever_used,
                 pool_remaining=left,
+                disagrees_since=record.disagrees_since,
             )
         ),
     )

@@ -1,5 +1,8 @@
 """The SIMs of an import that a rule would stop within a day of it: by their limits, and by their dates.
 
+One that its dates have ended already is not stopped by the import (LC-17). Where the carrier shows it running, it is as
+any card is that runs though it has expired: a day after the carrier has first shown it so (LC-6, ST-5, ST-24).
+
 The limits are evaluated in the transaction of the import, which the caller rolls back.
 """
 
@@ -7,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
-from app.domain.sim.holds import HOLDS, codes
+from app.domain.sim.holds import HOLDS, codes, is_ours
 from app.domain.sim.lifecycle import sweep
-from app.domain.vocabulary import HoldCode
+from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.csv_files import MAX_FAULTS
 from app.usecases.limits.evaluate import evaluate_sims
@@ -25,17 +28,29 @@ AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """The SIM of a line would get this hold; `rule`: of the hold."""
+    """The SIM of a line would get this hold; `rule`: of the hold.
+
+    `if_running`: it has the hold by its dates, and is stopped only where the carrier lets it run.
+    """
 
     line: int | None
     hold: HoldCode
     rule: str
+    if_running: bool = False
 
 
-async def stops_within_a_day(ctx: Context, work: UnitOfWork, report: ImportReport) -> tuple[list[Stop], int]:
-    """The first stops by line, and how many SIMs would be stopped."""
-    found: list[Stop] = []
-    stopped = 0
+@dataclass(slots=True)
+class Forecast:
+    """The first stops by line, how many SIMs would be stopped, and how many more if they run at their carriers."""
+
+    stops: list[Stop] = field(default_factory=list)
+    stopped: int = 0
+    stopped_if_running: int = 0
+
+
+async def stops_within_a_day(ctx: Context, work: UnitOfWork, report: ImportReport) -> Forecast:
+    """What rules would stop."""
+    forecast = Forecast()
     for start in range(0, len(report.subjects), CHUNK):
         ids = report.subjects[start : start + CHUNK]
         before = await work.sims.by_ids(ids)
@@ -43,10 +58,11 @@ async def stops_within_a_day(ctx: Context, work: UnitOfWork, report: ImportRepor
         after = await work.sims.by_ids(ids)
         for sim_id, record in after.items():
             stops = list(_stops(ctx, before[sim_id], record, report))
-            stopped += bool(stops)
-            found.extend(stops[: MAX_FAULTS - len(found)])
+            forecast.stopped += any(not stop.if_running for stop in stops)
+            forecast.stopped_if_running += bool(stops) and all(stop.if_running for stop in stops)
+            forecast.stops.extend(stops[: MAX_FAULTS - len(forecast.stops)])
         await asyncio.sleep(0)
-    return found, stopped
+    return forecast
 
 
 def _stops(ctx: Context, before: SimRecord, after: SimRecord, report: ImportReport) -> Iterator[Stop]:
@@ -55,3 +71,7 @@ def _stops(ctx: Context, before: SimRecord, after: SimRecord, report: ImportRepo
     swept, _ = sweep(after.sim, tomorrow, now)
     for code in sorted(codes(swept.holds) - codes(before.sim.holds)):
         yield Stop(line=report.lines.get(after.sim.iccid), hold=code, rule=HOLDS[code].rule)
+    ended = before.sim.underlying is SimState.EXPIRED and before.carrier_as_of is None
+    if ended and any(hold.code is HoldCode.PLAN_EXPIRED and is_ours(hold) for hold in before.sim.holds):
+        code = HoldCode.PLAN_EXPIRED
+        yield Stop(line=report.lines.get(after.sim.iccid), hold=code, rule=HOLDS[code].rule, if_running=True)

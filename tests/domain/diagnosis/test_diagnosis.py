@@ -40,7 +40,9 @@ def test_what_nobody_told_is_unknown_and_no_fault() -> None:
     for symptom in Symptom:
         found = run_checklist(symptom, DiagnosisFacts(sim=a_sim(GSL), today=TODAY))
         assert [finding.check for finding in found] == [check.name for check in CHECKLISTS[symptom]]
-        assert all(finding.answer is not Answer.FAULT and finding.remedy is None for finding in found)
+        assert all(finding.answer is not Answer.FAULT for finding in found)
+        advice = {finding.check: finding.remedy for finding in found if finding.remedy is not None}
+        assert advice == ({"restarted": "restart_device"} if symptom is Symptom.STOPPED else {})
 
 
 @pytest.mark.parametrize(
@@ -103,8 +105,17 @@ def test_why_a_card_drops_often() -> None:
         "unbind_and_try_module",
         "look_at_coverage",
         "replace_device",
+        None,
         "use_other_carrier",
     ]
+
+
+def test_a_card_that_fails_in_another_device_too_is_replaced() -> None:
+    """DG-1: works in another device → the device, else the card."""
+    found = answers(Symptom.DROPS_OFTEN, works_elsewhere=False)
+    unknown = answers(Symptom.DROPS_OFTEN)
+    assert (found["other_device"], found["card"]) == ((Answer.OK, None), (Answer.FAULT, "replace_card"))
+    assert (unknown["other_device"][0], unknown["card"][0]) == (Answer.UNKNOWN, Answer.UNKNOWN)
 
 
 def test_every_hold_of_a_stopped_card_is_explained() -> None:
