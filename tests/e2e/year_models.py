@@ -106,7 +106,7 @@ class Pool:
         """After a day's traffic of all members."""
         cycle = cycle_of(self.carrier, day)
         limit = self.stop_at or ALLOWANCE * sum(member.active and not member.expired for member in self.members)
-        if sum(member.used[cycle] for member in self.members) >= limit:
+        if sum(member.used.get(cycle, 0) for member in self.members) >= limit:
             for member in self.members:
                 if member.active and not member.expired:
                     member.hold("pool_threshold" if self.stop_at else "pool_exhausted")

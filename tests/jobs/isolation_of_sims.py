@@ -14,8 +14,9 @@ from app.usecases.carrier_sync.usage_run import pull_all
 from app.usecases.sims.expire import expire_zone
 from app.usecases.sims.expiry_reminders import emit_expiry_reminders
 from tests.gateway import Gateway
-from tests.jobs.isolation import Prepare, Scene, second, set_holds, sql, unreadable_sim
+from tests.jobs.isolation import Act, Prepare, Scene, second, set_holds, sql, unreadable_sim
 from tests.receiver import Receiver
+from tests.usecases.carrier_sync.test_unanswerable_sims import fleet_with_an_unreadable_record
 from tests.usecases.limits.limiting import MB, NOON, events_of, holds_of, set_clock, sim_of
 from tests.usecases.usage.reporting import report, send, usage
 
@@ -261,6 +262,30 @@ async def reconciliation_of_a_sim(gateway: Gateway, _: Receiver) -> Scene:
     return await unreadable_sim(gateway, "reconcile", cards, lambda: reconcile(gateway.ctx), handled)
 
 
+async def _unreadable_answer(gateway: Gateway, task: str, run: Act) -> Scene:
+    """The carrier's record of one SIM has a status that no table reads."""
+    iccids = await fleet_with_an_unreadable_record(gateway)
+    names = [iccids[0], iccids[-1], *iccids[1:-1]]
+    record = gateway.sandbox.store.cards[names[1]]
+
+    async def handled(card: str) -> bool:
+        return await sql(gateway, "SELECT carrier_as_of FROM sims WHERE iccid = $1", card) is not None
+
+    async def heal() -> None:
+        record.state = "active"
+        del record.extra["final"]
+
+    return second(task, "sim", names, run, handled, heal)
+
+
+async def answer_to_the_reconciliation(gateway: Gateway, _: Receiver) -> Scene:
+    return await _unreadable_answer(gateway, "reconcile", lambda: reconcile(gateway.ctx))
+
+
+async def answer_to_the_pull(gateway: Gateway, _: Receiver) -> Scene:
+    return await _unreadable_answer(gateway, "usage_pull", lambda: pull_all(gateway.ctx))
+
+
 async def explanation_of_a_drift(gateway: Gateway, _: Receiver) -> Scene:
     cards = await gateway.fleet({}, {}, {})
     await sql(gateway, "UPDATE sims SET disagrees_since = now() - interval '9 days', carrier_state = 'silent'")
@@ -356,6 +381,8 @@ SCENES: tuple[Prepare, ...] = (
     pull_of_an_account,
     near_pools,
     reconciliation_of_a_sim,
+    answer_to_the_reconciliation,
+    answer_to_the_pull,
     explanation_of_a_drift,
     reconciliation_of_an_account,
     reason_of_a_stop,

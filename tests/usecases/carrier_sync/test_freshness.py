@@ -69,6 +69,36 @@ async def test_a_sim_near_its_limit_is_watched_and_queried_and_again_only_within
     assert await _usage_queries(limited) > asked
 
 
+async def test_a_watched_sim_that_cannot_be_read_is_set_aside_and_the_others_are_queried(limited: Gateway) -> None:
+    cards = await limited.fleet({}, {}, {})
+    bad, write = cards[1], "UPDATE sims SET holds = $2::text::jsonb WHERE iccid = $1"
+    for card in cards:
+        await _near_limit(limited, card)
+    async with limited.ctx.pool.acquire() as connection:
+        await connection.execute(write, bad, '[{"code": "no_such_hold"}]')
+
+    await keep_fresh(limited.ctx)
+    [aside] = (await limited.api.get("/v1/admin/quarantine")).json()["items"]
+    queried = await _figures(limited)
+    async with limited.ctx.pool.acquire() as connection:
+        await connection.execute(write, bad, "[]")
+    await limited.advance(minutes=2)
+
+    assert (aside["task"], aside["kind"], aside["subject"]) == ("freshness", "sim", bad)
+    assert queried == {cards[0], cards[2]}
+    assert await _figures(limited) == set(cards)
+    assert (await limited.api.get("/v1/admin/quarantine")).json()["items"] == []
+
+
+async def _figures(gateway: Gateway) -> set[str]:
+    """The SIMs of which the carrier has given a figure."""
+    async with gateway.ctx.pool.acquire() as connection:
+        rows = await connection.fetch(
+            "SELECT s.iccid FROM usage_cycles c JOIN sims s ON s.id = c.sim_id WHERE c.carrier_as_of IS NOT NULL"
+        )
+    return {row["iccid"] for row in rows}
+
+
 async def test_a_sim_that_is_no_longer_near_is_no_longer_watched(limited: Gateway) -> None:
     (near,) = await limited.fleet({})
     await _near_limit(limited, near)
