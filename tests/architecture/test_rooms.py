@@ -120,7 +120,7 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
         (rules.undeclared_drivers, "import asyncpg"),
         (rules.undeclared_drivers, "from app.db.connection import Connection"),
         (rules.undeclared_drivers, "'asyncpg: reads'\nimport asyncpg\nfrom sqlalchemy import text"),
-        (rules.patched_constants, "from app.usecases.bulk import advance\nmonkeypatch.setattr(feed, 'CHUNK', 2)"),
+        (rules.patched_constants, "from app.usecases.bulk import advance\nmonkeypatch.setattr(advance, 'CHUNK', 2)"),
         (rules.doubles, "from unittest.mock import patch"),
         (rules.doubles, "monkeypatch.setattr('app.clock.now', None)"),
     ],
