@@ -36,12 +36,19 @@ async def test_committed_rows_are_kept_safely_and_only_by_socket(data_dir: Path)
 
 
 def test_a_warm_start_is_quick(data_dir: Path) -> None:
+    """Beside the start of a bare process in the same run: how long either takes depends on what else the machine does."""
+
     def start() -> float:
         began = time.perf_counter()
         with embedded(data_dir):
             return time.perf_counter() - began
 
-    assert min(start() for _ in range(5)) < 0.3
+    def bare() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+        return time.perf_counter() - began
+
+    assert min(start() for _ in range(5)) < 30 * min(bare() for _ in range(5))
 
 
 async def test_two_processes_share_it_and_the_last_one_out_stops_it(data_dir: Path, neighbour: StartNeighbour) -> None:
