@@ -119,7 +119,8 @@ class MixedFleet:
             self.pools[pool].members.append(one)
             row["pool"] = pool
         if waits:
-            self.unverified[name] = begins + timedelta(days=2 + n % max(3, self.length // 2))
+            # Before the forced activation of a silent card: half a year after its opening at the soonest.
+            self.unverified[name] = begins + timedelta(days=2 + n % max(3, min(self.length // 2, 150)))
             one.expires_on = date.max
             row |= {"state": "silent", "real_name": "individual", "opened_on": (begins - timedelta(days=5)).isoformat()}
             del row["activated_on"], row["expires_on"]
