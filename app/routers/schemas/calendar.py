@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.operation.service_levels import KINDS
 from app.domain.vocabulary import Carrier, Supplier
 
 from .base import MAX_AMOUNT, AnswerModel, At, CycleId, Day, On, QueryInstant, QueryInt, QueryModel
@@ -52,7 +53,11 @@ class RenewalQuery(TermsQuery):
 class DueQuery(TermsQuery):
     """What is handed in, and when."""
 
-    kind: str = Field(description="An operation's kind, `restore` or `delivery`.", examples=["rebind"])
+    kind: str = Field(
+        description="An operation's kind, `restore` or `delivery`.",
+        examples=["rebind"],
+        json_schema_extra={"enum": sorted(KINDS)},
+    )
     at: QueryInstant = Field(
         description="When it is handed in; of a delivery, when it was paid.", examples=["2026-11-21T10:00:00+08:00"]
     )
