@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from app.domain.operation.service_levels import KINDS
 from app.domain.vocabulary import Carrier, Supplier
@@ -50,13 +50,16 @@ class RenewalQuery(TermsQuery):
     on: QueryDay = Field(description="The day of the renewal.", examples=["2027-01-10"])
 
 
+KIND_NAMES: dict[str, JsonValue] = {"enum": [kind for kind in sorted(KINDS)]}  # noqa: C416 - of JSON values
+
+
 class DueQuery(TermsQuery):
     """What is handed in, and when."""
 
     kind: str = Field(
         description="An operation's kind, `restore` or `delivery`.",
         examples=["rebind"],
-        json_schema_extra={"enum": sorted(KINDS)},
+        json_schema_extra=KIND_NAMES,
     )
     at: QueryInstant = Field(
         description="When it is handed in; of a delivery, when it was paid.", examples=["2026-11-21T10:00:00+08:00"]
