@@ -59,6 +59,7 @@ class Advancer:
         # Two advances at once: the second waits here, then goes on from where the first has left the clock.
         async with self.busy, self.moving:
             await self.slots.wait_until_idle()
+            await self._until_quiet()
             while (now := self.ctx.now()) < target:
                 await self._move(min(target, max(now, await self._next_due(target))))
                 tried.update(await self.slots.run_due(self.ctx))
@@ -68,10 +69,17 @@ class Advancer:
         return report | ({"failed": failed} if failed else {})
 
     async def _next_due(self, target: datetime) -> datetime:
+        """The next instant at which something is due.
+
+        What is due already and has not been done cannot be done yet (its account is paused, or it is set aside): the
+        clock goes on past it.
+        """
+        now = self.ctx.now()
         async with self.ctx.work() as work:
-            operations, bulk = await work.operation_search.next_due(), await work.bulk.next_due()
+            operations, bulk = await work.operation_search.next_due(now), await work.bulk.next_due(now)
         candidates = (await self.sandbox.next_due(), operations, bulk, target)
-        return await self._next_slot(min(instant for instant in candidates if instant is not None))
+        later = [instant for instant in candidates if instant is not None and instant > now]
+        return await self._next_slot(min(later, default=target))
 
     async def _next_slot(self, otherwise: datetime) -> datetime:
         """The first job slot with work, or `otherwise` if that is earlier.

@@ -162,3 +162,27 @@ async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway
 
     assert (told["jobs"], told["failed"]) == ({"sweep": 4}, {"broken": 4})
     assert (broken.runs, sweep.runs) == (4, 4)
+
+
+async def test_an_advance_passes_an_operation_whose_account_is_paused(gateway: Gateway) -> None:
+    """It is due all the while and cannot be sent: the clock does not wait for it."""
+    (card,) = await gateway.fleet({})
+    assert (await gateway.api.post("/v1/admin/accounts/cmcc-main/pause")).is_success
+    answer = await gateway.api.post(f"/v1/sims/{card}/suspend")
+    assert answer.status_code == 202, answer.text
+    target = gateway.ctx.now() + timedelta(hours=1)
+    jobs = (at(19, "sweep", Job()),)
+    advancer = Advancer(
+        ctx=gateway.ctx,
+        slots=slots(*jobs),
+        jobs=jobs,
+        sandbox=Carriers(gateway),
+        busy=asyncio.Lock(),
+        moving=asyncio.Lock(),
+    )
+    async with asyncio.timeout(20):
+        await advancer.advance_to(target)
+    assert gateway.ctx.now() >= target
+    assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "queued"
+    assert (await gateway.api.post("/v1/admin/accounts/cmcc-main/resume")).is_success
+    assert (await gateway.operation(answer))["status"] == "succeeded"

@@ -225,10 +225,14 @@ class BulkRepository:
             statement, {"ids": list(ids), "statuses": list(statuses), "errors": list(errors)}
         )
 
-    async def next_due(self) -> datetime | None:
-        """When the next scheduled bulk operation begins, in the gateway's clock."""
+    async def next_due(self, after: datetime) -> datetime | None:
+        """When the next scheduled bulk operation begins after an instant, in the gateway's clock."""
         found = await self._connection.execute(
-            text("SELECT min(execute_at) FROM bulk_operations WHERE finished_at IS NULL AND started_at IS NULL")
+            text(
+                "SELECT min(execute_at) FROM bulk_operations"
+                " WHERE finished_at IS NULL AND started_at IS NULL AND execute_at > :after"
+            ),
+            {"after": after},
         )
         due: datetime | None = found.scalar_one()
         return due

@@ -62,13 +62,15 @@ class OperationSearch:
         )
         return {row[0]: row[1] for row in rows}
 
-    async def next_due(self) -> datetime | None:
-        """When the next operation is due, in the gateway's clock."""
+    async def next_due(self, after: datetime) -> datetime | None:
+        """When the next operation is due after an instant, in the gateway's clock."""
         found = await self._connection.execute(
             text(
-                f"SELECT least((SELECT min(run_after) FROM operations WHERE {WORKED}),"  # noqa: S608 - ours
-                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits))"
-            )
+                f"SELECT least((SELECT min(run_after) FROM operations WHERE {WORKED} AND run_after > :after),"  # noqa: S608 - ours
+                " (SELECT min(run_after) FROM operations WHERE status = 'scheduled' AND NOT waits"
+                " AND run_after > :after))"
+            ),
+            {"after": after},
         )
         due: datetime | None = found.scalar_one()
         return due
