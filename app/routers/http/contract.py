@@ -128,13 +128,17 @@ class TypedRoute(APIRoute):
             response = await handler(Request(scope, receive, send))
             await response(scope, receive, send)
 
-        if _is_plain(self.dependant):
+        if self.plain:
             self.app = serve
+
+    @property
+    def plain(self) -> bool:
+        """Whether the route is served without FastAPI."""
+        return _is_plain(self.dependant) and iscoroutinefunction(self.endpoint)
 
     def get_route_handler(self) -> Handler:
         """The handler; without `Parameters` it refuses every query."""
-        handler = _handler_of(self.endpoint, self.dependant) if _is_plain(self.dependant) else None
-        handler = handler or super().get_route_handler()
+        handler = _handler_of(self.endpoint, self.dependant) if self.plain else super().get_route_handler()
         if any(isinstance(each, Parameters) for each in dependencies_of(self)):
             return handler
         nothing = Parameters(NoQuery)
