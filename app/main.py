@@ -27,6 +27,7 @@ from app.routers import (
     usage,
     webhooks,
 )
+from app.routers.commerce import catalogue
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
 from app.routers.http.middleware import RequestMiddleware
@@ -44,6 +45,7 @@ ROUTERS = (
     health.router,
     docs.router,
     imports.router,
+    catalogue.router,
     sims.router,
     insight.router,
     usage.router,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.db.schema import bulk as bulk_tables
 from app.db.schema import carriers as carrier_tables
+from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
@@ -15,6 +16,7 @@ from app.db.schema.base import metadata
 __all__ = [
     "bulk_tables",
     "carrier_tables",
+    "commerce_tables",
     "control_tables",
     "export_tables",
     "job_tables",
