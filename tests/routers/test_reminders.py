@@ -184,17 +184,22 @@ async def test_an_expiry_reminder_fires_on_the_first_day_near_enough(gateway: Ga
     assert await told_days(gateway, card) == [(30, 30, False), (15, 15, False)]
 
 
-async def test_a_new_end_date_arms_the_reminders_again(gateway: Gateway) -> None:
-    """RM-1, VD-6: the carrier tells a later end, as after a renewal."""
-    [card] = await gateway.fleet({"terms": "gsl", "activated_on": "2026-01-05", "expires_on": "2027-01-10"})
+async def test_a_renewal_arms_the_reminders_again_for_the_new_end_date(gateway: Gateway) -> None:
+    """RM-1: once an end date; the renewal moves it by a year."""
+    [card] = await gateway.fleet({"terms": "standard", "activated_on": "2026-01-11", "expires_on": "2027-01-10"})
     await put(gateway, expiry_days=[30, 0])
     await turn_at(gateway, "2026-12-16T00:01:00+08:00")
-    async with gateway.ctx.pool.acquire() as connection:
-        await connection.execute("UPDATE sims SET expires_on = '2028-01-10' WHERE iccid = $1", card)
+    renewed = await gateway.api.post(f"/v1/sims/{card}/renew", json={"months": 12})
+    assert renewed.status_code == 202, renewed.text
+    done = await gateway.api.post(
+        f"{renewed.headers['location']}/complete", json={"outcome": "succeeded", "note": "ok"}
+    )
+    assert done.is_success, done.text
     await turn_at(gateway, "2026-12-17T00:01:00+08:00")
     before = await told_days(gateway)
-    set_clock(gateway, datetime.fromisoformat("2027-12-11T00:01:00+08:00"))
-    await roll_over_day(gateway.ctx, HOME)
+    for day in ("2027-12-10", "2027-12-11", "2027-12-12"):
+        set_clock(gateway, datetime.fromisoformat(f"{day}T00:01:00+08:00"))
+        await roll_over_day(gateway.ctx, HOME)
 
     assert before == [(30, 25, True)]
     assert await told_days(gateway) == [(30, 25, True), (30, 30, False)]
