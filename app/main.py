@@ -23,10 +23,12 @@ from app.routers import (
     insight,
     operations,
     pools,
+    reminders,
     sims,
     usage,
     webhooks,
 )
+from app.routers.commerce import catalogue
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
@@ -44,6 +46,7 @@ ROUTERS = (
     health.router,
     docs.router,
     imports.router,
+    catalogue.router,
     sims.router,
     insight.router,
     usage.router,
@@ -51,6 +54,7 @@ ROUTERS = (
     bulk.router,
     exports.router,
     pools.router,
+    reminders.router,
     calendar.router,
     webhooks.router,
     callbacks.router,
