@@ -1,4 +1,4 @@
-"""The number of a group of SIMs with the same deadlines, as `sims.deadline_group` has it (ADR 23); no queries."""
+"""The number of a group of SIMs with the same deadlines, as `sims.deadline_group` has it (ADR 22); no queries."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ async def test_a_renewal_moves_the_days_when_it_has_succeeded(gateway: Gateway) 
 
 
 async def test_sims_whose_group_is_missing_or_outdated_get_it_again(gateway: Gateway) -> None:
-    """ADR 23: those from before the column by the loop; a plan's changed test months by the daily check (LC-3)."""
+    """ADR 22: those from before the column by the loop; a plan's changed test months by the daily check (LC-3)."""
     await gateway.fleet({"terms": "standard", "state": "silent"}, {"terms": "gsl", "expires_on": "2027-01-31"})
     whole = await listed(gateway)
     async with gateway.ctx.pool.acquire() as connection:

@@ -1,4 +1,4 @@
-"""asyncpg: the deadlines of groups of SIMs, and the group of each SIM (ADR 23)."""
+"""asyncpg: the deadlines of groups of SIMs, and the group of each SIM (ADR 22)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Deadlines (到期日程): the days on which something happens to a SIM, or by which something must be done.
 
 They follow from the terms, the carrier and a few dates of the SIM alone, so that the SIMs of one purchase share them: a
-group of SIMs has one set of deadlines, and is named by it (`docs/adr/0023`).
+group of SIMs has one set of deadlines, and is named by it (`docs/adr/0022`).
 """
 
 from __future__ import annotations

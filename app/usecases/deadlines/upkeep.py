@@ -1,4 +1,4 @@
-"""Keep the groups of deadlines: work out those that are missing, and once a day look at every SIM's (ADR 23).
+"""Keep the groups of deadlines: work out those that are missing, and once a day look at every SIM's (ADR 22).
 
 A SIM that the rules store has its group at once. Missing are the groups of SIMs that were there before their column,
 and of those whose plan or terms a file has changed. Outdated ones come from a replica of an older version, or from a
