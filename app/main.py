@@ -24,10 +24,12 @@ from app.routers import (
     insight,
     operations,
     pools,
+    reminders,
     sims,
     usage,
     webhooks,
 )
+from app.routers.commerce import catalogue
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
 from app.routers.http.middleware import RequestMiddleware
@@ -45,6 +47,7 @@ ROUTERS = (
     health.router,
     docs.router,
     imports.router,
+    catalogue.router,
     sims.router,
     insight.router,
     usage.router,
@@ -53,6 +56,7 @@ ROUTERS = (
     exports.router,
     deadlines.router,
     pools.router,
+    reminders.router,
     calendar.router,
     webhooks.router,
     callbacks.router,

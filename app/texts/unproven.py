@@ -12,7 +12,6 @@ UNPROVEN: Mapping[str, str] = MappingProxyType(
         "RN-6": "**not built yet**: carts and payments",
         "RN-7": "**not built yet**: orders",
         "RN-9": "**not built yet**: the buyer's profile",
-        "RN-10": "**not built yet**: offers",
         "OR-1": "**not built yet**: orders",
         "OR-3": "**not built yet**: orders",
         "DR-2": "**not built yet**: directed lists",
