@@ -1,4 +1,4 @@
-"""Connections of the asyncpg pool kept for reads of one statement.
+"""asyncpg: connections of the pool kept for reads of one statement.
 
 Acquiring a connection from the pool and releasing it costs nearly as much of a process's time as the statement itself,
 as each release is a task of its own (docs/performance.md). A single statement in no transaction leaves nothing to

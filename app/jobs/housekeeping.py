@@ -9,6 +9,7 @@ from typing import Any
 from app.telemetry import get_logger
 from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files, delete_settled_deliveries
 from app.usecases.context import Context
+from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.usage.audit import audit_usage
@@ -22,6 +23,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "deliveries": delete_settled_deliveries,
         "usage": clean_up_usage,
         "exports": delete_old_exports,
+        "deadline_groups": check_groups,
         "audit": audit_usage,
     }
 )
