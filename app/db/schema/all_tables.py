@@ -8,6 +8,7 @@ from app.db.schema import control as control_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
 from app.db.schema import operating as operating_tables
+from app.db.schema import orders as order_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
 from app.db.schema.base import metadata
@@ -20,6 +21,7 @@ __all__ = [
     "job_tables",
     "metadata",
     "operating_tables",
+    "order_tables",
     "usage_tables",
     "webhook_tables",
 ]

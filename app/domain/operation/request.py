@@ -58,6 +58,13 @@ class RuleContext:
     routes: Routes
     counts: Counts = field(default_factory=Counts)
     open_operation: bool = False
+    window_at: datetime | None = None
+    """The instant at which a renewal window is judged: that of its payment (RN-1); None: `now`."""
+
+    @property
+    def window_day(self) -> date:
+        """The date in the carrier's zone at which a renewal window is judged."""
+        return local(self.window_at or self.now, self.zone).date()
 
     @property
     def today(self) -> date:

@@ -52,9 +52,14 @@ def validate_counted(
     counts: Counts,
     *,
     open_operation: bool,
+    window_at: datetime | None = None,
 ) -> Accepted | Refusal:
-    """The rules' decision where the budgets are known already. Raises `Malformed`."""
-    return decide(record.sim, kind, arguments, _rule_context(ctx, record, counts, open_operation=open_operation))
+    """The rules' decision where the budgets are known already; a renewal's window is judged at `window_at`, else now.
+
+    Raises `Malformed`.
+    """
+    context = replace(_rule_context(ctx, record, counts, open_operation=open_operation), window_at=window_at)
+    return decide(record.sim, kind, arguments, context)
 
 
 async def rule_context_of(
