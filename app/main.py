@@ -25,10 +25,12 @@ from app.routers import (
     operations,
     orders,
     pools,
+    reminders,
     sims,
     usage,
     webhooks,
 )
+from app.routers.commerce import catalogue
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
 from app.routers.http.middleware import RequestMiddleware
@@ -46,6 +48,7 @@ ROUTERS = (
     health.router,
     docs.router,
     imports.router,
+    catalogue.router,
     sims.router,
     insight.router,
     usage.router,
@@ -55,6 +58,7 @@ ROUTERS = (
     carts.router,
     orders.router,
     pools.router,
+    reminders.router,
     calendar.router,
     webhooks.router,
     callbacks.router,

@@ -154,6 +154,10 @@ def plan_from(row: Row, prefix: str = "") -> Plan:
         grade=row[f"{prefix}grade"],
         price_fen=row[f"{prefix}price_fen"],
         renewals_max=row[f"{prefix}renewals_max"],
+        overrun_fen_per_mb=row[f"{prefix}overrun_fen_per_mb"],
+        renewal_months=tuple(months) if (months := row[f"{prefix}renewal_months"]) else None,
+        plan_change_online=row[f"{prefix}plan_change_online"],
+        change_price_fen=row[f"{prefix}change_price_fen"],
     )
 
 

@@ -19,6 +19,7 @@ from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.clock_offset import ClockOffsetRepository
+from app.db.commerce.addons import AddonRepository
 from app.db.connection import Connection
 from app.db.events.deliveries import DeliveryRepository
 from app.db.events.feed import FeedRepository
@@ -64,6 +65,7 @@ class UnitOfWork:
 
     access = _On(AccessRepository)
     account_states = _On(AccountStateRepository)
+    addons = _On(AddonRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
     carts = _On(CartRepository)

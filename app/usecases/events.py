@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -44,14 +44,17 @@ def usage_adjusted(stamp: EventStamp, iccid: str, *, cycle: str, before: int, af
     )
 
 
-def expiry_reminder(stamp: EventStamp, iccid: str, *, days_left: int, threshold_days: int, expires_on: date) -> Event:
-    """A SIM has `threshold_days` days or fewer left before it expires (RM-1)."""
+def expiry_reminder(stamp: EventStamp, iccid: str, *, today: date, threshold_days: int, expires_on: date) -> Event:
+    """A SIM has `threshold_days` days or fewer left before it expires (RM-1); `late`: the day for it had passed."""
+    due_on = expires_on - timedelta(days=threshold_days)
     facts = {
         "rule": "RM-1",
         "reminder": "expiry",
-        "days_left": days_left,
+        "days_left": (expires_on - today).days,
         "threshold_days": threshold_days,
         "expires_on": expires_on.isoformat(),
+        "due_on": due_on.isoformat(),
+        "late": today > due_on,
     }
     return sim_event(EventType.REMINDER_DUE, stamp, iccid, before={}, after={}, facts=facts)
 

@@ -64,6 +64,10 @@ plans = Table(
     Column("grade", Text),
     Column("price_fen", BigInteger),
     Column("renewals_max", SmallInteger),
+    Column("overrun_fen_per_mb", BigInteger),
+    Column("renewal_months", ARRAY(SmallInteger)),
+    Column("plan_change_online", Boolean),
+    Column("change_price_fen", BigInteger),
     CheckConstraint("allowance >= 0 AND months > 0", name="amounts"),
 )
 

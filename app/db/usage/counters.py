@@ -5,11 +5,10 @@ Set-based statements over thousands of SIMs, on the unit of work's own connectio
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -100,7 +99,6 @@ _LIFETIME_BYTES = """
 SELECT sim_id, sum(greatest(reported, coalesce(figures, 0) + reported_since)) AS bytes
   FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) GROUP BY sim_id
 """
-_REMINDERS = "SELECT id, reminders::text AS reminders FROM sims WHERE id = ANY($1::bigint[]) AND reminders <> '{}'"
 _ADD_PACK = """
 INSERT INTO usage_addons (sim_id, cycle, bytes, in_force_at) VALUES ($1, $2, $3, $4)
 """
@@ -193,12 +191,6 @@ async def marks_of(connection: Connection, pairs: Sequence[tuple[int, int]], pre
     """By SIM row id, the marks of these (SIM, cycle) that begin with `prefix`."""
     sims, cycles = zip(*pairs, strict=True)
     return {row["sim_id"]: set(row["marks"]) for row in await connection.fetch(_MARKS, sims, cycles, prefix)}
-
-
-async def reminders_of(connection: Connection, sim_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The reminder settings of these SIMs, where their owners have set any."""
-    rows = await connection.fetch(_REMINDERS, sim_ids)
-    return {row["id"]: json.loads(row["reminders"]) for row in rows}
 
 
 async def lifetime_bytes(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:

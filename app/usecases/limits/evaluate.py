@@ -28,7 +28,7 @@ from app.domain.sim.holds import HOLDS, codes, without_hold
 from app.domain.sim.transitions import Cause
 from app.domain.usage.figures import CarrierFigure
 from app.domain.usage.quota import USAGE_HOLDS
-from app.domain.usage.reminders import Reminders
+from app.domain.usage.reminders import NO_REMINDERS, Reminders
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.limits import meters
@@ -52,15 +52,16 @@ RELEASED_CHUNK = 200
 """Holds released from the brake that are put on in one transaction."""
 
 ACTOR = "limits"
-NO_REMINDERS = Reminders(usage_mb=(0, 0), expiry_days=(0, 0))
 
 
 async def run_once(ctx: Context) -> int:
     """Run the loop once; gives how many subjects there were, 0 when nothing is queued.
 
-    A chunk each of a changed plan, of queued SIMs and pools, of a stopped pool's members, of holds a person released.
+    A chunk each of a changed plan, of changed reminder settings, of queued SIMs and pools, of a stopped pool's members,
+    of holds a person released.
     """
     done = await _queue_changed_plans(ctx)
+    done += await usage_reminders.queue_changed_settings(ctx, CHUNK)
     done += await _evaluate_queued(ctx)
     done += await enforce_pool_stop(ctx)
     done += await _apply_released(ctx)

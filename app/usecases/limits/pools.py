@@ -15,6 +15,7 @@ from app.db.events.store import Event
 from app.db.mapping import SimRecord
 from app.db.pools import cycles as sums
 from app.db.pools import rows
+from app.db.reminders import settings_of
 from app.db.uow import UnitOfWork
 from app.domain.calendar.cycles import cycle_number
 from app.domain.events import EventType
@@ -54,7 +55,7 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
     kept = await sums.cycle_of(connection, pool["ref"], cycle_number(cycle), lock=True)
     use, _ = await pool_usage(ctx, connection, pool, cycle)
     before = tuple(kept["marks"]) if kept else ()
-    marks, events = _crossings(ctx, pool, cycle.id, use, before)
+    marks, events = _crossings(ctx, await _with_defaults(connection, pool), cycle.id, use, before)
     hold = _hold_due(pool, use)
     stopping, through = (kept["stopping"], kept["stopped_through"]) if kept else (None, 0)
     if hold is not None and STOPPED not in marks:
@@ -70,6 +71,15 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
         if pool["state"] != PoolState.RELEASED:
             await rows.set_state(connection, pool["ref"], state.value)
     await work.events.add(events)
+
+
+async def _with_defaults(connection: Connection, pool: PoolRow) -> PoolRow:
+    """The pool; one without reminders of its own with its tenant's percents of the total (RM-2)."""
+    rules = pool["rules"]
+    if "levels_pct" in rules or "remaining" in rules:
+        return pool
+    percents = (await settings_of(connection, pool["tenant"])).pool_percent
+    return pool if percents is None else {**pool, "rules": rules | {"levels_pct": list(percents)}}
 
 
 def _hold_due(pool: PoolRow, use: PoolUsage) -> HoldCode | None:

@@ -16,7 +16,7 @@ from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
-from app.usecases.operations.validate import budget_counts_of, references_of, validate_counted
+from app.usecases.operations.validate import budget_counts_of, catalogue_for, references_of, validate_counted
 
 BULK_PRIORITY = 1
 """Priority of bulk operations, behind 0: a person who waits for one SIM is served first."""
@@ -55,6 +55,7 @@ async def evaluate_many(
     open_operations = await work.operations.open_of([record.id for record in records])
     counts = await budget_counts_of(ctx, work, records, command.kind)
     references = await references_of(ctx, work, records, command.kind)
+    catalogue = await catalogue_for(work, records[0].tenant, command.kind)
     decisions: dict[int, Decision] = {}
     for record in records:
         if mismatch := references.mismatch(record, command.kind, command.arguments):
@@ -69,6 +70,7 @@ async def evaluate_many(
                 replace(counts[record.id], profile_complete=command.profile_complete),
                 open_operation=record.id in open_operations and not command.behind_open,
                 window_at=command.window_at,
+                catalogue=catalogue,
             )
         except Malformed as malformed:
             decisions[record.id] = malformed

@@ -13,12 +13,13 @@ from app.db.uow import UnitOfWork
 from app.domain.commerce.orders import NOT_PRICED, OPERATION_OF, ItemKind, shipping_refusal, supplier_refusal
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
+from app.domain.operation.prices import Catalogue, price_of
 from app.domain.operation.refusal import Refusal
 from app.domain.sim.validity import renewed
-from app.domain.units import ceil_div
 from app.domain.vocabulary import OperationSource, Supplier
 from app.usecases.context import Context
 from app.usecases.operations.request_many import RequestMany, evaluate_many
+from app.usecases.operations.validate import catalogue_of
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
 
 CHUNK = 1_000
@@ -44,7 +45,8 @@ async def _check_chunk(
         cart = replace(cart, terms=first.sim.terms.value)
         await work.carts.change(cart.id, terms=cart.terms)
     decisions = await _decisions(ctx, work, page, records)
-    checked = [_checked(ctx, cart, entry, records, decisions, others) for entry in page]
+    catalogue = await catalogue_of(work, cart.tenant)
+    checked = [_checked(ctx, cart, entry, records, decisions, others, catalogue) for entry in page]
     await work.carts.check(cart.id, checked)
     return cart
 
@@ -81,6 +83,7 @@ def _checked(
     records: dict[int, SimRecord],
     decisions: dict[int, Decision],
     others: set[ItemKind],
+    catalogue: Catalogue,
 ) -> CheckedEntry:
     """One entry with its price and dates, or with the reason why it is refused."""
     kind, record = ItemKind(entry.kind), records.get(entry.sim_id or 0)
@@ -92,7 +95,7 @@ def _checked(
     decision = decisions[entry.position]
     if refused is None and not isinstance(decision, Accepted):
         refused = decision
-    price = _price(record, kind, entry.arguments)
+    price = price_of(OPERATION_OF[kind], record.sim, entry.arguments, catalogue)
     if refused is None and price is None:
         refused = NOT_PRICED
     end = record.sim.expires_on
@@ -103,13 +106,6 @@ def _checked(
         renews_to=renewal_end(ctx, record, entry.arguments) if kind is ItemKind.RENEW else None,
         refusal=None if refused is None else refusal_json(refused),
     )
-
-
-def _price(record: SimRecord, kind: ItemKind, arguments: dict[str, Any]) -> int | None:
-    plan = record.sim.plan
-    if kind is not ItemKind.RENEW or plan.price_fen is None:
-        return None
-    return ceil_div(plan.price_fen * int(arguments["months"]), plan.months)
 
 
 def renewal_end(ctx: Context, record: SimRecord, arguments: dict[str, Any]) -> date | None:

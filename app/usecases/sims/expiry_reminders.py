@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, tzinfo
+from datetime import date, datetime, time, tzinfo
 from functools import partial
 from typing import Any
 
+from app.db.connection import Connection
 from app.db.events.store import Event
-from app.db.sims.expiring import expiring, expiry_days, with_reminders
+from app.db.sims.expiring import expiring, own_thresholds, with_reminders
 from app.db.usage import counters
-from app.domain.usage.reminders import Reminders, expiry_due
+from app.domain.usage.reminders import expiry_due, reminders_of
 from app.domain.vocabulary import SimState
 from app.usecases.context import Context
 from app.usecases.events import EventStamp, expiry_reminder
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 
 CHUNK = 1_000
+MARK = "expiry:"
 
 
 async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
@@ -25,7 +27,7 @@ async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
     after = emitted = 0
     while accounts:
         async with ctx.pool.acquire() as connection:
-            page = await expiring(connection, accounts, after, CHUNK)
+            page = await expiring(connection, accounts, after, CHUNK, ctx.now().astimezone(zone).date())
         emitted += await handle_isolated(ctx, Task.EXPIRY_REMINDERS, page, partial(_remind, ctx))
         if len(page) < CHUNK:
             break
@@ -43,10 +45,11 @@ async def _remind(ctx: Context, sim_ids: Sequence[int]) -> int:
     async with ctx.work() as work:
         connection = await work.driver()
         found = await with_reminders(connection, sim_ids)
-        events = [event for row in found for event in _due(ctx, row, ctx.zone(row["account"]))]
+        told = await _told(connection, found)
+        events = [event for row in found for event in _due(ctx, row, ctx.zone(row["account"]), told.get(row["id"], ()))]
         if not events:
             return 0
-        marks = [(row["id"], row["expires_on"].year * 100 + row["expires_on"].month, mark) for row, mark, _ in events]
+        marks = [(row["id"], _cycle(row["expires_on"]), mark) for row, mark, _ in events]
         fresh = await counters.mark(connection, marks, ctx.now())
         due = [event for row, mark, event in events if (row["id"], mark) in fresh]
         await work.events.add(due)
@@ -54,14 +57,33 @@ async def _remind(ctx: Context, sim_ids: Sequence[int]) -> int:
     return len(due)
 
 
-def _due(ctx: Context, row: Any, zone: tzinfo) -> list[tuple[Any, str, Event]]:
+def _cycle(expires_on: date) -> int:
+    """Under which month (yyyymm) the marks of an end date are kept."""
+    return expires_on.year * 100 + expires_on.month
+
+
+def _mark(expires_on: date) -> str:
+    return f"{MARK}{expires_on.isoformat()}:"
+
+
+async def _told(connection: Connection, found: Sequence[Any]) -> dict[int, list[int]]:
+    """By SIM row id, the thresholds (days) that were reminded of for its present end date."""
+    if not found:
+        return {}
+    marked = await counters.marks_of(connection, [(row["id"], _cycle(row["expires_on"])) for row in found], MARK)
+    present = {row["id"]: _mark(row["expires_on"]) for row in found}
+    return {
+        sim_id: [int(mark.rpartition(":")[2]) for mark in marks if mark.startswith(present[sim_id])]
+        for sim_id, marks in marked.items()
+    }
+
+
+def _due(ctx: Context, row: Any, zone: tzinfo, told: Sequence[int]) -> list[tuple[Any, str, Event]]:
     """(row, mark, event) of each threshold that a SIM has reached. The mark makes each event unique per end date."""
-    now = ctx.now()
-    today = now.astimezone(zone).date()
-    days = (*expiry_days(row), 0, 0)
-    wanted = Reminders(usage_mb=(0, 0), expiry_days=(days[0], days[1]))
-    levels = expiry_due(wanted, SimState(row["underlying"]), row["expires_on"], today)
-    return [(row, f"expiry:{row['expires_on'].isoformat()}:{level}", _event(ctx, row, level, zone)) for level in levels]
+    today = ctx.now().astimezone(zone).date()
+    wanted = reminders_of(own_thresholds(row), row)
+    levels = expiry_due(wanted, SimState(row["underlying"]), row["expires_on"], today, told)
+    return [(row, f"{_mark(row['expires_on'])}{level}", _event(ctx, row, level, zone)) for level in levels]
 
 
 def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> Event:
@@ -74,7 +96,7 @@ def _event(ctx: Context, row: Any, level: int, zone: tzinfo) -> Event:
             took_effect_at=datetime.combine(today, time(), zone),
         ),
         row["iccid"],
-        days_left=(row["expires_on"] - today).days,
+        today=today,
         threshold_days=level,
         expires_on=row["expires_on"],
     )
