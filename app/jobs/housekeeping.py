@@ -9,6 +9,7 @@ from typing import Any
 from app.telemetry import get_logger
 from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files, delete_settled_deliveries
 from app.usecases.context import Context
+from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.orders.carts import delete_old_carts
@@ -24,6 +25,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "usage": clean_up_usage,
         "exports": delete_old_exports,
         "carts": delete_old_carts,
+        "deadline_groups": check_groups,
         "audit": audit_usage,
     }
 )

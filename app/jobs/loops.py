@@ -14,6 +14,7 @@ from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
 from app.usecases.carrier_sync.stops import look_into_stops
 from app.usecases.context import Context
+from app.usecases.deadlines.upkeep import group_sims
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
@@ -50,6 +51,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
     Loop(name="exports", turn=write_next_export, idle_pause_s=1),
+    Loop(name="deadlines", turn=group_sims, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 
