@@ -35,6 +35,9 @@ from app.db.import_marks import ImportMarkRepository
 from app.db.job_runs import JobRunRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
+from app.db.orders.carts import CartRepository
+from app.db.orders.items import OrderItemRepository
+from app.db.orders.orders import OrderRepository
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
 from app.db.sims.repository import SimRepository
@@ -77,6 +80,7 @@ class UnitOfWork:
     addons = _On(AddonRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
+    carts = _On(CartRepository)
     clock_offset = _On(ClockOffsetRepository)
     deadline_feeds = _On(DeadlineFeedRepository)
     deliveries = _On(DeliveryRepository)
@@ -90,6 +94,8 @@ class UnitOfWork:
     job_runs = _On(JobRunRepository)
     operations = _On(OperationRepository)
     operation_search = _On(OperationSearch)
+    order_items = _On(OrderItemRepository)
+    orders = _On(OrderRepository)
     plans = _On(PlanRepository)
     sims = _Sims()
     webhooks = _On(WebhookRepository)

@@ -226,6 +226,7 @@ operations = Table(
     Column("claim", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("bulk_id", Uuid),
+    Column("order_id", Uuid),
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     Column("requested_by", Text),
     Column("reason", Text),
