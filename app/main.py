@@ -28,7 +28,7 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.commerce import catalogue
+from app.routers.commerce import account, catalogue
 from app.routers.http import docs
 from app.routers.http.deps import KeyRing
 from app.routers.http.middleware import RequestMiddleware
@@ -47,6 +47,7 @@ ROUTERS = (
     docs.router,
     imports.router,
     catalogue.router,
+    account.router,
     sims.router,
     insight.router,
     usage.router,

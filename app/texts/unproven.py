@@ -11,7 +11,6 @@ UNPROVEN: Mapping[str, str] = MappingProxyType(
         "RN-5": "**not built yet**: orders",
         "RN-6": "**not built yet**: carts and payments",
         "RN-7": "**not built yet**: orders",
-        "RN-9": "**not built yet**: the buyer's profile",
         "OR-1": "**not built yet**: orders",
         "OR-3": "**not built yet**: orders",
         "DR-2": "**not built yet**: directed lists",

@@ -28,6 +28,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "VERSION_CONFLICT": 412,
         "TOO_LARGE": 413,
         "UNSUPPORTED_MEDIA_TYPE": 415,
+        "AMOUNT_MISMATCH": 422,
         "IDEMPOTENCY_MISMATCH": 422,
         "INVALID_ARGUMENT": 422,
         "NOT_SUPPORTED_BY_CARRIER": 422,

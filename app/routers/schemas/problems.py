@@ -132,3 +132,6 @@ class Problem(AnswerModel):
     due_at: At | None = Field(
         default=None, description="When that operation is due.", examples=["2026-12-01T00:00:00+08:00"]
     )
+    amount_due_fen: Fen | None = Field(
+        default=None, description="The order's amount (422 `AMOUNT_MISMATCH`).", examples=[2400]
+    )
