@@ -55,7 +55,7 @@ async def test_a_wrong_field_of_the_profile_is_named(gateway: Gateway, body: dic
 
 
 async def test_a_payment_counts_once_by_its_reference(gateway: Gateway) -> None:
-    """RN-6, ADR 21: the same notice again gives the first entry, another amount is refused and changes nothing."""
+    """ADR 21: the same notice again gives the first entry, another amount is refused and changes nothing."""
     first, again, other = [await paid(gateway, amount, "bank-1") for amount in (500, 500, 501)]
     second = await paid(gateway, 1, "bank-2")
 
@@ -66,7 +66,7 @@ async def test_a_payment_counts_once_by_its_reference(gateway: Gateway) -> None:
 
 
 async def test_fifty_notices_at_once_are_one_payment(gateway: Gateway) -> None:
-    """RN-6: of one reference; of fifty references all count, in one unbroken chain."""
+    """ADR 21: of one reference; of fifty references all count, in one unbroken chain."""
     same = await asyncio.gather(*(paid(gateway, 100, "same") for _ in range(50)))
     each = await asyncio.gather(*(paid(gateway, 7, f"own-{n}") for n in range(50)))
 
