@@ -33,6 +33,7 @@ class EventType(StrEnum):
     ORDER_DONE = "order.done"
     ACCOUNT_EMPTIED = "account.emptied"
     ACCOUNT_REPLENISHED = "account.replenished"
+    ORDER_FAILED = "order.failed"
     BULK_OPERATION_COMPLETED = "bulk_operation.completed"
     RULE_BRAKED = "rule.braked"
     CARRIER_DRIFT_DETECTED = "carrier.drift_detected"

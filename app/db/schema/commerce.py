@@ -7,6 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     Table,
@@ -88,7 +89,7 @@ balance_entries = Table(
         name="fk_balance_entries_previous",
     ),
 )
-"""Append-only: the trigger `balance_entries_append_only` (migration 0027) refuses UPDATE and DELETE.
+"""Append-only: the trigger `balance_entries_append_only` (migration 0029) refuses UPDATE and DELETE.
 
 The sum before an entry is by a foreign key the sum after its predecessor. `iccid`, `cycle` (yyyymm), `order_id`: what
 a charge is for; no foreign keys, since an entry outlives them."""
@@ -111,7 +112,11 @@ entries (QT-3). `held_in_spell`: the spell of an empty balance for which the SIM
 overrun_checks = Table(
     "overrun_checks",
     metadata,
-    Column("sim_id", BigInteger, primary_key=True),
-    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("sim_id", BigInteger, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Index("ix_overrun_checks_sim_id", "sim_id"),
 )
-"""Closed cycles whose overrun is to be charged anew: their usage changed, or they have just closed."""
+"""Closed cycles whose overrun is to be charged anew: their usage changed, or they have just closed.
+
+Several rows of one are one: a unique key would let ingest wait for the limits' loop, which waits for ingest."""

@@ -31,6 +31,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "AMOUNT_MISMATCH": 422,
         "IDEMPOTENCY_MISMATCH": 422,
         "INVALID_ARGUMENT": 422,
+        "NOT_PRICED": 422,
         "NOT_SUPPORTED_BY_CARRIER": 422,
         "NOT_YET": 422,
         "RULE_VIOLATION": 422,

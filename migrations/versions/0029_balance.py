@@ -1,7 +1,7 @@
 """Buyers' accounts, the entries of their balances, and what overrun was charged.
 
-Revision ID: 0027
-Revises: 0026
+Revision ID: 0029
+Revises: 0028
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0026"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
@@ -105,10 +105,12 @@ def _create_overruns() -> None:
     op.create_index("ix_overrun_charges_tenant_cycle", "overrun_charges", ["tenant", "cycle"])
     op.create_table(
         "overrun_checks",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("sim_id", sa.BigInteger(), nullable=False),
-        sa.Column("cycle", sa.Integer(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("sim_id", "cycle", name="pk_overrun_checks"),
+        sa.Column("cycle", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_overrun_checks"),
     )
+    op.create_index("ix_overrun_checks_sim_id", "overrun_checks", ["sim_id"])
 
 
 def downgrade() -> None:
