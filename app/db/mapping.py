@@ -92,6 +92,8 @@ class OperationRecord:
     claim: int = 0
     tries: int = 0
     bulk_id: UUID | None = None
+    order_id: UUID | None = None
+    """The order that bought it; its item ends with it."""
     priority: int = 0
     requested_by: str | None = None
     reason: str | None = None

@@ -19,6 +19,7 @@ from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.clock_offset import ClockOffsetRepository
+from app.db.commerce.accounts import BuyerAccountRepository
 from app.db.commerce.addons import AddonRepository
 from app.db.connection import Connection
 from app.db.deadline_groups import Groups
@@ -35,6 +36,9 @@ from app.db.import_marks import ImportMarkRepository
 from app.db.job_runs import JobRunRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
+from app.db.orders.carts import CartRepository
+from app.db.orders.items import OrderItemRepository
+from app.db.orders.orders import OrderRepository
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
 from app.db.sims.repository import SimRepository
@@ -77,6 +81,8 @@ class UnitOfWork:
     addons = _On(AddonRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
+    buyer_accounts = _On(BuyerAccountRepository)
+    carts = _On(CartRepository)
     clock_offset = _On(ClockOffsetRepository)
     deadline_feeds = _On(DeadlineFeedRepository)
     deliveries = _On(DeliveryRepository)
@@ -90,6 +96,8 @@ class UnitOfWork:
     job_runs = _On(JobRunRepository)
     operations = _On(OperationRepository)
     operation_search = _On(OperationSearch)
+    order_items = _On(OrderItemRepository)
+    orders = _On(OrderRepository)
     plans = _On(PlanRepository)
     sims = _Sims()
     webhooks = _On(WebhookRepository)

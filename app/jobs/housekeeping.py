@@ -12,6 +12,7 @@ from app.usecases.context import Context
 from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
 from app.usecases.limits.upkeep import clean_up_usage
+from app.usecases.orders.carts import delete_old_carts
 from app.usecases.usage.audit import audit_usage
 
 Step = Callable[[Context], Awaitable[int | Mapping[str, int]]]
@@ -23,6 +24,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "deliveries": delete_settled_deliveries,
         "usage": clean_up_usage,
         "exports": delete_old_exports,
+        "carts": delete_old_carts,
         "deadline_groups": check_groups,
         "audit": audit_usage,
     }

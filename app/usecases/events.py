@@ -73,6 +73,12 @@ def pool_event(
     return _event(kind, stamp, f"/v1/pools/{pool}", data)
 
 
+def account_event(kind: EventType, stamp: EventStamp, *, before: int, after: int) -> Event:
+    """A buyer's balance has become empty, or positive again, in fen (ST-14)."""
+    data = {"rule": "ST-14", "before": {"balance_fen": before}, "after": {"balance_fen": after}}
+    return _event(kind, stamp, "/v1/account", data)
+
+
 def rule_braked(
     stamp: EventStamp, account: str, *, hold: str, hold_rule: str, waiting: int, limit_per_hour: int
 ) -> Event:
@@ -96,6 +102,14 @@ def bulk_operation_completed(
     """A bulk operation reached its final status; `view` is the bulk operation as the API returns it (AC-4)."""
     data = {"before": {"status": before}, "after": {"status": after}, "bulk_operation": view}
     return _event(EventType.BULK_OPERATION_COMPLETED, stamp, f"/v1/bulk-operations/{bulk_id}", data)
+
+
+def order_event(
+    kind: EventType, stamp: EventStamp, order_id: UUID, *, before: str, after: str, view: Mapping[str, Any]
+) -> Event:
+    """An order was paid, is done or has failed (OR-1); `view` is the order as the API returns it."""
+    data = {"before": {"status": before}, "after": {"status": after}, "order": view}
+    return _event(kind, stamp, f"/v1/orders/{order_id}", data)
 
 
 WEBHOOK_TEST = "webhook.test"

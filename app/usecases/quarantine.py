@@ -43,6 +43,7 @@ class Task(StrEnum):
     SCHEDULE = "schedule"
     OVERDUE = "overdue"
     BULK = "bulk"
+    ORDERS = "orders"
     WEBHOOKS = "webhooks"
     AUDIT = "audit"
     USAGE_INGEST = "usage_ingest"
@@ -56,6 +57,7 @@ class SubjectKind(StrEnum):
     ACCOUNT = "account"
     OPERATION = "operation"
     BULK_OPERATION = "bulk_operation"
+    ORDER = "order"
     NOTIFICATION = "notification"
     WEBHOOK = "webhook"
 

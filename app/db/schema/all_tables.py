@@ -10,6 +10,7 @@ from app.db.schema import deadlines as deadline_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
 from app.db.schema import operating as operating_tables
+from app.db.schema import orders as order_tables
 from app.db.schema import reminders as reminder_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
@@ -25,6 +26,7 @@ __all__ = [
     "job_tables",
     "metadata",
     "operating_tables",
+    "order_tables",
     "reminder_tables",
     "usage_tables",
     "webhook_tables",

@@ -60,14 +60,14 @@ def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Argume
 
 
 def _due(kind: OperationKind, request: OperationRequest) -> Due:
-    """The due time; renewing an expired SIM is due by when its service is restored (SL-4)."""
+    """The due time; renewing an expired SIM is due by when its service is restored, counted from payment (SL-4)."""
     sim, context = request.sim, request.context
     restores = kind is OperationKind.RENEW and sim.underlying is SimState.EXPIRED
     return due(
         sim.terms,
         sim.carrier,
         LevelName.RESTORE if restores else kind,
-        context.now,
+        (context.window_at if restores else None) or context.now,
         context.zone,
         context.workdays,
         context.counts.rebinds_this_month,

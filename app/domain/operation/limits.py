@@ -120,7 +120,7 @@ def _renewal_window(request: OperationRequest) -> Refusal | None:
     sim = request.sim
     if sim.expires_on is None:
         return None
-    answer = renewal(sim.terms, sim.carrier, sim.expires_on, request.context.today)
+    answer = renewal(sim.terms, sim.carrier, sim.expires_on, request.context.window_day)
     if answer.renewable:
         return None
     retry = None if answer.opens_on is None else _at(answer.opens_on, request)

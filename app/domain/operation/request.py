@@ -61,6 +61,13 @@ class RuleContext:
     open_operation: bool = False
     catalogue: Catalogue = EMPTY
     """The tenant's plans and add-on packs, as far as the kinds asked for refer to them."""
+    window_at: datetime | None = None
+    """The instant at which a renewal window is judged: that of its payment (RN-1); None: `now`."""
+
+    @property
+    def window_day(self) -> date:
+        """The date in the carrier's zone at which a renewal window is judged."""
+        return local(self.window_at or self.now, self.zone).date()
 
     @property
     def today(self) -> date:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,13 @@ class RequestMany:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     priority: int = BULK_PRIORITY
     bulk_id: UUID | None = None
+    order_id: UUID | None = None
+    window_at: datetime | None = None
+    """The instant at which renewal windows are judged: that of a payment (RN-1); None: now."""
+    behind_open: bool = False
+    """Decide as if no operation were open: what is bought now begins behind it."""
+    profile_complete: bool = True
+    """Whether the buyer's profile is complete (RN-9); an operation alone does not ask for it."""
     requested_by: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
@@ -59,8 +67,9 @@ async def evaluate_many(
                 record,
                 command.kind,
                 command.arguments,
-                counts[record.id],
-                open_operation=record.id in open_operations,
+                replace(counts[record.id], profile_complete=command.profile_complete),
+                open_operation=record.id in open_operations and not command.behind_open,
+                window_at=command.window_at,
                 catalogue=catalogue,
             )
         except Malformed as malformed:
@@ -96,6 +105,7 @@ def _queued(ctx: Context, record: SimRecord, command: RequestMany, decision: Acc
         due_rule=decision.due.rule,
         priority=command.priority,
         bulk_id=command.bulk_id,
+        order_id=command.order_id,
         requested_by=command.requested_by,
         reason=command.reason,
         correlation_id=command.correlation_id,

@@ -57,10 +57,14 @@ def validate_counted(
     *,
     open_operation: bool,
     catalogue: Catalogue,
+    window_at: datetime | None = None,
 ) -> Accepted | Refusal:
-    """The rules' decision where budgets and catalogue are known already. Raises `Malformed`."""
+    """The rules' decision where budgets and catalogue are known; a renewal's window as of `window_at`, else now.
+
+    Raises `Malformed`.
+    """
     context = _rule_context(ctx, record, counts, catalogue, open_operation=open_operation)
-    return decide(record.sim, kind, arguments, context)
+    return decide(record.sim, kind, arguments, replace(context, window_at=window_at))
 
 
 async def catalogue_of(work: UnitOfWork, tenant: str) -> Catalogue:
