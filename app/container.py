@@ -20,6 +20,7 @@ from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
 from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
 from app.telemetry import Telemetry, get_logger
@@ -91,7 +92,8 @@ async def open_container(
         wire=wire,
     )
     sandbox = sandbox_mode(accounts)
-    webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))
+    private = networks(settings.webhook_networks, sandbox=sandbox)
+    webhooks = WebhookSender(private)
     known = {account.code: account for account in accounts}
 
     def read_push(account: str, push: Push) -> Received:
@@ -106,6 +108,7 @@ async def open_container(
         workdays=ChineseWorkdays(),
         telemetry=telemetry,
         webhooks=webhooks,
+        mail=MailSender(private),
         receive=read_push,
         lease=timedelta(seconds=settings.lease_s),
         window=timedelta(seconds=settings.verification_window_s),

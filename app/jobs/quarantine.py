@@ -23,6 +23,7 @@ from app.usecases.execution.overdue import mark_again
 from app.usecases.execution.schedule import start_again
 from app.usecases.limits.cycle_rollover import roll_over_again
 from app.usecases.limits.evaluate import evaluate_again
+from app.usecases.notifications.deliver import notify_again
 from app.usecases.pools.near import look_at_pools
 from app.usecases.quarantine import ROW_IDS, SubjectKind, Task
 from app.usecases.sims.expire import expire_sims
@@ -57,6 +58,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.OVERDUE: mark_again,
         Task.BULK: advance_again,
         Task.WEBHOOKS: deliver_again,
+        Task.NOTIFICATIONS: notify_again,
         Task.AUDIT: audit_again,
         Task.USAGE_INGEST: count_again,
     }

@@ -15,6 +15,7 @@ from app.carriers.notifications import Push, Received
 from app.clock import OffsetClock
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
 
@@ -35,6 +36,7 @@ class Context:
     workdays: WorkdayCalendar
     telemetry: Telemetry
     webhooks: WebhookSender
+    mail: MailSender
     receive: Callable[[str, Push], Received]
     lease: timedelta
     window: timedelta

@@ -44,6 +44,7 @@ class Task(StrEnum):
     OVERDUE = "overdue"
     BULK = "bulk"
     WEBHOOKS = "webhooks"
+    NOTIFICATIONS = "notifications"
     AUDIT = "audit"
     USAGE_INGEST = "usage_ingest"
 
@@ -58,6 +59,7 @@ class SubjectKind(StrEnum):
     BULK_OPERATION = "bulk_operation"
     NOTIFICATION = "notification"
     WEBHOOK = "webhook"
+    NOTIFICATION_CHANNEL = "notification_channel"
 
 
 ROW_IDS = frozenset({SubjectKind.SIM, SubjectKind.POOL})

@@ -7,6 +7,7 @@ from app.db.schema import carriers as carrier_tables
 from app.db.schema import control as control_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
+from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import reminders as reminder_tables
 from app.db.schema import usage as usage_tables
@@ -20,6 +21,7 @@ __all__ = [
     "export_tables",
     "job_tables",
     "metadata",
+    "notification_tables",
     "operating_tables",
     "reminder_tables",
     "usage_tables",
