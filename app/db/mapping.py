@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from app.db.deadline_groups import group_of
+from app.domain.sim.deadlines import deadlines
 from app.domain.sim.holds import shown_state
 from app.domain.sim.lifecycle import next_due_on
 from app.domain.sim.model import DeviceSeen, Evidence, Found, Hold, Plan, Query, Sim
@@ -90,6 +92,8 @@ class OperationRecord:
     claim: int = 0
     tries: int = 0
     bulk_id: UUID | None = None
+    order_id: UUID | None = None
+    """The order that bought it; its item ends with it."""
     priority: int = 0
     requested_by: str | None = None
     reason: str | None = None
@@ -152,6 +156,10 @@ def plan_from(row: Row, prefix: str = "") -> Plan:
         grade=row[f"{prefix}grade"],
         price_fen=row[f"{prefix}price_fen"],
         renewals_max=row[f"{prefix}renewals_max"],
+        overrun_fen_per_mb=row[f"{prefix}overrun_fen_per_mb"],
+        renewal_months=tuple(months) if (months := row[f"{prefix}renewal_months"]) else None,
+        plan_change_online=row[f"{prefix}plan_change_online"],
+        change_price_fen=row[f"{prefix}change_price_fen"],
     )
 
 
@@ -204,7 +212,7 @@ def sim_from(row: Row) -> SimRecord:
 
 
 def sim_columns(sim: Sim) -> dict[str, Any]:
-    """The columns that the rules decide, and those derived from them (`state`, `next_due_on`)."""
+    """The columns that the rules decide, and those derived from them (`state`, `next_due_on`, `deadline_group`)."""
     return {
         "plan": sim.plan.id,
         "underlying": sim.underlying.value,
@@ -219,6 +227,7 @@ def sim_columns(sim: Sim) -> dict[str, Any]:
         "silent_since": sim.silent_since,
         "threshold_off_until": sim.threshold_off_until,
         "next_due_on": next_due_on(sim),
+        "deadline_group": group_of(deadlines(sim)),
         "test_months": sim.test_months,
         "auto_stop": sim.auto_stop,
         "real_name": sim.real_name.value,

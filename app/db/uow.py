@@ -19,7 +19,11 @@ from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.clock_offset import ClockOffsetRepository
+from app.db.commerce.addons import AddonRepository
 from app.db.connection import Connection
+from app.db.deadline_groups import Groups
+from app.db.deadlines.feeds import FeedRepository as DeadlineFeedRepository
+from app.db.deadlines.groups import add_groups
 from app.db.events.deliveries import DeliveryRepository
 from app.db.events.feed import FeedRepository
 from app.db.events.inbox import InboxRepository
@@ -33,6 +37,9 @@ from app.db.notifications.channels import ChannelRepository
 from app.db.notifications.deliveries import NotificationRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
+from app.db.orders.carts import CartRepository
+from app.db.orders.items import OrderItemRepository
+from app.db.orders.orders import OrderRepository
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
 from app.db.sims.repository import SimRepository
@@ -56,16 +63,28 @@ class _On(Generic[R]):
         return self._repository(work.connection)
 
 
+class _Sims:
+    """The repository of SIMs on its unit of work, which adds the deadlines of what is stored."""
+
+    def __get__(self, work: UnitOfWork, owner: type[object]) -> SimRepository:
+        return SimRepository(work.connection, work.deadline_groups)
+
+
 class UnitOfWork:
     """One transaction and the repositories in it. Never shared between tasks."""
 
     connection: AsyncConnection
+    deadline_groups: Groups
+    """The groups of the SIMs stored so far: they are added last, so that nobody waits for them but other commits."""
 
     access = _On(AccessRepository)
     account_states = _On(AccountStateRepository)
+    addons = _On(AddonRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
+    carts = _On(CartRepository)
     clock_offset = _On(ClockOffsetRepository)
+    deadline_feeds = _On(DeadlineFeedRepository)
     deliveries = _On(DeliveryRepository)
     drifts = _On(DriftRepository)
     events = _On(EventRepository)
@@ -79,12 +98,15 @@ class UnitOfWork:
     notifications = _On(NotificationRepository)
     operations = _On(OperationRepository)
     operation_search = _On(OperationSearch)
+    order_items = _On(OrderItemRepository)
+    orders = _On(OrderRepository)
     plans = _On(PlanRepository)
-    sims = _On(SimRepository)
+    sims = _Sims()
     webhooks = _On(WebhookRepository)
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.deadline_groups = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -110,6 +132,9 @@ class UnitOfWork:
 
     async def commit(self) -> None:
         """Make everything done so far durable; a next statement begins a new transaction."""
+        if self.deadline_groups:
+            await add_groups(await self.driver(), self.deadline_groups)
+            self.deadline_groups.clear()
         await self.connection.commit()
 
 

@@ -31,6 +31,7 @@ class EventType(StrEnum):
     REMINDER_DUE = "reminder.due"
     ORDER_PAID = "order.paid"
     ORDER_DONE = "order.done"
+    ORDER_FAILED = "order.failed"
     BULK_OPERATION_COMPLETED = "bulk_operation.completed"
     RULE_BRAKED = "rule.braked"
     CARRIER_DRIFT_DETECTED = "carrier.drift_detected"

@@ -29,6 +29,13 @@ class Supplier(StrEnum):
     STANDARD = "standard"
 
 
+class AddonScope(StrEnum):
+    """Whether an add-on pack is for a SIM or for a pool (QT-7)."""
+
+    CARD = "card"
+    POOL = "pool"
+
+
 class SimState(StrEnum):
     """Neutral life-cycle states (LC). `suspended` is a shown state only, never an underlying one (ST)."""
 

@@ -14,8 +14,10 @@ from app.usecases.admin.housekeeping import (
     delete_settled_deliveries,
 )
 from app.usecases.context import Context
+from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
 from app.usecases.limits.upkeep import clean_up_usage
+from app.usecases.orders.carts import delete_old_carts
 from app.usecases.usage.audit import audit_usage
 
 Step = Callable[[Context], Awaitable[int | Mapping[str, int]]]
@@ -28,6 +30,8 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "notifications": delete_old_notifications,
         "usage": clean_up_usage,
         "exports": delete_old_exports,
+        "carts": delete_old_carts,
+        "deadline_groups": check_groups,
         "audit": audit_usage,
     }
 )

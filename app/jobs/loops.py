@@ -14,12 +14,14 @@ from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
 from app.usecases.carrier_sync.stops import look_into_stops
 from app.usecases.context import Context
+from app.usecases.deadlines.upkeep import group_sims
 from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
 from app.usecases.exports.write import write_next_export
 from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.notifications.deliver import notify_round
+from app.usecases.orders.advance import advance_orders
 from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")
@@ -43,6 +45,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="schedule", turn=start_scheduled, idle_pause_s=0.25),
     Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
+    Loop(name="orders", turn=advance_orders, idle_pause_s=0.5),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
     Loop(name="notifications", turn=notify_round, idle_pause_s=1, concurrency=2),
     Loop(name="limits", turn=evaluate_limits, idle_pause_s=0.25),
@@ -50,6 +53,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
     Loop(name="exports", turn=write_next_export, idle_pause_s=1),
+    Loop(name="deadlines", turn=group_sims, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 

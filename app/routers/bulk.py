@@ -20,8 +20,8 @@ from app.routers.http.responses import json_response
 from app.routers.schemas import bulk as schemas
 from app.routers.schemas.actions import ARGUMENTS, NoArguments
 from app.routers.schemas.base import Paging
-from app.routers.schemas.imports import SimFile
 from app.routers.schemas.operations import OPERATION_ID
+from app.routers.schemas.sims.imports import SimFile
 from app.routers.schemas.sims.requests import SimFilters
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views

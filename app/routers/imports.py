@@ -1,21 +1,18 @@
-"""Import of SIMs and plans from files."""
+"""Import of SIMs from files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from app.routers.http.bodies import parsed
-from app.routers.http.contract import NDJSON, Parameters, TypedRoute, Upload, UploadBody, validated
-from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
+from app.routers.http.contract import NDJSON, Parameters, TypedRoute, Upload, UploadBody
+from app.routers.http.deps import Ctx, SimsWriter
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
-from app.routers.schemas import imports as schemas
-from app.usecases.catalogue.plans import COLUMNS, plan_view, plans_from_csv, put_plans, read_plan
+from app.routers.schemas.sims import imports as schemas
 from app.usecases.errors import InvalidArgument
 from app.usecases.sims.import_file import ImportReport, import_sims
 from app.usecases.sims.import_forecast import Forecast, stops_within_a_day
@@ -25,8 +22,7 @@ from app.usecases.sims.import_rows import COLUMN_PARSERS
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
 MAX_FILE_BYTES = 256 << 20
-MAX_PLANS_BYTES = 1 << 20
-JSON, CSV = "application/json", "text/csv"
+CSV = "text/csv"
 
 SIMS = UploadBody(
     {
@@ -34,9 +30,6 @@ SIMS = UploadBody(
         NDJSON: "one JSON object a line, with the columns of the CSV as fields",
     },
     max_bytes=MAX_FILE_BYTES,
-)
-PLANS = UploadBody(
-    {JSON: schemas.PlanRequest, CSV: f"a header of {', '.join(COLUMNS)}"}, max_bytes=MAX_PLANS_BYTES, default=JSON
 )
 
 
@@ -100,35 +93,3 @@ async def import_sims_file(
         response = json_response(_view(report))
         await commit_response(ctx, work, key, response)
     return response
-
-
-@router.get("/plans", response_model=schemas.PlanPage)
-async def list_plans(ctx: Ctx, caller: SimsReader) -> Response:
-    """Every plan of the tenant."""
-    async with ctx.work() as work:
-        known = await work.plans.all(caller.tenant)
-    return json_response({"items": [plan_view(plan) for plan in known.values()], "next_cursor": None})
-
-
-@router.post("/plans", status_code=201, response_model=schemas.PlanAnswer)
-async def put_plan(
-    request: Request, ctx: Ctx, caller: SimsWriter, upload: Annotated[Upload, Depends(PLANS)], key: Idempotent
-) -> Response:
-    """Add one plan (JSON) or many (CSV); the same id replaces."""
-    plans = plans_from_csv(upload.content) if upload.media_type == CSV else [read_plan(_plan_fields(upload.content))]
-    async with ctx.work() as work:
-        if (stored := await stored_response(ctx, work, key)) is not None:
-            return stored
-        await put_plans(ctx, work, caller.tenant, plans, actor=trail_of(request, caller).actor)
-        items = [plan_view(plan) for plan in plans]
-        response = json_response({"items": items} if upload.media_type == CSV else items[0], status=201)
-        await commit_response(ctx, work, key, response)
-    return response
-
-
-def _plan_fields(body: bytes) -> dict[str, Any]:
-    """The fields of a plan in a JSON body. Raises `Unreadable`, `InvalidArgument`."""
-    value = parsed(body or b"{}")
-    if not isinstance(value, dict) or not value:
-        raise Unreadable("the body is not a JSON object with a plan")
-    return validated(schemas.PlanRequest, value).model_dump(exclude_unset=True)

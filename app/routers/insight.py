@@ -17,8 +17,8 @@ from app.routers.http.deps import Ctx, SimsReader
 from app.routers.http.hang_up import while_connected
 from app.routers.http.refusals import remedy_view
 from app.routers.http.responses import json_response
-from app.routers.schemas import insight as schemas
 from app.routers.schemas.base import AsOf
+from app.routers.schemas.sims import insight as schemas
 from app.texts.catalogue import language_of, text
 from app.usecases.sims.explain import deadlines_of, explain, session_of
 

@@ -8,12 +8,7 @@ from types import MappingProxyType
 UNPROVEN: Mapping[str, str] = MappingProxyType(
     {
         "TM-2": "no request shows it: `tests/domain/terms/test_open_terms.py` adds a supplier and a version as data",
-        "RN-5": "**not built yet**: orders",
-        "RN-6": "**not built yet**: carts and payments",
-        "RN-7": "**not built yet**: orders",
         "RN-9": "**not built yet**: the buyer's profile",
-        "RN-10": "**not built yet**: offers",
-        "OR-1": "**not built yet**: orders",
         "OR-3": "**not built yet**: orders",
         "DR-2": "**not built yet**: directed lists",
         "IV-1": "**not built yet**: invoices",

@@ -98,6 +98,14 @@ def bulk_operation_completed(
     return _event(EventType.BULK_OPERATION_COMPLETED, stamp, f"/v1/bulk-operations/{bulk_id}", data)
 
 
+def order_event(
+    kind: EventType, stamp: EventStamp, order_id: UUID, *, before: str, after: str, view: Mapping[str, Any]
+) -> Event:
+    """An order was paid, is done or has failed (OR-1); `view` is the order as the API returns it."""
+    data = {"before": {"status": before}, "after": {"status": after}, "order": view}
+    return _event(kind, stamp, f"/v1/orders/{order_id}", data)
+
+
 WEBHOOK_TEST = "webhook.test"
 """Sent on request to one endpoint: no `EventType`, because nothing happened."""
 

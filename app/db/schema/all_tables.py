@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from app.db.schema import bulk as bulk_tables
 from app.db.schema import carriers as carrier_tables
+from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
+from app.db.schema import deadlines as deadline_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
+from app.db.schema import orders as order_tables
 from app.db.schema import reminders as reminder_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
@@ -17,12 +20,15 @@ from app.db.schema.base import metadata
 __all__ = [
     "bulk_tables",
     "carrier_tables",
+    "commerce_tables",
     "control_tables",
+    "deadline_tables",
     "export_tables",
     "job_tables",
     "metadata",
     "notification_tables",
     "operating_tables",
+    "order_tables",
     "reminder_tables",
     "usage_tables",
     "webhook_tables",

@@ -64,6 +64,10 @@ plans = Table(
     Column("grade", Text),
     Column("price_fen", BigInteger),
     Column("renewals_max", SmallInteger),
+    Column("overrun_fen_per_mb", BigInteger),
+    Column("renewal_months", ARRAY(SmallInteger)),
+    Column("plan_change_online", Boolean),
+    Column("change_price_fen", BigInteger),
     CheckConstraint("allowance >= 0 AND months > 0", name="amounts"),
 )
 
@@ -115,6 +119,7 @@ sims = Table(
     Column("silent_since", Date),
     Column("threshold_off_until", Date),
     Column("next_due_on", Date),
+    Column("deadline_group", BigInteger),
     Column("test_months", SmallInteger),
     Column("auto_stop", Boolean),
     Column("real_name", Text, nullable=False, server_default=text("'none'")),
@@ -159,10 +164,19 @@ sims = Table(
         postgresql_ops={"iccid": "text_pattern_ops"},
         postgresql_include=["id", "tenant", "carrier", "account"],
     ),
+    Index(
+        "ix_sims_tenant_deadline_group",
+        "tenant",
+        "deadline_group",
+        "id",
+        postgresql_where=text("deadline_group <> 0"),
+    ),
+    Index("ix_sims_no_deadline_group", "id", postgresql_where=text("deadline_group IS NULL")),
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
 )
+"""`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
 
 sim_history = Table(
     "sim_history",
@@ -212,6 +226,7 @@ operations = Table(
     Column("claim", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("bulk_id", Uuid),
+    Column("order_id", Uuid),
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     Column("requested_by", Text),
     Column("reason", Text),

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select, text, tuple_, update
+from sqlalchemy import Select, and_, bindparam, case, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.deadline_groups import Groups, groups_of
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import plans, sims
 from app.domain.identifiers import alternate_iccid, canonical_iccid
+from app.domain.sim.model import Sim
 from app.domain.vocabulary import SimState
 
 _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
@@ -23,6 +25,9 @@ _JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans
 
 DuePosition = tuple[date, int]
 """A position in the order of the sweep: due day and row id."""
+
+DATE_COLUMNS = frozenset({"terms", "plan", "test_months", "purchased_on", "opened_on"})
+"""Columns from which deadlines follow, beside those that the rules alone change."""
 
 LIMIT_COLUMNS = ("terms", "plan", "auto_stop", "pool")
 """The columns of a SIM that decide at which usage it is stopped."""
@@ -46,10 +51,11 @@ def _forms(iccid: str) -> list[str]:
 
 
 class SimRepository:
-    """SIMs of one transaction."""
+    """SIMs of one transaction. `groups` takes the deadlines of the SIMs stored, which the unit of work adds."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, groups: Groups) -> None:
         self._connection = connection
+        self._groups = groups
 
     async def _all(self, statement: Select[Any], *, for_update: bool) -> list[SimRecord]:
         locked = statement.with_for_update(of=sims) if for_update else statement
@@ -173,6 +179,7 @@ class SimRepository:
         if not records:
             return
         rows = [_columns(record) | {"b_id": record.id, "updated_at": now} for record in records]
+        self._groups.update(groups_of(record.sim for record in records))
         names = [name for name in rows[0] if name != "b_id"]
         statement = (
             update(sims)
@@ -183,10 +190,14 @@ class SimRepository:
             statement, [{"b_id": row["b_id"]} | {f"v_{name}": row[name] for name in names} for row in rows]
         )
 
-    async def insert(self, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-        """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5)."""
+    async def insert(self, rows: Sequence[dict[str, Any]], values: Iterable[Sim]) -> dict[str, int]:
+        """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5).
+
+        `values`: the same SIMs as the rules see them.
+        """
         if not rows:
             return {}
+        self._groups.update(groups_of(values))
         # Two imports of one SIM: the second waits for the first's commit, then gets no row id back and treats it as
         # known.
         statement = insert(sims).on_conflict_do_nothing().returning(sims.c.iccid, sims.c.id)
@@ -214,10 +225,12 @@ class SimRepository:
         if not rows:
             return
         names = [name for name in rows[0] if name != "id"]
+        dates = [sims.c[name].is_distinct_from(bindparam(f"v_{name}")) for name in names if name in DATE_COLUMNS]
+        anew = {"deadline_group": case((or_(*dates), None), else_=sims.c.deadline_group)} if dates else {}
         statement = (
             update(sims)
             .where(sims.c.id == bindparam("b_id"))
-            .values({n: bindparam(f"v_{n}") for n in names} | {"version": sims.c.version + 1, "updated_at": now})
+            .values({n: bindparam(f"v_{n}") for n in names} | anew | {"version": sims.c.version + 1, "updated_at": now})
         )
         await self._connection.execute(
             statement, [{"b_id": row["id"]} | {f"v_{n}": row[n] for n in names} for row in rows]

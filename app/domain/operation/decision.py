@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app.domain.operation.arguments import Argument, Arguments, validate_arguments
+from app.domain.operation.prices import price_of, with_pack
 from app.domain.operation.refusal import Refusal
 from app.domain.operation.remedies import with_remedies
 from app.domain.operation.request import OperationRequest, RuleContext
@@ -43,7 +44,8 @@ def decide(sim: Sim, kind: OperationKind, arguments: Arguments, context: RuleCon
 
     Raises `Malformed` for an argument that is missing or out of range.
     """
-    request = OperationRequest(sim=sim, kind=kind, arguments=validate_arguments(kind, arguments), context=context)
+    complete = with_pack(kind, validate_arguments(kind, arguments), context.catalogue)
+    request = OperationRequest(sim=sim, kind=kind, arguments=complete, context=context)
     refused = refusal_of(request)
     return _accepted(kind, request) if refused is None else with_remedies(refused, sim, context)
 
@@ -58,14 +60,14 @@ def _sent(kind: OperationKind, channel: Channel, arguments: Arguments) -> Argume
 
 
 def _due(kind: OperationKind, request: OperationRequest) -> Due:
-    """The due time; renewing an expired SIM is due by when its service is restored (SL-4)."""
+    """The due time; renewing an expired SIM is due by when its service is restored, counted from payment (SL-4)."""
     sim, context = request.sim, request.context
     restores = kind is OperationKind.RENEW and sim.underlying is SimState.EXPIRED
     return due(
         sim.terms,
         sim.carrier,
         LevelName.RESTORE if restores else kind,
-        context.now,
+        (context.window_at if restores else None) or context.now,
         context.zone,
         context.workdays,
         context.counts.rebinds_this_month,
@@ -97,10 +99,10 @@ def _consumed(kind: OperationKind, request: OperationRequest) -> dict[str, int]:
 
 
 def _cost(kind: OperationKind, request: OperationRequest) -> int | None:
-    """The cost in fen, None where not known; of a number retention: one month's fee (LC-10)."""
+    """The cost in fen by the catalogue, None where not known; of a number retention: one month's fee (LC-10)."""
     if kind is OperationKind.RETAIN_NUMBER:
         return terms_in_force(request.sim.terms, request.sim.carrier, request.context.today).retention_fee_fen.value
-    return request.sim.plan.price_fen if kind is OperationKind.RENEW else None
+    return price_of(kind, request.sim, request.arguments, request.context.catalogue)
 
 
 def _notes(kind: OperationKind, request: OperationRequest) -> tuple[str, ...]:

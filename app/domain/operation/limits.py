@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from app.domain.calendar.cycles import cycle_at, end_instant
 from app.domain.calendar.days import ONE_DAY, add_months, add_to_month, start_of_day
+from app.domain.operation.prices import is_for
 from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.operation.request import OperationRequest
 from app.domain.sim.holds import codes
@@ -108,7 +109,10 @@ def _addon(request: OperationRequest) -> Refusal | None:
     if request.sim.pool is not None:
         return _violation("OP-7", "addon_of_pool_member")
     offered = request.terms.addons.value and request.sim.plan.kind is not PlanKind.POSTPAID_POOL
-    return None if offered else _violation("QT-7", "addon_not_offered")
+    if not offered:
+        return _violation("QT-7", "addon_not_offered")
+    pack = request.context.catalogue.addons.get(str(request.arguments.get("addon")))
+    return None if pack is None or is_for(pack, request.sim) else _violation("QT-7", "addon_of_other_cards")
 
 
 def _renewal_window(request: OperationRequest) -> Refusal | None:
@@ -116,7 +120,7 @@ def _renewal_window(request: OperationRequest) -> Refusal | None:
     sim = request.sim
     if sim.expires_on is None:
         return None
-    answer = renewal(sim.terms, sim.carrier, sim.expires_on, request.context.today)
+    answer = renewal(sim.terms, sim.carrier, sim.expires_on, request.context.window_day)
     if answer.renewable:
         return None
     retry = None if answer.opens_on is None else _at(answer.opens_on, request)
@@ -129,14 +133,25 @@ def _renewal_count(request: OperationRequest) -> Refusal | None:
     return None if most is None or request.counts.renewals < most else _violation("RN-6", "renewals_used_up")
 
 
+def _renewal_months(request: OperationRequest) -> Refusal | None:
+    """RN-10: the months by which the card type is renewed are data of its plan; any where none are told."""
+    taken = request.sim.plan.renewal_months
+    months = request.arguments.get("months")
+    return None if taken is None or months in taken else _violation("RN-10", "renewal_months_not_offered")
+
+
 def _profile(request: OperationRequest) -> Refusal | None:
     """RN-9: the buyer's profile is incomplete."""
     return None if request.counts.profile_complete else _violation("RN-9", "profile_incomplete")
 
 
 def _plan_change(request: OperationRequest) -> Refusal | None:
-    """OR-2, RN-4: the terms offer no plan change."""
-    return _violation("OR-2", "plan_change_not_offered") if request.terms.plan_change.value is False else None
+    """OR-2, RN-4: the terms offer no plan change, or not for the card type; the desk changes pools' cards."""
+    if request.terms.plan_change.value is False:
+        return _violation("OR-2", "plan_change_not_offered")
+    plan = request.sim.plan
+    refused = plan.plan_change_online is False and plan.kind is PlanKind.CARD
+    return _violation("RN-4", "plan_change_not_of_card_type") if refused else None
 
 
 def _pool_joining(request: OperationRequest) -> Refusal | None:
@@ -186,7 +201,7 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = MappingProxyType(
         OperationKind.CHANGE_REGION: (_region_limit,),
         OperationKind.SET_THRESHOLD: (_threshold, _no_threshold),
         OperationKind.ORDER_ADDON: (_addon,),
-        OperationKind.RENEW: (_renewal_window, _renewal_count, _profile),
+        OperationKind.RENEW: (_renewal_window, _renewal_count, _renewal_months, _profile),
         OperationKind.CHANGE_PLAN: (_plan_change,),
         OperationKind.JOIN_POOL: (_pool_joining,),
         OperationKind.RETAIN_NUMBER: (_retention,),

@@ -20,6 +20,7 @@ class RefusalCode(StrEnum):
     OPERATION_IN_PROGRESS = "OPERATION_IN_PROGRESS"
     NOT_SUPPORTED_BY_CARRIER = "NOT_SUPPORTED_BY_CARRIER"
     RULE_VIOLATION = "RULE_VIOLATION"
+    NOT_PRICED = "NOT_PRICED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from app.domain.calendar.cycles import cycle_at, end_instant
 from app.domain.calendar.days import ONE_DAY, local, start_of_day
 from app.domain.operation.arguments import Arguments
+from app.domain.operation.prices import addon_price, is_for, offered_months, renewal_price
 from app.domain.operation.refusal import Refusal, Remedy
 from app.domain.operation.request import OperationRequest, RuleContext
 from app.domain.operation.service_levels import NOT_PUBLISHED, Circumstances, Due, DueReason, due
@@ -66,7 +67,7 @@ def _stated(action: RemedyAction, sim: Sim, context: RuleContext) -> Arguments:
     if action is RemedyAction.CAP_USAGE:
         cap = terms_in_force(sim.terms, sim.carrier, context.today).threshold_cap.value
         return MappingProxyType({"bytes": cap})
-    return MappingProxyType({"months": sim.plan.months} if action is RemedyAction.RENEW else {})
+    return MappingProxyType({"months": offered_months(sim.plan)[0]} if action is RemedyAction.RENEW else {})
 
 
 def _conditions(action: RemedyAction, sim: Sim) -> tuple[str, ...]:
@@ -127,9 +128,12 @@ def _time(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> D
     )
 
 
-def _cost(lift: HoldRemedy, sim: Sim) -> int | None:
-    """The cost in fen, None where not known."""
-    return sim.plan.price_fen if lift.by is RemedyAction.RENEW else None
+def _cost(lift: HoldRemedy, sim: Sim, context: RuleContext) -> int | None:
+    """The cost in fen, None where not known; of an add-on pack: the cheapest of the SIM's type."""
+    if lift.by is RemedyAction.ORDER_ADDON:
+        prices = (addon_price(pack) for pack in context.catalogue.addons.values() if is_for(pack, sim))
+        return min((price for price in prices if price is not None), default=None)
+    return renewal_price(sim.plan, offered_months(sim.plan)[0]) if lift.by is RemedyAction.RENEW else None
 
 
 def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> Remedy:
@@ -152,7 +156,7 @@ def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) ->
         operation=None if by_itself else _CARRIED_OUT_BY.get(lift.by),
         arguments=_stated(lift.by, sim, context),
         conditions=_conditions(lift.by, sim),
-        cost_fen=_cost(lift, sim),
+        cost_fen=_cost(lift, sim, context),
         earliest=earliest,
         latest=latest,
         provisional=time.provisional,

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from app.domain.calendar.days import local
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.domain.operation.arguments import Arguments
+from app.domain.operation.prices import EMPTY, Catalogue
 from app.domain.sim.model import Sim
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
@@ -58,6 +59,15 @@ class RuleContext:
     routes: Routes
     counts: Counts = field(default_factory=Counts)
     open_operation: bool = False
+    catalogue: Catalogue = EMPTY
+    """The tenant's plans and add-on packs, as far as the kinds asked for refer to them."""
+    window_at: datetime | None = None
+    """The instant at which a renewal window is judged: that of its payment (RN-1); None: `now`."""
+
+    @property
+    def window_day(self) -> date:
+        """The date in the carrier's zone at which a renewal window is judged."""
+        return local(self.window_at or self.now, self.zone).date()
 
     @property
     def today(self) -> date:

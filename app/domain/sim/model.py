@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.vocabulary import Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
+from app.domain.vocabulary import AddonScope, Carrier, HoldCode, HoldSource, PlanKind, RealName, SimState, Supplier
 
 
 class Query(StrEnum):
@@ -76,7 +76,12 @@ class DeviceSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A tariff plan: `allowance` (per cycle) and `test_bytes` in bytes, `months` of validity, `price_fen` in fen."""
+    """A tariff plan: `allowance` (per cycle) and `test_bytes` in bytes, `months` of validity, prices in fen.
+
+    `price_fen` is the price of `months`; `overrun_fen_per_mb` of a megabyte beyond the allowance (QT-3). What a SIM of
+    this plan may buy (RN-10): `renewal_months` None: nothing is told, any number; `plan_change_online` None: not told.
+    `change_price_fen`: what a change to this plan costs.
+    """
 
     id: str
     carrier: Carrier
@@ -90,6 +95,26 @@ class Plan:
     grade: str | None = None
     price_fen: int | None = None
     renewals_max: int | None = None
+    overrun_fen_per_mb: int | None = None
+    renewal_months: tuple[int, ...] | None = None
+    plan_change_online: bool | None = None
+    change_price_fen: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addon:
+    """An add-on pack (加油包) of the catalogue: `bytes` for one cycle, `price_fen` in fen; None: not known (QT-7).
+
+    `terms` None: under any terms; `product_code`: the carrier's own code of the pack.
+    """
+
+    id: str
+    carrier: Carrier
+    scope: AddonScope
+    bytes: int
+    terms: Supplier | None = None
+    price_fen: int | None = None
+    product_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ def problem(
 
     The status is the code's own unless one is given.
     """
-    language = _language(request)
+    language = asked_language(request)
     status = status or STATUS_OF[code]
     body = {
         "type": TYPE_BASE + code.lower().replace("_", "-"),
@@ -99,7 +99,8 @@ def _fault(fault: Mapping[str, Any], language: str) -> dict[str, Any]:
     return {**fault, "detail": problem_detail(fault["code"], language, fault["detail"])}
 
 
-def _language(request: Request) -> str:
+def asked_language(request: Request) -> str:
+    """The language in which a request is answered."""
     return language_of(request.headers.get("accept-language"))
 
 
@@ -111,7 +112,7 @@ def invalid(request: Request, faults: list[Fault], detail: str) -> Response:
 async def _use_case_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, UseCaseError)  # noqa: S101 - by registration
     if isinstance(error, OperationRefused):
-        facts = refusal_view(error.refused, _language(request))
+        facts = refusal_view(error.refused, asked_language(request))
         code, detail = facts.pop("code"), facts.pop("detail")
         return problem(request, code, detail, facts=facts | _facts(error), translated=True)
     facts = _facts(error)

@@ -66,6 +66,7 @@ class Operation(AnswerModel):
     carrier_reference: str | None = Field(description="The carrier's own id of it.", examples=["20261121100001"])
     error: OperationError | None = Field(description="Why it failed, or waits.")
     bulk_operation: UUID | None = Field(description="The bulk operation it belongs to.", examples=[OPERATION_ID])
+    order: UUID | None = Field(description="The order that bought it.", examples=[OPERATION_ID])
     correlation_id: str | None = Field(description="Joins request, events and logs.", examples=["3f0c6d0f5b1e4d3c"])
     created_at: At = Field(description="When it was accepted.", examples=["2026-11-21T10:00:00+00:00"])
     settled_at: At | None = Field(description="When it ended.", examples=["2026-11-21T10:00:03+00:00"])

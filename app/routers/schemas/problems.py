@@ -129,6 +129,14 @@ class Problem(AnswerModel):
         description="The open operation in the way (409 `OPERATION_IN_PROGRESS`).",
         examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"],
     )
+    order: str | None = Field(
+        default=None,
+        description="The order that the cart has become (409).",
+        examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"],
+    )
+    amount_due_fen: Fen | None = Field(
+        default=None, description="The order's amount (422 `AMOUNT_MISMATCH`).", examples=[2400]
+    )
     due_at: At | None = Field(
         default=None, description="When that operation is due.", examples=["2026-12-01T00:00:00+08:00"]
     )

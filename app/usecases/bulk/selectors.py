@@ -108,9 +108,11 @@ async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: 
     """Store the items that a selector yields. Raises `InvalidArgument`, `RangeBlocked`."""
     match selector:
         case IccidList():
-            await _fill_named(work, bulk, await asyncio.to_thread(_listed, selector.iccids))
+            await _fill_named(work, bulk, await asyncio.to_thread(listed, selector.iccids))
         case IccidRange():
-            await _fill_named(work, bulk, await _in_range(work, bulk, selector))
+            await _fill_named(
+                work, bulk, await in_range(work, bulk.tenant, selector, activates=bulk.kind == OperationKind.ACTIVATE)
+            )
         case PoolMembers():
             states = sorted(NOT_YET_ACTIVATED) if bulk.kind == OperationKind.ACTIVATE else None
             where, arguments = where_of(bulk.tenant, SimFilter(pool=selector.pool))
@@ -126,7 +128,7 @@ async def add_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, selector: 
             await work.bulk_items.fill_failed(bulk, selector.bulk_id)
 
 
-def _listed(iccids: Sequence[str]) -> tuple[str, ...]:
+def listed(iccids: Sequence[str]) -> tuple[str, ...]:
     """The listed ICCIDs, each once. Raises `InvalidArgument` with the positions of the first bad entries (AC-2)."""
     try:
         return parse_typed_list(iccids)
@@ -143,12 +145,14 @@ def _fault(index: int, text: str) -> Fault | None:
     return None
 
 
-async def _in_range(work: UnitOfWork, bulk: BulkRecord, wanted: IccidRange) -> tuple[str, ...]:
-    """The ICCIDs of a range (AC-2). That none may be active is required for an activation only."""
+async def in_range(work: UnitOfWork, tenant: str, wanted: IccidRange, *, activates: bool) -> tuple[str, ...]:
+    """The ICCIDs of a range (AC-2). That none may be active is required for an activation only.
+
+    Raises `RangeBlocked`, `Malformed`.
+    """
     typed = parse_typed_list([wanted.start, wanted.end])
     first, last = number_of(typed[0]), number_of(typed[-1])
-    found = await work.bulk_items.states_between(bulk.tenant, wanted.pool, first, last)
-    activates = bulk.kind == OperationKind.ACTIVATE
+    found = await work.bulk_items.states_between(tenant, wanted.pool, first, last)
     members = {iccid: SimState(state) if activates else SimState.INVENTORY for iccid, state in found.items()}
     taken = select_range(wanted.start, wanted.end, members)
     if isinstance(taken, RangeRejection):

@@ -66,10 +66,20 @@ async def save_settled(
     await work.operations.save(saved)
     await work.events.add(end_events(ended, recorder.now))
     await work.bulk.settle_items([(o.id, o.status.value, o.error) for o in ended if o.bulk_id is not None])
+    bought = [(o.id, o.status.value, _why(o)) for o in ended if o.order_id is not None]
+    await work.order_items.settle(bought, recorder.now)
     if ended:
         await apply_settled_operations(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
         await enqueue_enforcement_after(ctx, work, _succeeded(recorder, ended, sims or {}))
+
+
+def _why(operation: OperationRecord) -> dict[str, Any] | None:
+    """Why the order item of an ended operation has failed; None where it has not."""
+    if operation.status is OperationStatus.SUCCEEDED:
+        return None
+    cancelled = {"code": "OPERATION_CANCELLED", "detail": "its operation was cancelled", "carrier_code": None}
+    return operation.error or cancelled
 
 
 def _succeeded(

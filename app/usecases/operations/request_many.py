@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.operations.record import enqueued, new_operation
-from app.usecases.operations.validate import budget_counts_of, references_of, validate_counted
+from app.usecases.operations.validate import budget_counts_of, catalogue_for, references_of, validate_counted
 
 BULK_PRIORITY = 1
 """Priority of bulk operations, behind 0: a person who waits for one SIM is served first."""
@@ -30,6 +31,13 @@ class RequestMany:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     priority: int = BULK_PRIORITY
     bulk_id: UUID | None = None
+    order_id: UUID | None = None
+    window_at: datetime | None = None
+    """The instant at which renewal windows are judged: that of a payment (RN-1); None: now."""
+    behind_open: bool = False
+    """Decide as if no operation were open: what is bought now begins behind it."""
+    profile_complete: bool = True
+    """Whether the buyer's profile is complete (RN-9); an operation alone does not ask for it."""
     requested_by: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
@@ -47,6 +55,7 @@ async def evaluate_many(
     open_operations = await work.operations.open_of([record.id for record in records])
     counts = await budget_counts_of(ctx, work, records, command.kind)
     references = await references_of(ctx, work, records, command.kind)
+    catalogue = await catalogue_for(work, records[0].tenant, command.kind)
     decisions: dict[int, Decision] = {}
     for record in records:
         if mismatch := references.mismatch(record, command.kind, command.arguments):
@@ -58,8 +67,10 @@ async def evaluate_many(
                 record,
                 command.kind,
                 command.arguments,
-                counts[record.id],
-                open_operation=record.id in open_operations,
+                replace(counts[record.id], profile_complete=command.profile_complete),
+                open_operation=record.id in open_operations and not command.behind_open,
+                window_at=command.window_at,
+                catalogue=catalogue,
             )
         except Malformed as malformed:
             decisions[record.id] = malformed
@@ -94,6 +105,7 @@ def _queued(ctx: Context, record: SimRecord, command: RequestMany, decision: Acc
         due_rule=decision.due.rule,
         priority=command.priority,
         bulk_id=command.bulk_id,
+        order_id=command.order_id,
         requested_by=command.requested_by,
         reason=command.reason,
         correlation_id=command.correlation_id,

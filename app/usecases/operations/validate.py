@@ -12,6 +12,7 @@ from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted, decide
+from app.domain.operation.prices import EMPTY, Catalogue
 from app.domain.operation.refusal import Refusal
 from app.domain.operation.request import Counts, RuleContext
 from app.domain.sim.model import Plan
@@ -37,7 +38,10 @@ async def validate_sim(
     A refusal says what can be done instead, which needs the budgets of every kind (ST-26).
     """
     counts = await budget_counts_of(ctx, work, [record], kind)
-    decision = validate_counted(ctx, record, kind, arguments, counts[record.id], open_operation=open_operation)
+    catalogue = await catalogue_for(work, record.tenant, kind)
+    decision = validate_counted(
+        ctx, record, kind, arguments, counts[record.id], open_operation=open_operation, catalogue=catalogue
+    )
     if not isinstance(decision, Refusal) or not decision.remedies:
         return decision
     context = await rule_context_of(ctx, work, record, open_operation=open_operation)
@@ -52,22 +56,51 @@ def validate_counted(
     counts: Counts,
     *,
     open_operation: bool,
+    catalogue: Catalogue,
+    window_at: datetime | None = None,
 ) -> Accepted | Refusal:
-    """The rules' decision where the budgets are known already. Raises `Malformed`."""
-    return decide(record.sim, kind, arguments, _rule_context(ctx, record, counts, open_operation=open_operation))
+    """The rules' decision where budgets and catalogue are known; a renewal's window as of `window_at`, else now.
+
+    Raises `Malformed`.
+    """
+    context = _rule_context(ctx, record, counts, catalogue, open_operation=open_operation)
+    return decide(record.sim, kind, arguments, replace(context, window_at=window_at))
+
+
+async def catalogue_of(work: UnitOfWork, tenant: str) -> Catalogue:
+    """The tenant's whole catalogue."""
+    return Catalogue(plans=await work.plans.all(tenant), addons=await work.addons.all(tenant))
+
+
+async def catalogue_for(work: UnitOfWork, tenant: str, kind: OperationKind) -> Catalogue:
+    """What an operation of this kind may name of the catalogue; nothing is read for kinds that name nothing of it."""
+    if kind is OperationKind.ORDER_ADDON:
+        return Catalogue(addons=await work.addons.all(tenant))
+    return Catalogue(plans=await work.plans.all(tenant)) if kind is OperationKind.CHANGE_PLAN else EMPTY
 
 
 async def rule_context_of(
-    ctx: Context, work: UnitOfWork, record: SimRecord, *, open_operation: bool | None = None
+    ctx: Context,
+    work: UnitOfWork,
+    record: SimRecord,
+    *,
+    open_operation: bool | None = None,
+    catalogue: Catalogue | None = None,
 ) -> RuleContext:
-    """What the rules need beside the SIM, with the budgets of every kind; `open_operation` None: looked up."""
+    """What the rules need beside the SIM, with the budgets of every kind.
+
+    `open_operation` None: looked up; `catalogue` None: the add-on packs, whose prices remedies tell.
+    """
     rebinds = (await budget_counts_of(ctx, work, [record], OperationKind.REBIND))[record.id]
     renewals = (await budget_counts_of(ctx, work, [record], OperationKind.RENEW))[record.id]
     busy = record.id in await work.operations.open_of([record.id]) if open_operation is None else open_operation
-    return _rule_context(ctx, record, replace(rebinds, renewals=renewals.renewals), open_operation=busy)
+    known = await catalogue_for(work, record.tenant, OperationKind.ORDER_ADDON) if catalogue is None else catalogue
+    return _rule_context(ctx, record, replace(rebinds, renewals=renewals.renewals), known, open_operation=busy)
 
 
-def _rule_context(ctx: Context, record: SimRecord, counts: Counts, *, open_operation: bool) -> RuleContext:
+def _rule_context(
+    ctx: Context, record: SimRecord, counts: Counts, catalogue: Catalogue, *, open_operation: bool
+) -> RuleContext:
     return RuleContext(
         now=ctx.now(),
         zone=ctx.zone(record.account),
@@ -75,6 +108,7 @@ def _rule_context(ctx: Context, record: SimRecord, counts: Counts, *, open_opera
         routes=lambda kind, arguments: route_of(ctx, record, kind, arguments),
         counts=counts,
         open_operation=open_operation,
+        catalogue=catalogue,
     )
 
 

@@ -28,6 +28,7 @@ def operation_view(operation: OperationRecord) -> dict[str, Any]:
         "carrier_reference": operation.carrier_reference,
         "error": operation.error,
         "bulk_operation": str(operation.bulk_id) if operation.bulk_id else None,
+        "order": str(operation.order_id) if operation.order_id else None,
         "correlation_id": operation.correlation_id,
         "created_at": _text(operation.created_at),
         "settled_at": _text(operation.settled_at),

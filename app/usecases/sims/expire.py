@@ -57,6 +57,7 @@ async def _expire_chunk(ctx: Context, report: dict[str, int], sim_ids: Sequence[
         # Due days were read without a lock: a SIM that was renewed since then is no longer due when it is read here.
         records = await work.sims.by_ids(sim_ids, for_update=True)
         renewing = await work.operations.open_or_waiting(list(records), OperationKind.RENEW)
+        renewing |= await work.order_items.renewing(list(records))
         recorder = SimChangeRecorder(ctx.now(), ctx.zone)
         changed = []
         for record in records.values():

@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from app.carriers.base import Session, SimRef
@@ -33,12 +32,10 @@ from app.domain.diagnosis.checklists import (
 )
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.sim.binding import with_device
+from app.domain.sim.deadlines import Deadline, DeadlineKind, deadlines
 from app.domain.sim.holds import codes, network_allowed, shown_state
-from app.domain.sim.lifecycle import ForcedActivation, activation_periods
-from app.domain.sim.model import Sim
-from app.domain.sim.renewal import last_safe_day, renewal
-from app.domain.sim.transitions import NOT_YET_ACTIVATED, Cause
-from app.domain.sim.validity import cancellation
+from app.domain.sim.lifecycle import ForcedActivation
+from app.domain.sim.transitions import Cause
 from app.domain.vocabulary import HoldCode, SimState
 from app.usecases.context import Context
 from app.usecases.errors import CarrierTrouble, NotFound
@@ -125,62 +122,14 @@ async def deadlines_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
     """The deadlines that lie ahead of a SIM, by day, each with its rule. Raises `NotFound`."""
     record = await _card(ctx, tenant, iccid)
     today = ctx.now().astimezone(ctx.zone(record.account)).date()
-    found = [*_before_activation(record.sim), *_after_activation(record.sim, today)]
     cycle = cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))
-    found.append(Deadline(kind="cycle_end", on=cycle.last_day, rule="BC-4"))
+    found = (*deadlines(record.sim), Deadline(kind=DeadlineKind.CYCLE_END, on=cycle.last_day, rule="BC-4"))
     items = [
-        {"kind": one.kind, "on": one.on.isoformat(), "rule": one.rule, "assumed": list(one.assumed)}
+        {"kind": one.kind.value, "on": one.on.isoformat(), "rule": one.rule, "assumed": list(one.assumed)}
         for one in sorted(found, key=lambda one: (one.on, one.kind))
         if one.on >= today
     ]
     return {"iccid": record.sim.iccid, "items": items}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """A day by which something happens to a SIM, or must be done; `assumed`: open rules behind it."""
-
-    kind: str
-    on: date
-    rule: str
-    assumed: tuple[str, ...] = ()
-
-
-def _forced_activation(sim: Sim) -> ForcedActivation | None:
-    if sim.opened_on is None or sim.underlying not in NOT_YET_ACTIVATED:
-        return None
-    return activation_periods(sim, sim.opened_on)
-
-
-def _before_activation(sim: Sim) -> list[Deadline]:
-    forced = _forced_activation(sim)
-    if forced is None:
-        return []
-    days = (
-        ("test_end", forced.testing_until),
-        ("silent_end", forced.silent_until),
-        ("forced_activation", forced.forced_on),
-    )
-    return [
-        Deadline(kind=kind, on=day, rule=forced.rule, assumed=forced.assumed) for kind, day in days if day is not None
-    ]
-
-
-def _after_activation(sim: Sim, today: date) -> list[Deadline]:
-    if sim.expires_on is None:
-        return []
-    last = renewal(sim.terms, sim.carrier, sim.expires_on, max(today, sim.expires_on))
-    gone = cancellation(sim.terms, sim.carrier, sim.expires_on)
-    found: list[Deadline] = [Deadline(kind="expiry", on=sim.expires_on, rule="LC-8")]
-    if last.closes_on is not None:
-        safe = last_safe_day(sim.terms, sim.carrier, sim.expires_on)
-        found.append(Deadline(kind="last_renewal_day", on=last.closes_on, rule=safe.rule, assumed=last.assumed))
-        found.append(Deadline(kind="last_safe_renewal_day", on=safe.on, rule=safe.rule, assumed=safe.assumed))
-    if gone.on is not None:
-        found.append(Deadline(kind="cancellation", on=gone.on, rule="LC-9"))
-    if sim.retained_until is not None:
-        found.append(Deadline(kind="number_retention_end", on=sim.retained_until, rule="LC-10"))
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

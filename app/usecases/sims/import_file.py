@@ -150,7 +150,7 @@ async def _take_chunk(
             report.warn(warnings_of(row))
             updates.add(owner, changed_columns(row))
             report.updated += 1
-    ids = await work.sims.insert([columns for _, columns, _ in new.values()])
+    ids = await work.sims.insert([columns for _, columns, _ in new.values()], [sim for *_, sim in new.values()])
     report.created += len(ids)
     report.held += sum(bool(new[iccid][2].holds) for iccid in ids)
     for iccid in ids:

@@ -20,15 +20,19 @@ from app.domain.commerce.invoices import REQUIRED, Billable, invoice_refusal, la
 from app.domain.commerce.orders import (
     NEXT,
     AfterSalesRequest,
+    ItemKind,
     OrderKind,
     OrderState,
     after_sales_refusal,
-    bought_elsewhere,
-    duplicate_iccids,
+    judged_at,
     may_move,
+    order_kind,
+    shipping_refusal,
     shows_cards,
     shows_shipping,
     small_order,
+    states_until_paid,
+    supplier_refusal,
 )
 from app.domain.errors import Malformed
 from app.domain.identifiers import luhn_digit
@@ -58,17 +62,17 @@ def terms(supplier: Supplier, carrier: Carrier = Carrier.CMCC) -> Terms:
 
 def test_an_order_runs_from_placed_to_done() -> None:
     """OR-1: a new one ships, a renewal is worked in; an end is an end."""
-    new = ["placed", "reviewing", "reviewed", "to_ship", "shipped", "done"]
-    again = ["placed", "reviewing", "reviewed", "renewing", "done"]
+    new = ["placed", "reviewing", "reviewed", "fulfilling", "shipped", "done"]
+    again = ["placed", "reviewing", "reviewed", "fulfilling", "done"]
     for kind, way in ((OrderKind.NEW, new), (OrderKind.RENEWAL, again), (OrderKind.CARD_ADDON, again)):
         steps = [OrderState(name) for name in way]
         assert all(may_move(kind, *pair) for pair in pairwise(steps))
-    assert not may_move(OrderKind.NEW, OrderState.REVIEWED, OrderState.RENEWING)
-    assert not may_move(OrderKind.POOL_ADDON, OrderState.REVIEWED, OrderState.TO_SHIP)
+    assert not may_move(OrderKind.NEW, OrderState.FULFILLING, OrderState.DONE)
+    assert not may_move(OrderKind.POOL_ADDON, OrderState.FULFILLING, OrderState.SHIPPED)
+    assert may_move(OrderKind.RENEWAL, OrderState.FAILED, OrderState.FULFILLING)
     assert not may_move(OrderKind.NEW, OrderState.SHIPPED, OrderState.CANCELLED)
     assert [state for state in OrderState if not NEXT[state]] == [
         OrderState.DONE,
-        OrderState.FAILED,
         OrderState.CANCELLED,
     ]
     assert [state for state in OrderState if shows_shipping(state)] == [OrderState.SHIPPED, OrderState.DONE]
@@ -96,11 +100,31 @@ def test_small_orders_have_their_conditions() -> None:
     assert not small_order(30 * MB, 10, test_cards=True).allowed
 
 
-def test_a_cart_holds_each_card_once_and_only_ones_own() -> None:
-    """RN-5, RN-6, RN-7."""
-    assert duplicate_iccids([("a", "p"), ("b", "p"), ("a", "q"), ("a", "p")]) == ("a",)
-    assert duplicate_iccids([("a", "p"), ("b", "p")]) == ()
-    assert bought_elsewhere([("a", GSL), ("b", FLEXEM)], GSL) == ("b",)
+def test_a_cart_holds_one_suppliers_cards_and_new_ones_alone() -> None:
+    """RN-5, OR-1: the first card names the supplier; what ships is ordered by itself."""
+    assert supplier_refusal(GSL, None) is None
+    assert supplier_refusal(GSL, GSL) is None
+    refused = supplier_refusal(FLEXEM, GSL)
+    assert refused is not None
+    assert refused.rule == "RN-5"
+    assert shipping_refusal(ItemKind.NEW_CARDS, [ItemKind.NEW_CARDS]) is None
+    assert shipping_refusal(ItemKind.RENEW, [ItemKind.CARD_ADDON]) is None
+    assert shipping_refusal(ItemKind.NEW_CARDS, [ItemKind.RENEW]) is not None
+    assert shipping_refusal(ItemKind.RENEW, [ItemKind.NEW_CARDS]) is not None
+
+
+def test_the_kind_of_an_order_is_that_of_its_items() -> None:
+    """OR-1."""
+    assert order_kind([ItemKind.RENEW, ItemKind.RENEW]) is OrderKind.RENEWAL
+    assert order_kind([ItemKind.NEW_CARDS]) is OrderKind.NEW
+    assert order_kind([ItemKind.RENEW, ItemKind.CARD_ADDON]) is OrderKind.MIXED
+
+
+def test_a_payment_ends_the_review_and_is_judged_when_it_was_made() -> None:
+    """RN-1, OR-1: not before the order was placed."""
+    assert states_until_paid(OrderState.REVIEWING) == (OrderState.REVIEWED, OrderState.FULFILLING)
+    assert judged_at(NOON, NOON - timedelta(days=1)) == NOON
+    assert judged_at(NOON - timedelta(days=1), NOON) == NOON
 
 
 def test_what_may_be_put_on_a_directed_list() -> None:

@@ -10,10 +10,10 @@ from app.domain.diagnosis.checklists import Symptom
 from app.domain.diagnosis.checks import Answer
 from app.domain.diagnosis.notices import NoticeCode
 from app.domain.sim.model import Found, Query
+from app.routers.schemas.base import AnswerModel, AsOf, At, On, QueryFlag, open_words
+from app.routers.schemas.problems import HoldWord, Remedy
 
-from .base import AnswerModel, AsOf, At, On, QueryFlag, open_words
-from .problems import HoldWord, Remedy
-from .sims.answers import HoldSourceWord, StateWord
+from .answers import HoldSourceWord, StateWord
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]
