@@ -19,6 +19,7 @@ from app.domain.calendar.workdays import WorkdayCalendar
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.usecases.stragglers import Stragglers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Context:
     webhooks: WebhookSender
     mail: MailSender
     receive: Callable[[str, Push], Received]
+    stragglers: Stragglers
     lease: timedelta
     window: timedelta
     sandbox: bool
