@@ -11,6 +11,7 @@ from typing import Any
 from app.carriers.errors import CarrierError
 from app.db import quarantine as rows
 from app.telemetry import get_logger
+from app.usecases.balance.retention import charge_again
 from app.usecases.bulk.advance import advance_again
 from app.usecases.carrier_sync.freshness import query_again
 from app.usecases.carrier_sync.notifications import process_again
@@ -23,6 +24,7 @@ from app.usecases.execution.overdue import mark_again
 from app.usecases.execution.schedule import start_again
 from app.usecases.limits.cycle_rollover import roll_over_again
 from app.usecases.limits.evaluate import evaluate_again
+from app.usecases.notifications.deliver import notify_again
 from app.usecases.orders.advance import advance_again as advance_orders_again
 from app.usecases.pools.near import look_at_pools
 from app.usecases.quarantine import ROW_IDS, SubjectKind, Task
@@ -46,6 +48,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.LIMITS: evaluate_again,
         Task.CYCLE_ROLLOVER: roll_over_again,
         Task.EXPIRY_SWEEP: expire_sims,
+        Task.RETENTION: charge_again,
         Task.EXPIRY_REMINDERS: remind_sims,
         Task.USAGE_PULL: pull_again,
         Task.POOL_REFRESH: look_at_pools,
@@ -59,6 +62,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.BULK: advance_again,
         Task.ORDERS: advance_orders_again,
         Task.WEBHOOKS: deliver_again,
+        Task.NOTIFICATIONS: notify_again,
         Task.AUDIT: audit_again,
         Task.USAGE_INGEST: count_again,
     }

@@ -32,6 +32,7 @@ class Task(StrEnum):
     LIMITS = "limits"
     CYCLE_ROLLOVER = "cycle_rollover"
     EXPIRY_SWEEP = "expiry_sweep"
+    RETENTION = "retention"
     EXPIRY_REMINDERS = "expiry_reminders"
     USAGE_PULL = "usage_pull"
     POOL_REFRESH = "pool_refresh"
@@ -45,6 +46,7 @@ class Task(StrEnum):
     BULK = "bulk"
     ORDERS = "orders"
     WEBHOOKS = "webhooks"
+    NOTIFICATIONS = "notifications"
     AUDIT = "audit"
     USAGE_INGEST = "usage_ingest"
 
@@ -60,6 +62,7 @@ class SubjectKind(StrEnum):
     ORDER = "order"
     NOTIFICATION = "notification"
     WEBHOOK = "webhook"
+    NOTIFICATION_CHANNEL = "notification_channel"
 
 
 ROW_IDS = frozenset({SubjectKind.SIM, SubjectKind.POOL})
