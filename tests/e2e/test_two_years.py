@@ -21,6 +21,7 @@ EXPECTED = {
     *(f"renewal {style}" for style in Style),
     *("refused RN-2", "refused RN-3", "refused RN-10", "refused INCOMPATIBLE_STATE"),
     *("expired", "cancelled", "lifted plan_expired", "lifted over_quota", "numbers retained"),
+    *("added arrears", "lifted arrears"),
     *("order done", "order failed"),
 }
 """What happens even in the short form."""

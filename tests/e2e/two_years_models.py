@@ -17,8 +17,6 @@ ALLOWANCE_MB = 100
 RETENTION_FEN = 500
 RETENTION_MONTHS = 3
 OVERRUN_FEN_PER_MB = 3
-FEES_ARE_BUILT = False
-"""Whether overrun (QT-3) and number retention (LC-10) are charged to the balance already."""
 
 
 def agree(what: str, told: Any, expected: Any) -> None:
@@ -239,7 +237,7 @@ class Card:
         if self.use_is is Use.STOPS and (over or (self.terms == "standard" and self.used[cycle] == ALLOWANCE_MB)):
             self.hold("over_quota", day)
         more = over - self.charged[cycle]
-        if FEES_ARE_BUILT and self.use_is is Use.CHARGED and more:
+        if self.use_is is Use.CHARGED and more:
             self.charged[cycle] = over
             fen = -more * OVERRUN_FEN_PER_MB
             self.tenant.entries.append(Entry(day, "overrun", fen, self.name, cycle))
@@ -251,7 +249,7 @@ class Card:
 
     def charge_retention(self, day: date) -> None:
         """500 fen as each month from expiry begins, of China Mobile alone, three at most, while it is retained."""
-        if not FEES_ARE_BUILT or self.retained_since is None or self.carrier != "cmcc":
+        if self.retained_since is None or self.carrier != "cmcc":
             return
         for month in range(RETENTION_MONTHS):
             begins, ends = (in_months(self.ends + DAY, month + more) for more in (0, 1))
