@@ -17,6 +17,7 @@ from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
 from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
+from app.db.kept_connections import KeptConnections
 from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
@@ -79,6 +80,7 @@ async def open_container(
     telemetry, clock = Telemetry(), OffsetClock()
     engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
     observer.know(account.code for account in accounts)
     clients = build_clients(
@@ -100,6 +102,7 @@ async def open_container(
     context = Context(
         work=lambda: UnitOfWork(engine),
         pool=pool,
+        reads=reads,
         clock=clock,
         accounts=known,
         clients=clients,
@@ -117,6 +120,7 @@ async def open_container(
     finally:
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
+        await reads.close()
         await pool.close()
         await engine.dispose()
 

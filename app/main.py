@@ -33,8 +33,8 @@ from app.routers import (
 )
 from app.routers.commerce import catalogue
 from app.routers.http import docs
+from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
-from app.routers.http.middleware import RequestMiddleware
 from app.routers.http.openapi import document_of
 from app.routers.http.problems import add_problem_handlers
 from app.routers.schemas.problems import Problem
@@ -81,16 +81,14 @@ def create_app(
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
-    app = FastAPI(title="SimGate", version=health.VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = Application(container, title="SimGate", version=health.VERSION, description=DESCRIPTION)
     # The routers' own routes, as they were built at import: `include_router` would build each of them again.
     app.router.routes.extend(route for router in ROUTERS for route in router.routes)
     app.openapi = api_document  # type: ignore[method-assign]
-    app.state.container = container
     app.state.keys = KeyRing()
     app.state.advance = advance
     app.state.sandbox_answers = sandbox_answers or _nobody_asked
     add_problem_handlers(app)
-    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     return app
 
 
@@ -117,13 +115,11 @@ def _operation_id(route: APIRoute) -> str:
 
 def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
-    app = FastAPI(title="SimGate", version=health.VERSION, docs_url=None, redoc_url=None)
-    app.state.container = container
+    app = Application(container, title="SimGate", version=health.VERSION)
     app.state.keys = KeyRing()
     app.state.sandbox_answers = sandbox_answers
-    app.include_router(health.router)
+    app.router.routes.extend(health.router.routes)
     add_problem_handlers(app)
-    app.add_middleware(RequestMiddleware, telemetry=container.context.telemetry)
     return app
 
 

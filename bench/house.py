@@ -72,12 +72,17 @@ def migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def api(where: Database) -> Iterator[tuple[str, int]]:
     """`simgate api` in a process of its own: its address and pid."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="simgate-bench-api-") as folder:
         environment = {
             **os.environ,
@@ -90,14 +95,14 @@ def api(where: Database) -> Iterator[tuple[str, int]]:
             [sys.executable, "-m", "app.cli", "api"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
         )
         try:
-            _wait(f"http://127.0.0.1:{port}/livez", process)
+            wait_for(f"http://127.0.0.1:{port}/livez", process)
             yield f"127.0.0.1:{port}", process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(300):
         if process.poll() is not None:
             sys.exit("the API did not start")

@@ -15,8 +15,8 @@ from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
 from app.domain.identifiers import msisdn_beginning, parse_iccid, searched_msisdn
 from app.routers.http.codes import TEXT_CSV, refusals
-from app.routers.http.contract import JsonBody, Parameters, TypedRoute, by_hand
-from app.routers.http.deps import Ctx, Needs, SimsReader, SimsWriter, context_of, page_of, trail_of
+from app.routers.http.contract import JsonBody, Parameters, TypedRoute
+from app.routers.http.deps import Ctx, SimsReader, SimsWriter, page_of, trail_of
 from app.routers.http.responses import json_response
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import answers as schemas
@@ -50,7 +50,6 @@ CSV_COLUMNS = [
 
 CSV_LAST = ["order", "threshold", "online", "online_as_of"]
 
-READER, AS_OF = Needs("sims:read"), Parameters(AsOf)
 _TAG = re.compile(r"(?P<key>[^:=]+)[:=](?P<value>.*)", re.DOTALL)
 
 
@@ -145,12 +144,12 @@ async def summarize_sims(
 
 
 @router.get("/{iccid}", response_model=schemas.Sim, responses=refusals("NOT_FOUND", "NOT_YET"))
-@by_hand(READER, AS_OF)
-async def get_sim(request: Request, iccid: Iccid) -> Response:
+async def get_sim(
+    iccid: Iccid, ctx: Ctx, caller: SimsReader, query: Annotated[AsOf, Depends(Parameters(AsOf))]
+) -> Response:
     """One SIM, with its usage, holds, dates and the carrier's view of it."""
-    caller = await READER(request)
-    refuse_as_of(AS_OF(request))
-    found = await read.get_sim(context_of(request), caller.tenant, parse_iccid(iccid))
+    refuse_as_of(query)
+    found = await read.get_sim(ctx, caller.tenant, parse_iccid(iccid))
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 

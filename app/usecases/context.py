@@ -13,6 +13,7 @@ from app.carriers.base import CarrierClient
 from app.carriers.config import Account
 from app.carriers.notifications import Push, Received
 from app.clock import OffsetClock
+from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.outbound.sender import WebhookSender
@@ -29,6 +30,7 @@ class Context:
 
     work: Work
     pool: asyncpg.Pool[asyncpg.Record]
+    reads: KeptConnections
     clock: OffsetClock
     accounts: Mapping[str, Account]
     clients: Mapping[str, CarrierClient]

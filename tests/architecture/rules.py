@@ -104,8 +104,8 @@ def undeclared_drivers(tree: ast.Module) -> Iterator[Breach]:
                 modules |= {name.name.split(".")[0] for name in imported}
             case ast.ImportFrom(module=str(module), names=imported):
                 modules.add(module.split(".")[0])
-                names |= {name.name for name in imported if module == "app.db.connection"}
-    uses = "asyncpg" in modules or "Connection" in names
+                names |= {name.name for name in imported if module.startswith("app.db.")}
+    uses = "asyncpg" in modules or bool(names & {"Connection", "KeptConnections"})
     if uses and "sqlalchemy" in modules:
         yield 1, "mixes asyncpg and SQLAlchemy"
     if uses != (ast.get_docstring(tree) or "").startswith("asyncpg:"):

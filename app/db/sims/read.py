@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
+from app.db.kept_connections import KeptConnections
 from app.db.schema.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
@@ -62,19 +61,17 @@ class RunningPeriods:
     rebinds_since: str
 
 
-async def fetch_sim(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, iccid: str, running: RunningPeriods
-) -> SimRow | None:
+async def fetch_sim(reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods) -> SimRow | None:
     """The SIM of a tenant by either form of its ICCID (DV-5); None if there is none."""
-    row: SimRow | None = await pool.fetchrow(_READ, tenant, iccid, running.cycles, running.rebinds_since)
+    row: SimRow | None = await reads.fetchrow(_READ, tenant, iccid, running.cycles, running.rebinds_since)
     if row is None and (alternate := alternate_iccid(iccid)) is not None:
-        row = await pool.fetchrow(_READ, tenant, alternate, running.cycles, running.rebinds_since)
+        row = await reads.fetchrow(_READ, tenant, alternate, running.cycles, running.rebinds_since)
     return row
 
 
 async def fetch_sims(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, ids: Sequence[int], running: RunningPeriods
+    reads: KeptConnections, tenant: str, ids: Sequence[int], running: RunningPeriods
 ) -> Sequence[SimRow]:
     """SIMs of a tenant by row id, in that order."""
-    rows: Sequence[SimRow] = await pool.fetch(_READ_MANY, tenant, list(ids), running.cycles, running.rebinds_since)
+    rows: Sequence[SimRow] = await reads.fetch(_READ_MANY, tenant, list(ids), running.cycles, running.rebinds_since)
     return rows

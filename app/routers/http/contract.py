@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.routers.schemas.base import EmptyRequest, NoQuery, QueryModel
 from app.usecases.errors import InvalidArgument
@@ -24,7 +27,8 @@ from .problems import TooLarge, Unreadable, UnsupportedMediaType
 
 Model = TypeVar("Model", bound=BaseModel)
 Query = TypeVar("Query", bound=QueryModel)
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MAX_FAULTS = 1_000
 """Faults that an answer lists; a body may have as many as it has bytes."""
@@ -104,27 +108,37 @@ NoBody = Annotated[EmptyRequest, Depends(JsonBody(EmptyRequest))]
 
 
 def dependencies_of(route: APIRoute) -> Iterator[Any]:
-    """The dependencies of a route, as the objects that are called: FastAPI's, and those called `by_hand`."""
-    yield from (each.call for each in route.dependant.dependencies)
-    yield from getattr(route.endpoint, "called_by_hand", ())
-
-
-def by_hand(*dependencies: Any) -> Callable[[Endpoint], Endpoint]:
-    """Declare the dependencies that a hot route calls itself, which is faster than FastAPI's resolution of them."""
-
-    def declare(endpoint: Endpoint) -> Endpoint:
-        endpoint.called_by_hand = dependencies  # type: ignore[attr-defined]
-        return endpoint
-
-    return declare
+    """The dependencies of a route, as the objects that are called."""
+    return (each.call for each in route.dependant.dependencies)
 
 
 class TypedRoute(APIRoute):
-    """A route that takes no query parameters but those of its `Parameters`."""
+    """A route that takes no query parameters but those of its `Parameters`.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    FastAPI declares and documents it; it is served without FastAPI's resolution of dependencies, exit stacks and
+    serialisation, which a dependency on the request alone and an endpoint that returns a `Response` do not need (what
+    that saves: docs/performance.md). A route whose path has other than texts is handled by FastAPI.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        handler = self.get_route_handler()
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await handler(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        if self.plain:
+            self.app = serve
+
+    @property
+    def plain(self) -> bool:
+        """Whether the route is served without FastAPI."""
+        return _is_plain(self.dependant) and iscoroutinefunction(self.endpoint)
+
+    def get_route_handler(self) -> Handler:
         """The handler; without `Parameters` it refuses every query."""
-        handler = super().get_route_handler()
+        handler = _handler_of(self.endpoint, self.dependant) if self.plain else super().get_route_handler()
         if any(isinstance(each, Parameters) for each in dependencies_of(self)):
             return handler
         nothing = Parameters(NoQuery)
@@ -135,6 +149,41 @@ class TypedRoute(APIRoute):
             return await handler(request)
 
         return without_query
+
+
+def _is_plain(needs: Dependant) -> bool:
+    """Whether a route takes nothing but texts of its path, the request, and dependencies on the request alone."""
+    texts = all(each.field_info.annotation is str and not each.field_info.metadata for each in needs.path_params)
+    return texts and not _parameters(needs) and all(_takes_the_request_alone(each) for each in needs.dependencies)
+
+
+def _takes_the_request_alone(needs: Dependant) -> bool:
+    return needs.request_param_name is not None and not (needs.dependencies or needs.path_params or _parameters(needs))
+
+
+def _parameters(needs: Dependant) -> list[Any]:
+    return [*needs.query_params, *needs.header_params, *needs.cookie_params, *needs.body_params]
+
+
+def _handler_of(endpoint: Callable[..., Any], needs: Dependant) -> Handler:
+    """Call the dependencies in the order of their declaration, then the endpoint."""
+    called = [(str(each.name), each.call, _is_async(each.call)) for each in needs.dependencies]
+    request_name = needs.request_param_name
+
+    async def handle(request: Request) -> Response:
+        arguments = dict(request.scope["path_params"])
+        for name, call, awaited in called:
+            arguments[name] = await call(request) if awaited else call(request)  # type: ignore[misc]
+        if request_name is not None:
+            arguments[request_name] = request
+        response: Response = await endpoint(**arguments)
+        return response
+
+    return handle
+
+
+def _is_async(call: Any) -> bool:
+    return iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)
 
 
 @dataclass(frozen=True, slots=True)

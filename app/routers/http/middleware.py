@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -97,7 +97,7 @@ def _correlation(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-correlation-id" and _ACCEPTED.fullmatch(value):
             return bytes(value)
-    return uuid4().hex.encode()
+    return urandom(16).hex().encode()
 
 
 def _reason(scope: Scope) -> str | None:

@@ -34,7 +34,7 @@ async def get_sim(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
     """One SIM as a JSON object (`docs/api.md`). Raises `NotFound`."""
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
-    row = await fetch_sim(ctx.pool, tenant, iccid, running_periods(days, zones))
+    row = await fetch_sim(ctx.reads, tenant, iccid, running_periods(days, zones))
     if row is None:
         raise NotFound("sim")
     return sim_view(row, days, zones)
@@ -55,7 +55,7 @@ async def list_sims(
     page = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)
-    rows = await fetch_sims(ctx.pool, tenant, page, running_periods(days, zones)) if page else []
+    rows = await fetch_sims(ctx.reads, tenant, page, running_periods(days, zones)) if page else []
     items = [sim_view(row, days, zones) for row in rows]
     how_many = await count(ctx.pool, tenant, filtered) if total else None
     return items, page[-1] if len(ids) > limit else None, how_many
