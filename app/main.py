@@ -31,7 +31,7 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.commerce import catalogue
+from app.routers.commerce import account, catalogue
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
@@ -50,6 +50,7 @@ ROUTERS = (
     docs.router,
     imports.router,
     catalogue.router,
+    account.router,
     sims.router,
     insight.router,
     usage.router,

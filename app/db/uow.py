@@ -19,6 +19,7 @@ from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.clock_offset import ClockOffsetRepository
+from app.db.commerce.accounts import BuyerAccountRepository
 from app.db.commerce.addons import AddonRepository
 from app.db.connection import Connection
 from app.db.deadline_groups import Groups
@@ -80,6 +81,7 @@ class UnitOfWork:
     addons = _On(AddonRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
+    buyer_accounts = _On(BuyerAccountRepository)
     carts = _On(CartRepository)
     clock_offset = _On(ClockOffsetRepository)
     deadline_feeds = _On(DeadlineFeedRepository)

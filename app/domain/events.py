@@ -31,6 +31,8 @@ class EventType(StrEnum):
     REMINDER_DUE = "reminder.due"
     ORDER_PAID = "order.paid"
     ORDER_DONE = "order.done"
+    ACCOUNT_EMPTIED = "account.emptied"
+    ACCOUNT_REPLENISHED = "account.replenished"
     ORDER_FAILED = "order.failed"
     BULK_OPERATION_COMPLETED = "bulk_operation.completed"
     RULE_BRAKED = "rule.braked"

@@ -163,11 +163,12 @@ async def patch_sim(
 ) -> Response:
     """Change tags, device serial, alias, remark or reminders."""
     actor = _actor(request, caller, ctx.now())
-    found = await read.patch_sim(ctx, parse_iccid(iccid), body.changes(), version=_if_match(request), actor=actor)
+    found = await read.patch_sim(ctx, parse_iccid(iccid), body.changes(), version=if_match(request), actor=actor)
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
 
-def _if_match(request: Request) -> int | None:
+def if_match(request: Request) -> int | None:
+    """The version that `If-Match` names; None: any, -1: none there is."""
     given = request.headers.get("if-match")
     if given is None or given == "*":
         return None

@@ -5,6 +5,7 @@
     UseCaseError
     ├── NotFound             no such thing, or not the caller's
     ├── InvalidArgument      readable but wrong; where and why, never the value
+    │   └── AmountMismatch   a payment of another amount
     ├── OperationRefused     a rule forbids it: the domain's refusal, with rule, holds and remedies
     ├── IdempotencyMismatch  the key belongs to another request
     ├── RequestInProgress    the first request under this key is not yet answered
@@ -69,6 +70,16 @@ class InvalidArgument(UseCaseError):
     def __init__(self, faults: Sequence[Fault], detail: str = "some values are not acceptable") -> None:
         super().__init__(detail)
         self.faults = tuple(faults)
+
+
+class AmountMismatch(InvalidArgument):
+    """A payment has another amount than what is due, or than the same payment had before."""
+
+    code = "AMOUNT_MISMATCH"
+
+    def __init__(self, amount_fen: int, detail: str) -> None:
+        super().__init__([Fault(pointer="/amount_fen", code=self.code, detail=detail)], detail)
+        self.facts = {"amount_due_fen": amount_fen}
 
 
 class OperationRefused(UseCaseError):

@@ -73,6 +73,12 @@ def pool_event(
     return _event(kind, stamp, f"/v1/pools/{pool}", data)
 
 
+def account_event(kind: EventType, stamp: EventStamp, *, before: int, after: int) -> Event:
+    """A buyer's balance has become empty, or positive again, in fen (ST-14)."""
+    data = {"rule": "ST-14", "before": {"balance_fen": before}, "after": {"balance_fen": after}}
+    return _event(kind, stamp, "/v1/account", data)
+
+
 def rule_braked(
     stamp: EventStamp, account: str, *, hold: str, hold_rule: str, waiting: int, limit_per_hour: int
 ) -> Event:

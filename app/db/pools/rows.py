@@ -141,3 +141,12 @@ async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
 async def members_to_check(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
     """Which of these active SIMs are in a stopped or frozen pool, or have counters that are not yet their pool's."""
     return [row["id"] for row in await connection.fetch(_MEMBERS_TO_CHECK, sim_ids)]
+
+
+async def in_arrears(connection: Connection, tenant: str) -> list[str]:
+    """The tenant's postpaid pools that are not paid and not released, by id."""
+    rows = await connection.fetch(
+        "SELECT id FROM pools WHERE tenant = $1 AND arrears_since IS NOT NULL AND state <> 'released' ORDER BY ref",
+        tenant,
+    )
+    return [row["id"] for row in rows]

@@ -65,11 +65,13 @@ plans = Table(
     Column("price_fen", BigInteger),
     Column("renewals_max", SmallInteger),
     Column("overrun_fen_per_mb", BigInteger),
+    Column("overrun_since", INSTANT),
     Column("renewal_months", ARRAY(SmallInteger)),
     Column("plan_change_online", Boolean),
     Column("change_price_fen", BigInteger),
     CheckConstraint("allowance >= 0 AND months > 0", name="amounts"),
 )
+"""`overrun_since`: since when overrun has a price; cycles that ended before are not charged (QT-3)."""
 
 pools = Table(
     "pools",

@@ -13,7 +13,7 @@ from app.db.uow import UnitOfWork
 from app.domain.commerce.orders import UNPAID, OrderState, judged_at, shows_cards, states_until_paid
 from app.domain.events import EventType
 from app.usecases.context import Context
-from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.errors import AmountMismatch, Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.events import EventStamp, order_event
 from app.usecases.orders.delivery import with_delivery
 from app.usecases.orders.place import order_audit
@@ -23,17 +23,6 @@ AHEAD = timedelta(minutes=10)
 """How far ahead of ours the clock of a payment may be."""
 
 PaidFrom = Literal["outside", "balance"]
-
-
-class AmountMismatch(InvalidArgument):
-    """The payment is not the order's amount."""
-
-    code = "AMOUNT_MISMATCH"
-
-    def __init__(self, amount_fen: int) -> None:
-        detail = "the payment is not the amount of the order"
-        super().__init__([Fault(pointer="/amount_fen", code=self.code, detail=detail)], detail)
-        self.facts = {"amount_due_fen": amount_fen}
 
 
 async def find_order(work: UnitOfWork, tenant: str, order_id: UUID, *, for_update: bool = False) -> OrderRecord:
@@ -72,7 +61,7 @@ async def pay_order(
     if earlier is not None and earlier.reference != reference:
         raise Conflict("INCOMPATIBLE_STATE", "the order has been paid", status_now=order.status)
     if amount_fen != order.amount_fen:
-        raise AmountMismatch(order.amount_fen)
+        raise AmountMismatch(order.amount_fen, "the payment is not the amount of the order")
     if earlier is not None:
         return order
     if OrderState(order.status) not in UNPAID:
