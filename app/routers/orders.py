@@ -37,8 +37,8 @@ ItemNumber = Annotated[int, Path(ge=1, le=1_000_000, description="The item's pla
 OrderBody = Annotated[
     schemas.OrderRequest, Depends(JsonBody(schemas.OrderRequest, max_bytes=MAX_BULK_BYTES, parts=(SimFilters,)))
 ]
-PaymentBody = Annotated[schemas.PaymentRequest, Depends(JsonBody(schemas.PaymentRequest))]
-StatusBody = Annotated[schemas.StatusRequest, Depends(JsonBody(schemas.StatusRequest))]
+PaymentBody = Annotated[schemas.OrderPaymentRequest, Depends(JsonBody(schemas.OrderPaymentRequest))]
+StatusBody = Annotated[schemas.OrderStatusRequest, Depends(JsonBody(schemas.OrderStatusRequest))]
 FOUND = refusals("NOT_FOUND", "INCOMPATIBLE_STATE")
 
 

@@ -52,7 +52,7 @@ class OrderRequest(RequestModel):
         return self
 
 
-class PaymentRequest(RequestModel):
+class OrderPaymentRequest(RequestModel):
     """A payment that the backend confirms."""
 
     amount_fen: Annotated[Quantity, Field(ge=0, le=MOST_FEN, json_schema_extra={"x-unit": "fen (1/100 CNY)"})] = Field(
@@ -67,7 +67,7 @@ class PaymentRequest(RequestModel):
     )
 
 
-class StatusRequest(RequestModel):
+class OrderStatusRequest(RequestModel):
     """What the supplier states of an order; what is left out stays."""
 
     status: Literal["reviewing", "reviewed", "shipped", "done", "failed"] = Field(
