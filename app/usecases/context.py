@@ -18,6 +18,7 @@ from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.usecases.stragglers import Stragglers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Context:
     telemetry: Telemetry
     webhooks: WebhookSender
     receive: Callable[[str, Push], Received]
+    stragglers: Stragglers
     lease: timedelta
     window: timedelta
     sandbox: bool

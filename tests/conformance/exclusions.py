@@ -17,7 +17,7 @@ RECORD_CODES = (
 LISTS = "GET /v1/.*"
 FILES = "POST /v1/(files|plans|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
-ONE_OF = "POST /v1/(bulk-operations|exports|admin/clock|usage/corrections|sims/{iccid}/order-addon)"
+ONE_OF = "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ def make_objects(api: httpx.Client) -> dict[str, list[str]]:
         "path.key_id": [str(_made(api, "/v1/admin/keys", {"scopes": ["sims:read"]})["id"]) for _ in range(EACH)],
         "path.account": [str(each["account"]) for each in _read(api, "/v1/admin/accounts")["items"]],
         "path.code": [str(each["carrier"]) for each in _read(api, "/v1/carriers")["items"]],
+        "path.feed_id": [str(_made(api, "/v1/deadlines/feeds")["id"]) for _ in range(EACH)],
+        "path.secret": [_made(api, "/v1/deadlines/feeds")["url"].rpartition("/")[2].removesuffix(".ics")],
         "path.rule_id": ["RN-2", "ST-15", "US-3"],
     }
 

@@ -114,8 +114,12 @@ async def test_enumerations_are_closed_for_writers_and_open_for_readers(document
     assert "active" in schemas["Sim"]["properties"]["state"]["x-extensible-enum"]
 
 
-WITHOUT_KEY = {"/v1/callbacks/{account}", "/v1/exports/{export_id}/download"}
-"""A carrier's own authentication, and a signed link."""
+WITHOUT_KEY = {
+    "/v1/callbacks/{account}",
+    "/v1/exports/{export_id}/download",
+    "/v1/deadlines/feeds/{secret}.ics",
+}
+"""A carrier's own authentication, a signed link, and a secret address."""
 
 
 async def test_every_operation_lists_the_problem_codes_it_can_answer_with(document: dict[str, Any]) -> None:

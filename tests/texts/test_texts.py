@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
+from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.model import Found, Query
 from app.domain.sim.snapshot import Drift
@@ -68,6 +69,8 @@ def _needed() -> set[str]:
         *(f"advice.{check.remedy}" for check in checks),
         *(f"word.{word}" for word in (*OperationKind, *SimState)),
         *(f"renewal.{reason}" for reason in ("open", "paused", "closed")),
+        *(f"deadline.{kind}" for kind in OF_FLEET),
+        *(f"deadline.{part}" for part in ("calendar", "of_sims", "of_one_sim", "of_pools", "zone")),
         "note.retention_buys_no_time",
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, insert, or_, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,10 +58,11 @@ class FeedRepository:
         values = {name: getattr(record, name) for name in FeedRecord.__dataclass_fields__}
         await self._connection.execute(insert(deadline_feeds).values(values | {"kinds": list(record.kinds)}))
 
-    async def by_secret(self, secret_hash: bytes) -> FeedRecord | None:
-        """The feed of a secret, of any tenant; locked: of two readers the second sees what the first has stored."""
-        statement = select(deadline_feeds).where(deadline_feeds.c.secret_hash == secret_hash).with_for_update()
-        row = (await self._connection.execute(statement)).mappings().first()
+    async def by_secret(self, secret_hash: bytes, *, for_update: bool = False) -> FeedRecord | None:
+        """The feed of a secret, of any tenant."""
+        statement = select(deadline_feeds).where(deadline_feeds.c.secret_hash == secret_hash)
+        locked = statement.with_for_update() if for_update else statement
+        row = (await self._connection.execute(locked)).mappings().first()
         return _record(row) if row else None
 
     async def page(self, tenant: str, *, before: UUID | None, limit: int) -> list[FeedRecord]:
@@ -89,36 +90,33 @@ class FeedRepository:
         values = {"content_hash": content_hash, "changed_at": at}
         await self._connection.execute(update(deadline_feeds).where(deadline_feeds.c.id == feed_id).values(values))
 
-    async def keep_events(
-        self, feed_id: UUID, contents: Mapping[EventKey, bytes], at: datetime
-    ) -> dict[EventKey, EventVersion]:
-        """Store what the events of a feed show; gives their versions. One that shows something else is a version on."""
-        table = deadline_feed_events
+    async def versions(self, feed_id: UUID) -> dict[EventKey, EventVersion]:
+        """The versions of a feed's events."""
+        c = deadline_feed_events.c
+        found = await self._connection.execute(select(deadline_feed_events).where(c.feed_id == feed_id))
+        return {(row.kind, row.day): EventVersion(sequence=row.sequence, changed_at=row.changed_at) for row in found}
+
+    async def keep_events(self, feed_id: UUID, contents: Mapping[EventKey, bytes], at: datetime) -> None:
+        """Store what the events of a feed show; one that shows something else than before is a version on."""
+        if not contents:
+            return
+        table, statement = deadline_feed_events, upsert(deadline_feed_events)
         rows = [
             {"feed_id": feed_id, "kind": kind, "day": day, "content_hash": content, "sequence": 0, "changed_at": at}
             for (kind, day), content in sorted(contents.items())
         ]
-        if rows:
-            statement = upsert(table)
-            changed = {
-                "content_hash": statement.excluded.content_hash,
-                "sequence": table.c.sequence + 1,
-                "changed_at": statement.excluded.changed_at,
-            }
-            key = [table.c.feed_id, table.c.kind, table.c.day]
-            differs = table.c.content_hash != statement.excluded.content_hash
-            await self._connection.execute(
-                statement.on_conflict_do_update(index_elements=key, set_=changed, where=differs), rows
-            )
-        found = await self._connection.execute(select(table).where(table.c.feed_id == feed_id))
-        return {
-            (row.kind, row.day): EventVersion(sequence=row.sequence, changed_at=row.changed_at)
-            for row in found
-            if (row.kind, row.day) in contents
+        changed = {
+            "content_hash": statement.excluded.content_hash,
+            "sequence": table.c.sequence + 1,
+            "changed_at": statement.excluded.changed_at,
         }
+        key = [table.c.feed_id, table.c.kind, table.c.day]
+        differs = table.c.content_hash != statement.excluded.content_hash
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=key, set_=changed, where=differs), rows
+        )
 
-    async def drop_events(self, feed_id: UUID, kinds: Sequence[str], before: date) -> None:
-        """Forget the events of a feed on days before one, and of other kinds."""
+    async def drop_events(self, feed_id: UUID, before: date) -> None:
+        """Forget the events of a feed on days before one."""
         c = deadline_feed_events.c
-        other = or_(c.day < before, c.kind.not_in(list(kinds)))
-        await self._connection.execute(delete(deadline_feed_events).where(and_(c.feed_id == feed_id, other)))
+        await self._connection.execute(delete(deadline_feed_events).where(c.feed_id == feed_id, c.day < before))

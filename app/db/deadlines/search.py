@@ -102,7 +102,7 @@ async def pools_in(
 async def counted(
     connection: Connection, where: str, arguments: Sequence[Any], kinds: Sequence[str], first: date, before: date
 ) -> list[asyncpg.Record]:
-    """(day, kind, sims, iccid) of the SIMs that a filter matches (`app.db.sims.search`); `iccid`: one of them.
+    """(day, kind, count, iccid) of the SIMs that a filter matches (`app.db.sims.search`); `iccid`: of a single SIM.
 
     SIMs are counted once a group, and the groups then summed by day and kind.
     """
@@ -113,10 +113,11 @@ async def counted(
              SELECT group_id, kind, day FROM deadlines
               WHERE kind = ANY(${n + 1}::text[]) AND day >= ${n + 2} AND day < ${n + 3}),
         members AS MATERIALIZED (
-             SELECT s.deadline_group, count(*) AS sims, min(s.iccid) AS iccid FROM sims s
+             SELECT s.deadline_group, count(*) AS sims, min(s.id) AS one FROM sims s
               WHERE {where} AND s.deadline_group <> 0 AND s.deadline_group IN (SELECT group_id FROM days)
               GROUP BY s.deadline_group)
-        SELECT d.day, d.kind, sum(m.sims)::bigint AS sims, min(m.iccid) AS iccid
+        SELECT d.day, d.kind, sum(m.sims)::bigint AS count,
+               CASE WHEN sum(m.sims) = 1 THEN (SELECT o.iccid FROM sims o WHERE o.id = min(m.one)) END AS iccid
           FROM days d JOIN members m ON m.deadline_group = d.group_id
          GROUP BY d.day, d.kind ORDER BY d.day, d.kind
         """,  # noqa: S608 - the filter's own words and places
@@ -126,3 +127,24 @@ async def counted(
         before,
     )
     return found
+
+
+async def pools_counted(
+    connection: Connection, where: str | None, arguments: Sequence[Any]
+) -> list[tuple[str, str | None, int]]:
+    """(carrier, account, count) of the pools that have a SIM which a filter matches; without one of all pools.
+
+    `arguments`: the tenant first, then the filter's.
+    """
+    with_sims = "" if where is None else f" AND EXISTS (SELECT FROM sims s WHERE {where} AND s.pool = p.id)"
+    rows = await connection.fetch(
+        "SELECT p.carrier, p.account, count(*) AS count FROM pools p"  # noqa: S608 - the filter's own words and places
+        f" WHERE p.tenant = $1{with_sims} GROUP BY 1, 2",
+        *arguments,
+    )
+    return [(row["carrier"], row["account"], row["count"]) for row in rows]
+
+
+def where_listed(tenant: str, iccids: Sequence[str]) -> tuple[str, list[Any]]:
+    """The WHERE of a tenant's SIMs with these ICCIDs, in every form given, and its arguments."""
+    return "s.tenant = $1 AND s.iccid = ANY($2::text[])", [tenant, list(iccids)]

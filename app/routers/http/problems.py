@@ -29,7 +29,7 @@ from .codes import PROBLEM_JSON, STATUS_OF, TITLES
 from .faults import faults_of
 from .refusals import refusal_view
 from .responses import encoded
-from .routes import allowed_methods
+from .routes import allowed_methods, shown_path
 
 log = get_logger("http")
 
@@ -84,7 +84,7 @@ def problem(
         "title": problem_title(status, language, TITLES.get(status, "Error")),
         "status": status,
         "detail": detail if translated else problem_detail(code, language, detail),
-        "instance": request.url.path,
+        "instance": shown_path(request.url.path),
         "code": code,
         "correlation_id": correlation_id.get(),
     }

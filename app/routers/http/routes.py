@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import Request
+
+_SECRET = re.compile(r"(?<=/v1/deadlines/feeds/).+(?=\.ics)")
+"""The secret in a path: it stands for the key."""
+
+
+def shown_path(path: str) -> str:
+    """A path as an answer or a log may show it: without a secret."""
+    return _SECRET.sub("…", path)
 
 
 def route_path(scope: MutableMapping[str, Any]) -> str | None:

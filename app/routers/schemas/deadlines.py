@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from app.domain.sim.deadlines import OF_FLEET
 
-from .base import AnswerModel, Listed, On, Paging, open_words
+from .base import AnswerModel, At, Listed, On, Paging, RequestModel, open_words
+from .bulk import SelectedSims, Selector
 from .calendar import QueryDay
+from .operations import OPERATION_ID
 
 FleetKind = Literal[
     "test_end",
@@ -51,3 +54,47 @@ class FleetDeadline(AnswerModel):
 
 class FleetDeadlinePage(Listed[FleetDeadline]):
     """A page of deadlines, by day."""
+
+
+Language = Literal["en", "zh"]
+
+
+class FeedRequest(RequestModel):
+    """A calendar feed to add."""
+
+    kinds: list[FleetKind] = Field(
+        default=[], max_length=len(OF_FLEET), description="Which kinds; none named: all.", examples=[["expiry"]]
+    )
+    selector: Selector = Field(
+        default=Selector(all=True),
+        description="Which SIMs, as they are when the feed is read; neither a range nor a file is taken.",
+    )
+    language: Language = Field(default="en", description="The language of its texts.", examples=["zh"])
+
+
+class Feed(AnswerModel):
+    """A calendar feed."""
+
+    id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    kinds: list[KindWord] = Field(description="Its kinds.", examples=[["expiry"]])
+    selector: SelectedSims = Field(description="Which SIMs.")
+    language: Annotated[Language, open_words(("en", "zh"))] = Field(
+        description="The language of its texts.", examples=["zh"]
+    )
+    created_at: At = Field(description="When it was added.", examples=["2026-11-21T10:00:00+00:00"])
+    changed_at: At = Field(
+        description="Since when it shows what it showed when it was last read.", examples=["2026-11-21T10:00:00+00:00"]
+    )
+
+
+class FeedWithAddress(Feed):
+    """A calendar feed with its address, which is shown once."""
+
+    url: str | None = Field(
+        description="Its address, for a calendar program; whoever has it can read it. Null in a replayed answer.",
+        examples=["https://simgate.example/v1/deadlines/feeds/….ics"],
+    )
+
+
+class FeedPage(Listed[Feed]):
+    """A page of feeds, newest first."""
