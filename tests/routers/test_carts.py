@@ -75,10 +75,10 @@ async def test_an_item_names_what_its_kind_needs(shop: Gateway, item: dict[str, 
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_ARGUMENT")
 
 
-async def test_a_cart_holds_so_many_cards_and_no_more(shop: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = {"kind": "renew", "months": 12, "selector": {"all": True}}
-    monkeypatch.setattr("app.usecases.orders.carts.MOST_ENTRIES", 3)
-    assert (await shop.api.post("/v1/carts", json={"items": [whole]})).json()["entries"] == 3
-    monkeypatch.setattr("app.usecases.orders.carts.MOST_ENTRIES", 2)
-    answer = await shop.api.post("/v1/carts", json={"items": [whole]})
+async def test_a_cart_holds_100_000_cards_and_no_more(shop: Gateway) -> None:
+    text = "iccid\n" + "\n".join(iccid(number) for number in range(100_001))
+    file = await shop.api.post("/v1/files", content=text.encode(), headers={"Content-Type": "text/csv"})
+    assert file.json()["rows"] == 100_001
+    item = {"kind": "renew", "months": 12, "selector": {"file_id": file.json()["id"]}}
+    answer = await shop.api.post("/v1/carts", json={"items": [item]})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "TOO_MANY_ITEMS")
