@@ -22,6 +22,7 @@ from app.db.kept_connections import KeptConnections
 from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
 from app.telemetry import Telemetry, get_logger
@@ -97,7 +98,8 @@ async def open_container(
         wire=wire,
     )
     sandbox = sandbox_mode(accounts)
-    webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))
+    private = networks(settings.webhook_networks, sandbox=sandbox)
+    webhooks = WebhookSender(private)
     known = {account.code: account for account in accounts}
 
     def read_push(account: str, push: Push) -> Received:
@@ -113,6 +115,7 @@ async def open_container(
         workdays=ChineseWorkdays(),
         telemetry=telemetry,
         webhooks=webhooks,
+        mail=MailSender(private),
         receive=read_push,
         stragglers=Stragglers(MAX_IN_FLIGHT),
         lease=timedelta(seconds=settings.lease_s),

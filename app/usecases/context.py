@@ -16,6 +16,7 @@ from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
 from app.usecases.stragglers import Stragglers
@@ -38,6 +39,7 @@ class Context:
     workdays: WorkdayCalendar
     telemetry: Telemetry
     webhooks: WebhookSender
+    mail: MailSender
     receive: Callable[[str, Push], Received]
     stragglers: Stragglers
     lease: timedelta

@@ -9,6 +9,7 @@ from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
+from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
 from app.db.schema import reminders as reminder_tables
@@ -25,6 +26,7 @@ __all__ = [
     "export_tables",
     "job_tables",
     "metadata",
+    "notification_tables",
     "operating_tables",
     "order_tables",
     "reminder_tables",
