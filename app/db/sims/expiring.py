@@ -11,7 +11,7 @@ import asyncpg
 
 from app.db.connection import Connection
 
-# By row id whatever the SIMs are, so that the whole is one pass over the table, however few of them expire soon. A SIM's
+# By row id whatever the SIMs are, so that the whole is one pass over the table, however few of them expire soon. Their
 # own days are read by the code that can set a single SIM aside; the tenant's are bounded here already.
 _EXPIRING = """
 WITH chunk AS (SELECT id, tenant, account, underlying, expires_on, reminders -> 'expiry_days' AS own FROM sims
