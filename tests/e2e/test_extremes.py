@@ -50,6 +50,7 @@ class World:
         self._receiver = receiver
         self._cards: dict[str, list[str]] = {}
         self._webhook = ""
+        self._channel = ""
 
     async def prepare(self, actions: list[str]) -> None:
         for name, kind in (("pooled", "forward"), ("paid", "backward")):
@@ -59,6 +60,8 @@ class World:
         hook = await self.made("/v1/webhooks", {"url": self._receiver.url})
         self._webhook = hook["id"]
         self._receiver.secrets.append(hook["secret"])
+        sms = {"kind": "sms_webhook", "name": "SMS", "url": self._receiver.url, "phones": ["13800000000"]}
+        self._channel = (await self.made("/v1/notification-channels", sms))["id"]
         rows = [(action, CARDS.get(action, {})) for action in (*actions, *[""] * 4) for _ in RANKS]
         cards = [{"iccid": iccid(n, PREFIXES[row.get("carrier", "cmcc")])} | row for n, (_, row) in enumerate(rows)]
         for (action, _), card in zip(rows, await self._gateway.fleet(*cards), strict=True):
@@ -80,7 +83,7 @@ class World:
         """The path with what its parameters name."""
         action = template.removeprefix("/v1/sims/{iccid}").strip("/")
         some = self._cards[action if action in self._cards else ""]
-        names = {"webhook_id": self._webhook, "account": "cmcc-main", "delivery_id": "1"}
+        names = {"webhook_id": self._webhook, "channel_id": self._channel, "account": "cmcc-main", "delivery_id": "1"}
         names["pool"] = "pooled" if rank.largest or "addons" in template else "paid"
         if "{iccid}" in template:
             names["iccid"] = some.pop()
@@ -100,12 +103,17 @@ class World:
             "carrier": "cmcc",
             "tenant": "default",
             "addon": "pack",
-            "kind": "forward" if "pools" in path else "card" if "plans" in path else "renew",
+            "kind": _kind(path),
             "arguments": {"months": 12},
             "confirm": path.removeprefix("/v1/sims/").partition("/")[0],
             "selector": {"iccids": [iccid(0)]},
             "status": "unpaid",
         }
+
+
+def _kind(path: str) -> str:
+    kinds = {"pools": "forward", "plans": "card", "notification": "sms_webhook"}
+    return next((kind for part, kind in kinds.items() if part in path), "renew")
 
 
 def _actions(document: dict[str, Any]) -> list[str]:
