@@ -63,10 +63,16 @@ def cycle_of(carrier: str, day: date) -> str:
     return day.strftime("%Y-%m")
 
 
+def last_safe_day(terms: str, ends: date) -> date:
+    """RN-1: of flexem the 21st; RN-3: of gsl a month ahead; else the last renewal day."""
+    if terms == "gsl":
+        return in_months(ends, -1)
+    return last_renewal_day(terms, ends) - (DAY if terms == "flexem" else timedelta())
+
+
 def auto_renewal_day(terms: str, ends: date) -> date:
-    """Ten days before the last valid day, or before the last safe renewal day (of flexem the 21st), if that is sooner."""
-    safe = last_renewal_day(terms, ends) - (DAY if terms == "flexem" else timedelta())
-    return min(ends, safe) - timedelta(days=10)
+    """Ten days before the last valid day, or before the last safe renewal day if that is sooner."""
+    return min(ends, last_safe_day(terms, ends)) - timedelta(days=10)
 
 
 def last_invoice_day(paid: date) -> date:
