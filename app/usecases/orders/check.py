@@ -23,8 +23,8 @@ from app.usecases.operations.validate import catalogue_of
 from app.usecases.orders.lots import check_lot
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
 
-CHUNK = 1_000
-"""Entries checked at a time."""
+CHUNK = 250
+"""Entries checked at a time: between two chunks the process serves others."""
 
 
 async def check_entries(ctx: Context, work: UnitOfWork, cart: CartRecord, *, item: int | None = None) -> CartRecord:
