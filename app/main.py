@@ -31,7 +31,7 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.commerce import account, catalogue
+from app.routers.commerce import account, catalogue, directed
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
@@ -58,6 +58,7 @@ ROUTERS = (
     bulk.router,
     exports.router,
     carts.router,
+    directed.router,
     orders.router,
     deadlines.router,
     pools.router,

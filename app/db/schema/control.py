@@ -176,6 +176,7 @@ sims = Table(
     Index("ix_sims_no_deadline_group", "id", postgresql_where=text("deadline_group IS NULL")),
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
+    Index("ix_sims_tenant_order_id", "tenant", "order_id", "id", postgresql_where=text("order_id IS NOT NULL")),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""

@@ -18,6 +18,7 @@ from app.carriers.errors import (
 )
 from app.carriers.http.slots import on_request
 from app.db.mapping import SimRecord
+from app.db.orders.directed import in_force
 from app.domain.calendar.cycles import cycle_at
 from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
@@ -155,6 +156,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         context = await rule_context_of(ctx, work, record)
         ever_used = await work.sims.ever_used(record.id)
         imported_at = await work.sims.imported_at(record.id)
+        listed = await work.directed.of_sim(record.id)
     sim = record.sim
     left = await _pool_remaining(ctx, record)
     facts = DiagnosisFacts(
@@ -162,6 +164,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         today=context.today,
         carrier_knows_it=record.carrier_as_of is not None or None,
         carrier_data_due=nth_workday(ctx.workdays, imported_at.astimezone(context.zone).date(), DATA_DUE_WORKDAY),
+        directed_in_force=in_force(listed),
         **device,
     )
     return Explanation(
