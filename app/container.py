@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.carriers.account_client import AccountClient
 from app.carriers.config import Account, sandbox_mode
+from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
@@ -21,13 +22,17 @@ from app.db.kept_connections import KeptConnections
 from app.db.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
 from app.telemetry import Telemetry, get_logger
 from app.usecases.context import Context
+from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
 
 CLOCK_LOOP = "clock"
+STRAGGLERS_S = 5
+"""Seconds that calls to carriers may still take when a process ends."""
 CLOCK_PERIOD_S = 0.5
 """Seconds between two reads of the clock offset that another process may have moved."""
 
@@ -93,7 +98,8 @@ async def open_container(
         wire=wire,
     )
     sandbox = sandbox_mode(accounts)
-    webhooks = WebhookSender(networks(settings.webhook_networks, sandbox=sandbox))
+    private = networks(settings.webhook_networks, sandbox=sandbox)
+    webhooks = WebhookSender(private)
     known = {account.code: account for account in accounts}
 
     def read_push(account: str, push: Push) -> Received:
@@ -109,7 +115,9 @@ async def open_container(
         workdays=ChineseWorkdays(),
         telemetry=telemetry,
         webhooks=webhooks,
+        mail=MailSender(private),
         receive=read_push,
+        stragglers=Stragglers(MAX_IN_FLIGHT),
         lease=timedelta(seconds=settings.lease_s),
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
@@ -118,6 +126,7 @@ async def open_container(
     try:
         yield Container(settings=settings, context=context, engine=engine, clients=clients)
     finally:
+        await context.stragglers.close(STRAGGLERS_S)
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
         await reads.close()

@@ -57,6 +57,7 @@ class Telemetry:
         self._add_freshness_metrics(registry)
         self._add_usage_metrics(registry)
         self._add_background_metrics(registry)
+        self._add_notification_metrics(registry)
         self._add_http_metrics(registry)
 
     def _add_fleet_metrics(self, registry: CollectorRegistry) -> None:
@@ -168,6 +169,20 @@ class Telemetry:
         )
         self.webhook_deliveries = Counter(
             "simgate_webhook_deliveries", "Webhook delivery attempts by outcome.", ["outcome"], registry=registry
+        )
+
+    def _add_notification_metrics(self, registry: CollectorRegistry) -> None:
+        self.notification_deliveries = Counter(
+            "simgate_notification_deliveries",
+            "Attempts to send reminders, by kind of channel and outcome.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.notification_channels_failing = Gauge(
+            "simgate_notification_channels_failing",
+            "Notification channels whose last attempt failed, or that were disabled because their receiver is gone.",
+            ["kind"],
+            registry=registry,
         )
 
     def _add_http_metrics(self, registry: CollectorRegistry) -> None:

@@ -34,6 +34,8 @@ from app.db.exports import ExportRepository
 from app.db.idempotency import IdempotencyRepository
 from app.db.import_marks import ImportMarkRepository
 from app.db.job_runs import JobRunRepository
+from app.db.notifications.channels import ChannelRepository
+from app.db.notifications.deliveries import NotificationRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
 from app.db.orders.carts import CartRepository
@@ -96,6 +98,8 @@ class UnitOfWork:
     import_marks = _On(ImportMarkRepository)
     inbox = _On(InboxRepository)
     job_runs = _On(JobRunRepository)
+    notification_channels = _On(ChannelRepository)
+    notifications = _On(NotificationRepository)
     operations = _On(OperationRepository)
     operation_search = _On(OperationSearch)
     order_items = _On(OrderItemRepository)

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.clock import monotonic
 from app.db import quarantine
+from app.domain.notifications.channels import ChannelKind
 from app.jobs.loops import take_turn
 from app.jobs.schedule import HOUSEKEEPING, jobs_for
 from app.usecases.catalogue.freshness import account_freshness
@@ -117,4 +118,19 @@ def _set_freshness(ctx: Context, account: str, found: Mapping[str, Any]) -> None
             ctx.telemetry.freshness_attainable_seconds.labels(account, sims.removesuffix("_s")).set(seconds)
 
 
-COLLECTORS: tuple[Collector, ...] = (_jobs, _operations, _cards, _usage_lag, _freshness, _quarantine)
+async def _notification_channels(ctx: Context) -> None:
+    async with ctx.work() as work:
+        failing = await work.notification_channels.failing()
+    for kind in ChannelKind:
+        ctx.telemetry.notification_channels_failing.labels(kind).set(failing.get(kind, 0))
+
+
+COLLECTORS: tuple[Collector, ...] = (
+    _jobs,
+    _operations,
+    _cards,
+    _usage_lag,
+    _freshness,
+    _quarantine,
+    _notification_channels,
+)

@@ -7,7 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 from app.telemetry import get_logger
-from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files, delete_settled_deliveries
+from app.usecases.admin.housekeeping import (
+    delete_expired_keys,
+    delete_old_files,
+    delete_old_notifications,
+    delete_settled_deliveries,
+)
 from app.usecases.context import Context
 from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
@@ -22,6 +27,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "idempotency_keys": delete_expired_keys,
         "files": delete_old_files,
         "deliveries": delete_settled_deliveries,
+        "notifications": delete_old_notifications,
         "usage": clean_up_usage,
         "exports": delete_old_exports,
         "carts": delete_old_carts,

@@ -20,6 +20,7 @@ from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
 from app.usecases.exports.write import write_next_export
 from app.usecases.limits.evaluate import run_once as evaluate_limits
+from app.usecases.notifications.deliver import notify_round
 from app.usecases.orders.advance import advance_orders
 from app.usecases.webhooks.deliver import deliver_round
 
@@ -46,6 +47,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
     Loop(name="orders", turn=advance_orders, idle_pause_s=0.5),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
+    Loop(name="notifications", turn=notify_round, idle_pause_s=1, concurrency=2),
     Loop(name="limits", turn=evaluate_limits, idle_pause_s=0.25),
     Loop(name="freshness", turn=keep_fresh, idle_pause_s=5),
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),

@@ -23,6 +23,7 @@ from app.usecases.execution.overdue import mark_again
 from app.usecases.execution.schedule import start_again
 from app.usecases.limits.cycle_rollover import roll_over_again
 from app.usecases.limits.evaluate import evaluate_again
+from app.usecases.notifications.deliver import notify_again
 from app.usecases.orders.advance import advance_again as advance_orders_again
 from app.usecases.pools.near import look_at_pools
 from app.usecases.quarantine import ROW_IDS, SubjectKind, Task
@@ -59,6 +60,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.BULK: advance_again,
         Task.ORDERS: advance_orders_again,
         Task.WEBHOOKS: deliver_again,
+        Task.NOTIFICATIONS: notify_again,
         Task.AUDIT: audit_again,
         Task.USAGE_INGEST: count_again,
     }

@@ -121,5 +121,5 @@ async def resolve_allowed(target: Target, allowed: Sequence[Network]) -> Address
         raise TargetRefused("the target lies in a private network")
     named = all(any(a in n for n in allowed if n.version == a.version) for a in map(_unwrapped, addresses))
     if target.scheme == "http" and not named:
-        raise TargetRefused("https is needed outside the allowed networks")
+        raise TargetRefused("TLS is needed outside the allowed networks")
     return addresses[0]

@@ -32,6 +32,8 @@ class SendResult:
     status: int | None = None
     error: str | None = None
     retry_after: timedelta | None = None
+    body: bytes = b""
+    """The beginning of the answer, at most `MAX_BODY_BYTES` and a chunk: robots say there whether they took it."""
 
     @property
     def delivered(self) -> bool:
@@ -65,7 +67,7 @@ class _CheckedBackend(httpcore.AnyIOBackend):
 
 
 @cache
-def _system_trust() -> ssl.SSLContext:
+def system_trust() -> ssl.SSLContext:
     """The machine's certificate authorities, read once a process: that takes tens of milliseconds."""
     return ssl.create_default_context()
 
@@ -76,7 +78,7 @@ class WebhookSender:
     def __init__(self, allowed: Sequence[Network], *, trust: ssl.SSLContext | None = None) -> None:
         self._allowed = tuple(allowed)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trust or _system_trust(),
+            ssl_context=trust or system_trust(),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=15,
@@ -113,13 +115,12 @@ class WebhookSender:
         url = f"{target.scheme}://{target.authority}{target.path}"
         async with self._pool.stream("POST", url, headers=sent, content=body) as response:
             header = dict(response.headers).get(b"retry-after")
-            result = SendResult(status=response.status, retry_after=_retry_after(header))
-            read = 0
+            body = b""
             async for chunk in response.aiter_stream():
-                read += len(chunk)
-                if read > MAX_BODY_BYTES:
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
                     break
-        return result
+        return SendResult(status=response.status, retry_after=_retry_after(header), body=body)
 
     async def close(self) -> None:
         """Close the connections."""

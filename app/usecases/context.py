@@ -16,8 +16,10 @@ from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.usecases.stragglers import Stragglers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,9 @@ class Context:
     workdays: WorkdayCalendar
     telemetry: Telemetry
     webhooks: WebhookSender
+    mail: MailSender
     receive: Callable[[str, Push], Received]
+    stragglers: Stragglers
     lease: timedelta
     window: timedelta
     sandbox: bool

@@ -45,6 +45,7 @@ class Task(StrEnum):
     BULK = "bulk"
     ORDERS = "orders"
     WEBHOOKS = "webhooks"
+    NOTIFICATIONS = "notifications"
     AUDIT = "audit"
     USAGE_INGEST = "usage_ingest"
 
@@ -60,6 +61,7 @@ class SubjectKind(StrEnum):
     ORDER = "order"
     NOTIFICATION = "notification"
     WEBHOOK = "webhook"
+    NOTIFICATION_CHANNEL = "notification_channel"
 
 
 ROW_IDS = frozenset({SubjectKind.SIM, SubjectKind.POOL})

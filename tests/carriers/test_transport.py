@@ -21,7 +21,7 @@ from app.carriers.errors import (
     CarrierUnavailable,
     UnsupportedOperation,
 )
-from app.carriers.http.send_deadline import sending_until
+from app.carriers.http.send_deadline import SendWindow, sending_in
 from app.carriers.http.transport import MAX_BYTES, Peer, _wire
 from app.carriers.http.transport_errors import LeaseOver
 from app.domain.vocabulary import OperationKind
@@ -265,7 +265,7 @@ async def test_a_change_whose_lease_ends_while_it_connects_is_not_written_to_the
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         client = over_tcp("jasper", f"http://{host}:{port}")
-        with sending_until(asyncio.get_running_loop().time() + 0.05):
+        with sending_in(SendWindow(asyncio.get_running_loop().time() + 0.05)):
             error = await error_of(client.change(SUSPEND, SIM, {}))
         await client.close()
 

@@ -32,6 +32,7 @@ VALUES = {
     ("simgate_usage_reports_total", "result"): {"accepted", "duplicate", "conflict", "unknown", "rejected", "late"},
     ("simgate_callbacks_total", "result"): {"stored", "not_authentic", "unreadable"},
     ("simgate_webhook_deliveries_total", "outcome"): {"delivered", "failed", "retried"},
+    ("simgate_notification_deliveries_total", "outcome"): {"delivered", "failed", "retried"},
 }
 SELECTOR = re.compile(r"\b(simgate_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'\s*(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"\s*')

@@ -1,4 +1,4 @@
-"""Scenes of operations, bulk operations and webhooks."""
+"""Scenes of operations, bulk operations, webhooks and notification channels."""
 
 from __future__ import annotations
 
@@ -148,6 +148,31 @@ async def webhook_without_a_secret(gateway: Gateway, receiver: Receiver) -> Scen
     return second("webhooks", "webhook", ids, run, handled, lambda: sql(gateway, write, ids[1], endpoints[1].secret))
 
 
+async def channel_without_a_target(gateway: Gateway, receiver: Receiver) -> Scene:
+    url = receiver.url
+    body = {"kind": "sms_webhook", "name": "SMS", "url": url, "phones": ["13800000000"]}
+    made = [await gateway.api.post("/v1/notification-channels", json=body) for _ in range(3)]
+    ids = [answer.json()["id"] for answer in made]
+    receiver.secrets += [answer.json()["secret"] for answer in made]
+    read = "SELECT secrets::text FROM notification_channels WHERE id = $1::text::uuid"
+    write = "UPDATE notification_channels SET secrets = $2::text::jsonb WHERE id = $1::text::uuid"
+    before = await sql(gateway, read, ids[1])
+    await sql(gateway, write, ids[1], "{}")
+
+    async def run() -> None:
+        for one in ids:
+            assert (await gateway.api.post(f"/v1/notification-channels/{one}/test")).is_success
+        await drain(gateway.ctx)
+
+    async def handled(channel: str) -> bool:
+        done = "SELECT status FROM notification_deliveries WHERE channel_id = $1::text::uuid"
+        return bool(await sql(gateway, done, channel) == "delivered")
+
+    return second(
+        "notifications", "notification_channel", ids, run, handled, lambda: sql(gateway, write, ids[1], before)
+    )
+
+
 SCENES: tuple[Prepare, ...] = (
     operation_that_cannot_be_read,
     operation_of_which_no_call_can_be_made,
@@ -157,4 +182,5 @@ SCENES: tuple[Prepare, ...] = (
     item_of_a_bulk_operation,
     whole_bulk_operation,
     webhook_without_a_secret,
+    channel_without_a_target,
 )

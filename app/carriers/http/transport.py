@@ -14,7 +14,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,12 +28,12 @@ from app.carriers.errors import (
     CarrierRejected,
 )
 from app.carriers.http.connection_faults import connection_fault
-from app.carriers.http.send_deadline import before_first_byte, refuse_if_late
+from app.carriers.http.patience import Patience
+from app.carriers.http.send_deadline import CONNECT_S, extensions_of, refuse_if_late
 from app.carriers.http.throttle import Observer, Throttle
 from app.carriers.http.transport_errors import ServerError, TransportOutcomeUnknown, TransportUnavailable, outcome_label
 from app.clock import Clock, monotonic
 
-CONNECT_S = 3.0
 READ_S = 30.0
 MAX_BYTES = 8 * 1024 * 1024
 """A larger answer is unreadable: the largest honest one (500 cards) is some 200 KB."""
@@ -141,9 +141,7 @@ class Transport:
         self._clock = clock
         self._sign = dialect.sign
         self._explain = dialect.explain
-        self._deadline_s = peer.read_s + CONNECT_S
-        self._extensions: dict[str, Any] = {"timeout": httpx.Timeout(peer.read_s, connect=CONNECT_S).as_dict()}
-        self._change_extensions = {**self._extensions, "trace": before_first_byte}
+        self._patience = Patience(peer.read_s)
         self._tap = tap
         self._host = urlsplit(peer.base_url).netloc
         self._wire = peer.wire or _wire(peer, throttle.in_flight)
@@ -175,14 +173,18 @@ class Transport:
     async def _exchange(self, call: Call) -> Reply:
         if self._tap:
             self._tap.before(call)
+        limit_s, began = self._patience.seconds, monotonic()
         try:
-            async with asyncio.timeout(self._deadline_s):
-                reply = await self._round_trip(call)
+            async with asyncio.timeout(limit_s + CONNECT_S):
+                reply = await self._round_trip(call, limit_s)
+                self._patience.note(monotonic() - began)
         except _NOT_SENT as error:
             raise TransportUnavailable(f"not sent: {connection_fault(error, self._host)}") from None
         except httpx.DecodingError:
             raise CarrierProtocolError("the answer's compression is broken") from None
         except (httpx.TransportError, TimeoutError) as error:
+            if isinstance(error, httpx.ReadTimeout | TimeoutError):
+                self._patience.note(limit_s)
             kind = TransportOutcomeUnknown if call.changes else TransportUnavailable
             raise kind(f"no usable answer from {self._host}: {type(error).__name__}") from None
         except (httpx.InvalidURL, UnicodeError):
@@ -193,14 +195,14 @@ class Transport:
             self._raise_for_status(call, reply)
         return reply
 
-    async def _round_trip(self, call: Call) -> Reply:
+    async def _round_trip(self, call: Call, limit_s: float) -> Reply:
         query = call.query_text
         headers = {**COMMON_HEADERS, **(call.headers or {})}
         if self._sign:
             headers.update(self._sign(call, query))
         url = httpx.URL(f"{self._base}{call.path}?{query}") if query else self._url(f"{self._base}{call.path}")
         # the transport below httpx's client: no cookies, redirects or logging, and a third less work
-        extensions = self._change_extensions if call.changes else self._extensions
+        extensions = extensions_of(limit_s, changes=call.changes)
         request = httpx.Request(call.method, url, headers=headers, content=call.body or None, extensions=extensions)
         if call.changes:
             refuse_if_late()

@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.quarantine import not_resting
 from app.db.schema.webhooks import webhook_endpoints
 
-_XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+OLDEST_RUNNING = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+"""Every transaction before this one has ended."""
+
 WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
     " OR (wanted.type LIKE '%.*' AND starts_with(v.type, left(wanted.type, -1)))))"
@@ -119,7 +121,7 @@ class WebhookRepository:
     async def add_endpoint(self, endpoint: EndpointRow) -> None:
         """Add an endpoint; it receives events of transactions that are not yet over now, and later ones."""
         values = {name: getattr(endpoint, name) for name in EndpointRow.__dataclass_fields__}
-        window = text(_XMIN)
+        window = text(OLDEST_RUNNING)
         statement = webhook_endpoints.insert().values(
             **values | {"types": list(endpoint.types)}, window_from=window, window_to=window
         )
@@ -150,7 +152,9 @@ class WebhookRepository:
 
     async def skip_to_now(self, endpoint_id: UUID) -> None:
         """Skip the events since the endpoint was disabled; a replay can send them."""
-        await self.change_endpoint(endpoint_id, window_from=text(_XMIN), window_to=text(_XMIN), window_after=0)
+        await self.change_endpoint(
+            endpoint_id, window_from=text(OLDEST_RUNNING), window_to=text(OLDEST_RUNNING), window_after=0
+        )
 
     async def delete_endpoint(self, endpoint_id: UUID) -> None:
         """Delete an endpoint and its deliveries."""
@@ -161,7 +165,8 @@ class WebhookRepository:
         rows = await self._connection.execute(
             text(
                 "SELECT * FROM (SELECT e.id, e.tenant, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
-                f" AND v.xact >= e.window_from AND v.xact < {_XMIN}) AS fresh, EXISTS (SELECT FROM webhook_deliveries d"
+                f" AND v.xact >= e.window_from AND v.xact < {OLDEST_RUNNING}) AS fresh,"
+                " EXISTS (SELECT FROM webhook_deliveries d"
                 " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
                 " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
                 f" FROM webhook_endpoints e WHERE e.enabled AND {_NOT_RESTING}) b WHERE fresh OR due"
@@ -175,7 +180,7 @@ class WebhookRepository:
         # The endpoint's lock lets one worker move its window; a second one skips it and serves others.
         found = await self._connection.execute(
             text(
-                f"SELECT tenant, window_from, window_to, window_after, {_XMIN} AS ended FROM webhook_endpoints"  # noqa: S608
+                f"SELECT tenant, window_from, window_to, window_after, {OLDEST_RUNNING} AS ended FROM webhook_endpoints"  # noqa: S608
                 " WHERE id = :id AND enabled FOR UPDATE SKIP LOCKED"
             ),
             {"id": endpoint_id},

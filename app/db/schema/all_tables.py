@@ -10,6 +10,7 @@ from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
+from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
 from app.db.schema import reminders as reminder_tables
@@ -27,6 +28,7 @@ __all__ = [
     "export_tables",
     "job_tables",
     "metadata",
+    "notification_tables",
     "operating_tables",
     "order_tables",
     "reminder_tables",

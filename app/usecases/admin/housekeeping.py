@@ -1,4 +1,4 @@
-"""Delete expired idempotency keys, uploaded files and webhook deliveries."""
+"""Delete expired idempotency keys, uploaded files, webhook deliveries and sent reminders."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ async def delete_old_files(ctx: Context) -> int:
         deleted = await work.bulk_items.delete_old_files(ctx.now() - files.RETENTION)
         await work.commit()
     return deleted
+
+
+async def delete_old_notifications(ctx: Context) -> int:
+    """Delete reminders sent longer than `DELIVERY_RETENTION` ago, `CHUNK` per transaction; returns how many rows."""
+    total = 0
+    while True:
+        async with ctx.work() as work:
+            deleted = await work.notifications.delete_old(ctx.now() - DELIVERY_RETENTION, CHUNK)
+            await work.commit()
+        total += deleted
+        if deleted < CHUNK:
+            return total
 
 
 async def delete_settled_deliveries(ctx: Context) -> int:

@@ -25,9 +25,9 @@ class CallGroup:
     client: CarrierClient
     polling: PollingPolicy
     deadline_s: float
-    """Seconds within which the call must be over (`SEND_DEADLINE_SHARE` of the lease)."""
+    """Seconds for a change to leave, or for a read on request to be over (`SEND_DEADLINE_SHARE` of the lease)."""
     send_by: float
-    """When, by the running loop's clock, the call must be over: `deadline_s` after the lease was taken."""
+    """Until when, by the running loop's clock, a change may leave: `deadline_s` after the lease was taken."""
 
     @property
     def change(self) -> OperationKind:
@@ -54,7 +54,7 @@ class CallGroup:
 
 
 SEND_DEADLINE_SHARE = 0.7
-"""The share of the lease within which a call must be over: later, another worker may already be verifying."""
+"""The share of the lease within which a change must have left: later, another worker may already be verifying."""
 
 
 def current_change(operation: OperationRecord) -> OperationKind:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from app.carriers.base import ChangeOutcome
 from app.carriers.errors import CarrierError, CarrierOutcomeUnknown
-from app.carriers.http.send_deadline import sending_until
+from app.carriers.http.send_deadline import SendWindow, sending_in
+from app.carriers.http.transport_errors import LeaseOver
 from app.usecases.execution.grouping import CallGroup
 from app.usecases.execution.results import AttemptResult, from_error, from_receipt
 
 
 async def send(group: CallGroup) -> list[AttemptResult]:
-    """Send one SIM's change, or a batch of the same change, before the group's `send_by`; never raises carrier errors.
+    """Send one SIM's change, or a batch of the same change; never raises carrier errors.
 
-    Operations must have been marked as sent before: a timeout means that the outcome is unknown. What cannot leave
-    before `send_by` is not sent: by then another worker may have taken the operations over.
+    Operations must have been marked as sent before: without an answer the outcome is unknown. What cannot leave before
+    the group's `send_by` is not sent: by then another worker may have taken the operations over. How long the answer
+    may take is the transport's to say; the lease is renewed meanwhile.
     """
+    window = SendWindow(group.send_by)
     try:
-        async with asyncio.timeout_at(group.send_by):
-            with sending_until(group.send_by):
-                return await _results(group)
+        with sending_in(window):
+            return await _results(group)
+    except LeaseOver as error:  # of a change in several calls the first may have left
+        return _all_failed(group, CarrierOutcomeUnknown(error.detail) if window.left else error)
     except CarrierError as error:
         return _all_failed(group, error)
-    except TimeoutError:
-        return _all_failed(group, CarrierOutcomeUnknown("no answer within the lease"))
 
 
 async def _results(group: CallGroup) -> list[AttemptResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from app.carriers.base import Failures, Progress, ProgressState, SimRef, SimSnapshot
@@ -122,15 +122,30 @@ def _next_step(
     since_sent = now - (operation.sent_at or now)
     silent = progress.state in (ProgressState.UNREPORTED, ProgressState.PENDING)
     if operation.status is OperationStatus.VERIFYING and silent:
-        # The change may have left us as late as the send's deadline, so the settle lag counts from then.
-        since_sent -= timedelta(seconds=group.deadline_s)
         return after_verification(
-            found, since_sent=since_sent, tries=operation.tries, polling=group.polling, sends=operation.attempts
+            found,
+            since_sent=now - _unknown_since(operation, now),
+            tries=operation.tries,
+            polling=group.polling,
+            sends=operation.attempts,
         )
     reported = with_push_hint(
         operation.carrier_hint, ChangeProgress(progress.state.value), found if has_snapshot else None
     )
     return after_progress(reported, found, since_sent=since_sent, tries=operation.tries, polling=group.polling)
+
+
+def _unknown_since(operation: OperationRecord, now: datetime) -> datetime:
+    """Since when the outcome is unknown; the settle lag counts from then.
+
+    Not from `sent_at`: the carrier had the change until its answer was given up, or the worker's lease had ended.
+    """
+    since = now
+    for line in reversed(operation.history):
+        if line["status"] != OperationStatus.VERIFYING.value:
+            break
+        since = datetime.fromisoformat(line["at"])
+    return since
 
 
 def _failure(progress: Progress) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from functools import partial
 from uuid import UUID
 
 from app.carriers.base import SimRef
+from app.db.connection import DATABASE_ERRORS
 from app.db.mapping import OperationRecord
+from app.db.operations.leases import renew_leases
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.execution.grouping import CallGroup, must_be_marked_sent
 from app.usecases.execution.isolation import called, grouped, set_operations_aside, settled
@@ -23,20 +26,28 @@ from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_s
 from app.usecases.execution.send import send
 from app.usecases.execution.verify import verify
 
+log = get_logger("worker")
+
 GATHER_S = 0.02
 """How long to collect results before settling them together: settling twenty costs hardly more than settling one."""
 
+ROUND_S = 5.0
+"""How long a round waits for its calls. Those of a slower carrier go on by themselves (`Stragglers`), so that the
+operations of other carriers do not wait for them."""
 
-async def worker_round(ctx: Context, *, limit: int = 100) -> int:
+RENEWALS_A_LEASE = 3
+
+
+async def worker_round(ctx: Context, *, limit: int = 100, round_s: float = ROUND_S) -> int:
     """Execute at most `limit` due operations; returns how many were claimed. Safe in any number of processes."""
     claimed, refs = await _claim(ctx, limit)
     if not claimed:
-        return 0
+        return int(await ctx.stragglers.wait(GATHER_S))
     # Taken before `sent_at` is committed: a commit that stalls, or a process frozen in it, uses up the send's deadline.
     leased_at = asyncio.get_running_loop().time()
     sent = await _mark_sent(ctx, [operation for operation in claimed if must_be_marked_sent(operation)])
     others = [operation for operation in claimed if not must_be_marked_sent(operation)]
-    await _execute(ctx, [*sent, *others], refs, leased_at)
+    await _execute(ctx, [*sent, *others], refs, leased_at, round_s)
     return len(claimed)
 
 
@@ -48,6 +59,7 @@ async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[
         # First, so that it can be claimed at once. Both statements skip locked rows: rounds never wait for each other.
         await work.operations.requeue_expired(now)
         paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
+        paused += ctx.stragglers.full()
         claimed = await work.operations.claim(
             now=now, lease=ctx.lease, limit=limit, excluded=paused, unreadable=unreadable
         )
@@ -71,25 +83,41 @@ async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> lis
 
 
 async def _execute(
-    ctx: Context, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef], leased_at: float
+    ctx: Context, operations: Sequence[OperationRecord], refs: Mapping[int, SimRef], leased_at: float, round_s: float
 ) -> None:
     """Call the carriers concurrently; settle results as they arrive, so that no slow carrier delays the others."""
     local = [result for operation in operations if (result := _without_call(ctx, operation)) is not None]
     done_here = {result.operation.id for result in local}
     to_call = [operation for operation in operations if operation.id not in done_here]
     groups = await grouped(ctx, to_call, refs, leased_at)
-    pending = {asyncio.create_task(called(ctx, group, partial(_call, ctx))) for group in groups}
+    calls = {asyncio.create_task(called(ctx, group, partial(_call, ctx))): group for group in groups}
+    pending, until = set(calls), asyncio.get_running_loop().time() + round_s
     try:
         if local:
             await settled(ctx, local)
-        while pending:
+        while pending and (left := until - asyncio.get_running_loop().time()) > 0:
             done, pending = await asyncio.wait(pending, timeout=GATHER_S)
             if not done:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             await settled(ctx, [result for task in done for result in task.result()])
+        for task in pending:
+            ctx.stragglers.adopt(calls[task].operations[0].account, _settle_after(ctx, task))
+        pending = set()
     finally:
         for task in pending:
             task.cancel()
+
+
+async def _settle_after(ctx: Context, call: asyncio.Task[list[AttemptResult]]) -> None:
+    """Settle a call when it ends. What cannot be settled is found when its lease ends, as after a worker's death."""
+    try:
+        await settled(ctx, await call)
+    except DATABASE_ERRORS as error:
+        log.warning("worker.not_settled", error=type(error).__name__)
+    except Exception:
+        log.exception("worker.call_failed")
+    finally:
+        call.cancel()
 
 
 def _without_call(ctx: Context, operation: OperationRecord) -> AttemptResult | None:
@@ -104,5 +132,24 @@ async def _call(ctx: Context, group: CallGroup) -> list[AttemptResult]:
     if first.kind is OperationKind.REFRESH:
         return await refresh(ctx, group)
     if first.status is OperationStatus.RUNNING:
-        return await send(group)
+        return await _while_leased(ctx, group)
     return await verify(group, ctx.now())
+
+
+async def _while_leased(ctx: Context, group: CallGroup) -> list[AttemptResult]:
+    """Send, and renew the lease as long as the answer is awaited: nobody verifies what we still wait for."""
+    renewing = asyncio.create_task(_renew(ctx, group))
+    try:
+        return await send(group)
+    finally:
+        renewing.cancel()
+
+
+async def _renew(ctx: Context, group: CallGroup) -> None:
+    """Renew the leases until cancelled; where the database is away they end, as by the death of this process."""
+    while True:
+        await asyncio.sleep(ctx.lease.total_seconds() / RENEWALS_A_LEASE)
+        try:
+            await renew_leases(ctx.pool, group.operations, ctx.lease)
+        except DATABASE_ERRORS as error:
+            log.warning("worker.lease_not_renewed", error=type(error).__name__)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
+from app.usecases.rounds import serve_round
 from app.usecases.webhooks.feed import cloud_event
 
 AT_ONCE = 16
@@ -32,12 +32,6 @@ LEASE = TIMEOUT * 3
 FAN_OUT = 1_000
 ROUND_S = 5.0
 """Seconds after which a round starts nothing new, so that a worker can stop."""
-
-POLL_S = 0.1
-"""Seconds between two looks for endpoints that have become busy during a round."""
-
-TENANT_SHARE = 4
-"""Endpoints of one tenant that one process serves at once: one tenant's many endpoints must not starve the others'."""
 
 TRANSACTIONS = 4
 """Transactions of a round that may be open at once, so that the pool keeps connections for everything else."""
@@ -59,24 +53,8 @@ async def deliver_round(ctx: Context) -> int:
 
     Safe in any number of processes. An endpoint that gets new deliveries while another is slow is served at once.
     """
-    relay, attempts = _Relay(ctx), 0
-    running: dict[UUID, tuple[str, asyncio.Task[int]]] = {}
-    try:
-        while True:
-            for endpoint in _within_share(await relay.busy(), {i: tenant for i, (tenant, _) in running.items()}):
-                running[endpoint.id] = (endpoint.tenant, asyncio.create_task(_serve_isolated(ctx, relay, endpoint)))
-            if not running:
-                return attempts
-            tasks = [task for _, task in running.values()]
-            await asyncio.wait(tasks, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            ended = [task.result() for task in tasks if task.done()]
-            attempts += sum(ended)
-            running = {i: (tenant, task) for i, (tenant, task) in running.items() if not task.done()}
-            if ended and not any(ended) and not running:
-                return attempts
-    finally:
-        for _, task in running.values():
-            task.cancel()
+    relay = _Relay(ctx)
+    return await serve_round(relay.busy, lambda endpoint: _serve_isolated(ctx, relay, endpoint))
 
 
 async def deliver_again(ctx: Context, kind: SubjectKind, endpoint_ids: Sequence[str]) -> None:
@@ -93,20 +71,6 @@ async def _serve_isolated(
         return await relay.serve(endpoint)
 
     return await handle_isolated(ctx, Task.WEBHOOKS, [str(endpoint.id)], serve, kind=kind)
-
-
-def _within_share(found: Sequence[BusyEndpoint], running: Mapping[UUID, str]) -> list[BusyEndpoint]:
-    """The endpoints to start, so that no tenant has more than `TENANT_SHARE` running (`running`: id -> tenant).
-
-    In random order: those that are left out have the same chance in the next look, whatever the others do.
-    """
-    per_tenant = Counter(running.values())
-    chosen = []
-    for endpoint in random.sample(found, len(found)):
-        if endpoint.id not in running and per_tenant[endpoint.tenant] < TENANT_SHARE:
-            per_tenant[endpoint.tenant] += 1
-            chosen.append(endpoint)
-    return chosen
 
 
 class _Relay:

@@ -15,9 +15,10 @@ from app.db.events.webhooks import EndpointRow
 from app.usecases.access import create_tenant
 from app.usecases.context import Context
 from app.usecases.ids import new_id
+from app.usecases.rounds import TENANT_SHARE
 from app.usecases.webhooks import deliveries as log
 from app.usecases.webhooks import endpoints
-from app.usecases.webhooks.deliver import TENANT_SHARE, deliver_round
+from app.usecases.webhooks.deliver import deliver_round
 from tests.receiver import Receiver, always
 
 TENANT = "default"
