@@ -53,9 +53,13 @@ class PlanRepository:
             values = {name: getattr(plan, name) for name in names}
             kept = {"tenant": tenant, "id": plan.id, "now": now, "allowance": plan.allowance}
             await self._connection.execute(_KEEP_ALLOWANCE, kept)
-            statement = insert(plans).values(tenant=tenant, id=plan.id, **values)
+            priced_at = now if plan.overrun_fen_per_mb is not None else None
+            statement = insert(plans).values(tenant=tenant, id=plan.id, overrun_since=priced_at, **values)
+            since = func.coalesce(plans.c.overrun_since, priced_at) if priced_at else None
             await self._connection.execute(
-                statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=values)
+                statement.on_conflict_do_update(
+                    index_elements=["tenant", "id"], set_={**values, "overrun_since": since}
+                )
             )
 
     async def pool_accounts(self, tenant: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from app.carriers.errors import CarrierError
 from app.db import quarantine as rows
 from app.telemetry import get_logger
+from app.usecases.balance.retention import charge_again
 from app.usecases.bulk.advance import advance_again
 from app.usecases.carrier_sync.freshness import query_again
 from app.usecases.carrier_sync.notifications import process_again
@@ -47,6 +48,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.LIMITS: evaluate_again,
         Task.CYCLE_ROLLOVER: roll_over_again,
         Task.EXPIRY_SWEEP: expire_sims,
+        Task.RETENTION: charge_again,
         Task.EXPIRY_REMINDERS: remind_sims,
         Task.USAGE_PULL: pull_again,
         Task.POOL_REFRESH: look_at_pools,

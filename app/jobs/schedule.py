@@ -16,8 +16,10 @@ from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.pool_refresh import is_quiet, refresh
 from app.jobs.usage_pull import is_complete, pull_usage, resume_pull, set_unconfigured_aside
+from app.usecases.balance.retention import charge_zone, is_nothing_retained
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
+from app.usecases.limits.overrun import is_not_priced, queue_closed_cycles
 from app.usecases.sims.expire import expire_zone
 
 HOME = ZoneInfo("Asia/Shanghai")
@@ -82,6 +84,24 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name=_named("cycle_rollover", zone), trigger=daily(0, 1, zone), run=partial(roll_over_day, zone=zone))
         for zone in zones
     ]
+    overruns = [
+        JobSpec(
+            name=_named("overrun_closing", zone),
+            trigger=daily(0, 2, zone),
+            run=partial(queue_closed_cycles, zone=zone),
+            idle=is_not_priced,
+        )
+        for zone in zones
+    ]
+    retentions = [
+        JobSpec(
+            name=_named("retention_fees", zone),
+            trigger=daily(0, 6, zone),
+            run=partial(charge_zone, zone=zone),
+            idle=partial(is_nothing_retained, zone=zone),
+        )
+        for zone in zones
+    ]
     pulls = [
         JobSpec(
             name=f"usage_pull:{code}", trigger=daily(2, 30, ctx.zone(code)), run=partial(pull_usage, accounts=[code])
@@ -99,7 +119,9 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
     ]
     return (
         *rollovers,
+        *overruns,
         *sweeps,
+        *retentions,
         *pulls,
         *rests,
         JobSpec(name="unconfigured_accounts", trigger=daily(2, 30), run=set_unconfigured_aside),

@@ -32,6 +32,7 @@ class Task(StrEnum):
     LIMITS = "limits"
     CYCLE_ROLLOVER = "cycle_rollover"
     EXPIRY_SWEEP = "expiry_sweep"
+    RETENTION = "retention"
     EXPIRY_REMINDERS = "expiry_reminders"
     USAGE_PULL = "usage_pull"
     POOL_REFRESH = "pool_refresh"

@@ -25,6 +25,7 @@ class Cause(StrEnum):
     CANCELLATION = "cancellation"
     CARRIER_WORD = "carrier_word"
     USAGE = "usage"
+    BALANCE = "balance"
     POOL = "pool"
     CYCLE_START = "cycle_start"
     EVIDENCE = "evidence"

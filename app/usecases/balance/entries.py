@@ -44,7 +44,10 @@ async def post_entries(ctx: Context, work: UnitOfWork, tenant: str, drafts: Sequ
     await rows.append(connection, tenant, entries, spell, ctx.now())
     after = entries[-1].after_fen
     if was_empty is not now_empty:
-        await (overruns.queue_charged if now_empty else overruns.queue_in_arrears)(connection, tenant, ctx.now())
+        if now_empty:
+            await overruns.queue_charged(connection, tenant, ctx.now())
+        else:
+            await overruns.queue_in_arrears(connection, tenant)
         kind = EventType.ACCOUNT_EMPTIED if now_empty else EventType.ACCOUNT_REPLENISHED
         stamp = EventStamp(tenant=tenant, known_at=ctx.now())
         await work.events.add([account_event(kind, stamp, before=balance.fen, after=after)])

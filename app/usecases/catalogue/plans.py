@@ -65,5 +65,5 @@ async def put_plans(ctx: Context, work: UnitOfWork, tenant: str, plans: Sequence
 
 
 def _limits(plan: Plan) -> tuple[object, ...]:
-    """The fields of a plan that decide when its SIMs and pools are stopped."""
-    return plan.allowance, plan.kind, plan.auto_stop, plan.test_bytes
+    """The fields of a plan that decide when its SIMs and pools are stopped, or charged."""
+    return plan.allowance, plan.kind, plan.auto_stop, plan.test_bytes, plan.overrun_fen_per_mb

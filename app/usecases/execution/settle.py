@@ -17,6 +17,7 @@ from app.domain.operation.effects import lost_to_cancellation
 from app.domain.operation.outcomes import steps_of
 from app.domain.operation.service_levels import RESET_PAUSE
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
+from app.usecases.balance.retention import charge_retained
 from app.usecases.carrier_sync.snapshots import with_snapshot
 from app.usecases.context import Context
 from app.usecases.execution.results import AttemptResult
@@ -71,7 +72,10 @@ async def save_settled(
     if ended:
         await apply_settled_operations(ctx, work, ended)
         await promote_waiting(ctx, work, [operation.sim_id for operation in ended])
-        await enqueue_enforcement_after(ctx, work, _succeeded(recorder, ended, sims or {}))
+        succeeded = _succeeded(recorder, ended, sims or {})
+        await enqueue_enforcement_after(ctx, work, succeeded)
+        retained = [after for kind, _, after in succeeded if kind is OperationKind.RETAIN_NUMBER]
+        await charge_retained(ctx, work, [(record, recorder.now) for record in retained])
 
 
 def _why(operation: OperationRecord) -> dict[str, Any] | None:

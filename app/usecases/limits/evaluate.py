@@ -4,7 +4,8 @@ Whatever changes them queues the SIM or pool in the same transaction (`usage_che
 queue, evaluates it, and writes holds, events and the operations at the carriers in one transaction. An event for a
 threshold is emitted once per cycle.
 
-Order of locks: SIM rows by id, counters by SIM, the account's brake, a pool's cycle, the pool's row.
+Order of locks: SIM rows by id, counters by SIM, the tenants' balances, the account's brake, a pool's cycle, the pool's
+row.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from app.usecases.limits import meters
 from app.usecases.limits import reminders as usage_reminders
 from app.usecases.limits.brake import load_brake
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage, evaluate
+from app.usecases.limits.overrun import charge_overrun, remember_arrears
 from app.usecases.limits.pool_holds import sims_with_pool_holds
 from app.usecases.limits.pools import enforce_pool_stop, evaluate_pools
 from app.usecases.limits.reminders import Reached
@@ -179,12 +181,14 @@ async def evaluate_sims(
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
     stopped = await meters.stop_marks(connection, evaluations)
     evaluations = meters.without_repeats(evaluations, stopped)
+    evaluations, spells = await charge_overrun(ctx, work, connection, evaluations)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
     changes = [(one.usage.record, _record_change(recorder, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
     await usage_reminders.emit_crossings(connection, recorder, reached)
     await usage_reminders.emit_crossings(connection, recorder, missed)
     await meters.record_stops(connection, recorder, evaluations, stopped)
+    await remember_arrears(connection, evaluations, spells)
     await recorder.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
@@ -269,7 +273,8 @@ def _record_change(recorder: SimChangeRecorder, one: LimitEvaluation) -> SimReco
         ended = ChangeReason(cause=one.ended.cause, actor=ACTOR, effective_at=recorder.now, rule=one.ended.rule)
         record = recorder.change(record, one.tested, ended)
     lifted = codes(record.sim.holds) - codes(one.sim.holds)
+    cause = Cause.BALANCE if one.added | lifted == {HoldCode.ARREARS} else Cause.USAGE
     rule = next((HOLDS[code].rule for code in (*sorted(one.added), *sorted(lifted))), "ST-24")
     return recorder.change(
-        record, one.sim, ChangeReason(cause=Cause.USAGE, actor=ACTOR, effective_at=recorder.now, rule=rule)
+        record, one.sim, ChangeReason(cause=cause, actor=ACTOR, effective_at=recorder.now, rule=rule)
     )

@@ -17,6 +17,7 @@ from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Edge
 from app.domain.units import MB
 from app.domain.usage.figures import CarrierFigure
+from app.domain.usage.overrun import is_charged, next_charge_at
 from app.domain.usage.quota import apply_usage_holds, limits, with_overrun_charged
 from app.domain.usage.reminders import Reminders, usage_due
 from app.domain.vocabulary import HoldCode, SimState
@@ -79,6 +80,8 @@ class LimitEvaluation:
             of_limits = limits(self.sim, self.usage.addons, self.usage.today)
             points += [limit.at + (limit.edge is Edge.PASSED) for limit in of_limits]
             points += [level * MB for level in self.usage.reminders.usage_mb if level > 0]
+        if is_charged(self.sim, self.usage.today):
+            points.append(next_charge_at(used, self.sim.plan.allowance + self.usage.addons))
         return min((point for point in points if used < point <= MAX_COUNTER), default=None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from app.db.commerce import overruns
 from app.db.pools import cycles as pool_cycles
 from app.db.usage import allowances, limit_checks, unmatched
 from app.db.usage import brake as rule_stops
@@ -36,6 +37,8 @@ async def clean_up_usage(ctx: Context) -> dict[str, int]:
         while chunk := await unmatched.delete_before(connection, now - UNMATCHED_KEPT, CHUNK):
             deleted += chunk
         await allowances.delete_before(connection, oldest)
+        kept_from = oldest - PARTITION_MARGIN
+        await overruns.delete_before(connection, kept_from.year * 100 + kept_from.month)
         stops = await rule_stops.delete_before(connection, now - STOPS_KEPT)
     return {
         "partitions_created": len(created),

@@ -12,6 +12,11 @@ from app.usecases.events import EventStamp, usage_adjusted
 Counters = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
+def changed_pairs(before: Counters, after: Counters) -> list[tuple[int, int]]:
+    """The (SIM, cycle) whose used bytes changed; what was not there had used nothing."""
+    return [pair for pair, row in after.items() if row["used"] != (before[pair]["used"] if pair in before else 0)]
+
+
 def adjusted(before: Counters, after: Counters, now: datetime, *, cause: str) -> list[Event]:
     """An event for every closed cycle whose used bytes changed; `cause`: late_report, correction, carrier_figure."""
     events = []

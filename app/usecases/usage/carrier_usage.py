@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.carriers.base import DayUsage, UsageFigure
+from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
@@ -25,7 +26,7 @@ from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, cycle_on, 
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.usage.figures import CarrierFigure, latest_figure
 from app.usecases.context import Context
-from app.usecases.usage.adjustments import adjusted
+from app.usecases.usage.adjustments import adjusted, changed_pairs
 
 CHUNK = 1_000
 """SIMs whose figures are applied in one transaction."""
@@ -96,6 +97,7 @@ async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsag
     after = await stored.lock_usage(connection, to_recount)
     closed = {counter: row for counter, row in after.items() if batch.spans[counter].closes <= now}
     await work.events.add(adjusted(before, closed, now, cause=cause))
+    await queue_changed(connection, changed_pairs(before, closed))
     await _queue(connection, before, {counter: row for counter, row in after.items() if counter not in closed})
     return changed
 

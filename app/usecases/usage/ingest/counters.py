@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
+from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
 from app.db.events.store import Event
 from app.db.usage import figures
@@ -13,7 +14,7 @@ from app.db.usage import ingest as rows
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.vocabulary import SimState
-from app.usecases.usage.adjustments import adjusted
+from app.usecases.usage.adjustments import adjusted, changed_pairs
 from app.usecases.usage.ingest.packed import CounterKey, SimKey, closed_count, columns_of, counter_key, sim_id_of
 from app.usecases.usage.ingest.resolve import ResolvedReport
 from app.usecases.usage.ingest.sim_cache import SimLookupCache
@@ -55,6 +56,7 @@ async def count(
     after = await figures.lock_usage(connection, closed)
     testing = [sim_id for (sim_id, _), row in after.items() if row["underlying"] == SimState.TESTING]
     await queue_checks(connection, testing)  # a test has no cycles: traffic of any of them uses it up (LC-1)
+    await queue_changed(connection, changed_pairs(before, after))
     return adjusted(before, after, now, cause="late_report")
 
 
