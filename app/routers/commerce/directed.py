@@ -90,9 +90,7 @@ async def delete_directed_entry(
 ) -> Response:
     """Ask for the deletion of an entry: it is gone once the desk has completed it (DR-2)."""
     actor = trail_of(request, caller).actor
-    async with ctx.work() as work:
-        found = await directed.delete_entry(ctx, work, caller.tenant, order, _id_of(entry), actor=actor)
-        await work.commit()
+    found = await directed.delete_entry(ctx, caller.tenant, order, _id_of(entry), actor=actor)
     return json_response(directed.entry_view(found), status=202)
 
 
@@ -105,9 +103,7 @@ async def delete_directed_entry(
 async def empty_directed_list(request: Request, order: OrderName, ctx: Ctx, caller: OrdersWriter) -> Response:
     """Ask for the deletion of every entry, where the terms let a list be empty; never back to general (DR-2, DR-4)."""
     actor = trail_of(request, caller).actor
-    async with ctx.work() as work:
-        found = await directed.empty_list(ctx, work, caller.tenant, order, actor=actor)
-        await work.commit()
+    found = await directed.empty_list(ctx, caller.tenant, order, actor=actor)
     return json_response({"items": [directed.entry_view(one) for one in found], "next_cursor": None}, status=202)
 
 

@@ -85,28 +85,32 @@ async def add_entry(ctx: Context, work: UnitOfWork, command: AddEntry) -> Direct
     return entry
 
 
-async def delete_entry(
-    ctx: Context, work: UnitOfWork, tenant: str, order_id: str, entry_id: UUID, *, actor: str
-) -> DirectedEntry:
+async def delete_entry(ctx: Context, tenant: str, order_id: str, entry_id: UUID, *, actor: str) -> DirectedEntry:
     """Ask for the deletion of an entry; asked for already: as it is. Raises `NotFound`, `OperationRefused` (DR-2)."""
-    terms = await terms_of(ctx, work, tenant, order_id)
-    await work.directed.lock(tenant, order_id)
-    entries = await work.directed.of_order(tenant, order_id, for_update=True)
-    entry = _found(entries, entry_id)
-    if entry.deleting_from is not None:
-        return entry
-    staying = sum(one.deleting_from is None for one in entries)
-    _refuse_first(deletion_refusal(one, entry.status, staying) for one in terms)
-    return await _delete(ctx, work, entry, actor)
+    async with ctx.work() as work:
+        terms = await terms_of(ctx, work, tenant, order_id)
+        await work.directed.lock(tenant, order_id)
+        entries = await work.directed.of_order(tenant, order_id, for_update=True)
+        entry = _found(entries, entry_id)
+        if entry.deleting_from is not None:
+            return entry
+        staying = sum(one.deleting_from is None for one in entries)
+        _refuse_first(deletion_refusal(one, entry.status, staying) for one in terms)
+        changing = await _delete(ctx, work, entry, actor)
+        await work.commit()
+    return changing
 
 
-async def empty_list(ctx: Context, work: UnitOfWork, tenant: str, order_id: str, *, actor: str) -> list[DirectedEntry]:
+async def empty_list(ctx: Context, tenant: str, order_id: str, *, actor: str) -> list[DirectedEntry]:
     """Ask for the deletion of every entry. Raises `NotFound`, `OperationRefused`: the order would be general (DR-2)."""
-    terms = await terms_of(ctx, work, tenant, order_id)
-    _refuse_first(back_to_general_refusal(one) for one in terms)
-    await work.directed.lock(tenant, order_id)
-    entries = await work.directed.of_order(tenant, order_id, for_update=True)
-    return [one if one.deleting_from is not None else await _delete(ctx, work, one, actor) for one in entries]
+    async with ctx.work() as work:
+        terms = await terms_of(ctx, work, tenant, order_id)
+        _refuse_first(back_to_general_refusal(one) for one in terms)
+        await work.directed.lock(tenant, order_id)
+        entries = await work.directed.of_order(tenant, order_id, for_update=True)
+        found = [one if one.deleting_from is not None else await _delete(ctx, work, one, actor) for one in entries]
+        await work.commit()
+    return found
 
 
 async def complete_entry(  # noqa: PLR0913 - what the desk states of an entry
