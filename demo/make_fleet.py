@@ -7,6 +7,7 @@
 `thresholds.csv`  `iccid,bytes`: limits set on cards before they came to us
 `pools.csv`       the pools, with the levels of which an event tells
 `operations.csv`  `iccid,kind,arguments`: requests that the carriers' desks have not completed yet
+`orders.csv`      `iccid,months`: renewals of one order that waits to be paid
 
 What stands in the files is plausible on whatever day they are used: no period before activation ends on the way, no
 `flexem` card (whose end is a month's end) is near its end, and what is held for its use has used that much.
@@ -183,21 +184,26 @@ def _pool(fleet: Fleet, pool: DemoPool) -> None:
         fleet.add(pool.carrier, "gsl", "silent", pool.plan, **same, opened_on=_before(10 + place))
 
 
+def _first(fleet: Fleet, *wanted: str) -> str:
+    """The first card of a case (`_CASE`)."""
+    return next(card["iccid"] for card in fleet.cards if tuple(card[name] for name in _CASE) == wanted)
+
+
 def _desk_work(fleet: Fleet) -> None:
     """What waits for a person: new devices for two locked cards (DV-3), and a suspend overseas."""
-
-    def first(carrier: str, terms: str, state: str, holds: str) -> str:
-        wanted = (carrier, terms, state, holds)
-        cards = (card for card in fleet.cards if tuple(card[name] for name in _CASE) == wanted)
-        return next(card["iccid"] for card in cards)
-
     locked = (
-        first("cmcc", "flexem", "suspended", "device_mismatch"),
-        first("cucc", "gsl", "suspended", "device_mismatch"),
+        _first(fleet, "cmcc", "flexem", "suspended", "device_mismatch"),
+        _first(fleet, "cucc", "gsl", "suspended", "device_mismatch"),
     )
     for place, iccid in enumerate(locked):
         fleet.operations.append((iccid, "rebind", {"imei": imei_of(TACS[0], 900_001 + place)}))
-    fleet.operations.append((first("overseas", "gsl", "active", ""), "suspend", {}))
+    fleet.operations.append((_first(fleet, "overseas", "gsl", "active", ""), "suspend", {}))
+
+
+def ordered(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """An order that waits to be paid: an expired card of each of two carriers, still inside its window (RN-3)."""
+    for carrier in ("cmcc", "cucc"):
+        yield {"iccid": _first(fleet, carrier, "standard", "expired", "plan_expired"), "months": 12}
 
 
 _CASE = ("carrier", "terms", "state", "holds")
@@ -279,6 +285,7 @@ def main() -> None:
     write("pools.csv", POOL_COLUMNS, pool_rows())
     asked = ({"iccid": i, "kind": kind, "arguments": json.dumps(given)} for i, kind, given in fleet.operations)
     write("operations.csv", ("iccid", "kind", "arguments"), asked)
+    write("orders.csv", ("iccid", "months"), ordered(fleet))
     print(f"{len(fleet.cards)} cards, {len(fleet.traffic)} with traffic, {len(fleet.thresholds)} with a threshold")
 
 

@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     }.items():
         commands.add_parser(name, help=text, description=text)
     commands.add_parser("migrate", help="bring the database to the newest schema")
+    restored = commands.add_parser(
+        "restored", help="after a restore, before any start: hold back what was perhaps sent"
+    )
+    restored.add_argument("--at", required=True, help="the moment of the backup, RFC 3339 with offset")
     _sandbox(commands.add_parser("sandbox", help="the sandbox carriers alone, to test any client against"))
     _import(commands.add_parser("import", help="import SIMs or plans from a file, over HTTP"))
     _key(commands.add_parser("key-create", help="create an API key directly in the database"))
@@ -95,10 +99,8 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
             load_command("run").serve_roles(settings, given.command)
-        case "migrate":
-            load_command("database").migrate_command(settings)
-        case "key-create":
-            load_command("database").key_create(settings, given)
+        case "migrate" | "restored" | "key-create":
+            load_command("database").run_command(settings, given)
         case "sandbox":
             require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
             load_command("sandbox").run_sandbox(settings, given)

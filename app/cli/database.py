@@ -1,4 +1,4 @@
-"""`simgate migrate` and `simgate key-create`: commands that open the database themselves."""
+"""`simgate migrate`, `restored` and `key-create`: commands that open the database themselves."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ from alembic.config import Config
 
 from app.carriers.config_file import read_accounts
 from app.cli.exits import CommandError, ExitCode
-from app.container import open_container
+from app.container import open_container, sync_clock
 from app.postgres.external import check_external
 from app.postgres.locks import sole_gateway
 from app.postgres.supervisor import embedded
 from app.settings import PROJECT, Settings
 from app.usecases.access import issue_key
+from app.usecases.admin.restored import mark_restored
 from app.usecases.errors import InvalidArgument, UseCaseError
 
 CLI = "simgate key-create"
+
+RESTORED_LINES = {
+    "accounts": "accounts paused",
+    "to_verify": "operations to be verified with the carrier",
+    "to_the_desk": "operations on the desk's work list, as no carrier can tell what became of them",
+    "scheduled_failed": "scheduled operations ended as failed",
+    "order_items_failed": "items of paid orders ended as failed",
+    "bulks_cancelled": "bulk operations cancelled",
+}
+RESTORED_NEXT = """Nothing is changed at a carrier now. Start the gateway, refresh the fleet (a bulk operation
+`refresh`), look at the drift and the desk's work list, then resume each account:
+POST /v1/admin/accounts/{account}/resume."""
 
 
 @contextmanager
@@ -42,6 +55,17 @@ def migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
+def run_command(settings: Settings, given: argparse.Namespace) -> None:
+    """Run the command. Raises `CommandError`."""
+    match given.command:
+        case "migrate":
+            migrate_command(settings)
+        case "restored":
+            restored_command(settings, given)
+        case "key-create":
+            key_create(settings, given)
+
+
 def migrate_command(settings: Settings) -> None:
     """`simgate migrate`."""
     with database(settings) as url:
@@ -49,16 +73,38 @@ def migrate_command(settings: Settings) -> None:
     print("The database is at the newest schema.")
 
 
+def restored_command(settings: Settings, given: argparse.Namespace) -> None:
+    """`simgate restored`: says what was held back, and what to do now. Raises `CommandError`."""
+    backed_up_at = _instant("--at", given.at)
+    with database(settings, single_gateway=True) as url:
+        migrate(url)
+        print(asyncio.run(_restored(settings, url, backed_up_at)))
+
+
+async def _restored(settings: Settings, url: str, backed_up_at: datetime) -> str:
+    async with open_container(settings, url, read_accounts(settings.carriers)) as container:
+        await sync_clock(container.context)
+        try:
+            found = await mark_restored(container.context, backed_up_at)
+        except InvalidArgument as wrong:
+            raise CommandError(ExitCode.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
+    lines = (f"{text}: {getattr(found, name)}" for name, text in RESTORED_LINES.items())
+    return "\n".join((*lines, RESTORED_NEXT))
+
+
+def _instant(name: str, given: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(given)
+    except ValueError:
+        raise CommandError(ExitCode.USE, f"{name} is RFC 3339 with offset, e.g. 2027-01-01T00:00:00+08:00") from None
+    if instant.tzinfo is None:
+        raise CommandError(ExitCode.USE, f"{name} needs an offset, e.g. +08:00")
+    return instant
+
+
 def key_create(settings: Settings, given: argparse.Namespace) -> None:
     """`simgate key-create`: prints the key, which cannot be shown again. Raises `CommandError`."""
-    try:
-        expires_at = datetime.fromisoformat(given.expires_at) if given.expires_at else None
-    except ValueError:
-        raise CommandError(
-            ExitCode.USE, "--expires-at is RFC 3339 with offset, e.g. 2027-01-01T00:00:00+08:00"
-        ) from None
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise CommandError(ExitCode.USE, "--expires-at needs an offset, e.g. +08:00")
+    expires_at = _instant("--expires-at", given.expires_at) if given.expires_at else None
     with database(settings) as url:
         migrate(url)
         print(asyncio.run(_create(settings, url, given, expires_at)))

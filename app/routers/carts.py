@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from app.db.orders.carts import CartRecord
+from app.db.uow import UnitOfWork
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, OrdersWriter, SimsReader, page_of, trail_of
@@ -17,8 +19,9 @@ from app.routers.http.responses import json_response
 from app.routers.schemas.commerce import carts as schemas
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.sims.requests import SimFilters
+from app.usecases.context import Context
 from app.usecases.errors import NotFound
-from app.usecases.orders.carts import cart_to_change, find_cart, open_cart, put, remove
+from app.usecases.orders.carts import cart_to_change, find_cart, open_cart, put, refusals_of, remove
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.views import cart_view, entry_view
 
@@ -34,7 +37,7 @@ CartBody = Annotated[
 ItemBody = Annotated[
     schemas.CartItemRequest, Depends(JsonBody(schemas.CartItemRequest, max_bytes=MAX_BULK_BYTES, parts=(SimFilters,)))
 ]
-PUT = refusals("NOT_FOUND", "INCOMPATIBLE_STATE", "RULE_VIOLATION", "NOT_YET", "TOO_LARGE")
+PUT = refusals("NOT_FOUND", "INCOMPATIBLE_STATE", "RULE_VIOLATION", "TOO_LARGE")
 
 
 def _id_of(text: str) -> UUID:
@@ -64,6 +67,10 @@ def wish_of(item: schemas.CartItemRequest) -> Wish:
     )
 
 
+async def _view(request: Request, ctx: Context, work: UnitOfWork, cart: CartRecord) -> dict[str, Any]:
+    return await cart_view(work, cart, await refusals_of(ctx, work, cart), asked_language(request))
+
+
 @router.post("", status_code=201, response_model=schemas.Cart, responses=PUT)
 async def create_cart(request: Request, ctx: Ctx, caller: OrdersWriter, body: CartBody, key: Idempotent) -> Response:
     """Make a cart, with what is put in at once."""
@@ -75,7 +82,7 @@ async def create_cart(request: Request, ctx: Ctx, caller: OrdersWriter, body: Ca
         cart = await open_cart(ctx, work, caller.tenant, terms=body.terms, created_by=actor)
         for index, wish in enumerate(wishes):
             cart = await put(ctx, work, cart, wish, at=f"/items/{index}")
-        view = await cart_view(work, cart, asked_language(request))
+        view = await _view(request, ctx, work, cart)
         response = json_response(view, status=201, headers={"Location": f"/v1/carts/{cart.id}"})
         await commit_response(ctx, work, key, response)
     return response
@@ -86,7 +93,7 @@ async def get_cart(request: Request, cart_id: CartId, ctx: Ctx, caller: SimsRead
     """A cart: what each of its items costs, and what cannot be ordered."""
     async with ctx.work() as work:
         cart = await find_cart(work, caller.tenant, _id_of(cart_id))
-        return json_response(await cart_view(work, cart, asked_language(request)))
+        return json_response(await _view(request, ctx, work, cart))
 
 
 @router.get("/{cart_id}/entries", response_model=schemas.CartEntryPage, responses=refusals("NOT_FOUND"))
@@ -119,7 +126,7 @@ async def add_cart_item(
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         cart = await put(ctx, work, await cart_to_change(work, caller.tenant, _id_of(cart_id)), wish)
-        response = json_response(await cart_view(work, cart, asked_language(request)), status=201)
+        response = json_response(await _view(request, ctx, work, cart), status=201)
         await commit_response(ctx, work, key, response)
     return response
 
@@ -133,6 +140,6 @@ async def delete_cart_item(
     """Take an item out of a cart; the answer is the whole cart."""
     async with ctx.work() as work:
         cart = await remove(work, caller.tenant, _id_of(cart_id), item)
-        response = json_response(await cart_view(work, cart, asked_language(request)))
+        response = json_response(await _view(request, ctx, work, cart))
         await commit_response(ctx, work, None, response)
     return response

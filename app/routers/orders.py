@@ -17,13 +17,14 @@ from app.routers.http.deps import Ctx, OrdersWriter, SimsReader, page_of, trail_
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.problems import asked_language
 from app.routers.http.responses import json_response
+from app.routers.schemas.base import Paging
 from app.routers.schemas.commerce import orders as schemas
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.sims.requests import SimFilters
 from app.usecases.errors import NotFound
 from app.usecases.orders import change, pay, place
 from app.usecases.orders.change import MoveOrder
-from app.usecases.orders.pay import find_order
+from app.usecases.orders.pay import cards_of, find_order
 from app.usecases.orders.views import item_view, order_views
 
 from .bulk import MAX_BULK_BYTES
@@ -36,8 +37,8 @@ ItemNumber = Annotated[int, Path(ge=1, le=1_000_000, description="The item's pla
 OrderBody = Annotated[
     schemas.OrderRequest, Depends(JsonBody(schemas.OrderRequest, max_bytes=MAX_BULK_BYTES, parts=(SimFilters,)))
 ]
-PaymentBody = Annotated[schemas.PaymentRequest, Depends(JsonBody(schemas.PaymentRequest))]
-StatusBody = Annotated[schemas.StatusRequest, Depends(JsonBody(schemas.StatusRequest))]
+PaymentBody = Annotated[schemas.OrderPaymentRequest, Depends(JsonBody(schemas.OrderPaymentRequest))]
+StatusBody = Annotated[schemas.OrderStatusRequest, Depends(JsonBody(schemas.OrderStatusRequest))]
 FOUND = refusals("NOT_FOUND", "INCOMPATIBLE_STATE")
 
 
@@ -58,7 +59,7 @@ async def _view(request: Request, work: UnitOfWork, order: OrderRecord) -> dict[
     "",
     status_code=201,
     response_model=schemas.Order,
-    responses=refusals(*RULE_REFUSALS, "NOT_PRICED", "NOT_YET", "NOT_FOUND", "TOO_LARGE"),
+    responses=refusals(*RULE_REFUSALS, "NOT_PRICED", "NOT_FOUND", "TOO_LARGE"),
 )
 async def create_order(request: Request, ctx: Ctx, caller: OrdersWriter, body: OrderBody, key: Idempotent) -> Response:
     """Order what a cart holds, or these items; it then waits to be paid."""
@@ -124,6 +125,20 @@ async def list_order_items(
     items = [item_view(row, asked_language(request)) for row in rows[: page.limit]]
     cursor = page.next_cursor(items[-1]["number"] if len(rows) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
+
+
+@router.get("/{order_id}/cards", response_model=schemas.OrderCardPage, responses=refusals("NOT_FOUND"))
+async def list_order_cards(
+    order_id: OrderId, ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depends(Parameters(Paging))]
+) -> Response:
+    """The SIMs that came with an order, shown once it is done (OR-1); a carrier's data may come a while later."""
+    page = page_of(query)
+    async with ctx.work() as work:
+        order = await find_order(work, caller.tenant, _id_of(order_id))
+        rows = await cards_of(work, order, after=page.number or 0, limit=page.limit + 1)
+    found = [{"iccid": row.iccid, "carrier_as_of": row.carrier_as_of} for row in rows[: page.limit]]
+    cursor = page.next_cursor(rows[page.limit - 1].id if len(rows) > page.limit else None)
+    return json_response({"items": found, "next_cursor": cursor})
 
 
 @router.post(

@@ -19,9 +19,6 @@ DOMAIN = "app.domain"
 
 UNREACHABLE: Mapping[str, str] = MappingProxyType(
     {
-        "commerce.orders.small_order": "new cards are not part of the API yet",
-        "commerce.orders.shows_cards": "new cards are not part of the API yet",
-        "operation.prices.is_for_pool": "pools' packs in carts are not part of the API yet",
         "commerce.invoices": "invoices are not part of the API yet",
         "regions.rules.bound_province": "the place a SIM is seen in is not stored yet",
         "regions.rules.out_of_region": "the place a SIM is seen in is not stored yet",

@@ -80,6 +80,8 @@ RULES_OF_FIELD: Mapping[str, Rules | Callable[[Terms], Rules]] = MappingProxyTyp
         "directed_reversible": ("DR-2",),
         "general_up_to": ("DR-3",),
         "after_sales_refused": ("OR-2",),
+        "profile_required": ("RN-9",),
+        "small_order_cards": ("OR-3",),
         "pool_forming": ("PL-5",),
         "pool_retention_days": ("PL-4",),
         "industrial_over": ("SL-6",),

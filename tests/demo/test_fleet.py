@@ -78,7 +78,15 @@ def of(carrier: str) -> list[dict[str, str]]:
 def test_the_files_are_what_the_generator_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_fleet, "HERE", tmp_path)
     make_fleet.main()
-    for name in ("fleet.csv", "plans.csv", "traffic.csv", "thresholds.csv", "pools.csv", "operations.csv"):
+    for name in (
+        "fleet.csv",
+        "plans.csv",
+        "traffic.csv",
+        "thresholds.csv",
+        "pools.csv",
+        "operations.csv",
+        "orders.csv",
+    ):
         assert (tmp_path / name).read_bytes() == (DEMO / name).read_bytes()
 
 

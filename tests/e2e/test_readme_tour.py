@@ -55,3 +55,6 @@ def test_the_tour_of_the_readme_works_as_written(run: Run) -> None:
     assert '{"accepted":0,"duplicates":1,' in told
     assert "\nIt is " in told
     assert '"start": "2026-12-27"' in told
+    assert "\nfulfilling\n" in told
+    assert '"renews_to"' in told
+    assert "'status': 'done'" in told

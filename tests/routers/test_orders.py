@@ -1,67 +1,28 @@
-"""Carts, orders and payments through the API (RN-5 to RN-9, OR-1, OR-2)."""
+"""Orders of renewals through the API: the windows, the payment, what comes after it (RN-1 to RN-9, OR-1, OR-2)."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.jobs.loops import drain
 from tests.gateway import Gateway, iccid
-
-HOME = ZoneInfo("Asia/Shanghai")
-
-
-async def priced(gateway: Gateway, *rows: dict[str, Any]) -> list[str]:
-    """Cards on plans of 2,400 fen for twelve months."""
-    cards = await gateway.fleet(*rows)
-    for carrier in ("cmcc", "cucc", "ctcc"):
-        plan = {"id": f"{carrier}-100m", "carrier": carrier, "allowance": 100 << 20, "months": 12, "price_fen": 2400}
-        assert (await gateway.api.post("/v1/plans", json=plan)).is_success
-    return cards
-
-
-async def placed(gateway: Gateway, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
-    answer = await gateway.api.post("/v1/orders", json={"items": list(items), **more})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def renewal(card: str, months: int = 12) -> dict[str, Any]:
-    return {"kind": "renew", "iccid": card, "months": months}
-
-
-async def pay(gateway: Gateway, order: dict[str, Any], at: datetime | None = None, **more: Any) -> Any:
-    body = {"amount_fen": order["amount_fen"], "reference": "PAY-1", "paid_at": (at or gateway.ctx.now()).isoformat()}
-    return await gateway.api.post(f"/v1/orders/{order['id']}/payment", json=body | more)
-
-
-async def items_of(gateway: Gateway, order: dict[str, Any]) -> list[dict[str, Any]]:
-    return (await gateway.api.get(f"/v1/orders/{order['id']}/items")).json()["items"]
-
-
-async def order_now(gateway: Gateway, order: dict[str, Any]) -> dict[str, Any]:
-    return (await gateway.api.get(f"/v1/orders/{order['id']}")).json()
-
-
-async def complete_desk(gateway: Gateway, outcome: str = "succeeded") -> None:
-    found = await gateway.api.get("/v1/operations", params={"channel": "desk", "status": "waiting_carrier"})
-    for operation in found.json()["items"]:
-        body = {"outcome": outcome, "note": "by hand"}
-        answer = await gateway.api.post(f"/v1/operations/{operation['id']}/complete", json=body)
-        assert answer.is_success, answer.text
-    await drain(gateway.ctx)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=HOME).astimezone(UTC)
-
-
-async def move_to(gateway: Gateway, moment: datetime) -> None:
-    await gateway.advance(seconds=(moment - gateway.ctx.now()).total_seconds())
+from tests.usecases.orders.ordering import (
+    PROFILE,
+    at,
+    complete_desk,
+    items_of,
+    move_to,
+    order_now,
+    pay,
+    placed,
+    priced,
+    renewal,
+    set_clock,
+)
 
 
 async def test_a_renewal_is_ordered_paid_and_done(gateway: Gateway) -> None:
@@ -123,7 +84,7 @@ async def test_paid_on_the_22nd_and_worked_on_the_23rd_counts(gateway: Gateway) 
     before, after = await priced(gateway, *({"carrier": "cucc", "expires_on": "2026-11-30"} for _ in range(2)))
     await move_to(gateway, at("2026-12-22T12:00:00"))
     orders = [await placed(gateway, renewal(card)) for card in (before, after)]
-    gateway.ctx.clock.adopt(gateway.ctx.clock.offset + (at("2026-12-23T00:00:01") - gateway.ctx.now()))
+    set_clock(gateway, at("2026-12-23T00:00:01"))
     assert (await pay(gateway, orders[0], at("2026-12-22T23:59:59"))).is_success
     assert (await pay(gateway, orders[1], at("2026-12-23T00:00:00"))).is_success
     await drain(gateway.ctx)
@@ -135,15 +96,15 @@ async def test_paid_on_the_22nd_and_worked_on_the_23rd_counts(gateway: Gateway) 
 
 
 async def test_the_window_is_checked_in_the_cart_on_both_sides_of_midnight(gateway: Gateway) -> None:
-    """RN-1, RN-2: 22nd 23:59:59 and 23rd 00:00:00 in the carrier's zone."""
+    """RN-1, RN-2: the 22nd and the 23rd in the carrier's zone; the clock runs on meanwhile."""
     unicom, mobile = await priced(
         gateway, {"carrier": "cucc", "expires_on": "2026-11-30"}, {"expires_on": "2027-05-31"}
     )
-    await move_to(gateway, at("2026-12-22T23:59:59"))
+    set_clock(gateway, at("2026-12-22T23:59:45"))
     cart = (await gateway.api.post("/v1/carts", json={"items": [renewal(unicom), renewal(mobile)]})).json()
     assert (cart["refused"], cart["amount_fen"]) == (0, 4800)
-    assert [item["renews_to"] for item in cart["items"]] == ["2027-12-31", "2028-05-31"] or cart["items"]
-    gateway.ctx.clock.adopt(gateway.ctx.clock.offset + timedelta(seconds=1))
+    assert [item["renews_to"] for item in cart["items"]] == ["2027-11-30", "2028-05-31"]
+    set_clock(gateway, at("2026-12-23T00:00:00"))
     late = (await gateway.api.post("/v1/carts", json={"items": [renewal(unicom), renewal(mobile)]})).json()
     rules = [item["refusals"][0]["rule"] for item in late["items"]]
     assert (late["refused"], rules) == (2, ["RN-1", "RN-2"])
@@ -215,6 +176,7 @@ async def test_renewals_beyond_the_plans_number_are_refused(gateway: Gateway) ->
 
 async def test_what_has_no_price_cannot_be_ordered(gateway: Gateway) -> None:
     (card,) = await gateway.fleet({"expires_on": "2026-12-31"})
+    await gateway.api.patch("/v1/account", json=PROFILE)
     refused = await gateway.api.post("/v1/orders", json={"items": [renewal(card)]})
     assert (refused.status_code, refused.json()["code"]) == (422, "NOT_PRICED")
 
@@ -325,3 +287,20 @@ async def test_another_tenants_carts_and_orders_do_not_exist(gateway: Gateway) -
     assert (await gateway.api.get("/v1/orders", headers=other)).json()["items"] == []
     unknown = await gateway.api.post("/v1/carts", json={"items": [renewal(card)]}, headers=other)
     assert unknown.json()["items"][0]["refusals"][0]["code"] == "NOT_FOUND"
+
+
+async def test_a_buyer_without_a_complete_profile_orders_nothing_at_flexem(gateway: Gateway) -> None:
+    """RN-9: company, contact and phone; told in the cart, refused with the order; the operation alone needs none."""
+    own, other = await priced(gateway, {"expires_on": "2026-12-31"}, {"terms": "standard", "expires_on": "2026-12-31"})
+    cart: dict[str, Any] = {}
+    for name in PROFILE:
+        await gateway.api.patch("/v1/account", json=PROFILE | {name: None})
+        cart = (await gateway.api.post("/v1/carts", json={"items": [renewal(own)]})).json()
+        assert [(one["rule"], one["code"]) for one in cart["refusals"]] == [("RN-9", "RULE_VIOLATION")]
+        refused = await gateway.api.post("/v1/orders", json={"cart": cart["id"]})
+        assert (refused.status_code, refused.json()["code"], refused.json()["rule"]) == (422, "RULE_VIOLATION", "RN-9")
+    assert (await placed(gateway, renewal(other)))["terms"] == "standard", "no other supplier publishes it"
+    dry = await gateway.api.post(f"/v1/sims/{own}/renew?dry_run=true", json={"months": 12})
+    assert dry.json()["allowed"]
+    await gateway.api.patch("/v1/account", json=PROFILE)
+    assert (await gateway.api.post("/v1/orders", json={"cart": cart["id"]})).status_code == 201

@@ -32,7 +32,7 @@ _CLAIM = text(
     FROM (
         SELECT id FROM operations
         WHERE {WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
-          AND NOT account = ANY(:excluded)
+          AND NOT account = ANY(:full) AND (NOT account = ANY(:paused) OR status <> 'queued' OR kind = 'refresh')
         ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
     ) due
     WHERE o.id = due.id
@@ -135,16 +135,19 @@ class OperationRepository:
         now: datetime,
         lease: timedelta,
         limit: int,
-        excluded: Sequence[str] = (),
+        paused: Sequence[str] = (),
+        full: Sequence[str] = (),
         unreadable: dict[UUID, Exception] | None = None,
     ) -> list[OperationRecord]:
-        """Claim up to `limit` due operations, except of `excluded` accounts; the lease is in the database's clock.
+        """Claim up to `limit` due operations; the lease is in the database's clock.
+
+        Of `paused` accounts only what reads at the carrier, of `full` ones nothing.
 
         `SKIP LOCKED`: workers claim side by side without waiting for each other. Rows that cannot be read are claimed
         as well, and added to `unreadable` with their error.
         """
         rows = await self._connection.execute(
-            _CLAIM, {"now": now, "lease": lease, "limit": limit, "excluded": list(excluded)}
+            _CLAIM, {"now": now, "lease": lease, "limit": limit, "paused": list(paused), "full": list(full)}
         )
         claimed = []
         for row in rows.mappings():

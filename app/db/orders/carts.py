@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -77,6 +77,7 @@ class CartEntry:
     price_fen: int | None
     expires_on: date | None
     renews_to: date | None
+    conditions: list[str]
     refusal: dict[str, Any] | None
 
 
@@ -88,6 +89,7 @@ class CheckedEntry:
     price_fen: int | None = None
     expires_on: date | None = None
     renews_to: date | None = None
+    conditions: list[str] = field(default_factory=list)
     refusal: dict[str, Any] | None = None
 
 
@@ -221,9 +223,10 @@ class CartRepository:
             return
         statement = text(
             "UPDATE cart_entries e SET price_fen = c.price_fen, expires_on = c.expires_on, renews_to = c.renews_to,"
-            " refusal = c.refusal FROM unnest(CAST(:positions AS int[]), CAST(:prices AS bigint[]),"
-            " CAST(:ends AS date[]), CAST(:new_ends AS date[]), :refusals)"
-            " AS c(position, price_fen, expires_on, renews_to, refusal)"
+            " refusal = c.refusal, conditions = coalesce(string_to_array(c.conditions, ' '), '{}')"
+            " FROM unnest(CAST(:positions AS int[]), CAST(:prices AS bigint[]),"
+            " CAST(:ends AS date[]), CAST(:new_ends AS date[]), CAST(:conditions AS text[]), :refusals)"
+            " AS c(position, price_fen, expires_on, renews_to, conditions, refusal)"
             " WHERE e.cart_id = :id AND e.position = c.position"
         ).bindparams(bindparam("refusals", type_=_JSON_ARRAY))
         await self._connection.execute(
@@ -234,6 +237,7 @@ class CartRepository:
                 "prices": [one.price_fen for one in checked],
                 "ends": [one.expires_on for one in checked],
                 "new_ends": [one.renews_to for one in checked],
+                "conditions": [" ".join(one.conditions) or None for one in checked],
                 "refusals": [one.refusal for one in checked],
             },
         )

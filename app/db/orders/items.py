@@ -28,9 +28,9 @@ WORKABLE = (
 _TAKE = text(
     """
     INSERT INTO order_items (order_id, number, kind, status, sim_id, iccid, pool, quantity, arguments, price_fen,
-        expires_on, renews_to)
+        expires_on, renews_to, conditions)
     SELECT :order_id, row_number() OVER (ORDER BY position), kind, 'pending', sim_id, iccid, pool, quantity, arguments,
-        price_fen, expires_on, renews_to
+        price_fen, expires_on, renews_to, conditions
     FROM cart_entries WHERE cart_id = :cart_id AND refusal IS NULL
     """
 )
@@ -96,6 +96,7 @@ class OrderItemRecord:
     price_fen: int
     expires_on: date | None
     renews_to: date | None
+    conditions: list[str]
     operation_id: UUID | None
     error: dict[str, Any] | None
     retries: int
@@ -219,6 +220,15 @@ class OrderItemRepository:
         found: dict[UUID, dict[str, int]] = {}
         for row in rows:
             found.setdefault(row.order_id, {})[row.status] = row.n
+        return found
+
+    async def new_cards(self, order_ids: Iterable[UUID]) -> dict[UUID, list[OrderItemRecord]]:
+        """The items of these orders that are new SIMs, by order."""
+        c = order_items.c
+        statement = select(order_items).where(c.order_id.in_(list(order_ids)), c.kind == "new_cards")
+        found: dict[UUID, list[OrderItemRecord]] = {}
+        for row in (await self._connection.execute(statement.order_by(c.number))).mappings():
+            found.setdefault(row["order_id"], []).append(_item(row))
         return found
 
     async def renewing(self, sim_ids: Iterable[int]) -> set[int]:

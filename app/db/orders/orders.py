@@ -159,8 +159,13 @@ class OrderRepository:
         )
         return rows.all()
 
-    async def count_cards(self, tenant: str, order_id: UUID) -> int:
-        """How many SIMs name an order."""
-        statement = text("SELECT count(*) FROM sims WHERE tenant = :tenant AND order_id = :order")
-        found = await self._connection.execute(statement, {"tenant": tenant, "order": str(order_id)})
-        return int(found.scalar_one())
+    async def count_cards(self, tenant: str, order_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """How many SIMs name each of these orders of a tenant."""
+        ids = {str(one): one for one in order_ids}
+        if not ids:
+            return {}
+        rows = await self._connection.execute(
+            text("SELECT order_id, count(*) FROM sims WHERE tenant = :tenant AND order_id = ANY(:ids) GROUP BY 1"),
+            {"tenant": tenant, "ids": list(ids)},
+        )
+        return {ids[row[0]]: row[1] for row in rows}

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.db.schema.base import EMPTY_ARRAY, EMPTY_OBJECT, INSTANT, metadata
 
@@ -64,6 +64,7 @@ cart_entries = Table(
     Column("price_fen", BigInteger),
     Column("expires_on", Date),
     Column("renews_to", Date),
+    Column("conditions", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("refusal", JSONB),
     ForeignKeyConstraint(["cart_id", "item"], ["cart_items.cart_id", "cart_items.number"], ondelete="CASCADE"),
     Index("ix_cart_entries_item", "cart_id", "item", "position"),
@@ -120,6 +121,7 @@ order_items = Table(
     Column("price_fen", BigInteger, nullable=False),
     Column("expires_on", Date),
     Column("renews_to", Date),
+    Column("conditions", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("operation_id", Uuid),
     Column("error", JSONB),
     Column("retries", Integer, nullable=False, server_default=text("0")),

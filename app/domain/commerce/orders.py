@@ -8,11 +8,13 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.operation.prices import is_for_pool
 from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.sim.model import Addon, Plan
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
 from app.domain.units import GB, MB
-from app.domain.vocabulary import AfterSalesRequest, Carrier, OperationKind, Supplier
+from app.domain.vocabulary import AfterSalesRequest, Carrier, OperationKind, PlanKind, Supplier
 
 
 class ItemKind(StrEnum):
@@ -114,6 +116,10 @@ def states_until_paid(state: OrderState) -> tuple[OrderState, ...]:
     return way[way.index(state) + 1 :]
 
 
+MOST_FEN = 1 << 53
+"""The most that a cart may cost, in fen: an exact number for every reader."""
+
+
 def judged_at(paid_at: datetime, placed_at: datetime) -> datetime:
     """The instant at which the windows of a paid order are judged: of its payment, not before it was placed (RN-1)."""
     return max(paid_at, placed_at)
@@ -159,22 +165,28 @@ class SmallOrder:
     freight_collect: bool = False
     via_account_manager: bool = False
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions by their names."""
+        return tuple(name for name in ("freight_collect", "via_account_manager") if getattr(self, name))
 
-SMALL = 10
-"""The number of SIMs in a small order (OR-3, GSL 5.1)."""
 
 TEST_PLAN = 100 * MB
 """The monthly allowance of test SIMs in bytes (OR-3, GSL 5.1)."""
 
 
-def small_order(allowance: int, cards: int, *, test_cards: bool = False) -> SmallOrder:
-    """OR-3: ten SIMs of plans over 1 GB a month, freight collect; or ten 100 MB test SIMs by the account manager.
+def small_order(terms: Terms, allowance: int, cards: int) -> SmallOrder | None:
+    """What holds for an order of a few new SIMs; None: it is not a small one, or nothing is published (OR-3).
 
-    `allowance`: the plan's bytes a month; `cards`: SIMs ordered.
+    As many as the terms name, of plans over 1 GB a month, freight collect; or as many test SIMs of 100 MB by the
+    account manager. `allowance`: the plan's bytes a month; `cards`: SIMs ordered.
     """
-    if test_cards:
-        return SmallOrder(allowed=allowance == TEST_PLAN and cards == SMALL, via_account_manager=True)
-    return SmallOrder(allowed=allowance > GB and cards >= SMALL, freight_collect=True)
+    small = terms.small_order_cards.value
+    if small is None or cards > small:
+        return None
+    if allowance > GB:
+        return SmallOrder(allowed=cards == small, freight_collect=True)
+    return SmallOrder(allowed=allowance == TEST_PLAN and cards == small, via_account_manager=True)
 
 
 def supplier_refusal(card: Supplier, cart: Supplier | None) -> Refusal | None:
@@ -189,6 +201,31 @@ def shipping_refusal(kind: ItemKind, others: Iterable[ItemKind]) -> Refusal | No
         return None
     return replace(_refused("OR-1", "order_ships_alone"), assumed=("OR-1",))
 
+
+def profile_refusal(supplier: Supplier, on: date, *, complete: bool) -> Refusal | None:
+    """RN-9: a supplier that asks for it sells only to a buyer whose profile is complete, whatever the carrier."""
+    asked = terms_in_force(supplier, next(iter(Carrier)), on).profile_required.value
+    return None if complete or not asked else _refused("RN-9", "profile_incomplete")
+
+
+INDUSTRIAL = "industrial"
+"""The grade of a plan of industrial SIMs."""
+
+
+def industrial_allowance(plan: Plan) -> int | None:
+    """The bytes a cycle of a plan of industrial-grade SIMs, which come later; None: of ordinary grade (SL-6)."""
+    return plan.allowance if plan.grade == INDUSTRIAL else None
+
+
+def pool_addon_refusal(pack: Addon, plan: Plan) -> Refusal | None:
+    """QT-7: add-on packs of pools are for prepaid ones, and of their carrier."""
+    if plan.kind is not PlanKind.PREPAID_POOL:
+        return _refused("QT-7", "pool_addon_prepaid_only")
+    return None if is_for_pool(pack, plan) else _refused("QT-7", "addon_of_other_cards")
+
+
+SMALL_ORDER = _refused("OR-3", "small_order")
+"""Fewer new SIMs than a small order has, or of another plan (OR-3)."""
 
 AGAIN_IN_CART = _refused("RN-6", "twice_in_cart")
 """A SIM stands in a cart once (RN-6); the database keeps it so."""

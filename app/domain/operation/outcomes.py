@@ -141,6 +141,14 @@ _SHOWN_BY_STATE: Mapping[OperationKind, tuple[frozenset[SimState], frozenset[Sim
 """Kind -> (states that show it applied, states that show it not applied); any other state shows neither."""
 
 
+SHOWN_BY_CARRIER = frozenset(_SHOWN_BY_STATE) | {
+    OperationKind.CUT_NETWORK,
+    OperationKind.RESTORE_NETWORK,
+    OperationKind.SET_THRESHOLD,
+}
+"""Kinds whose effect a snapshot can show; whether any other was applied the carrier's word cannot tell (OP-3)."""
+
+
 def verify_change(kind: OperationKind, arguments: Arguments, snapshot: CarrierSnapshot | None) -> VerificationResult:
     """Whether the carrier's snapshot of a SIM shows this change applied (OP-3). `snapshot` None: none was returned."""
     if snapshot is None:

@@ -79,6 +79,7 @@ _EVERY_CARRIER = Terms(
     cancels_on_day=Term(value=23, source="FM 二.3"),
     renewable_until_day=Term(value=22, source="FM 二.3, 一.2, 三.2.1 注意 2", assumed=("RN-1",)),
     renewal_last_safe_day=Term(value=21, source="FM 二.3", assumed=("RN-1",)),
+    profile_required=Term(value=True, source="FM 三.1"),
     plan_change=Term(value=True, source="FM 二.2, FAQ 3"),
     allowance_stop=Term(value=AllowanceStop.NEVER, source="FM 一.3.3"),
     cutoffs=Term(value=_CUTOFFS, source="FM 一.3.3", assumed=("QT-1",)),

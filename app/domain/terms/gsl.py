@@ -77,6 +77,7 @@ _OVERSEAS = Terms(
         value=frozenset(AfterSalesRequest),
         source="GSL 3.8, 3.10, 5.4, 5.5, 5.9, 9.6, 12.5",
     ),
+    small_order_cards=Term(value=10, source="GSL 5.1"),
     pool_forming=Term(value=PoolForming.AT_PURCHASE, source="GSL 13.3"),
     service=_DELIVERY,
 )

@@ -207,6 +207,10 @@ class Terms:
     directed_reversible: Term[bool] = field(default_factory=unpublished)
     general_up_to: Term[int] = field(default_factory=unpublished)
     after_sales_refused: Term[frozenset[AfterSalesRequest]] = field(default_factory=unpublished)
+    profile_required: Term[bool] = field(default_factory=unpublished)
+    """Whether a buyer's profile must be complete before anything is ordered (RN-9)."""
+    small_order_cards: Term[int] = field(default_factory=unpublished)
+    """Up to how many new SIMs an order is a small one, which has conditions (OR-3)."""
     pool_forming: Term[PoolForming] = field(default_factory=unpublished)
     pool_retention_days: Term[int] = field(default_factory=unpublished)
     industrial_over: Term[int] = field(default_factory=unpublished)

@@ -51,6 +51,8 @@ class Demo:
     traffic: Mapping[str, int]
     thresholds: Mapping[str, int]
     operations: tuple[DemoOperation, ...]
+    renewals: Mapping[str, int]
+    """The renewals of an order that waits to be paid: months by ICCID."""
 
 
 def read_demo(ctx: Context, demo: Path) -> Demo:
@@ -69,6 +71,7 @@ def read_demo(ctx: Context, demo: Path) -> Demo:
             row["iccid"]: int(row["bytes"]) for row in _table(demo / "thresholds.csv") if row["iccid"] in known
         },
         operations=tuple(_operation(row) for row in _table(demo / "operations.csv") if row["iccid"] in known),
+        renewals={row["iccid"]: int(row["months"]) for row in _table(demo / "orders.csv") if row["iccid"] in known},
     )
 
 

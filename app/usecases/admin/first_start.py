@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.db.uow import UnitOfWork
+from app.domain.commerce.orders import ItemKind
 from app.domain.sim.carrier_holds import REPORTED_HOLDS
 from app.domain.sim.lifecycle import forced_activation
 from app.domain.sim.model import Plan, Sim
@@ -28,6 +29,8 @@ from app.usecases.catalogue.plans import put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.operations.request import RequestOperation, request_operation
+from app.usecases.orders.fill import Wish
+from app.usecases.orders.place import PlaceOrder, place_order
 from app.usecases.pools.manage import Actor, add_pool, set_rules
 from app.usecases.sims.import_file import import_sims
 from app.usecases.sims.import_rows import new_sim, parse_row
@@ -129,6 +132,23 @@ async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
             requested_by=ACTOR,
         )
         await request_operation(ctx, work, command)
+    await _order(ctx, work, files)
+
+
+async def _order(ctx: Context, work: UnitOfWork, files: Demo) -> None:
+    """Place the order that waits to be paid."""
+    wishes = [
+        Wish(
+            kind=ItemKind.RENEW,
+            given={"iccid": iccid, "months": months},
+            iccid=iccid,
+            arguments={"months": months},
+        )
+        for iccid, months in files.renewals.items()
+    ]
+    if wishes:
+        command = PlaceOrder(tenant=DEFAULT_TENANT, wishes=tuple(wishes), requested_by=ACTOR)
+        await place_order(ctx, work, command)
 
 
 async def _store_figures(ctx: Context, work: UnitOfWork, files: Demo) -> None:

@@ -52,16 +52,15 @@ async def worker_round(ctx: Context, *, limit: int = 100, round_s: float = ROUND
 
 
 async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[int, SimRef]]:
-    """Claim due operations of accounts that are not paused, with their SIMs' identities by row id."""
+    """Claim due operations, with their SIMs' identities by row id; on a paused account only those that read."""
     unreadable: dict[UUID, Exception] = {}
     async with ctx.work() as work:
         now = ctx.now()
         # First, so that it can be claimed at once. Both statements skip locked rows: rounds never wait for each other.
         await work.operations.requeue_expired(now)
         paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
-        paused += ctx.stragglers.full()
         claimed = await work.operations.claim(
-            now=now, lease=ctx.lease, limit=limit, excluded=paused, unreadable=unreadable
+            now=now, lease=ctx.lease, limit=limit, paused=paused, full=ctx.stragglers.full(), unreadable=unreadable
         )
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()

@@ -19,11 +19,15 @@ from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal, RefusalCode
 from app.domain.vocabulary import OperationSource
 from app.usecases.context import Context
+from app.usecases.errors import Conflict, NotFound
 from app.usecases.operations.request_many import BULK_PRIORITY, RequestMany, evaluate_many, request_many
 from app.usecases.orders.check import renewal_end
 from app.usecases.orders.finish import finish
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
+from app.usecases.pools.manage import Actor, add_pool_addon
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated, is_of_data, set_aside
+
+ACTOR = "orders"
 
 CHUNK = 500
 """Items begun in one transaction."""
@@ -76,8 +80,9 @@ async def _advance(ctx: Context, chunk: int, chosen: list[OrderRecord], *, only:
         chosen.append(order)
         payment = (await work.orders.payments([order.id]))[order.id]
         items = await work.order_items.pending(order.id, ctx.now(), chunk)
-        sims = await work.sims.by_ids([one.sim_id for one in items if one.sim_id is not None], for_update=True)
-        begun = await _begin(ctx, work, order, payment, items, sims)
+        packs = [one for one in items if one.kind == ItemKind.POOL_ADDON]
+        # Packs of pools in a transaction of their own: nobody waits for a pool and a SIM at once.
+        begun = await _add_packs(ctx, work, order, packs) if packs else await _begin(ctx, work, order, payment, items)
         await work.order_items.begin(order.id, begun, ctx.now())
         finished = not items and await finish(ctx, work, order)
         await work.orders.touch(order.id, ctx.now())
@@ -137,9 +142,9 @@ async def _begin(
     order: OrderRecord,
     payment: PaymentRecord,
     items: Sequence[OrderItemRecord],
-    sims: Mapping[int, SimRecord],
 ) -> list[ItemBegun]:
     """Store the operations of these items; one whose SIM has become busy meanwhile is left for a later turn (OP-4)."""
+    sims = await work.sims.by_ids([one.sim_id for one in items if one.sim_id is not None], for_update=True)
     begun: list[ItemBegun | None] = []
     for kind, arguments, group in _groups(items):
         found = _of(sims, group)
@@ -149,6 +154,23 @@ async def _begin(
         outcomes |= await request_many(ctx, work, _of(sims, late), _command(order, kind, arguments))
         begun += [_begun(ctx, one, sims.get(one.sim_id or 0), outcomes.get(one.sim_id or 0)) for one in group]
     return [one for one in begun if one is not None]
+
+
+async def _add_packs(
+    ctx: Context, work: UnitOfWork, order: OrderRecord, items: Sequence[OrderItemRecord]
+) -> list[ItemBegun]:
+    """Add the packs to their pools' running cycles: in force at once, in the transaction that ends the item (QT-7)."""
+    actor = Actor(name=order.requested_by or ACTOR, reason=order.reason, correlation_id=order.correlation_id)
+    ended = []
+    for item in sorted(items, key=lambda item: item.pool or ""):
+        try:
+            await add_pool_addon(ctx, work, order.tenant, str(item.pool), item.arguments["bytes"], actor)
+        except (NotFound, Conflict) as refused:  # found before anything is written
+            error = {"code": refused.code, "text": refused.detail}
+            ended.append(ItemBegun(number=item.number, status="failed", error=error))
+        else:
+            ended.append(ItemBegun(number=item.number, status="succeeded"))
+    return ended
 
 
 def _of(sims: Mapping[int, SimRecord], items: Sequence[OrderItemRecord]) -> list[SimRecord]:

@@ -8,9 +8,12 @@ from uuid import UUID
 
 from app.db.orders.carts import CartItemRecord, CartRecord, Filling
 from app.db.uow import UnitOfWork
-from app.domain.commerce.orders import AGAIN_IN_CART, NOT_OF_ORDER, ItemKind
+from app.domain.commerce.orders import AGAIN_IN_CART, MOST_FEN, NOT_OF_ORDER, ItemKind, profile_refusal
+from app.domain.operation.refusal import Refusal
+from app.domain.vocabulary import Supplier
+from app.usecases.balance.account import profile_missing
 from app.usecases.context import Context
-from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, NotYet
+from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.ids import new_id
 from app.usecases.orders.check import check_entries
 from app.usecases.orders.fill import Wish, fill
@@ -21,9 +24,6 @@ MOST_ENTRIES = 100_000
 
 MOST_ITEMS = 500
 """Items of one cart."""
-
-MOST_FEN = 1 << 53
-"""The most that a cart may cost, in fen: an exact number for every reader."""
 
 KEPT = timedelta(days=30)
 """How long a cart is kept; orders have their items of their own."""
@@ -64,10 +64,9 @@ async def cart_to_change(work: UnitOfWork, tenant: str, cart_id: UUID) -> CartRe
 async def put(ctx: Context, work: UnitOfWork, cart: CartRecord, wish: Wish, *, at: str = "") -> CartRecord:
     """Put an item into a cart that the caller has locked, check and price it; `at`: its pointer in the request.
 
-    Gives the cart with its supplier. Raises `InvalidArgument`, `RangeBlocked`, `NotYet`.
+    Gives the cart with its supplier. Raises `InvalidArgument`, `RangeBlocked`.
     """
-    if wish.kind is not ItemKind.RENEW:
-        raise NotYet("carts take renewals only")
+    wish = await _with_pack(work, cart, wish, at)
     items = await work.carts.items(cart.id)
     if len(items) >= MOST_ITEMS:
         raise _too_many(at, f"at most {MOST_ITEMS} items")
@@ -88,6 +87,18 @@ async def put(ctx: Context, work: UnitOfWork, cart: CartRecord, wish: Wish, *, a
     if sum(one.amount_fen for one in await work.carts.items(cart.id)) > MOST_FEN:
         raise InvalidArgument([Fault(pointer=at, code="AMOUNT_TOO_LARGE", detail="the cart costs too much")])
     return cart
+
+
+async def _with_pack(work: UnitOfWork, cart: CartRecord, wish: Wish, at: str) -> Wish:
+    """A pool's pack with its size as it is now: what is bought does not change any more. Raises `InvalidArgument`."""
+    if wish.kind not in (ItemKind.CARD_ADDON, ItemKind.POOL_ADDON):
+        return wish
+    pack = (await work.addons.all(cart.tenant)).get(str(wish.arguments["addon"]))
+    if pack is None:
+        raise InvalidArgument([Fault(pointer=f"{at}/addon", code="UNKNOWN_ADDON", detail="no such add-on pack")])
+    if wish.kind is ItemKind.CARD_ADDON:
+        return wish
+    return replace(wish, arguments={**wish.arguments, "bytes": pack.bytes})
 
 
 def _too_many(at: str, detail: str) -> InvalidArgument:
@@ -116,6 +127,15 @@ async def check_again(ctx: Context, work: UnitOfWork, cart: CartRecord) -> CartR
 def _quarter(at: datetime) -> int:
     """The quarter of an hour of an instant: in every zone a day begins with one."""
     return int(at.timestamp()) // 900
+
+
+async def refusals_of(ctx: Context, work: UnitOfWork, cart: CartRecord) -> list[Refusal]:
+    """Why nothing of a cart can be ordered now, whatever is in it (RN-9)."""
+    if cart.terms is None:
+        return []
+    complete = not await profile_missing(work, cart.tenant)
+    refused = profile_refusal(Supplier(cart.terms), ctx.now().date(), complete=complete)
+    return [] if refused is None else [refused]
 
 
 async def delete_old_carts(ctx: Context) -> int:

@@ -20,6 +20,7 @@ from app.domain.vocabulary import OperationSource, Supplier
 from app.usecases.context import Context
 from app.usecases.operations.request_many import RequestMany, evaluate_many
 from app.usecases.operations.validate import catalogue_of
+from app.usecases.orders.lots import check_lot
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
 
 CHUNK = 1_000
@@ -46,7 +47,12 @@ async def _check_chunk(
         await work.carts.change(cart.id, terms=cart.terms)
     decisions = await _decisions(ctx, work, page, records)
     catalogue = await catalogue_of(work, cart.tenant)
-    checked = [_checked(ctx, cart, entry, records, decisions, others, catalogue) for entry in page]
+    checked = [
+        _checked(ctx, cart, entry, records, decisions, others, catalogue)
+        if ItemKind(entry.kind) in OPERATION_OF
+        else await check_lot(work, cart, entry, catalogue, others, ctx.now())
+        for entry in page
+    ]
     await work.carts.check(cart.id, checked)
     return cart
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from app.db.orders.orders import OrderRecord, PaymentRecord
 from app.db.uow import UnitOfWork
-from app.domain.commerce.orders import UNPAID, OrderState, judged_at, states_until_paid
+from app.domain.commerce.orders import UNPAID, OrderState, judged_at, shows_cards, states_until_paid
 from app.domain.events import EventType
 from app.usecases.context import Context
 from app.usecases.errors import AmountMismatch, Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.events import EventStamp, order_event
+from app.usecases.orders.delivery import with_delivery
 from app.usecases.orders.place import order_audit
 from app.usecases.orders.views import line, order_views
 
@@ -29,6 +31,13 @@ async def find_order(work: UnitOfWork, tenant: str, order_id: UUID, *, for_updat
     if order is None:
         raise NotFound("order")
     return order
+
+
+async def cards_of(work: UnitOfWork, order: OrderRecord, *, after: int, limit: int) -> Sequence[Any]:
+    """A page of the SIMs that came with an order: none before it is done (OR-1)."""
+    if not shows_cards(OrderState(order.status)):
+        return []
+    return await work.orders.cards_of(order.tenant, order.id, after=after, limit=limit)
 
 
 async def pay_order(
@@ -79,6 +88,7 @@ async def _fulfil(
     """The order being fulfilled, with its event; the payment ends what was left of its review (OR-1, D)."""
     now = payment.received_at
     lines = tuple(line(now, state, "paid") for state in states_until_paid(OrderState(order.status)))
+    order = await with_delivery(ctx, work, order, payment.paid_at)
     paid = replace(order, status=OrderState.FULFILLING.value, history=(*order.history, *lines))
     await work.orders.save(paid)
     [view] = await order_views(work, [paid])

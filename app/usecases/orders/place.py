@@ -14,9 +14,9 @@ from app.db.uow import UnitOfWork
 from app.domain.commerce.orders import ItemKind, OrderState, order_kind
 from app.domain.operation.refusal import RefusalCode
 from app.usecases.context import Context
-from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.errors import Fault, InvalidArgument, OperationRefused
 from app.usecases.ids import new_id
-from app.usecases.orders.carts import cart_to_change, check_again, open_cart, put
+from app.usecases.orders.carts import cart_to_change, check_again, open_cart, put, refusals_of
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.refusals import refusal_text
 from app.usecases.orders.views import line
@@ -68,7 +68,8 @@ class PlaceOrder:
 async def place_order(ctx: Context, work: UnitOfWork, command: PlaceOrder) -> OrderRecord:
     """Store the order of a cart; it waits to be paid.
 
-    Raises `NotFound`, `Conflict` (the cart has become an order), `CartRefused`, `InvalidArgument`.
+    Raises `NotFound`, `Conflict` (the cart has become an order), `OperationRefused` (RN-9), `CartRefused`,
+    `InvalidArgument`.
     """
     if command.cart is not None:
         cart = await check_again(ctx, work, await cart_to_change(work, command.tenant, command.cart))
@@ -76,19 +77,21 @@ async def place_order(ctx: Context, work: UnitOfWork, command: PlaceOrder) -> Or
         cart = await open_cart(ctx, work, command.tenant, created_by=command.requested_by)
         for index, wish in enumerate(command.wishes):
             cart = await put(ctx, work, cart, wish, at=f"/items/{index}")
-    await _check_refusals(work, cart, command)
+    await _check_refusals(ctx, work, cart, command)
     order = await _store(ctx, work, cart, command)
     await work.carts.change(cart.id, order_id=order.id)
     await work.access.add_audit([order_audit(ctx, order, "placed", command.requested_by)])
     return order
 
 
-async def _check_refusals(work: UnitOfWork, cart: CartRecord, command: PlaceOrder) -> None:
+async def _check_refusals(ctx: Context, work: UnitOfWork, cart: CartRecord, command: PlaceOrder) -> None:
     items = await work.carts.items(cart.id)
     refused, entries = sum(one.refused for one in items), sum(one.entries for one in items)
     at = "/cart/items" if command.cart is not None else "/items"
     if entries == 0:
         raise InvalidArgument([Fault(pointer=at, code="EMPTY_SELECTION", detail="the cart is empty")])
+    for refusal in await refusals_of(ctx, work, cart):
+        raise OperationRefused(refusal)
     if refused and (refused == entries or not command.leave_out_refused):
         raise CartRefused(await work.carts.entries(cart.id, after=0, limit=SHOWN, refused=True), refused, at=at)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from app.db.orders.carts import CartEntry, CartItemRecord, CartRecord
 from app.db.orders.items import STATUSES
 from app.db.orders.orders import OrderRecord, PaymentRecord
 from app.db.uow import UnitOfWork
-from app.domain.commerce.orders import OrderState, refused_after_sales, shows_shipping
+from app.domain.commerce.orders import OrderKind, OrderState, refused_after_sales, shows_cards, shows_shipping
+from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import Supplier
 from app.texts.catalogue import text
-from app.usecases.orders.refusals import refusal_text, stored_refusal_view
+from app.usecases.orders.refusals import refusal_json, refusal_text, stored_refusal_view
 
 GIVEN = ("iccid", "pool", "selector", "order", "months", "addon", "plan", "quantity")
 """What an item of a cart or an order may say beside its kind."""
@@ -46,12 +48,16 @@ def entry_view(entry: CartEntry, language: str) -> dict[str, Any]:
         "price_fen": entry.price_fen,
         "expires_on": _day(entry.expires_on),
         "renews_to": _day(entry.renews_to),
+        "conditions": entry.conditions,
         "refusal": stored_refusal_view(entry.refusal, language) if entry.refusal else None,
     }
 
 
-async def cart_view(work: UnitOfWork, cart: CartRecord, language: str) -> dict[str, Any]:
-    """A cart: what each of its items costs, and every refusal, up to `REFUSALS_SHOWN` of an item."""
+async def cart_view(work: UnitOfWork, cart: CartRecord, refusals: Sequence[Refusal], language: str) -> dict[str, Any]:
+    """A cart: what each of its items costs, and every refusal, up to `REFUSALS_SHOWN` of an item.
+
+    `refusals`: those of the cart as a whole.
+    """
     items = await work.carts.items(cart.id)
     shown = [await _cart_item_view(work, cart, item, language) for item in items]
     return {
@@ -61,6 +67,7 @@ async def cart_view(work: UnitOfWork, cart: CartRecord, language: str) -> dict[s
         "items": shown,
         "entries": sum(item.entries for item in items),
         "refused": sum(item.refused for item in items),
+        "refusals": [stored_refusal_view(refusal_json(one), language) for one in refusals],
         "amount_fen": sum(item.amount_fen for item in items),
         "checked_at": cart.checked_at.isoformat(),
         "created_at": cart.created_at.isoformat(),
@@ -83,6 +90,7 @@ async def _cart_item_view(work: UnitOfWork, cart: CartRecord, item: CartItemReco
         "price_fen": one.price_fen if one else item.amount_fen,
         "expires_on": _day(one.expires_on) if one else None,
         "renews_to": _day(one.renews_to) if one else None,
+        "conditions": one.conditions if one else [],
         "refused": item.refused,
         "refusals": [{"iccid": entry.iccid, **stored_refusal_view(entry.refusal or {}, language)} for entry in refused],
     }
@@ -92,7 +100,28 @@ async def order_views(work: UnitOfWork, orders: Sequence[OrderRecord], *, langua
     """Orders with the numbers of their items and their payments."""
     ids = [order.id for order in orders]
     counts, payments = await work.order_items.counts(ids), await work.orders.payments(ids)
-    return [_order_view(order, counts.get(order.id, {}), payments.get(order.id), language) for order in orders]
+    of_new = await _of_new_cards(work, [order for order in orders if order.kind == OrderKind.NEW])
+    return [
+        _order_view(order, counts.get(order.id, {}), payments.get(order.id), language)
+        | of_new.get(order.id, {"opened_cards": None, "conditions": []})
+        for order in orders
+    ]
+
+
+async def _of_new_cards(work: UnitOfWork, orders: Sequence[OrderRecord]) -> dict[UUID, dict[str, Any]]:
+    """Of orders of new SIMs: how many of them are opened, shown once done (OR-1), and the conditions (OR-3)."""
+    if not orders:
+        return {}
+    items = await work.order_items.new_cards([order.id for order in orders])
+    done = [order.id for order in orders if shows_cards(OrderState(order.status))]
+    opened = await work.orders.count_cards(orders[0].tenant, done)
+    return {
+        order.id: {
+            "opened_cards": opened.get(order.id, 0) if order.id in done else None,
+            "conditions": sorted({name for item in items.get(order.id, []) for name in item.conditions}),
+        }
+        for order in orders
+    }
 
 
 def _order_view(
@@ -115,12 +144,23 @@ def _order_view(
         "courier": order.courier if shipping else None,
         "tracking_number": order.tracking_number if shipping else None,
         "failure_reason": order.failure_reason,
+        "delivery": _delivery_view(order),
         "payment": _payment_view(payment) if payment else None,
         "after_sales": list(_after_sales(order, language)),
         "history": list(order.history),
         "correlation_id": order.correlation_id,
         "created_at": order.created_at.isoformat(),
         "finished_at": _at(order.finished_at),
+    }
+
+
+def _delivery_view(order: OrderRecord) -> dict[str, Any] | None:
+    if order.delivery_due_at is None:
+        return None
+    return {
+        "earliest": _at(order.delivery_earliest),
+        "due_at": _at(order.delivery_due_at),
+        "rule": order.delivery_rule,
     }
 
 

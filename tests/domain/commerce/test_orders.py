@@ -92,12 +92,21 @@ def test_gsl_says_no_to_what_is_asked_after_the_purchase() -> None:
 
 
 def test_small_orders_have_their_conditions() -> None:
-    """OR-3."""
-    assert small_order(GB + 1, 10).freight_collect
-    assert not small_order(GB, 10).allowed
-    assert not small_order(2 * GB, 9).allowed
-    assert small_order(100 * MB, 10, test_cards=True).via_account_manager
-    assert not small_order(30 * MB, 10, test_cards=True).allowed
+    """OR-3: ten cards; of more there is nothing to say, and other suppliers publish nothing."""
+    gsl = terms(GSL)
+
+    def conditions(allowance: int, cards: int) -> tuple[str, ...] | None:
+        small = small_order(gsl, allowance, cards)
+        assert small is not None
+        return small.conditions if small.allowed else None
+
+    assert conditions(GB + 1, 10) == ("freight_collect",)
+    assert conditions(GB, 10) is None
+    assert conditions(2 * GB, 9) is None
+    assert conditions(100 * MB, 10) == ("via_account_manager",)
+    assert conditions(30 * MB, 10) is None
+    assert small_order(gsl, 30 * MB, 11) is None
+    assert small_order(terms(FLEXEM), 30 * MB, 1) is None
 
 
 def test_a_cart_holds_one_suppliers_cards_and_new_ones_alone() -> None:

@@ -133,6 +133,9 @@ class CartItem(AnswerModel):
     )
     expires_on: On | None = Field(description="`renew` of one SIM: its last valid day.", examples=["2026-12-31"])
     renews_to: On | None = Field(description="Its last valid day after it (RN-8).", examples=["2027-12-31"])
+    conditions: list[str] = Field(
+        description="`new_cards`: on what conditions, `freight_collect` or `via_account_manager` (OR-3).", examples=[[]]
+    )
     refused: int = Field(description="Entries that cannot be ordered.", examples=[0])
     refusals: list[CardRefusal] = Field(description="Why, the first hundred; the others are in the list of entries.")
 
@@ -146,6 +149,7 @@ class Cart(AnswerModel):
     items: list[CartItem] = Field(description="What was put in, in order.")
     entries: int = Field(description="SIMs, pools and lots of new SIMs of all items.", examples=[1])
     refused: int = Field(description="Those that cannot be ordered.", examples=[0])
+    refusals: list[EntryRefusal] = Field(description="Why nothing of it can be ordered now: the profile (RN-9).")
     amount_fen: Fen = Field(description="What the others cost.", examples=[2400])
     checked_at: At = Field(description="When windows were checked.", examples=["2026-11-21T10:00:00+00:00"])
     created_at: At = Field(description="When it was made.", examples=["2026-11-21T10:00:00+00:00"])
@@ -162,6 +166,7 @@ class CartEntry(AnswerModel):
     price_fen: Fen | None = Field(description="What it costs; null: not known.", examples=[2400])
     expires_on: On | None = Field(description="Its last valid day.", examples=["2026-12-31"])
     renews_to: On | None = Field(description="Its last valid day after the renewal.", examples=["2027-12-31"])
+    conditions: list[str] = Field(description="On what conditions (OR-3).", examples=[["freight_collect"]])
     refusal: EntryRefusal | None = Field(description="Why it cannot be ordered.")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.domain.commerce.orders import OrderKind, OrderState
+from app.domain.commerce.orders import MOST_FEN, OrderKind, OrderState
 from app.domain.vocabulary import AfterSalesRequest
 from app.routers.schemas.base import (
     AnswerModel,
@@ -27,7 +27,6 @@ from app.routers.schemas.base import (
 from app.routers.schemas.commerce.carts import ICCID, ItemKindWord, Items
 from app.routers.schemas.operations import OPERATION_ID, StatusWord
 from app.routers.schemas.sims.answers import SupplierWord
-from app.usecases.orders.carts import MOST_FEN
 
 OrderKindWord = Annotated[OrderKind, open_words(OrderKind)]
 OrderStateWord = Annotated[OrderState, open_words(OrderState)]
@@ -53,7 +52,7 @@ class OrderRequest(RequestModel):
         return self
 
 
-class PaymentRequest(RequestModel):
+class OrderPaymentRequest(RequestModel):
     """A payment that the backend confirms."""
 
     amount_fen: Annotated[Quantity, Field(ge=0, le=MOST_FEN, json_schema_extra={"x-unit": "fen (1/100 CNY)"})] = Field(
@@ -68,7 +67,7 @@ class PaymentRequest(RequestModel):
     )
 
 
-class StatusRequest(RequestModel):
+class OrderStatusRequest(RequestModel):
     """What the supplier states of an order; what is left out stays."""
 
     status: Literal["reviewing", "reviewed", "shipped", "done", "failed"] = Field(
@@ -111,6 +110,27 @@ class OrderPayment(AnswerModel):
     received_at: At = Field(description="When the gateway was told.", examples=["2026-11-21T10:00:02+00:00"])
 
 
+class OrderDelivery(AnswerModel):
+    """When new SIMs are delivered, counted from the payment (SL-6)."""
+
+    earliest: At | None = Field(description="Not before.", examples=[None])
+    due_at: At = Field(description="By when.", examples=["2026-12-05T00:00:00+08:00"])
+    rule: str = Field(description="The rule it rests on.", examples=["SL-6"])
+
+
+class OrderCard(AnswerModel):
+    """A SIM that came with an order (OR-1)."""
+
+    iccid: str = Field(description="The SIM.", examples=[ICCID])
+    carrier_as_of: At | None = Field(
+        description="When the carrier last told of it; null: its data are not in yet.", examples=[None]
+    )
+
+
+class OrderCardPage(Listed[OrderCard]):
+    """A page of SIMs; none before the order is done."""
+
+
 class AfterSales(AnswerModel):
     """What the supplier does not do after the purchase (OR-2)."""
 
@@ -141,6 +161,13 @@ class Order(AnswerModel):
     courier: str | None = Field(description="Who delivers it; shown once shipped or done.", examples=[None])
     tracking_number: str | None = Field(description="The courier's number; shown likewise.", examples=[None])
     failure_reason: str | None = Field(description="Why it failed.", examples=[None])
+    opened_cards: int | None = Field(
+        description="`new`: SIMs that name this order; shown once it is done.", examples=[None]
+    )
+    conditions: list[str] = Field(
+        description="`new`: on what conditions, `freight_collect` or `via_account_manager` (OR-3).", examples=[[]]
+    )
+    delivery: OrderDelivery | None = Field(description="`new`: when it is delivered, told with the payment (SL-6).")
     payment: OrderPayment | None = Field(description="Its payment.")
     after_sales: list[AfterSales] = Field(description="What its supplier does not do after the purchase (OR-2).")
     history: list[OrderHistoryLine] = Field(description="Its steps in order.")
