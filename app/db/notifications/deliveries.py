@@ -67,6 +67,18 @@ _CONTENT = text(
     """
 ).columns(data=JSONB)
 
+_NEXT_DUE = text(
+    """
+    SELECT min(due) FROM (
+        SELECT i.due_at AS due FROM notification_items i WHERE i.batch IS NULL AND i.due_at > :after
+           AND EXISTS (SELECT FROM notification_channels c WHERE c.id = i.channel_id AND c.enabled)
+        UNION ALL
+        SELECT greatest(d.next_attempt_at, c.next_send_at) FROM notification_deliveries d
+          JOIN notification_channels c ON c.id = d.channel_id
+         WHERE d.status = 'pending' AND c.enabled AND greatest(d.next_attempt_at, c.next_send_at) > :after) waiting
+    """
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
@@ -200,6 +212,12 @@ class NotificationRepository:
             c.id == record.id, c.claim == record.claim, c.status == "pending"
         )
         return bool((await self._connection.execute(statement.values(lease_until=None, **columns))).rowcount)
+
+    async def next_due(self, after: datetime) -> datetime | None:
+        """When the next item or delivery of an enabled channel is due after an instant, in the gateway's clock."""
+        found = await self._connection.execute(_NEXT_DUE, {"after": after})
+        due: datetime | None = found.scalar_one()
+        return due
 
     async def page(self, channel_id: UUID, *, before: UUID | None, limit: int) -> list[DeliveryRecord]:
         """A page of a channel's deliveries, newest first."""

@@ -18,20 +18,25 @@ from app.usecases.events import EventStamp, expiry_reminder
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 
 CHUNK = 1_000
+"""SIMs reminded of in one transaction."""
+
+PASS = 10_000
+"""SIMs looked at in one query."""
+
 MARK = "expiry:"
 
 
 async def emit_expiry_reminders(ctx: Context, zone: tzinfo) -> dict[str, int]:
     """Emit `reminder.due` for SIMs that expire soon, once per threshold and end date; returns how many were emitted."""
     accounts = [code for code in ctx.accounts if str(ctx.zone(code)) == str(zone)]
-    after = emitted = 0
-    while accounts:
+    after: int | None = 0
+    emitted = 0
+    while accounts and after is not None:
         async with ctx.pool.acquire() as connection:
-            page = await expiring(connection, accounts, after, CHUNK, ctx.now().astimezone(zone).date())
-        emitted += await handle_isolated(ctx, Task.EXPIRY_REMINDERS, page, partial(_remind, ctx))
-        if len(page) < CHUNK:
-            break
-        after = page[-1]
+            after, found = await expiring(connection, accounts, after, PASS, ctx.now().astimezone(zone).date())
+        for start in range(0, len(found), CHUNK):
+            chunk = found[start : start + CHUNK]
+            emitted += await handle_isolated(ctx, Task.EXPIRY_REMINDERS, chunk, partial(_remind, ctx))
     return {"emitted": emitted}
 
 
