@@ -151,11 +151,12 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
 
     `device` is what the caller knows of the device (`docs/api.md`, Explanation); it answers checks of the checklists.
     """
-    record = await _card(ctx, tenant, iccid)
     async with ctx.work() as work:
+        record = await work.sims.get(tenant, iccid)
+        if record is None:
+            raise NotFound("sim")
         context = await rule_context_of(ctx, work, record)
-        ever_used = await work.sims.ever_used(record.id)
-        imported_at = await work.sims.imported_at(record.id)
+        imported_at, ever_used = await work.sims.beginnings(record.id)
         listed = await work.directed.of_sim(record.id)
     sim = record.sim
     left = await _pool_remaining(ctx, record)
