@@ -1,4 +1,4 @@
-"""Directed lists of orders (DR-1, DR-2), and the SIMs of an order by index.
+"""Directed lists of orders (DR-1, DR-2).
 
 Revision ID: 0033
 Revises: 0032
@@ -38,11 +38,8 @@ def upgrade() -> None:
     columns = ["tenant", "order_id", "value", "protocol"]
     op.create_index("uq_directed_entries_value", "directed_entries", columns, unique=True)
     op.create_index("ix_directed_entries_open", "directed_entries", ["tenant", "id"], postgresql_where=sa.text("open"))
-    where = sa.text("order_id IS NOT NULL")
-    op.create_index("ix_sims_tenant_order_id", "sims", ["tenant", "order_id", "id"], postgresql_where=where)
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.drop_index("ix_sims_tenant_order_id", "sims")
     op.drop_table("directed_entries")
