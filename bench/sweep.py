@@ -1,10 +1,10 @@
 """The expiry sweep of a large fleet against the bare SQL that writes the same rows, in one run (`make bench-sweep`).
 
 A fleet of 1,000,000 cards, of which 20,000 fall due a day: half expire (with the suspend that follows, LC-8), half are
-cancelled (LC-9). The sweep is the product's own, in this process, on a database with the product's settings. Beside it,
-in turns, three rounds each: what a person at `psql` would send for the next day's 20,000, with the same chunks, one
-`UPDATE` and `INSERT … SELECT` a table and chunk, of rows that are made of what the sweep wrote. The ratio of the medians
-is what counts.
+cancelled (LC-9). The sweep is the product's own, in this process, on a database with the product's settings. Beside
+it, in turns, three rounds each: what a person at `psql` would send for the next day's 20,000 in the same chunks, one
+`UPDATE` or `INSERT … SELECT` a table and chunk, of rows that are made of what the sweep wrote. The ratio of the
+medians is what counts.
 
     python -m bench.sweep [--sims 1000000] [--due 20000]
 
@@ -70,7 +70,7 @@ async def make_due(connection: asyncpg.Connection[Any], due: int, today: date) -
             day,
             first + due // 2,
             first + due,
-            '[{"code": "plan_expired", "since": "2026-01-01T00:00:00+00:00", "source": "gateway", "carrier_code": null}]',
+            '[{"code": "plan_expired", "since": "2026-01-01T00:00:00Z", "source": "gateway", "carrier_code": null}]',
         )
     await connection.execute("VACUUM ANALYZE sims", timeout=3600)
     await connection.execute("CHECKPOINT", timeout=600)
