@@ -27,8 +27,8 @@ AT_ONCE = 2
 ACTOR = "expiry_sweep"
 
 
-async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
-    """Apply today's dates to the accounts of one zone.
+async def expire_zone(ctx: Context, zone: tzinfo, *, chunk: int = CHUNK) -> dict[str, int]:
+    """Apply today's dates to the accounts of one zone, `chunk` SIMs a transaction.
 
     Returns how many SIMs were `seen`, `changed` and had an operation `enqueued` at their carrier.
     """
@@ -38,15 +38,15 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     after: DuePosition | None = None
     while accounts:
         async with ctx.work() as work:
-            due = await work.sims.due_places(accounts, today, CHUNK * AT_ONCE, after=after)
+            due = await work.sims.due_places(accounts, today, chunk * AT_ONCE, after=after)
         sim_ids = [sim_id for _, sim_id in due]
         handle = partial(_expire_chunk, ctx, report)
-        chunks = [sim_ids[start : start + CHUNK] for start in range(0, len(sim_ids), CHUNK)]
-        handled = [handle_isolated(ctx, Task.EXPIRY_SWEEP, chunk, handle) for chunk in chunks]
+        chunks = [sim_ids[start : start + chunk] for start in range(0, len(sim_ids), chunk)]
+        handled = [handle_isolated(ctx, Task.EXPIRY_SWEEP, some, handle) for some in chunks]
         done = await asyncio.gather(*handled, return_exceptions=True)
         report["changed"] += sum(map(_counted, done))
         report["seen"] += len(due)
-        if len(due) < CHUNK * AT_ONCE:
+        if len(due) < chunk * AT_ONCE:
             return report
         # SIMs whose cancellation waits for a renewal stay due: the next chunk begins after this one.
         after = due[-1]

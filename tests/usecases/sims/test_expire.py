@@ -6,9 +6,6 @@ import asyncio
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-import pytest
-
-from app.usecases.sims import expire
 from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
 
@@ -196,15 +193,14 @@ async def _many(gateway: Gateway) -> None:
 
 
 async def test_a_sweep_killed_between_two_chunks_goes_on_where_it_was_and_twice_changes_nothing(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
 ) -> None:
     """LC-8, LC-9, LC-12: the rows are those of a sweep that nobody killed; nothing is written twice."""
-    monkeypatch.setattr(expire, "CHUNK", 7)
     await _many(gateway)
     async with gateway.ctx.pool.acquire() as connection:
         before = await connection.fetchval("SELECT count(*) FROM events")
     for turns in (1, 2, 5, 20):
-        sweeping = asyncio.create_task(_sweep(gateway))
+        sweeping = asyncio.create_task(expire_zone(gateway.ctx, HOME, chunk=7))
         while not sweeping.done():
             async with gateway.ctx.pool.acquire() as connection:
                 now = await connection.fetchval("SELECT count(*) FROM events")
