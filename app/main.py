@@ -32,7 +32,7 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.commerce import account, catalogue
+from app.routers.commerce import account, catalogue, invoices
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
@@ -52,6 +52,7 @@ ROUTERS = (
     imports.router,
     catalogue.router,
     account.router,
+    invoices.router,
     sims.router,
     insight.router,
     usage.router,

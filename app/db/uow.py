@@ -21,6 +21,7 @@ from app.db.bulk.repository import BulkRepository
 from app.db.clock_offset import ClockOffsetRepository
 from app.db.commerce.accounts import BuyerAccountRepository
 from app.db.commerce.addons import AddonRepository
+from app.db.commerce.invoices import InvoiceRepository
 from app.db.connection import Connection
 from app.db.deadline_groups import Groups
 from app.db.deadlines.feeds import FeedRepository as DeadlineFeedRepository
@@ -94,6 +95,7 @@ class UnitOfWork:
     feed = _On(FeedRepository)
     idempotency = _On(IdempotencyRepository)
     import_marks = _On(ImportMarkRepository)
+    invoices = _On(InvoiceRepository)
     inbox = _On(InboxRepository)
     job_runs = _On(JobRunRepository)
     notification_channels = _On(ChannelRepository)

@@ -31,6 +31,7 @@ class EventType(StrEnum):
     REMINDER_DUE = "reminder.due"
     ORDER_PAID = "order.paid"
     ORDER_DONE = "order.done"
+    RENEWAL_DECLINED = "renewal.declined"
     ACCOUNT_EMPTIED = "account.emptied"
     ACCOUNT_REPLENISHED = "account.replenished"
     ORDER_FAILED = "order.failed"

@@ -9,7 +9,6 @@ UNPROVEN: Mapping[str, str] = MappingProxyType(
     {
         "TM-2": "no request shows it: `tests/domain/terms/test_open_terms.py` adds a supplier and a version as data",
         "DR-2": "**not built yet**: directed lists",
-        "IV-1": "**not built yet**: invoices",
     }
 )
 """It only gets shorter: a rule that a test drives through the API leaves it."""

@@ -73,6 +73,12 @@ def pool_event(
     return _event(kind, stamp, f"/v1/pools/{pool}", data)
 
 
+def renewal_declined(stamp: EventStamp, iccid: str, *, expires_on: date, reason: str) -> Event:
+    """A SIM was not renewed by itself: `balance` (it does not suffice), or `refused` by a rule (OR-1)."""
+    facts = {"rule": "OR-1", "reason": reason, "expires_on": expires_on.isoformat()}
+    return sim_event(EventType.RENEWAL_DECLINED, stamp, iccid, before={}, after={}, facts=facts)
+
+
 def account_event(kind: EventType, stamp: EventStamp, *, before: int, after: int) -> Event:
     """A buyer's balance has become empty, or positive again, in fen (ST-14)."""
     data = {"rule": "ST-14", "before": {"balance_fen": before}, "after": {"balance_fen": after}}

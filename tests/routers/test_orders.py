@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.jobs.loops import drain
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway, iccid
 from tests.usecases.orders.ordering import (
+    HOME,
     PROFILE,
     at,
     complete_desk,
@@ -304,3 +306,56 @@ async def test_a_buyer_without_a_complete_profile_orders_nothing_at_flexem(gatew
     assert dry.json()["allowed"]
     await gateway.api.patch("/v1/account", json=PROFILE)
     assert (await gateway.api.post("/v1/orders", json={"cart": cart["id"]})).status_code == 201
+
+
+async def test_a_paid_renewal_keeps_its_card_until_it_has_ended(gateway: Gateway) -> None:
+    """RN-11: the sweep of the 23rd cancels what nobody paid for; a renewal that fails leaves it to the next sweep."""
+    rows = ({"carrier": "cucc", "expires_on": "2026-11-30", "state": "expired"} for _ in range(3))
+    paid_for, unpaid, failing = await priced(gateway, *rows)
+    set_clock(gateway, at("2026-12-22T12:00:00"))
+    first, _, third = [await placed(gateway, renewal(one)) for one in (paid_for, unpaid, failing)]
+    for order in (first, third):
+        assert (await pay(gateway, order, at("2026-12-22T12:00:00"))).is_success
+
+    async def swept() -> list[str]:
+        await expire_zone(gateway.ctx, HOME)
+        return [(await gateway.api.get(f"/v1/sims/{one}")).json()["state"] for one in (paid_for, unpaid, failing)]
+
+    set_clock(gateway, at("2026-12-23T00:05:00"))
+    assert await swept() == ["expired", "cancelled", "expired"], "paid, and not begun yet"
+    await drain(gateway.ctx)
+    assert await swept() == ["expired", "cancelled", "expired"], "its operation is open"
+    [item] = await items_of(gateway, third)
+    body = {"outcome": "failed", "note": "the carrier is away"}
+    assert (await gateway.api.post(f"/v1/operations/{item['operation']}/complete", json=body)).is_success
+    assert await swept() == ["expired", "cancelled", "cancelled"]
+    await complete_desk(gateway)
+    assert (await gateway.api.get(f"/v1/sims/{paid_for}")).json()["state"] == "active"
+    gone = await gateway.api.post(f"/v1/orders/{third['id']}/items/1/retry")
+    assert gone.is_success
+    await drain(gateway.ctx)
+    [item] = await items_of(gateway, third)
+    assert (item["status"], item["error"]["code"]) == ("failed", "INCOMPATIBLE_STATE")
+
+
+async def test_a_renewed_card_tells_when_it_is_back_counted_from_the_payment(gateway: Gateway) -> None:
+    """SL-4: `flexem` 2 to 4 hours, in the first three days of a month 2 to 8; also where the notice comes later."""
+    (card,) = await priced(gateway, {"carrier": "cucc", "expires_on": "2026-11-30", "state": "expired"})
+    set_clock(gateway, at("2026-12-04T12:00:00"))
+    order = await placed(gateway, renewal(card))
+    paid_at = gateway.ctx.now()
+    set_clock(gateway, at("2026-12-04T13:00:00"))
+    assert (await pay(gateway, order, paid_at)).is_success
+    await drain(gateway.ctx)
+    [item] = await items_of(gateway, order)
+    assert item["due_rule"] == "SL-4"
+    assert datetime.fromisoformat(item["due_at"]) == paid_at + timedelta(hours=4)
+
+
+async def test_a_payment_of_the_future_is_none(gateway: Gateway) -> None:
+    """Ten minutes of another clock are forgiven, eleven are not."""
+    (card,) = await priced(gateway, {"expires_on": "2026-12-31"})
+    order = await placed(gateway, renewal(card))
+    late = await pay(gateway, order, gateway.ctx.now() + timedelta(minutes=11))
+    assert (late.status_code, late.json()["errors"][0]["code"]) == (422, "PAID_AT_TOO_FAR_AHEAD")
+    assert (await pay(gateway, order, gateway.ctx.now() + timedelta(minutes=9))).is_success

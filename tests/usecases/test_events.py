@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from app.jobs.loops import drain
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.webhooks import endpoints
 from tests.gateway import Gateway, card
 from tests.receiver import Receiver
+from tests.usecases.orders.ordering import PROFILE, complete_desk, pay, placed, renewal
 
 GOLDEN = Path(__file__).with_name("events.golden.json")
 PATTERNS = (
@@ -37,6 +39,19 @@ def plain(value: Any) -> Any:
     return value
 
 
+async def order_a_renewal(gateway: Gateway, card: str) -> None:
+    """An order that is paid and fails, and is done once its item is tried again."""
+    plan = {"id": "cucc-100m", "carrier": "cucc", "allowance": 100 << 20, "months": 12, "price_fen": 2400}
+    await gateway.api.post("/v1/plans", json=plan)
+    await gateway.api.patch("/v1/account", json=PROFILE)
+    order = await placed(gateway, renewal(card))
+    await pay(gateway, order)
+    for outcome in ("failed", "succeeded"):
+        await drain(gateway.ctx)
+        await complete_desk(gateway, outcome)
+        await gateway.api.post(f"/v1/orders/{order['id']}/items/1/retry")
+
+
 async def test_events_keep_their_shape(gateway: Gateway, receiver: Receiver) -> None:
     names = await gateway.fleet({"carrier": "cucc"}, {"carrier": "cucc", "state": "silent"}, {"carrier": "cucc"})
     headers = {"X-Correlation-Id": "corr"}
@@ -54,6 +69,7 @@ async def test_events_keep_their_shape(gateway: Gateway, receiver: Receiver) -> 
     for _ in range(3):
         await reconcile(gateway.ctx)
         await gateway.advance(hours=25)
+    await order_a_renewal(gateway, names[2])
     async with gateway.ctx.work() as work:
         wanted = endpoints.EndpointRequest(url=receiver.url)
         endpoint, _ = await endpoints.create(gateway.ctx, work, "default", wanted, actor="test")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -13,8 +14,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema.base import INSTANT, metadata
 
@@ -120,3 +123,52 @@ overrun_checks = Table(
 """Closed cycles whose overrun is to be charged anew: their usage changed, or they have just closed.
 
 Several rows of one are one: a unique key would let ingest wait for the limits' loop, which waits for ingest."""
+
+invoice_titles = Table(
+    "invoice_titles",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("tax_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("bank", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    UniqueConstraint(
+        "tenant", "title", "tax_id", "address", "phone", "bank", "account", name="uq_invoice_titles_whole"
+    ),
+    Index("ix_invoice_titles_tenant_id", "tenant", "id"),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+)
+"""Titles that a tenant has used, offered again (IV-1)."""
+
+invoices = Table(
+    "invoices",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("title", JSONB, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("number", Text),
+    Column("reason", Text),
+    Column("requested_by", Text),
+    Column("created_at", INSTANT, nullable=False),
+    Column("ended_at", INSTANT),
+    Index("ix_invoices_tenant_id", "tenant", "id"),
+)
+"""`status`: requested, issued, refused; `title`: as it was when requested; `number`: the invoice's own."""
+
+invoice_orders = Table(
+    "invoice_orders",
+    metadata,
+    Column("invoice_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, primary_key=True),
+    Column("released", Boolean, nullable=False, server_default=text("false")),
+    ForeignKeyConstraint(["invoice_id"], ["invoices.id"]),
+    ForeignKeyConstraint(["order_id"], ["orders.id"]),
+    Index("uq_invoice_orders_order", "order_id", unique=True, postgresql_where=text("NOT released")),
+)
+"""Each order stands on one invoice; those of a refused invoice are released (IV-1)."""

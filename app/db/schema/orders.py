@@ -102,6 +102,7 @@ orders = Table(
     Column("finished_at", INSTANT),
     CheckConstraint("amount_fen >= 0 AND items > 0", name="amounts"),
     Index("ix_orders_tenant_id", "tenant", "id"),
+    Index("ix_orders_auto_renew", "tenant", postgresql_where=text("auto_renew")),
     Index("ix_orders_fulfilling", "id", postgresql_where=text("status = 'fulfilling'")),
 )
 """`cards`: SIMs ordered, or ordered for; `months`: bought for each, NULL where they differ."""

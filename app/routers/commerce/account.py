@@ -22,7 +22,7 @@ from app.usecases.pools.manage import Actor
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=TypedRoute)
 
 PatchBody = Annotated[schemas.AccountPatch, Depends(JsonBody(schemas.AccountPatch))]
-PaymentBody = Annotated[schemas.PaymentRequest, Depends(JsonBody(schemas.PaymentRequest))]
+PaymentBody = Annotated[schemas.AccountPaymentRequest, Depends(JsonBody(schemas.AccountPaymentRequest))]
 
 
 def _actor(request: Request, caller: Caller) -> Actor:

@@ -75,7 +75,7 @@ class BalanceEntryPage(Listed[BalanceEntry]):
     """A page of entries, newest first."""
 
 
-class PaymentRequest(RequestModel):
+class AccountPaymentRequest(RequestModel):
     """A payment that the backend confirms."""
 
     amount_fen: Annotated[Quantity, Field(ge=1, le=MAX_FEN, json_schema_extra=FEN)] = Field(
