@@ -2,7 +2,7 @@
 
 `GET /v1/sims/{iccid}`, a random card of 100,000 with usage, every time. Beside it, in turns, three rounds each: the
 empty route `GET /livez` of the same server, and a bare uvicorn that runs the very same statement (`bench.bare`). The
-ratios of the medians are what counts.
+ratios of the medians are what counts. `GET /v1/sims/{iccid}/explanation` is compared with the read of the card.
 
     python -m bench.reads [--sims 100000] [--seconds 5] [--clients 16]
 
@@ -33,8 +33,8 @@ MOST_MB = 200
 ROUNDS = 3
 
 
-async def generate(address: str, sims: int, seconds: float, clients: int) -> dict[str, Any]:
-    """Ask over so many connections for so long; no card means the empty route."""
+async def generate(address: str, sims: int, seconds: float, clients: int, under: str) -> dict[str, Any]:
+    """Ask over so many connections for so long; no card means the empty route; `under`: what follows the card."""
     host, port = address.rsplit(":", 1)
     latencies: list[float] = []
     chosen = random.Random(7)
@@ -43,7 +43,7 @@ async def generate(address: str, sims: int, seconds: float, clients: int) -> dic
     async def one() -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         while (began := time.perf_counter()) < until:
-            path = f"/v1/sims/{iccid(chosen.randrange(sims) + 1)}" if sims else "/livez"
+            path = f"/v1/sims/{iccid(chosen.randrange(sims) + 1)}{under}" if sims else "/livez"
             writer.write(f"GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             assert b" 200 " in head[:20], head
@@ -61,9 +61,10 @@ async def generate(address: str, sims: int, seconds: float, clients: int) -> dic
     }
 
 
-def ask(address: str, arguments: argparse.Namespace, sims: int) -> dict[str, Any]:
+def ask(address: str, arguments: argparse.Namespace, sims: int, under: str = "") -> dict[str, Any]:
     """One round, by a process of its own."""
     command = [sys.executable, "-m", "bench.reads", "--generate", "--address", address, "--sims", str(sims)]
+    command += ["--under", under]
     command += ["--seconds", str(arguments.seconds), "--clients", str(arguments.clients)]
     told: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
     return told
@@ -85,13 +86,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--address", help=argparse.SUPPRESS)
+    parser.add_argument("--under", default="", help=argparse.SUPPRESS)
     parser.add_argument("--generate", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.generate:
-        load = generate(arguments.address, arguments.sims, arguments.seconds, arguments.clients)
+        load = generate(arguments.address, arguments.sims, arguments.seconds, arguments.clients, arguments.under)
         print(json.dumps(uvloop.run(load)))
         return
-    rounds: dict[str, list[dict[str, Any]]] = {"empty": [], "card": [], "bare": []}
+    rounds: dict[str, list[dict[str, Any]]] = {"empty": [], "card": [], "bare": [], "explanation": []}
     with database() as where:
         asyncio.run(seed(where.dsn, arguments.sims, counters=True))
         asyncio.run(_use(where.dsn))
@@ -106,6 +108,7 @@ def main() -> None:
                 rounds["card"].append(ask(address, arguments, arguments.sims))
                 rounds["card"][-1]["api_us"] = (cpu_seconds(pid) - before) / rounds["card"][-1]["count"] * 1e6
                 after = postgres_seconds(server)
+                rounds["explanation"].append(ask(address, arguments, arguments.sims, "/explanation"))
                 database_s = sum(after[one] - used.get(one, 0.0) for one in after)
                 rounds["card"][-1]["database_us"] = database_s / rounds["card"][-1]["count"] * 1e6
             memory = resident_mb(pid)
@@ -123,6 +126,11 @@ def main() -> None:
         f"| GET /v1/sims/{{iccid}} | {card['rate']:,.0f} | {card['p50_ms']:.1f} ms | {card['p99_ms']:.1f} ms"
         f" | {card['api_us']:.0f} µs | {card['database_us']:.0f} µs |"
     )
+    explained = middle["explanation"]
+    middle_ms, late_ms = explained["p50_ms"], explained["p99_ms"]
+    print(f"| …/explanation | {explained['rate']:,.0f} | {middle_ms:.1f} ms | {late_ms:.1f} ms | | |")
+    times = card["rate"] / explained["rate"]
+    print(f"an explanation costs {times:.1f} times a read")
     print(f"ratio to the empty route {of_empty:.2f}, to the statement alone {of_bare:.2f}, API {memory} MB")
     failed = [f"{of_empty:.2f} of the empty route"] if of_empty < LEAST_OF_EMPTY else []
     failed += [f"{of_bare:.2f} of the statement alone"] if of_bare < LEAST_OF_BARE else []

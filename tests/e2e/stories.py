@@ -36,6 +36,7 @@ class Stories:
         self._url = url
         self.carts: list[str] = []
         self.feeds: list[str] = []
+        self._targets = 0
 
     async def prepare(self) -> None:
         """Plans and packs that have prices."""
@@ -58,8 +59,15 @@ class Stories:
             "order_id": lambda: self.post("/v1/orders", {"items": [NEW_CARDS]}),
             "invoice_id": self._invoice,
             "channel_id": lambda: self.post("/v1/notification-channels", self.channel(rank) | {"name": "N"}),
+            "entry": lambda: self.post("/v1/orders/SO-1/directed", self._target()),
         }
-        return {name: (await make())["id"] for name, make in makers.items() if f"{{{name}}}" in template}
+        names = {name: (await make())["id"] for name, make in makers.items() if f"{{{name}}}" in template}
+        return names | {"order": "SO-1"}
+
+    def _target(self) -> dict[str, Any]:
+        """A target of a directed list that it does not have."""
+        self._targets += 1
+        return {"kind": "ip", "value": f"198.51.100.{self._targets}"}
 
     def keep(self, template: str, answer: httpx.Response) -> None:
         """Keep what no list names: carts, and the secrets of feeds."""
@@ -93,7 +101,9 @@ class Stories:
         if template in ("/v1/carts", "/v1/carts/{cart_id}/items", "/v1/orders"):
             item = self.item(rank, cards)
             return item if template.endswith("items") else {"items": [item]}
-        if template.startswith("/v1/orders"):
+        if template.endswith("/directed"):
+            return self._target()
+        if template.startswith("/v1/orders/{order_id}"):
             return {"status": "failed" if rank.largest else "reviewing", "amount_fen": 20_000} | {
                 "failure_reason": "no stock", "paid_at": self._gateway.ctx.now().isoformat(), "reference": "r"
             }  # fmt: skip

@@ -28,7 +28,7 @@ LATER = {timedelta(0): 10, timedelta(days=400): 80}
 """When everything is run and so many objects are read: at once, and past the cycle, the validity and the calendar."""
 
 CARDS: dict[str, dict[str, Any]] = {
-    "": {"plan": "priced"},
+    "": {"plan": "priced", "order": "SO-1"},
     "activate": {"state": "silent"},
     "resume": {"state": "suspended"},
     "verify-real-name": {"state": "silent", "real_name": "individual"},
@@ -112,18 +112,13 @@ class World:
             "carrier": "cmcc",
             "tenant": "default",
             "addon": "pack",
-            "kind": _kind(path),
+            "kind": "forward" if "pools" in path else "card" if "plans" in path else "renew",
             "arguments": {"months": 12},
             "confirm": path.removeprefix("/v1/sims/").partition("/")[0],
             "selector": {"iccids": [iccid(0)]},
             "status": "unpaid",
             "quiet_hours": {"from": "22:00", "to": "08:00"},
         }
-
-
-def _kind(path: str) -> str:
-    kinds = {"pools": "forward", "plans": "card"}
-    return next((kind for part, kind in kinds.items() if part in path), "renew")
 
 
 def _actions(document: dict[str, Any]) -> list[str]:
@@ -238,6 +233,7 @@ async def _read_everything(world: World, document: dict[str, Any], *, most: int)
         "invoice_id": [one["id"] for one in await read_list(api, "/v1/invoices", 1)],
         "channel_id": [one["id"] for one in await read_list(api, "/v1/notification-channels", 1)],
         "cart_id": world.stories.carts,
+        "order": ["SO-1"],
         "secret": world.stories.feeds,
     }
     for path, verbs in document["paths"].items():

@@ -1,4 +1,4 @@
-"""Two years of buying, lived in the one clock beside the independent model (`two_years_models`).
+"""Two years of buying, lived in the one clock beside the independent model (`two_years_models`, `two_years_money`).
 
 Only the days on which something is due by the model, and their neighbours, are looked at: a change a day early or a day
 late shows all the same.
@@ -6,77 +6,41 @@ late shows all the same.
 
 from __future__ import annotations
 
-import json
-import random
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from app.jobs.loops import drain
+from app.jobs.housekeeping import run_housekeeping
 from app.jobs.schedule import jobs_for
-from tests.e2e.two_years_api import Caller
 from tests.e2e.two_years_compare import compare_balances_and_states
-from tests.e2e.two_years_models import DAY, Card, Order, Tenant, Use, cancelled_on, in_months
-from tests.e2e.two_years_owners import (
-    AFTER_MIDNIGHT,
-    TENANTS,
-    Intention,
-    Style,
-    after_refusal,
-    new_card,
-    next_intention,
-    plans,
-    wants_retention,
+from tests.e2e.two_years_dates import DAY, in_months
+from tests.e2e.two_years_fleet import HOME, INVOICE_DAY, BuyingFleet
+from tests.e2e.two_years_models import Card, Use
+from tests.e2e.two_years_money import Order, invoice_is_taken
+from tests.e2e.two_years_owners import AFTER_MIDNIGHT, Intention, Style, after_refusal
+
+AUTO = "auto_renewals"
+NOT_RUN = (
+    "usage_pull",
+    "usage_resume",
+    "pool_refresh",
+    "reconcile",
+    "unconfigured_accounts",
+    "housekeeping",
+    AUTO,
 )
-from tests.gateway import Gateway
+"""Jobs that ask carriers, whose words are no part of this, and those run at other times: by day, and once a month."""
 
-HOME = ZoneInfo("Asia/Shanghai")
-BRAKE = 50
-"""Stops of an account in an hour that no brake holds back (ST-25)."""
-
-NOT_RUN = ("usage_pull", "usage_resume", "pool_refresh", "reconcile", "unconfigured_accounts", "housekeeping")
-"""Jobs that ask carriers, whose words are no part of this; housekeeping is run once a month."""
-
-TOP_UPS = {"north": (1, 1, 400_000), "south": (17, 2, 600)}
-"""Day of the month, every so many months, fen for each hundred cards."""
+GREAT = Order(amount_fen=1 << 40, paid=date(2999, 1, 1), items={"any": "succeeded"})
+"""With it, every order that may be invoiced at all would be."""
 
 
 @dataclass
-class TwoYears:
-    """So many cards, for so many days; each ends first within so many."""
-
-    gateway: Gateway
-    size: int
-    length: int
-    within: int = 400
-    grain: int = 1
-    """Days are multiples of so many, so that fewer are looked at."""
-    traffic_days: tuple[int, ...] = (4, 12, 20, 28)
-    traffic_mb: tuple[int, int] = (10, 60)
-    dice: random.Random = field(default_factory=lambda: random.Random(2026))
-    tenants: dict[str, Tenant] = field(default_factory=dict)
-    callers: dict[str, Caller] = field(default_factory=dict)
-    cards: dict[str, Card] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-    intentions: dict[date, list[Intention]] = field(default_factory=lambda: defaultdict(list))
-    retentions: dict[date, list[Card]] = field(default_factory=lambda: defaultdict(list))
-    due: set[date] = field(default_factory=set)
-    """Days that are looked at with the day before and the day after."""
-    seen: set[date] = field(default_factory=set)
-    """Days that are looked at."""
-    waiting: list[tuple[str, dict[str, Any], list[Intention]]] = field(default_factory=list)
-    """Orders placed on a window's last day, to be paid around midnight."""
-    failing: dict[str, Style] = field(default_factory=dict)
-    """Cards whose renewal the desk fails the next time."""
-    done: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """What people at the carriers' desks did to each card."""
-    told: Counter[str] = field(default_factory=Counter)
-    """What happened, for the summary."""
-    today: date = date.min
+class TwoYears(BuyingFleet):
+    """Its days."""
 
     async def live(self) -> None:
         """Move in, and live every day on which something is due."""
@@ -95,92 +59,6 @@ class TwoYears:
             await self._midnight(day, last)
             await self._daytime(day)
         self.told["days looked at"] = looked
-
-    async def _move_in(self, begins: date) -> None:
-        by_tenant: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for name in TENANTS:
-            self.tenants[name] = Tenant(name)
-            self.callers[name] = await Caller.of_new_tenant(self.gateway, name)
-            await self.callers[name].begin(plans())
-        for n in range(self.size):
-            name = TENANTS[n % len(TENANTS)]
-            one, row = new_card(n, self.tenants[name], begins, self.dice, within=self.within, grain=self.grain)
-            self.cards[one.name] = one
-            by_tenant[name].append(row)
-            self._decide(one)
-        lines = [json.dumps(r | {"gsl": r["account"] == "gsl-main"}) for rows in by_tenant.values() for r in rows]
-        headers = {"Content-Type": "application/x-ndjson"}
-        answer = await self.gateway.control.post("/_control/sims", content="\n".join(lines), headers=headers)
-        assert answer.is_success, answer.text
-        for name, rows in by_tenant.items():
-            await self.callers[name].import_cards(rows)
-        self.due |= {begins + DAY}
-        for n in range(self.length + 1):
-            day = begins + timedelta(days=n)
-            if day.day in (1, 27, *self.traffic_days) or self._top_up(day):
-                self.seen.add(day)
-
-    def _next_day(self) -> date:
-        """The next day that is due, or the neighbour of one."""
-        day = self.today + DAY
-        while day not in self.seen and not self.due & {day - DAY, day, day + DAY}:
-            day += DAY
-        return day
-
-    def _decide(self, one: Card) -> None:
-        """What the owner will do with the card's period, and what its dates will bring."""
-        intention = next_intention(one, self.today, self.dice, self.grain)
-        self._intend(intention)
-        retained = wants_retention(one, self.dice, self.grain)
-        if retained and (intention is None or retained < intention.day) and retained > self.today:
-            self.retentions[retained].append(one)
-            self.due.add(retained)
-        self.due |= {one.ends + DAY, cancelled_on(one.terms, one.ends) or one.ends}
-
-    def _intend(self, intention: Intention | None) -> None:
-        if intention:
-            self.intentions[intention.day].append(intention)
-            self.due.add(intention.day)
-
-    async def move_to(self, day: date, hour: int, minute: int = 0, second: int = 0) -> None:
-        """Move the clock without doing anything; it is there already if operations took longer."""
-        self._adopt(datetime.combine(day, time(hour, minute, second), HOME))
-
-    def _adopt(self, target: datetime) -> None:
-        clock = self.gateway.ctx.clock
-        clock.adopt(clock.offset + max(timedelta(), target - clock.now()))
-
-    async def quiet(self) -> None:
-        """Until nothing is open; people do at once what waits for them, and release what a brake holds back."""
-        for _ in range(60):
-            await self.gateway.sandbox.tick()
-            await drain(self.gateway.ctx)
-            async with self.gateway.ctx.work() as work:
-                is_open = sum((await work.operation_search.open_counts()).values())
-            if not is_open:
-                return
-            if not sum([await self._desk(name) for name in self.callers]):
-                await self.gateway.advance(seconds=1)
-        raise AssertionError("operations stay open")
-
-    async def _desk(self, name: str) -> int:
-        """People do what waits at the carriers' desks; some renewals fail at first."""
-        work = await self.callers[name].desk_work()
-        for operation in work:
-            style = self.failing.pop(operation["sim"], None) if operation["kind"] == "renew" else None
-            outcome = "failed" if style else "succeeded"
-            await self.callers[name].complete(operation["id"], outcome)
-            self.done[operation["sim"]][operation["kind"] if not style else "failed renewal"] += 1
-        return len(work)
-
-    async def _release(self) -> None:
-        """A person releases what the brake holds back (ST-25)."""
-        numbers = Counter(one.account for one in self.cards.values())
-        braked = [account for account, number in numbers.items() if number > BRAKE]
-        for account in braked:
-            assert (await self.gateway.api.post(f"/v1/admin/accounts/{account}/release-brake")).is_success
-        if braked:
-            await self.quiet()
 
     async def _midnight(self, day: date, last: date) -> None:
         """Payments around midnight, then the day's jobs in their order, in each zone at its own time."""
@@ -207,8 +85,10 @@ class TwoYears:
             self._settled(name, order, intentions, day, on_time=intentions[0].style is Style.MIDNIGHT)
 
     async def _daytime(self, day: date) -> None:
-        await self.move_to(day, 8)
+        await self.move_to(day, 7, 30)
         await self._top_up_all(day)
+        await self.move_to(day, 8)
+        await self._auto_renew(day)
         if day.day in self.traffic_days:
             await self.move_to(day, 10)
             await self._traffic(day)
@@ -220,14 +100,40 @@ class TwoYears:
         if retained:
             await self.move_to(day, 14)
             await self._retain(day, retained)
+        if day.day == INVOICE_DAY:
+            await self.move_to(day, 16)
+            await self._invoice(day)
 
-    def _top_up(self, day: date) -> list[tuple[str, int]]:
-        """Who pays into their balance on a day, and how many fen."""
-        return [
-            (name, fen * max(1, self.size // 100))
-            for name, (on, every, fen) in TOP_UPS.items()
-            if day.day == on and day.month % every == 0
-        ]
+    async def _auto_renew(self, day: date) -> None:
+        """What is renewed by itself, from the balances."""
+        for spec in jobs_for(self.gateway.ctx):
+            if spec.name == AUTO:
+                await spec.run(self.gateway.ctx)
+        await self.quiet()
+        for tenant in self.tenants.values():
+            for order in tenant.auto_renew(day):
+                self.automatic.append(order)
+                self.told["automatic renewals"] += len(order.items)
+                for iccid in order.items:
+                    self._decide(self.cards[iccid])
+
+    async def _invoice(self, day: date) -> None:
+        """One of each tenant's orders by itself, then as many as there may be on one, then the same again (IV-1)."""
+        for name, caller in self.callers.items():
+            mine = {key: one for key, one in self.orders.items() if (one.tenant, one.terms) == (name, "flexem")}
+            good = [key for key, one in mine.items() if invoice_is_taken([one, GREAT], day)]
+            for keys in ([key for key in mine if key not in good][-1:], good[:1], good, good):
+                if keys:
+                    taken = invoice_is_taken([mine[key] for key in keys], day)
+                    await caller.invoice(keys, taken=taken)
+                    self.told[f"invoice {'taken' if taken else 'refused'}"] += 1
+                    if taken:
+                        self._invoiced(name, keys)
+
+    def _invoiced(self, name: str, keys: list[str]) -> None:
+        self.invoices[name].append((sum(self.orders[key].amount_fen for key in keys), sorted(keys)))
+        for key in keys:
+            self.orders[key].invoiced = True
 
     async def _top_up_all(self, day: date) -> None:
         for name, fen in self._top_up(day):
@@ -253,12 +159,12 @@ class TwoYears:
 
     async def _shop(self, day: date, intentions: Iterable[Intention]) -> None:
         """The day's renewals: a cart for each tenant, supplier and way of paying."""
-        groups: dict[tuple[str, str, str], list[Intention]] = defaultdict(list)
+        groups: dict[tuple[str, str, str, bool], list[Intention]] = defaultdict(list)
         for one in intentions:
             way = one.style.name if one.style in (Style.TWICE, *AFTER_MIDNIGHT) else "PLAIN"
-            groups[one.card.tenant.name, one.card.terms, way].append(one)
+            groups[one.card.tenant.name, one.card.terms, way, one.auto].append(one)
         settled = []
-        for (name, _, _), group in groups.items():
+        for (name, *_), group in groups.items():
             taken, order = await self._order(name, group, day)
             if order is None:
                 continue
@@ -287,26 +193,29 @@ class TwoYears:
         prices = {one.card.name: one.card.price(one.months) for one in taken}
         ends = {one.card.name: one.card.renewed_to(one.months, day).isoformat() for one in taken}
         wishes = {one.card.name: one.months for one in group}
-        order = await self.callers[name].order(wishes, refusals, prices, ends)
+        order = await self.callers[name].order(wishes, refusals, prices, ends, auto=group[0].auto)
         for one in group:
             rule = refusals[one.card.name]
             if rule is not None:
                 self.told[f"refused {rule}"] += 1
                 self._intend(after_refusal(one, rule, self.dice))
         if order:
-            self.orders[order["id"]] = Order(amount_fen=sum(prices.values()))
+            terms = taken[0].card.terms
+            self.orders[order["id"]] = Order(amount_fen=sum(prices.values()), tenant=name, terms=terms)
         return taken, order
 
     def _settled(
-        self, name: str, order: dict[str, Any], taken: Iterable[Intention], day: date, *, on_time: bool = True
+        self, name: str, order: dict[str, Any], taken: list[Intention], day: date, *, on_time: bool = True
     ) -> None:
         """What the desk did, by the model."""
+        late = taken[0].style in AFTER_MIDNIGHT and on_time
+        self.orders[order["id"]].paid = day - DAY if late else day
         for one in taken:
             succeeds = on_time and one.style is not Style.ABANDONED
             self.orders[order["id"]].items[one.card.name] = "succeeded" if succeeds else "failed"
             self.told[f"renewal {one.style}"] += 1
             if succeeds:
-                one.card.renew(one.months, day)
+                one.card.renew(one.months, day, auto=one.auto)
                 self._decide(one.card)
         self.tenants[name].settle_arrears(day)
 
@@ -325,4 +234,5 @@ class TwoYears:
             self.told["numbers retained"] += len(chosen)
 
     async def _month_end(self) -> None:
+        await run_housekeeping(self.gateway.ctx)
         await compare_balances_and_states(self)

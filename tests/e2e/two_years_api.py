@@ -11,9 +11,17 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.two_years_models import MB, agree
+from tests.e2e.two_years_dates import MB, agree
 from tests.gateway import Gateway
 
+TITLE = {
+    "title": "Meters Ltd",
+    "tax_id": "91330100MA2",
+    "address": "Hangzhou",
+    "phone": "0571-1",
+    "bank": "ICBC",
+    "account": "622202",
+}
 SCOPES = ["sims:read", "sims:write", "operations:write", "orders:write", "usage:write"]
 
 
@@ -87,6 +95,8 @@ class Caller:
         refusals: Mapping[str, str | None],
         prices: Mapping[str, int],
         ends: Mapping[str, str],
+        *,
+        auto: bool,
     ) -> dict[str, Any] | None:
         """A cart of renewals that refuses what it must, and the order of the rest; None where nothing is left.
 
@@ -104,7 +114,8 @@ class Caller:
         agree("refusals of a cart", told, dict(refusals))
         agree("prices of a cart", {iccid: entries[iccid]["price_fen"] for iccid in prices}, dict(prices))
         agree("new ends in a cart", {iccid: entries[iccid]["renews_to"] for iccid in ends}, dict(ends))
-        answer = await self.ask("POST", "/v1/orders", json={"cart": cart["id"], "leave_out_refused": True})
+        body = {"cart": cart["id"], "leave_out_refused": True, "auto_renew": auto}
+        answer = await self.ask("POST", "/v1/orders", json=body)
         if not prices:
             assert answer.status_code in (409, 422), answer.text
             assert answer.json()["count"] == len(refusals)
@@ -134,6 +145,13 @@ class Caller:
         """Request number retention of many cards."""
         body = {"kind": "retain_number", "selector": {"iccids": list(iccids)}, "arguments": {}}
         await self.done("POST", "/v1/bulk-operations", json=body)
+
+    async def invoice(self, orders: Sequence[str], *, taken: bool) -> None:
+        """Request one invoice of these orders, which is taken or refused (IV-1)."""
+        answer = await self.ask("POST", "/v1/invoices", json={"orders": list(orders), "title": TITLE})
+        agree(f"status of an invoice: {answer.text}", answer.status_code, 201 if taken else 422)
+        if not taken:
+            agree("rule of a refused invoice", answer.json()["rule"], "IV-1")
 
     async def desk_work(self) -> list[dict[str, Any]]:
         """What waits for people at the carriers' desks."""

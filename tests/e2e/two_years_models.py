@@ -1,32 +1,33 @@
-"""What must become of bought, renewed, expired and charged cards in two years: plain date arithmetic written from the
-rule catalogue (VD, LC-8 to LC-10, RN-1 to RN-3, RN-6, RN-8, RN-11, QT-3, ST-14). It knows nothing of the product.
+"""What must become of bought, renewed, expired and charged cards in two years, written from the rule catalogue (LC-8 to
+LC-10, RN-1 to RN-3, RN-6, RN-8, RN-11, QT-3). It knows nothing of the product.
 """
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
-MB = 1 << 20
-DAY = timedelta(days=1)
+from tests.e2e.two_years_dates import (
+    DAY,
+    cancelled_on,
+    cycle_of,
+    in_months,
+    is_paused,
+    last_renewal_day,
+    last_valid_day,
+)
+from tests.e2e.two_years_money import Entry
+
+if TYPE_CHECKING:
+    from tests.e2e.two_years_money import Tenant
+
 ALLOWANCE_MB = 100
 RETENTION_FEN = 500
 RETENTION_MONTHS = 3
 OVERRUN_FEN_PER_MB = 3
-
-
-def agree(what: str, told: Any, expected: Any) -> None:
-    """Both are the same; else what differs is shown."""
-    if told == expected:
-        return
-    if isinstance(told, dict) and isinstance(expected, dict):
-        keys = [key for key in told.keys() | expected.keys() if told.get(key) != expected.get(key)]
-        told, expected = ({key: one.get(key) for key in keys} for one in (told, expected))
-    raise AssertionError(f"{what}: the product says {told}, the rules say {expected}")
 
 
 class Use(StrEnum):
@@ -35,106 +36,6 @@ class Use(StrEnum):
     NOTHING = "nothing"
     STOPS = "stops"
     CHARGED = "charged"
-
-
-def month_end(day: date) -> date:
-    """The last day of a day's month."""
-    return day.replace(day=monthrange(day.year, day.month)[1])
-
-
-def in_months(day: date, months: int) -> date:
-    """The same day number so many months on, or that month's last day."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-
-
-def last_valid_day(terms: str, begins: date, months: int) -> date:
-    """VD-2: calendar months, the first one whole; VD-3: the day before the corresponding day, or the month's last."""
-    there = in_months(begins, months)
-    if terms == "flexem":
-        return month_end(in_months(begins, months - 1))
-    return there if there.day < begins.day else there - DAY
-
-
-def last_renewal_day(terms: str, ends: date) -> date:
-    """RN-1: the 22nd of the month after; RN-3: the 90th day after, or the last valid day itself."""
-    if terms == "flexem":
-        return (month_end(ends) + DAY).replace(day=22)
-    return ends + timedelta(days=90) if terms == "standard" else ends
-
-
-def cancelled_on(terms: str, ends: date) -> date | None:
-    """LC-9: the day after the last renewal day; of gsl the platform's own decision."""
-    return None if terms == "gsl" else last_renewal_day(terms, ends) + DAY
-
-
-def is_paused(terms: str, carrier: str, day: date) -> bool:
-    """RN-2: China Mobile's cards under flexem are not renewed from the 23rd to the month's end."""
-    return terms == "flexem" and carrier == "cmcc" and day.day >= 23
-
-
-def cycle_of(carrier: str, day: date) -> str:
-    """BC-1, BC-2: the month, of China Unicom from the 27th of the month before."""
-    if carrier == "cucc" and day.day >= 27:
-        day = day.replace(day=1) + timedelta(days=32)
-    return day.strftime("%Y-%m")
-
-
-@dataclass
-class Entry:
-    """An entry of a balance."""
-
-    day: date
-    kind: str
-    amount_fen: int
-    card: str | None = None
-    cycle: str | None = None
-
-    @property
-    def told(self) -> tuple[str, str, int, str, str]:
-        """As it is compared: the order within a day is nobody's."""
-        return self.day.isoformat(), self.kind, self.amount_fen, self.card or "", self.cycle or ""
-
-
-@dataclass
-class Tenant:
-    """A buyer with a balance, of zero at the beginning."""
-
-    name: str
-    entries: list[Entry] = field(default_factory=list)
-    cards: list[Card] = field(default_factory=list)
-
-    @property
-    def balance_fen(self) -> int:
-        """The sum of all entries."""
-        return sum(entry.amount_fen for entry in self.entries)
-
-    def settle_arrears(self, day: date) -> None:
-        """ST-14: an empty balance stops what overran in its running cycle, a payment frees all."""
-        empty = self.balance_fen <= 0
-        for card in self.cards:
-            if not empty:
-                card.lift("arrears", day)
-            elif card.state == "active" and card.charged[cycle_of(card.carrier, day)]:
-                card.hold("arrears", day)
-
-    def pay(self, day: date, amount_fen: int) -> None:
-        """A payment into the balance."""
-        self.entries.append(Entry(day, "payment", amount_fen))
-        self.settle_arrears(day)
-
-
-@dataclass
-class Order:
-    """An order with what must become of each of its cards."""
-
-    amount_fen: int
-    items: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def status(self) -> str:
-        """Done where every item succeeded (OR-1)."""
-        return "done" if set(self.items.values()) == {"succeeded"} else "failed"
 
 
 @dataclass
@@ -162,6 +63,8 @@ class Card:
     renewals: int = 0
     suspends: int = 0
     resumes: int = 0
+    auto_months: int | None = None
+    """The last order renews it by itself, by so many months."""
     retained_since: date | None = None
     months_charged: set[int] = field(default_factory=set)
 
@@ -219,9 +122,10 @@ class Card:
         """VD-5: from the end, after it from the day on which the plan is in force."""
         return last_valid_day(self.terms, max(self.ends + DAY, day), months)
 
-    def renew(self, months: int, day: date) -> None:
-        """The carrier has the new plan in force (RN-8)."""
+    def renew(self, months: int, day: date, *, auto: bool) -> None:
+        """The carrier has the new plan in force (RN-8); `auto`: as the order says, it is renewed by itself from now on."""
         self.ends = self.renewed_to(months, day)
+        self.auto_months = months if auto else None
         self.renewals += 1
         self.retained_since = None
         self.months_charged.clear()
@@ -240,7 +144,7 @@ class Card:
         if self.use_is is Use.CHARGED and more:
             self.charged[cycle] = over
             fen = -more * OVERRUN_FEN_PER_MB
-            self.tenant.entries.append(Entry(day, "overrun", fen, self.name, cycle))
+            self.tenant.add(Entry(day, "overrun", fen, self.name, cycle))
 
     def retain(self, day: date) -> None:
         """Number retention was done at the desk (LC-10)."""
@@ -255,4 +159,4 @@ class Card:
             begins, ends = (in_months(self.ends + DAY, month + more) for more in (0, 1))
             if self.retained_since < ends and begins <= day and month not in self.months_charged:
                 self.months_charged.add(month)
-                self.tenant.entries.append(Entry(day, "retention", -RETENTION_FEN, self.name))
+                self.tenant.add(Entry(day, "retention", -RETENTION_FEN, self.name))

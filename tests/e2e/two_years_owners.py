@@ -8,21 +8,13 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from tests.e2e.two_years_models import (
-    ALLOWANCE_MB,
-    DAY,
-    MB,
-    OVERRUN_FEN_PER_MB,
-    Card,
-    Tenant,
-    Use,
-    last_renewal_day,
-    month_end,
-)
+from tests.e2e.two_years_dates import DAY, MB, last_renewal_day, month_end
+from tests.e2e.two_years_models import ALLOWANCE_MB, OVERRUN_FEN_PER_MB, Card, Use
+from tests.e2e.two_years_money import Tenant
 from tests.gateway import card, iccid
 
 MONTHS = (1, 3, 6, 12)
-PRICES = {"cmcc": 2399, "cucc": 3601, "ctcc": 2400, "overseas": 12_001}
+PRICES = {"cmcc": 5999, "cucc": 9001, "ctcc": 6000, "overseas": 30_001}
 """Fen for twelve months: most shares of them are no whole fen."""
 
 KINDS: tuple[tuple[str, str, str, Use, int | None], ...] = (
@@ -64,6 +56,8 @@ class Intention:
     day: date
     months: int
     style: Style = Style.PLAIN
+    auto: bool = False
+    """Ordered to be renewed by itself from then on."""
 
 
 def next_intention(one: Card, today: date, dice: random.Random, grain: int) -> Intention | None:
@@ -88,15 +82,16 @@ def next_intention(one: Card, today: date, dice: random.Random, grain: int) -> I
     if when == "midnight" and one.carrier != "overseas":
         style = dice.choice(AFTER_MIDNIGHT)
     months = dice.choice([*MONTHS, 1, 2])
-    return Intention(one, max(whens[when], today + DAY), months, style)
+    auto = one.tenant.name != "east" and dice.random() < 0.4
+    return Intention(one, max(whens[when], today + DAY), months, style, auto)
 
 
 def after_refusal(intention: Intention, rule: str, dice: random.Random) -> Intention | None:
     """The owner waits for the end of the pause, takes months that are offered, or gives up."""
     one, day = intention.card, intention.day
     if rule == "RN-2":
-        return Intention(one, month_end(day) + DAY, intention.months)
-    return Intention(one, day + DAY, dice.choice(MONTHS)) if rule == "RN-10" else None
+        return Intention(one, month_end(day) + DAY, intention.months, auto=intention.auto)
+    return Intention(one, day + DAY, dice.choice(MONTHS), auto=intention.auto) if rule == "RN-10" else None
 
 
 def wants_retention(one: Card, dice: random.Random, grain: int) -> date | None:

@@ -29,6 +29,23 @@ class OperationFilter:
     bulk_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Of one SIM: rebinds in the month (DV-3), renewals ever (RN-6), whether an operation is open (OP-4)."""
+
+    rebinds: int
+    renewals: int
+    busy: bool
+
+
+_BUDGETS = text(
+    "SELECT count(*) FILTER (WHERE kind = 'rebind' AND status = 'succeeded' AND settled_at >= :month) AS rebinds,"  # noqa: S608
+    " count(*) FILTER (WHERE kind = 'renew' AND status = 'succeeded') AS renewals,"
+    f" coalesce(bool_or({OPEN}), false) AS busy FROM operations WHERE sim_id = :sim_id"
+    f" AND (kind IN ('rebind', 'renew') OR {OPEN})"
+)
+
+
 class OperationSearch:
     """Lists and counts of operations in one transaction."""
 
@@ -61,6 +78,11 @@ class OperationSearch:
             .group_by(operations.c.sim_id)
         )
         return {row[0]: row[1] for row in rows}
+
+    async def budgets(self, sim_id: int, month: datetime) -> Budgets:
+        """What one SIM has used of its budgets, and whether an operation is open; `month`: when the month began."""
+        row = (await self._connection.execute(_BUDGETS, {"sim_id": sim_id, "month": month})).one()
+        return Budgets(rebinds=row.rebinds, renewals=row.renewals, busy=row.busy)
 
     async def next_due(self, after: datetime) -> datetime | None:
         """When the next operation is due after an instant, in the gateway's clock."""

@@ -138,13 +138,6 @@ class SimRepository:
         )
         return list((await self._connection.execute(statement.order_by(sims.c.id).limit(limit))).scalars())
 
-    async def imported_at(self, sim_id: int) -> datetime:
-        """When the SIM was imported."""
-        found: datetime = (
-            await self._connection.execute(select(sims.c.created_at).where(sims.c.id == sim_id))
-        ).scalar_one()
-        return found
-
     async def accounts(self) -> list[str]:
         """The accounts that have SIMs, cancelled ones left out; one step of the index for each account."""
         rows = await self._connection.execute(_ACCOUNTS)
@@ -251,16 +244,17 @@ class SimRepository:
         )
         return {forms[row.iccid]: row for row in rows}
 
-    async def ever_used(self, sim_id: int) -> bool:
-        """Whether any traffic of the SIM is known, from usage reports or carrier figures."""
+    async def beginnings(self, sim_id: int) -> tuple[datetime, bool]:
+        """When the SIM was imported, and whether any traffic of it is known, from reports or carrier figures."""
         found = await self._connection.execute(
             text(
-                "SELECT EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
-                " AND (reported > 0 OR coalesce(figures, 0) > 0))"
+                "SELECT created_at, EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
+                " AND (reported > 0 OR coalesce(figures, 0) > 0)) FROM sims WHERE id = :sim_id"
             ),
             {"sim_id": sim_id},
         )
-        return bool(found.scalar_one())
+        imported_at, ever_used = found.one()
+        return imported_at, ever_used
 
     async def counts(self) -> list[tuple[str, str, int]]:
         """(carrier, state, number) over all tenants. Without parallel workers: those are for requests."""

@@ -13,6 +13,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,6 +54,11 @@ def _shape(path: str) -> Shape:
     return len(segments), segments[min(2, len(segments) - 1)]
 
 
+def _nobody_to_answer(_request: Request, gone: Exception) -> Response:
+    """A caller who hung up is no error to be answered: the observation counts it."""
+    raise gone
+
+
 class Application(FastAPI):
     """The routes of one gateway over its open container."""
 
@@ -61,7 +68,8 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Observation outermost, then errors as problems, then the routes."""
-        served = ExceptionMiddleware(IndexedRouter(self.router.routes), handlers=self.exception_handlers)
+        handlers = {**self.exception_handlers, ClientDisconnect: _nobody_to_answer}
+        served = ExceptionMiddleware(IndexedRouter(self.router.routes), handlers=handlers)
         return RequestMiddleware(served, telemetry=self.state.container.context.telemetry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

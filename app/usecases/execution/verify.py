@@ -138,9 +138,10 @@ def _next_step(
 def _unknown_since(operation: OperationRecord, now: datetime) -> datetime:
     """Since when the outcome is unknown; the settle lag counts from then.
 
-    Not from `sent_at`: the carrier had the change until its answer was given up, or the worker's lease had ended.
+    Not from `sent_at`, where the history says more: the carrier had the change until its answer was given up, or the
+    worker's lease had ended.
     """
-    since = now
+    since = operation.sent_at or now
     for line in reversed(operation.history):
         if line["status"] != OperationStatus.VERIFYING.value:
             break

@@ -91,11 +91,11 @@ async def rule_context_of(
 
     `open_operation` None: looked up; `catalogue` None: the add-on packs, whose prices remedies tell.
     """
-    rebinds = (await budget_counts_of(ctx, work, [record], OperationKind.REBIND))[record.id]
-    renewals = (await budget_counts_of(ctx, work, [record], OperationKind.RENEW))[record.id]
-    busy = record.id in await work.operations.open_of([record.id]) if open_operation is None else open_operation
+    used = await work.operation_search.budgets(record.id, _month_of(ctx, record))
+    busy = used.busy if open_operation is None else open_operation
     known = await catalogue_for(work, record.tenant, OperationKind.ORDER_ADDON) if catalogue is None else catalogue
-    return _rule_context(ctx, record, replace(rebinds, renewals=renewals.renewals), known, open_operation=busy)
+    counts = Counts(rebinds_this_month=used.rebinds, renewals=used.renewals)
+    return _rule_context(ctx, record, counts, known, open_operation=busy)
 
 
 def _rule_context(
@@ -123,14 +123,19 @@ async def budget_counts_of(
     counts = {record.id: Counts() for record in records}
     if kind not in KINDS_WITH_BUDGET or not records:
         return counts
-    today = ctx.now().astimezone(ctx.zone(records[0].account))
-    month = datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
-    ever = datetime.min.replace(tzinfo=today.tzinfo) + timedelta(days=1)
+    month = _month_of(ctx, records[0])
+    ever = datetime.min.replace(tzinfo=month.tzinfo) + timedelta(days=1)
     since = month if kind is OperationKind.REBIND else ever
     done = await work.operation_search.succeeded_since(counts, kind, since)
     if kind is OperationKind.REBIND:
         return {sim_id: Counts(rebinds_this_month=done.get(sim_id, 0)) for sim_id in counts}
     return {sim_id: Counts(renewals=done.get(sim_id, 0)) for sim_id in counts}
+
+
+def _month_of(ctx: Context, record: SimRecord) -> datetime:
+    """When the calendar month began in the zone of the SIM's account."""
+    today = ctx.now().astimezone(ctx.zone(record.account))
+    return datetime.combine(today.date().replace(day=1), time(), today.tzinfo)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
