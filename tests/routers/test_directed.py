@@ -176,7 +176,8 @@ async def test_a_value_stands_once_in_a_list_in_one_form(gateway: Gateway) -> No
     assert (await add(gateway, "203.0.113.9/24", kind="ip")).json()["value"] == "203.0.113.0/24"
     for value, kind in (("not a name", "domain"), ("203.0.113.7", "domain"), ("a.example.com", "ip"), ("1.2.3", "ip")):
         wrong = await add(gateway, value, kind=kind)
-        assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "TARGET_MALFORMED")
+        [fault] = wrong.json()["errors"]
+        assert (wrong.status_code, fault["code"], fault["pointer"]) == (422, "TARGET_MALFORMED", "/value")
 
 
 async def test_an_order_that_nobody_has_or_another_tenant_has_is_not_found(gateway: Gateway) -> None:

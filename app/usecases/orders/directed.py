@@ -14,6 +14,7 @@ from app.db.access import AuditRow
 from app.db.orders.directed import DirectedEntry
 from app.db.uow import UnitOfWork
 from app.domain.commerce.directed import back_to_general_refusal, deletion_refusal, entry_refusal, normal_target
+from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal
 from app.domain.terms.book import terms_in_force
 from app.domain.terms.model import Terms
@@ -51,14 +52,10 @@ async def terms_of(ctx: Context, work: UnitOfWork, tenant: str, order_id: str) -
 async def add_entry(ctx: Context, work: UnitOfWork, command: AddEntry) -> DirectedEntry:
     """Hand an entry in at the supplier's desk.
 
-    Raises `NotFound`, `Malformed`, `InvalidArgument`, `OperationRefused` (DR-1, DR-4), `Conflict`.
+    Raises `NotFound`, `InvalidArgument`, `OperationRefused` (DR-1, DR-4), `Conflict`.
     """
     terms = await terms_of(ctx, work, command.tenant, command.order_id)
-    kind, value = normal_target(command.value)
-    if kind != command.kind:
-        raise InvalidArgument(
-            [Fault(pointer="/value", code="TARGET_MALFORMED", detail=f"not a value of kind {command.kind}")]
-        )
+    value = _value_of(command)
     if not terms:
         raise Conflict("INCOMPATIBLE_STATE", "the order is for no SIMs whose terms are known")
     _refuse_first(entry_refusal(one, value, command.protocol) for one in terms)
@@ -70,7 +67,7 @@ async def add_entry(ctx: Context, work: UnitOfWork, command: AddEntry) -> Direct
         id=new_id(now),
         tenant=command.tenant,
         order_id=command.order_id,
-        kind=kind,
+        kind=command.kind,
         value=value,
         protocol=(command.protocol or "").lower(),
         status=DirectedEntryState.SUBMITTED,
@@ -83,6 +80,18 @@ async def add_entry(ctx: Context, work: UnitOfWork, command: AddEntry) -> Direct
         raise Conflict("ALREADY_EXISTS", "the order has this entry")
     await _audit(ctx, work, entry, "directed.added", command.requested_by)
     return entry
+
+
+def _value_of(command: AddEntry) -> str:
+    """The address in its normal form. Raises `InvalidArgument` where it is none, or not of the kind."""
+    try:
+        kind, value = normal_target(command.value)
+    except Malformed as wrong:
+        raise InvalidArgument([Fault(pointer="/value", code=wrong.code, detail=wrong.detail)]) from None
+    if kind != command.kind:
+        fault = Fault(pointer="/value", code="TARGET_MALFORMED", detail=f"not a value of kind {command.kind}")
+        raise InvalidArgument([fault])
+    return value
 
 
 async def delete_entry(ctx: Context, tenant: str, order_id: str, entry_id: UUID, *, actor: str) -> DirectedEntry:
