@@ -32,7 +32,7 @@ from app.routers import (
     usage,
     webhooks,
 )
-from app.routers.commerce import account, catalogue, invoices
+from app.routers.commerce import account, catalogue, directed, invoices
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
@@ -60,6 +60,7 @@ ROUTERS = (
     bulk.router,
     exports.router,
     carts.router,
+    directed.router,
     orders.router,
     deadlines.router,
     pools.router,

@@ -40,6 +40,7 @@ from app.db.notifications.deliveries import NotificationRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
 from app.db.orders.carts import CartRepository
+from app.db.orders.directed import DirectedRepository
 from app.db.orders.items import OrderItemRepository
 from app.db.orders.orders import OrderRepository
 from app.db.plans import PlanRepository
@@ -89,6 +90,7 @@ class UnitOfWork:
     clock_offset = _On(ClockOffsetRepository)
     deadline_feeds = _On(DeadlineFeedRepository)
     deliveries = _On(DeliveryRepository)
+    directed = _On(DirectedRepository)
     drifts = _On(DriftRepository)
     events = _On(EventRepository)
     exports = _On(ExportRepository)

@@ -61,7 +61,8 @@ async def explain_sim(
     """
     refuse_as_of(query)
     language = language_of(request.headers.get("accept-language"))
-    facts = query.model_dump(exclude_unset=True, exclude={"as_of", "known_at"})
+    facts = query.model_dump(exclude_unset=True, exclude={"as_of", "known_at", "target"})
+    facts["targets"] = tuple(query.target)
     found = await explain(ctx, caller.tenant, parse_iccid(iccid), facts)
     return json_response(
         {

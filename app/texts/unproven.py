@@ -8,7 +8,6 @@ from types import MappingProxyType
 UNPROVEN: Mapping[str, str] = MappingProxyType(
     {
         "TM-2": "no request shows it: `tests/domain/terms/test_open_terms.py` adds a supplier and a version as data",
-        "DR-2": "**not built yet**: directed lists",
     }
 )
 """It only gets shorter: a rule that a test drives through the API leaves it."""

@@ -27,7 +27,12 @@ LONGEST = 1_000
 
 TRIES = 30
 
-NAMED = {"UNKNOWN_PLAN": "/plan", "UNKNOWN_POOL": "/pool", "POOL_MISMATCH": "/pool"}
+NAMED = {
+    "UNKNOWN_PLAN": "/plan",
+    "UNKNOWN_POOL": "/pool",
+    "POOL_MISMATCH": "/pool",
+    "AMOUNT_MISMATCH": "/amount_fen",
+}
 """Faults without a place -> the field that they are about."""
 
 
@@ -108,6 +113,8 @@ class Extremes:
             return rank.day()
         if "instant" in unit:
             return rank.instant()
+        if unit == "HH:MM":
+            return "23:59" if rank.largest else "00:00"
         return self._text(rank, schema)
 
     @staticmethod
@@ -154,8 +161,9 @@ async def send(
     body = copy.deepcopy(body)
     answer = await api.request(method, path, json=body)
     for _ in range(TRIES):
-        faults = answer.json().get("errors", ()) if answer.content else ()
-        pointers = [fault.get("pointer") or NAMED.get(fault["code"]) for fault in faults]
+        told = answer.json() if answer.content else {}
+        faults = told.get("errors") or [told]
+        pointers = [fault.get("pointer") or NAMED.get(fault.get("code", "")) for fault in faults]
         if answer.status_code != 422 or not any(_give_up(body, usual, pointer or "") for pointer in pointers):
             break
         answer = await api.request(method, path, json=body)
@@ -164,12 +172,16 @@ async def send(
 
 def _give_up(body: dict[str, Any], usual: Mapping[str, Any], pointer: str) -> bool:
     """Take the usual value of a refused field, or none; whether that changes anything."""
-    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:3]]
+    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
     if not names or (names[0] not in body and names[0] not in usual):
         return False
-    if len(names) > 1 and isinstance(body.get(names[0]), dict):
-        inner = usual.get(names[0])
-        return _give_up(body[names[0]], inner if isinstance(inner, dict) else {}, "/" + names[1])
+    inner, plain = body.get(names[0]), usual.get(names[0])
+    if len(names) > 1 and isinstance(inner, dict):
+        return _give_up(inner, plain if isinstance(plain, dict) else {}, f"/{names[1]}")
+    if len(names) > 2 and isinstance(inner, list) and isinstance(inner[0], dict):
+        # What is refused in one is given up in all: they are alike.
+        changed = [_give_up(one, plain[0] if plain else {}, f"/{names[2]}") for one in inner]
+        return any(changed)
     before = body.pop(names[0], None)
     if names[0] in usual:
         body[names[0]] = copy.deepcopy(usual[names[0]])

@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.mapping import OperationRecord, operation_columns, operation_from
+from app.db.mapping import OPERATION_COLUMNS, OperationRecord, operation_columns, operation_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import operations
+from app.db.set_based import insert_of, packed
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
@@ -80,7 +81,8 @@ class OperationRepository:
             return
         # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
-            await self._connection.execute(operations.insert(), [operation_columns(record) for record in records])
+            rows = [operation_columns(record) for record in records]
+            await self._connection.execute(insert_of(operations, OPERATION_COLUMNS), packed(rows))
         except IntegrityError as error:
             if "uq_operations_open_sim" in str(error.orig):
                 raise OpenOperationExists from error

@@ -7,6 +7,7 @@ from app.db.schema import carriers as carrier_tables
 from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
+from app.db.schema import directed as directed_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import jobs as job_tables
 from app.db.schema import notifications as notification_tables
@@ -23,6 +24,7 @@ __all__ = [
     "commerce_tables",
     "control_tables",
     "deadline_tables",
+    "directed_tables",
     "export_tables",
     "job_tables",
     "metadata",

@@ -14,6 +14,7 @@ from app.db.deadline_groups import Groups, groups_of
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import plans, sims
+from app.db.set_based import packed, update_of
 from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import SimState
@@ -171,17 +172,11 @@ class SimRepository:
         """Write back the state that the rules decided and the carrier's view."""
         if not records:
             return
-        rows = [_columns(record) | {"b_id": record.id, "updated_at": now} for record in records]
+        rows = [_columns(record) | {"id": record.id, "updated_at": now} for record in records]
         self._groups.update(groups_of(record.sim for record in records))
-        names = [name for name in rows[0] if name != "b_id"]
-        statement = (
-            update(sims)
-            .where(sims.c.id == bindparam("b_id"))
-            .values({name: bindparam(f"v_{name}") for name in names} | {"version": sims.c.version + 1})
-        )
-        await self._connection.execute(
-            statement, [{"b_id": row["b_id"]} | {f"v_{name}": row[name] for name in names} for row in rows]
-        )
+        names = tuple(name for name in rows[0] if name != "id")
+        statement = update_of(sims, names, "version = s.version + 1")
+        await self._connection.execute(statement, packed(rows))
 
     async def insert(self, rows: Sequence[dict[str, Any]], values: Iterable[Sim]) -> dict[str, int]:
         """Add SIMs; gives the row id of each that is new, also by the other form of its ICCID (DV-5).

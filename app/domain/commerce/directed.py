@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection, Iterable
 
 from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal, RefusalCode
@@ -15,6 +16,37 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[
 
 def _refused(rule: str, detail: str) -> Refusal:
     return Refusal(code=RefusalCode.RULE_VIOLATION, rule=rule, detail=detail)
+
+
+def normal_target(target: str) -> tuple[str, str]:
+    """The kind of a target and its one form: a network without bits of a host, a domain in lower case.
+
+    Raises `Malformed`.
+    """
+    kind = target_kind(target)
+    if kind == "domain":
+        return kind, target.lower()
+    network = ipaddress.ip_network(target, strict=False)
+    return kind, str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+
+def unreached(targets: Iterable[str], entries: Collection[str]) -> tuple[str, ...]:
+    """Which targets no entry of a list lets through: an address in one of its networks, a domain by its name (DR-1).
+
+    Raises `Malformed` for what is no target.
+    """
+    networks = [ipaddress.ip_network(one) for one in entries if target_kind(one) == "ip"]
+    missing = []
+    for target in targets:
+        kind, value = normal_target(target)
+        if kind == "domain":
+            reached = value in entries
+        else:
+            wanted = ipaddress.ip_network(value)
+            reached = any(wanted.version == one.version and wanted.subnet_of(one) for one in networks)  # type: ignore[arg-type]
+        if not reached:
+            missing.append(value)
+    return tuple(missing)
 
 
 def target_kind(target: str) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 
-from app.domain.commerce.directed import general_by_default
+from app.domain.commerce.directed import general_by_default, unreached
 from app.domain.identifiers import same_device
 from app.domain.operation.capabilities import APN
 from app.domain.regions.rules import Risk, border_risk, high_risk
@@ -41,6 +41,10 @@ class DiagnosisFacts:
     roaming_on: bool | None = None
     used_for_people: bool | None = None
     directed_complete: bool | None = None
+    targets: tuple[str, ...] = ()
+    """Addresses that the device must reach, as the caller names them."""
+    directed_in_force: tuple[str, ...] | None = None
+    """The values of the order's directed list that are in force; None: the gateway has no list of the order."""
     province: str | None = None
     city: str | None = None
     imei_seen: str | None = None
@@ -95,10 +99,25 @@ def directed(facts: DiagnosisFacts) -> CheckResult:
     sim = facts.sim
     terms = terms_in_force(sim.terms, sim.carrier, facts.today)
     if sim.plan.directed or terms.card_type.value == "directed":
-        return yes_or_no(facts.directed_complete, good=True, directed="true")
+        return _list_complete(facts, directed="true")
     if general_by_default(terms, sim.plan.allowance, pooled=sim.pool is not None) is False:
-        return yes_or_no(facts.directed_complete, good=True, directed="unknown")
+        return _list_complete(facts, directed="unknown")
     return Answer.OK, MappingProxyType({"directed": "false"})
+
+
+def _list_complete(facts: DiagnosisFacts, **evidence: str | None) -> CheckResult:
+    """Whether the order's list lets through what the device must reach (DR-1); else what the caller says of it.
+
+    A list of which nothing is in force lets nothing through.
+    """
+    known = facts.directed_in_force
+    if known is None:
+        return yes_or_no(facts.directed_complete, good=True, **evidence)
+    evidence["in_force"] = str(len(known))
+    if facts.targets:
+        missing = unreached(facts.targets, known)
+        return yes_or_no(not missing, good=True, missing=",".join(missing) or None, **evidence)
+    return yes_or_no(facts.directed_complete if known else False, good=True, **evidence)
 
 
 def area(facts: DiagnosisFacts) -> CheckResult:

@@ -19,14 +19,16 @@ from app.domain.calendar.days import local
 from app.domain.commerce.auto_renewal import auto_renewal_day
 from app.domain.commerce.balance import Draft, EntryKind
 from app.domain.commerce.orders import ItemKind
+from app.domain.operation.decision import Accepted
 from app.domain.operation.prices import renewal_price
-from app.domain.vocabulary import Supplier
+from app.domain.vocabulary import OperationKind, OperationSource, Supplier
 from app.telemetry import get_logger
 from app.usecases.balance.entries import post_entries
 from app.usecases.bulk.selectors import IccidList
 from app.usecases.context import Context
 from app.usecases.errors import InvalidArgument
 from app.usecases.events import EventStamp, renewal_declined
+from app.usecases.operations.request_many import RequestMany, evaluate_many
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.pay import pay_order
 from app.usecases.orders.place import PlaceOrder, place_order
@@ -103,12 +105,32 @@ async def _renew_group(
         }
         # The balance is locked first, so that what is chosen can be paid: no SIM is locked here, and orders are new.
         left = (await lock_balance(connection, tenant)).fen
-        chosen, declined = _affordable([one for one in group if one.id in still], months, left)
+        group = [one for one in group if one.id in still]
+        allowed = await _allowed(ctx, work, group, months)
+        # What the rules refuse takes nothing of the balance, or it would keep others waiting for as long as it is due.
+        chosen, declined = _affordable([one for one in group if one.id in allowed], months, left)
         renewed = await _order(ctx, work, tenant, chosen, months) if chosen else set()
-        refused = [(record, "refused") for record in chosen if record.id not in renewed]
+        short = {record.id for record in declined}
+        refused = [(one, "refused") for one in group if one.id not in renewed | short]
         report["declined"] += await _tell(ctx, work, [*((one, "balance") for one in declined), *refused])
         report["renewed"] += len(renewed)
         await work.commit()
+
+
+async def _allowed(ctx: Context, work: UnitOfWork, group: Sequence[SimRecord], months: Mapping[int, int]) -> set[int]:
+    """Those whose renewal the rules accept now; the cart asks again."""
+    by_months: dict[int, list[SimRecord]] = defaultdict(list)
+    for record in group:
+        by_months[months[record.id]].append(record)
+    allowed: set[int] = set()
+    for count, records in by_months.items():
+        arguments = {"months": count}
+        command = RequestMany(
+            kind=OperationKind.RENEW, source=OperationSource.API, arguments=arguments, behind_open=True
+        )
+        decisions = await evaluate_many(ctx, work, records, command)
+        allowed |= {sim_id for sim_id, decision in decisions.items() if isinstance(decision, Accepted)}
+    return allowed
 
 
 def _affordable(

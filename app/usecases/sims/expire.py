@@ -6,6 +6,7 @@ several processes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime, time, tzinfo
 from functools import partial
@@ -20,11 +21,14 @@ from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
+AT_ONCE = 2
+"""Chunks at the same moment: the database writes one while the rules are applied to the other."""
+
 ACTOR = "expiry_sweep"
 
 
-async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
-    """Apply today's dates to the accounts of one zone.
+async def expire_zone(ctx: Context, zone: tzinfo, *, chunk: int = CHUNK) -> dict[str, int]:
+    """Apply today's dates to the accounts of one zone, `chunk` SIMs a transaction.
 
     Returns how many SIMs were `seen`, `changed` and had an operation `enqueued` at their carrier.
     """
@@ -34,16 +38,26 @@ async def expire_zone(ctx: Context, zone: tzinfo) -> dict[str, int]:
     after: DuePosition | None = None
     while accounts:
         async with ctx.work() as work:
-            due = await work.sims.due_places(accounts, today, CHUNK, after=after)
+            due = await work.sims.due_places(accounts, today, chunk * AT_ONCE, after=after)
         sim_ids = [sim_id for _, sim_id in due]
         handle = partial(_expire_chunk, ctx, report)
-        report["changed"] += await handle_isolated(ctx, Task.EXPIRY_SWEEP, sim_ids, handle)
+        chunks = [sim_ids[start : start + chunk] for start in range(0, len(sim_ids), chunk)]
+        handled = [handle_isolated(ctx, Task.EXPIRY_SWEEP, some, handle) for some in chunks]
+        done = await asyncio.gather(*handled, return_exceptions=True)
+        report["changed"] += sum(map(_counted, done))
         report["seen"] += len(due)
-        if len(due) < CHUNK:
+        if len(due) < chunk * AT_ONCE:
             return report
         # SIMs whose cancellation waits for a renewal stay due: the next chunk begins after this one.
         after = due[-1]
     return report
+
+
+def _counted(done: int | BaseException) -> int:
+    """What a chunk has changed. Raises what it raised, once every chunk beside it has ended."""
+    if isinstance(done, BaseException):
+        raise done
+    return done
 
 
 async def expire_sims(ctx: Context, kind: SubjectKind, sim_ids: Sequence[int]) -> None:

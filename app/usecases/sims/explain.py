@@ -18,6 +18,7 @@ from app.carriers.errors import (
 )
 from app.carriers.http.slots import on_request
 from app.db.mapping import SimRecord
+from app.db.orders.directed import in_force
 from app.domain.calendar.cycles import cycle_at
 from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
@@ -156,6 +157,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
             raise NotFound("sim")
         context = await rule_context_of(ctx, work, record)
         imported_at, ever_used = await work.sims.beginnings(record.id)
+        listed = await work.directed.of_sim(record.id)
     sim = record.sim
     left = await _pool_remaining(ctx, record)
     facts = DiagnosisFacts(
@@ -163,6 +165,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         today=context.today,
         carrier_knows_it=record.carrier_as_of is not None or None,
         carrier_data_due=nth_workday(ctx.workdays, imported_at.astimezone(context.zone).date(), DATA_DUE_WORKDAY),
+        directed_in_force=in_force(listed),
         **device,
     )
     return Explanation(

@@ -107,3 +107,20 @@ async def test_a_card_whose_last_order_has_no_flag_is_left_alone(gateway: Gatewa
     set_clock(gateway, at("2027-12-21T08:00:00"))
     assert (await auto_renew(gateway.ctx))["renewed"] == 0
     assert await orders(gateway) == []
+
+
+async def test_a_card_that_is_refused_keeps_nobody_from_the_balance(gateway: Gateway) -> None:
+    """OR-1, RN-6: the first to end has used up its plan's renewals; the balance is the next one's."""
+    refused, renewed = await flagged(gateway, {}, {"carrier": "cucc"})
+    plan = {"id": "cmcc-100m", "carrier": "cmcc", "allowance": 100 << 20, "months": 12, "price_fen": 2400}
+    assert (await gateway.api.post("/v1/plans", json=plan | {"renewals_max": 1})).is_success
+    await top_up(gateway, 2_400, "p")
+    set_clock(gateway, at("2027-12-21T08:00:00"))
+    report = await auto_renew(gateway.ctx)
+    told = await events_of(gateway, "renewal.declined")
+
+    assert (report["renewed"], report["declined"], await balance(gateway)) == (1, 1, 0)
+    assert [(event["subject"], event["data"]["reason"]) for event in told] == [(refused, "refused")]
+    await drain(gateway.ctx)
+    await complete_desk(gateway)
+    assert (await sim_of(gateway, renewed))["expires_on"] == "2028-12-31"

@@ -166,3 +166,55 @@ async def test_a_renewal_of_a_card_that_was_cancelled_meanwhile_fails_and_says_s
 
     assert (ended["status"], await _state(gateway, iccid)) == ("failed", "expired")
     assert "RN-11" in str(ended["error"])
+
+
+async def _everything(gateway: Gateway) -> list[str]:
+    """All that a sweep writes, without ids and instants."""
+    wanted = {
+        "sims": "iccid, underlying, state, (holds -> 0) ->> 'code', next_due_on, version",
+        "sim_history": "(SELECT iccid FROM sims WHERE id = sim_id), what, before, after, cause, rule, took_effect_at",
+        "events": "subject, type, took_effect_at, data ->> 'before', data ->> 'after', data ->> 'rule'",
+        "operations": "iccid, kind, source, status, reason",
+    }
+    async with gateway.ctx.pool.acquire() as connection:
+        return [
+            str(row["line"])
+            for table, columns in wanted.items()
+            for row in await connection.fetch(f"SELECT ({columns})::text AS line FROM {table} ORDER BY 1")  # noqa: S608
+        ]
+
+
+async def _many(gateway: Gateway) -> None:
+    """Cards of which two in three expired yesterday or are to be cancelled today."""
+    expired = {"terms": "gsl", "activated_on": _day(gateway, -400), "expires_on": _day(gateway, -1)}
+    ended = {"terms": "standard", "state": "expired", "activated_on": _day(gateway, -500)}
+    rows = [expired, ended | {"expires_on": _day(gateway, -91)}, {"terms": "gsl", "expires_on": _day(gateway, 300)}]
+    await gateway.fleet(*(rows[number % 3] for number in range(90)))
+
+
+async def test_a_sweep_killed_between_two_chunks_goes_on_where_it_was_and_twice_changes_nothing(
+    gateway: Gateway,
+) -> None:
+    """LC-8, LC-9, LC-12: the rows are those of a sweep that nobody killed; nothing is written twice."""
+    await _many(gateway)
+    async with gateway.ctx.pool.acquire() as connection:
+        before = await connection.fetchval("SELECT count(*) FROM events")
+    for turns in (1, 2, 5, 20):
+        sweeping = asyncio.create_task(expire_zone(gateway.ctx, HOME, chunk=7))
+        while not sweeping.done():
+            async with gateway.ctx.pool.acquire() as connection:
+                now = await connection.fetchval("SELECT count(*) FROM events")
+            if now > before + turns * 7:
+                sweeping.cancel()
+                break
+        await asyncio.gather(sweeping, return_exceptions=True)
+        before = now
+    await _sweep(gateway)
+    interrupted = await _everything(gateway)
+
+    assert (await _sweep(gateway)) == {"seen": 0, "changed": 0, "enqueued": 0}
+    assert await _everything(gateway) == interrupted
+    assert sum("sim.cancelled" in line for line in interrupted) == 30
+    assert sum("sim.expired" in line for line in interrupted) == 30
+    assert sum("suspend" in line and "rule" in line for line in interrupted) == 30
+    assert len(interrupted) == len(set(interrupted))

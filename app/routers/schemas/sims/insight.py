@@ -65,6 +65,9 @@ class DeviceFacts(AsOf):
     directed_complete: QueryFlag | None = Field(
         default=None, description="Whether every target is in the directed list.", examples=[True]
     )
+    target: list[Annotated[str, Field(max_length=253)]] = Field(
+        default=[], max_length=50, description="Addresses it must reach.", examples=[["mqtt.example.com"]]
+    )
     province: Fact | None = Field(default=None, description="Where it is.", examples=["湖北"])
     city: Fact | None = Field(default=None, description="Where it is.", examples=["武汉"])
     imei_seen: Fact | None = Field(default=None, description="The device's IMEI.", examples=["860000000000001"])
