@@ -19,7 +19,6 @@ DOMAIN = "app.domain"
 
 UNREACHABLE: Mapping[str, str] = MappingProxyType(
     {
-        "commerce.invoices": "invoices are not part of the API yet",
         "regions.rules.bound_province": "the place a SIM is seen in is not stored yet",
         "regions.rules.out_of_region": "the place a SIM is seen in is not stored yet",
         "usage.figures": "runs as SQL; this is what a property test compares the SQL with",

@@ -17,7 +17,10 @@ RECORD_CODES = (
 LISTS = "GET /v1/.*"
 FILES = "POST /v1/(files|plans|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
-ONE_OF = "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon)"
+ONE_OF = (
+    "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon"
+    "|orders|carts/{cart_id}/items|reminders/apply)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,11 @@ EXCLUSIONS: Sequence[Exclusion] = (
     _valid_but(
         "cursors", "UNREADABLE", "a cursor is opaque: only those of an answer are valid", status=400, operations=LISTS
     ),
-    _valid_but("unknown names", "UNKNOWN_PLAN UNKNOWN_POOL UNKNOWN_EVENT", "it names an object that does not exist"),
+    _valid_but(
+        "unknown names",
+        "UNKNOWN_PLAN UNKNOWN_POOL UNKNOWN_EVENT UNKNOWN_ORDER",
+        "it names an object that does not exist",
+    ),
     _valid_but("not built", "NOT_YET", "documented with the parameter: reading as of an instant is not built"),
     _valid_but(
         "tables", "UNREADABLE UNKNOWN_COLUMN", "a CSV file's columns have no schema", status=400, operations=FILES
@@ -92,6 +99,12 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "REQUIRED CORRECTION_MALFORMED",
         "null counts as absent, which minProperties cannot say",
         operations=ONE_OF,
+    ),
+    _valid_but(
+        "targets",
+        "TARGET_MALFORMED",
+        "whether a text is an address, a network or a domain, no pattern says",
+        operations="POST /v1/orders/{order}/directed",
     ),
     _valid_but("periods", "PERIOD_MALFORMED SPAN_UNUSABLE RANGE_MALFORMED", "two fields are compared"),
     _valid_but(

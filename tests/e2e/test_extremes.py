@@ -262,6 +262,7 @@ def _places(path: str, names: list[str]) -> list[str]:
     return [before + quote(name, safe="") + rest.partition("}")[2] for name in names]
 
 
+@pytest.mark.extremes
 @pytest.mark.timeout(240)
 async def test_what_is_accepted_is_worked_on_and_read(clean_database: str, tmp_path: Path, receiver: Receiver) -> None:
     """Slow for its two hundred requests, every job twice and two thousand reads: each finds what the others left."""

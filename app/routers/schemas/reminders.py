@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from .base import MAX_AMOUNT, AnswerModel, At, RequestModel, checked, open_words
 from .bulk import Selector
@@ -27,7 +27,7 @@ def _clock_time(value: str) -> time:
 ClockTime = Annotated[
     time,
     checked(_clock_time, "CLOCK_TIME_MALFORMED", "HH:MM, 00:00 to 23:59"),
-    Field(json_schema_extra={"type": "string", "format": None, "pattern": CLOCK_PATTERN, "x-unit": "HH:MM"}),
+    WithJsonSchema({"type": "string", "pattern": CLOCK_PATTERN, "x-unit": "HH:MM"}),
 ]
 """A time of day in a request."""
 
