@@ -19,7 +19,7 @@ FILES = "POST /v1/(files|plans|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
 ONE_OF = (
     "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon"
-    "|orders|carts/{cart_id}/items|reminders/apply)"
+    "|orders|carts/{cart_id}/items|reminders/apply|notification-channels)"
 )
 
 
@@ -99,6 +99,18 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "REQUIRED CORRECTION_MALFORMED",
         "null counts as absent, which minProperties cannot say",
         operations=ONE_OF,
+    ),
+    _valid_but(
+        "kinds of one body",
+        "NOT_FOR_THIS_KIND SECRET_MALFORMED TARGET_REFUSED REQUIRED UNSUPPORTED",
+        "which fields go together depends on the kind of an item or a channel",
+        operations="(POST|PATCH) /v1/(carts/{cart_id}/items|orders|notification-channels(/{channel_id})?)",
+    ),
+    _valid_but(
+        "names of commerce",
+        "UNKNOWN_ADDON UNKNOWN_FILE UNKNOWN_TITLE UNKNOWN_PLAN UNKNOWN_POOL UNKNOWN_ORDER EMPTY_SELECTION "
+        "PAID_AT_TOO_FAR_AHEAD QUIET_HOURS_MALFORMED AMOUNT_TOO_LARGE TOO_MANY_ITEMS TOO_MANY",
+        "it names an object that does not exist, an instant ahead, or sums beyond a bound",
     ),
     _valid_but(
         "targets",
