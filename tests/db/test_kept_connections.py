@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from app.db.connection import create_pool
+from app.db.connection import DATABASE_ERRORS, create_pool
 from app.db.kept_connections import KeptConnections, Pool
 
 SLEEP = "SELECT pg_sleep(30)"
@@ -56,7 +56,7 @@ async def test_a_connection_that_the_server_ended_is_not_used_again(pool: Pool, 
         while True:  # the read that meets the end fails, as any would; those after it do not
             try:
                 assert await _pid(reads) != ended
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except DATABASE_ERRORS:
                 continue
             break
 
