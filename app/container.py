@@ -19,7 +19,7 @@ from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
 from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
 from app.db.kept_connections import KeptConnections
-from app.db.rate_limits import SharedBudget, SharedRepeatWindows
+from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender

@@ -17,29 +17,25 @@ from app.routers import (
     bulk,
     calendar,
     callbacks,
-    carts,
     deadlines,
     exports,
     health,
     imports,
     insight,
-    notifications,
     operations,
-    orders,
     pools,
-    reminders,
     sims,
     usage,
-    webhooks,
 )
-from app.routers.commerce import account, catalogue, directed, invoices
+from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
 from app.routers.http.openapi import document_of
 from app.routers.http.problems import add_problem_handlers
+from app.routers.notifications import channels, reminders, webhooks
+from app.routers.schemas.notifications.webhooks import Event
 from app.routers.schemas.problems import Problem
-from app.routers.schemas.webhooks import Event
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
 
@@ -65,7 +61,7 @@ ROUTERS = (
     deadlines.router,
     pools.router,
     reminders.router,
-    notifications.router,
+    channels.router,
     calendar.router,
     webhooks.router,
     callbacks.router,

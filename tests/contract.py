@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from app.main import ROUTES
+from app.routers.schemas.notifications.webhooks import EventPage
 from app.routers.schemas.problems import Problem
-from app.routers.schemas.webhooks import EventPage
 
 PROBLEM = TypeAdapter(Problem)
 OPEN = {EventPage}

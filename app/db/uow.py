@@ -15,10 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRepository
-from app.db.account_states import AccountStateRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
-from app.db.clock_offset import ClockOffsetRepository
 from app.db.commerce.accounts import BuyerAccountRepository
 from app.db.commerce.addons import AddonRepository
 from app.db.commerce.invoices import InvoiceRepository
@@ -33,10 +31,12 @@ from app.db.events.store import EventRepository
 from app.db.events.webhooks import WebhookRepository
 from app.db.exports import ExportRepository
 from app.db.idempotency import IdempotencyRepository
-from app.db.import_marks import ImportMarkRepository
-from app.db.job_runs import JobRunRepository
 from app.db.notifications.channels import ChannelRepository
 from app.db.notifications.deliveries import NotificationRepository
+from app.db.operating.account_states import AccountStateRepository
+from app.db.operating.clock_offset import ClockOffsetRepository
+from app.db.operating.import_marks import ImportMarkRepository
+from app.db.operating.job_runs import JobRunRepository
 from app.db.operations.repository import OperationRepository
 from app.db.operations.search import OperationSearch
 from app.db.orders.carts import CartRepository

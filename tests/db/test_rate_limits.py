@@ -11,7 +11,7 @@ import pytest
 
 from app.carriers.http.throttle import CallBudget, LocalBudget
 from app.db.connection import create_pool
-from app.db.rate_limits import SharedBudget
+from app.db.operating.rate_limits import SharedBudget
 from tests.carriers.harness import HandClock
 
 FIVE_A_SECOND = 5 * 3600

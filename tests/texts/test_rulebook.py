@@ -103,9 +103,9 @@ def test_every_rule_is_driven_through_the_api_by_a_test_or_listed_with_the_reaso
 def test_only_a_test_that_sends_requests_to_the_gateway_counts_as_driving_a_rule_through_the_api() -> None:
     """By request in the test, in a function it calls, and not at all: of the domain, or of a carrier's interface."""
     driving = {place for tests in rule_tests.tests_by_rule().values() for place in tests.through_api}
-    assert "tests/e2e/test_remedies.py::test_the_fourth_rebind_of_a_month_goes_to_the_desk" in driving
+    assert "tests/e2e/rules/test_remedies.py::test_the_fourth_rebind_of_a_month_goes_to_the_desk" in driving
     through_a_helper = "test_what_is_told_as_allowed_is_accepted_and_what_is_refused_is_not_told_as_allowed"
-    assert f"tests/e2e/test_remedies.py::{through_a_helper}" in driving
+    assert f"tests/e2e/rules/test_remedies.py::{through_a_helper}" in driving
     assert not [place for place in driving if place.startswith(("tests/domain/", "tests/sandbox/", "tests/carriers/"))]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 from app.domain.units import MB
 
 Pair = tuple[int, int]

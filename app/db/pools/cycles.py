@@ -13,7 +13,7 @@ import asyncpg
 
 from app.db.connection import Connection
 from app.db.quarantine import not_resting
-from app.db.schema.used import USED
+from app.db.used import USED
 from app.domain.usage.pools import PoolUsage
 
 Rows = list[asyncpg.Record]

@@ -9,11 +9,9 @@ from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
 from app.db.schema import exports as export_tables
-from app.db.schema import jobs as job_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
-from app.db.schema import reminders as reminder_tables
 from app.db.schema import usage as usage_tables
 from app.db.schema import webhooks as webhook_tables
 from app.db.schema.base import metadata
@@ -26,12 +24,10 @@ __all__ = [
     "deadline_tables",
     "directed_tables",
     "export_tables",
-    "job_tables",
     "metadata",
     "notification_tables",
     "operating_tables",
     "order_tables",
-    "reminder_tables",
     "usage_tables",
     "webhook_tables",
 ]

@@ -1,4 +1,4 @@
-"""Tables of notification channels: where reminders go, what waits for each, and every sending."""
+"""Tables of reminders and their channels: when to remind, where it goes, what waits for each, every sending."""
 
 from __future__ import annotations
 
@@ -101,3 +101,20 @@ notification_deliveries = Table(
 )
 """One sending of a batch to one recipient (of an e-mail; else NULL), or of a test. `digest_on`: the day of a digest, of
 which an address gets one."""
+
+reminder_settings = Table(
+    "reminder_settings",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("usage_mb", ARRAY(Integer)),
+    Column("expiry_days", ARRAY(Integer)),
+    Column("pool_percent", ARRAY(Integer)),
+    Column("quiet_from", Time),
+    Column("quiet_to", Time),
+    Column("language", Text, nullable=False, server_default=text("'en'")),
+    Column("checked_through", BigInteger),
+    Column("updated_at", INSTANT, nullable=False),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+)
+"""A NULL threshold: the tenant has set none. `checked_through`: the row id of the last SIM whose limit check was queued
+since the thresholds changed; NULL: all were."""

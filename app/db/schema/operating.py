@@ -1,8 +1,20 @@
-"""The table of subjects that background tasks have set aside."""
+"""Tables of running the gateway: subjects set aside by tasks, job runs, the sandbox clock, imports done once."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Computed, Identity, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Identity,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema.base import INSTANT, metadata
 
@@ -27,3 +39,29 @@ quarantine = Table(
 
 `key`: the row id of a SIM or pool (`subject_id`), what `subject` says of any other kind.
 """
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("slot", INSTANT, primary_key=True),
+    Column("started_at", INSTANT, nullable=False),
+    Column("lease_until", INSTANT, nullable=False),
+    Column("finished_at", INSTANT),
+    Column("report", JSONB),
+)
+
+clock_offset = Table(
+    "clock_offset",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("offset_us", BigInteger, nullable=False),
+    CheckConstraint("id = 1 AND offset_us >= 0", name="one_row_forwards"),
+)
+
+import_marks = Table(
+    "import_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("done_at", INSTANT, nullable=False),
+)

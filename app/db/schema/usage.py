@@ -109,7 +109,7 @@ Used = `figures` + `reported_since` - `tested` (US-5).
 - `addons`: the add-on packs in force (QT-7).
 - `next_check_bytes`: used bytes at which limits must next be evaluated; NULL: at none, 0: at the next report.
 - `tested`: reported traffic from before the SIM's activation at `tested_to`. No part of used, and 0 once the carrier's
-  figures cover the activation, from which on carriers count (QT-9, PL-5; `app.db.schema.used`).
+  figures cover the activation, from which on carriers count (QT-9, PL-5; `app.db.used`).
 - `padding`: 24 blanks that a row is inserted with and that its first report clears. They reserve a fifth of each page
   for new row versions. A lower fillfactor does not: PostgreSQL then prunes the page at every access (ADR 11).
 

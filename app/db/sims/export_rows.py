@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 
 _IDS = "SELECT sim_id FROM export_sims WHERE export_id = $1 AND sim_id > $2 ORDER BY sim_id LIMIT $3"
 _SIMS = """

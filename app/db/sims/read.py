@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
-from app.db.schema.used import BEFORE_ACTIVATION
+from app.db.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
 

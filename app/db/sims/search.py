@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db.schema.used import USED
+from app.db.used import USED
 
 SUMMARIES: Mapping[str, str] = {
     "carrier": "s.carrier",

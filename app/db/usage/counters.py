@@ -13,7 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.schema.used import BEFORE_ACTIVATION, USED
+from app.db.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
 
 Rows = list[asyncpg.Record]

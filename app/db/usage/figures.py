@@ -12,7 +12,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 
 CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
 """The counters a statement is about (`columns`)."""

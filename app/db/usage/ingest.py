@@ -23,7 +23,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 
 SIMS_LOCK = 7_446_291
 """Advisory lock: shared by ingest, exclusive for a transaction that removes a SIM."""

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
 # No lock is held over a run, which may take hours: `slot` moves with every page, and a run counts as interrupted only

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
-from app.db.schema.used import USED
+from app.db.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
 # Compare and set: of two processes the second finds that `slot` has moved, and takes no slice.

@@ -1,7 +1,8 @@
 """How many calls an hour an account takes now: additive increase, multiplicative decrease (AIMD).
 
 The rate is a function of the time since its last decrease, so that a call that goes well writes nothing.
-`app.db.rate_limits` has the same arithmetic as SQL, for all processes that use an account. Rates are calls per hour.
+`app.db.operating.rate_limits` has the same arithmetic as SQL, for all processes that use an account.
+Rates are calls per hour.
 """
 
 from __future__ import annotations

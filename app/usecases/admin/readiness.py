@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.connection import DATABASE_ERRORS
-from app.db.readiness import applied_revision
+from app.db.operating.readiness import applied_revision
 from app.usecases.context import Context
 
 HEAD_REVISION = "0033"

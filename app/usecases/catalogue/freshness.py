@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from app.db import rate_limits
+from app.db.operating import rate_limits
 from app.db.usage import watched
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.operation.pace import rate_at

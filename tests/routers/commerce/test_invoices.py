@@ -11,7 +11,7 @@ import pytest
 
 from app.jobs.loops import drain
 from tests.gateway import Gateway
-from tests.routers.test_orders import complete_desk, order_now, pay, placed, priced, renewal
+from tests.routers.commerce.test_orders import complete_desk, order_now, pay, placed, priced, renewal
 from tests.usecases.limits.limiting import set_clock
 
 TITLE = {

@@ -13,7 +13,7 @@ from app.domain.vocabulary import Carrier, Supplier
 from app.jobs.loops import drain
 from app.usecases.orders.auto_renew import auto_renew
 from tests.gateway import Gateway
-from tests.routers.test_orders import at, complete_desk, pay, placed, priced, renewal
+from tests.routers.commerce.test_orders import at, complete_desk, pay, placed, priced, renewal
 from tests.usecases.balance.spending import balance
 from tests.usecases.balance.spending import pay as top_up
 from tests.usecases.limits.limiting import events_of, set_clock, sim_of
