@@ -1,0 +1,108 @@
+"""asyncpg: SIMs that are alike in all that the rules of their dates read: locked, changed and recorded together.
+
+SIMs that were bought and activated together fall due together, and the rules do the same to each. So the rules are
+applied to one of them, and what that changes is written for all by one statement a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.connection import Connection
+from app.db.events.store import Event, HistoryRow
+from app.db.mapping import OPERATION_COLUMNS, OperationRecord, SimRecord, operation_columns, sim_columns
+from app.db.schema.control import events, operations, sim_history, sims
+from app.db.set_based import copies_of, insert_copies_of, update_copies_of
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
+
+DERIVED = frozenset({"state", "next_due_on", "deadline_group"})
+"""The columns that follow from a SIM's state and dates, written in any case."""
+
+_ALWAYS = (
+    *("tenant", "account", "carrier", "terms", "plan", "underlying", "holds", "expires_on", "retained_until"),
+    *("stopped_by_us", "carrier_state", "carrier_as_of > carrier_changed_at"),
+    *("carrier_as_of IS NULL", "carrier_changed_at IS NULL"),
+)
+"""What the rules read of any SIM: its dates (LC), and the carrier's view as far as it decides on a suspend (ST-24)."""
+
+_BEFORE_ACTIVATION = ("opened_on", "purchased_on", "silent_since", "test_months", "real_name", "region_limited")
+"""What they read beside that of a SIM not yet activated (LC-1 to LC-5)."""
+
+_UNUSED = ", ".join(f"'{state.value}'" for state in sorted(NOT_YET_ACTIVATED))
+_READ = (*_ALWAYS, *(f"CASE WHEN underlying IN ({_UNUSED}) THEN {name} END" for name in _BEFORE_ACTIVATION))
+
+_LOCK_ALIKE = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id, iccid, {", ".join(f"{read} AS read_{at}" for at, read in enumerate(_READ))}
+      FROM sims WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE)
+SELECT array_agg(id ORDER BY id) AS ids, array_agg(iccid ORDER BY id) AS iccids
+  FROM locked GROUP BY {", ".join(f"read_{at}" for at in range(len(_READ)))} ORDER BY min(id)
+"""  # noqa: S608 - ours
+
+_HISTORY = tuple(name for name in HistoryRow.__dataclass_fields__ if name != "sim_id")
+_EVENT = ("tenant", "type", "took_effect_at", "known_at", "data")
+_OPERATION = tuple(name for name in OPERATION_COLUMNS if name not in ("id", "sim_id", "iccid"))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One of several SIMs that are alike: its row id and its ICCID."""
+
+    id: int
+    iccid: str
+
+
+async def lock_alike(connection: Connection, sim_ids: Sequence[int]) -> list[list[Card]]:
+    """Lock these SIMs in id order; gives them in groups of SIMs that the rules of dates cannot tell apart."""
+    rows = await connection.fetch(_LOCK_ALIKE, sorted(set(sim_ids)))
+    return [list(map(Card, row["ids"], row["iccids"])) for row in rows]
+
+
+async def save_alike(
+    connection: Connection, changed: Sequence[tuple[SimRecord, SimRecord, Sequence[int]]], now: datetime
+) -> None:
+    """Give SIMs, by row id, what the rules made of one of them, before and after: the columns that they changed."""
+    by_columns: dict[tuple[str, ...], list[tuple[dict[str, Any], Sequence[int]]]] = {}
+    for before, after, ids in changed:
+        was, columns = sim_columns(before.sim), sim_columns(after.sim)
+        written = {name: value for name, value in columns.items() if name in DERIVED or was[name] != value}
+        by_columns.setdefault(tuple(written), []).append((written | {"updated_at": now}, ids))
+    for names, rows in by_columns.items():
+        copies = [(number, sim_id) for number, (_, ids) in enumerate(rows) for sim_id in ids]
+        statement = update_copies_of(sims, (*names, "updated_at"), "version = s.version + 1")
+        await connection.execute(statement, *copies_of([template for template, _ in rows], copies))
+
+
+async def add_history_alike(connection: Connection, rows: Sequence[tuple[HistoryRow, Sequence[int]]]) -> None:
+    """Add entries to the timelines of these SIMs, of each in this order."""
+    templates = [{name: getattr(row, name) for name in _HISTORY} for row, _ in rows]
+    copies = [(number, sim_id) for number, (_, ids) in enumerate(rows) for sim_id in ids]
+    if copies:
+        await connection.execute(insert_copies_of(sim_history, _HISTORY, ("sim_id",)), *copies_of(templates, copies))
+
+
+async def add_events_alike(
+    connection: Connection, rows: Sequence[tuple[Event, Sequence[tuple[UUID, str, str]]]]
+) -> None:
+    """Add events to the outbox, in this order; each for several SIMs: (id of the event, source, subject)."""
+    templates = [{name: getattr(row, name) for name in _EVENT} for row, _ in rows]
+    copies = [(number, *named) for number, (_, each) in enumerate(rows) for named in each]
+    if copies:
+        statement = insert_copies_of(events, _EVENT, ("event_id", "source", "subject"))
+        await connection.execute(statement, *copies_of(templates, copies))
+
+
+async def add_operations_alike(
+    connection: Connection, rows: Sequence[tuple[OperationRecord, Sequence[tuple[UUID, Card]]]]
+) -> None:
+    """Add an operation for each of several SIMs, under these ids. The caller has seen that none has one open."""
+    templates: list[dict[str, Any]] = [operation_columns(row) for row, _ in rows]
+    shared = [{name: value for name, value in row.items() if name in _OPERATION} for row in templates]
+    copies = [(number, id_, card.id, card.iccid) for number, (_, each) in enumerate(rows) for id_, card in each]
+    if copies:
+        statement = insert_copies_of(operations, _OPERATION, ("id", "sim_id", "iccid"))
+        await connection.execute(statement, *copies_of(shared, copies))
