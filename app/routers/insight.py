@@ -21,6 +21,7 @@ from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import insight as schemas
 from app.texts.catalogue import language_of, text
 from app.usecases.sims.explain import deadlines_of, explain, session_of
+from app.usecases.sims.renewing import renewal_view
 
 from .actions import Iccid
 from .sims import refuse_as_of
@@ -76,6 +77,7 @@ async def explain_sim(
             },
             "forced_activation": _forced_view(found.forced),
             "notices": [_notice_view(notice, language) for notice in found.notices],
+            "renewal": renewal_view(found.renewal),
         }
     )
 

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from app.db.connection import Connection
-from app.db.events.store import Event, HistoryRow
-from app.db.mapping import OPERATION_COLUMNS, OperationRecord, SimRecord, operation_columns, sim_columns
-from app.db.schema.control import events, operations, sim_history, sims
-from app.db.set_based import copies_of, insert_copies_of, update_copies_of
+from app.db.mapping import SimRecord, sim_columns
+from app.db.schema.control import sims
+from app.db.set_based import copies_of, update_copies_of
 from app.domain.sim.transitions import NOT_YET_ACTIVATED
 
 DERIVED = frozenset({"state", "next_due_on", "deadline_group"})
@@ -42,10 +40,6 @@ WITH locked AS MATERIALIZED (
 SELECT array_agg(id ORDER BY id) AS ids, array_agg(iccid ORDER BY id) AS iccids
   FROM locked GROUP BY {", ".join(f"read_{at}" for at in range(len(_READ)))} ORDER BY min(id)
 """  # noqa: S608 - ours
-
-_HISTORY = tuple(name for name in HistoryRow.__dataclass_fields__ if name != "sim_id")
-_EVENT = ("tenant", "type", "took_effect_at", "known_at", "data")
-_OPERATION = tuple(name for name in OPERATION_COLUMNS if name not in ("id", "sim_id", "iccid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +69,3 @@ async def save_alike(
         copies = [(number, sim_id) for number, (_, ids) in enumerate(rows) for sim_id in ids]
         statement = update_copies_of(sims, (*names, "updated_at"), "version = s.version + 1")
         await connection.execute(statement, *copies_of([template for template, _ in rows], copies))
-
-
-async def add_history_alike(connection: Connection, rows: Sequence[tuple[HistoryRow, Sequence[int]]]) -> None:
-    """Add entries to the timelines of these SIMs, of each in this order."""
-    templates = [{name: getattr(row, name) for name in _HISTORY} for row, _ in rows]
-    copies = [(number, sim_id) for number, (_, ids) in enumerate(rows) for sim_id in ids]
-    if copies:
-        await connection.execute(insert_copies_of(sim_history, _HISTORY, ("sim_id",)), *copies_of(templates, copies))
-
-
-async def add_events_alike(
-    connection: Connection, rows: Sequence[tuple[Event, Sequence[tuple[UUID, str, str]]]]
-) -> None:
-    """Add events to the outbox, in this order; each for several SIMs: (id of the event, source, subject)."""
-    templates = [{name: getattr(row, name) for name in _EVENT} for row, _ in rows]
-    copies = [(number, *named) for number, (_, each) in enumerate(rows) for named in each]
-    if copies:
-        statement = insert_copies_of(events, _EVENT, ("event_id", "source", "subject"))
-        await connection.execute(statement, *copies_of(templates, copies))
-
-
-async def add_operations_alike(
-    connection: Connection, rows: Sequence[tuple[OperationRecord, Sequence[tuple[UUID, Card]]]]
-) -> None:
-    """Add an operation for each of several SIMs, under these ids. The caller has seen that none has one open."""
-    templates: list[dict[str, Any]] = [operation_columns(row) for row, _ in rows]
-    shared = [{name: value for name, value in row.items() if name in _OPERATION} for row in templates]
-    copies = [(number, id_, card.id, card.iccid) for number, (_, each) in enumerate(rows) for id_, card in each]
-    if copies:
-        statement = insert_copies_of(operations, _OPERATION, ("id", "sim_id", "iccid"))
-        await connection.execute(statement, *copies_of(shared, copies))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
-from typing import Any
 
 from app.db.mapping import SimRecord
 from app.db.orders.carts import CartEntry, CartRecord, CheckedEntry
@@ -15,13 +13,13 @@ from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.prices import Catalogue, price_of
 from app.domain.operation.refusal import Refusal
-from app.domain.sim.validity import renewed
 from app.domain.vocabulary import OperationSource, Supplier
 from app.usecases.context import Context
 from app.usecases.operations.request_many import RequestMany, evaluate_many
 from app.usecases.operations.validate import catalogue_of
 from app.usecases.orders.lots import check_lot
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
+from app.usecases.sims.renewing import renewal_end
 
 CHUNK = 250
 """Entries checked at a time: between two chunks the process serves others."""
@@ -112,15 +110,3 @@ def _checked(
         renews_to=renewal_end(ctx, record, entry.arguments) if kind is ItemKind.RENEW else None,
         refusal=None if refused is None else refusal_json(refused),
     )
-
-
-def renewal_end(ctx: Context, record: SimRecord, arguments: dict[str, Any]) -> date | None:
-    """The last valid day after a renewal that is in force today (VD-5); None where there is no end to extend."""
-    sim = record.sim
-    if sim.expires_on is None:
-        return None
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
-    try:
-        return renewed(sim.terms, sim.carrier, sim.expires_on, int(arguments["months"]), today).last_valid_day
-    except (Malformed, OverflowError):
-        return None

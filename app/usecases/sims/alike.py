@@ -11,15 +11,11 @@ from datetime import datetime
 from uuid import UUID
 
 from app.db.deadline_groups import groups_of
+from app.db.events.alike import add_events_alike, add_history_alike
 from app.db.events.store import Event
 from app.db.mapping import OperationRecord, SimRecord
-from app.db.sims.alike import (
-    Card,
-    add_events_alike,
-    add_history_alike,
-    add_operations_alike,
-    save_alike,
-)
+from app.db.operations.alike import add_operations_alike
+from app.db.sims.alike import Card, save_alike
 from app.db.uow import UnitOfWork
 from app.db.usage.activations import set_activated
 from app.usecases.context import Context
@@ -81,12 +77,13 @@ async def enqueue_alike(
     if not wanted:
         return 0
     busy = set(await work.operations.open_of([sim_id for change, _ in wanted for sim_id in change.ids]))
-    rows: list[tuple[OperationRecord, list[tuple[UUID, Card]]]] = []
+    rows: list[tuple[OperationRecord, list[tuple[UUID, int, str]]]] = []
     for change, kind in wanted:
         for behind in (False, True):
             cards = [card for card in change.cards if (card.id in busy) is behind]
             row = enforcement_row(ctx, change.after, kind, now, reason, behind=behind)
             if row is not None and cards:
-                rows.append((row, list(zip(new_ids(now, len(cards)), cards, strict=True))))
+                ids = new_ids(now, len(cards))
+                rows.append((row, [(one, card.id, card.iccid) for one, card in zip(ids, cards, strict=True)]))
     await add_operations_alike(await work.driver(), rows)
     return sum(len(cards) for _, cards in rows)

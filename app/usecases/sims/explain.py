@@ -43,6 +43,7 @@ from app.usecases.errors import CarrierTrouble, NotFound
 from app.usecases.operations.validate import rule_context_of
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
+from app.usecases.sims.renewing import RenewalUnderWay, renewal_under_way
 
 READ_DEADLINE_S = 10.0
 """Seconds within which a carrier's answer to a caller's query is there, the wait for the call's turn included."""
@@ -144,6 +145,7 @@ class Explanation:
     checklists: Mapping[Symptom, tuple[Finding, ...]]
     forced: ForcedActivation | None
     notices: tuple[Notice, ...]
+    renewal: RenewalUnderWay | None
 
 
 async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
@@ -158,6 +160,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         context = await rule_context_of(ctx, work, record)
         imported_at, ever_used = await work.sims.beginnings(record.id)
         listed = await work.directed.of_sim(record.id)
+        renewal = await renewal_under_way(ctx, work, record)
     sim = record.sim
     left = await _pool_remaining(ctx, record)
     facts = DiagnosisFacts(
@@ -190,6 +193,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
                 disagrees_since=record.disagrees_since,
             )
         ),
+        renewal=renewal,
     )
 
 
