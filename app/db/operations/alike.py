@@ -17,7 +17,7 @@ _OPERATION = tuple(name for name in OPERATION_COLUMNS if name not in ("id", "sim
 async def add_operations_alike(
     connection: Connection, rows: Sequence[tuple[OperationRecord, Sequence[tuple[UUID, int, str]]]]
 ) -> None:
-    """Add an operation for each of several SIMs, each (id, row id of the SIM, ICCID). The caller has seen that none is open."""
+    """Add an operation for each of several SIMs, as (id, row id of the SIM, ICCID); none has one open."""
     templates: list[dict[str, Any]] = [operation_columns(row) for row, _ in rows]
     shared = [{name: value for name, value in row.items() if name in _OPERATION} for row in templates]
     copies = [(number, *named) for number, (_, each) in enumerate(rows) for named in each]

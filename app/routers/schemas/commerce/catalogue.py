@@ -24,6 +24,7 @@ from app.routers.schemas.base import (
 )
 from app.routers.schemas.problems import Refusal
 from app.routers.schemas.sims.answers import CarrierWord, SupplierWord
+from app.routers.schemas.sims.insight import RenewalUnderWay
 
 PlanKindWord = Annotated[PlanKind, open_words(PlanKind)]
 ScopeWord = Annotated[AddonScope, open_words(AddonScope)]
