@@ -64,7 +64,7 @@ class OpenOperationExists(Exception):
     """A SIM has an open operation already, requested in a transaction that ran beside this one."""
 
 
-def _of(sim_ids: Iterable[int]) -> ColumnElement[bool]:
+def of_sims(sim_ids: Iterable[int]) -> ColumnElement[bool]:
     """Operations of these SIMs: an array, so that any number of SIMs is one prepared statement."""
     return operations.c.sim_id == any_(bindparam("sim_ids", list(sim_ids), type_=ARRAY(BigInteger)))
 
@@ -107,7 +107,7 @@ class OperationRepository:
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        statement = select(operations).where(_of(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
+        statement = select(operations).where(of_sims(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
@@ -115,7 +115,7 @@ class OperationRepository:
         c = operations.c
         waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
         statement = select(c.sim_id).where(
-            _of(sim_ids), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
+            of_sims(sim_ids), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
         )
         return set((await self._connection.execute(statement)).scalars())
 

@@ -42,6 +42,19 @@ SELECT array_agg(id ORDER BY id) AS ids, array_agg(iccid ORDER BY id) AS iccids
 """  # noqa: S608 - ours
 
 
+_BOUGHT_BY = (
+    *("account", "carrier", "terms", "plan", "pool", "underlying", "holds", "real_name", "province", "region_limited"),
+    *("opened_on", "purchased_on", "activated_on", "silent_since", "test_months", "auto_stop"),
+    *("expires_on", "expires_forecast_on", "retained_until", "threshold", "threshold_off_until", "imei IS NULL"),
+)
+"""What decides what a SIM may buy: all that the rules see of it, but for its numbers and the devices it was in."""
+
+_ALIKE = f"""
+SELECT array_agg(id ORDER BY id) AS ids FROM sims WHERE id = ANY($1::bigint[])
+ GROUP BY {", ".join(_BOUGHT_BY)} ORDER BY min(id)
+"""  # noqa: S608 - ours
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One of several SIMs that are alike: its row id and its ICCID."""
@@ -54,6 +67,11 @@ async def lock_alike(connection: Connection, sim_ids: Sequence[int]) -> list[lis
     """Lock these SIMs in id order; gives them in groups of SIMs that the rules of dates cannot tell apart."""
     rows = await connection.fetch(_LOCK_ALIKE, sorted(set(sim_ids)))
     return [list(map(Card, row["ids"], row["iccids"])) for row in rows]
+
+
+async def alike_buyers(connection: Connection, sim_ids: Sequence[int]) -> list[list[int]]:
+    """The row ids of these SIMs in groups of SIMs that may buy the same at the same price; their budgets aside."""
+    return [row["ids"] for row in await connection.fetch(_ALIKE, sorted(set(sim_ids)))]
 
 
 async def save_alike(
