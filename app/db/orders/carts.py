@@ -19,36 +19,19 @@ from app.db.set_based import copies_of, insert_of, packed
 # Of the same SIM named twice the first one counts; a cart has it once (RN-6).
 _FILL = """
     INSERT INTO cart_entries (cart_id, position, item, kind, sim_id, iccid, arguments, refusal)
-    SELECT :cart_id, :first + row_number() OVER (ORDER BY w.ordinal), :item, :kind, s.id, coalesce(s.iccid, w.iccid),
-        :arguments,
+    SELECT :cart_id, :first + row_number() OVER (ORDER BY w.ordinal), coalesce(w.item, :item), :kind, s.id,
+        coalesce(s.iccid, w.iccid), coalesce(w.arguments, :arguments),
         CASE WHEN s.id IS NULL THEN :unknown
              WHEN CAST(:of_order AS text) IS NOT NULL AND s.order_id IS DISTINCT FROM :of_order THEN :not_of_order
              WHEN row_number() OVER (PARTITION BY s.id ORDER BY w.ordinal) > 1 OR EXISTS (
                  SELECT FROM cart_entries e WHERE e.cart_id = :cart_id AND e.sim_id = s.id AND e.refusal IS NULL
              ) THEN :again END
-    FROM ({wanted}) AS w(ordinal, iccid, alternate)
+    FROM ({wanted}) AS w(ordinal, iccid, alternate, item, arguments)
     LEFT JOIN LATERAL (
         SELECT id, iccid, order_id FROM sims
         WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.alternate, w.iccid)]) AND tenant = :tenant LIMIT 1
     ) s ON true
 """
-_FILL_NAMED = text(
-    """
-    INSERT INTO cart_entries (cart_id, position, item, kind, sim_id, iccid, arguments, refusal)
-    SELECT :cart_id, :first + w.ordinal, w.item, :kind, s.id, coalesce(s.iccid, w.iccid), w.arguments,
-        CASE WHEN s.id IS NULL THEN :unknown
-             WHEN CAST(:of_order AS text) IS NOT NULL AND s.order_id IS DISTINCT FROM :of_order THEN :not_of_order
-             WHEN EXISTS (
-                 SELECT FROM cart_entries e WHERE e.cart_id = :cart_id AND e.sim_id = s.id AND e.refusal IS NULL
-             ) THEN :again END
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS w(ordinal int, item int, iccid text, alternate text, arguments jsonb)
-    LEFT JOIN LATERAL (
-        SELECT id, iccid, order_id FROM sims
-        WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.alternate, w.iccid)]) AND tenant = :tenant LIMIT 1
-    ) s ON true
-    """
-).bindparams(*(bindparam(name, type_=JSONB) for name in ("unknown", "not_of_order", "again")))
 _CHECK = """
 UPDATE cart_entries e SET price_fen = n.price_fen, expires_on = n.expires_on, renews_to = n.renews_to,
        refusal = n.refusal, conditions = coalesce(n.conditions, '{}'), arguments = e.arguments || coalesce(n.sold, '{}')
@@ -57,8 +40,18 @@ UPDATE cart_entries e SET price_fen = n.price_fen, expires_on = n.expires_on, re
        conditions text[], refusal jsonb, sold jsonb) USING (template)
  WHERE e.cart_id = $4 AND e.position = m.position
 """
-_LISTED = "SELECT * FROM unnest(CAST(:ordinals AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[]))"
-_FILED = "SELECT min(line), iccid, min(alternate) FROM file_rows WHERE file_id = :file_id GROUP BY iccid"
+_LISTED = """
+    SELECT *, CAST(NULL AS int), CAST(NULL AS jsonb)
+    FROM unnest(CAST(:ordinals AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[]))
+"""
+_FILED = """
+    SELECT min(line), iccid, min(alternate), CAST(NULL AS int), CAST(NULL AS jsonb)
+    FROM file_rows WHERE file_id = :file_id GROUP BY iccid
+"""
+_NAMED = """
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(ordinal int, iccid text, alternate text, item int, arguments jsonb)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +209,7 @@ class CartRepository:
             | {"arguments": dict(one.arguments)}
             for ordinal, one in enumerate(named, start=1)
         ]
-        values = {name: value for name, value in filling.values(first).items() if name not in ("item", "arguments")}
-        await self._connection.execute(_FILL_NAMED, values | packed(rows))
+        await self._connection.execute(_fill(_NAMED), filling.values(first) | packed(rows))
 
     async def fill_filed(self, filling: Filling, first: int, file_id: UUID) -> None:
         """Make entries for the ICCIDs of an uploaded file, in order, each once."""
