@@ -1,4 +1,4 @@
-"""The measures that a habit is made of: robust statistics of bytes by day, in integers (`app.domain.usage.forecast.habit`).
+"""The measures that a habit is made of (`app.domain.usage.forecast.habit`): robust statistics of bytes, in integers.
 
 `days` are bytes by day, oldest first; `factors` the thousandths of a mean day that each day's weekday counts.
 """

@@ -24,11 +24,13 @@ The second where it is changing: after a change of less than a week ago, in a de
 class History:
     """What is known of a SIM's or a pool's usage, in bytes.
 
-    `days`: its whole days before `day`, oldest first; `day`: the first one that is not over, `ahead` thousandths of
-    which still lie ahead; `used`: of the running cycle, up to now; `start` and `end`: the cycle, half-open.
+    `days`: whole days, oldest first, `last` being the date of the last one; `day`: the first one that is forecast, of
+    which `ahead` thousandths still lie ahead. Between the two may lie days of which nothing is known, or on which it
+    was stopped. `used`: of the running cycle, up to now; `start` and `end`: the cycle, half-open.
     """
 
     days: tuple[int, ...]
+    last: date
     day: date
     ahead: int
     used: int
@@ -52,9 +54,10 @@ class Outlook:
 
 def outlook(history: History, *, running: bool = True) -> Outlook:
     """The end of the cycle as the days before suggest; `running` False: the SIM is stopped, nothing more is used."""
-    habit = habit_of(history.days, history.day - ONE_DAY)
+    habit = habit_of(history.days, history.last)
     count = max(0, (history.end - history.day).days) if running else 0
-    daily = [habit.on(history.day + timedelta(days=number), number + 1) for number in range(count)]
+    after = (history.day - history.last).days
+    daily = [habit.on(history.day + timedelta(days=number), number + after) for number in range(count)]
     if daily:
         daily[0] = daily[0] * history.ahead // THOUSAND
     rest, margin = sum(daily), _margin(habit, sum(daily), count)
@@ -92,15 +95,11 @@ def day_reached(history: History, found: Outlook, amount: int) -> date | None:
 
 def _reached_before(history: History, amount: int) -> date:
     """The day on which the cycle's days add up to so many bytes; the running one where they do not."""
-    elapsed = (history.day - history.start).days
     total = 0
-    for number, more in enumerate(history.days[max(0, len(history.days) - elapsed) :] if elapsed else ()):
-        total += more
-        if total >= amount:
-            return history.day - timedelta(days=min(elapsed, len(history.days)) - number)
+    first = history.last - (len(history.days) - 1) * ONE_DAY
+    for number, more in enumerate(history.days):
+        day = first + timedelta(days=number)
+        total += more if day >= history.start else 0
+        if day >= history.start and total >= amount:
+            return day
     return history.day
-
-
-def linear(used: int, elapsed: int, whole: int) -> int:
-    """The naive forecast, in bytes: the days of the cycle go on at the mean of those so far. Measured against alone."""
-    return used * whole // elapsed if elapsed else used
