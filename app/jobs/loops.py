@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.db.connection import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS, trouble
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
 from app.usecases.approvals.decide import expire_approvals
@@ -96,7 +96,7 @@ async def take_turn(ctx: Context, loop: str, turn: Callable[[Context], Awaitable
         found = await turn(ctx)
         ctx.telemetry.loop_succeeded(loop, ctx.now())
     except DATABASE_ERRORS as error:
-        log.warning("loop.database_trouble", loop=loop, error=type(error).__name__)
+        log.warning("loop.database_trouble", loop=loop, **trouble(error))
     except Exception:
         log.exception("loop.failed", loop=loop)
     else:
