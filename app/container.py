@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from app.carriers.account_client import AccountClient
 from app.carriers.config import Account, sandbox_mode
@@ -21,11 +24,14 @@ from app.db.connection import DATABASE_ERRORS, create_engine, create_pool, troub
 from app.db.kept_connections import KeptConnections
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
+from app.domain.notifications.channels import ChannelKind
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.vocabulary import Channel, OperationKind
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
-from app.telemetry import Telemetry, get_logger
+from app.telemetry import DELIVERY_OUTCOMES, Telemetry, get_logger
 from app.usecases.context import Context
 from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
@@ -50,11 +56,6 @@ class CarrierMetrics:
         """One call ended."""
         self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
-
-    def know(self, accounts: Iterable[str]) -> None:
-        """Create the series of every account: a breaker that never opened reads 0."""
-        for account in accounts:
-            self._telemetry.breaker_open.labels(account).set(0)
 
     def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
         """The breaker of an account opened or closed."""
@@ -91,7 +92,7 @@ async def open_container(
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
-    observer.know(account.code for account in accounts)
+    _begin_at_zero(telemetry, accounts, engine, pool)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
@@ -136,6 +137,29 @@ async def open_container(
         await reads.close()
         await pool.close()
         await engine.dispose()
+
+
+def _begin_at_zero(
+    telemetry: Telemetry, accounts: Sequence[Account], engine: AsyncEngine, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    """Let every metric of bounded labels be there from the first scrape on; the pools are read at each scrape."""
+    protocols = {protocol.protocol for account in accounts for protocol in account.protocols}
+    changes = {
+        kind.value
+        for protocol in protocols
+        for kind, channel in CAPABILITIES[protocol].channels.items()
+        if channel is Channel.API
+    }
+    carriers = {account.code: account.carrier.value for account in accounts}
+    telemetry.begin_at_zero(carriers, sorted(changes), [kind.value for kind in OperationKind])
+    for kind, outcome in product(ChannelKind, DELIVERY_OUTCOMES):
+        telemetry.notification_deliveries.labels(kind, outcome)
+    watch, sized = telemetry.database_connections.labels, engine.sync_engine.pool
+    assert isinstance(sized, QueuePool)  # noqa: S101 - by `create_engine`
+    watch("transactions", "in_use").set_function(sized.checkedout)
+    watch("transactions", "limit").set(sized.size())
+    watch("statements", "in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    watch("statements", "limit").set(pool.get_max_size())
 
 
 async def run_clock_sync(context: Context) -> None:
