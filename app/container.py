@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
 
 from app.carriers.account_client import AccountClient
 from app.carriers.config import Account, sandbox_mode
@@ -20,8 +18,8 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, create_engine, create_pool, trouble
-from app.db.kept_connections import KeptConnections
+from app.db.connection import DATABASE_ERRORS, connections_in_use, create_engine, create_pool, trouble
+from app.db.kept_connections import KeptConnections, Pool
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.domain.notifications.channels import ChannelKind
@@ -92,7 +90,7 @@ async def open_container(
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
-    _begin_at_zero(telemetry, accounts, engine, pool)
+    _begin_at_zero(telemetry, accounts, engine, pool, size=settings.database_pool)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
@@ -140,7 +138,7 @@ async def open_container(
 
 
 def _begin_at_zero(
-    telemetry: Telemetry, accounts: Sequence[Account], engine: AsyncEngine, pool: asyncpg.Pool[asyncpg.Record]
+    telemetry: Telemetry, accounts: Sequence[Account], engine: AsyncEngine, pool: Pool, *, size: int
 ) -> None:
     """Let every metric of bounded labels be there from the first scrape on; the pools are read at each scrape."""
     protocols = {protocol.protocol for account in accounts for protocol in account.protocols}
@@ -154,12 +152,11 @@ def _begin_at_zero(
     telemetry.begin_at_zero(carriers, sorted(changes), [kind.value for kind in OperationKind])
     for kind, outcome in product(ChannelKind, DELIVERY_OUTCOMES):
         telemetry.notification_deliveries.labels(kind, outcome)
-    watch, sized = telemetry.database_connections.labels, engine.sync_engine.pool
-    assert isinstance(sized, QueuePool)  # noqa: S101 - by `create_engine`
-    watch("transactions", "in_use").set_function(sized.checkedout)
-    watch("transactions", "limit").set(sized.size())
+    watch = telemetry.database_connections.labels
+    watch("transactions", "in_use").set_function(lambda: connections_in_use(engine))
+    watch("transactions", "limit").set(size)
     watch("statements", "in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
-    watch("statements", "limit").set(pool.get_max_size())
+    watch("statements", "limit").set(size)
 
 
 async def run_clock_sync(context: Context) -> None:
