@@ -27,6 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
+from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -55,6 +56,7 @@ ROUTERS = (
     usage.router,
     operations.router,
     bulk.router,
+    approvals.router,
     exports.router,
     carts.router,
     directed.router,

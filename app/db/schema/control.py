@@ -33,7 +33,11 @@ tenants = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_at", INSTANT, nullable=False),
+    Column("approval_above", Integer),
+    Column("approval_hours", Integer),
 )
+"""`approval_above`: SIMs beyond which a bulk operation or automation waits for approval, NULL: none ever does.
+`approval_hours`: how long an approval is waited for; NULL: as the rule has it."""
 
 api_keys = Table(
     "api_keys",
