@@ -1,4 +1,4 @@
-"""The oldest release that runs on the schema: what lets processes of it be ready and start on a newer one (ADR 27).
+"""The oldest release that runs on the schema: what lets processes of it be ready and start on a newer one (ADR 28).
 
 A migration that takes away what some release reads or writes sets `oldest_release` to the first that does without.
 

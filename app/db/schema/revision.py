@@ -1,4 +1,4 @@
-"""Which schemas this release runs on: its own, and newer ones as far as they only added to it (ADR 27)."""
+"""Which schemas this release runs on: its own, and newer ones as far as they only added to it (ADR 28)."""
 
 from __future__ import annotations
 
