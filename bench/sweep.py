@@ -42,7 +42,7 @@ ROUNDS = 3
 
 TABLES = {
     "sim_history": ("sim_id", {"id"}),
-    "events": ("subject", {"id", "event_id", "xact"}),
+    "events": ("subject", {"id", "event_id", "xact", "position"}),
     "operations": ("sim_id", {"id", "iccid"}),
     "usage_checks": ("sim_id", {"id"}),
 }
