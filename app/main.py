@@ -27,6 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
+from app.routers.answers import explanations
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -51,6 +52,7 @@ ROUTERS = (
     invoices.router,
     sims.router,
     insight.router,
+    explanations.router,
     usage.router,
     operations.router,
     bulk.router,
