@@ -18,7 +18,7 @@ from app.usecases.sims.explain import Explanation
 
 def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
     """The whole explanation of a SIM."""
-    causes = [_cause(hold) for hold in found.holds]
+    causes = [hold.cause for hold in found.holds]
     return {
         "iccid": found.iccid,
         "state": found.state.value,
@@ -41,13 +41,14 @@ def recovery_view(recovery: Recovery | None, language: str) -> dict[str, Any] | 
     if recovery is None:
         return None
     return {
-        "cheapest": _plan_view(recovery.cheapest, language),
-        "fastest": _plan_view(recovery.fastest, language),
-        "not_lifted": [_lost_view(lost, language) for lost in recovery.not_lifted],
+        "cheapest": plan_view(recovery.cheapest, language),
+        "fastest": plan_view(recovery.fastest, language),
+        "not_lifted": [lost_view(lost, language) for lost in recovery.not_lifted],
     }
 
 
-def _plan_view(plan: Plan | None, language: str) -> dict[str, Any] | None:
+def plan_view(plan: Plan | None, language: str) -> dict[str, Any] | None:
+    """One plan with its steps."""
     if plan is None:
         return None
     return {
@@ -92,21 +93,13 @@ def _reason_view(reason: DueReason, language: str) -> dict[str, Any]:
     return {"code": reason.key, "day": day, "text": text(f"because.{reason.key}", language, day=day)}
 
 
-def _lost_view(lost: NotLifted, language: str) -> dict[str, Any]:
+def lost_view(lost: NotLifted, language: str) -> dict[str, Any]:
+    """A hold that nobody can lift, and why."""
     return {"hold": lost.hold.value, "rule": lost.rule, "text": text(lost.text, language, **lost.facts)}
 
 
 def _text(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-def _cause(hold: HoldExplained) -> str:
-    """The key of the hold's cause in a verdict, below `cause.`; a hold whose reason is gone says so (ST-21, PL-6)."""
-    if hold.refilled:
-        return "pool_refilled"
-    if hold.ended:
-        return "lagging" if hold.lagging else "overdue"
-    return hold.code.value
 
 
 # -------------------------------------------------------------------------------------------- holds and checklists

@@ -21,7 +21,8 @@ from app.domain.operation.remedies import remedy_time
 from app.domain.operation.request import RuleContext
 from app.domain.operation.service_levels import DueReason
 from app.domain.operation.verdict import channel_used, refusal_of
-from app.domain.sim.holds import LAG, RemedyAction, codes, without_hold
+from app.domain.sim.hold_changes import lift_holds
+from app.domain.sim.holds import LAG, RemedyAction, codes
 from app.domain.sim.model import Sim
 from app.domain.usage.quota import REEVALUATED_AFTER
 from app.domain.vocabulary import Actor, HoldCode, OperationKind
@@ -74,7 +75,8 @@ def arrange(choice: Sequence[Way], sim: Sim, context: RuleContext, known: Known)
     while pending := [way for way in pending if way.hold in codes(draft.sim.holds)]:
         for way in pending:
             if (start := _start(draft, way, aside)) is not None:
-                _operate(draft, way, start, sim, context)
+                with_it = frozenset(other.hold for other in pending if _same(other, way))
+                _operate(draft, way, with_it, start, sim, context)
                 break
         else:
             return pending[0].hold
@@ -230,14 +232,21 @@ def _at(context: RuleContext, at: datetime) -> RuleContext:
     return replace(context, now=max(at, context.now), counts=counts)
 
 
-def _operate(draft: Draft, way: Way, start: _Start, sim: Sim, context: RuleContext) -> None:
-    """Append the operation of a way, and change the SIM as it does."""
+def _same(one: Way, other: Way) -> bool:
+    """Whether one operation carries out both: a pack that is large enough for two limits."""
+    return one.remedy.action == other.remedy.action and one.arguments == other.arguments
+
+
+def _operate(
+    draft: Draft, way: Way, with_it: frozenset[HoldCode], start: _Start, sim: Sim, context: RuleContext
+) -> None:
+    """Append the operation of a way, which lifts these holds, and change the SIM as it does."""
     request = request_of(way, start.sim, _at(draft.context, start.soonest))
     done = SettledOperation(
         arguments=request.arguments, at=request.context.now, on=request.context.today, channel=channel_used(request)
     )
     changed, _ = apply_effects(start.sim, request.kind, done)
-    changed = without_hold(changed, way.hold)
+    changed, _ = lift_holds(changed, with_it)
     span, step = _timed(draft, way, start)
     lifted = codes(start.sim.holds) - codes(changed.holds)
     step = replace(

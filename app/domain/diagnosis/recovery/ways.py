@@ -13,12 +13,12 @@ from app.domain.operation.prices import is_for, is_for_pool, offered_months, ren
 from app.domain.operation.refusal import Refusal, Remedy
 from app.domain.operation.request import OperationRequest, RuleContext
 from app.domain.operation.verdict import refusal_of
-from app.domain.sim.holds import HOLDS, RemedyAction
+from app.domain.sim.holds import HOLDS, RemedyAction, codes
 from app.domain.sim.model import Addon, Sim
 from app.domain.terms.model import Edge
 from app.domain.units import MB, ceil_div
-from app.domain.usage.quota import limits
-from app.domain.vocabulary import Actor, HoldCode, SimState
+from app.domain.usage.quota import REEVALUATED_AFTER, limits
+from app.domain.vocabulary import Actor, HoldCode, OperationKind, SimState
 
 A = RemedyAction
 
@@ -138,9 +138,9 @@ Completed = tuple[Arguments, int | None]
 """Arguments, and the price in fen; None: not known."""
 
 
-def _pack(sim: Sim, hold: HoldCode, context: RuleContext, known: Known) -> Completed:
-    """The cheapest pack of the catalogue that takes the SIM below its limit; without one, the bytes needed (QT-7)."""
-    least = _missing(sim, hold, context, known)
+def _pack(sim: Sim, _hold: HoldCode, context: RuleContext, known: Known) -> Completed:
+    """The cheapest pack of the catalogue that takes the SIM below its limits; without one, the bytes needed (QT-7)."""
+    least = _missing(sim, context, known)
     chosen = _cheapest(pack for pack in context.catalogue.addons.values() if is_for(pack, sim) and pack.bytes >= least)
     if chosen is None:
         return MappingProxyType({"bytes": ceil_div(least, MB) * MB}), None
@@ -152,12 +152,12 @@ def _cheapest(packs: Iterable[Addon]) -> Addon | None:
     return min(packs, key=lambda one: (one.price_fen is None, one.price_fen or 0, -one.bytes, one.id), default=None)
 
 
-def _missing(sim: Sim, hold: HoldCode, context: RuleContext, known: Known) -> int:
-    """How many bytes more lift a usage hold, at least one (QT-8)."""
-    found = [limit for limit in limits(sim, known.addons, context.today) if limit.code is hold]
-    if not found or known.used is None:
-        return 1
-    return max(known.used - found[0].at + (found[0].edge is Edge.REACHED), 1)
+def _missing(sim: Sim, context: RuleContext, known: Known) -> int:
+    """How many bytes more lift every usage hold that a pack lifts, at least one (QT-8)."""
+    lifted = codes(sim.holds) & REEVALUATED_AFTER[OperationKind.ORDER_ADDON]
+    found = [limit for limit in limits(sim, known.addons, context.today) if limit.code in lifted]
+    used = known.used or 0
+    return max([1, *(used - limit.at + (limit.edge is Edge.REACHED) for limit in found)])
 
 
 def _pool_pack(sim: Sim, _hold: HoldCode, context: RuleContext, known: Known) -> Completed:
