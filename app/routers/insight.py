@@ -11,8 +11,7 @@ from app.domain.identifiers import parse_iccid
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
-from app.routers.http.hang_up import while_connected
-from app.routers.http.responses import json_response
+from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import insight as schemas
 from app.usecases.sims.insight import deadlines_of, session_of

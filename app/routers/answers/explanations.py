@@ -15,9 +15,8 @@ from app.routers.bulk import MAX_BULK_BYTES, selector_of
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
-from app.routers.http.hang_up import while_connected
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.responses import json_response
+from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.sims import fleet
 from app.routers.schemas.sims import insight as schemas
 from app.routers.schemas.sims.requests import SimFilters
