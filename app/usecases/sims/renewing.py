@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.mapping import SimRecord
+from app.db.sims.explained import ExplainedRow
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.sim.validity import renewed
@@ -44,17 +45,28 @@ def renewal_end(ctx: Context, record: SimRecord, arguments: Mapping[str, Any]) -
 async def renewal_under_way(ctx: Context, work: UnitOfWork, record: SimRecord) -> RenewalUnderWay | None:
     """The renewal of a SIM that comes first of those under way; None: there is none (RN-8, RN-11)."""
     operation = (await work.operations.open_of([record.id])).get(record.id)
-    if operation is not None and operation.kind is not OperationKind.RENEW:
-        operation = None
+    if operation is not None and operation.kind is OperationKind.RENEW:
+        return _under_way(ctx, record, operation.arguments, operation.order_id, operation.id)
     item = await work.order_items.renewal_of(record.id)
-    arguments = operation.arguments if operation else item.arguments if item else None
-    if arguments is None:
-        return None
+    return _under_way(ctx, record, item.arguments, item.order_id) if item else None
+
+
+def renewal_of_row(ctx: Context, record: SimRecord, row: ExplainedRow) -> RenewalUnderWay | None:
+    """The same from the row of a SIM's explanation."""
+    if row["open_kind"] == OperationKind.RENEW:
+        return _under_way(ctx, record, row["open_arguments"] or {}, row["open_order"], row["open_id"])
+    item = row["paid_renewal"]
+    return _under_way(ctx, record, item["arguments"], item["order"]) if item else None
+
+
+def _under_way(
+    ctx: Context, record: SimRecord, arguments: Mapping[str, Any], order: Any, operation_id: UUID | None = None
+) -> RenewalUnderWay:
     return RenewalUnderWay(
         expires_on=record.sim.expires_on,
         renews_to=renewal_end(ctx, record, arguments),
-        order_id=operation.order_id if operation else item.order_id if item else None,
-        operation_id=operation.id if operation else None,
+        order_id=None if order is None else UUID(str(order)),
+        operation_id=operation_id,
     )
 
 

@@ -36,7 +36,7 @@ async def reminded(drive: Drive, group: Robot) -> int:
     channel = new_channel(ctx, TENANT, ChannelKind.SMS_WEBHOOK, given)
     async with ctx.work() as work:
         audit = AuditRow(tenant=TENANT, at=ctx.now(), actor="test", action="made", subject=str(channel.id))
-        await create(work, channel, actor=audit)
+        await create(ctx, work, channel, actor=audit)
         await work.commit()
     await ctx.pool.execute(
         "UPDATE sims SET expires_on = $1, reminders = '{\"expiry_days\": [30, 15]}'",
