@@ -20,7 +20,9 @@ from app.routers.http.responses import json_response
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import insight as schemas
 from app.texts.catalogue import language_of, text
+from app.usecases.as_of import moment_of
 from app.usecases.sims.explain import deadlines_of, explain, session_of
+from app.usecases.sims.past import deadlines_at
 
 from .actions import Iccid
 from .sims import refuse_as_of
@@ -32,22 +34,23 @@ AsOfQuery = Annotated[AsOf, Depends(Parameters(AsOf))]
 
 
 @router.get(
-    "/{iccid}/session", response_model=schemas.Session, responses=refusals("NOT_FOUND", "NOT_YET", *CARRIER_FAILURES)
+    "/{iccid}/session", response_model=schemas.Session, responses=refusals("NOT_FOUND", "NOT_AS_OF", *CARRIER_FAILURES)
 )
 async def get_sim_session(request: Request, iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
     """Whether the SIM is online now; queries the carrier, within its call budget and ten seconds."""
-    refuse_as_of(query)
+    refuse_as_of(query, "the carrier is asked now; what it last said is the SIM's `session`, also as of an instant")
     return json_response(await while_connected(request, session_of(ctx, caller.tenant, parse_iccid(iccid))))
 
 
-@router.get("/{iccid}/deadlines", response_model=schemas.Deadlines, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get("/{iccid}/deadlines", response_model=schemas.Deadlines, responses=refusals("NOT_FOUND", "BEFORE_RECORDS"))
 async def get_sim_deadlines(iccid: Iccid, ctx: Ctx, caller: SimsReader, query: AsOfQuery) -> Response:
-    """The days that lie ahead of the SIM, each with its rule."""
-    refuse_as_of(query)
+    """The days that lie ahead of the SIM, each with its rule; also those that lay ahead at an instant."""
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        return json_response(await deadlines_at(ctx, caller.tenant, parse_iccid(iccid), moment))
     return json_response(await deadlines_of(ctx, caller.tenant, parse_iccid(iccid)))
 
 
-@router.get("/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get("/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "NOT_AS_OF"))
 async def explain_sim(
     request: Request,
     iccid: Iccid,
@@ -59,7 +62,7 @@ async def explain_sim(
 
     What you know of the device fills the checklists: `?apn=cmiot&restarted=true&province=…`.
     """
-    refuse_as_of(query)
+    refuse_as_of(query, "what may be done is explained of now; states and holds can be read as of an instant")
     language = language_of(request.headers.get("accept-language"))
     facts = query.model_dump(exclude_unset=True, exclude={"as_of", "known_at", "target"})
     facts["targets"] = tuple(query.target)

@@ -195,6 +195,7 @@ sim_history = Table(
     Column("operation_id", Uuid),
     Column("took_effect_at", INSTANT, nullable=False),
     Column("known_at", INSTANT, nullable=False),
+    Index("ix_sim_history_late", "sim_id", "known_at", postgresql_where=text("took_effect_at < known_at")),
 )
 
 operations = Table(
@@ -246,6 +247,12 @@ operations = Table(
     Index("ix_operations_leased", "lease_until", postgresql_where=text("status = 'running'")),
     Index("ix_operations_unsettled_due_at", "due_at", postgresql_where=text("settled_at IS NULL AND NOT overdue")),
     Index("ix_operations_sim_id", "sim_id", "id"),
+    Index(
+        "ix_operations_sim_id_scheduled",
+        "sim_id",
+        "id",
+        postgresql_where=text("coalesce(history -> 0 ->> 'status', 'scheduled') = 'scheduled'"),
+    ),
     Index("ix_operations_tenant_id", "tenant", "id"),
     Index(
         "ix_operations_bulk_backlog",
