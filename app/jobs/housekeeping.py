@@ -8,8 +8,8 @@ from typing import Any
 
 from app.telemetry import get_logger
 from app.usecases.admin.housekeeping import (
-    delete_old_changes,
     delete_expired_keys,
+    delete_old_changes,
     delete_old_files,
     delete_old_notifications,
     delete_settled_deliveries,

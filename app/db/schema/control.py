@@ -181,6 +181,10 @@ sims = Table(
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
 
+SIM_DAYS = tuple(column.name for column in sims.c if isinstance(column.type, Date))
+SIM_INSTANTS = tuple(column.name for column in sims.c if isinstance(column.type, type(INSTANT)))
+"""The columns of `sims` that hold days, and those that hold instants."""
+
 sim_history = Table(
     "sim_history",
     metadata,

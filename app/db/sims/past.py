@@ -6,18 +6,14 @@ it, or the present one; every 32nd version is whole, so that the walk ends after
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date
-
 from app.db.connection import Connection
-from app.db.schema.base import INSTANT
-from app.db.schema.control import sims
+from app.db.schema.control import SIM_DAYS, SIM_INSTANTS
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
 
@@ -149,16 +145,13 @@ async def delete_changes_before(connection: Connection, before: datetime, limit:
     return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
 
 
-@cache
-def _typed() -> Sequence[tuple[str, bool]]:
-    """The columns that JSON has as texts: days, and (True) instants."""
-    instants, days = type(INSTANT), Date
-    return [(c.name, isinstance(c.type, instants)) for c in sims.c if isinstance(c.type, (instants, days))]
-
-
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its days and instants, which JSON has as texts."""
     values = dict(row)
-    for name, is_instant in _typed():
+    for name in SIM_DAYS:
         if (value := values.get(name)) is not None:
-            values[name] = datetime.fromisoformat(value).astimezone(UTC) if is_instant else date.fromisoformat(value)
+            values[name] = date.fromisoformat(value)
+    for name in SIM_INSTANTS:
+        if (value := values.get(name)) is not None:
+            values[name] = datetime.fromisoformat(value).astimezone(UTC)
     return values
