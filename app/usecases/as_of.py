@@ -1,4 +1,4 @@
-"""Read a SIM as it was at an instant, as it was known at another (LC-12; ADR 28)."""
+"""Read a SIM as it was at an instant, as it was known at another (LC-12; ADR 29)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of what changes replaced: SIMs, pools and carrier figures as they were before (LC-12, ADR 28)."""
+"""Tables of what changes replaced: SIMs, pools and carrier figures as they were before (LC-12, ADR 29)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sim_changes = Table(
     Column("before", JSONB, nullable=False),
     Index("ix_sim_changes_known_at", "known_at", postgresql_using="brin"),
 )
-"""What each change of a `sims` row replaced, written by the trigger `record_sim_changes` (migration 0036).
+"""What each change of a `sims` row replaced, written by the trigger `record_sim_changes` (migration 0037).
 
 `before`: the values that the changed columns had until `known_at`, or every column where `whole` (each 32nd version):
 the row as it was known at an instant is rebuilt from the first few records after it (`app.db.sims.past`)."""

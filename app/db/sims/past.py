@@ -1,4 +1,4 @@
-"""asyncpg: a SIM's row as it was known at an instant, and what was learned later of that instant (LC-12, ADR 28).
+"""asyncpg: a SIM's row as it was known at an instant, and what was learned later of that instant (LC-12, ADR 29).
 
 `sim_changes` keeps what each change replaced. The row at an instant is, for each column, the first value replaced after
 it, or the present one; every 32nd version is whole, so that the walk ends after a few records however many there are.
