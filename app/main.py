@@ -27,7 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.answers import forecasts
+from app.routers.answers import forecasts, service_levels
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
@@ -55,6 +55,7 @@ ROUTERS = (
     sims.router,
     insight.router,
     forecasts.router,
+    service_levels.router,
     usage.router,
     operations.router,
     bulk.router,
