@@ -27,7 +27,11 @@ from app.routers import (
     sims,
     usage,
 )
+<<<<<<< HEAD
 from app.routers.answers import forecasts, service_levels
+=======
+from app.routers.answers import explanations, forecasts
+>>>>>>> times
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
@@ -54,6 +58,7 @@ ROUTERS = (
     invoices.router,
     sims.router,
     insight.router,
+    explanations.router,
     forecasts.router,
     service_levels.router,
     usage.router,
