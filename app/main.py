@@ -27,11 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-<<<<<<< HEAD
-from app.routers.answers import forecasts, service_levels
-=======
-from app.routers.answers import explanations, forecasts
->>>>>>> times
+from app.routers.answers import explanations, forecasts, service_levels
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs

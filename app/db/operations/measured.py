@@ -54,7 +54,8 @@ SELECT count(*) AS samples, percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds)
 _LATE = """
 SELECT o.id, o.sim_id, o.iccid, o.carrier, o.account, o.kind, o.status, o.due_rule, o.due_at, o.settled_at,
        greatest((o.due_at AT TIME ZONE z.zone)::date, $2::date) AS first_day,
-       least(((coalesce(o.settled_at, $4) - interval '1 microsecond') AT TIME ZONE z.zone)::date, $3::date - 1) AS last_day
+       least(((coalesce(o.settled_at, $4) - interval '1 microsecond') AT TIME ZONE z.zone)::date, $3::date - 1)
+       AS last_day
   FROM operations o
  CROSS JOIN LATERAL (SELECT coalesce((SELECT a.zone FROM unnest($5::text[], $6::text[]) a(account, zone)
                                        WHERE a.account = o.account), 'Asia/Shanghai') AS zone) z
@@ -97,7 +98,7 @@ class LateOperations:
 async def measured(
     connection: Connection, tenant: str, span: tuple[datetime, datetime], carrier: str | None, kind: str | None
 ) -> list[asyncpg.Record]:
-    """Count, p50 and p95 in seconds, how many had a promise, were late, or are late and open, of operations in a span."""
+    """How many succeeded in a span, p50 and p95 in seconds, and how many had a due time, were late, or still are."""
     found: list[asyncpg.Record] = await connection.fetch(_MEASURED, tenant, *span, carrier, kind)
     return found
 

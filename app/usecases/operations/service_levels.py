@@ -51,9 +51,7 @@ async def service_levels(
     }
 
 
-def _offered(
-    ctx: Context, carrier: Carrier | None, kind: OperationKind | None
-) -> Iterator[tuple[str, str, str]]:
+def _offered(ctx: Context, carrier: Carrier | None, kind: OperationKind | None) -> Iterator[tuple[str, str, str]]:
     """Every (carrier, account, kind) that a query is about."""
     for code, account in ctx.accounts.items():
         if carrier in (None, account.carrier):

@@ -91,9 +91,7 @@ async def test_a_scheduled_operation_counts_from_its_start(gateway: Gateway) -> 
     [card] = await gateway.fleet({})
     created = gateway.ctx.now() - timedelta(days=5)
     started = created + timedelta(days=3)
-    await _operation(
-        gateway, card, created_at=created, started_at=started, settled_at=started + timedelta(minutes=2)
-    )
+    await _operation(gateway, card, created_at=created, started_at=started, settled_at=started + timedelta(minutes=2))
     assert (await _levels(gateway))["cmcc-main", "rebind"]["measured"]["p50_s"] == 120.0
 
 
@@ -114,9 +112,7 @@ async def test_the_claim_sheet_of_a_month_counts_its_card_days(gateway: Gateway)
     expected = {}
     for card, (due, done) in zip(cards, spans, strict=True):
         due_at, until = (datetime.fromisoformat(text).replace(tzinfo=HOME) for text in (due, done))
-        name = await _operation(
-            gateway, card, created_at=due_at - timedelta(days=1), due_at=due_at, settled_at=until
-        )
+        name = await _operation(gateway, card, created_at=due_at - timedelta(days=1), due_at=due_at, settled_at=until)
         if days := late_days(due_at, until, HOME, MONTH, NEXT):
             expected[name] = days
 
@@ -185,5 +181,7 @@ async def test_an_open_operation_tells_what_is_expected_once_enough_were_measure
 
     assert datetime.fromisoformat(found["due_at"]) == due
     assert found["expected"]["samples"] == ENOUGH
-    assert abs(datetime.fromisoformat(found["expected"]["typical_at"]) - begun - timedelta(hours=2)) < timedelta(minutes=1)
+    assert abs(datetime.fromisoformat(found["expected"]["typical_at"]) - begun - timedelta(hours=2)) < timedelta(
+        minutes=1
+    )
     assert found["expected"]["assumed"] == ["SL-9"]

@@ -71,11 +71,11 @@ class ServiceLevel(AnswerModel):
 class ServiceLevels(AnswerModel):
     """Promised beside measured."""
 
-    from_: At = Field(alias="from", description="Operations that ended from here on.", examples=["2026-09-01T00:00:00Z"])
-    to: At = Field(description="Up to here, not included.", examples=["2026-11-30T00:00:00Z"])
-    window_days: int = Field(
-        description="The window.", examples=[90], json_schema_extra={"x-unit": "day"}
+    from_: At = Field(
+        alias="from", description="Operations that ended from here on.", examples=["2026-09-01T00:00:00Z"]
     )
+    to: At = Field(description="Up to here, not included.", examples=["2026-11-30T00:00:00Z"])
+    window_days: int = Field(description="The window.", examples=[90], json_schema_extra={"x-unit": "day"})
     enough: int = Field(description="Operations from which on an expectation is told.", examples=[20])
     assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["SL-9"]])
     items: list[ServiceLevel] = Field(description="By carrier, account and kind.")

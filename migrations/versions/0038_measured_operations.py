@@ -1,7 +1,7 @@
 """Indexes of operations by what they took and by what was late (SL-9).
 
-Revision ID: 0039
-Revises: 0038
+Revision ID: 0038
+Revises: 0037
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0039"
-down_revision = "0038"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
