@@ -82,7 +82,7 @@ class Operation(AnswerModel):
     history: list[HistoryLine] = Field(description="Its steps in order.")
     expected: ExpectedEnd | None = Field(
         default=None,
-        description="Beside `due_at`, what was measured; only in a read of one open operation, where enough were measured.",
+        description="Beside `due_at`, what was measured; only in a read of one operation. Null: ended, or too few.",
     )
 
 

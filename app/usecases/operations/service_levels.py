@@ -1,4 +1,4 @@
-"""Promised beside measured (SL-7, SL-9): service levels per carrier, account and kind, and the claim sheet of a month."""
+"""Promised beside measured (SL-7, SL-9) per carrier, account and kind of operation, and the claim sheet of a month."""
 
 from __future__ import annotations
 

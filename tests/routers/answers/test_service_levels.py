@@ -146,10 +146,9 @@ async def test_a_card_late_twice_on_a_day_is_one_card_day_and_what_is_open_count
 async def test_claims_come_in_pages_and_as_csv_and_of_one_tenant(gateway: Gateway) -> None:
     cards = await gateway.fleet({}, {}, {})
     due = datetime(2026, 11, 10, tzinfo=UTC)
-    for card in cards:
-        await _operation(
-            gateway, card, created_at=due - timedelta(days=1), due_at=due, settled_at=due + timedelta(hours=2)
-        )
+    for minute, card in enumerate(cards):
+        created = due - timedelta(days=1) + timedelta(minutes=minute)
+        await _operation(gateway, card, created_at=created, due_at=due, settled_at=due + timedelta(hours=2))
     query = {"month": "2026-11", "limit": "2"}
     first = (await gateway.api.get("/v1/service-levels/claims", params=query)).json()
     second = await gateway.api.get("/v1/service-levels/claims", params=query | {"cursor": first["next_cursor"]})
