@@ -261,6 +261,15 @@ operations = Table(
         "id",
         postgresql_where=text("coalesce(history -> 0 ->> 'status', 'scheduled') = 'scheduled'"),
     ),
+    Index(
+        "ix_operations_succeeded",
+        "tenant",
+        "account",
+        "kind",
+        "settled_at",
+        postgresql_where=text("status = 'succeeded'"),
+    ),
+    Index("ix_operations_late", "tenant", "due_at", postgresql_where=text("overdue OR settled_at > due_at")),
     Index("ix_operations_tenant_id", "tenant", "id"),
     Index(
         "ix_operations_bulk_backlog",
