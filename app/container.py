@@ -21,6 +21,7 @@ from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
 from app.db.kept_connections import KeptConnections
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
+from app.domain.usage.gaps import Band
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
@@ -122,6 +123,7 @@ async def open_container(
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
         brake_per_hour=settings.brake_per_hour,
+        gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
     )
     try:
         yield Container(settings=settings, context=context, engine=engine, clients=clients)
