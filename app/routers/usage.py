@@ -24,6 +24,7 @@ from app.routers.schemas import usage as schemas
 from app.routers.schemas.base import Paging
 from app.routers.sims import refuse_as_of
 from app.usecases.exports.dispute import Dispute, dispute_file
+from app.usecases.usage.advice import advice_on
 from app.usecases.usage.corrections import MAX_CORRECTIONS, Correction, correct
 from app.usecases.usage.ingest.service import Ingest
 from app.usecases.usage.read import card_reports, card_usage, unmatched_reports
@@ -71,11 +72,19 @@ async def ingest_reports(
     caller: UsageWriter,
     upload: Annotated[Upload, Depends(REPORTS)],
     ingest: Annotated[Ingest, Depends(ingest_of)],
+    query: Annotated[schemas.ReportsQuery, Depends(Parameters(schemas.ReportsQuery))],
+    ctx: Ctx,
 ) -> Response:
-    """Count usage reports, each once; answered after they are committed (US-3)."""
+    """Count usage reports, each once; answered after they are committed (US-3).
+
+    With `advice=true` the answer also tells which cards of the batch are held or near a limit (US-7).
+    """
     decoded = report_bodies.decode(upload.media_type, upload.content)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
-    return json_response(report_bodies.answer(decoded, tally))
+    counted = report_bodies.answer(decoded, tally)
+    if query.advice:
+        counted["advice"] = await advice_on(ctx, caller.tenant, decoded.reports, tally)
+    return json_response(counted)
 
 
 @router.post("/usage/corrections", response_model=schemas.CorrectionsApplied)

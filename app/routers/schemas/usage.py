@@ -27,12 +27,14 @@ from .base import (
     On,
     Paging,
     Quantity,
+    QueryFlag,
     QueryModel,
     RequestModel,
     Text,
     checked,
     open_words,
 )
+from .problems import HoldWord
 from .sims.answers import CarrierFigure, CarrierWord, SimUsage, UsageSource
 
 ReportBytes = Annotated[Quantity, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
@@ -109,6 +111,26 @@ class RejectedRecord(AnswerModel):
     detail: str = Field(description="Why, in words.", examples=["older than six cycles"])
 
 
+class ReportsQuery(QueryModel):
+    """Whether the answer is to carry advice."""
+
+    advice: QueryFlag = Field(
+        default=False, description="Tell of the batch's cards which are held or near a limit (US-7).", examples=[True]
+    )
+
+
+class CardAdvice(AnswerModel):
+    """A card of the batch that is held or near a limit."""
+
+    iccid: str = Field(description="The SIM, as reported.", examples=["89860012345678901234"])
+    remaining: Bytes | None = Field(
+        description="To the nearest limit of its own; negative: beyond it; null: it has none.",
+        examples=[1048576],
+    )
+    holds: list[HoldWord] = Field(description="Why it is stopped; empty: it is not.", examples=[["over_quota"]])
+    slow_down: bool = Field(description="Whether it has used 90 % of that limit or more.", examples=[True])
+
+
 class ReportsCounted(AnswerModel):
     """What became of the records; they add up to those sent."""
 
@@ -117,6 +139,9 @@ class ReportsCounted(AnswerModel):
     conflicts: list[Place] = Field(description="Known identity, other content: not counted.")
     unknown: list[Place] = Field(description="Unknown SIM: stored, and counted when it arrives.")
     rejected: list[RejectedRecord] = Field(description="Wrong: not counted.")
+    advice: list[CardAdvice] = Field(
+        default=[], description="With `advice=true`: the cards that are held or near a limit; absent otherwise."
+    )
 
 
 class Correction(RequestModel):
