@@ -17,7 +17,7 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
+from app.db.connection import DATABASE_ERRORS, create_engine, create_pool, trouble
 from app.db.kept_connections import KeptConnections
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
@@ -60,6 +60,10 @@ class CarrierMetrics:
     def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
         """The breaker of an account opened or closed."""
         self._telemetry.breaker_open.labels(account).set(1 if opened else 0)
+        if opened:
+            log.warning("breaker.opened", account=account)
+        else:
+            log.info("breaker.closed", account=account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +151,7 @@ async def run_clock_sync(context: Context) -> None:
             context.telemetry.loop_succeeded(CLOCK_LOOP, context.now())
         except DATABASE_ERRORS as error:
             context.telemetry.loop_failed(CLOCK_LOOP)
-            log.warning("clock.database_trouble", error=type(error).__name__)
+            log.warning("clock.database_trouble", **trouble(error))
         await asyncio.sleep(CLOCK_PERIOD_S)
 
 

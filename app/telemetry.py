@@ -1,28 +1,26 @@
-"""Metrics with closed label sets (never an ICCID), and structured logs, one JSON line per event.
+"""Metrics with closed label sets (never an ICCID), and what a log line knows of the request it is of (`app.logs`).
 
 One registry per process, opened by the container; names are a contract (`docs/api.md`, Operating).
 """
 
 from __future__ import annotations
 
-import logging
-import re
-import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from structlog.tracebacks import ExceptionDictTransformer
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 """The id that links a request, its operation, its events and its log lines."""
+
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+"""The tenant that a request acts for, once its key is known."""
 
 reason: ContextVar[str | None] = ContextVar("reason", default=None)
 """The caller's reason for a change (`X-Reason`), stored in the audit trail."""
@@ -30,8 +28,6 @@ reason: ContextVar[str | None] = ContextVar("reason", default=None)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LONG_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200, 604_800)
 _SIZES = (1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000)
-_ICCID = re.compile(r"(?<![0-9A-Za-z])89[0-9A-Za-z]{13,18}(?=[0-9A-Za-z]{4}(?![0-9A-Za-z]))")
-"""All but the last four characters of an ICCID (DV-5), or of one with letters where none belong or a few too many."""
 
 
 @dataclass(slots=True)
@@ -52,6 +48,9 @@ class Telemetry:
         GCCollector(registry=registry)
         self.loops: dict[str, LoopHealth] = {}
         self.jobs: set[str] = set()
+        self.build_info = Gauge(
+            "simgate_build_info", "1, for each process that runs.", ["version", "commit", "role"], registry=registry
+        )
         self._add_fleet_metrics(registry)
         self._add_carrier_metrics(registry)
         self._add_freshness_metrics(registry)
@@ -225,43 +224,6 @@ class Telemetry:
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-def mask_iccids(text: str) -> str:
-    """The text with every ICCID masked to its last four characters."""
-    return _ICCID.sub("…", text)
-
-
-_render = structlog.processors.JSONRenderer()
-
-
-def _rendered_masked(logger: object, name: str, line: MutableMapping[str, Any]) -> str:
-    """The line as JSON with every ICCID masked: those in lists, keys and texts of exceptions as well."""
-    return mask_iccids(str(_render(logger, name, line)))
-
-
-def _add_correlation(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if (known := correlation_id.get()) is not None:
-        line.setdefault("correlation_id", known)
-    return line
-
-
-def configure_logging(level: int = logging.INFO) -> None:
-    """Log one JSON line per event to standard error, with ICCIDs masked. Called once per process."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _add_correlation,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Never the frames' locals: they hold keys, bodies and ICCIDs.
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            _rendered_masked,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

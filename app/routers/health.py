@@ -12,10 +12,10 @@ from app.routers.http.contract import Parameters
 from app.routers.http.deps import authorize, container_of, context_of
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
+from app.settings import VERSION
 from app.usecases.admin.readiness import jobs_view, loops_view, readiness
 
 router = APIRouter(tags=["operating"])
-VERSION = "0.1.0"
 
 ReadinessParameters = Annotated[ReadinessQuery, Depends(Parameters(ReadinessQuery))]
 

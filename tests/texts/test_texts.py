@@ -13,6 +13,7 @@ import pytest
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
 from app.domain.notifications.reminders import TEXT_KEYS
+from app.domain.preflight.irreversible import IRREVERSIBLE
 from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.model import Found, Query
@@ -73,6 +74,7 @@ def _needed() -> set[str]:
         *(f"deadline.{kind}" for kind in OF_FLEET),
         *(f"deadline.{part}" for part in ("calendar", "of_sims", "of_one_sim", "of_pools", "zone")),
         "note.retention_buys_no_time",
+        *(f"irreversible.{line.what}" for lines in IRREVERSIBLE.values() for line in lines),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }
 
