@@ -22,7 +22,8 @@ from app.domain.calendar.cycles import (
     preceding,
     start_instant,
 )
-from app.domain.usage.gaps import DayPair, Explanation, Gap, GapEvidence, Replaced, Window, explain, windows
+from app.domain.usage.gap_causes import explain, windows
+from app.domain.usage.gaps import DayPair, Explanation, Gap, GapEvidence, Replaced, Window
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 

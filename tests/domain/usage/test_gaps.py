@@ -10,18 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.usage.gaps import (
-    LAG,
-    Band,
-    DayPair,
-    Gap,
-    GapCause,
-    GapEvidence,
-    Replaced,
-    Window,
-    explain,
-    windows,
-)
+from app.domain.usage.gap_causes import LAG, explain, windows
+from app.domain.usage.gaps import Band, DayPair, Gap, GapCause, GapEvidence, Replaced, Window
 
 HOME, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
 MB = 1 << 20
