@@ -13,11 +13,13 @@ from app.db.usage import allowances, past, unmatched
 from app.db.usage import counters as rows
 from app.domain.calendar.cycles import (
     Cycle,
+    cycle_at,
     cycle_named,
     cycle_number,
     cycle_on,
     end_instant,
     following,
+    start_instant,
 )
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
