@@ -83,13 +83,16 @@ test-import-fleet: $(DEV_STAMP) ## Ten thousand stopped and running SIMs importe
 	@$(PY) -m pytest -m fleet -q -s --timeout=3600 $(or $(TESTS),tests/e2e)
 
 test-year: $(DEV_STAMP) ## A year of 5,000 SIMs, day by day, in the sandbox (CARDS=500 DAYS=60 for less)
-	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py
+	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py tests/e2e/years/test_as_of.py
 
 test-two-years: $(DEV_STAMP) ## Two years of renewals, fees and balances of 5,000 SIMs (CARDS=300 for less)
 	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),730) $(PY) -m pytest -m two_years -q -s --timeout=14400 tests/e2e/years/test_two_years.py
 
 test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then every job twice, and everything read
 	@$(PY) -m pytest -m extremes -q --timeout=900 $(or $(TESTS),tests/e2e/test_extremes.py)
+
+test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
+	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
 
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)
