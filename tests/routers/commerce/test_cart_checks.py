@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.jobs.loops import drain
+from app.usecases.sims.expire import expire_zone
 from tests.gateway import Gateway
-from tests.usecases.orders.ordering import complete_desk, pay, placed, priced, renewal
+from tests.usecases.orders.ordering import (
+    HOME,
+    at,
+    complete_desk,
+    pay,
+    placed,
+    priced,
+    renewal,
+    set_clock,
+)
 
 
 async def test_a_selection_is_judged_as_each_of_its_cards(gateway: Gateway) -> None:
@@ -42,3 +54,48 @@ async def test_a_selection_is_judged_as_each_of_its_cards(gateway: Gateway) -> N
     assert await judged(*map(renewal, cards)) == alone
     refused = {one["refusal"]["rule"] for one in alone.values() if one["refusal"]}
     assert refused >= {"RN-1", "RN-5", "RN-6", "OP-5"}, refused
+
+
+@pytest.mark.parametrize(
+    ("row", "last", "first_after", "rule"),
+    [
+        ({"terms": "standard", "expires_on": "2026-09-30"}, "2026-12-29", "2026-12-30", "RN-3"),
+        ({"terms": "standard", "carrier": "ctcc", "expires_on": "2026-11-30"}, "2027-02-28", "2027-03-01", "RN-3"),
+        ({"terms": "gsl", "carrier": "cucc", "expires_on": "2026-12-26"}, "2026-12-26", "2026-12-27", "RN-3"),
+        ({"carrier": "ctcc", "expires_on": "2026-11-30"}, "2026-12-22", "2026-12-23", "RN-1"),
+        ({"expires_on": "2026-12-31"}, "2026-12-22", "2026-12-23", "RN-2"),
+        ({"expires_on": "2026-11-30"}, "2026-12-22", "2026-12-23", "RN-1"),
+    ],
+)
+async def test_a_cart_takes_a_renewal_on_the_last_day_and_not_on_the_next(
+    gateway: Gateway, row: dict[str, Any], last: str, first_after: str, rule: str
+) -> None:
+    """RN-1, RN-2, RN-3: 90 and 91 days, the last valid day and the next, the 22nd and the 23rd, by the carrier's midnight."""
+    (card,) = await priced(gateway, {"activated_on": "2025-09-01"} | row)
+    refusals = []
+    for instant in (f"{last}T23:59:00", f"{first_after}T00:00:00"):
+        set_clock(gateway, at(instant))
+        cart = (await gateway.api.post("/v1/carts", json={"items": [renewal(card)]})).json()
+        refusals.append([one["rule"] for one in cart["items"][0]["refusals"]])
+    assert refusals == [[], [rule]]
+
+
+@pytest.mark.parametrize(
+    ("row", "last", "cancelled_on"),
+    [
+        ({"terms": "standard", "expires_on": "2026-09-30"}, "2026-12-29", "2026-12-30"),
+        ({"carrier": "cucc", "expires_on": "2026-11-30"}, "2026-12-22", "2026-12-23"),
+        ({"terms": "gsl", "expires_on": "2026-09-30"}, "2027-09-29", None),
+    ],
+)
+async def test_a_card_is_cancelled_on_the_day_after_its_last_renewal_day(
+    gateway: Gateway, row: dict[str, Any], last: str, cancelled_on: str | None
+) -> None:
+    """LC-9: `standard` after 90 days, `flexem` on the 23rd; at `gsl` no day is told."""
+    (card,) = await gateway.fleet({"state": "expired", "activated_on": "2025-09-01"} | row)
+    states = []
+    for instant in (f"{last}T23:59:00", f"{cancelled_on or last}T00:01:00"):
+        set_clock(gateway, max(at(instant), gateway.ctx.now()))
+        await expire_zone(gateway.ctx, HOME)
+        states.append((await gateway.api.get(f"/v1/sims/{card}")).json()["state"])
+    assert states == ["expired", "cancelled" if cancelled_on else "expired"]
