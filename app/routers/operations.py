@@ -19,9 +19,9 @@ from app.routers.http.idempotency import Idempotent, commit_response, stored_res
 from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage
 from app.usecases.errors import NotFound
-from app.usecases.execution.manual import cancel, complete
+from app.usecases.execution.manual import cancel, complete, look_now
 from app.usecases.execution.settle import observe_ended
-from app.usecases.operations.views import operation_view
+from app.usecases.operations.views import current_view
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=TypedRoute)
 
@@ -76,7 +76,7 @@ async def list_operations(
     async with ctx.work() as work:
         found = await work.operation_search.page(wanted, before=page.id, limit=page.limit + 1)
         total = {"total": await work.operation_search.count(wanted)} if query.include == "total" else {}
-    items = [operation_view(operation) for operation in found[: page.limit]]
+    items = [current_view(operation) for operation in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_csv(items), media_type="text/csv; charset=utf-8", headers={"X-Next-Cursor": cursor or ""})
@@ -101,7 +101,7 @@ async def get_operation(operation_id: OperationId, ctx: Ctx, caller: SimsReader)
         found = await work.operations.get(caller.tenant, operation_id_of(operation_id))
     if found is None:
         raise NotFound("operation")
-    return json_response(operation_view(found))
+    return json_response(current_view(found))
 
 
 @router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
@@ -119,9 +119,29 @@ async def cancel_operation(
             return stored
         actor = trail_of(request, caller).actor
         cancelled = await cancel(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
-        response = json_response(operation_view(cancelled))
+        response = json_response(current_view(cancelled))
         await commit_response(ctx, work, key, response, began=cancelled.id)
     observe_ended(ctx, [cancelled])
+    return response
+
+
+@router.post("/{operation_id}/refresh", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
+async def refresh_operation(
+    request: Request,
+    operation_id: OperationId,
+    ctx: Ctx,
+    caller: Operator,
+    body: NoBody,
+    key: Idempotent,
+) -> Response:
+    """Look now: what waits for its next attempt is attempted at once, with its back-off begun anew."""
+    async with ctx.work() as work:
+        if (stored := await stored_response(ctx, work, key)) is not None:
+            return stored
+        actor = trail_of(request, caller).actor
+        looked = await look_now(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
+        response = json_response(current_view(looked))
+        await commit_response(ctx, work, key, response)
     return response
 
 
@@ -150,7 +170,7 @@ async def complete_operation(
             actor=trail_of(request, caller).actor,
             pack=body.bytes,
         )
-        response = json_response(operation_view(completed))
+        response = json_response(current_view(completed))
         await commit_response(ctx, work, key, response, began=completed.id)
     observe_ended(ctx, [completed])
     return response
