@@ -1,1 +1,0 @@
-"""`simgate doctor`: what is right and what is wrong with an installation, in words."""

@@ -1,4 +1,4 @@
-"""`simgate doctor`: database, schema, clock, disk, carriers, and what waits; the exit code says whether all is well."""
+"""`simgate doctor`: database, schema, clock, disk, carriers, what waits; the exit code says whether all is well."""
 
 from __future__ import annotations
 
