@@ -48,6 +48,7 @@ _OF_ONE_SIM = (
     "usage_gaps",
     "usage_corrections",
     "sim_plans",
+    "usage_figures_replaced",
 )
 _LIST = """
 SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_at

@@ -3,8 +3,8 @@
 The gaps of the cycles that are kept are measured once here, with the band's default; from then on where a figure or a
 report changes them. A running replica of the version before writes none: its changes show with the next figure.
 
-Revision ID: 0037
-Revises: 0036
+Revision ID: 0039
+Revises: 0038
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
