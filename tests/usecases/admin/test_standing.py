@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,3 +95,18 @@ async def test_what_nobody_attempts_by_itself_cannot_be_looked_at(gateway: Gatew
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "INCOMPATIBLE_STATE")] * 2
     assert desk.json()["next_attempt_at"] is None
     assert (await gateway.api.post(urls[0].replace(done["id"], str(gateway.ctx.now().year)))).status_code == 404
+
+
+async def test_the_desks_file_names_carrier_account_and_number(gateway: Gateway) -> None:
+    """What a person needs to find the card at the carrier; where the file ends early, a header says so."""
+    cards = await gateway.fleet({}, {})
+    for card in cards:
+        assert (await gateway.api.post(f"/v1/sims/{card}/renew", json={"months": 12})).status_code == 202
+    query = {"channel": "desk", "status": "waiting_carrier", "limit": 1}
+
+    answer = await gateway.api.get("/v1/operations", params=query, headers={"Accept": "text/csv"})
+
+    [row] = csv.DictReader(io.StringIO(answer.text))
+    assert (row["sim"], row["carrier"], row["account"]) == (cards[1], "cmcc", "cmcc-main")
+    assert row["msisdn"] == "1440000000001"
+    assert answer.headers["x-next-cursor"]
