@@ -33,6 +33,9 @@ STOPS = {
 
 CHOSEN = {"province": "湖北"}
 
+OF_THE_CARRIER = frozenset({"device_mismatch", "out_of_region"})
+"""Holds that the carrier has too; for all others it knows only that we have suspended the card."""
+
 
 async def _until(gateway: Gateway, instant: datetime) -> None:
     """Let time pass, the days turned on the way."""
@@ -67,7 +70,19 @@ async def _stopped(gateway: Gateway, number: int, chance: random.Random) -> tupl
     }
     await gateway.fleet(row)
     await gateway.hold_by_rule()
+    there = gateway.sandbox.store.cards[name]
+    kept = [hold if hold in OF_THE_CARRIER else "manual" for hold in holds if hold != "plan_expired"]
+    there.holds = dict.fromkeys(kept, there.opened_at)
     return name, holds
+
+
+def _done_at_the_carrier(gateway: Gateway, name: str, step: dict[str, Any]) -> None:
+    """What the person at the desk does there before telling that it is done."""
+    card = gateway.sandbox.store.cards[name]
+    for hold in OF_THE_CARRIER & set(step["lifts"]):
+        card.holds.pop(hold, None)
+    if step["operation"] == "renew":
+        card.state, card.expires_on = "active", "2031-12-31"
 
 
 async def _take(gateway: Gateway, name: str, step: dict[str, Any], chance: random.Random) -> None:
@@ -87,6 +102,7 @@ async def _take(gateway: Gateway, name: str, step: dict[str, Any], chance: rando
         if step["latest"] is not None:
             late = datetime.fromisoformat(step["latest"]) - timedelta(minutes=chance.randint(1, 30))
             await _until(gateway, max(late, begun))
+        _done_at_the_carrier(gateway, name, step)
         done = await gateway.api.post(
             f"/v1/operations/{answer.json()['id']}/complete", json={"outcome": "succeeded", "note": "done"}
         )
@@ -108,6 +124,7 @@ async def _follow(gateway: Gateway, name: str, which: str, chance: random.Random
         await _take(gateway, name, step, chance)
     sim = (await gateway.api.get(f"/v1/sims/{name}")).json()
     assert (sim["state"], sim["holds"], sim["network_allowed"]) == ("active", [], True), (plan, sim)
+    assert gateway.sandbox.store.cards[name].data_on(), plan
     if plan["latest"] is not None:
         assert gateway.ctx.now() <= datetime.fromisoformat(plan["latest"]), plan
     return "running"
@@ -129,7 +146,7 @@ async def _all_follow(gateway: Gateway, cases: int, seed: int) -> None:
 
 async def test_a_plan_that_is_followed_ends_with_a_running_card_by_the_told_date(gateway: Gateway) -> None:
     """DG-2, ST-20, ST-21, ST-24, ST-26, SL-1 to SL-4: a few chosen by chance; hundreds in `make test-recovery`."""
-    await _all_follow(gateway, 8, seed=20261130)
+    await _all_follow(gateway, 6, seed=20261130)
 
 
 @pytest.mark.recovery
