@@ -18,6 +18,8 @@ from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.model import Found, Query
 from app.domain.sim.snapshot import Drift
+from app.domain.usage.forecast.options import EffectCode
+from app.domain.usage.forecast.reasons import Because
 from app.domain.vocabulary import AfterSalesRequest, HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
 
@@ -74,6 +76,8 @@ def _needed() -> set[str]:
         *(f"deadline.{kind}" for kind in OF_FLEET),
         *(f"deadline.{part}" for part in ("calendar", "of_sims", "of_one_sim", "of_pools", "zone")),
         "note.retention_buys_no_time",
+        *(f"forecast.{why}" for why in Because),
+        *(f"effect.{what}" for what in EffectCode),
         *(f"irreversible.{line.what}" for lines in IRREVERSIBLE.values() for line in lines),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }
