@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from app.carriers.config_file import AccountsInvalid
 from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
-from app.settings import Settings
+from app.settings import VERSION, Settings
 
 EPILOG = """exit codes: 0 success, 1 any other error, 2 wrong usage, 3 port or data folder in use, 4 database unusable,
 5 carriers.toml invalid; the last line says what to do. Settings are environment variables: see README.md."""
@@ -23,6 +24,8 @@ EPILOG = """exit codes: 0 success, 1 any other error, 2 wrong usage, 3 port or d
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="simgate", description="A carrier gateway for IoT SIM cards.", epilog=EPILOG)
+    commit = os.environ.get("SIMGATE_COMMIT", "unknown")
+    top.add_argument("--version", action="version", version=f"simgate {VERSION} ({commit})")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in {
         "run": "everything in one process: API, worker, scheduler, and in sandbox mode the carriers",
@@ -39,7 +42,13 @@ def parser() -> argparse.ArgumentParser:
     _sandbox(commands.add_parser("sandbox", help="the sandbox carriers alone, to test any client against"))
     _import(commands.add_parser("import", help="import SIMs or plans from a file, over HTTP"))
     _key(commands.add_parser("key-create", help="create an API key directly in the database"))
+    jobs = commands.add_parser("job", help="about the timed jobs").add_subparsers(
+        dest="job_command", required=True, metavar="command"
+    )
+    run_now = jobs.add_parser("run", help="run one timed job now, unless another process is at it")
+    run_now.add_argument("name", help="for example reconcile, or usage_pull:<account>; a wrong name lists all")
     _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
+    _doctor(commands.add_parser("doctor", help="what is right and wrong here: database, carriers, what waits"))
     rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
     found = commands.add_parser("rules", help="search the rules by word or symptom, in Chinese or English")
@@ -61,6 +70,10 @@ def _probe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--calls", type=int, default=200, help="send no more requests than these; default: 200")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.add_argument("--save", type=Path, metavar="DIR", help="write the answers there as scrubbed samples")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--language", choices=("en", "zh"), default="en", help="language of the findings; default: en")
 
 
 def _sandbox(command: argparse.ArgumentParser) -> None:
@@ -99,7 +112,7 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
             load_command("run").serve_roles(settings, given.command)
-        case "migrate" | "restored" | "key-create":
+        case "migrate" | "restored" | "key-create" | "job":
             load_command("database").run_command(settings, given)
         case "sandbox":
             require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
@@ -114,6 +127,8 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             load_command("rule").print_rules(given)
         case "openapi":
             load_command("openapi").openapi(json_only=given.json_bodies)
+        case "doctor":
+            load_command("doctor.run").doctor(settings, given.language)
         case "carriers":
             _dispatch_carriers(given, settings)
 
@@ -151,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(ExitCode.DATABASE, str(wrong))
     except KeyboardInterrupt:
         return ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - a person at a terminal gets a line that says what to do
+        return _report(*load_command("lifetime").exit_of(error, given.command))
     return ExitCode.OK
 
 

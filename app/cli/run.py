@@ -108,6 +108,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         container = await stack.enter_async_context(open_container(settings, url, accounts))
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
+        loop.add_signal_handler(signal.SIGHUP, container.secrets.read_again)
         if container.context.sandbox:
             await sync_clock(container.context)
         await stack.enter_async_context(lifetime(container.context, settings, command))
@@ -142,7 +143,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.runs_sandbox:
             await _start_carriers(parts, group)
         if bound is not None:
-            await start_http(group, _app(parts, advancer), bound, parts.stop)
+            await start_http(group, _app(parts, advancer), bound, parts.stop, proxies=settings.proxies)
         if parts.runs_sandbox:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:
