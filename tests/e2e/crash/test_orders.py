@@ -129,8 +129,9 @@ async def renew_by_itself(url: str, folder: Path, *, kills: int, cards: int) -> 
             midway += 0 < await count(renewing) < half
         assert midway, "every kill came too late"
         await stage.workers.start("auto_renewals")
-        for _ in range(240):
-            if await count(renewing) == half:
+        declined = "SELECT count(*), count(DISTINCT subject) FROM events WHERE type = 'renewal.declined'"
+        for _ in range(480):
+            if await count(renewing) == half and await count(declined) >= half:
                 break
             await asyncio.sleep(0.25)
         await asyncio.sleep(1)
@@ -144,7 +145,6 @@ async def renew_by_itself(url: str, folder: Path, *, kills: int, cards: int) -> 
         )
         assert await count(unpaid) == 0
         assert await count("SELECT sum(-amount_fen) FROM balance_entries WHERE kind = 'order'") == half * price
-        declined = "SELECT count(*), count(DISTINCT subject) FROM events WHERE type = 'renewal.declined'"
         assert list(await drive.ctx.pool.fetchrow(declined)) == [half, half]
 
 
