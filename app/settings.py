@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     carriers: Path = Field(PROJECT / "demo" / "carriers.toml", alias="SIMGATE_CARRIERS")
     metrics_port: int | None = Field(None, alias="SIMGATE_METRICS_PORT", ge=1, le=65535)
     metrics_open: bool | None = Field(None, alias="SIMGATE_METRICS_OPEN")
+    proxies: str | None = Field(None, alias="SIMGATE_PROXIES")
     webhook_networks: str | None = Field(None, alias="SIMGATE_WEBHOOK_NETWORKS")
     verification_window_s: float = Field(86_400, alias="SIMGATE_VERIFICATION_WINDOW_S", gt=0)
     brake_per_hour: int | None = Field(None, alias="SIMGATE_BRAKE_PER_HOUR", ge=1)

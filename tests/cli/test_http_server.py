@@ -118,3 +118,24 @@ async def test_each_request_of_a_connection_has_its_own_time() -> None:
         writer.write(b"POST / HT")
 
         assert await rest(reader) == b""
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [(None, "127.0.0.1"), ("127.0.0.0/8", "203.0.113.7"), ("10.0.0.0/8", "127.0.0.1")]
+)
+async def test_a_forwarded_address_is_believed_of_listed_proxies_only(proxies: str | None, seen: str) -> None:
+    async def who(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["client"][0])(scope, receive, send)
+
+    stop = asyncio.Event()
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        async with asyncio.TaskGroup() as group:
+            await start_http(group, who, bound, stop, proxies=proxies)
+            reader, writer = await asyncio.open_connection("127.0.0.1", bound.getsockname()[1])
+            writer.write(b"GET / HTTP/1.0\r\nhost: x\r\nx-forwarded-for: 198.51.100.9, 203.0.113.7\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            stop.set()
+    assert answer.endswith(seen.encode())

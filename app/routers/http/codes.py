@@ -37,6 +37,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "NOT_YET": 422,
         "RULE_VIOLATION": 422,
         "CARRIER_QUOTA_EXCEEDED": 429,
+        "TOO_MANY_REQUESTS": 429,
         "INTERNAL_ERROR": 500,
         "UNAVAILABLE": 503,
     }
