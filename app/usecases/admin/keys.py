@@ -1,4 +1,4 @@
-"""API keys: create, rotate with an overlap, revoke, and what a list tells of each. Of a secret only its hash is kept."""
+"""API keys: create, rotate with an overlap, revoke, and what a list tells. Of a secret only its hash is kept."""
 
 from __future__ import annotations
 
