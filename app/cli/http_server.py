@@ -107,11 +107,11 @@ async def start_http(
     stop: asyncio.Event,
     *,
     limits: Limits | None = None,
-    proxies: str | None = None,
+    proxies: str = "127.0.0.1,::1",
 ) -> None:
     """Serve `app` on a bound socket in tasks of `group` until `stop`; returns when it accepts requests.
 
-    `proxies`: addresses and networks, comma separated, whose `X-Forwarded-For` is believed; None: nobody's.
+    `proxies`: the addresses and networks, comma separated, whose `X-Forwarded-For` is believed.
     """
     config = uvicorn.Config(
         app,
@@ -121,7 +121,6 @@ async def start_http(
         lifespan="off",
         ws="none",
         server_header=False,
-        proxy_headers=proxies is not None,
         forwarded_allow_ips=proxies,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
