@@ -27,7 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.answers import forecasts
+from app.routers.answers import findings, forecasts
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -53,6 +53,7 @@ ROUTERS = (
     sims.router,
     insight.router,
     forecasts.router,
+    findings.router,
     usage.router,
     operations.router,
     bulk.router,

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
+from app.domain.findings.table import ADVICE, FindingCode
 from app.domain.notifications.reminders import TEXT_KEYS
 from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
@@ -77,6 +78,8 @@ def _needed() -> set[str]:
         "note.retention_buys_no_time",
         *(f"forecast.{why}" for why in Because),
         *(f"effect.{what}" for what in EffectCode),
+        *(f"finding.{code}" for code in FindingCode),
+        *(f"advice_of_finding.{advice}" for advice in ADVICE),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }
 

@@ -9,6 +9,7 @@ from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
 from app.db.schema import exports as export_tables
+from app.db.schema import findings as finding_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
@@ -24,6 +25,7 @@ __all__ = [
     "deadline_tables",
     "directed_tables",
     "export_tables",
+    "finding_tables",
     "metadata",
     "notification_tables",
     "operating_tables",
