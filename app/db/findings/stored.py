@@ -37,11 +37,12 @@ DELETE FROM findings f WHERE f.ended_at < $1
 _PAGE = """
 SELECT f.*, f.evidence::text AS evidence_text, f.arguments::text AS arguments_text, s.iccid
   FROM findings f LEFT JOIN sims s ON s.id = f.sim_id
- WHERE f.tenant = $1 AND f.id > $2 AND (f.ended_at IS NOT NULL) = $3
-   AND ($4::text IS NULL OR f.kind = $4) AND ($5::text IS NULL OR f.code = $5)
-   AND ($6::bigint IS NULL OR f.sim_id = $6) AND (f.sim_id IS NULL OR s.tenant = f.tenant)
- ORDER BY f.id LIMIT $7
+ WHERE f.tenant = $1 AND f.id > $2 AND f.ended_at IS {}
+   AND ($3::text IS NULL OR f.kind = $3) AND ($4::text IS NULL OR f.code = $4)
+   AND ($5::bigint IS NULL OR f.sim_id = $5) AND (f.sim_id IS NULL OR s.tenant = f.tenant)
+ ORDER BY f.id LIMIT $6
 """
+_OPEN_PAGE, _ENDED_PAGE = _PAGE.format("NULL"), _PAGE.format("NOT NULL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,6 @@ async def page(
 ) -> Sequence[asyncpg.Record]:
     """The next findings of a tenant by id, with the ICCID of each SIM."""
     rows: Sequence[asyncpg.Record] = await connection.fetch(
-        _PAGE, tenant, after, wanted.ended, wanted.kind, wanted.code, wanted.sim_id, limit
+        _ENDED_PAGE if wanted.ended else _OPEN_PAGE, tenant, after, wanted.kind, wanted.code, wanted.sim_id, limit
     )
     return rows
