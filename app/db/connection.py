@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -33,6 +34,8 @@ these and tries again; a request is answered 503."""
 DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""
 
+MAX_REASON_LENGTH = 300
+
 _REFUSED_VALUES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
 """SQLSTATEs of a value that PostgreSQL cannot store: NUL in a text, a day or a number out of range."""
 
@@ -41,6 +44,24 @@ def refused_value(error: BaseException) -> bool:
     """Whether the database refused a value, rather than being in trouble itself."""
     cause = getattr(error, "orig", None) or error
     return getattr(cause, "sqlstate", None) in _REFUSED_VALUES
+
+
+_OF_VALUES = ("22", "23")
+"""Classes of SQLSTATE whose message quotes what the caller sent."""
+
+
+def trouble(error: BaseException) -> dict[str, str]:
+    """What a log line says about one of `DATABASE_ERRORS`: class, SQLSTATE and reason, never a value of a row."""
+    cause = getattr(error, "orig", None) or error
+    cause = getattr(cause, "__cause__", None) or cause  # the driver's own error, inside SQLAlchemy's of the DBAPI
+    found = {"error": type(cause).__name__}
+    sqlstate = getattr(cause, "sqlstate", None)
+    if isinstance(sqlstate, str):
+        found["sqlstate"] = sqlstate
+        if sqlstate.startswith(_OF_VALUES):
+            return found
+    reason = getattr(cause, "message", None) or getattr(cause, "strerror", None) or str(cause).partition("\n")[0]
+    return found | ({"reason": str(reason)[:MAX_REASON_LENGTH]} if reason else {})
 
 
 STATEMENT_TIMEOUT_MS = "30000"
@@ -80,6 +101,12 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
         hide_parameters=True,  # an error's text goes to the log, and the values are keys, secrets and ICCIDs
         connect_args=connect_args,
     )
+
+
+def connections_in_use(engine: AsyncEngine) -> int:
+    """How many of the engine's connections are taken now."""
+    pool = engine.sync_engine.pool
+    return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -14,9 +14,8 @@ from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
-from app.routers.http.hang_up import while_connected
 from app.routers.http.refusals import remedy_view
-from app.routers.http.responses import json_response
+from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import insight as schemas
 from app.texts.catalogue import language_of, text

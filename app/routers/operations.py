@@ -20,6 +20,7 @@ from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage
 from app.usecases.errors import NotFound
 from app.usecases.execution.manual import cancel, complete
+from app.usecases.execution.settle import observe_ended
 from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=TypedRoute)
@@ -120,6 +121,7 @@ async def cancel_operation(
         cancelled = await cancel(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
         response = json_response(operation_view(cancelled))
         await commit_response(ctx, work, key, response, began=cancelled.id)
+    observe_ended(ctx, [cancelled])
     return response
 
 
@@ -150,4 +152,5 @@ async def complete_operation(
         )
         response = json_response(operation_view(completed))
         await commit_response(ctx, work, key, response, began=completed.id)
+    observe_ended(ctx, [completed])
     return response

@@ -14,6 +14,7 @@ from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
 from app.domain.findings.table import ADVICE, FindingCode
 from app.domain.notifications.reminders import TEXT_KEYS
+from app.domain.preflight.irreversible import IRREVERSIBLE
 from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.model import Found, Query
@@ -80,6 +81,7 @@ def _needed() -> set[str]:
         *(f"effect.{what}" for what in EffectCode),
         *(f"finding.{code}" for code in FindingCode),
         *(f"advice_of_finding.{advice}" for advice in ADVICE),
+        *(f"irreversible.{line.what}" for lines in IRREVERSIBLE.values() for line in lines),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.db.schema import automation as automation_tables
 from app.db.schema import bulk as bulk_tables
 from app.db.schema import carriers as carrier_tables
 from app.db.schema import commerce as commerce_tables
@@ -18,6 +19,7 @@ from app.db.schema import webhooks as webhook_tables
 from app.db.schema.base import metadata
 
 __all__ = [
+    "automation_tables",
     "bulk_tables",
     "carrier_tables",
     "commerce_tables",

@@ -33,7 +33,11 @@ tenants = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_at", INSTANT, nullable=False),
+    Column("approval_above", Integer),
+    Column("approval_hours", Integer),
 )
+"""`approval_above`: SIMs beyond which a bulk operation or automation waits for approval, NULL: none ever does.
+`approval_hours`: how long an approval is waited for; NULL: as the rule has it."""
 
 api_keys = Table(
     "api_keys",
@@ -285,11 +289,28 @@ events = Table(
     Column("took_effect_at", INSTANT, nullable=False),
     Column("known_at", INSTANT, nullable=False),
     Column("data", JSONB, nullable=False),
+    Column("position", BigInteger),
     Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
     Index("ix_events_tenant_id", "tenant", "id"),
+    Index("ix_events_tenant_position", "tenant", "position"),
+    Index("ix_events_unpublished", "id", postgresql_where=text("position IS NULL")),
     Index("ix_events_tenant_xact", "tenant", "xact"),
     Index("ix_events_event_id", "event_id"),
 )
+"""`position`: the order in which everybody reads them, given after the commit (`app.db.events.positions`).
+
+`xact` with its index, and `window_*` of webhooks and channels: for processes of the release before 0034 that run on
+this schema during an upgrade; the next release drops them.
+"""
+
+event_positions = Table(
+    "event_positions",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The position given last. One row: its lock serialises the statements that give positions."""
 
 audit = Table(
     "audit",

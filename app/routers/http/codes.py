@@ -15,6 +15,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "UNREADABLE": 400,
         "UNAUTHORIZED": 401,
         "FORBIDDEN": 403,
+        "SECOND_PERSON_NEEDED": 403,
         "NOT_FOUND": 404,
         "METHOD_NOT_ALLOWED": 405,
         "ALREADY_EXISTS": 409,
