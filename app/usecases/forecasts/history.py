@@ -91,6 +91,7 @@ def _history(amounts: Mapping[date, int], wanted: Wanted, known_to: datetime) ->
         day=day,
         ahead=_ahead(known_to, day, wanted.zone) if day == today else THOUSAND,
         used=wanted.used,
+        so_far=between(amounts, cycle.start, day),
         start=cycle.start,
         end=cycle.end if wanted.ends is None else min(cycle.end, wanted.ends),
     )
