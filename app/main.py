@@ -27,7 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.answers import findings, forecasts
+from app.routers.answers import explanations, findings, forecasts
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
@@ -54,6 +54,7 @@ ROUTERS = (
     invoices.router,
     sims.router,
     insight.router,
+    explanations.router,
     forecasts.router,
     findings.router,
     usage.router,
