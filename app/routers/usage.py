@@ -20,7 +20,7 @@ from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
 from app.routers.schemas.base import Paging
-from app.routers.sims import refuse_as_of
+from app.usecases.as_of import moment_of
 from app.usecases.usage.corrections import MAX_CORRECTIONS, Correction, correct
 from app.usecases.usage.ingest.service import Ingest
 from app.usecases.usage.read import card_reports, card_usage, reconciliation, unmatched_reports
@@ -114,7 +114,9 @@ async def list_unmatched_reports(
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
-@router.get("/sims/{iccid}/usage", response_model=schemas.SimUsageAnswer, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get(
+    "/sims/{iccid}/usage", response_model=schemas.SimUsageAnswer, responses=refusals("NOT_FOUND", "BEFORE_RECORDS")
+)
 async def get_sim_usage(
     iccid: Iccid,
     ctx: Ctx,
@@ -125,13 +127,15 @@ async def get_sim_usage(
 
     Reports come in pages: of `limit`, of 1,000 where none is given.
     """
-    refuse_as_of(query)
-    name, page = parse_iccid(iccid), page_of(query)
+    name, page, moment = parse_iccid(iccid), page_of(query), moment_of(ctx, query.as_of, query.known_at)
     if query.granularity != "report":
-        return json_response(await card_usage(ctx, caller.tenant, name, query.granularity, query.first, query.last))
+        span = (query.first, query.last)
+        return json_response(await card_usage(ctx, caller.tenant, name, query.granularity, span, moment))
     limit = page.limit if "limit" in query.model_fields_set else DEFAULT_REPORTS
     after = _report_place(page.after)
-    found, end = await card_reports(ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit)
+    found, end = await card_reports(
+        ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit, moment=moment
+    )
     position = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
     return json_response(found | {"next_cursor": page.next_cursor(position)})
 

@@ -11,6 +11,7 @@ from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import findings as finding_tables
+from app.db.schema import history as history_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
@@ -28,6 +29,7 @@ __all__ = [
     "directed_tables",
     "export_tables",
     "finding_tables",
+    "history_tables",
     "metadata",
     "notification_tables",
     "operating_tables",

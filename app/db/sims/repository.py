@@ -200,12 +200,12 @@ class SimRepository:
             update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
         )
 
-    async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime) -> None:
+    async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime, now: datetime) -> None:
         """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
         # Two answers may be stored in the wrong order: compared in the statement, the later word stands.
         newer = or_(sims.c.online_as_of.is_(None), sims.c.online_as_of <= as_of)
         await self._connection.execute(
-            update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of)
+            update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of, updated_at=now)
         )
 
     async def patch_many(self, rows: Sequence[dict[str, Any]], now: datetime) -> None:

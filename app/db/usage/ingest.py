@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import NamedTuple
 
@@ -42,6 +42,9 @@ _REPORT_ROW = Struct(">hiqiqiqiii")
 _UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
+_INSTANT = Struct(">iq")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 # Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
 # raised meanwhile: SIMS_LOCK was taken by a statement before this one (`_OPEN`), whose wait this snapshot comes after.
@@ -191,23 +194,34 @@ async def find_reports(connection: Connection, identities: Sequence[tuple[int, s
     return found
 
 
-def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
-    """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
+def packed_instant(at: datetime) -> bytes:
+    """An instant as a field of binary COPY."""
+    return _INSTANT.pack(8, (at - _EPOCH) // _MICROSECOND - PG_EPOCH_US)
+
+
+def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str, received: bytes) -> bytes:
+    """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond.
+
+    `received`: the `packed_instant` of its receipt.
+    """
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
-    return _REPORT_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
+    return _REPORT_ROW.pack(7, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL + received
 
 
-def pack_unmatched_report(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+def pack_unmatched_report(
+    iccid: str, second: float, amount: int, gateway: int, report_id: str, received: bytes
+) -> bytes:
     """An unmatched report as a row of binary COPY: without a SIM, with its ICCID."""
     name, card = report_id.encode(), iccid.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
     return b"".join(
         (
-            _UNMATCHED_ROW.pack(6, -1, 8, at, 8, amount, 4, gateway, len(name)),
+            _UNMATCHED_ROW.pack(7, -1, 8, at, 8, amount, 4, gateway, len(name)),
             name,
             _LENGTH.pack(len(card)),
             card,
+            received,
         )
     )
 
@@ -223,7 +237,7 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
         "usage_reports",
         source=_whole(payload),
         format="binary",
-        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid"),
+        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at"),
     )
 
 

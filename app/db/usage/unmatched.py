@@ -79,7 +79,7 @@ async def detach(connection: Connection, tenant: str, sim_id: int, iccid: str, n
     """Make the reports of a SIM that is removed unmatched under its ICCID, and delete its counters."""
     await invalidate_sim_caches(connection)
     await connection.execute(_DETACH, sim_id, iccid, tenant, now)
-    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
+    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans", "usage_figures_replaced"):
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
 

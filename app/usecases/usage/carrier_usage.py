@@ -63,8 +63,11 @@ class CarrierUsageBatch:
         figure = CarrierFigure(used=used, as_of=min(as_of, start_of_day(day + ONE_DAY, zone)))
         earlier = self.days.get(subject)
         if figure.as_of > starts and latest_figure(earlier.figure if earlier else None, figure) is figure:
-            self.days[subject] = rows.DayFigureRow(sim_id=record.id, day=day, starts_at=starts, figure=figure)
-            self._span(subject, record.id, cycle_on(record.sim.carrier, day), zone)
+            cycle = cycle_on(record.sim.carrier, day)
+            self.days[subject] = rows.DayFigureRow(
+                sim_id=record.id, day=day, cycle=cycle_number(cycle), starts_at=starts, figure=figure
+            )
+            self._span(subject, record.id, cycle, zone)
 
     def _span(self, subject: Subject, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
         number = cycle_number(cycle)
@@ -89,9 +92,9 @@ async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsag
     before = await stored.lock_usage(connection, counters)
     changed: set[Subject] = set()
     if batch.cycles:
-        changed |= await rows.upsert_cycle_figures(connection, list(batch.cycles.values()))
+        changed |= await rows.upsert_cycle_figures(connection, list(batch.cycles.values()), now)
     if batch.days:
-        changed |= await rows.upsert_day_figures(connection, list(batch.days.values()))
+        changed |= await rows.upsert_day_figures(connection, list(batch.days.values()), now)
     to_recount = sorted({batch.cycle_of[subject] for subject in changed})
     await stored.recount(connection, [batch.spans[counter] for counter in to_recount])
     after = await stored.lock_usage(connection, to_recount)

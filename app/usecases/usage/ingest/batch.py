@@ -94,7 +94,7 @@ class Batch:
         new = screened.new
         if not new:
             return
-        await rows.copy_reports(self._connection, _binary(new))
+        await rows.copy_reports(self._connection, _binary(new, self._now))
         if moved := moved_marks(new, marks):
             await rows.move_water_marks(self._connection, moved)
         await self._store_unmatched([report for report in new if report.sim is None])
@@ -173,12 +173,12 @@ class Batch:
             )
 
 
-def _binary(new: Sequence[ResolvedReport]) -> list[bytes]:
-    """The reports as rows of binary COPY."""
-    known, unmatched = rows.pack_report, rows.pack_unmatched_report
+def _binary(new: Sequence[ResolvedReport], now: datetime) -> list[bytes]:
+    """The reports as rows of binary COPY, received now."""
+    known, unmatched, received = rows.pack_report, rows.pack_unmatched_report, rows.packed_instant(now)
     return [
-        known(sim_id_of(sim), second, amount, gateway, report_id)
+        known(sim_id_of(sim), second, amount, gateway, report_id, received)
         if sim is not None
-        else unmatched(iccid or "", second, amount, gateway, report_id)
+        else unmatched(iccid or "", second, amount, gateway, report_id, received)
         for gateway, report_id, sim, iccid, second, amount, _, _, _ in new
     ]
