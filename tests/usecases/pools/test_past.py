@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.usecases.limits.cycle_rollover import roll_over_day
+from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import HOME, report, send
 
@@ -85,7 +85,8 @@ async def test_a_closed_cycle_is_as_it_was_before_and_after_its_end(gateway: Gat
     await gateway.settle()
     await gateway.advance(minutes=1)
     closed = gateway.ctx.now()
-    after, members = await _read(gateway, "/cycles/2026-11"), await _read(gateway, "/members?cycle=2026-11")
+    after = await _read(gateway, "/cycles/2026-11")
+    members = (await gateway.api.get("/v1/pools/pool-1/members?cycle=2026-11")).json()
     await send(gateway.api, [report(cards[1], running, 3 * MB, number=2)])
     await gateway.advance(minutes=1)
 
