@@ -5,7 +5,7 @@ Set-based statements over thousands of SIMs, on the unit of work's own connectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -73,17 +73,6 @@ SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
  WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
  ORDER BY r.at, r.gateway, r.report_id LIMIT $6
-"""
-_RECONCILE = """
-SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_figures,
-       CASE WHEN c.has_day_figures THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
-                                 WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
-                                   AND r.at <= c.carrier_as_of)
-            ELSE c.reported - c.reported_since END AS ours
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
-  JOIN unnest($6::text[], $7::timestamptz[], $8::timestamptz[]) a(account, opens, closes) ON a.account = s.account
- WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
- ORDER BY s.id LIMIT $5
 """
 # Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
@@ -259,28 +248,4 @@ async def carrier_days(connection: Connection, sim_id: int, first: date, last: d
 async def reports_of(connection: Connection, sim_id: int, after: ReportPosition, until: datetime, limit: int) -> Rows:
     """A SIM's distinct reports after a position and before an instant, by instant."""
     found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciled:
-    """What to reconcile: a tenant's SIMs of a carrier in a cycle; `spans`: its opening and close by account."""
-
-    tenant: str
-    carrier: str
-    cycle: int
-    spans: Mapping[str, tuple[datetime, datetime]]
-
-
-def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime], list[datetime]]:
-    pairs = list(spans)
-    return [opens for opens, _ in pairs], [closes for _, closes in pairs]
-
-
-async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
-    """Our sum and the carrier's figure up to the figure's `as_of`, by SIM row id after `after`."""
-    w = wanted
-    found: Rows = await connection.fetch(
-        _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())
-    )
     return found

@@ -103,9 +103,11 @@ WITH moved AS (
  RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
            coalesce(to_timestamp(k.first) <= c.tested_to, false)
            OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""  # noqa: S608 - our own text
+           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount,
+           c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to AS covered)"""  # noqa: S608 - our own text
 _ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
-       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount FROM moved"""
+       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount,
+       array_agg(ordinal) FILTER (WHERE covered) AS covered FROM moved"""
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
 _ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
@@ -129,6 +131,17 @@ cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT
 SELECT sim_id, cycle FROM started
 """
 """Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Applied:
+    """Deltas by ordinal that are not done with: `covered`, at least in part, by a carrier's figure (US-6).
+
+    `needs_recount`: those covered in part, or of traffic from before the activation (`app.db.usage.figures.recount`).
+    """
+
+    needs_recount: list[int]
+    covered: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,19 +289,15 @@ async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
 
-async def apply_round(
-    connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False
-) -> list[int]:
+async def apply_round(connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False) -> Applied:
     """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
 
     Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
-    these neither put holds on nor lift them (US-5). Gives the ordinals of the deltas that carrier figures cover in part
-    or that have traffic from before the activation: their counters are to be recounted
-    (`app.db.usage.figures.recount`).
+    these neither put holds on nor lift them (US-5).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)
-    needs_recount: list[int] = row["needs_recount"] or []
+    applied = Applied(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [])
     found = set(row["ordinals"] or ())
     if len(found) < len(deltas):
         missing = {(delta.sim_id, delta.cycle): delta.ordinal for delta in deltas if delta.ordinal not in found}
@@ -298,5 +307,6 @@ async def apply_round(
             # another transaction has inserted these counters since: add to them under a third round number
             await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)
-            needs_recount = needs_recount + (again["needs_recount"] or [])
-    return needs_recount
+            applied.needs_recount += again["needs_recount"] or []
+            applied.covered += again["covered"] or []
+    return applied

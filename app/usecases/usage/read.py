@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from app.db.connection import Connection
 from app.db.mapping import SimRecord
@@ -237,42 +236,6 @@ async def card_reports(
     if end_of_page is None:
         return answer, None
     return answer, rows.ReportPosition(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
-
-
-async def reconciliation(
-    ctx: Context, tenant: str, carrier: str, cycle_id: str | None, *, after: int, limit: int
-) -> tuple[dict[str, Any], int | None]:
-    """Our sum and the carrier's figure by SIM, over what the figure covers, in bytes; drift = ours - theirs.
-
-    Raises `InvalidArgument`, `Malformed`.
-    """
-    if carrier not in set(Carrier):
-        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
-    known = Carrier(carrier)
-    zones = {code: ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
-    cycle = cycle_named(known, cycle_id) if cycle_id else _running_everywhere(ctx, known, zones.values())
-    spans = {code: (start_instant(cycle, zone), end_instant(cycle, zone)) for code, zone in zones.items()}
-    wanted = rows.Reconciled(tenant=tenant, carrier=carrier, cycle=cycle_number(cycle), spans=spans)
-    async with ctx.pool.acquire() as connection:
-        found = await rows.reconcile(connection, wanted, after, limit + 1)
-    items = [
-        {
-            "iccid": row["iccid"],
-            "ours": int(row["ours"]),
-            "carrier": {"bytes": row["carrier_bytes"], "as_of": row["carrier_as_of"].isoformat()},
-            "drift": int(row["ours"]) - row["carrier_bytes"],
-            "reported": row["reported"],
-        }
-        for row in found[:limit]
-    ]
-    shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
-    return shown, found[limit - 1]["id"] if len(found) > limit else None
-
-
-def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
-    """The running cycle; while some account's zone is still in the day before the new one, the cycle that ends."""
-    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
-    return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
 
 
 async def unmatched_reports(
