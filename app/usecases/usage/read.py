@@ -60,17 +60,22 @@ async def card_usage(
 
 async def _card(ctx: Context, tenant: str, iccid: str, moment: Moment | None) -> SimRecord:
     if moment is not None:
-        async with ctx.pool.acquire() as connection:
-            record = (await past_sim(ctx, connection, tenant, iccid, moment)).record
-        zone = ctx.zone(record.account)
-        oldest = start_instant(oldest_cycle(record.sim.carrier, ctx.now(), zone), zone)
-        if moment.as_of < oldest:
-            raise BeforeRecords("usage", oldest)
-        return record
+        return await _past_card(ctx, tenant, iccid, moment)
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
     if record is None:
         raise NotFound("sim")
+    return record
+
+
+async def _past_card(ctx: Context, tenant: str, iccid: str, moment: Moment) -> SimRecord:
+    """The SIM at a moment of which reports are kept. Raises `NotFound`, `BeforeRecords`."""
+    async with ctx.pool.acquire() as connection:
+        record = (await past_sim(ctx, connection, tenant, iccid, moment)).record
+    zone = ctx.zone(record.account)
+    oldest = start_instant(oldest_cycle(record.sim.carrier, ctx.now(), zone), zone)
+    if moment.as_of < oldest:
+        raise BeforeRecords("usage", oldest)
     return record
 
 
