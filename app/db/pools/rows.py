@@ -33,8 +33,8 @@ SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testi
 _COUNT_INACTIVE = """
 SELECT count(*) FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent')
 """
-# What a change replaces is kept, under the row's lock (LC-12). Each update reads from what keeps it: a row changed first
-# would be passed over by the lock, as changed by the same statement.
+# What a change replaces is kept, under the lock of its row (LC-12). Each update reads from what keeps it: a row changed
+# first would be passed over by the lock, as changed by the same statement.
 _KEPT = """
 kept AS (
     INSERT INTO pool_changes (pool_ref, known_at, before)
