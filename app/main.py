@@ -27,7 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.automation import approvals
+from app.routers.automation import approvals, automations
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -57,6 +57,7 @@ ROUTERS = (
     operations.router,
     bulk.router,
     approvals.router,
+    automations.router,
     exports.router,
     carts.router,
     directed.router,

@@ -20,6 +20,7 @@ from app.db.usage.activations import Activation, set_activated
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.events import EventType, state_event
+from app.domain.identifiers import same_device
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
@@ -83,6 +84,7 @@ class SimChangeRecorder:
             days = before.expires_on.isoformat(), after.expires_on.isoformat()
             self._add_history(record, "expires_on", *days, replace(reason, rule="VD-6"))
         self._add_state_event(record, before, after, reason)
+        self._add_place_events(record, before, after, reason)
         self._record_holds(record, before.holds, after.holds, reason)
         return changed
 
@@ -138,6 +140,16 @@ class SimChangeRecorder:
         kind = state_event(before, after)
         if kind is not None:
             self.add_event(record, kind, reason, {"before": {"state": old.value}, "after": {"state": new.value}})
+
+    def _add_place_events(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
+        """That the SIM is seen in another device (DV-6), and that it is bound to another province (RG-1)."""
+        was, now = before.seen, after.seen
+        if was is not None and now is not None and not same_device(was.imei, now.imei):
+            imeis = {"before": {"imei": was.imei}, "after": {"imei": now.imei}}
+            self.add_event(record, EventType.SIM_DEVICE_CHANGED, reason, imeis)
+        if before.province != after.province:
+            places = {"before": {"province": before.province}, "after": {"province": after.province}}
+            self.add_event(record, EventType.SIM_REGION_CHANGED, reason, places)
 
     def _record_holds(
         self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], reason: ChangeReason

@@ -11,7 +11,7 @@ from app.db.connection import DATABASE_ERRORS
 from app.db.operating.readiness import applied_revision
 from app.usecases.context import Context
 
-HEAD_REVISION = "0035"
+HEAD_REVISION = "0036"
 """The newest migration; a test compares it with `migrations/versions`."""
 
 FIRST_IMPORT = "demo-fleet"
