@@ -84,7 +84,10 @@ class SimChangeRecorder:
             days = before.expires_on.isoformat(), after.expires_on.isoformat()
             self._add_history(record, "expires_on", *days, replace(reason, rule="VD-6"))
         self._add_state_event(record, before, after, reason)
-        self._add_place_events(record, before, after, reason)
+        self.note_device(record, after, reason)
+        if before.province != after.province:
+            places = {"before": {"province": before.province}, "after": {"province": after.province}}
+            self.add_event(record, EventType.SIM_REGION_CHANGED, reason, places)
         self._record_holds(record, before.holds, after.holds, reason)
         return changed
 
@@ -108,6 +111,13 @@ class SimChangeRecorder:
             facts=_reason_facts(reason) | facts,
         )
         self.events.append(event)
+
+    def note_device(self, record: SimRecord, sim: Sim, reason: ChangeReason) -> None:
+        """Add the event that the SIM, as `sim`, is seen in another device than it was in `record` (DV-6)."""
+        was, now = record.sim.seen, sim.seen
+        if was is not None and now is not None and not same_device(was.imei, now.imei):
+            imeis = {"before": {"imei": was.imei}, "after": {"imei": now.imei}}
+            self.add_event(record, EventType.SIM_DEVICE_CHANGED, reason, imeis)
 
     async def write(self, work: UnitOfWork) -> None:
         """Store everything in this transaction and queue the limit checks that follow from it."""
@@ -140,16 +150,6 @@ class SimChangeRecorder:
         kind = state_event(before, after)
         if kind is not None:
             self.add_event(record, kind, reason, {"before": {"state": old.value}, "after": {"state": new.value}})
-
-    def _add_place_events(self, record: SimRecord, before: Sim, after: Sim, reason: ChangeReason) -> None:
-        """That the SIM is seen in another device (DV-6), and that it is bound to another province (RG-1)."""
-        was, now = before.seen, after.seen
-        if was is not None and now is not None and not same_device(was.imei, now.imei):
-            imeis = {"before": {"imei": was.imei}, "after": {"imei": now.imei}}
-            self.add_event(record, EventType.SIM_DEVICE_CHANGED, reason, imeis)
-        if before.province != after.province:
-            places = {"before": {"province": before.province}, "after": {"province": after.province}}
-            self.add_event(record, EventType.SIM_REGION_CHANGED, reason, places)
 
     def _record_holds(
         self, record: SimRecord, before: tuple[Hold, ...], after: tuple[Hold, ...], reason: ChangeReason

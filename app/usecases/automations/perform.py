@@ -171,7 +171,7 @@ async def _operate(
     """Request the operation on each SIM, behind its open one where there is one; the rules may refuse it."""
     command = RequestMany(
         kind=action.kind,
-        source=OperationSource.RULE,
+        source=OperationSource.AUTOMATION,
         arguments=dict(action.arguments),
         requested_by=f"{ACTOR_PREFIX}{automation.id}",
         reason=automation.name,

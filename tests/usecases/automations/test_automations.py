@@ -44,7 +44,7 @@ async def test_usage_fires_at_its_percentage_once_a_cycle_and_suspends(gateway: 
     assert [(one["iccid"], one["occasion"], one["status"]) for one in fired] == [(names[1], "2026-11", "fired")]
     await gateway.settle()
     begun = (await gateway.api.get(f"/v1/operations/{fired[0]['operation']}")).json()
-    assert (begun["kind"], begun["source"], begun["status"]) == ("suspend", "rule", "succeeded")
+    assert (begun["kind"], begun["source"], begun["status"]) == ("suspend", "automation", "succeeded")
     await act(gateway, names[1], "resume")
     await use(gateway, names[0], 1)
     await later(gateway, minutes=3)
@@ -102,7 +102,7 @@ async def test_a_process_that_dies_before_its_commit_has_fired_nothing(gateway: 
             " CREATE TRIGGER refuse BEFORE UPDATE OF evaluated_at ON automations FOR EACH ROW EXECUTE FUNCTION refuse()"
         )
         await use(gateway, name, 90 * MB, settle=False)
-        with pytest.raises(Exception, match="57P01|refuse"):
+        with pytest.raises(Exception, match=r"57P01|refuse"):
             await run_automations(gateway.ctx)
         await connection.execute("DROP TRIGGER refuse ON automations; DROP FUNCTION refuse()")
     assert await firings(gateway, path) == []
@@ -153,19 +153,22 @@ async def test_automations_do_not_drive_each_other_in_a_circle(gateway: Gateway)
 
 async def test_a_device_fires_when_it_changes(gateway: Gateway) -> None:
     """DV-6."""
-    (name,) = await gateway.fleet({})
+    bound, other = "356938035643809", "490154203237518"
+    (name,) = await gateway.fleet({"carrier": "cucc", "terms": "standard"})
     path = await armed(gateway, when={"kind": "device"})
-    for imei in ("860000000000018", "860000000000026"):
+    for imei, fired in ((bound, 0), (other, 1)):
         moved = {"iccid": name, "imei": imei, "province": None}
         assert (await gateway.control.post("/_control/device", json=moved)).is_success
+        await gateway.control.post("/_control/traffic", json={"iccid": name, "bytes": 1000})
+        await gateway.advance(minutes=20)
         await act(gateway, name, "refresh")
         await later(gateway, minutes=1)
-        assert len(await firings(gateway, path)) == (imei == "860000000000026")
+        assert len(await firings(gateway, path)) == fired
     told = await events_of(gateway, "sim.device_changed")
-    assert [(e["data"]["before"]["imei"], e["data"]["after"]["imei"]) for e in told] == [
-        ("860000000000018", "860000000000026")
-    ]
+    assert [(e["data"]["before"]["imei"], e["data"]["after"]["imei"]) for e in told] == [(bound, other)]
     assert [one["occasion"] for one in await firings(gateway, path)] == [told[0]["id"]]
+    found = await backtest(gateway, path, day(gateway, -1), day(gateway))
+    assert [one["occasion"] for one in found["items"]] == [told[0]["id"]]
 
 
 async def test_a_region_fires_when_the_card_is_bound_to_it(gateway: Gateway) -> None:
@@ -178,6 +181,8 @@ async def test_a_region_fires_when_the_card_is_bound_to_it(gateway: Gateway) -> 
         await gateway.api.post(f"{asked.headers['location']}/complete", json={"outcome": "succeeded", "note": ""})
     await later(gateway, minutes=1)
     assert [one["iccid"] for one in await firings(gateway, path)] == [names[0]]
+    found = await backtest(gateway, path, day(gateway), day(gateway))
+    assert [one["iccid"] for one in found["items"]] == [names[0]]
 
 
 @pytest.mark.parametrize(("days", "fired"), [(9, 0), (10, 1)])

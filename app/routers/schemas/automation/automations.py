@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from app.domain.automation.actions import NEVER_AUTOMATED, AutomationStatus, FiringStatus
 from app.domain.automation.conditions import Span
 from app.domain.sim.deadlines import OF_SIMS, DeadlineKind
-from app.domain.vocabulary import OperationKind, SimState
+from app.domain.vocabulary import OperationKind
 from app.routers.schemas.base import (
     Amount,
     AnswerModel,
@@ -30,9 +30,6 @@ from app.routers.schemas.base import (
 )
 from app.routers.schemas.bulk import Arguments, Filter
 from app.routers.schemas.operations import OPERATION_ID
-
-STATES = (SimState.ACTIVE, SimState.SUSPENDED, SimState.EXPIRED, SimState.CANCELLED)
-"""States whose entry has an event."""
 
 DEADLINES = (*OF_SIMS, DeadlineKind.CYCLE_END)
 AUTOMATED = tuple(kind for kind in OperationKind if kind not in NEVER_AUTOMATED)
@@ -60,7 +57,7 @@ class StateCondition(RequestModel):
     """The SIM comes to show a state; with `longer_than` it has shown it for longer."""
 
     kind: Literal["state"] = Field(description="`state`.", examples=["state"])
-    state: Annotated[Literal["active", "suspended", "expired", "cancelled"], Word] = Field(
+    state: Literal["active", "suspended", "expired", "cancelled"] = Field(
         description="The state.", examples=["suspended"]
     )
     longer_than: Annotated[str, Field(max_length=100)] | None = Field(
