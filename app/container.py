@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,15 +18,18 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, create_engine, create_pool, trouble
-from app.db.kept_connections import KeptConnections
+from app.db.connection import DATABASE_ERRORS, connections_in_use, create_engine, create_pool, trouble
+from app.db.kept_connections import KeptConnections, Pool
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
+from app.domain.notifications.channels import ChannelKind
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.vocabulary import Channel, OperationKind
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
-from app.telemetry import Telemetry, get_logger
+from app.telemetry import DELIVERY_OUTCOMES, Telemetry, get_logger
 from app.usecases.context import Context
 from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
@@ -50,11 +54,6 @@ class CarrierMetrics:
         """One call ended."""
         self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
-
-    def know(self, accounts: Iterable[str]) -> None:
-        """Create the series of every account: a breaker that never opened reads 0."""
-        for account in accounts:
-            self._telemetry.breaker_open.labels(account).set(0)
 
     def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
         """The breaker of an account opened or closed."""
@@ -91,7 +90,7 @@ async def open_container(
     pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
-    observer.know(account.code for account in accounts)
+    _begin_at_zero(telemetry, accounts, engine, pool, size=settings.database_pool)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
@@ -136,6 +135,28 @@ async def open_container(
         await reads.close()
         await pool.close()
         await engine.dispose()
+
+
+def _begin_at_zero(
+    telemetry: Telemetry, accounts: Sequence[Account], engine: AsyncEngine, pool: Pool, *, size: int
+) -> None:
+    """Let every metric of bounded labels be there from the first scrape on; the pools are read at each scrape."""
+    protocols = {protocol.protocol for account in accounts for protocol in account.protocols}
+    changes = {
+        kind.value
+        for protocol in protocols
+        for kind, channel in CAPABILITIES[protocol].channels.items()
+        if channel is Channel.API
+    }
+    carriers = {account.code: account.carrier.value for account in accounts}
+    telemetry.begin_at_zero(carriers, sorted(changes), [kind.value for kind in OperationKind])
+    for kind, outcome in product(ChannelKind, DELIVERY_OUTCOMES):
+        telemetry.notification_deliveries.labels(kind, outcome)
+    watch = telemetry.database_connections.labels
+    watch("transactions", "in_use").set_function(lambda: connections_in_use(engine))
+    watch("transactions", "limit").set(size)
+    watch("statements", "in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    watch("statements", "limit").set(size)
 
 
 async def run_clock_sync(context: Context) -> None:

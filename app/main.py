@@ -27,6 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
+from app.routers.answers import explanations, forecasts
 from app.routers.automation import approvals, automations
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
@@ -53,6 +54,8 @@ ROUTERS = (
     invoices.router,
     sims.router,
     insight.router,
+    explanations.router,
+    forecasts.router,
     usage.router,
     operations.router,
     bulk.router,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.clock import monotonic
-from app.db.operating.readiness import applied_revision
+from app.db.operating.readiness import applied_schema
 from app.settings import VERSION, Settings
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -25,7 +25,7 @@ async def lifetime(ctx: Context, settings: Settings, role: str) -> AsyncIterator
         "process.started",
         **build,
         python=platform.python_version(),
-        schema=await applied_revision(ctx.pool),
+        schema=(await applied_schema(ctx.pool)).revision,
         accounts=len(ctx.accounts),
         sandbox=ctx.sandbox,
     )

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -100,6 +101,12 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
         hide_parameters=True,  # an error's text goes to the log, and the values are keys, secrets and ICCIDs
         connect_args=connect_args,
     )
+
+
+def connections_in_use(engine: AsyncEngine) -> int:
+    """How many of the engine's connections are taken now."""
+    pool = engine.sync_engine.pool
+    return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -13,9 +13,9 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from app.carriers.http.transport_errors import OUTCOMES
-from app.domain.vocabulary import OPEN_STATUSES, OperationStatus
+from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 from app.settings import PROJECT
-from app.telemetry import Telemetry
+from app.telemetry import CARRIER_OUTCOMES, CARRIER_QUERIES, WAITING, Telemetry
 
 RULES = PROJECT / "ops" / "prometheus-rules.yml"
 ALERTS: list[dict[str, Any]] = [
@@ -31,6 +31,8 @@ VALUES = {
     ("simgate_operations_total", "status"): {status.value for status in OperationStatus},
     ("simgate_usage_reports_total", "result"): {"accepted", "duplicate", "conflict", "unknown", "rejected", "late"},
     ("simgate_callbacks_total", "result"): {"stored", "not_authentic", "unreadable"},
+    ("simgate_operations_waiting", "waiting"): set(WAITING),
+    ("simgate_operations_oldest_seconds", "waiting"): set(WAITING),
     ("simgate_webhook_deliveries_total", "outcome"): {"delivered", "failed", "retried"},
     ("simgate_notification_deliveries_total", "outcome"): {"delivered", "failed", "retried"},
 }
@@ -90,10 +92,48 @@ def test_a_sum_over_usage_reports_leaves_out_the_late_ones_which_are_accepted_on
     assert all(re.search(r'result="|result!="late"', matchers) for matchers in asked)
 
 
-def test_every_metric_of_usage_is_described() -> None:
-    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in series() if name.startswith("simgate_usage_")}
-    assert {name for name in names if f"\n| `{name}" not in page} == set()
+def test_every_metric_is_described_with_its_labels_and_no_other_is() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8").partition("## Alerts")[0]
+    described = dict(re.findall(r"\n\| `(simgate_\w+)(?:\{([\w,]+)\})?`", page))
+    known = {re.sub(r"_(bucket|sum|count)$", "", name): labels for name, labels in series().items()}
+
+    assert {name: set(filter(None, labels.split(","))) for name, labels in described.items()} == known
+
+
+def test_every_metric_is_set_somewhere() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "app").rglob("*.py")]
+    code = "\n".join(re.sub(r"self\.\w+ = self\._(gauge|counter|histogram)\(", "", source) for source in sources)
+    names = [name for name, value in vars(Telemetry()).items() if isinstance(value, MetricWrapperBase)]
+
+    assert [name for name in names if not re.search(rf"\.{name}\b", code)] == []
+
+
+def test_no_label_can_hold_a_card_a_tenant_or_a_word_of_a_caller() -> None:
+    bounded = {
+        "account",
+        "carrier",
+        "figure",
+        "job",
+        "kind",
+        "loop",
+        "method",
+        "operation",
+        "outcome",
+        "pool",
+        "quantile",
+    }
+    bounded |= {"result", "role", "route", "sims", "state", "status", "task", "version", "commit", "waiting"}
+
+    assert set().union(*series().values()) <= bounded
+
+
+def test_what_a_client_calls_its_requests_is_in_the_tables() -> None:
+    calls = re.compile(r"(?:_call|_get|_post|_put|_send|Call)\(\s*\"([a-z_]+)\"")
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "app" / "carriers").rglob("*.py")]
+    seen = {name for source in sources for name in calls.findall(source)}
+
+    assert seen - {*CARRIER_QUERIES, *OperationKind} == set()
+    assert {label for _, label in OUTCOMES} | {"ok", "cancelled", "error"} == set(CARRIER_OUTCOMES)
 
 
 def test_alerts_have_names_of_their_own() -> None:
