@@ -136,23 +136,15 @@ async def patch_automation(
 ) -> Response:
     """Change an automation: its name at any time, the rest while it is disarmed."""
     given, actor = _definition(body), trail_of(request, caller).actor
-    version = if_match(request)
-    async with ctx.work() as work:
-        record = await manage.change(
-            ctx, work, caller.tenant, _id_of(automation_id), given, version=version, actor=actor
-        )
-        response = await _answer(work, record)
-        await work.commit()
-    return response
+    automation, version = _id_of(automation_id), if_match(request)
+    view = await manage.change(ctx, caller.tenant, automation, given, version=version, actor=actor)
+    return json_response(view, headers={"ETag": f'"{view["version"]}"'})
 
 
 @router.delete("/{automation_id}", status_code=204, responses=refusals("NOT_FOUND"))
 async def delete_automation(request: Request, automation_id: AutomationId, ctx: Ctx, caller: Operator) -> Response:
     """Delete an automation and its firings; operations that it began go on."""
-    async with ctx.work() as work:
-        actor = trail_of(request, caller).actor
-        await manage.remove(ctx, work, caller.tenant, _id_of(automation_id), actor=actor)
-        await work.commit()
+    await manage.remove(ctx, caller.tenant, _id_of(automation_id), actor=trail_of(request, caller).actor)
     return Response(status_code=204)
 
 

@@ -97,6 +97,21 @@ def _columns(given: Definition) -> dict[str, Any]:
 
 
 async def change(
+    ctx: Context, tenant: str, automation_id: UUID, given: Definition, *, version: int | None, actor: str
+) -> dict[str, Any]:
+    """Change what is given; a new version, unless it is the name alone. `version`: the one that the caller has read.
+
+    Gives the automation as the API shows it. Raises `NotFound`, `VersionConflict`, `InvalidArgument`; `Conflict` where
+    an armed one would do something else.
+    """
+    async with ctx.work() as work:
+        changed = await _change(ctx, work, tenant, automation_id, given, version=version, actor=actor)
+        view = await view_of(work, changed)
+        await work.commit()
+    return view
+
+
+async def _change(
     ctx: Context,
     work: UnitOfWork,
     tenant: str,
@@ -106,10 +121,6 @@ async def change(
     version: int | None,
     actor: str,
 ) -> AutomationRecord:
-    """Change what is given; a new version, unless it is the name alone. `version`: the one that the caller has read.
-
-    Raises `NotFound`, `VersionConflict`, `InvalidArgument`; `Conflict` where an armed one would do something else.
-    """
     record = await find(work, tenant, automation_id, for_update=True)
     if version is not None and version != record.version:
         raise VersionConflict("the automation has changed since", version=record.version)
@@ -124,12 +135,14 @@ async def change(
     return changed
 
 
-async def remove(ctx: Context, work: UnitOfWork, tenant: str, automation_id: UUID, *, actor: str) -> None:
+async def remove(ctx: Context, tenant: str, automation_id: UUID, *, actor: str) -> None:
     """Delete an automation with its firings; operations that it began go on. Raises `NotFound`."""
-    record = await find(work, tenant, automation_id, for_update=True)
-    await _withdraw(ctx, work, record, actor=actor)
-    await work.automations.delete(record.id)
-    await _audit(ctx, work, record, "deleted", actor=actor)
+    async with ctx.work() as work:
+        record = await find(work, tenant, automation_id, for_update=True)
+        await _withdraw(ctx, work, record, actor=actor)
+        await work.automations.delete(record.id)
+        await _audit(ctx, work, record, "deleted", actor=actor)
+        await work.commit()
 
 
 async def arm(
