@@ -91,6 +91,9 @@ test-two-years: $(DEV_STAMP) ## Two years of renewals, fees and balances of 5,00
 test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then every job twice, and everything read
 	@$(PY) -m pytest -m extremes -q --timeout=900 $(or $(TESTS),tests/e2e/test_extremes.py)
 
+test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
+	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
+
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)
 
