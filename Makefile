@@ -83,7 +83,7 @@ test-import-fleet: $(DEV_STAMP) ## Ten thousand stopped and running SIMs importe
 	@$(PY) -m pytest -m fleet -q -s --timeout=3600 $(or $(TESTS),tests/e2e)
 
 test-year: $(DEV_STAMP) ## A year of 5,000 SIMs, day by day, in the sandbox (CARDS=500 DAYS=60 for less)
-	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py
+	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py tests/e2e/years/test_as_of.py
 
 test-two-years: $(DEV_STAMP) ## Two years of renewals, fees and balances of 5,000 SIMs (CARDS=300 for less)
 	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),730) $(PY) -m pytest -m two_years -q -s --timeout=14400 tests/e2e/years/test_two_years.py

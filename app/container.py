@@ -24,6 +24,7 @@ from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.domain.notifications.channels import ChannelKind
 from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.usage.gaps import Band
 from app.domain.vocabulary import Channel, OperationKind
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
@@ -125,6 +126,7 @@ async def open_container(
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
         brake_per_hour=settings.brake_per_hour,
+        gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
     )
     try:
         yield Container(settings=settings, context=context, engine=engine, clients=clients)

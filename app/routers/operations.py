@@ -21,6 +21,7 @@ from app.routers.schemas.operations import OPERATION_ID, Operation, OperationLis
 from app.usecases.errors import NotFound
 from app.usecases.execution.manual import cancel, complete
 from app.usecases.execution.settle import observe_ended
+from app.usecases.operations.service_levels import expected_of
 from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=TypedRoute)
@@ -96,12 +97,12 @@ def _csv(items: list[dict[str, Any]]) -> str:
 
 @router.get("/{operation_id}", response_model=Operation, responses=refusals("NOT_FOUND"))
 async def get_operation(operation_id: OperationId, ctx: Ctx, caller: SimsReader) -> Response:
-    """One operation with its history."""
+    """One operation with its history, and when it ends if it takes as long as others lately."""
     async with ctx.work() as work:
         found = await work.operations.get(caller.tenant, operation_id_of(operation_id))
     if found is None:
         raise NotFound("operation")
-    return json_response(operation_view(found))
+    return json_response(operation_view(found) | {"expected": await expected_of(ctx, found)})
 
 
 @router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
