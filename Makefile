@@ -140,7 +140,7 @@ bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, ag
 	@$(PY) -m bench.sweep
 
 # ------------------------------------------------------------------------------------------------------------- maintain
-.PHONY: docs lock clean
+.PHONY: docs lock audit clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
 	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
@@ -154,6 +154,9 @@ lock: $(PY) ## Resolves requirements/*.in anew (maintainers; needs the public in
 		$(VENV)/lock/bin/uv pip compile --quiet --no-config --default-index https://pypi.org/simple --no-emit-index-url \
 		--universal --python-version 3.11 --only-binary :all: --generate-hashes --custom-compile-command 'make lock' \
 		requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+audit: $(DEV_STAMP) ## Licences of the locks, and known vulnerabilities where the registry tells them
+	@$(PY) requirements/audit.py
 
 clean: ## Removes environments and caches; data (.local) stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage*

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     key: SecretStr | None = Field(None, alias="SIMGATE_KEY")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, alias="SIMGATE_LOG_LEVEL")
     slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
+    proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
 
     @model_validator(mode="after")

@@ -6,10 +6,11 @@ import asyncio
 import os
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.database_tls import driver_query
 from app.db.schema.all_tables import metadata
 from app.db.schema.revision import HEAD_REVISION, AppliedSchema
 from app.postgres.errors import DatabaseUnusable
@@ -49,7 +50,9 @@ def _of_a_later_release(connection: Connection) -> bool:
 async def online() -> None:
     """Open one connection of our own and migrate on it."""
     url = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"statement_cache_size": 0})
+    target = make_url(url)
+    arguments = {**driver_query(target.query), "statement_cache_size": 0}
+    engine = create_async_engine(target.set(query={}), poolclass=NullPool, connect_args=arguments)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run)

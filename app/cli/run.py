@@ -142,7 +142,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.runs_sandbox:
             await _start_carriers(parts, group)
         if bound is not None:
-            await start_http(group, _app(parts, advancer), bound, parts.stop)
+            await start_http(group, _app(parts, advancer), bound, parts.stop, proxies=settings.proxies)
         if parts.runs_sandbox:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:

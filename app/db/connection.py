@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from app.database_tls import driver_query
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
 
@@ -84,7 +86,12 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
     PgBouncer in transaction mode hands each transaction another server connection, so that a statement prepared under
     a fixed name may be missing or somebody else's: names are random there, and nothing is cached.
     """
-    connect_args: dict[str, Any] = {"server_settings": _server_settings(), "timeout": 10}
+    target = make_url(url)
+    connect_args: dict[str, Any] = {
+        **driver_query(target.query),
+        "server_settings": _server_settings(),
+        "timeout": 10,
+    }
     if pgbouncer:
         connect_args |= {
             "server_settings": {},
@@ -93,7 +100,7 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
             "prepared_statement_name_func": lambda: f"simgate_{uuid4().hex}",
         }
     return create_async_engine(
-        url,
+        target.set(query={}),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -126,7 +133,7 @@ async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncp
     options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
     target = make_url(url)
     return await asyncpg.create_pool(
-        **dict(target.query),
+        **driver_query(target.query),
         **target.translate_connect_args(username="user"),
         min_size=1,
         max_size=size,
