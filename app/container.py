@@ -17,7 +17,7 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, create_engine, create_pool
+from app.db.connection import DATABASE_ERRORS, Database, open_database
 from app.db.kept_connections import KeptConnections
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
@@ -82,9 +82,19 @@ async def open_container(
     settings: Settings, url: str, accounts: Sequence[Account], *, wire: Wire | None = None
 ) -> AsyncIterator[Container]:
     """Open everything on this database; close it in the reverse order. `wire` stands in for the network in tests."""
-    telemetry, clock = Telemetry(), OffsetClock()
-    engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
-    pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    async with (
+        open_database(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
+        open_container_over(database, settings, accounts, wire=wire) as container,
+    ):
+        yield container
+
+
+@asynccontextmanager
+async def open_container_over(
+    database: Database, settings: Settings, accounts: Sequence[Account], *, wire: Wire | None = None
+) -> AsyncIterator[Container]:
+    """The same over a database that the caller has opened, and closes afterwards."""
+    telemetry, clock, pool = Telemetry(), OffsetClock(), database.pool
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
     observer.know(account.code for account in accounts)
@@ -106,7 +116,7 @@ async def open_container(
         return receive(known[account], push)
 
     context = Context(
-        work=lambda: UnitOfWork(engine),
+        work=lambda: UnitOfWork(database.engine),
         pool=pool,
         reads=reads,
         clock=clock,
@@ -124,14 +134,12 @@ async def open_container(
         brake_per_hour=settings.brake_per_hour,
     )
     try:
-        yield Container(settings=settings, context=context, engine=engine, clients=clients)
+        yield Container(settings=settings, context=context, engine=database.engine, clients=clients)
     finally:
         await context.stragglers.close(STRAGGLERS_S)
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
         await reads.close()
-        await pool.close()
-        await engine.dispose()
 
 
 async def run_clock_sync(context: Context) -> None:
