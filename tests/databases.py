@@ -25,10 +25,12 @@ DECLARE
     one record;
 BEGIN
     SET LOCAL session_replication_role = replica;  -- every table is emptied: no foreign key needs a look
-    FOR one IN SELECT coalesce(pg_partition_root(oid), oid)::regclass AS name, sum(pg_relation_size(oid)) AS bytes
-                 FROM pg_class
-                WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
-                GROUP BY 1 HAVING sum(pg_relation_size(oid)) > 0
+    FOR one IN SELECT root.oid::regclass AS name, sum(pg_relation_size(leaf.oid)) AS bytes
+                 FROM pg_class leaf
+                 JOIN pg_class root ON root.oid = coalesce(pg_partition_root(leaf.oid), leaf.oid)
+                WHERE leaf.relkind = 'r' AND root.relnamespace = 'public'::regnamespace
+                  AND root.relname <> 'alembic_version'
+                GROUP BY 1 HAVING sum(pg_relation_size(leaf.oid)) > 0
     LOOP
         IF one.bytes < 524288 THEN EXECUTE 'DELETE FROM ' || one.name;
         ELSE EXECUTE 'TRUNCATE ' || one.name || ' CASCADE';

@@ -69,8 +69,8 @@ class Gateway:
 
     async def settle(self, *, rounds: int = 40) -> None:
         """Let seconds pass until no operation is open."""
+        await drain(self.ctx)
         for _ in range(rounds):
-            await drain(self.ctx)
             async with self.ctx.work() as work:
                 if not sum((await work.operation_search.open_counts()).values()):
                     return
