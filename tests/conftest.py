@@ -18,11 +18,12 @@ from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
 from tests import databases
 from tests.connections import keeping
+from tests.examples import tries
 from tests.gateway import Gateway, open_gateway
 from tests.receiver import Receiver
 from tests.receiver import receiver as open_receiver
 
-hypothesis.settings.register_profile("simgate", deadline=None)
+hypothesis.settings.register_profile("simgate", deadline=None, max_examples=tries(30))
 hypothesis.settings.load_profile("simgate")
 
 RUN_FOLDER = "SIMGATE_TEST_RUN"
