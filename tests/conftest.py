@@ -70,9 +70,9 @@ def database_name(database_server: Server, server_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-async def kept_connections(database_server: Server) -> AsyncIterator[None]:
+async def kept_connections(database_server: Server, database_name: str) -> AsyncIterator[None]:
     """Gateways of one worker take over each other's connections, warm; see `tests.connections`."""
-    async with keeping():
+    async with keeping(database_server.url_of(database_name)):
         yield
 
 

@@ -39,38 +39,37 @@ class _Kept:
 
 
 class Connections:
-    """Of one event loop. At most one idle set of each kind: a second gateway beside the first has its own."""
+    """To one database, of one event loop. At most one idle set of each size: a second gateway beside has its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._loop = asyncio.get_running_loop()
-        self._idle: dict[tuple[str, int, bool], _Kept] = {}
+        self._idle: dict[int, _Kept] = {}
+
+    def serve(self, url: str) -> bool:
+        """Whether they are to this database, and of the loop that asks."""
+        return url == self._url and asyncio.get_running_loop() is self._loop
 
     @asynccontextmanager
-    async def borrowed(self, url: str, *, size: int, pgbouncer: bool) -> AsyncIterator[Database]:
+    async def borrowed(self, size: int) -> AsyncIterator[Database]:
         """A database that nobody else uses meanwhile: the last test's, or a new one."""
-        kind = (url, size, pgbouncer)
-        kept = self._idle.pop(kind, None) or await self._open(url, size, pgbouncer=pgbouncer)
+        kept = self._idle.pop(size, None) or await self._open(size)
         try:
             yield kept.database
         finally:
-            if kind not in self._idle and kept.in_order():
-                self._idle[kind] = kept
+            if size not in self._idle and kept.in_order():
+                self._idle[size] = kept
             else:
                 await kept.closing.aclose()
-
-    def serve(self) -> bool:
-        """Whether they are of the loop that asks."""
-        return asyncio.get_running_loop() is self._loop
 
     async def close(self) -> None:
         """Close what no test holds."""
         while self._idle:
             await self._idle.popitem()[1].closing.aclose()
 
-    @staticmethod
-    async def _open(url: str, size: int, *, pgbouncer: bool) -> _Kept:
+    async def _open(self, size: int) -> _Kept:
         closing = AsyncExitStack()
-        database = await closing.enter_async_context(open_database(url, size=size, pgbouncer=pgbouncer))
+        database = await closing.enter_async_context(open_database(self._url, size=size))
         kept = _Kept(database, closing)
         event.listen(database.engine.sync_engine, "connect", kept.note)
         return kept
@@ -80,9 +79,12 @@ _kept: list[Connections] = []
 
 
 @asynccontextmanager
-async def keeping() -> AsyncIterator[None]:
-    """Within, `connected` passes connections on from test to test of this loop; at the end all are closed."""
-    connections = Connections()
+async def keeping(url: str) -> AsyncIterator[None]:
+    """Within, `connected` passes this database's connections on from test to test of this loop, and then closes them.
+
+    Only those: a database behind a link that a test cuts, or behind PgBouncer, is opened anew.
+    """
+    connections = Connections(url)
     _kept.append(connections)
     yield
     _kept.remove(connections)
@@ -92,7 +94,7 @@ async def keeping() -> AsyncIterator[None]:
 @asynccontextmanager
 async def connected(url: str, *, size: int, pgbouncer: bool = False) -> AsyncIterator[Database]:
     """An open database, alone in the caller's use."""
-    kept = next((connections for connections in _kept if connections.serve()), None)
-    opening = open_database if kept is None else kept.borrowed
-    async with opening(url, size=size, pgbouncer=pgbouncer) as database:
+    kept = next((each for each in _kept if each.serve(url) and not pgbouncer), None)
+    opening = open_database(url, size=size, pgbouncer=pgbouncer) if kept is None else kept.borrowed(size)
+    async with opening as database:
         yield database
