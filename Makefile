@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-sdk test-clients test-contract test-extremes
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-sdk test-clients test-contract test-extremes test-recovery
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -74,7 +74,7 @@ cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in 
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
 
 test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
-	@SIMGATE_THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes)" -q --timeout=7200 $(TESTS)
+	@SIMGATE_THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
 
 test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
 	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
@@ -86,13 +86,19 @@ test-import-fleet: $(DEV_STAMP) ## Ten thousand stopped and running SIMs importe
 	@$(PY) -m pytest -m fleet -q -s --timeout=3600 $(or $(TESTS),tests/e2e)
 
 test-year: $(DEV_STAMP) ## A year of 5,000 SIMs, day by day, in the sandbox (CARDS=500 DAYS=60 for less)
-	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py
+	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py tests/e2e/years/test_as_of.py
 
 test-two-years: $(DEV_STAMP) ## Two years of renewals, fees and balances of 5,000 SIMs (CARDS=300 for less)
 	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),730) $(PY) -m pytest -m two_years -q -s --timeout=14400 tests/e2e/years/test_two_years.py
 
+test-recovery: $(DEV_STAMP) ## A thousand stopped cards brought back in the sandbox by following their recovery plans
+	@$(PY) -m pytest -m recovery -q --timeout=3600 $(or $(TESTS),tests/e2e/recovery)
+
 test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then every job twice, and everything read
 	@$(PY) -m pytest -m extremes -q --timeout=900 $(or $(TESTS),tests/e2e/test_extremes.py)
+
+test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
+	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
 
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)
@@ -117,7 +123,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep
+.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -133,11 +139,14 @@ bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 bench-freshness: $(DEV_STAMP) ## Age of carrier figures of a million cards against the arithmetic bound, by simulation
 	@$(PY) -m bench.freshness
 
+bench-forecast: $(DEV_STAMP) ## Errors of forecasts on generated traffic, beside naive linear
+	@$(PY) -m bench.forecast
+
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
 
 # ------------------------------------------------------------------------------------------------------------- maintain
-.PHONY: docs lock clean
+.PHONY: docs lock audit clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
 	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
@@ -151,6 +160,9 @@ lock: $(PY) ## Resolves requirements/*.in anew (maintainers; needs the public in
 		$(VENV)/lock/bin/uv pip compile --quiet --no-config --default-index https://pypi.org/simple --no-emit-index-url \
 		--universal --python-version 3.11 --only-binary :all: --generate-hashes --custom-compile-command 'make lock' \
 		requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+audit: $(DEV_STAMP) ## Licences of the locks, and known vulnerabilities where the registry tells them
+	@$(PY) requirements/audit.py
 
 clean: ## Removes environments and caches; data (.local) stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage*

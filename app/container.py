@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,15 +18,19 @@ from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, Database, open_database
-from app.db.kept_connections import KeptConnections
+from app.db.connection import DATABASE_ERRORS, Database, connections_in_use, open_database, trouble
+from app.db.kept_connections import KeptConnections, Pool
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
+from app.domain.notifications.channels import ChannelKind
+from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.usage.gaps import Band
+from app.domain.vocabulary import Channel, OperationKind
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.settings import Settings
-from app.telemetry import Telemetry, get_logger
+from app.telemetry import DELIVERY_OUTCOMES, Telemetry, get_logger
 from app.usecases.context import Context
 from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
@@ -51,14 +56,13 @@ class CarrierMetrics:
         self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
 
-    def know(self, accounts: Iterable[str]) -> None:
-        """Create the series of every account: a breaker that never opened reads 0."""
-        for account in accounts:
-            self._telemetry.breaker_open.labels(account).set(0)
-
     def breaker(self, account: str, opened: bool) -> None:  # noqa: FBT001 - the port's
         """The breaker of an account opened or closed."""
         self._telemetry.breaker_open.labels(account).set(1 if opened else 0)
+        if opened:
+            log.warning("breaker.opened", account=account)
+        else:
+            log.info("breaker.closed", account=account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ async def open_container_over(
     telemetry, clock, pool = Telemetry(), OffsetClock(), database.pool
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
-    observer.know(account.code for account in accounts)
+    _begin_at_zero(telemetry, accounts, database.engine, pool, size=settings.database_pool)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
@@ -132,6 +136,7 @@ async def open_container_over(
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
         brake_per_hour=settings.brake_per_hour,
+        gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
     )
     try:
         yield Container(settings=settings, context=context, engine=database.engine, clients=clients)
@@ -140,6 +145,28 @@ async def open_container_over(
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
         await reads.close()
+
+
+def _begin_at_zero(
+    telemetry: Telemetry, accounts: Sequence[Account], engine: AsyncEngine, pool: Pool, *, size: int
+) -> None:
+    """Let every metric of bounded labels be there from the first scrape on; the pools are read at each scrape."""
+    protocols = {protocol.protocol for account in accounts for protocol in account.protocols}
+    changes = {
+        kind.value
+        for protocol in protocols
+        for kind, channel in CAPABILITIES[protocol].channels.items()
+        if channel is Channel.API
+    }
+    carriers = {account.code: account.carrier.value for account in accounts}
+    telemetry.begin_at_zero(carriers, sorted(changes), [kind.value for kind in OperationKind])
+    for kind, outcome in product(ChannelKind, DELIVERY_OUTCOMES):
+        telemetry.notification_deliveries.labels(kind, outcome)
+    watch = telemetry.database_connections.labels
+    watch("transactions", "in_use").set_function(lambda: connections_in_use(engine))
+    watch("transactions", "limit").set(size)
+    watch("statements", "in_use").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    watch("statements", "limit").set(size)
 
 
 async def run_clock_sync(context: Context) -> None:
@@ -153,7 +180,7 @@ async def run_clock_sync(context: Context) -> None:
             context.telemetry.loop_succeeded(CLOCK_LOOP, context.now())
         except DATABASE_ERRORS as error:
             context.telemetry.loop_failed(CLOCK_LOOP)
-            log.warning("clock.database_trouble", error=type(error).__name__)
+            log.warning("clock.database_trouble", **trouble(error))
         await asyncio.sleep(CLOCK_PERIOD_S)
 
 

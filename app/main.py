@@ -27,6 +27,8 @@ from app.routers import (
     sims,
     usage,
 )
+from app.routers.answers import explanations, forecasts, service_levels
+from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -36,6 +38,7 @@ from app.routers.http.problems import add_problem_handlers
 from app.routers.notifications import channels, reminders, webhooks
 from app.routers.schemas.notifications.webhooks import Event
 from app.routers.schemas.problems import Problem
+from app.settings import VERSION
 
 DESCRIPTION = """One API in front of China Mobile, China Unicom, China Telecom and overseas carriers.
 
@@ -51,9 +54,13 @@ ROUTERS = (
     invoices.router,
     sims.router,
     insight.router,
+    explanations.router,
+    forecasts.router,
+    service_levels.router,
     usage.router,
     operations.router,
     bulk.router,
+    approvals.router,
     exports.router,
     carts.router,
     directed.router,
@@ -82,7 +89,7 @@ def create_app(
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> FastAPI:
     """The API over an open container. `advance` moves the one clock, where this process can."""
-    app = Application(container, title="SimGate", version=health.VERSION, description=DESCRIPTION)
+    app = Application(container, title="SimGate", version=VERSION, description=DESCRIPTION)
     # The routers' own routes, as they were built at import: `include_router` would build each of them again.
     app.router.routes.extend(route for router in ROUTERS for route in router.routes)
     app.openapi = api_document  # type: ignore[method-assign]
@@ -98,7 +105,7 @@ def api_document() -> dict[str, Any]:
     """The OpenAPI document, made when it is first asked for: it is the same for every gateway of this version."""
     app = FastAPI(
         title="SimGate",
-        version=health.VERSION,
+        version=VERSION,
         description=DESCRIPTION,
         generate_unique_id_function=_operation_id,
         separate_input_output_schemas=False,
@@ -116,7 +123,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
-    app = Application(container, title="SimGate", version=health.VERSION)
+    app = Application(container, title="SimGate", version=VERSION)
     app.state.keys = KeyRing()
     app.state.sandbox_answers = sandbox_answers
     app.router.routes.extend(health.router.routes)

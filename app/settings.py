@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KEY_LENGTHS = range(32, 129)
+VERSION = "0.1.0"
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -36,8 +37,13 @@ class Settings(BaseSettings):
     webhook_networks: str | None = Field(None, alias="SIMGATE_WEBHOOK_NETWORKS")
     verification_window_s: float = Field(86_400, alias="SIMGATE_VERIFICATION_WINDOW_S", gt=0)
     brake_per_hour: int | None = Field(None, alias="SIMGATE_BRAKE_PER_HOUR", ge=1)
+    gap_bytes: int = Field(1024, alias="SIMGATE_RECONCILIATION_BAND_BYTES", ge=0, le=1 << 50)
+    gap_percent: int = Field(1, alias="SIMGATE_RECONCILIATION_BAND_PERCENT", ge=0, le=100)
     url: str | None = Field(None, alias="SIMGATE_URL")
     key: SecretStr | None = Field(None, alias="SIMGATE_KEY")
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, alias="SIMGATE_LOG_LEVEL")
+    slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
+    proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
 
     @model_validator(mode="after")

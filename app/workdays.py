@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 
 import chinese_calendar
@@ -47,20 +48,28 @@ class ChineseWorkdays:
 
     def day(self, day: date) -> Workday:
         """The kind of a day; never raises."""
+        if not self.overrides:
+            return _by_library(day, LAST_PUBLISHED)
         named = self.overrides.get(day)
         if named is not None:
             return _workday(day, workday=named.workday, name=named.name, provisional=False)
-        try:
-            workday = chinese_calendar.is_workday(day)
-            _, name = chinese_calendar.get_holiday_detail(day)
-        except NotImplementedError:
-            return _unpublished(day)
-        movable = self._last_published() == day.year and (day.month, day.day) >= _MOVABLE_FROM
-        return _workday(day, workday=workday, name=name, provisional=movable)
+        return _by_library(day, self._last_published())
 
     def _last_published(self) -> int:
         """The last year whose notice the library or `overrides` have."""
-        return max([LAST_PUBLISHED, *(day.year for day in self.overrides)])
+        return max((LAST_PUBLISHED, *(day.year for day in self.overrides)))
+
+
+@lru_cache(maxsize=4096)
+def _by_library(day: date, last_published: int) -> Workday:
+    """A day as the library has it, kept: plans and explanations ask for the same days over and over."""
+    try:
+        workday = chinese_calendar.is_workday(day)
+        _, name = chinese_calendar.get_holiday_detail(day)
+    except NotImplementedError:
+        return _unpublished(day)
+    movable = last_published == day.year and (day.month, day.day) >= _MOVABLE_FROM
+    return _workday(day, workday=workday, name=name, provisional=movable)
 
 
 def _unpublished(day: date) -> Workday:

@@ -53,7 +53,7 @@ def server_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def database_server(server_folder: Path) -> Iterator[Server]:
-    """This worker's own PostgreSQL: events wait for every transaction of a server, so workers must not share one."""
+    """This worker's own PostgreSQL."""
     with embedded(server_folder, settings=databases.FORGETFUL) as server:
         yield server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from app.carriers.config_file import AccountsInvalid
 from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
-from app.settings import Settings
+from app.settings import VERSION, Settings
 
 EPILOG = """exit codes: 0 success, 1 any other error, 2 wrong usage, 3 port or data folder in use, 4 database unusable,
 5 carriers.toml invalid; the last line says what to do. Settings are environment variables: see README.md."""
@@ -23,6 +24,8 @@ EPILOG = """exit codes: 0 success, 1 any other error, 2 wrong usage, 3 port or d
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="simgate", description="A carrier gateway for IoT SIM cards.", epilog=EPILOG)
+    commit = os.environ.get("SIMGATE_COMMIT", "unknown")
+    top.add_argument("--version", action="version", version=f"simgate {VERSION} ({commit})")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in {
         "run": "everything in one process: API, worker, scheduler, and in sandbox mode the carriers",
@@ -39,6 +42,11 @@ def parser() -> argparse.ArgumentParser:
     _sandbox(commands.add_parser("sandbox", help="the sandbox carriers alone, to test any client against"))
     _import(commands.add_parser("import", help="import SIMs or plans from a file, over HTTP"))
     _key(commands.add_parser("key-create", help="create an API key directly in the database"))
+    jobs = commands.add_parser("job", help="about the timed jobs").add_subparsers(
+        dest="job_command", required=True, metavar="command"
+    )
+    run_now = jobs.add_parser("run", help="run one timed job now, unless another process is at it")
+    run_now.add_argument("name", help="for example reconcile, or usage_pull:<account>; a wrong name lists all")
     _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
     rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
@@ -99,7 +107,7 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
     match given.command:
         case "run" | "api" | "worker" | "scheduler":
             load_command("run").serve_roles(settings, given.command)
-        case "migrate" | "restored" | "key-create":
+        case "migrate" | "restored" | "key-create" | "job":
             load_command("database").run_command(settings, given)
         case "sandbox":
             require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
@@ -151,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(ExitCode.DATABASE, str(wrong))
     except KeyboardInterrupt:
         return ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - a person at a terminal gets a line that says what to do
+        return _report(*load_command("lifetime").exit_of(error, given.command))
     return ExitCode.OK
 
 

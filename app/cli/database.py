@@ -1,4 +1,4 @@
-"""`simgate migrate`, `restored` and `key-create`: commands that open the database themselves."""
+"""`simgate migrate`, `restored`, `key-create` and `job run`: commands that open the database themselves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from alembic.config import Config
 from app.carriers.config_file import read_accounts
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
+from app.jobs.runner import SlotOutcome, run_slot
+from app.jobs.schedule import jobs_for
+from app.logs import LEVELS, configure_logging
 from app.postgres.external import check_external
 from app.postgres.locks import sole_gateway
 from app.postgres.supervisor import embedded
@@ -64,6 +67,8 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
             restored_command(settings, given)
         case "key-create":
             key_create(settings, given)
+        case "job":
+            job_run(settings, given.name)
 
 
 def migrate_command(settings: Settings) -> None:
@@ -100,6 +105,32 @@ def _instant(name: str, given: str) -> datetime:
     if instant.tzinfo is None:
         raise CommandError(ExitCode.USE, f"{name} needs an offset, e.g. +08:00")
     return instant
+
+
+def job_run(settings: Settings, name: str) -> None:
+    """`simgate job run`: runs one timed job now, in a slot of its own, and prints its report. Raises `CommandError`."""
+    configure_logging(LEVELS[settings.log_level or "warning"])
+    with database(settings) as url:
+        migrate(url)
+        print(asyncio.run(_run_job(settings, url, name)))
+
+
+async def _run_job(settings: Settings, url: str, name: str) -> str:
+    async with open_container(settings, url, read_accounts(settings.carriers)) as container:
+        ctx = container.context
+        await sync_clock(ctx)
+        jobs = {job.name: job for job in jobs_for(ctx)}
+        if name not in jobs:
+            raise CommandError(ExitCode.USE, f"there is no such job; the jobs are {', '.join(sorted(jobs))}")
+        slot = ctx.now()
+        outcome = await run_slot(ctx, jobs[name], slot)
+        if outcome is SlotOutcome.HELD:
+            raise CommandError(ExitCode.IN_USE, f"another process is at {name}: GET /v1/admin/jobs shows it")
+        if outcome is SlotOutcome.FAILED:
+            raise CommandError(ExitCode.OTHER, f"{name} failed: the line above says why")
+        async with ctx.work() as work:
+            report = await work.job_runs.last_report(name)
+    return "\n".join((f"{name} is done.", *(f"  {what}: {found}" for what, found in report.items())))
 
 
 def key_create(settings: Settings, given: argparse.Namespace) -> None:

@@ -101,9 +101,18 @@ class _Server(uvicorn.Server):
 
 
 async def start_http(
-    group: asyncio.TaskGroup, app: ASGIApp, bound: socket.socket, stop: asyncio.Event, *, limits: Limits | None = None
+    group: asyncio.TaskGroup,
+    app: ASGIApp,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    limits: Limits | None = None,
+    proxies: str = "127.0.0.1,::1",
 ) -> None:
-    """Serve `app` on a bound socket in tasks of `group` until `stop`; returns when it accepts requests."""
+    """Serve `app` on a bound socket in tasks of `group` until `stop`; returns when it accepts requests.
+
+    `proxies`: the addresses and networks, comma separated, whose `X-Forwarded-For` is believed.
+    """
     config = uvicorn.Config(
         app,
         http=partial(DeadlineProtocol, limits=limits or Limits()),  # type: ignore[arg-type]  # uvicorn only calls it
@@ -112,6 +121,7 @@ async def start_http(
         lifespan="off",
         ws="none",
         server_header=False,
+        forwarded_allow_ips=proxies,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import secrets
 import signal
@@ -27,6 +26,7 @@ from app.cli.banner import banner
 from app.cli.database import database, migrate
 from app.cli.exits import CommandError, ExitCode, require_sandbox
 from app.cli.http_server import start_http
+from app.cli.lifetime import lifetime
 from app.container import Container, open_container, run_clock_sync, sync_clock
 from app.jobs.advance import Advancer
 from app.jobs.gauges import run_gauges
@@ -34,10 +34,10 @@ from app.jobs.loops import run_loops
 from app.jobs.schedule import jobs_for
 from app.jobs.scheduler import run_scheduler
 from app.jobs.slots import open_slots
+from app.logs import LEVELS, configure_logging
 from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import PROJECT, Settings
-from app.telemetry import configure_logging
 from app.usecases.access import ensure_admin_key
 from app.usecases.admin.first_start import first_start
 from app.usecases.sims.read import example_silent_iccid
@@ -67,7 +67,7 @@ def serve_roles(settings: Settings, command: str) -> None:
     Raises `CommandError`, `AccountsInvalid`, `DatabaseUnusable`, `DataDirInUse`.
     """
     roles = ROLES[command]
-    configure_logging(logging.WARNING if command == "run" and sys.stderr.isatty() else logging.INFO)
+    configure_logging(LEVELS[settings.log_level or _usual_level(command)])
     accounts = read_accounts(settings.carriers)
     port = settings.port if roles.api else settings.metrics_port
     bound = _bind(settings.host, port) if port is not None else None
@@ -77,7 +77,12 @@ def serve_roles(settings: Settings, command: str) -> None:
     with bound or nullcontext(), database(settings, single_gateway=command == "run") as url:
         migrate(url)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, roles, accounts, url, bound))
+            runner.run(_serve(settings, command, accounts, url, bound))
+
+
+def _usual_level(command: str) -> str:
+    """A person who looks at `simgate run` in a terminal wants the banner, not the log."""
+    return "warning" if command == "run" and sys.stderr.isatty() else "info"
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -94,7 +99,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 async def _serve(
-    settings: Settings, roles: Roles, accounts: Sequence[Account], url: str, bound: socket.socket | None
+    settings: Settings, command: str, accounts: Sequence[Account], url: str, bound: socket.socket | None
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,7 +110,8 @@ async def _serve(
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
         if container.context.sandbox:
             await sync_clock(container.context)
-        await _serve_parts(_Parts(container, roles, accounts, control, stop), bound)
+        await stack.enter_async_context(lifetime(container.context, settings, command))
+        await _serve_parts(_Parts(container, ROLES[command], accounts, control, stop), bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ async def _serve_parts(parts: _Parts, bound: socket.socket | None) -> None:
         if parts.runs_sandbox:
             await _start_carriers(parts, group)
         if bound is not None:
-            await start_http(group, _app(parts, advancer), bound, parts.stop)
+            await start_http(group, _app(parts, advancer), bound, parts.stop, proxies=settings.proxies)
         if parts.runs_sandbox:
             await first_start(ctx, parts.control, PROJECT / "demo")
         if parts.roles.worker:

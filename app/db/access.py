@@ -68,9 +68,26 @@ class AccessRepository:
         found = await self._connection.execute(select(tenants.c.id).where(tenants.c.id == tenant))
         return found.first() is not None
 
-    async def tenants(self) -> list[str]:
-        """Every tenant, in order."""
-        return list((await self._connection.execute(select(tenants.c.id).order_by(tenants.c.id))).scalars())
+    async def tenants(self) -> list[dict[str, Any]]:
+        """Every tenant with its settings, in order."""
+        rows = await self._connection.execute(select(tenants).order_by(tenants.c.id))
+        return [dict(row) for row in rows.mappings()]
+
+    async def approval_settings(self, tenant: str) -> tuple[int | None, int | None]:
+        """From how many SIMs on a tenant's work waits for approval, and for how many hours; NULLs as stored."""
+        statement = select(tenants.c.approval_above, tenants.c.approval_hours).where(tenants.c.id == tenant)
+        row = (await self._connection.execute(statement)).first()
+        return (row.approval_above, row.approval_hours) if row else (None, None)
+
+    async def change_tenant(self, tenant: str, columns: Mapping[str, Any]) -> bool:
+        """Set some columns of a tenant; False if there is no such tenant."""
+        statement = tenants.update().where(tenants.c.id == tenant).values(**columns)
+        return (await self._connection.execute(statement)).rowcount > 0
+
+    async def is_key_of(self, tenant: str, key_id: UUID) -> bool:
+        """Whether a key is one of this tenant's own."""
+        statement = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.id == key_id)
+        return (await self._connection.execute(statement)).first() is not None
 
     async def upsert_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
         """Store a key under the hash of its secret; a stored one with that hash gets the new rights (bootstrap key)."""

@@ -17,6 +17,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from app.database_tls import driver_query
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -36,6 +39,8 @@ these and tries again; a request is answered 503."""
 DATA_ERRORS = (DataError, IntegrityError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """Those of `DATABASE_ERRORS` that the statement's own values cause: the same statement fails again."""
 
+MAX_REASON_LENGTH = 300
+
 _REFUSED_VALUES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
 """SQLSTATEs of a value that PostgreSQL cannot store: NUL in a text, a day or a number out of range."""
 
@@ -44,6 +49,24 @@ def refused_value(error: BaseException) -> bool:
     """Whether the database refused a value, rather than being in trouble itself."""
     cause = getattr(error, "orig", None) or error
     return getattr(cause, "sqlstate", None) in _REFUSED_VALUES
+
+
+_OF_VALUES = ("22", "23")
+"""Classes of SQLSTATE whose message quotes what the caller sent."""
+
+
+def trouble(error: BaseException) -> dict[str, str]:
+    """What a log line says about one of `DATABASE_ERRORS`: class, SQLSTATE and reason, never a value of a row."""
+    cause = getattr(error, "orig", None) or error
+    cause = getattr(cause, "__cause__", None) or cause  # the driver's own error, inside SQLAlchemy's of the DBAPI
+    found = {"error": type(cause).__name__}
+    sqlstate = getattr(cause, "sqlstate", None)
+    if isinstance(sqlstate, str):
+        found["sqlstate"] = sqlstate
+        if sqlstate.startswith(_OF_VALUES):
+            return found
+    reason = getattr(cause, "message", None) or getattr(cause, "strerror", None) or str(cause).partition("\n")[0]
+    return found | ({"reason": str(reason)[:MAX_REASON_LENGTH]} if reason else {})
 
 
 STATEMENT_TIMEOUT_MS = "30000"
@@ -66,7 +89,12 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
     PgBouncer in transaction mode hands each transaction another server connection, so that a statement prepared under
     a fixed name may be missing or somebody else's: names are random there, and nothing is cached.
     """
-    connect_args: dict[str, Any] = {"server_settings": _server_settings(), "timeout": 10}
+    target = make_url(url)
+    connect_args: dict[str, Any] = {
+        **driver_query(target.query),
+        "server_settings": _server_settings(),
+        "timeout": 10,
+    }
     if pgbouncer:
         connect_args |= {
             "server_settings": {},
@@ -75,7 +103,7 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
             "prepared_statement_name_func": lambda: f"simgate_{uuid4().hex}",
         }
     return create_async_engine(
-        url,
+        target.set(query={}),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -83,6 +111,12 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
         hide_parameters=True,  # an error's text goes to the log, and the values are keys, secrets and ICCIDs
         connect_args=connect_args,
     )
+
+
+def connections_in_use(engine: AsyncEngine) -> int:
+    """How many of the engine's connections are taken now."""
+    pool = engine.sync_engine.pool
+    return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -102,7 +136,7 @@ async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncp
     options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
     target = make_url(url)
     return await asyncpg.create_pool(
-        **dict(target.query),
+        **driver_query(target.query),
         **target.translate_connect_args(username="user"),
         min_size=1,
         max_size=size,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRepository
+from app.db.automation.approvals import ApprovalRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.commerce.accounts import BuyerAccountRepository
@@ -83,6 +84,7 @@ class UnitOfWork:
     access = _On(AccessRepository)
     account_states = _On(AccountStateRepository)
     addons = _On(AddonRepository)
+    approvals = _On(ApprovalRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
     buyer_accounts = _On(BuyerAccountRepository)

@@ -36,6 +36,8 @@ class EventType(StrEnum):
     ACCOUNT_REPLENISHED = "account.replenished"
     ORDER_FAILED = "order.failed"
     BULK_OPERATION_COMPLETED = "bulk_operation.completed"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_DECIDED = "approval.decided"
     RULE_BRAKED = "rule.braked"
     CARRIER_DRIFT_DETECTED = "carrier.drift_detected"
 

@@ -77,8 +77,8 @@ class Advancer:
         now = self.ctx.now()
         async with self.ctx.work() as work:
             operations, bulk = await work.operation_search.next_due(now), await work.bulk.next_due(now)
-            reminders = await work.notifications.next_due(now)
-        candidates = (await self.sandbox.next_due(), operations, bulk, reminders, target)
+            reminders, approvals = await work.notifications.next_due(now), await work.approvals.next_due(now)
+        candidates = (await self.sandbox.next_due(), operations, bulk, reminders, approvals, target)
         later = [instant for instant in candidates if instant is not None and instant > now]
         return await self._next_slot(min(later, default=target))
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from itertools import product
 from typing import Any
 
 from app.clock import monotonic
 from app.db import quarantine
+from app.db.operating import backlogs
 from app.domain.notifications.channels import ChannelKind
+from app.domain.vocabulary import SimState
 from app.jobs.loops import take_turn
-from app.jobs.schedule import HOUSEKEEPING, jobs_for
+from app.jobs.schedule import HOUSEKEEPING, JobSpec, jobs_for
+from app.telemetry import WAITING
 from app.usecases.catalogue.freshness import account_freshness
 from app.usecases.context import Context
 from app.usecases.quarantine import Task
@@ -59,12 +64,22 @@ async def _jobs(ctx: Context) -> None:
     """Each job's last success and the last audit's findings, whichever process ran them."""
     async with ctx.work() as work:
         last = await work.job_runs.last_slots()
+        first = await work.job_runs.first_started()
         audited = await work.job_runs.last_report(HOUSEKEEPING)
-    for name in {job.name for job in jobs_for(ctx)} & last.keys():
-        ctx.telemetry.job_last_success.labels(name).set(last[name].timestamp())
+    for job in jobs_for(ctx):
+        if job.name in last:
+            ctx.telemetry.job_last_success.labels(job.name).set(last[job.name].timestamp())
+        ctx.telemetry.job_overdue_seconds.labels(job.name).set(_overdue_s(ctx, job, last.get(job.name, first)))
     for kind in KINDS:
         if (found := audited.get(differs(kind))) is not None:
             ctx.telemetry.usage_audit_differences.labels(kind).set(found)
+
+
+def _overdue_s(ctx: Context, job: JobSpec, done: datetime | None) -> float:
+    """Since when the slot after `done` is due; before any job has run in this database nothing is."""
+    if done is None:
+        return 0
+    return max(0.0, (ctx.now() - job.next_after(done)).total_seconds())
 
 
 async def _operations(ctx: Context) -> None:
@@ -77,9 +92,41 @@ async def _operations(ctx: Context) -> None:
 async def _cards(ctx: Context) -> None:
     async with ctx.work() as work:
         counts = await work.sims.counts()
-    ctx.telemetry.sims.clear()
-    for carrier, state, how_many in counts:
-        ctx.telemetry.sims.labels(carrier, state).set(how_many)
+    found = {(carrier, state): how_many for carrier, state, how_many in counts}
+    carriers = {account.carrier.value for account in ctx.accounts.values()} | {carrier for carrier, _ in found}
+    for labels in product(carriers, [state.value for state in SimState]):
+        ctx.telemetry.sims.labels(*labels).set(found.get(labels, 0))
+
+
+async def _waiting(ctx: Context) -> None:
+    """What waits, and how long the oldest has waited, by account; 0 where nothing does."""
+    telemetry, now = ctx.telemetry, ctx.now()
+    async with ctx.pool.acquire() as connection:
+        found = await backlogs.operations_waiting(connection, list(ctx.accounts))
+        paused = await backlogs.paused_since(connection)
+    for labels in product(ctx.accounts, WAITING):
+        backlog = found.get(labels, backlogs.Backlog())
+        telemetry.operations_waiting.labels(*labels).set(backlog.how_many)
+        telemetry.operations_oldest_seconds.labels(*labels).set(_age_s(backlog.since, now))
+    for account in ctx.accounts:
+        telemetry.account_paused_seconds.labels(account).set(_age_s(paused.get(account), now))
+
+
+async def _queues(ctx: Context) -> None:
+    """What waits of webhooks, limit checks and carriers' notifications."""
+    telemetry, now = ctx.telemetry, ctx.now()
+    async with ctx.pool.acquire() as connection:
+        webhooks, disabled = await backlogs.webhooks_waiting(connection)
+        telemetry.limit_checks_waiting.set(await backlogs.limit_checks_waiting(connection))
+        notices = await backlogs.notices_waiting(connection)
+    telemetry.webhooks_waiting.set(webhooks.how_many)
+    telemetry.webhooks_oldest_seconds.set(_age_s(webhooks.since, now))
+    telemetry.webhook_endpoints_disabled.set(disabled)
+    telemetry.notices_oldest_seconds.set(_age_s(notices.since, now))
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return 0 if since is None else max(0.0, (now - since).total_seconds())
 
 
 async def _usage_lag(ctx: Context) -> None:
@@ -128,6 +175,8 @@ async def _notification_channels(ctx: Context) -> None:
 COLLECTORS: tuple[Collector, ...] = (
     _jobs,
     _operations,
+    _waiting,
+    _queues,
     _cards,
     _usage_lag,
     _freshness,

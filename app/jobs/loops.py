@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.db.connection import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS, trouble
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
+from app.usecases.approvals.decide import expire_approvals
 from app.usecases.bulk.advance import advance_bulk
 from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
@@ -45,6 +46,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="schedule", turn=start_scheduled, idle_pause_s=0.25),
     Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
+    Loop(name="approvals", turn=expire_approvals, idle_pause_s=5),
     Loop(name="orders", turn=advance_orders, idle_pause_s=0.5),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),
     Loop(name="notifications", turn=notify_round, idle_pause_s=1, concurrency=2),
@@ -94,7 +96,7 @@ async def take_turn(ctx: Context, loop: str, turn: Callable[[Context], Awaitable
         found = await turn(ctx)
         ctx.telemetry.loop_succeeded(loop, ctx.now())
     except DATABASE_ERRORS as error:
-        log.warning("loop.database_trouble", loop=loop, error=type(error).__name__)
+        log.warning("loop.database_trouble", loop=loop, **trouble(error))
     except Exception:
         log.exception("loop.failed", loop=loop)
     else:

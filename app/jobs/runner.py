@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from app.db.connection import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS, trouble
 from app.jobs.schedule import JobSpec
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -85,8 +85,8 @@ async def _release(
         async with ctx.work() as work:
             await work.job_runs.release_slot(job.name, slot, started, retry_after, {"error": error})
             await work.commit()
-    except DATABASE_ERRORS as trouble:
-        log.warning("job.not_released", job=job.name, slot=slot.isoformat(), error=type(trouble).__name__)
+    except DATABASE_ERRORS as away:
+        log.warning("job.not_released", job=job.name, slot=slot.isoformat(), **trouble(away))
 
 
 async def _beat(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> None:
@@ -98,4 +98,4 @@ async def _beat(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -
                 await work.job_runs.extend_slot(job.name, slot, started, LEASE)
                 await work.commit()
         except DATABASE_ERRORS as error:
-            log.warning("job.database_trouble", job=job.name, error=type(error).__name__)
+            log.warning("job.database_trouble", job=job.name, **trouble(error))

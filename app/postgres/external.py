@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.database_tls import FILES, TlsUnusable, driver_query
 from app.postgres.binaries import OLDEST_MAJOR
 from app.postgres.errors import DatabaseUnusable
 
@@ -16,7 +17,7 @@ SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
 RENAMED = {"sslmode": "ssl"}
 """libpq's names of parameters, and the driver's."""
 
-PARAMETERS = {"host", "port", "ssl", "target_session_attrs"}
+PARAMETERS = {"host", "port", "ssl", "target_session_attrs", *FILES}
 CONNECT_LIMIT_S = 10
 
 
@@ -53,14 +54,18 @@ def normalised(text: str) -> URL:
     if unknown:
         raise DatabaseUnusable(
             f"DATABASE_URL has parameters SimGate does not know: {', '.join(unknown)}. Known: sslmode, "
-            f"{', '.join(sorted(PARAMETERS))}."
+            f"{', '.join(sorted(PARAMETERS - {'ssl'}))}."
         )
+    try:
+        driver_query(query)
+    except TlsUnusable as wrong:
+        raise DatabaseUnusable(f"DATABASE_URL: {wrong}.") from None
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
 def driver_arguments(url: URL) -> dict[str, Any]:
     """The same address as keyword arguments of `asyncpg.connect` and `asyncpg.create_pool`."""
-    return {**url.query, **url.translate_connect_args(username="user")}
+    return {**driver_query(url.query), **url.translate_connect_args(username="user")}
 
 
 def address(url: URL) -> str:

@@ -16,7 +16,7 @@ from app.routers.http.codes import RULE_REFUSALS, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, trail_of
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.refusals import refusal_view
+from app.routers.http.refusals import irreversible_line, refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.actions import (
     ActionRequest,
@@ -103,6 +103,7 @@ async def _evaluate(request: Request, ctx: Context, command: RequestOperation) -
     async with ctx.work() as work:
         answer = await dry_run(ctx, work, command)
     language = language_of(request.headers.get("accept-language"))
+    answer["irreversible"] = [irreversible_line(one, language) for one in answer["irreversible"]]
     answer["notes"] = [text(f"note.{note}", language) for note in answer.get("notes", ())]
     if answer["refusal"] is not None:
         answer["refusal"] = refusal_view(answer["refusal"], language)

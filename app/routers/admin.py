@@ -24,6 +24,7 @@ from app.usecases.access import create_key, create_tenant, revoke_key
 from app.usecases.admin import gateway
 from app.usecases.admin.clock import audit_clock_move
 from app.usecases.admin.quarantine import quarantine_page
+from app.usecases.admin.tenants import change_approval_settings, tenant_view
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument
 from app.usecases.idempotency import RequestKey
@@ -37,6 +38,8 @@ TenantBody = Annotated[schemas.TenantCreate, Depends(JsonBody(schemas.TenantCrea
 KeyBody = Annotated[schemas.KeyCreate, Depends(JsonBody(schemas.KeyCreate))]
 ClockBody = Annotated[schemas.ClockMove, Depends(JsonBody(schemas.ClockMove))]
 PageQuery = Annotated[Paging, Depends(Parameters(Paging))]
+TenantChange = Annotated[schemas.TenantPatch, Depends(JsonBody(schemas.TenantPatch))]
+TenantName = Annotated[str, Path(description="The tenant.", examples=["acme"])]
 KeyId = Annotated[UUID, Path(description="The key's id.", examples=[OPERATION_ID])]
 AccountCode = Annotated[str, Path(description="The account's code in carriers.toml.", examples=["cmcc-main"])]
 ACCOUNT: dict[str, Any] = {"response_model": schemas.AccountState, "responses": refusals("NOT_FOUND")}
@@ -47,7 +50,7 @@ async def list_tenants(ctx: Ctx, caller: Admin) -> Response:
     """Every tenant."""
     async with ctx.work() as work:
         known = await work.access.tenants()
-    return json_response({"items": [{"id": tenant} for tenant in known], "next_cursor": None})
+    return json_response({"items": [tenant_view(one) for one in known], "next_cursor": None})
 
 
 @router.post("/tenants", status_code=201, response_model=schemas.Tenant, responses=refusals("ALREADY_EXISTS"))
@@ -58,9 +61,17 @@ async def add_tenant(ctx: Ctx, caller: Admin, body: TenantBody, key: Idempotent)
             return stored
         if not await create_tenant(ctx, work, body.id, actor=caller.name):
             raise Conflict("ALREADY_EXISTS", "a tenant of that id exists")
-        response = json_response({"id": body.id}, status=201)
+        response = json_response(tenant_view({"id": body.id}), status=201)
         await commit_response(ctx, work, key, response)
     return response
+
+
+@router.patch("/tenants/{tenant}", response_model=schemas.Tenant, responses=refusals("NOT_FOUND"))
+async def change_tenant(request: Request, tenant: TenantName, ctx: Ctx, caller: Admin, body: TenantChange) -> Response:
+    """Set from how many SIMs on a tenant's work waits for a second person's approval, and how long."""
+    changes = body.model_dump(exclude_unset=True)
+    changed = await change_approval_settings(ctx, tenant, changes, actor=trail_of(request, caller).actor)
+    return json_response(tenant_view(changed))
 
 
 @router.post("/keys", status_code=201, response_model=schemas.KeyCreated, responses=refusals("NOT_FOUND"))

@@ -16,15 +16,18 @@ from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
+from app.routers.http.refusals import irreversible_line
 from app.routers.http.responses import json_response
 from app.routers.schemas import bulk as schemas
 from app.routers.schemas.actions import ARGUMENTS, NoArguments
-from app.routers.schemas.base import Paging
+from app.routers.schemas.base import Paging, RequestModel
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.sims.imports import SimFile
 from app.routers.schemas.sims.requests import SimFilters
+from app.texts.catalogue import language_of
 from app.usecases.access import Caller
 from app.usecases.bulk import files, views
+from app.usecases.bulk.preflight import preflight_view
 from app.usecases.bulk.request import MOST_ITEMS, RequestBulk, cancel, find, request_bulk, retry_failed
 from app.usecases.bulk.selectors import IccidList, IccidRange, MatchingSims, PoolMembers, Selector, UploadedFile
 from app.usecases.context import Context
@@ -95,7 +98,7 @@ def _within(fault: Fault, pointer: str) -> Fault:
 
 def _command(request: Request, caller: Caller, body: schemas.BulkRequest) -> RequestBulk:
     """The command of a request. Raises `InvalidArgument`."""
-    arguments = validated(ARGUMENTS.get(body.kind, NoArguments), body.arguments, at="/arguments")
+    arguments = _arguments(body)
     trail = trail_of(request, caller)
     return RequestBulk(
         tenant=caller.tenant,
@@ -112,8 +115,25 @@ def _command(request: Request, caller: Caller, body: schemas.BulkRequest) -> Req
     )
 
 
-async def _accepted(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> Response:
-    view = views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now())
+def _arguments(body: schemas.BulkRequest) -> RequestModel:
+    """The action's arguments; a dry run of a termination confirms nothing. Raises `InvalidArgument`."""
+    unconfirmed = body.kind is OperationKind.TERMINATE and body.options.dry_run and not body.arguments
+    model = NoArguments if unconfirmed else ARGUMENTS.get(body.kind, NoArguments)
+    return validated(model, body.arguments, at="/arguments")
+
+
+def _view(request: Request, ctx: Context, bulk: BulkRecord, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A bulk operation; a dry run with its pre-flight, in the caller's language."""
+    preflight = None
+    if bulk.dry_run:
+        language = language_of(request.headers.get("accept-language"))
+        found = preflight_view(ctx, bulk)
+        preflight = found | {"irreversible": [irreversible_line(one, language) for one in found["irreversible"]]}
+    return views.bulk_view(bulk, counts, ctx.now(), preflight=preflight)
+
+
+async def _accepted(request: Request, ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> Response:
+    view = _view(request, ctx, bulk, await work.bulk.counts(bulk.id))
     return json_response(view, status=202, headers={"Location": f"/v1/bulk-operations/{bulk.id}"})
 
 
@@ -127,31 +147,31 @@ async def create_bulk_operation(
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await request_bulk(ctx, work, command)
-        response = await _accepted(ctx, work, bulk)
+        response = await _accepted(request, ctx, work, bulk)
         await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 
 
 @router.get("/bulk-operations", response_model=schemas.BulkOperationPage)
 async def list_bulk_operations(
-    ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depends(Parameters(Paging))]
+    request: Request, ctx: Ctx, caller: SimsReader, query: Annotated[Paging, Depends(Parameters(Paging))]
 ) -> Response:
     """Bulk operations, newest first."""
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.bulk.page(caller.tenant, before=page.id, limit=page.limit + 1)
-        items = [views.bulk_view(bulk, await work.bulk.counts(bulk.id), ctx.now()) for bulk in found[: page.limit]]
+        items = [_view(request, ctx, bulk, await work.bulk.counts(bulk.id)) for bulk in found[: page.limit]]
     cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
     return json_response({"items": items, "next_cursor": cursor})
 
 
 @router.get("/bulk-operations/{bulk_id}", response_model=schemas.BulkOperation, responses=refusals("NOT_FOUND"))
-async def get_bulk_operation(bulk_id: BulkId, ctx: Ctx, caller: SimsReader) -> Response:
-    """One bulk operation: counts, progress, and when it ends at this rate."""
+async def get_bulk_operation(request: Request, bulk_id: BulkId, ctx: Ctx, caller: SimsReader) -> Response:
+    """One bulk operation: counts, progress, when it ends at this rate; of a dry run what it would meet."""
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         counts = await work.bulk.counts(bulk.id)
-    return json_response(views.bulk_view(bulk, counts, ctx.now()))
+    return json_response(_view(request, ctx, bulk, counts))
 
 
 @router.get("/bulk-operations/{bulk_id}/items", response_model=schemas.BulkItemPage, responses=refusals("NOT_FOUND"))
@@ -207,7 +227,7 @@ async def cancel_bulk_operation(
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await cancel(ctx, work, caller.tenant, _id_of(bulk_id), actor=trail_of(request, caller).actor)
-        response = await _accepted(ctx, work, bulk)
+        response = await _accepted(request, ctx, work, bulk)
         await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 
@@ -230,7 +250,7 @@ async def retry_bulk_operation(
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         bulk = await retry_failed(ctx, work, caller.tenant, _id_of(bulk_id), command)
-        response = await _accepted(ctx, work, bulk)
+        response = await _accepted(request, ctx, work, bulk)
         await commit_response(ctx, work, key, response, began=bulk.id)
     return response
 

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
+from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters
 from app.routers.http.deps import authorize, container_of, context_of
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
+from app.settings import VERSION
 from app.usecases.admin.readiness import jobs_view, loops_view, readiness
 
 router = APIRouter(tags=["operating"])
-VERSION = "0.1.0"
 
 ReadinessParameters = Annotated[ReadinessQuery, Depends(Parameters(ReadinessQuery))]
 
@@ -37,10 +38,10 @@ async def get_readiness(request: Request, query: ReadinessParameters) -> Respons
     return json_response(shown, status=200 if ready else 503)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, responses=refusals("UNAUTHORIZED", "FORBIDDEN"))
 async def get_metrics(request: Request) -> Response:
     """Prometheus' exposition text."""
     container = container_of(request)
     if not container.metrics_open:
-        await authorize(request, "admin")
+        await authorize(request, "metrics")
     return Response(container.context.telemetry.render(), media_type=CONTENT_TYPE_LATEST)

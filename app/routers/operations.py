@@ -20,6 +20,8 @@ from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage
 from app.usecases.errors import NotFound
 from app.usecases.execution.manual import cancel, complete
+from app.usecases.execution.settle import observe_ended
+from app.usecases.operations.service_levels import expected_of
 from app.usecases.operations.views import operation_view
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=TypedRoute)
@@ -95,12 +97,12 @@ def _csv(items: list[dict[str, Any]]) -> str:
 
 @router.get("/{operation_id}", response_model=Operation, responses=refusals("NOT_FOUND"))
 async def get_operation(operation_id: OperationId, ctx: Ctx, caller: SimsReader) -> Response:
-    """One operation with its history."""
+    """One operation with its history, and when it ends if it takes as long as others lately."""
     async with ctx.work() as work:
         found = await work.operations.get(caller.tenant, operation_id_of(operation_id))
     if found is None:
         raise NotFound("operation")
-    return json_response(operation_view(found))
+    return json_response(operation_view(found) | {"expected": await expected_of(ctx, found)})
 
 
 @router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"))
@@ -120,6 +122,7 @@ async def cancel_operation(
         cancelled = await cancel(ctx, work, caller.tenant, operation_id_of(operation_id), actor=actor)
         response = json_response(operation_view(cancelled))
         await commit_response(ctx, work, key, response, began=cancelled.id)
+    observe_ended(ctx, [cancelled])
     return response
 
 
@@ -150,4 +153,5 @@ async def complete_operation(
         )
         response = json_response(operation_view(completed))
         await commit_response(ctx, work, key, response, began=completed.id)
+    observe_ended(ctx, [completed])
     return response

@@ -176,9 +176,3 @@ async def activate_pool_members(
         response = json_response({"id": str(bulk_id)}, status=202, headers=location)
         await commit_response(ctx, work, key, response, began=bulk_id)
     return response
-
-
-@router.get("/{pool}/forecast", response_model=schemas.PoolForecast, responses=NOT_FOUND)
-async def forecast_pool(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
-    """Where the running cycle ends if its days go on as they went."""
-    return json_response(await views.forecast(ctx, caller.tenant, pool))

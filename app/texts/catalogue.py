@@ -51,10 +51,19 @@ def text(key: str, language: str, **facts: object) -> str:
 
     Raises `KeyError` for a key that the file lacks; tests walk every key that the domain can give.
     """
+    if not facts:
+        return _without_facts(key, language)
     found = texts()
     words = {name: found.get(f"word.{fact}", {}).get(language, str(fact)) for name, fact in facts.items()}
     filled = found[key][language].format_map(words)
     return filled[:1].upper() + filled[1:]
+
+
+@cache
+def _without_facts(key: str, language: str) -> str:
+    """A text that names no fact, put together once: explanations consist of them."""
+    whole = texts()[key][language].format_map({})
+    return whole[:1].upper() + whole[1:]
 
 
 def language_of(accept_language: str | None) -> str:

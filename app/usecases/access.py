@@ -26,6 +26,7 @@ SCOPES = (
     "usage:write",
     "webhooks:write",
     "terms:read",
+    "metrics",
     "admin",
 )
 DEFAULT_TENANT = "default"

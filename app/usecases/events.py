@@ -110,6 +110,14 @@ def bulk_operation_completed(
     return _event(EventType.BULK_OPERATION_COMPLETED, stamp, f"/v1/bulk-operations/{bulk_id}", data)
 
 
+def approval_event(
+    kind: EventType, stamp: EventStamp, approval_id: UUID, *, before: Mapping[str, Any], view: Mapping[str, Any]
+) -> Event:
+    """An approval is waited for, or was decided; `view` is the approval as the API returns it."""
+    data = {"before": dict(before), "after": {"status": view["status"]}, "approval": view}
+    return _event(kind, stamp, f"/v1/approvals/{approval_id}", data)
+
+
 def order_event(
     kind: EventType, stamp: EventStamp, order_id: UUID, *, before: str, after: str, view: Mapping[str, Any]
 ) -> Event:

@@ -33,6 +33,30 @@ class Echo:
         await PlainTextResponse(body.decode())(scope, receive, send)
 
 
+async def whose(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the caller's address."""
+    await PlainTextResponse(Request(scope).client.host)(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [("127.0.0.0/8", "203.0.113.9"), ("127.0.0.1,::1", "203.0.113.9"), ("10.0.0.0/8", "127.0.0.1")]
+)
+async def test_a_forwarded_address_is_believed_of_the_listed_proxies_alone(proxies: str, seen: str) -> None:
+    stop = asyncio.Event()
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        async with asyncio.TaskGroup() as group:
+            await start_http(group, whose, bound, stop, proxies=proxies)
+            reader, writer = await asyncio.open_connection(*bound.getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.9\r\nconnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            stop.set()
+
+    assert answer.endswith(seen.encode())
+
+
 @asynccontextmanager
 async def served(echo: Echo, limits: Limits) -> AsyncIterator[Connect]:
     """The server under these limits; gives what opens a connection to it."""

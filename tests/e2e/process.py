@@ -86,12 +86,12 @@ class Run:
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        with (self.folder / "stderr").open("a") as errors:
+        with (self.folder / "stderr").open("a") as errors, (self.folder / "stdout").open("a") as banner:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "run"],
                 cwd=PROJECT,
                 env=self.environment,
-                stdout=errors,
+                stdout=banner,
                 stderr=errors,
                 text=True,
                 start_new_session=True,

@@ -9,7 +9,7 @@ from app.jobs.loops import drain
 from tests.gateway import Gateway
 from tests.jobs.isolation import Handled, Prepare, Scene, second, sql, unreadable_sim
 from tests.receiver import Receiver
-from tests.usecases.webhooks.test_deliver import all_has_ended, event, subscribe, tell
+from tests.usecases.webhooks.test_deliver import event, subscribe, tell
 
 
 # --------------------------------------------------------------------------------------------------------- operations
@@ -138,7 +138,6 @@ async def webhook_without_a_secret(gateway: Gateway, receiver: Receiver) -> Scen
 
     async def run() -> None:
         await tell(gateway.ctx, event(gateway.ctx, "one", 1))
-        await all_has_ended(gateway.ctx)
         await drain(gateway.ctx)
 
     async def handled(endpoint: str) -> bool:

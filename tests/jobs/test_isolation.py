@@ -12,7 +12,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from app.jobs.gauges import count
 from app.jobs.quarantine import RETRIES
-from app.telemetry import _rendered_masked
+from app.logs import _render_line
 from app.usecases.quarantine import Task
 from tests.gateway import Gateway
 from tests.jobs import isolation_of_operations, isolation_of_sims
@@ -53,7 +53,7 @@ async def test_one_poisoned_subject_is_set_aside_and_heals_while_all_others_are_
 def _rendered(line: Any) -> str:
     """A line as production writes it."""
     renderer = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-    return _rendered_masked(None, "error", renderer(None, "error", dict(line)))
+    return _render_line(None, "error", renderer(None, "error", dict(line)))
 
 
 async def _is_isolated(gateway: Gateway, scene: Scene) -> None:

@@ -12,13 +12,24 @@ import pytest
 
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
+from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION
 from app.domain.notifications.reminders import TEXT_KEYS
+from app.domain.preflight.irreversible import IRREVERSIBLE
 from app.domain.sim.deadlines import OF_FLEET
 from app.domain.sim.holds import RemedyAction
 from app.domain.sim.model import Found, Query
 from app.domain.sim.snapshot import Drift
+from app.domain.usage.forecast.options import EffectCode
+from app.domain.usage.forecast.reasons import Because
 from app.domain.vocabulary import AfterSalesRequest, HoldCode, OperationKind, SimState
 from app.texts.catalogue import LANGUAGES, language_of, text, texts
+
+VERDICT_PARTS = {
+    *("stopped", "lost", "plan", "other", "cause", "then", "beside"),
+    *("between", "by", "since", "unknown", "provisional", "end_of_day"),
+    *("free", "price", "unpriced"),
+}
+"""What `app.texts.verdicts` puts together."""
 
 DOMAIN = Path(__file__).parents[2] / "app" / "domain"
 
@@ -64,7 +75,11 @@ def _needed() -> set[str]:
         *(f"condition.{one}" for one in ("back_in_first_device", "paid", "in_the_pool", "above_what_is_used")),
         *(f"found.{what}" for what in Found),
         *(f"query.{which}" for which in Query),
-        *(f"remedy.{way}" for way in RemedyAction),
+        *(f"remedy.{way}" for way in (*RemedyAction, AWAIT_OPERATION)),
+        *(f"step.{way}" for way in (*RemedyAction, AWAIT_OPERATION) if way != RemedyAction.REPLACE_CARD),
+        *(f"cause.{code}" for code in (*HoldCode, "lagging", "overdue", "pool_refilled")),
+        *(f"verdict.{state}" for state in SimState),
+        *(f"verdict.{part}" for part in VERDICT_PARTS),
         *(f"drift.{drift}" for drift in Drift),
         *(f"check.{check.name}" for check in checks),
         *(f"advice.{check.remedy}" for check in checks),
@@ -73,6 +88,9 @@ def _needed() -> set[str]:
         *(f"deadline.{kind}" for kind in OF_FLEET),
         *(f"deadline.{part}" for part in ("calendar", "of_sims", "of_one_sim", "of_pools", "zone")),
         "note.retention_buys_no_time",
+        *(f"forecast.{why}" for why in Because),
+        *(f"effect.{what}" for what in EffectCode),
+        *(f"irreversible.{line.what}" for lines in IRREVERSIBLE.values() for line in lines),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }
 

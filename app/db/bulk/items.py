@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.bulk.repository import BulkRecord
@@ -93,6 +94,20 @@ class BulkItemRepository:
             ),
             {"bulk_id": bulk.id, "earlier": earlier},
         )
+
+    async def unknown(self, bulk_id: UUID, limit: int) -> tuple[int, list[str], dict[str, Any] | None]:
+        """Items that no SIM of the tenant stands behind: how many, the first ICCIDs, and their error."""
+        row = (
+            await self._connection.execute(
+                text(
+                    "SELECT count(*) AS n, (array_agg(iccid ORDER BY position))[1 : :limit] AS iccids,"
+                    " (array_agg(error ORDER BY position))[1] AS error"
+                    " FROM bulk_items WHERE bulk_id = :id AND sim_id IS NULL"
+                ).columns(error=JSONB),
+                {"id": bulk_id, "limit": limit},
+            )
+        ).one()
+        return int(row.n), list(row.iccids or ()), row.error
 
     async def analyze_items(self) -> None:
         """Refresh the planner's statistics: with old ones it reads the whole table for each settlement."""

@@ -23,8 +23,11 @@ _JSON_ARRAY = ARRAY(JSONB(none_as_null=True))
 _BACKLOG = "bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"
 
 
-STATUSES = ("scheduled", "running", "stopping", "cancelling", "completed", "stopped", "cancelled")
-"""`stopping` after too many failures, `cancelling` on request: until what was sent has ended."""
+AWAITING_APPROVAL = "awaiting_approval"
+
+STATUSES = (AWAITING_APPROVAL, "scheduled", "running", "stopping", "cancelling", "completed", "stopped", "cancelled")
+"""`stopping` after too many failures, `cancelling` on request: until what was sent has ended. While one awaits its
+approval no worker takes it."""
 
 RECHECK = timedelta(seconds=1)
 """How often a bulk operation that is being ended is checked for operations that were requeued unsent."""
@@ -63,6 +66,10 @@ class BulkRecord:
     started_at: datetime | None = None
     fed_at: datetime | None = None
     finished_at: datetime | None = None
+    preflight: dict[str, Any] | None = None
+    """What a dry run has found so far (`app.usecases.bulk.preflight`)."""
+    approval_id: UUID | None = None
+    """The approval that it waits for or waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,12 @@ class BulkRepository:
         chosen = text(_NOT_RESTING).bindparams(now=now) if only is None else c.id == only
         statement = (
             select(bulk_operations)
-            .where(c.finished_at.is_(None), text(_DUE).bindparams(now=now, lately=now - RECHECK), chosen)
+            .where(
+                c.finished_at.is_(None),
+                c.status != AWAITING_APPROVAL,
+                text(_DUE).bindparams(now=now, lately=now - RECHECK),
+                chosen,
+            )
             # Two workers: the second skips the locked one and advances the next, so that no item is enqueued twice.
             .order_by(c.fed_at.nulls_first(), c.id)
             .limit(1)
@@ -230,9 +242,9 @@ class BulkRepository:
         found = await self._connection.execute(
             text(
                 "SELECT min(execute_at) FROM bulk_operations"
-                " WHERE finished_at IS NULL AND started_at IS NULL AND execute_at > :after"
+                " WHERE finished_at IS NULL AND started_at IS NULL AND status <> :awaiting AND execute_at > :after"
             ),
-            {"after": after},
+            {"after": after, "awaiting": AWAITING_APPROVAL},
         )
         due: datetime | None = found.scalar_one()
         return due

@@ -23,7 +23,7 @@ class AddonRepository:
     async def all(self, tenant: str) -> dict[str, Addon]:
         """Every pack of a tenant by its id, in order."""
         rows = await self._connection.execute(select(addons).where(addons.c.tenant == tenant).order_by(addons.c.id))
-        return {row["id"]: _addon(row) for row in rows.mappings()}
+        return {row["id"]: addon_from(row) for row in rows.mappings()}
 
     async def upsert(self, tenant: str, given: Sequence[Addon]) -> None:
         """Add packs, or replace those with the same id."""
@@ -37,7 +37,7 @@ class AddonRepository:
             )
 
 
-def _addon(row: Any) -> Addon:
+def addon_from(row: Any) -> Addon:
     return Addon(
         id=row["id"],
         carrier=Carrier(row["carrier"]),

@@ -1,9 +1,7 @@
 """Webhook endpoints and deliveries; how events become deliveries without one being skipped.
 
-An event's id is assigned before its transaction commits, so that ids alone cannot say which events were seen. Each
-endpoint works through windows of transactions instead: `[window_from, window_to)` holds only transactions that have all
-ended (`window_to` was the oldest one running), and within a window events are taken in the order of their ids, which
-for one SIM is the order of its changes. Retries are timed in the gateway's clock, leases in the database's.
+Each endpoint works through the events of its tenant in the order of their positions (`app.db.events.positions`), and
+keeps the last it has turned into a delivery. Retries are timed in the gateway's clock, leases in the database's.
 """
 
 from __future__ import annotations
@@ -18,11 +16,9 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.events.feed import LAST_POSITION
 from app.db.quarantine import not_resting
 from app.db.schema.webhooks import webhook_endpoints
-
-OLDEST_RUNNING = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-"""Every transaction before this one has ended."""
 
 WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"
@@ -34,16 +30,16 @@ NOT_FOR_ALL = "v.type <> 'webhook.test'"
 _FAN_OUT = text(
     f"""
     WITH batch AS (
-        SELECT v.id, v.type, v.took_effect_at, coalesce(v.subject, v.source) AS lane FROM events v
-        WHERE v.tenant = :tenant AND v.xact >= :window_from AND v.xact < :window_to AND v.id > :window_after
-        ORDER BY v.id LIMIT :limit
+        SELECT v.id, v.position, v.type, coalesce(v.subject, v.source) AS lane FROM events v
+        WHERE v.tenant = :tenant AND v.position > :position
+        ORDER BY v.position LIMIT :limit
     ), made AS (
         INSERT INTO webhook_deliveries (endpoint_id, event_id, lane, origin, next_attempt_at, created_at)
         SELECT e.id, v.id, v.lane, 'event', :now, :now FROM batch v JOIN webhook_endpoints e ON e.id = :endpoint
-        WHERE {NOT_FOR_ALL} AND {WANTED} ORDER BY v.id
+        WHERE {NOT_FOR_ALL} AND {WANTED} ORDER BY v.position
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM batch), (SELECT max(id) FROM batch), (SELECT count(*) FROM made)
+    SELECT (SELECT count(*) FROM batch), (SELECT max(position) FROM batch), (SELECT count(*) FROM made)
     """  # noqa: S608 - the fragments are ours
 )
 
@@ -119,12 +115,9 @@ class WebhookRepository:
         self._connection = connection
 
     async def add_endpoint(self, endpoint: EndpointRow) -> None:
-        """Add an endpoint; it receives events of transactions that are not yet over now, and later ones."""
+        """Add an endpoint; it receives the events that are published from now on."""
         values = {name: getattr(endpoint, name) for name in EndpointRow.__dataclass_fields__}
-        window = text(OLDEST_RUNNING)
-        statement = webhook_endpoints.insert().values(
-            **values | {"types": list(endpoint.types)}, window_from=window, window_to=window
-        )
+        statement = webhook_endpoints.insert().values(**values | {"types": list(endpoint.types)})
         await self._connection.execute(statement)
 
     async def endpoint(self, tenant: str, endpoint_id: UUID, *, for_update: bool = False) -> EndpointRow | None:
@@ -152,9 +145,7 @@ class WebhookRepository:
 
     async def skip_to_now(self, endpoint_id: UUID) -> None:
         """Skip the events since the endpoint was disabled; a replay can send them."""
-        await self.change_endpoint(
-            endpoint_id, window_from=text(OLDEST_RUNNING), window_to=text(OLDEST_RUNNING), window_after=0
-        )
+        await self.change_endpoint(endpoint_id, position=text(LAST_POSITION))
 
     async def delete_endpoint(self, endpoint_id: UUID) -> None:
         """Delete an endpoint and its deliveries."""
@@ -165,7 +156,7 @@ class WebhookRepository:
         rows = await self._connection.execute(
             text(
                 "SELECT * FROM (SELECT e.id, e.tenant, EXISTS (SELECT FROM events v WHERE v.tenant = e.tenant"  # noqa: S608
-                f" AND v.xact >= e.window_from AND v.xact < {OLDEST_RUNNING}) AS fresh,"
+                " AND v.position > e.position) AS fresh,"
                 " EXISTS (SELECT FROM webhook_deliveries d"
                 " WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= :now"
                 " AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())) AS due"
@@ -177,34 +168,18 @@ class WebhookRepository:
 
     async def fan_out(self, endpoint_id: UUID, now: datetime, limit: int) -> bool:
         """Turn the next events into deliveries of one endpoint; True while there may be more."""
-        # The endpoint's lock lets one worker move its window; a second one skips it and serves others.
-        found = await self._connection.execute(
-            text(
-                f"SELECT tenant, window_from, window_to, window_after, {OLDEST_RUNNING} AS ended FROM webhook_endpoints"  # noqa: S608
-                " WHERE id = :id AND enabled FOR UPDATE SKIP LOCKED"
-            ),
-            {"id": endpoint_id},
+        # The endpoint's lock lets one worker move its position; a second one skips it and serves others.
+        statement = text(
+            "SELECT tenant, position FROM webhook_endpoints WHERE id = :id AND enabled FOR UPDATE SKIP LOCKED"
         )
-        row = found.first()
+        row = (await self._connection.execute(statement, {"id": endpoint_id})).first()
         if row is None:
             return False
-        fresh = row.window_from == row.window_to
-        # The row may be newer than the snapshot in which `ended` was read: a window never ends earlier than before.
-        window_to = max(row.ended, row.window_to) if fresh else row.window_to
-        window = {"window_from": row.window_from, "window_to": window_to}
-        after = 0 if fresh else row.window_after
-        seen, last, _ = (
-            await self._connection.execute(
-                _FAN_OUT,
-                window
-                | {"window_after": after, "tenant": row.tenant, "endpoint": endpoint_id, "now": now, "limit": limit},
-            )
-        ).one()
-        if seen < limit:
-            await self.change_endpoint(endpoint_id, window_from=window_to, window_to=window_to, window_after=0)
-        else:
-            await self.change_endpoint(endpoint_id, **window, window_after=last)
-        return bool(seen == limit or not fresh)
+        values = {"tenant": row.tenant, "position": row.position, "endpoint": endpoint_id, "now": now, "limit": limit}
+        seen, last, _ = (await self._connection.execute(_FAN_OUT, values)).one()
+        if seen:
+            await self.change_endpoint(endpoint_id, position=last)
+        return bool(seen == limit)
 
     async def claim(self, endpoint_id: UUID, *, now: datetime, lease: timedelta, limit: int) -> list[dict[str, Any]]:
         """Claim due deliveries and all that sending needs; only the oldest of each lane, to keep events in order."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.events.webhooks import OLDEST_RUNNING
+from app.db.events.feed import LAST_POSITION
 from app.db.quarantine import not_resting
 from app.db.schema.notifications import notification_channels
 
@@ -18,8 +18,7 @@ _NOT_RESTING = not_resting("notifications", "notification_channel", "c.id::text"
 _BUSY = f"""
 SELECT id, tenant FROM (
     SELECT c.id, c.tenant,
-           EXISTS (SELECT FROM events v WHERE v.tenant = c.tenant AND v.xact >= c.window_from
-                      AND v.xact < {OLDEST_RUNNING}) AS fresh,
+           EXISTS (SELECT FROM events v WHERE v.tenant = c.tenant AND v.position > c.position) AS fresh,
            EXISTS (SELECT FROM notification_items i WHERE i.channel_id = c.id AND i.batch IS NULL
                       AND i.due_at <= :now) AS waiting,
            (c.next_send_at IS NULL OR c.next_send_at <= :now)
@@ -81,12 +80,9 @@ class ChannelRepository:
         self._connection = connection
 
     async def add(self, channel: ChannelRow) -> None:
-        """Add a channel; it takes events of transactions that are not yet over now, and later ones."""
+        """Add a channel; it takes the events that are published from now on."""
         values = {name: getattr(channel, name) for name in ChannelRow.__dataclass_fields__}
-        window = text(OLDEST_RUNNING)
-        statement = notification_channels.insert().values(
-            **values | {"types": list(channel.types)}, window_from=window, window_to=window
-        )
+        statement = notification_channels.insert().values(**values | {"types": list(channel.types)})
         await self._connection.execute(statement)
 
     async def get(self, tenant: str, channel_id: UUID, *, for_update: bool = False) -> ChannelRow | None:
@@ -126,7 +122,7 @@ class ChannelRepository:
 
     async def skip_to_now(self, channel_id: UUID) -> None:
         """Skip what happened since the channel was disabled."""
-        await self.change(channel_id, window_from=text(OLDEST_RUNNING), window_to=text(OLDEST_RUNNING), window_after=0)
+        await self.change(channel_id, position=text(LAST_POSITION))
 
     async def delete(self, channel_id: UUID) -> None:
         """Delete a channel with its items and deliveries."""

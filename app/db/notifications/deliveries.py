@@ -15,21 +15,20 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.events.webhooks import OLDEST_RUNNING
 from app.db.schema.notifications import notification_channels, notification_deliveries
 
-_WINDOW = "v.tenant = :tenant AND v.xact >= :window_from AND v.xact < :window_to AND v.id > :window_after"
 _BATCH = text(
-    f"SELECT count(*) AS seen, max(id) AS last FROM (SELECT v.id FROM events v WHERE {_WINDOW} ORDER BY v.id"  # noqa: S608
-    " LIMIT :limit) batch"
+    "SELECT count(*) AS seen, max(position) AS last FROM (SELECT v.position FROM events v"
+    " WHERE v.tenant = :tenant AND v.position > :position ORDER BY v.position LIMIT :limit) batch"
 )
 _EVENTS = text(
-    f"""
+    """
     SELECT v.id, v.type, v.data, v.known_at, coalesce(s.account, p.account) AS account FROM events v
       LEFT JOIN sims s ON s.tenant = v.tenant AND s.iccid = v.subject
       LEFT JOIN pools p ON p.tenant = v.tenant AND p.id = v.data ->> 'pool'
-     WHERE {_WINDOW} AND v.id <= :last AND v.type = ANY(:types) ORDER BY v.id
-    """  # noqa: S608 - ours
+     WHERE v.tenant = :tenant AND v.position > :position AND v.position <= :last AND v.type = ANY(:types)
+     ORDER BY v.position
+    """
 ).columns(data=JSONB)
 _ADD_ITEMS = text(
     "INSERT INTO notification_items (channel_id, event_id, zone, due_at) SELECT :channel, event_id, zone, due_at"
@@ -121,33 +120,19 @@ class NotificationRepository:
         self._connection = connection
 
     async def next_events(self, channel_id: UUID, types: Sequence[str], limit: int) -> NewEvents:
-        """The next events of ended transactions that a channel, locked by the caller, wants; moves its window."""
-        row = (
-            await self._connection.execute(
-                text(
-                    f"SELECT tenant, window_from, window_to, window_after, {OLDEST_RUNNING} AS ended"  # noqa: S608
-                    " FROM notification_channels WHERE id = :id"
-                ),
-                {"id": channel_id},
-            )
-        ).one()
-        fresh = row.window_from == row.window_to
-        # The row may be newer than the snapshot in which `ended` was read: a window never ends earlier than before.
-        window_to = max(row.ended, row.window_to) if fresh else row.window_to
-        window = {"window_from": row.window_from, "window_to": window_to}
-        after = 0 if fresh else row.window_after
-        values = window | {"tenant": row.tenant, "window_after": after}
+        """The next events that a channel, locked by the caller, wants; moves its position."""
+        found = text("SELECT tenant, position FROM notification_channels WHERE id = :id")
+        row = (await self._connection.execute(found, {"id": channel_id})).one()
+        values = {"tenant": row.tenant, "position": row.position}
         seen, last = (await self._connection.execute(_BATCH, values | {"limit": limit})).one()
-        wanted: list[dict[str, Any]] = []
-        if seen:
-            found = await self._connection.execute(_EVENTS, values | {"last": last, "types": list(types)})
-            wanted = [dict(each) for each in found.mappings()]
-        moved = window | {"window_after": last} if seen == limit else {}
-        columns = moved or {"window_from": window_to, "window_to": window_to, "window_after": 0}
+        if not seen:
+            return NewEvents(rows=[], more=False)
+        wanted = await self._connection.execute(_EVENTS, values | {"last": last, "types": list(types)})
+        rows = [dict(each) for each in wanted.mappings()]
         await self._connection.execute(
-            update(notification_channels).where(notification_channels.c.id == channel_id).values(**columns)
+            update(notification_channels).where(notification_channels.c.id == channel_id).values(position=last)
         )
-        return NewEvents(rows=wanted, more=bool(seen == limit or not fresh))
+        return NewEvents(rows=rows, more=bool(seen == limit))
 
     async def add_items(self, channel_id: UUID, items: Sequence[tuple[int, str, datetime]]) -> None:
         """Add what waits for a channel: (event's row id, zone, when it is due); an item that is there stays."""

@@ -94,6 +94,11 @@ class JobRunRepository:
         )
         return {row[0]: row[1] for row in rows}
 
+    async def first_started(self) -> datetime | None:
+        """When the first run that is still known began, of whichever job; None: there was none."""
+        found: datetime | None = (await self._connection.execute(text("SELECT min(started_at) FROM job_runs"))).scalar()
+        return found
+
     async def last_report(self, job: str) -> dict[str, Any]:
         """The report of the newest finished run of a job; empty if there is none."""
         found = await self._connection.execute(

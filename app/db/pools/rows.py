@@ -30,6 +30,9 @@ _MEMBER_IDS = "SELECT id FROM sims WHERE tenant = $1 AND pool = $2 AND id > $3 O
 _INACTIVE = """
 SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent') ORDER BY id LIMIT $3
 """
+_COUNT_INACTIVE = """
+SELECT count(*) FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent')
+"""
 _REOPEN = """
 UPDATE pools SET open_cycle = $2,
        state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END WHERE ref = $1
@@ -131,6 +134,11 @@ async def member_ids(connection: Connection, tenant: str, pool: str, after: int,
 async def inactive(connection: Connection, tenant: str, pool: str, limit: int) -> list[str]:
     """ICCIDs of members that can be activated."""
     return [row["iccid"] for row in await connection.fetch(_INACTIVE, tenant, pool, limit)]
+
+
+async def count_inactive(connection: Connection, tenant: str, pool: str) -> int:
+    """How many members can be activated."""
+    return int(await connection.fetchval(_COUNT_INACTIVE, tenant, pool))
 
 
 async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:

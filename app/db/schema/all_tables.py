@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from app.db.schema import automation as automation_tables
 from app.db.schema import bulk as bulk_tables
 from app.db.schema import carriers as carrier_tables
 from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
+from app.db.schema import disputes as dispute_tables
 from app.db.schema import exports as export_tables
+from app.db.schema import history as history_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
@@ -17,13 +20,16 @@ from app.db.schema import webhooks as webhook_tables
 from app.db.schema.base import metadata
 
 __all__ = [
+    "automation_tables",
     "bulk_tables",
     "carrier_tables",
     "commerce_tables",
     "control_tables",
     "deadline_tables",
     "directed_tables",
+    "dispute_tables",
     "export_tables",
+    "history_tables",
     "metadata",
     "notification_tables",
     "operating_tables",

@@ -40,6 +40,8 @@ bulk_operations = Table(
     Column("started_at", INSTANT),
     Column("fed_at", INSTANT),
     Column("finished_at", INSTANT),
+    Column("preflight", JSONB),
+    Column("approval_id", Uuid),
     Index("ix_bulk_operations_tenant_id", "tenant", "id"),
     Index("ix_bulk_operations_unfinished", "id", postgresql_where=text("finished_at IS NULL")),
 )

@@ -33,7 +33,11 @@ tenants = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_at", INSTANT, nullable=False),
+    Column("approval_above", Integer),
+    Column("approval_hours", Integer),
 )
+"""`approval_above`: SIMs beyond which a bulk operation or automation waits for approval, NULL: none ever does.
+`approval_hours`: how long an approval is waited for; NULL: as the rule has it."""
 
 api_keys = Table(
     "api_keys",
@@ -181,6 +185,10 @@ sims = Table(
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
 
+SIM_DAYS = tuple(column.name for column in sims.c if isinstance(column.type, Date))
+SIM_INSTANTS = tuple(column.name for column in sims.c if isinstance(column.type, type(INSTANT)))
+"""The columns of `sims` that hold days, and those that hold instants."""
+
 sim_history = Table(
     "sim_history",
     metadata,
@@ -195,6 +203,7 @@ sim_history = Table(
     Column("operation_id", Uuid),
     Column("took_effect_at", INSTANT, nullable=False),
     Column("known_at", INSTANT, nullable=False),
+    Index("ix_sim_history_late", "sim_id", "known_at", postgresql_where=text("took_effect_at < known_at")),
 )
 
 operations = Table(
@@ -246,6 +255,21 @@ operations = Table(
     Index("ix_operations_leased", "lease_until", postgresql_where=text("status = 'running'")),
     Index("ix_operations_unsettled_due_at", "due_at", postgresql_where=text("settled_at IS NULL AND NOT overdue")),
     Index("ix_operations_sim_id", "sim_id", "id"),
+    Index(
+        "ix_operations_sim_id_scheduled",
+        "sim_id",
+        "id",
+        postgresql_where=text("coalesce(history -> 0 ->> 'status', 'scheduled') = 'scheduled'"),
+    ),
+    Index(
+        "ix_operations_succeeded",
+        "tenant",
+        "account",
+        "kind",
+        "settled_at",
+        postgresql_where=text("status = 'succeeded'"),
+    ),
+    Index("ix_operations_late", "tenant", "due_at", postgresql_where=text("overdue OR settled_at > due_at")),
     Index("ix_operations_tenant_id", "tenant", "id"),
     Index(
         "ix_operations_bulk_backlog",
@@ -285,11 +309,28 @@ events = Table(
     Column("took_effect_at", INSTANT, nullable=False),
     Column("known_at", INSTANT, nullable=False),
     Column("data", JSONB, nullable=False),
+    Column("position", BigInteger),
     Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
     Index("ix_events_tenant_id", "tenant", "id"),
+    Index("ix_events_tenant_position", "tenant", "position"),
+    Index("ix_events_unpublished", "id", postgresql_where=text("position IS NULL")),
     Index("ix_events_tenant_xact", "tenant", "xact"),
     Index("ix_events_event_id", "event_id"),
 )
+"""`position`: the order in which everybody reads them, given after the commit (`app.db.events.positions`).
+
+`xact` with its index, and `window_*` of webhooks and channels: for processes of the release before 0034 that run on
+this schema during an upgrade; the next release drops them.
+"""
+
+event_positions = Table(
+    "event_positions",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The position given last. One row: its lock serialises the statements that give positions."""
 
 audit = Table(
     "audit",

@@ -40,15 +40,16 @@ notification_channels = Table(
     Column("failing_since", INSTANT),
     Column("last_error", Text),
     Column("last_delivered_at", INSTANT),
-    Column("window_from", BigInteger, nullable=False),
-    Column("window_to", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, server_default=text("last_event_position()")),
+    Column("window_from", BigInteger, nullable=False, server_default=text("0")),
+    Column("window_to", BigInteger, nullable=False, server_default=text("0")),
     Column("window_after", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", INSTANT, nullable=False),
     CheckConstraint("window_from <= window_to", name="window"),
     Index("ix_notification_channels_tenant_id", "tenant", "id"),
 )
 """`settings`: what may be shown; `secrets`: what is never shown nor logged. `next_send_at`: not before, by the kind's
-limits. `window_*`: which events have become items, as of webhooks (`app.db.events.webhooks`)."""
+limits. `position`: of the last event that became an item, as of webhooks (`app.db.events.webhooks`)."""
 
 notification_items = Table(
     "notification_items",

@@ -59,6 +59,15 @@ clock_offset = Table(
     CheckConstraint("id = 1 AND offset_us >= 0", name="one_row_forwards"),
 )
 
+oldest_release = Table(
+    "oldest_release",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("revision", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The newest migration of the oldest release that runs on this schema (`app.db.schema.revision`)."""
+
 import_marks = Table(
     "import_marks",
     metadata,

@@ -34,15 +34,15 @@ webhook_endpoints = Table(
     Column("old_secret_until", INSTANT),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("disabled_because", Text),
-    Column("window_from", BigInteger, nullable=False),
-    Column("window_to", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, server_default=text("last_event_position()")),
+    Column("window_from", BigInteger, nullable=False, server_default=text("0")),
+    Column("window_to", BigInteger, nullable=False, server_default=text("0")),
     Column("window_after", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", INSTANT, nullable=False),
     CheckConstraint("window_from <= window_to", name="window"),
     Index("ix_webhook_endpoints_tenant_id", "tenant", "id"),
 )
-"""`window_*`: which events have been turned into deliveries: all of transactions before `window_from`, and of those
-before `window_to` the ones up to event id `window_after` (see `app.db.events.webhooks`)."""
+"""`position`: of the last event that was turned into a delivery (see `app.db.events.webhooks`)."""
 
 webhook_deliveries = Table(
     "webhook_deliveries",

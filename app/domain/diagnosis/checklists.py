@@ -192,6 +192,15 @@ class HoldExplained:
     would_tell: tuple[Query, ...]
     remedies: tuple[Remedy, ...]
 
+    @property
+    def cause(self) -> str:
+        """The cause as a text key below `cause.`; a hold whose reason is gone says so (ST-21, PL-6)."""
+        if self.refilled:
+            return "pool_refilled"
+        if self.ended:
+            return "lagging" if self.lagging else "overdue"
+        return self.code.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:

@@ -99,11 +99,16 @@ def _pool_lags(facts: NoticeFacts) -> Notice | None:
     return Notice(code=NoticeCode.POOL_QUOTA_LAGS, rule="PL-6", facts=MappingProxyType(values))
 
 
-def _back_in_first_device(facts: NoticeFacts) -> Notice | None:
-    """Locked for its device, though it was last seen in the one it is bound to (DV-4)."""
-    sim = facts.sim
+def back_in_first_device(sim: Sim) -> bool:
+    """Whether the SIM is locked for its device, though it was last seen in the one it is bound to (DV-4)."""
     locked = HoldCode.DEVICE_MISMATCH in codes(sim.holds)
-    if not locked or sim.imei is None or sim.seen is None or not same_device(sim.imei, sim.seen.imei):
+    return locked and sim.imei is not None and sim.seen is not None and same_device(sim.imei, sim.seen.imei)
+
+
+def _back_in_first_device(facts: NoticeFacts) -> Notice | None:
+    """Locked for its device, yet back in its first one (DV-4)."""
+    sim = facts.sim
+    if not back_in_first_device(sim) or sim.seen is None:
         return None
     values = {"imei": sim.imei, "seen_at": sim.seen.at.isoformat()}
     return Notice(code=NoticeCode.BACK_IN_FIRST_DEVICE, rule="DV-4", facts=MappingProxyType(values))

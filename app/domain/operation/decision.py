@@ -19,10 +19,28 @@ from app.domain.terms.model import LevelName
 from app.domain.units import MB, ceil_div
 from app.domain.vocabulary import Channel, HoldCode, OperationKind, SimState
 
+REBINDS, RENEWALS = "rebinds_this_month", "renewals"
+"""The names of the budgets: successful rebinds of the calendar month (DV-3), renewals of a plan (RN-6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetUse:
+    """What an operation takes from a counted budget: units taken, used before, and allowed (None: not limited)."""
+
+    name: str
+    takes: int
+    used: int
+    limit: int | None
+
+    @property
+    def left(self) -> int | None:
+        """Units left after the operation, never below zero; None: not limited."""
+        return None if self.limit is None else max(0, self.limit - self.used - self.takes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An accepted operation: `arguments` as sent to the carrier; `consumes`: units by budget; `notes`: text keys.
+    """An accepted operation: `arguments` as sent to the carrier; `budgets`: what it takes; `notes`: text keys.
 
     `cost_fen`: fen, None where not known; the keys of `notes` are below `note.` in the texts.
     """
@@ -31,9 +49,14 @@ class Accepted:
     due: Due
     arguments: Arguments
     assumed: tuple[str, ...]
-    consumes: MappingProxyType[str, int]
     cost_fen: int | None
+    budgets: tuple[BudgetUse, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def consumes(self) -> dict[str, int]:
+        """Units taken by budget (DV-3, RN-6)."""
+        return {budget.name: budget.takes for budget in self.budgets}
 
 
 Decision = Accepted | Refusal
@@ -85,17 +108,20 @@ def _accepted(kind: OperationKind, request: OperationRequest) -> Accepted:
         due=when,
         arguments=_sent(kind, channel, request.arguments),
         assumed=when.assumed,
-        consumes=MappingProxyType(_consumed(kind, request)),
+        budgets=_budgets(kind, request),
         cost_fen=_cost(kind, request),
         notes=_notes(kind, request),
     )
 
 
-def _consumed(kind: OperationKind, request: OperationRequest) -> dict[str, int]:
+def _budgets(kind: OperationKind, request: OperationRequest) -> tuple[BudgetUse, ...]:
     """Units taken from each monthly or per-plan budget (DV-3, RN-6)."""
-    if kind is OperationKind.REBIND and request.terms.rebinds_a_month.value is not None:
-        return {"rebinds_this_month": 1}
-    return {"renewals": 1} if kind is OperationKind.RENEW else {}
+    counts, rebinds = request.counts, request.terms.rebinds_a_month.value
+    if kind is OperationKind.REBIND and rebinds is not None:
+        return (BudgetUse(name=REBINDS, takes=1, used=counts.rebinds_this_month, limit=rebinds),)
+    if kind is OperationKind.RENEW:
+        return (BudgetUse(name=RENEWALS, takes=1, used=counts.renewals, limit=request.sim.plan.renewals_max),)
+    return ()
 
 
 def _cost(kind: OperationKind, request: OperationRequest) -> int | None:

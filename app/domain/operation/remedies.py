@@ -111,9 +111,9 @@ def _actor(lift: HoldRemedy, sim: Sim, context: RuleContext) -> Actor:
     return lift.actor or by_terms or Actor.SELF
 
 
-def _time(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) -> Due:
-    """The due time of the remedy under the SIM's terms (SL)."""
-    kind = _DUE_AS.get(lift.by)
+def remedy_time(action: str, sim: Sim, hold: HoldCode, context: RuleContext) -> Due:
+    """When a remedy of a hold is done that begins at the context's `now`, under the SIM's terms (SL)."""
+    kind = _DUE_AS.get(RemedyAction(action))
     if kind is None:
         return NOT_PUBLISHED
     return due(
@@ -140,7 +140,7 @@ def _remedy(lift: HoldRemedy, sim: Sim, hold: HoldCode, context: RuleContext) ->
     """One remedy of one hold."""
     actor = _actor(lift, sim, context)
     by_itself = lift.automatic or (lift.by is RemedyAction.REBIND and actor is Actor.NOBODY)
-    time = _time(lift, sim, hold, context)
+    time = remedy_time(lift.by, sim, hold, context)
     earliest, latest, reasons = time.earliest, time.due_at, time.reasons
     if lift.by is RemedyAction.NEXT_CYCLE:
         cycle = cycle_at(sim.carrier, context.now, context.zone)

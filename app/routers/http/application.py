@@ -70,7 +70,9 @@ class Application(FastAPI):
         """Observation outermost, then errors as problems, then the routes."""
         handlers = {**self.exception_handlers, ClientDisconnect: _nobody_to_answer}
         served = ExceptionMiddleware(IndexedRouter(self.router.routes), handlers=handlers)
-        return RequestMiddleware(served, telemetry=self.state.container.context.telemetry)
+        container: Container = self.state.container
+        telemetry, slow_s = container.context.telemetry, container.settings.slow_request_s
+        return RequestMiddleware(served, telemetry=telemetry, slow_s=slow_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, without FastAPI's telemetry."""

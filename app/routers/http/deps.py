@@ -19,11 +19,12 @@ from fastapi import Depends, Request
 from app.clock import monotonic
 from app.container import Container
 from app.routers.schemas.base import Paging
-from app.telemetry import correlation_id, reason
+from app.telemetry import correlation_id, reason, tenant
 from app.usecases.access import Caller, find_caller
 from app.usecases.context import Context
 from app.usecases.errors import NotAllowed
 
+from .log_lines import log_refusal
 from .problems import Unauthorized, Unreadable
 
 CACHED_S = 3.0
@@ -65,21 +66,35 @@ async def authorize(request: Request, scope: str) -> Caller:
     token = request.headers.get("authorization", "")
     scheme, _, key = token.partition(" ")
     if scheme.lower() != "bearer" or not key:
+        log_refusal(request, "no key")
         raise Unauthorized("an API key is needed: Authorization: Bearer …")
     ctx = context_of(request)
     ring: KeyRing = request.app.state.keys
     caller = await ring.find(ctx, key.strip())
-    if caller is None or caller.expired(ctx.now()) or not _from_allowed_network(request, caller):
+    why = "unknown key" if caller is None else _unacceptable(request, ctx, caller)
+    if caller is None or why is not None:
+        log_refusal(request, why or "unknown key")
         raise Unauthorized("this key is not accepted")
+    tenant.set(caller.tenant)
     if not caller.may(scope):
+        log_refusal(request, f"lacks the scope {scope}")
         raise NotAllowed(f"the key lacks the scope {scope}", scope=scope)
-    tenant = request.headers.get("x-tenant")
-    if tenant is not None and tenant != caller.tenant:
+    other = request.headers.get("x-tenant")
+    if other is not None and other != caller.tenant:
         if not caller.is_admin:
+            log_refusal(request, "another tenant")
             raise NotAllowed("only an admin key may act for another tenant")
-        caller = await caller.acting_for(ctx, tenant)
+        caller = await caller.acting_for(ctx, other)
+        tenant.set(other)
     request.state.caller = caller
     return caller
+
+
+def _unacceptable(request: Request, ctx: Context, caller: Caller) -> str | None:
+    """Why the key of a known caller is not accepted, for the log; the answer does not tell."""
+    if caller.expired(ctx.now()):
+        return "expired key"
+    return None if _from_allowed_network(request, caller) else "address not allowed"
 
 
 def _from_allowed_network(request: Request, caller: Caller) -> bool:

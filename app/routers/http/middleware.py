@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import urandom
 from typing import Any
 
@@ -11,8 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
-from app.telemetry import Telemetry, correlation_id, reason
+from app.telemetry import Telemetry, correlation_id, reason, tenant
 
+from .log_lines import log_request
 from .problems import unavailable
 from .routes import route_path
 
@@ -27,8 +30,9 @@ CLIENT_CLOSED_REQUEST = 499
 class RequestMiddleware:
     """Plain ASGI middleware; a label is a route's path with its parameters' names, never their values."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, *, slow_s: float = float("inf")) -> None:
         self._app = app
+        self._slow_s = slow_s
         self._telemetry = telemetry
         self._known: dict[tuple[str, str, int], Any] = {}
 
@@ -41,7 +45,10 @@ class RequestMiddleware:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         given = _correlation(scope)
         scope.setdefault("state", {})["correlation_id"] = given.decode()
-        tokens = correlation_id.set(given.decode()), reason.set(_reason(scope))
+        with _known_to_logs(given.decode(), _reason(scope)):
+            await self._serve(scope, receive, send, given)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> None:
         started_at = monotonic()
         status, started = 500, False
 
@@ -61,12 +68,11 @@ class RequestMiddleware:
                 raise
             await unavailable(Request(scope))(scope, receive, observed)
         finally:
-            correlation_id.reset(tokens[0])
-            reason.reset(tokens[1])
-            self._count(scope, status, monotonic() - started_at)
+            seconds, route = monotonic() - started_at, route_path(scope) or UNMATCHED
+            self._count(scope, route, status, seconds)
+            log_request(scope, route, status, seconds, slow_s=self._slow_s)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = route_path(scope) or UNMATCHED
+    def _count(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         key = (scope["method"], route, status)
         known = self._known.get(key)
         if known is None:
@@ -76,6 +82,17 @@ class RequestMiddleware:
             )
         known[0].inc()
         known[1].observe(seconds)
+
+
+@contextmanager
+def _known_to_logs(given: str, why: str | None) -> Iterator[None]:
+    """The context of one request; its tenant is set once the key is known."""
+    tokens = [(correlation_id, correlation_id.set(given)), (reason, reason.set(why)), (tenant, tenant.set(None))]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
 
 
 def _without_body(send: Send) -> Send:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.db.connection import DATABASE_ERRORS, refused_value
+from app.db.connection import DATABASE_ERRORS, refused_value, trouble
 from app.domain.errors import Malformed
 from app.telemetry import correlation_id, get_logger
 from app.texts.catalogue import language_of, problem_detail, problem_title
@@ -162,7 +162,7 @@ async def _database(request: Request, error: Exception) -> Response:
     if refused_value(error):
         detail = "a value cannot be stored: a text holds NUL, or a day or number is out of range"
         return invalid(request, [Fault(code="TEXT_UNUSABLE", detail=detail)], detail)
-    log.warning("http.database_trouble", error=type(error).__name__, cause=type(getattr(error, "orig", None)).__name__)
+    log.warning("http.database_trouble", **trouble(error))
     return unavailable(request)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.operation.refusal import Refusal, Remedy
+from app.domain.preflight.irreversible import Irreversible
 from app.texts.catalogue import text
 
 
@@ -29,6 +30,17 @@ def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
             "because": [reason.key for reason in remedy.reasons],
         },
         "assumed": list(remedy.assumed),
+    }
+
+
+def irreversible_line(one: Irreversible, language: str) -> dict[str, Any]:
+    """One thing that cannot be undone, in words."""
+    return {
+        "what": one.what,
+        "text": text(f"irreversible.{one.what}", language),
+        "rule": one.rule,
+        "source": one.source,
+        "assumed": one.assumed,
     }
 
 

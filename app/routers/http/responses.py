@@ -1,12 +1,17 @@
-"""JSON responses, encoded once by one msgspec encoder."""
+"""JSON responses, encoded once by one msgspec encoder; and work that ends when nobody waits for its response."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 import msgspec
+from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+
+T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 JSON = "application/json"
@@ -20,3 +25,25 @@ def encoded(value: Any) -> bytes:
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response with a JSON body."""
     return Response(_encoder.encode(value), status_code=status, headers=dict(headers or {}), media_type=JSON)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises `ClientDisconnect` once the caller has gone; the work is cancelled before that.
+
+    Only for requests without a body, or whose body has been read.
+    """
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return await working
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -63,7 +63,7 @@ async def create_notification_channel(
     async with ctx.work() as work:
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
-        await channels.create(work, channel, actor=_actor(ctx, request, caller))
+        await channels.create(ctx, work, channel, actor=_actor(ctx, request, caller))
         view = channels.channel_view(channel)
         headers = {"Location": f"/v1/notification-channels/{channel.id}", **NO_STORE}
         response = json_response(view | {"secret": made}, status=201, headers=headers)

@@ -9,12 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.db.events.feed import FeedPosition
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
-from app.routers.http.deps import Ctx, Page, SimsReader, WebhooksWriter, page_of, trail_of
+from app.routers.http.deps import Ctx, SimsReader, WebhooksWriter, page_of, trail_of
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import Unreadable
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas.base import Paging
 from app.routers.schemas.notifications import webhooks as schemas
@@ -212,22 +210,5 @@ async def list_events(
     if len(types) > MAX_TYPES:
         raise InvalidArgument([Fault(pointer="query:type", code="TOO_MANY", detail=f"at most {MAX_TYPES} types")])
     page = page_of(query)
-    found = await feed(ctx, caller.tenant, after=query.after, position=_position(page), types=types, limit=page.limit)
-    following = found.next_place
-    cursor = page.next_cursor(_written(following) if following else None)
-    return json_response({"items": found.items, "next_cursor": cursor})
-
-
-def _written(position: FeedPosition) -> str:
-    numbers = (position.start, position.end or 0, position.after, *(position.seen or (0, 0)))
-    return ".".join(str(number) for number in numbers)
-
-
-def _position(page: Page) -> FeedPosition | None:
-    if page.after is None:
-        return None
-    parts = str(page.after).split(".")
-    if len(parts) != 5 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004
-        raise Unreadable("invalid cursor")
-    start, end, last, xact, seen = (int(part) for part in parts)
-    return FeedPosition(start=start, end=end, after=last, seen=(xact, seen))
+    found = await feed(ctx, caller.tenant, after=query.after, position=page.number, types=types, limit=page.limit)
+    return json_response({"items": found.items, "next_cursor": page.next_cursor(found.next_position)})

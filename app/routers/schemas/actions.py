@@ -158,6 +158,26 @@ ARGUMENTS: Mapping[OperationKind, type[RequestModel]] = MappingProxyType(
 """The arguments of each kind; a kind that is not here has none."""
 
 
+class Irreversible(AnswerModel):
+    """One thing that no other operation takes back."""
+
+    what: str = Field(description="Which, as a word.", examples=["rebind_counts"])
+    text: str = Field(description="The same in words.", examples=["It counts towards the rebinds of this month."])
+    rule: str = Field(description="The rule that says so.", examples=["DV-3"])
+    source: str = Field(description="Where the source says it.", examples=["GSL 9.3"])
+    assumed: bool = Field(description="Whether it is a decision of ours.", examples=[False])
+
+
+class BudgetUse(AnswerModel):
+    """What is taken from a counted budget."""
+
+    budget: str = Field(description="Which one.", examples=["rebinds_this_month"])
+    takes: int = Field(description="Units that it takes.", examples=[1])
+    used: int = Field(description="Units used before.", examples=[1])
+    limit: int | None = Field(description="Units allowed; null: not limited.", examples=[2])
+    left: int | None = Field(description="Units left afterwards; null: not limited.", examples=[0])
+
+
 class DryRun(AnswerModel):
     """What an action would do; nothing was done."""
 
@@ -165,7 +185,11 @@ class DryRun(AnswerModel):
     refusal: Refusal | None = Field(description="Why not.")
     due_at: At | None = Field(description="By when it would be done.", examples=["2026-11-24T00:00:00+08:00"])
     cost_fen: Fen | None = Field(description="What it would cost; null: not known.", examples=[1200])
-    consumes: dict[str, int] | None = Field(description="Budgets it would use up.", examples=[{"rebinds": 1}])
+    consumes: dict[str, int] | None = Field(
+        description="Units it would take, by budget.", examples=[{"rebinds_this_month": 1}]
+    )
+    budgets: list[BudgetUse] = Field(default=[], description="The same budgets with what is left of them.")
+    irreversible: list[Irreversible] = Field(description="What no other operation takes back.")
     due_rule: str | None = Field(default=None, description="The rule `due_at` rests on.", examples=["SL-2"])
     channel: ChannelWord | None = Field(default=None, description="How it would be done.", examples=["api"])
     assumed: list[str] = Field(default=[], description="Ids of the assumptions it rests on.", examples=[["D-2"]])

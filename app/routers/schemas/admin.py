@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.domain.automation.approval import MAX_HOURS
 from app.usecases.access import SCOPES
 from app.usecases.quarantine import SubjectKind, Task
 
@@ -33,6 +34,26 @@ class Tenant(AnswerModel):
     """A tenant."""
 
     id: str = Field(description="Its name.", examples=["acme"])
+    approval_above: int | None = Field(
+        description="A bulk operation or automation on more SIMs waits for a second person; null: none does.",
+        examples=[500],
+    )
+    approval_hours: Annotated[int, Field(json_schema_extra={"x-unit": "h"})] = Field(
+        description="How long an approval is waited for.", examples=[72]
+    )
+
+
+class TenantPatch(RequestModel):
+    """What is changed of a tenant; what is absent stays."""
+
+    approval_above: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        default=None,
+        description="A bulk operation or automation on more SIMs waits for a second person; null: none does.",
+        examples=[500],
+    )
+    approval_hours: Annotated[int, Field(ge=1, le=MAX_HOURS, json_schema_extra={"x-unit": "h"})] | None = Field(
+        default=None, description="How long it waits; null: 72 hours.", examples=[72]
+    )
 
 
 class TenantPage(Listed[Tenant]):

@@ -8,11 +8,12 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.db.bulk.repository import STATUSES
 from app.domain.vocabulary import OperationKind
 from app.usecases.bulk.request import MOST_ITEMS
 
-from .actions import ARGUMENTS, NoArguments
-from .base import AnswerModel, At, Instant, Listed, Paging, RequestModel, Word, open_words
+from .actions import ARGUMENTS, Irreversible, NoArguments
+from .base import AnswerModel, At, Fen, Instant, Listed, Paging, RequestModel, Word, open_words
 from .operations import OPERATION_ID, KindWord, OperationError, Scalar, StatusWord
 from .problems import HoldWord
 
@@ -148,18 +149,69 @@ class BulkProgress(AnswerModel):
     total: int = Field(description="Items.", examples=[100])
 
 
+class RefusedGroup(AnswerModel):
+    """Items that would be refused for one reason."""
+
+    code: str = Field(description="The problem code.", examples=["INCOMPATIBLE_STATE"])
+    rule: str | None = Field(description="The rule that refuses.", examples=["OP-6"])
+    detail: str = Field(description="The same in words.", examples=["Suspending is not possible."])
+    count: int = Field(description="How many.", examples=[12])
+    iccids: list[str] = Field(description="The first five of them.", examples=[["89860012345678901234"]])
+
+
+class BulkPrice(AnswerModel):
+    """What the allowed items cost."""
+
+    cost_fen: Fen = Field(description="The sum of the known prices.", examples=[120000])
+    priced: int = Field(description="Items whose price is known.", examples=[100])
+    not_priced: int = Field(description="Items that are bought at a price that is not known.", examples=[0])
+
+
+class BulkBudget(AnswerModel):
+    """What the allowed items take from a counted budget."""
+
+    budget: str = Field(description="Which one.", examples=["rebinds_this_month"])
+    takes: int = Field(description="Units that they take together.", examples=[100])
+    exhausted: int = Field(description="SIMs that have nothing left of it afterwards.", examples=[3])
+
+
+class AccountCalls(AnswerModel):
+    """Calls to a carrier that the allowed items need."""
+
+    account: str = Field(description="The carrier account.", examples=["cmcc-main"])
+    at_least: int = Field(description="One call an item at the least.", examples=[100])
+    per_hour: int | None = Field(description="Calls its budget allows an hour; null: not limited.", examples=[3600])
+
+
+class BulkPreflight(AnswerModel):
+    """What the items evaluated so far would meet; nothing was done."""
+
+    allowed: int = Field(description="Items that the rules allow.", examples=[90])
+    refused: list[RefusedGroup] = Field(description="Those that would be refused, by reason, the most first.")
+    price: BulkPrice = Field(description="What the allowed items cost.")
+    consumes: dict[str, int] = Field(description="Units they take, by budget.", examples=[{"rebinds_this_month": 90}])
+    budgets: list[BulkBudget] = Field(description="The same budgets, with what is left of them.")
+    calls: list[AccountCalls] = Field(description="Calls to carriers, by account.")
+    desk: int = Field(description="Items that a person at a desk would do.", examples=[0])
+    irreversible: list[Irreversible] = Field(description="What no other operation takes back.")
+
+
 class BulkOperation(AnswerModel):
     """One action on many SIMs."""
 
     id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
     kind: KindWord = Field(description="The action in snake_case.", examples=["suspend"])
-    status: str = Field(description="Where it stands.", examples=["running"])
+    status: Annotated[str, open_words(STATUSES)] = Field(description="Where it stands.", examples=["running"])
     selector: SelectedSims = Field(description="Which SIMs.")
     arguments: dict[str, Scalar] = Field(description="The action's arguments.", examples=[{"months": 12}])
     options: BulkOptionsView = Field(description="How it is done.")
     summary: BulkSummary = Field(description="Items by status.")
     progress: BulkProgress = Field(description="How far it is.")
     eta: At | None = Field(description="When it ends if it goes on so.", examples=["2026-11-21T10:05:00+00:00"])
+    preflight: BulkPreflight | None = Field(description="What a dry run would meet; null: no dry run.")
+    approval: UUID | None = Field(
+        description="The approval it waits for while `awaiting_approval`, or waited for.", examples=[OPERATION_ID]
+    )
     retry_of: UUID | None = Field(description="The bulk operation it retries.", examples=[OPERATION_ID])
     correlation_id: str | None = Field(description="Joins request, events and logs.", examples=["3f0c6d0f5b1e4d3c"])
     created_at: At = Field(description="When it was accepted.", examples=["2026-11-21T10:00:00+00:00"])

@@ -150,22 +150,6 @@ class PoolMemberQuery(Paging):
     cycle: str | None = Field(default=None, description="A cycle; absent: the running one.", examples=["2026-11"])
 
 
-class PoolForecast(AnswerModel):
-    """Where the running cycle ends if its days go on as they went."""
-
-    pool: str = Field(description="The pool.", examples=["pool-1"])
-    cycle: CycleId = Field(description="The running cycle.", examples=["2026-11"])
-    used: Bytes = Field(description="Used so far.", examples=[3221225472])
-    total: Bytes | None = Field(description="Traffic of the cycle.", examples=[96636764160])
-    as_of: At | None = Field(description="How recent `used` is.", examples=["2026-11-21T10:00:00+08:00"])
-    per_day: Bytes = Field(description="Used per day so far.", examples=[153391689])
-    days_left: int = Field(
-        description="Days of the cycle after today.", examples=[9], json_schema_extra={"x-unit": "day"}
-    )
-    expected: Bytes = Field(description="Used at the end of the cycle.", examples=[4601750673])
-    exhausts_on: On | None = Field(description="The day nothing remains; null: not in this cycle.", examples=[None])
-
-
 class BulkBegun(AnswerModel):
     """The bulk operation a request began."""
 

@@ -6,19 +6,20 @@ The row lock on a bulk operation decides which worker advances it; a worker that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from app.db.bulk.repository import BulkRecord, ItemEnd
-from app.db.mapping import OperationRecord, SimRecord
+from app.db.mapping import OperationRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
 from app.texts.catalogue import text
+from app.usecases.bulk.preflight import Evaluated, with_items
 from app.usecases.bulk.views import bulk_view
 from app.usecases.context import Context
 from app.usecases.events import EventStamp, bulk_operation_completed
@@ -86,7 +87,8 @@ async def _advance(ctx: Context, chunk: int, chosen: list[BulkRecord], *, only: 
             ended = await _cancel_unsent(ctx, work, bulk)
             changed = len(ended) or await work.bulk.cancel_pending(bulk.id)
         else:
-            changed = await _enqueue_items(ctx, work, bulk, chunk)
+            take = _evaluate_items if bulk.dry_run else _enqueue_items
+            changed = await take(ctx, work, bulk, chunk)
         finished = not changed and await _finish(ctx, work, bulk)
         await work.bulk.change(bulk.id, fed_at=ctx.now())
         await work.commit()
@@ -131,45 +133,46 @@ async def _with_current_status(ctx: Context, work: UnitOfWork, bulk: BulkRecord)
 
 async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """Enqueue the next chunk of each account whose backlog leaves room for it; a smaller chunk would cost as much."""
-    backlog = {} if bulk.dry_run else await work.bulk.backlog(bulk.accounts)
+    backlog = await work.bulk.backlog(bulk.accounts)
     size = await _chunk_size(work, bulk, chunk)
     accounts = [account for account in bulk.accounts if BACKLOG - backlog.get(account, 0) >= size]
     pending = {account: await work.bulk.pending(bulk.id, account, ctx.now(), size) for account in accounts}
-    if not bulk.dry_run:  # all accounts' SIMs at once, in id order, before any is worked on
-        await work.sims.lock(sim_id for items in pending.values() for _, sim_id in items)
+    # All accounts' SIMs at once, in id order, before any is worked on.
+    await work.sims.lock(sim_id for items in pending.values() for _, sim_id in items)
     enqueued = 0
     for of_account in pending.values():
         items = of_account[: await _chunk_size(work, bulk, chunk)]
         if items:
-            sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=not bulk.dry_run)
-            ends = await _ends(ctx, work, bulk, items, sims)
-            await work.bulk.end_items(bulk.id, ends)
+            sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=True)
+            outcomes = await request_many(ctx, work, list(sims.values()), _command(bulk))
+            await work.bulk.end_items(bulk.id, [_end(bulk, place, outcomes.get(sim_id)) for place, sim_id in items])
             enqueued += len(items)
     return enqueued
 
 
+async def _evaluate_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
+    """Evaluate the next chunk of each account of a dry run, and add what was found to its pre-flight."""
+    evaluated: list[Evaluated] = []
+    for account in bulk.accounts:
+        items = await work.bulk.pending(bulk.id, account, ctx.now(), chunk)
+        sims = await work.sims.by_ids([sim_id for _, sim_id in items])
+        outcomes = await evaluate_many(ctx, work, list(sims.values()), _command(bulk))
+        await work.bulk.end_items(bulk.id, [_end(bulk, place, outcomes.get(sim_id)) for place, sim_id in items])
+        for _, sim_id in items:
+            iccid, outcome = sims[sim_id].sim.iccid if sim_id in sims else "", outcomes.get(sim_id)
+            evaluated.append((iccid, account, outcome if isinstance(outcome, Accepted) else _error(outcome)))
+    if evaluated:
+        # The row is locked: no other worker adds to it at the same time.
+        await work.bulk.change(bulk.id, preflight=with_items(bulk, evaluated))
+    return len(evaluated)
+
+
 async def _chunk_size(work: UnitOfWork, bulk: BulkRecord, chunk: int) -> int:
     """Items to enqueue at once: no more than may fail before `max_failures` is exceeded."""
-    if bulk.max_failures is None or bulk.dry_run:
+    if bulk.max_failures is None:
         return chunk
     left = bulk.max_failures + 1 - await work.bulk.failures(bulk.id, bulk.max_failures + 1)
     return max(1, min(chunk, left))
-
-
-async def _ends(
-    ctx: Context,
-    work: UnitOfWork,
-    bulk: BulkRecord,
-    items: Sequence[tuple[int, int]],
-    sims: dict[int, SimRecord],
-) -> list[ItemEnd]:
-    records, command = list(sims.values()), _command(bulk)
-    outcomes: Mapping[int, Outcome]
-    if bulk.dry_run:
-        outcomes = await evaluate_many(ctx, work, records, command)
-    else:
-        outcomes = await request_many(ctx, work, records, command)
-    return [_end(bulk, position, outcomes.get(sim_id)) for position, sim_id in items]
 
 
 def _command(bulk: BulkRecord) -> RequestMany:

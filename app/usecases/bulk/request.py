@@ -9,10 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from app.db.access import AuditRow
-from app.db.bulk.repository import BulkRecord
+from app.db.bulk.repository import AWAITING_APPROVAL, BulkRecord
 from app.db.uow import UnitOfWork
+from app.domain.automation.approval import ApprovalSubject
 from app.domain.identifiers import imei_at
+from app.domain.preflight.summary import SAMPLES
 from app.domain.vocabulary import OperationKind
+from app.usecases.approvals.request import ApprovalRequest, ask_where_needed, withdraw
+from app.usecases.bulk.preflight import of_unknown
 from app.usecases.bulk.selectors import FailedItems, Selector, add_items, selector_view
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
@@ -54,11 +58,43 @@ async def request_bulk(ctx: Context, work: UnitOfWork, command: RequestBulk) -> 
     await add_items(ctx, work, bulk, command.selector)
     total, accounts = await work.bulk_items.deduplicate_and_count(bulk.id)
     _check_selection(command, total)
-    await work.bulk.change(bulk.id, total=total, accounts=accounts)
+    bulk = replace(bulk, total=total, accounts=tuple(accounts))
+    bulk = await (_with_unknown(work, bulk) if bulk.dry_run else _with_approval(ctx, work, bulk))
+    columns = {name: getattr(bulk, name) for name in ("status", "started_at", "preflight", "approval_id")}
+    await work.bulk.change(bulk.id, total=total, accounts=accounts, **columns)
     if total >= ANALYZE_FROM:
         await work.bulk_items.analyze_items()
     await work.access.add_audit([_audit(ctx, bulk, "request", after={"total": total, "selector": bulk.selector})])
-    return replace(bulk, total=total, accounts=tuple(accounts))
+    return bulk
+
+
+async def _with_unknown(work: UnitOfWork, bulk: BulkRecord) -> BulkRecord:
+    """The dry run whose pre-flight begins with the ICCIDs that no SIM of the tenant has."""
+    count, iccids, error = await work.bulk_items.unknown(bulk.id, SAMPLES)
+    return replace(bulk, preflight=of_unknown(error, iccids, count)) if error is not None else bulk
+
+
+async def _with_approval(ctx: Context, work: UnitOfWork, bulk: BulkRecord) -> BulkRecord:
+    """The bulk operation, awaiting a second person's approval where it is above the tenant's size.
+
+    Its items and arguments are stored by now: what is approved is what runs.
+    """
+    approval = await ask_where_needed(
+        ctx,
+        work,
+        ApprovalRequest(
+            tenant=bulk.tenant,
+            subject=ApprovalSubject.BULK_OPERATION,
+            subject_id=bulk.id,
+            cards=bulk.total,
+            summary={"kind": bulk.kind, "arguments": bulk.arguments, "selector": bulk.selector},
+            requested_by=bulk.requested_by or "api",
+            reason=bulk.reason,
+        ),
+    )
+    if approval is None:
+        return bulk
+    return replace(bulk, status=AWAITING_APPROVAL, started_at=None, approval_id=approval.id)
 
 
 def _check_selection(command: RequestBulk, total: int) -> None:
@@ -70,6 +106,7 @@ def _check_selection(command: RequestBulk, total: int) -> None:
     if (
         command.kind is OperationKind.TERMINATE
         and command.retry_of is None
+        and not command.dry_run
         and command.arguments.get("confirm") != str(total)
     ):
         detail = "the number of SIMs that are selected, as text"
@@ -113,6 +150,8 @@ async def cancel(ctx: Context, work: UnitOfWork, tenant: str, bulk_id: UUID, *, 
     if bulk.status in ENDED:
         raise Conflict("INCOMPATIBLE_STATE", "it has ended already", status_now=bulk.status)
     if bulk.status != "cancelling":
+        if bulk.status == AWAITING_APPROVAL and bulk.approval_id is not None:
+            await withdraw(ctx, work, tenant, bulk.approval_id, actor=actor)
         await work.bulk.change(bulk_id, status="cancelling", fed_at=None)
         await work.access.add_audit([_audit(ctx, replace(bulk, requested_by=actor), "cancel", after={})])
     return replace(bulk, status="cancelling")

@@ -21,8 +21,10 @@ PAGE = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def bulk_view(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
-    """The bulk operation as a JSON object."""
+def bulk_view(
+    bulk: BulkRecord, counts: Mapping[str, int], now: datetime, *, preflight: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The bulk operation as a JSON object; `preflight`: of a dry run, as `preflight_view` gives it."""
     names = COUNTED_DRY if bulk.dry_run else COUNTED
     summary = {"total": bulk.total} | {name: counts.get(name, 0) for name in names}
     left = counts.get("pending", 0) + counts.get("open", 0)
@@ -40,6 +42,8 @@ def bulk_view(bulk: BulkRecord, counts: Mapping[str, int], now: datetime) -> dic
         "summary": summary,
         "progress": {"done": bulk.total - left, "total": bulk.total},
         "eta": _text(_eta(bulk, left, now)),
+        "preflight": preflight,
+        "approval": str(bulk.approval_id) if bulk.approval_id else None,
         "retry_of": str(bulk.retry_of) if bulk.retry_of else None,
         "correlation_id": bulk.correlation_id,
         "created_at": _text(bulk.created_at),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.domain.events import EventType
 from app.usecases.context import Context
+from app.usecases.operations.log_lines import log_overdue
 from app.usecases.operations.record import operation_event
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 
@@ -37,4 +38,5 @@ async def _mark(ctx: Context, keys: Sequence[str]) -> int:
         events = [operation_event(operation, EventType.OPERATION_OVERDUE, ctx.now()) for operation in late]
         await work.events.add(events)
         await work.commit()
+    log_overdue(late)
     return len(late)

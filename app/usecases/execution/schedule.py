@@ -12,6 +12,7 @@ from app.db.uow import UnitOfWork
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationSource, OperationStatus
 from app.usecases.context import Context
+from app.usecases.operations.log_lines import log_status
 from app.usecases.operations.record import end_events, enqueued, with_failure
 from app.usecases.operations.validate import references_of, validate_sim
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
@@ -52,8 +53,9 @@ async def _start_due(ctx: Context, sim_ids: Sequence[int]) -> int:
     async with ctx.work() as work:
         await work.sims.lock(sim_ids)
         due = await work.operations.due_scheduled(sim_ids, ctx.now())
-        await _start(ctx, work, due)
+        started = await _start(ctx, work, due)
         await work.commit()
+    log_status(started)
     return len(due)
 
 

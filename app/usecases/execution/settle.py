@@ -25,6 +25,7 @@ from app.usecases.execution.schedule import promote_waiting
 from app.usecases.execution.sim_effects import CANCELLED_MEANWHILE, apply_success
 from app.usecases.limits.addons import apply_settled_operations
 from app.usecases.operations.enforce_holds import enqueue_enforcement_after
+from app.usecases.operations.log_lines import log_status
 from app.usecases.operations.record import ENDED, end_events, with_failure, with_status
 from app.usecases.sim_changes import SimChangeRecorder
 
@@ -46,6 +47,7 @@ async def settle(ctx: Context, results: Sequence[AttemptResult]) -> list[Operati
         await save_settled(ctx, work, recorder, saved, ended, sims=sims)
         await work.commit()
     observe_ended(ctx, ended)
+    log_status(o for o in saved if o.status not in ENDED and o.status is not claimed[o.id].status)
     return ended
 
 
@@ -95,7 +97,8 @@ def _succeeded(
 
 
 def observe_ended(ctx: Context, ended: Sequence[OperationRecord]) -> None:
-    """Count operations that ended, and their seconds from creation to settlement. To be called after the commit."""
+    """Log and count operations that ended, and their seconds from creation to settlement. Called after the commit."""
+    log_status(ended)
     for operation in ended:
         labels = operation.kind.value, operation.carrier.value
         ctx.telemetry.operations.labels(*labels, operation.status.value).inc()

@@ -13,7 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from app.carriers.base import SimRef
-from app.db.connection import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS, trouble
 from app.db.mapping import OperationRecord
 from app.db.operations.leases import renew_leases
 from app.domain.vocabulary import Channel, OperationKind, OperationStatus
@@ -25,6 +25,7 @@ from app.usecases.execution.refresh import refresh
 from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_sent
 from app.usecases.execution.send import send
 from app.usecases.execution.verify import verify
+from app.usecases.operations.log_lines import log_sent
 
 log = get_logger("worker")
 
@@ -57,13 +58,15 @@ async def _claim(ctx: Context, limit: int) -> tuple[list[OperationRecord], dict[
     async with ctx.work() as work:
         now = ctx.now()
         # First, so that it can be claimed at once. Both statements skip locked rows: rounds never wait for each other.
-        await work.operations.requeue_expired(now)
+        expired = await work.operations.requeue_expired(now)
         paused = [code for code, state in (await work.account_states.all()).items() if state["paused_at"]]
         claimed = await work.operations.claim(
             now=now, lease=ctx.lease, limit=limit, paused=paused, full=ctx.stragglers.full(), unreadable=unreadable
         )
         known = await work.sims.identities([operation.sim_id for operation in claimed])
         await work.commit()
+    if expired:
+        log.warning("worker.leases_expired", operations=expired)
     await set_operations_aside(ctx, unreadable)
     return claimed, {i: SimRef(iccid=iccid, msisdn=msisdn, imsi=imsi) for i, (iccid, msisdn, imsi) in known.items()}
 
@@ -78,7 +81,9 @@ async def _mark_sent(ctx: Context, operations: Sequence[OperationRecord]) -> lis
         # verified. Committed before the first byte, since what is sent cannot be rolled back.
         ours = await work.operations.mark_sent(operations, now, ctx.lease)
         await work.commit()
-    return [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]
+    sent = [replace(o, sent_at=now, attempts=o.attempts + 1) for o in operations if o.id in ours]
+    log_sent(sent)
+    return sent
 
 
 async def _execute(
@@ -112,7 +117,7 @@ async def _settle_after(ctx: Context, call: asyncio.Task[list[AttemptResult]]) -
     try:
         await settled(ctx, await call)
     except DATABASE_ERRORS as error:
-        log.warning("worker.not_settled", error=type(error).__name__)
+        log.warning("worker.not_settled", **trouble(error))
     except Exception:
         log.exception("worker.call_failed")
     finally:
@@ -151,4 +156,4 @@ async def _renew(ctx: Context, group: CallGroup) -> None:
         try:
             await renew_leases(ctx.pool, group.operations, ctx.lease)
         except DATABASE_ERRORS as error:
-            log.warning("worker.lease_not_renewed", error=type(error).__name__)
+            log.warning("worker.lease_not_renewed", **trouble(error))

@@ -27,6 +27,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.ids import new_id
 from app.usecases.notifications.send import server_of
+from app.usecases.publication import publish
 
 MAX_CHANNELS = 100
 """Channels of one tenant: each costs a look in every round."""
@@ -194,8 +195,9 @@ async def permit(ctx: Context, channel: ChannelRow) -> None:
         raise InvalidArgument([Fault(pointer=pointer, code="TARGET_REFUSED", detail=str(refused))]) from None
 
 
-async def create(work: UnitOfWork, channel: ChannelRow, *, actor: AuditRow) -> None:
-    """Store a checked channel. Raises `Conflict` where the tenant has too many."""
+async def create(ctx: Context, work: UnitOfWork, channel: ChannelRow, *, actor: AuditRow) -> None:
+    """Store a checked channel, which takes the reminders from now on. Raises `Conflict` where there are too many."""
+    await publish(ctx)
     if await work.notification_channels.count(channel.tenant) >= MAX_CHANNELS:
         raise Conflict("INCOMPATIBLE_STATE", f"at most {MAX_CHANNELS} channels")
     await work.notification_channels.add(channel)
@@ -217,6 +219,7 @@ async def change(
     async with ctx.work() as work:
         before = await find(work, tenant, channel_id)
     await permit(ctx, changed_channel(before, given))
+    await publish(ctx)
     async with ctx.work() as work:
         # Locked, and changed anew from what is there now: of two changes at once neither undoes the other.
         before = await find(work, tenant, channel_id, for_update=True)

@@ -14,7 +14,7 @@ from typing import Any
 from app.db.notifications.channels import ChannelRow
 from app.db.notifications.deliveries import DeliveryRecord
 from app.domain.notifications.reminders import said_by
-from app.telemetry import mask_iccids
+from app.logs import mask_iccids
 from app.texts.catalogue import text
 from app.usecases.webhooks.feed import cloud_event
 

@@ -28,6 +28,7 @@ from app.outbound.mail import TIMEOUT
 from app.usecases.context import Context
 from app.usecases.ids import new_id
 from app.usecases.notifications.send import send
+from app.usecases.publication import publish
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.rounds import serve_round
 
@@ -63,6 +64,7 @@ async def notify_round(ctx: Context) -> int:
     async def look() -> list[BusyChannel]:
         if monotonic() - began >= (LOOK_S if serving else ROUND_S):
             return []
+        await publish(ctx)
         async with ctx.work() as work:
             return await work.notification_channels.busy(ctx.now())
 

@@ -15,8 +15,9 @@ from app.db.access import AuditRow
 from app.db.mapping import OperationRecord, SimRecord
 from app.db.operations.repository import OpenOperationExists
 from app.db.uow import UnitOfWork
-from app.domain.operation.decision import Accepted
+from app.domain.operation.decision import Accepted, BudgetUse
 from app.domain.operation.refusal import Refusal, RefusalCode
+from app.domain.preflight.irreversible import irreversible_of
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound, OperationRefused
@@ -148,18 +149,32 @@ async def dry_run(ctx: Context, work: UnitOfWork, command: RequestOperation) -> 
     """
     decision = (await evaluate(ctx, work, command)).decision
     if isinstance(decision, Refusal):
-        return {"allowed": False, "refusal": decision, "due_at": None, "cost_fen": None, "consumes": None}
+        nothing = {"due_at": None, "cost_fen": None, "consumes": None, "irreversible": ()}
+        return {"allowed": False, "refusal": decision} | nothing
     due = decision.due
     return {
         "allowed": True,
         "refusal": None,
         "due_at": due.due_at.isoformat() if due.due_at else None,
         "cost_fen": decision.cost_fen,
-        "consumes": dict(decision.consumes) if decision.consumes else None,
+        "consumes": decision.consumes or None,
+        "budgets": [_budget_view(budget) for budget in decision.budgets],
+        "irreversible": irreversible_of(command.kind, decision.consumes),
         "due_rule": due.rule,
         "channel": decision.channel.value,
         "assumed": list(decision.assumed),
         "notes": list(decision.notes),
+    }
+
+
+def _budget_view(budget: BudgetUse) -> dict[str, Any]:
+    """What is taken from a budget, and what is left of it then; null: not limited."""
+    return {
+        "budget": budget.name,
+        "takes": budget.takes,
+        "used": budget.used,
+        "limit": budget.limit,
+        "left": budget.left,
     }
 
 

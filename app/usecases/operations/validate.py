@@ -63,7 +63,7 @@ def validate_counted(
 
     Raises `Malformed`.
     """
-    context = _rule_context(ctx, record, counts, catalogue, open_operation=open_operation)
+    context = rule_context(ctx, record, counts, catalogue, open_operation=open_operation)
     return decide(record.sim, kind, arguments, replace(context, window_at=window_at))
 
 
@@ -95,12 +95,13 @@ async def rule_context_of(
     busy = used.busy if open_operation is None else open_operation
     known = await catalogue_for(work, record.tenant, OperationKind.ORDER_ADDON) if catalogue is None else catalogue
     counts = Counts(rebinds_this_month=used.rebinds, renewals=used.renewals)
-    return _rule_context(ctx, record, counts, known, open_operation=busy)
+    return rule_context(ctx, record, counts, known, open_operation=busy)
 
 
-def _rule_context(
+def rule_context(
     ctx: Context, record: SimRecord, counts: Counts, catalogue: Catalogue, *, open_operation: bool
 ) -> RuleContext:
+    """What the rules need beside the SIM, where budgets and catalogue are known."""
     return RuleContext(
         now=ctx.now(),
         zone=ctx.zone(record.account),

@@ -1,9 +1,9 @@
-"""Pools as callers see them (PL-7): a cycle's sums, its members, its forecast; summed when read."""
+"""Pools as callers see them (PL-7): a cycle's sums, its members; summed when read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,6 @@ from app.db.connection import Connection
 from app.db.pools import cycles as sums
 from app.db.pools import rows
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_named, cycle_number
-from app.domain.calendar.days import local
 from app.domain.usage.pools import PoolUsage
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
@@ -164,37 +163,6 @@ async def read_rules(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
         found = await find_pool(connection, tenant, pool)
     rules: dict[str, Any] = found["rules"]
     return rules
-
-
-async def forecast(ctx: Context, tenant: str, pool: str) -> dict[str, Any]:
-    """The running cycle's forecast in whole bytes: its days continue as so far, today counted as a whole one.
-
-    Raises `NotFound`.
-    """
-    async with ctx.pool.acquire() as connection:
-        found = await find_pool(connection, tenant, pool)
-        cycle = running_cycle(ctx, found)
-        use, as_of = await pool_usage(ctx, connection, found, cycle)
-    today = local(ctx.now(), pool_zone(ctx, found)).date()
-    return {
-        "pool": pool,
-        "cycle": cycle.id,
-        "used": use.used,
-        "total": use.total,
-        "as_of": as_of.isoformat() if as_of else None,
-        **_outlook(use, cycle, today),
-    }
-
-
-def _outlook(use: PoolUsage, cycle: Cycle, today: date) -> dict[str, Any]:
-    left = (cycle.end - today).days - 1
-    per_day = use.used // ((today - cycle.start).days + 1)
-    expected = use.used + per_day * left
-    exhausts_on: str | None = None
-    if per_day and use.remaining is not None:
-        days = max(0, use.remaining) // per_day
-        exhausts_on = date.fromordinal(today.toordinal() + days).isoformat() if days <= left else None
-    return {"per_day": per_day, "days_left": left, "expected": expected, "exhausts_on": exhausts_on}
 
 
 async def find_pool(connection: Connection, tenant: str, pool: str) -> dict[str, Any]:

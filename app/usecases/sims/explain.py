@@ -1,25 +1,16 @@
-"""Explain a SIM: whether it is online, which deadlines lie ahead, why it is stopped and what lifts each hold (DG)."""
+"""Explain a SIM: why it is stopped, what lifts each hold, how it comes back, and the checklists (DG)."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from app.carriers.base import Session, SimRef
-from app.carriers.errors import (
-    CarrierError,
-    CarrierRateLimited,
-    CarrierRejected,
-    CarrierUnavailable,
-    UnsupportedOperation,
-)
-from app.carriers.http.slots import on_request
-from app.db.mapping import SimRecord
-from app.db.orders.directed import in_force
-from app.domain.calendar.cycles import cycle_at
+from app.db.commerce.addons import addon_from
+from app.db.mapping import SimRecord, sim_from
+from app.db.sims.explained import ExplainedRow, fetch_explained
 from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
     DiagnosisFacts,
@@ -32,118 +23,40 @@ from app.domain.diagnosis.checklists import (
     run_checklist,
 )
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
-from app.domain.sim.binding import with_device
-from app.domain.sim.deadlines import Deadline, DeadlineKind, deadlines
+from app.domain.diagnosis.recovery.plan import Known, OpenOperation, Recovery
+from app.domain.diagnosis.recovery.search import recovery_of
+from app.domain.operation.prices import EMPTY, Catalogue
+from app.domain.operation.request import Counts, RuleContext
 from app.domain.sim.holds import codes, network_allowed, shown_state
 from app.domain.sim.lifecycle import ForcedActivation
-from app.domain.sim.transitions import Cause
-from app.domain.vocabulary import HoldCode, SimState
+from app.domain.vocabulary import Channel, HoldCode, OperationKind, SimState
 from app.usecases.context import Context
-from app.usecases.errors import CarrierTrouble, NotFound
-from app.usecases.operations.validate import rule_context_of
+from app.usecases.errors import NotFound
+from app.usecases.operations.validate import rule_context
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
-from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
-
-READ_DEADLINE_S = 10.0
-"""Seconds within which a carrier's answer to a caller's query is there, the wait for the call's turn included."""
+from app.usecases.sims.read import account_zones
+from app.usecases.sims.views import days_at, running_periods
 
 DATA_DUE_WORKDAY = 4
 """The workday after its import on which a carrier that has not reported a SIM is at fault (LC-18, D)."""
 
 
-async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
-    async with ctx.work() as work:
-        record = await work.sims.get(tenant, iccid)
-    if record is None:
-        raise NotFound("sim")
-    return record
-
-
-async def session_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """Query the carrier whether a SIM is online now, within `READ_DEADLINE_S`. Raises `NotFound`, `CarrierTrouble`."""
-    record = await _card(ctx, tenant, iccid)
-    client = ctx.clients.get(record.account)
-    if client is None:
-        raise CarrierTrouble("UNAVAILABLE", "the card's account is no longer configured")
-    try:
-        with on_request():
-            async with asyncio.timeout(READ_DEADLINE_S):
-                found = await client.session(SimRef(iccid=record.sim.iccid, msisdn=record.msisdn, imsi=record.imsi))
-    except TimeoutError:
-        raise CarrierTrouble("UNAVAILABLE", "the carrier does not answer in time", retry_after=30) from None
-    except CarrierError as error:
-        raise _trouble(error) from None
-    await _store_session(ctx, record, found)
-    return {
-        "online": found.online,
-        "ip": found.ip,
-        "rat": found.rat,
-        "imei": found.imei,
-        "apn": found.apn,
-        "since": found.since.isoformat() if found.since else None,
-        "as_of": found.as_of.isoformat(),
-        "source": "carrier",
-    }
-
-
-async def _store_session(ctx: Context, record: SimRecord, found: Session) -> None:
-    """Store what a session shows: whether the SIM was online, and its device (DV-6).
-
-    The first device binds, a later one is evidence (DV-1).
-    """
-    at = found.as_of
-    on = at.astimezone(ctx.zone(record.account)).date()
-    async with ctx.work() as work:
-        # Read again under its lock: `record` is from before the carrier was asked, and may have changed since.
-        locked = (await work.sims.by_ids([record.id], for_update=True)).get(record.id)
-        if locked is not None and found.imei:
-            recorder = SimChangeRecorder(ctx.now(), ctx.zone)
-            reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=at, rule="DV-6")
-            recorder.save(recorder.change(locked, with_device(locked.sim, found.imei, at, on), reason))
-            await recorder.write(work)
-        await work.sims.keep_session(record.id, online=found.online, as_of=at)
-        await work.commit()
-
-
-def _trouble(error: CarrierError) -> CarrierTrouble:
-    if isinstance(error, UnsupportedOperation):
-        return CarrierTrouble("NOT_SUPPORTED_BY_CARRIER", "this card's protocol has no such query")
-    if isinstance(error, CarrierRateLimited):
-        wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
-        return CarrierTrouble("CARRIER_QUOTA_EXCEEDED", "the carrier takes no more calls now", retry_after=wait)
-    if isinstance(error, CarrierRejected):
-        return CarrierTrouble("CARRIER_REJECTED", "the carrier refused", carrier_code=error.carrier_code)
-    wait = 5 if isinstance(error, CarrierUnavailable) else 30
-    return CarrierTrouble(
-        "UNAVAILABLE", "the carrier gave no usable answer", retry_after=wait, carrier_code=error.carrier_code
-    )
-
-
-async def deadlines_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
-    """The deadlines that lie ahead of a SIM, by day, each with its rule. Raises `NotFound`."""
-    record = await _card(ctx, tenant, iccid)
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
-    cycle = cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))
-    found = (*deadlines(record.sim), Deadline(kind=DeadlineKind.CYCLE_END, on=cycle.last_day, rule="BC-4"))
-    items = [
-        {"kind": one.kind.value, "on": one.on.isoformat(), "rule": one.rule, "assumed": list(one.assumed)}
-        for one in sorted(found, key=lambda one: (one.on, one.kind))
-        if one.on >= today
-    ]
-    return {"iccid": record.sim.iccid, "items": items}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a SIM is in its state: its holds with remedies, the checklists, and DG-3's forced activation, if any."""
+    """Why a SIM is in its state: its holds with remedies, the checklists, and DG-3's forced activation, if any.
+
+    `recovery` None: nothing stops it, or it is cancelled; `zone`: the carrier's, for days in texts.
+    """
 
     iccid: str
     state: SimState
     network_allowed: bool
     holds: tuple[HoldExplained, ...]
+    recovery: Recovery | None
     checklists: Mapping[Symptom, tuple[Finding, ...]]
     forced: ForcedActivation | None
     notices: tuple[Notice, ...]
+    zone: ZoneInfo
 
 
 async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
@@ -151,45 +64,85 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
 
     `device` is what the caller knows of the device (`docs/api.md`, Explanation); it answers checks of the checklists.
     """
-    async with ctx.work() as work:
-        record = await work.sims.get(tenant, iccid)
-        if record is None:
-            raise NotFound("sim")
-        context = await rule_context_of(ctx, work, record)
-        imported_at, ever_used = await work.sims.beginnings(record.id)
-        listed = await work.directed.of_sim(record.id)
-    sim = record.sim
+    zones = account_zones(ctx)
+    row = await fetch_explained(ctx.reads, tenant, iccid, running_periods(days_at(ctx.now(), zones), zones))
+    if row is None:
+        raise NotFound("sim")
+    record = sim_from(row)
+    sim, context = record.sim, rule_context_of_row(ctx, record, row, _packs(row))
     left = await _pool_remaining(ctx, record)
-    facts = DiagnosisFacts(
-        sim=sim,
-        today=context.today,
-        carrier_knows_it=record.carrier_as_of is not None or None,
-        carrier_data_due=nth_workday(ctx.workdays, imported_at.astimezone(context.zone).date(), DATA_DUE_WORKDAY),
-        directed_in_force=in_force(listed),
-        **device,
+    holds = explain_holds(
+        sim, context, Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left)
     )
     return Explanation(
         iccid=sim.iccid,
         state=shown_state(sim.underlying, sim.holds, sim.carrier),
         network_allowed=network_allowed(sim.underlying, sim.holds),
-        holds=explain_holds(
-            sim,
-            context,
-            Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left),
+        holds=holds,
+        recovery=recovery_of(
+            sim, {one.code: one.remedies for one in holds}, context, known_of(row, left, device.get("province"))
         ),
-        checklists={symptom: run_checklist(symptom, facts) for symptom in Symptom},
-        forced=forced_activation_unused(sim, context.today, ever_used=ever_used),
-        notices=notices(
-            NoticeFacts(
-                sim=sim,
-                today=context.today,
-                carrier_state=record.carrier_state,
-                carrier_as_of=record.carrier_as_of,
-                ever_used=ever_used,
-                pool_remaining=left,
-                disagrees_since=record.disagrees_since,
-            )
-        ),
+        checklists=_checklists(ctx, record, row, context, device),
+        forced=forced_activation_unused(sim, context.today, ever_used=row["ever_used"]),
+        notices=notices(_notice_facts(record, context, left, ever_used=row["ever_used"])),
+        zone=ctx.zone(record.account),
+    )
+
+
+def rule_context_of_row(ctx: Context, record: SimRecord, row: ExplainedRow, catalogue: Catalogue) -> RuleContext:
+    """What the rules need beside the SIM, from the row of its explanation."""
+    counts = Counts(rebinds_this_month=row["rebinds"] or 0, renewals=row["renewals"] or 0)
+    return rule_context(ctx, record, counts, catalogue, open_operation=row["open_kind"] is not None)
+
+
+def known_of(row: ExplainedRow, pool_remaining: int | None, province: str | None) -> Known:
+    """What a plan rests on beside SIM and rules, from the row of its explanation."""
+    kind = row["open_kind"]
+    under_way = kind and OpenOperation(
+        kind=OperationKind(kind),
+        arguments=MappingProxyType(row["open_arguments"] or {}),
+        channel=Channel(row["open_channel"]),
+        due_at=row["open_due_at"],
+    )
+    return Known(
+        used=row["used"],
+        addons=row["addons"],
+        pool_remaining=pool_remaining,
+        province=province,
+        open_operation=under_way,
+    )
+
+
+def _packs(row: ExplainedRow) -> Catalogue:
+    """The tenant's add-on packs, whose prices remedies tell; none are read for a SIM that nothing stops."""
+    packs = row["packs"]
+    return EMPTY if not packs else Catalogue(addons={pack["id"]: addon_from(pack) for pack in packs})
+
+
+def _checklists(
+    ctx: Context, record: SimRecord, row: ExplainedRow, context: RuleContext, device: Mapping[str, Any]
+) -> Mapping[Symptom, tuple[Finding, ...]]:
+    entries = row["directed"]
+    facts = DiagnosisFacts(
+        sim=record.sim,
+        today=context.today,
+        carrier_knows_it=record.carrier_as_of is not None or None,
+        carrier_data_due=nth_workday(ctx.workdays, row["created_at"].astimezone(context.zone).date(), DATA_DUE_WORKDAY),
+        directed_in_force=None if entries is None else tuple(value for value in entries if value is not None),
+        **device,
+    )
+    return {symptom: run_checklist(symptom, facts) for symptom in Symptom}
+
+
+def _notice_facts(record: SimRecord, context: RuleContext, left: int | None, *, ever_used: bool) -> NoticeFacts:
+    return NoticeFacts(
+        sim=record.sim,
+        today=context.today,
+        carrier_state=record.carrier_state,
+        carrier_as_of=record.carrier_as_of,
+        ever_used=ever_used,
+        pool_remaining=left,
+        disagrees_since=record.disagrees_since,
     )
 
 
@@ -197,7 +150,12 @@ async def _pool_remaining(ctx: Context, record: SimRecord) -> int | None:
     """What the prepaid pool of a SIM that is held for it has left (bytes); None: there is no such hold or pool."""
     if record.sim.pool is None or HoldCode.POOL_EXHAUSTED not in codes(record.sim.holds):
         return None
+    return await pool_remaining(ctx, record.tenant, record.sim.pool)
+
+
+async def pool_remaining(ctx: Context, tenant: str, name: str) -> int | None:
+    """What a pool has left in the running cycle (bytes); None for a postpaid one. Raises `NotFound`."""
     async with ctx.pool.acquire() as connection:
-        pool = await find_pool(connection, record.tenant, record.sim.pool)
+        pool = await find_pool(connection, tenant, name)
         use, _ = await pool_usage(ctx, connection, pool, running_cycle(ctx, pool))
     return use.remaining

@@ -18,6 +18,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
 from app.usecases.events import EventStamp, webhook_test
 from app.usecases.ids import new_id
+from app.usecases.publication import publish
 
 MAX_TYPES = 100
 
@@ -80,7 +81,8 @@ def _is_type(name: str) -> bool:
 async def create(
     ctx: Context, work: UnitOfWork, tenant: str, wanted: EndpointRequest, *, actor: str
 ) -> tuple[EndpointRow, str]:
-    """Store a checked endpoint; returns it with its secret."""
+    """Store a checked endpoint, which gets the events from now on; returns it with its secret."""
+    await publish(ctx)
     now = ctx.now()
     secret = new_secret()
     endpoint = EndpointRow(
@@ -114,6 +116,7 @@ async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str
 
     Raises `NotFound`.
     """
+    await publish(ctx)
     async with ctx.work() as work:
         changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
         await work.commit()
@@ -123,7 +126,7 @@ async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str
 async def _change(
     ctx: Context, work: UnitOfWork, tenant: str, endpoint_id: UUID, columns: dict[str, Any], *, actor: str
 ) -> EndpointRow:
-    # Locked, so that no fan-out moves the window between this look and `skip_to_now`.
+    # Locked, so that no fan-out moves the position between this look and `skip_to_now`.
     before = await find(work, tenant, endpoint_id, for_update=True)
     if columns.get("enabled") is True and not before.enabled:
         columns = columns | {"disabled_because": None}

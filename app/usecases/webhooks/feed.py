@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.events.feed import FeedPosition, read_feed
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.publication import publish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPage:
-    """Events in order; `next_place` is the cursor, None where nothing more is known yet (continue `after` the last)."""
+    """Events in order; `next_position` is the cursor, None where no more is known yet (continue `after` the last)."""
 
     items: list[dict[str, Any]]
-    next_place: FeedPosition | None
+    next_position: int | None
 
 
 def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,13 +38,17 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def feed(
-    ctx: Context, tenant: str, *, after: UUID | None, position: FeedPosition | None, types: tuple[str, ...], limit: int
+    ctx: Context, tenant: str, *, after: UUID | None, position: int | None, types: tuple[str, ...], limit: int
 ) -> FeedPage:
-    """Events of a tenant after a given one, each at least once. Raises `InvalidArgument` for an unknown event."""
+    """Events of a tenant past a position, else after a given one. Raises `InvalidArgument` for an unknown event."""
+    await publish(ctx)
     async with ctx.work() as work:
-        start = position or await work.feed.position_after(tenant, after)
+        start = position
+        if start is None:
+            start = 0 if after is None else await work.feed.position_of(tenant, after)
         if start is None:
             fault = Fault(pointer="query:after", code="UNKNOWN_EVENT", detail="no such event is kept")
             raise InvalidArgument([fault])
-        rows, following = await read_feed(work.feed, tenant, start, types=types, limit=limit)
-    return FeedPage(items=[cloud_event(row) for row in rows], next_place=following)
+        rows = await work.feed.read(tenant, start, types=types, limit=limit)
+    following = rows[-1]["position"] if len(rows) == limit else None
+    return FeedPage(items=[cloud_event(row) for row in rows], next_position=following)

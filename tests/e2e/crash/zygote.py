@@ -16,8 +16,8 @@ import uvloop
 from app.carriers.config_file import read_accounts
 from app.container import open_container, run_clock_sync, sync_clock
 from app.jobs.loops import run_loops
+from app.logs import configure_logging
 from app.settings import Settings
-from app.telemetry import configure_logging
 
 
 async def work(settings: Settings, url: str) -> None:

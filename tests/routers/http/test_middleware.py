@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.main import create_health_app
 from app.routers.http.middleware import RequestMiddleware
 from app.telemetry import Telemetry
-from tests.gateway import KEY, Gateway
+from tests.gateway import KEY, Gateway, open_gateway
 
 
 async def _loses_its_connection(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -32,6 +33,23 @@ async def test_a_process_without_the_api_answers_head_as_get(gateway: Gateway, p
         headed = await caller.head(path, headers={"Authorization": f"Bearer {KEY}"})
 
     assert (headed.status_code, headed.content) == (asked.status_code, b"")
+
+
+async def test_metrics_take_a_key_that_can_do_nothing_else(clean_database: str, tmp_path: Path) -> None:
+    async with open_gateway(clean_database, tmp_path, SIMGATE_METRICS_OPEN=False) as gateway:
+        made = await gateway.api.post("/v1/admin/keys", json={"scopes": ["metrics"]})
+        scraper = {"Authorization": f"Bearer {made.json()['key']}"}
+        answers = [
+            (await gateway.api.get(path, headers=headers)).status_code
+            for path, headers in (
+                ("/metrics", scraper),
+                ("/v1/sims", scraper),
+                ("/v1/admin/accounts", scraper),
+                ("/metrics", {"Authorization": ""}),
+            )
+        ]
+
+    assert answers == [200, 403, 403, 401]
 
 
 class _Waits:

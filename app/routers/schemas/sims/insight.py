@@ -14,6 +14,7 @@ from app.routers.schemas.base import AnswerModel, AsOf, At, On, QueryFlag, open_
 from app.routers.schemas.problems import HoldWord, Remedy
 
 from .answers import HoldSourceWord, StateWord
+from .recovery import Recovery
 
 QueryWord = Annotated[Query, open_words(Query)]
 FoundWord = Annotated[Found, open_words(Found)]
@@ -167,13 +168,30 @@ class ExplanationNotice(AnswerModel):
     facts: dict[str, str | None] = Field(description="The values it rests on.", examples=[{"province": "湖北"}])
 
 
+class Verdict(AnswerModel):
+    """One sentence to be read aloud: why the SIM is stopped, what brings it back, when and for how much."""
+
+    zh: str = Field(
+        description="In Chinese.",
+        examples=["该卡停机，原因是主动停机：可提交复机，最迟2026-11-24结束时恢复，不收费。"],
+    )
+    en: str = Field(
+        description="In English.",
+        examples=["The card is stopped because it was suspended on request: resume it; it is back by the end of …"],
+    )
+
+
 class Explanation(AnswerModel):
     """Why a SIM is as it is."""
 
     iccid: str = Field(description="The SIM.", examples=["89860012345678901234"])
     state: StateWord = Field(description="Its state.", examples=["suspended"])
     network_allowed: bool = Field(description="Whether it may carry traffic.", examples=[False])
+    verdict: Verdict = Field(description="The whole in one sentence, whatever `Accept-Language` says.")
     holds: list[ExplainedHold] = Field(description="Every hold with what lifts it.")
+    recovery: Recovery | None = Field(
+        description="How it comes back; null: no hold stops it, or it is cancelled for good."
+    )
     checklists: dict[str, list[CheckResult]] = Field(
         description=f"By symptom: {', '.join(Symptom)}.", examples=[{"stopped": []}]
     )

@@ -1,0 +1,107 @@
+"""asyncpg: everything that an explanation rests on, one SIM in one statement (docs/performance.md).
+
+What only holds need (budgets, add-on packs) is read for a stopped SIM alone. Running cycles and rebinds as in
+`app.db.sims.read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.db.kept_connections import KeptConnections
+from app.db.sims.read import RunningPeriods
+from app.db.used import USED
+from app.domain.identifiers import alternate_iccid
+from app.domain.vocabulary import OPEN_STATUSES
+
+ExplainedRow = Mapping[str, Any]
+"""One SIM by column names, as `app.db.mapping.sim_from` takes it, and beside: `created_at`, `ever_used`; `used`
+(NULL: no counters of the running cycle), `addons`; the open operation (`open_kind` NULL: none); `directed`: the values
+of the order's list, NULL for one that is not in force, NULL as a whole without a list; of a stopped SIM `rebinds`,
+`renewals` and `packs`."""
+
+_OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
+
+_PLAN = ", ".join(
+    f"p.{name} AS plan_{name}"
+    for name in (
+        "id",
+        "carrier",
+        "allowance",
+        "months",
+        "kind",
+        "auto_stop",
+        "directed",
+        "test_months",
+        "test_bytes",
+        "grade",
+        "price_fen",
+        "renewals_max",
+        "overrun_fen_per_mb",
+        "renewal_months",
+        "plan_change_online",
+        "change_price_fen",
+    )
+)
+
+_COLUMNS = f"""
+SELECT s.id, s.tenant, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s.underlying, s.holds,
+       s.opened_on, s.purchased_on, s.activated_on, s.expires_on, s.expires_forecast_on, s.test_months, s.auto_stop,
+       s.real_name, s.imei, s.imei_seen, s.imei_seen_at, s.devices, s.province, s.region_limited, s.threshold, s.pool,
+       s.retained_until, s.silent_since, s.threshold_off_until, s.carrier_state, s.carrier_code, s.carrier_as_of,
+       s.carrier_unknown_at, s.carrier_expires_on, s.carrier_expires_as_of, s.carrier_changed_at, s.stopped_by_us,
+       s.disagrees_since, s.version, s.created_at, {_PLAN},
+       CASE WHEN c.sim_id IS NOT NULL THEN {USED} END AS used, coalesce(c.addons, 0) AS addons,
+       o.kind AS open_kind, o.arguments AS open_arguments, o.channel AS open_channel, o.due_at AS open_due_at,
+       CASE WHEN s.holds <> '[]'::jsonb AND $4::text::jsonb ? s.carrier THEN (
+           SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
+              AND r.settled_at >= coalesce($4::text::jsonb ->> (s.carrier || ':' || s.account),
+                                           $4::text::jsonb ->> s.carrier)::timestamptz) END AS rebinds,
+       CASE WHEN s.holds <> '[]'::jsonb THEN (
+           SELECT count(*) FROM operations r
+            WHERE r.sim_id = s.id AND r.kind = 'renew' AND r.status = 'succeeded') END AS renewals
+"""  # noqa: S608 - the statuses and names are our own
+
+_ALONE = """
+       , EXISTS (SELECT FROM usage_cycles u
+                  WHERE u.sim_id = s.id AND (u.reported > 0 OR coalesce(u.figures, 0) > 0)) AS ever_used,
+       CASE WHEN s.order_id IS NOT NULL THEN (
+           SELECT array_agg(CASE WHEN 'in_force' IN (d.status, d.deleting_from) THEN d.value END ORDER BY d.id)
+             FROM directed_entries d WHERE d.tenant = s.tenant AND d.order_id = s.order_id) END AS directed,
+       CASE WHEN s.holds <> '[]'::jsonb THEN (
+           SELECT jsonb_agg(to_jsonb(a) ORDER BY a.id) FROM addons a WHERE a.tenant = s.tenant) END AS packs
+"""
+
+_FROM = f"""
+  FROM sims s
+  JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
+       $3::text::jsonb ->> (s.carrier || ':' || s.account), $3::text::jsonb ->> s.carrier)::int
+  LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
+"""
+
+_EXPLAIN = f"{_COLUMNS}{_ALONE}{_FROM} WHERE s.tenant = $1 AND s.iccid = $2"
+"""By equality alone, as `app.db.sims.read` says."""
+
+_EXPLAIN_MANY = f"{_COLUMNS}{_FROM} WHERE s.tenant = $1 AND s.id = ANY($2::bigint[]) ORDER BY s.id"
+
+
+async def fetch_explained(
+    reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods
+) -> ExplainedRow | None:
+    """What an explanation of a tenant's SIM rests on, by either form of its ICCID (DV-5); None if there is none."""
+    row: ExplainedRow | None = await reads.fetchrow(_EXPLAIN, tenant, iccid, running.cycles, running.rebinds_since)
+    if row is None and (alternate := alternate_iccid(iccid)) is not None:
+        row = await reads.fetchrow(_EXPLAIN, tenant, alternate, running.cycles, running.rebinds_since)
+    return row
+
+
+async def fetch_many_explained(
+    reads: KeptConnections, tenant: str, ids: Sequence[int], running: RunningPeriods
+) -> Sequence[ExplainedRow]:
+    """The same of many SIMs by row id, without `ever_used`, `directed` and `packs`, which are the same for all."""
+    rows: Sequence[ExplainedRow] = await reads.fetch(
+        _EXPLAIN_MANY, tenant, list(ids), running.cycles, running.rebinds_since
+    )
+    return rows
