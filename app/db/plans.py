@@ -18,7 +18,7 @@ from app.domain.vocabulary import OPEN_STATUSES
 # Until its new allowance is stored: of two changes the second keeps what the first has set.
 _LOCK = text("SELECT FROM plans WHERE tenant = :tenant AND id = :id FOR UPDATE")
 
-# A statement of its own, as it must see what the transaction waited for. A change that was begun before another, and had
+# A statement of its own, as it must see what the transaction waited for. A change that was begun before another and had
 # to wait for it, replaces what held for no time at all: nothing is kept of that.
 _KEEP_ALLOWANCE = text(
     "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
