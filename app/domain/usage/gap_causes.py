@@ -85,9 +85,17 @@ def _lag_before(gap: Gap) -> Window:
 
 
 def windows(gap: Gap) -> set[Window]:
-    """The hours of which `explain` needs the reported bytes, apart from those of corrected days."""
-    shifts = chain(_edge_shifts(gap), _zone_shifts(gap))
-    return {window for shift in shifts for _, window in shift} | {_lag_after(gap), _lag_before(gap)}
+    """The hours of which `explain` needs the reported bytes, apart from those of corrected days.
+
+    Hours that could only widen the gap are left out.
+    """
+    shifts = (
+        shift
+        for shift in chain(_edge_shifts(gap), _zone_shifts(gap))
+        if any(sign * gap.missing > 0 for sign, _ in shift)
+    )
+    lag = _lag_after(gap) if gap.missing > 0 else _lag_before(gap)
+    return {window for shift in shifts for _, window in shift} | {lag}
 
 
 def _accounts(missing: int, found: int) -> bool:

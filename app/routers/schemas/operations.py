@@ -72,6 +72,10 @@ class Operation(AnswerModel):
     attempts: int = Field(description="Requests sent to the carrier.", examples=[1])
     sent_at: At | None = Field(description="When the last one was sent.", examples=["2026-11-21T10:00:01+00:00"])
     execute_at: At | None = Field(description="Not before.", examples=["2026-12-01T00:00:00+08:00"])
+    next_attempt_at: At | None = Field(
+        description="Not before then it is sent, or the carrier asked, next; null: nothing is attempted by itself.",
+        examples=["2026-11-21T10:00:31+00:00"],
+    )
     carrier_reference: str | None = Field(description="The carrier's own id of it.", examples=["20261121100001"])
     error: OperationError | None = Field(description="Why it failed, or waits.")
     bulk_operation: UUID | None = Field(description="The bulk operation it belongs to.", examples=[OPERATION_ID])
