@@ -174,7 +174,7 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
         await sums.keep_members(connection, ref, cycle_number(cycle), cycle.end)
         use, _ = await pool_usage(ctx, connection, pool, cycle)
         await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
-    await pools.reopen(connection, ref, now)
+    await pools.reopen(connection, ref, now, ctx.now())
 
 
 async def _is_closed(connection: Connection, ref: int, cycle: Cycle) -> bool:
