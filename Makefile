@@ -74,7 +74,7 @@ cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in 
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
 
 test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
-	@SIMGATE_THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
+	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
 
 test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
 	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)

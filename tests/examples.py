@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-THOROUGH = "SIMGATE_THOROUGH"
+THOROUGH = "THOROUGH"
 """The variable that `make test-properties` sets."""
 
 
