@@ -123,7 +123,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast
+.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -141,6 +141,9 @@ bench-freshness: $(DEV_STAMP) ## Age of carrier figures of a million cards again
 
 bench-forecast: $(DEV_STAMP) ## Errors of forecasts on generated traffic, beside naive linear
 	@$(PY) -m bench.forecast
+
+bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, and forecasts of a large pool
+	@$(PY) -m bench.findings
 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
