@@ -21,6 +21,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "ALREADY_EXISTS": 409,
         "CARRIER_REJECTED": 409,
         "INCOMPATIBLE_STATE": 409,
+        "NOT_BACKTESTED": 409,
         "NOT_HERE": 409,
         "OPERATION_IN_PROGRESS": 409,
         "REAL_CARRIER_CONFIGURED": 409,
@@ -38,6 +39,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "NOT_SUPPORTED_BY_CARRIER": 422,
         "RULE_VIOLATION": 422,
         "CARRIER_QUOTA_EXCEEDED": 429,
+        "TOO_MANY_REQUESTS": 429,
         "INTERNAL_ERROR": 500,
         "UNAVAILABLE": 503,
     }
