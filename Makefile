@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-crash test-ingest test-import-fleet test-year test-two-years test-sdk test-clients test-contract test-extremes test-recovery
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-sdk test-clients test-contract test-extremes test-recovery
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -72,6 +72,9 @@ fmt: $(DEV_STAMP) ## Formats, and fixes what ruff can fix safely
 
 cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in htmlcov/
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
+
+test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
+	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
 
 test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
 	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
