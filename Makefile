@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-extremes
+.PHONY: test check lint types fmt cover test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -83,10 +83,13 @@ test-import-fleet: $(DEV_STAMP) ## Ten thousand stopped and running SIMs importe
 	@$(PY) -m pytest -m fleet -q -s --timeout=3600 $(or $(TESTS),tests/e2e)
 
 test-year: $(DEV_STAMP) ## A year of 5,000 SIMs, day by day, in the sandbox (CARDS=500 DAYS=60 for less)
-	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py
+	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),365) $(PY) -m pytest -m year -q -s --timeout=14400 tests/e2e/years/test_year.py tests/e2e/years/test_as_of.py
 
 test-two-years: $(DEV_STAMP) ## Two years of renewals, fees and balances of 5,000 SIMs (CARDS=300 for less)
 	@CARDS=$(or $(CARDS),5000) DAYS=$(or $(DAYS),730) $(PY) -m pytest -m two_years -q -s --timeout=14400 tests/e2e/years/test_two_years.py
+
+test-recovery: $(DEV_STAMP) ## A thousand stopped cards brought back in the sandbox by following their recovery plans
+	@$(PY) -m pytest -m recovery -q --timeout=3600 $(or $(TESTS),tests/e2e/recovery)
 
 test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then every job twice, and everything read
 	@$(PY) -m pytest -m extremes -q --timeout=900 $(or $(TESTS),tests/e2e/test_extremes.py)

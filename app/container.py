@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import product
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,6 +18,7 @@ from app.carriers.http.throttle import MAX_IN_FLIGHT
 from app.carriers.http.transport import Wire
 from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
+from app.carriers.secrets import Secrets
 from app.clock import OffsetClock
 from app.db.connection import DATABASE_ERRORS, connections_in_use, create_engine, create_pool, trouble
 from app.db.kept_connections import KeptConnections, Pool
@@ -24,6 +26,7 @@ from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
 from app.domain.notifications.channels import ChannelKind
 from app.domain.operation.capabilities import CAPABILITIES
+from app.domain.usage.gaps import Band
 from app.domain.vocabulary import Channel, OperationKind
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
@@ -35,6 +38,9 @@ from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
 
 CLOCK_LOOP = "clock"
+REFUSED = "auth_failed"
+"""The outcome of a call whose secrets the carrier refused (`app.carriers.http.transport_errors`)."""
+
 STRAGGLERS_S = 5
 """Seconds that calls to carriers may still take when a process ends."""
 CLOCK_PERIOD_S = 0.5
@@ -49,9 +55,13 @@ class CarrierMetrics:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
+        self.refused: Callable[[str], None] | None = None
+        """Called with the account whose secrets a carrier refused."""
 
     def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
         """One call ended."""
+        if outcome == REFUSED and self.refused is not None:
+            asyncio.get_running_loop().call_soon(self.refused, account)
         self._telemetry.carrier_requests.labels(account, operation, outcome).inc()
         self._telemetry.carrier_request_seconds.labels(account, operation).observe(seconds)
 
@@ -72,6 +82,7 @@ class Container:
     context: Context
     engine: AsyncEngine
     clients: Mapping[str, AccountClient]
+    secrets: Secrets
 
     @property
     def metrics_open(self) -> bool:
@@ -104,6 +115,8 @@ async def open_container(
     private = networks(settings.webhook_networks, sandbox=sandbox)
     webhooks = WebhookSender(private)
     known = {account.code: account for account in accounts}
+    secrets = Secrets(settings.carriers, known, clients, partial(observer.breaker, opened=False))
+    observer.refused = secrets.refused
 
     def read_push(account: str, push: Push) -> Received:
         return receive(known[account], push)
@@ -125,9 +138,10 @@ async def open_container(
         window=timedelta(seconds=settings.verification_window_s),
         sandbox=sandbox,
         brake_per_hour=settings.brake_per_hour,
+        gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
     )
     try:
-        yield Container(settings=settings, context=context, engine=engine, clients=clients)
+        yield Container(settings=settings, context=context, engine=engine, clients=clients, secrets=secrets)
     finally:
         await context.stragglers.close(STRAGGLERS_S)
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)

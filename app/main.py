@@ -27,7 +27,7 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.answers import explanations, forecasts
+from app.routers.answers import explanations, forecasts, service_levels
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
@@ -56,6 +56,7 @@ ROUTERS = (
     insight.router,
     explanations.router,
     forecasts.router,
+    service_levels.router,
     usage.router,
     operations.router,
     bulk.router,

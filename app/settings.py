@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     webhook_networks: str | None = Field(None, alias="SIMGATE_WEBHOOK_NETWORKS")
     verification_window_s: float = Field(86_400, alias="SIMGATE_VERIFICATION_WINDOW_S", gt=0)
     brake_per_hour: int | None = Field(None, alias="SIMGATE_BRAKE_PER_HOUR", ge=1)
+    gap_bytes: int = Field(1024, alias="SIMGATE_RECONCILIATION_BAND_BYTES", ge=0, le=1 << 50)
+    gap_percent: int = Field(1, alias="SIMGATE_RECONCILIATION_BAND_PERCENT", ge=0, le=100)
     url: str | None = Field(None, alias="SIMGATE_URL")
     key: SecretStr | None = Field(None, alias="SIMGATE_KEY")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, alias="SIMGATE_LOG_LEVEL")

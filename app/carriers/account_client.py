@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -41,13 +41,29 @@ class AccountClient:
     """A `CarrierClient` over the account's protocols, which also keeps the repeat windows."""
 
     def __init__(
-        self, account: Account, clients: Sequence[ProtocolClient], windows: RepeatWindows, clock: Clock
+        self,
+        account: Account,
+        opened: Callable[[Account, ProtocolAccount], ProtocolClient],
+        windows: RepeatWindows,
+        clock: Clock,
     ) -> None:
         self.account = account
         self.protocol: ProtocolName = account.protocols[0].protocol
-        self._pairs: list[Pair] = list(zip(account.protocols, clients, strict=True))
+        self._opened = opened
+        self._pairs: list[Pair] = [(entry, opened(account, entry)) for entry in account.protocols]
+        self._former: list[ProtocolClient] = []
         self._windows = windows
         self._clock = clock
+
+    def renew(self, account: Account) -> None:
+        """Take over the same account with other secrets. Calls under way end with the ones they began with."""
+        self.account = account
+        renewed = [
+            (entry, client if entry == known else self._opened(account, entry))
+            for entry, (known, client) in zip(account.protocols, self._pairs, strict=True)
+        ]
+        self._former += [client for _, client in self._pairs if client not in [kept for _, kept in renewed]]
+        self._pairs = renewed
 
     def supports(self, kind: OperationKind) -> bool:
         """Whether one of the account's protocols has an API for a change."""
@@ -156,7 +172,7 @@ class AccountClient:
 
     async def close(self) -> None:
         """Close the connections of every protocol."""
-        for _, client in self._pairs:
+        for client in [*self._former, *(client for _, client in self._pairs)]:
             await client.close()
 
     def _explicit(self, operation: str) -> ProtocolClient | None:

@@ -116,10 +116,7 @@ def build_clients(
         wire=wire,
         tap=tap,
     )
-    return {
-        account.code: AccountClient(account, [opener(account, entry) for entry in account.protocols], kept, clock)
-        for account in accounts
-    }
+    return {account.code: AccountClient(account, opener, kept, clock) for account in accounts}
 
 
 def receive(account: Account, push: Push) -> Received:

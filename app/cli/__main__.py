@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     run_now = jobs.add_parser("run", help="run one timed job now, unless another process is at it")
     run_now.add_argument("name", help="for example reconcile, or usage_pull:<account>; a wrong name lists all")
     _advance(commands.add_parser("advance", help="move the gateway's clock forwards (sandbox mode only), over HTTP"))
+    _doctor(commands.add_parser("doctor", help="what is right and wrong here: database, carriers, what waits"))
     rule = commands.add_parser("rule", help="text, values, sources and tests of a rule, in Chinese and English")
     rule.add_argument("id", help="for example RN-2")
     found = commands.add_parser("rules", help="search the rules by word or symptom, in Chinese or English")
@@ -69,6 +70,10 @@ def _probe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--calls", type=int, default=200, help="send no more requests than these; default: 200")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.add_argument("--save", type=Path, metavar="DIR", help="write the answers there as scrubbed samples")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--language", choices=("en", "zh"), default="en", help="language of the findings; default: en")
 
 
 def _sandbox(command: argparse.ArgumentParser) -> None:
@@ -122,6 +127,8 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             load_command("rule").print_rules(given)
         case "openapi":
             load_command("openapi").openapi(json_only=given.json_bodies)
+        case "doctor":
+            load_command("doctor.run").doctor(settings, given.language)
         case "carriers":
             _dispatch_carriers(given, settings)
 

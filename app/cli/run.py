@@ -108,6 +108,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         container = await stack.enter_async_context(open_container(settings, url, accounts))
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
+        loop.add_signal_handler(signal.SIGHUP, container.secrets.read_again)
         if container.context.sandbox:
             await sync_clock(container.context)
         await stack.enter_async_context(lifetime(container.context, settings, command))

@@ -9,6 +9,7 @@ from typing import Any
 from app.telemetry import get_logger
 from app.usecases.admin.housekeeping import (
     delete_expired_keys,
+    delete_old_changes,
     delete_old_files,
     delete_old_notifications,
     delete_settled_deliveries,
@@ -29,6 +30,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "deliveries": delete_settled_deliveries,
         "notifications": delete_old_notifications,
         "usage": clean_up_usage,
+        "sim_changes": delete_old_changes,
         "exports": delete_old_exports,
         "carts": delete_old_carts,
         "deadline_groups": check_groups,

@@ -40,7 +40,7 @@ from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
 from app.usecases.idempotency import RequestKey
 from app.usecases.operations.request import RequestOperation, dry_run, request_operation
-from app.usecases.operations.views import operation_view
+from app.usecases.operations.views import current_view
 
 router = APIRouter(prefix="/v1/sims", tags=["actions"], route_class=TypedRoute)
 
@@ -93,7 +93,7 @@ async def _act(
             return stored
         operation = await request_operation(ctx, work, command)
         response = json_response(
-            operation_view(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
+            current_view(operation), status=202, headers={"Location": f"/v1/operations/{operation.id}"}
         )
         await commit_response(ctx, work, key, response, began=operation.id)
     return response

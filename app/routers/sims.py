@@ -22,8 +22,10 @@ from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import answers as schemas
 from app.routers.schemas.sims import requests
 from app.usecases.access import Caller
-from app.usecases.errors import Fault, InvalidArgument, NotYet
+from app.usecases.as_of import moment_of
+from app.usecases.errors import Fault, InvalidArgument, NotAsOf
 from app.usecases.sims import read
+from app.usecases.sims.past import get_sim_at
 
 from .actions import Iccid
 
@@ -82,13 +84,13 @@ def _tags(pairs: list[str]) -> dict[str, str]:
     return {found["key"]: found["value"] for found in split if found is not None}
 
 
-def refuse_as_of(query: AsOf) -> None:
-    """Refuse `?as_of=` and `?known_at=`, a part of the contract that is not built. Raises `NotYet`."""
+def refuse_as_of(query: AsOf, detail: str) -> None:
+    """Refuse `?as_of=` and `?known_at=` where an answer is always of now. Raises `NotAsOf`."""
     if query.as_of is not None or query.known_at is not None:
-        raise NotYet("reading as of an instant is not built yet")
+        raise NotAsOf(detail)
 
 
-@router.get("", response_model=schemas.SimPage, responses=TEXT_CSV | refusals("NOT_YET"))
+@router.get("", response_model=schemas.SimPage, responses=TEXT_CSV | refusals("NOT_AS_OF"))
 async def list_sims(
     request: Request,
     ctx: Ctx,
@@ -96,7 +98,7 @@ async def list_sims(
     query: Annotated[requests.SimListQuery, Depends(Parameters(requests.SimListQuery))],
 ) -> Response:
     """A page of SIMs; as `text/csv` with that `Accept`."""
-    refuse_as_of(query)
+    refuse_as_of(query, "lists are of now; one SIM can be read as of an instant")
     page = page_of(query)
     items, last, total = await read.list_sims(
         ctx,
@@ -143,12 +145,13 @@ async def summarize_sims(
     return json_response({"items": await read.summarize(ctx, caller.tenant, filter_of(query), by)})
 
 
-@router.get("/{iccid}", response_model=schemas.Sim, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get("/{iccid}", response_model=schemas.Sim, responses=refusals("NOT_FOUND", "BEFORE_RECORDS"))
 async def get_sim(
     iccid: Iccid, ctx: Ctx, caller: SimsReader, query: Annotated[AsOf, Depends(Parameters(AsOf))]
 ) -> Response:
-    """One SIM, with its usage, holds, dates and the carrier's view of it."""
-    refuse_as_of(query)
+    """One SIM, with its usage, holds, dates and the carrier's view of it; also as it was, and as it was known."""
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        return json_response(await get_sim_at(ctx, caller.tenant, parse_iccid(iccid), moment))
     found = await read.get_sim(ctx, caller.tenant, parse_iccid(iccid))
     return json_response(found, headers={"ETag": f'"{found["version"]}"'})
 
@@ -195,17 +198,18 @@ async def delete_sim(request: Request, iccid: Iccid, ctx: Ctx, caller: SimsWrite
     return Response(status_code=204)
 
 
-@router.get("/{iccid}/timeline", response_model=schemas.Timeline, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get("/{iccid}/timeline", response_model=schemas.Timeline, responses=refusals("NOT_FOUND"))
 async def get_sim_timeline(
     iccid: Iccid,
     ctx: Ctx,
     caller: SimsReader,
     query: Annotated[requests.TimelineQuery, Depends(Parameters(requests.TimelineQuery))],
 ) -> Response:
-    """What happened to a SIM, newest first."""
-    refuse_as_of(query)
-    page = page_of(query)
-    found = await read.timeline(ctx, caller.tenant, parse_iccid(iccid), before=page.number, limit=page.limit + 1)
+    """What happened to a SIM, newest first; with `as_of`, what had by then, with `known_at`, what was known by then."""
+    page, moment = page_of(query), moment_of(ctx, query.as_of, query.known_at)
+    found = await read.timeline(
+        ctx, caller.tenant, parse_iccid(iccid), before=page.number, limit=page.limit + 1, moment=moment
+    )
     items = [
         row | {"took_effect_at": row["took_effect_at"].isoformat(), "known_at": row["known_at"].isoformat()}
         for row in found[: page.limit]

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from app.db.usage.counters import ReportPosition
 from app.domain.identifiers import parse_iccid
+from app.domain.vocabulary import Carrier
 from app.routers import report_bodies
 from app.routers.http.bodies import keepable
 from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody
-from app.routers.http.deps import Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
+from app.routers.http.deps import MAX_BIGINT, Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
 from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
 from app.routers.schemas.base import Paging
-from app.routers.sims import refuse_as_of
+from app.usecases.as_of import moment_of
+from app.usecases.exports.dispute import Dispute, dispute_file
+from app.usecases.usage.advice import advice_on
 from app.usecases.usage.corrections import MAX_CORRECTIONS, Correction, correct
 from app.usecases.usage.ingest.service import Ingest
-from app.usecases.usage.read import card_reports, card_usage, reconciliation, unmatched_reports
+from app.usecases.usage.read import card_reports, card_usage, unmatched_reports
+from app.usecases.usage.reconciliation import Position, cycle_to_reconcile, reconciliation
 
 from .actions import Iccid
+from .exports import FILE, MEDIA_TYPES
 
 router = APIRouter(prefix="/v1", tags=["usage"], route_class=TypedRoute)
 
 DEFAULT_REPORTS = 1_000
 """Reports on a page whose size is not given."""
 
+_GAP_PLACE = re.compile(r"(\d{1,19}) (\d{1,19})", re.ASCII)
 MAX_GATEWAY = (1 << 31) - 1
 MAX_BATCH_BYTES = 8 << 20
 
@@ -65,11 +72,19 @@ async def ingest_reports(
     caller: UsageWriter,
     upload: Annotated[Upload, Depends(REPORTS)],
     ingest: Annotated[Ingest, Depends(ingest_of)],
+    query: Annotated[schemas.ReportsQuery, Depends(Parameters(schemas.ReportsQuery))],
+    ctx: Ctx,
 ) -> Response:
-    """Count usage reports, each once; answered after they are committed (US-3)."""
+    """Count usage reports, each once; answered after they are committed (US-3).
+
+    With `advice=true` the answer also tells which cards of the batch are held or near a limit (US-7).
+    """
     decoded = report_bodies.decode(upload.media_type, upload.content)
     tally = await ingest.submit(caller.tenant, decoded.reports, rejected=len(decoded.rejected))
-    return json_response(report_bodies.answer(decoded, tally))
+    counted = report_bodies.answer(decoded, tally)
+    if query.advice:
+        counted["advice"] = await advice_on(ctx, caller.tenant, decoded.reports, tally)
+    return json_response(counted)
 
 
 @router.post("/usage/corrections", response_model=schemas.CorrectionsApplied)
@@ -96,12 +111,40 @@ async def reconcile_usage(
     caller: SimsReader,
     query: Annotated[schemas.ReconciliationQuery, Depends(Parameters(schemas.ReconciliationQuery))],
 ) -> Response:
-    """Our sum against the carrier's, per SIM, with the drift."""
+    """Cards whose usage differs between us and the carrier, the widest gap first, each with its cause (US-6)."""
     page = page_of(query)
-    found, last = await reconciliation(
-        ctx, caller.tenant, query.carrier, query.cycle, after=page.number or 0, limit=page.limit
-    )
-    return json_response(found | {"next_cursor": page.next_cursor(last)})
+    carrier, after = Carrier(query.carrier), _gap_place(page.after)
+    found, last = await reconciliation(ctx, caller.tenant, carrier, query.cycle, after=after, limit=page.limit)
+    return json_response(found | {"next_cursor": page.next_cursor(f"{last[0]} {last[1]}" if last else None)})
+
+
+def _gap_place(cursor: Any) -> Position | None:
+    """The position that a cursor names in the list of gaps. Raises `Unreadable` for another list's cursor."""
+    if cursor is None:
+        return None
+    found = _GAP_PLACE.fullmatch(cursor) if isinstance(cursor, str) else None
+    if found is None or max(map(int, found.groups())) > MAX_BIGINT:
+        raise Unreadable("invalid cursor")
+    return int(found[1]), int(found[2])
+
+
+@router.get("/usage/reconciliation/file", response_class=StreamingResponse, responses=FILE)
+async def download_reconciliation(
+    ctx: Ctx,
+    caller: SimsReader,
+    query: Annotated[schemas.ReconciliationFileQuery, Depends(Parameters(schemas.ReconciliationFileQuery))],
+) -> Response:
+    """The dispute file for the carrier: every gap of a cycle with both sides' figures and times (US-6).
+
+    CSV, or XLSX with `format=xlsx`; ICCIDs are text.
+    """
+    carrier = Carrier(query.carrier)
+    cycle = cycle_to_reconcile(ctx, carrier, query.cycle)
+    wanted = Dispute(tenant=caller.tenant, carrier=carrier, cycle=cycle)
+    name = f"reconciliation-{carrier.value}-{cycle.id}.{query.format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    file = dispute_file(ctx, wanted, query.format)
+    return StreamingResponse(file, media_type=MEDIA_TYPES[query.format], headers=headers)
 
 
 @router.get("/usage/unknown", response_model=schemas.UnmatchedReportPage)
@@ -114,7 +157,9 @@ async def list_unmatched_reports(
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
-@router.get("/sims/{iccid}/usage", response_model=schemas.SimUsageAnswer, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get(
+    "/sims/{iccid}/usage", response_model=schemas.SimUsageAnswer, responses=refusals("NOT_FOUND", "BEFORE_RECORDS")
+)
 async def get_sim_usage(
     iccid: Iccid,
     ctx: Ctx,
@@ -125,13 +170,15 @@ async def get_sim_usage(
 
     Reports come in pages: of `limit`, of 1,000 where none is given.
     """
-    refuse_as_of(query)
-    name, page = parse_iccid(iccid), page_of(query)
+    name, page, moment = parse_iccid(iccid), page_of(query), moment_of(ctx, query.as_of, query.known_at)
     if query.granularity != "report":
-        return json_response(await card_usage(ctx, caller.tenant, name, query.granularity, query.first, query.last))
+        span = (query.first, query.last)
+        return json_response(await card_usage(ctx, caller.tenant, name, query.granularity, span, moment))
     limit = page.limit if "limit" in query.model_fields_set else DEFAULT_REPORTS
     after = _report_place(page.after)
-    found, end = await card_reports(ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit)
+    found, end = await card_reports(
+        ctx, caller.tenant, name, query.first, query.last, after=after, limit=limit, moment=moment
+    )
     position = f"{end.at.isoformat()} {end.gateway} {end.report_id}" if end else None
     return json_response(found | {"next_cursor": page.next_cursor(position)})
 

@@ -29,7 +29,7 @@ def _sentence(state: SimState, causes: Sequence[str], recovery: Recovery | None,
 
 def _plans(fastest: Plan, cheapest: Plan, zone: tzinfo, language: str) -> str:
     first = _plan(fastest, zone, language)
-    second = _plan(cheapest, zone, language)
+    second = first if cheapest is fastest else _plan(cheapest, zone, language)
     return first if first == second else _phrase("verdict.other", language, fastest=first, cheapest=second)
 
 

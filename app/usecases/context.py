@@ -16,6 +16,7 @@ from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.domain.usage.gaps import DEFAULT_BAND, Band
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
@@ -47,6 +48,8 @@ class Context:
     sandbox: bool
     brake_per_hour: int | None = None
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
+    gap_band: Band = DEFAULT_BAND
+    """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
 
     def now(self) -> datetime:
         """The current instant of the gateway's clock, aware, in UTC."""

@@ -13,7 +13,8 @@
     ├── NotAllowed           the key lacks a scope, or the call's network
     ├── Conflict             the request conflicts with the current state
     ├── CarrierTrouble       an immediate query to the carrier failed
-    ├── NotYet               a part of the contract that is not implemented
+    ├── NotAsOf              what is always of now cannot be read as of an instant
+    ├── BeforeRecords        an instant from before the records begin
     └── Unavailable          try again later
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.domain.operation.refusal import Refusal
@@ -127,10 +129,19 @@ class Conflict(UseCaseError):
         self.code = code
 
 
-class NotYet(UseCaseError):
-    """A part of the contract that is not implemented."""
+class NotAsOf(UseCaseError):
+    """What is always of now was asked for as of an instant."""
 
-    code = "NOT_YET"
+    code = "NOT_AS_OF"
+
+
+class BeforeRecords(UseCaseError):
+    """An instant from before the records of an object begin, which `since` tells: its import or creation."""
+
+    code = "BEFORE_RECORDS"
+
+    def __init__(self, what: str, since: datetime) -> None:
+        super().__init__(f"the records of this {what} begin later; see since", since=since.isoformat())
 
 
 class CarrierTrouble(UseCaseError):

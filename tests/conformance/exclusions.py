@@ -83,7 +83,11 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "UNKNOWN_PLAN UNKNOWN_POOL UNKNOWN_EVENT UNKNOWN_ORDER",
         "it names an object that does not exist",
     ),
-    _valid_but("not built", "NOT_YET", "documented with the parameter: reading as of an instant is not built"),
+    _valid_but(
+        "as of",
+        "NOT_AS_OF BEFORE_RECORDS AHEAD_OF_NOW KNOWN_TOO_EARLY",
+        "an instant ahead of now, or before the records",
+    ),
     _valid_but(
         "tables", "UNREADABLE UNKNOWN_COLUMN", "a CSV file's columns have no schema", status=400, operations=FILES
     ),

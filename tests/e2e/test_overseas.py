@@ -154,20 +154,23 @@ async def test_reconciliation_counts_by_the_zone_of_each_account(abroad: Gateway
     hours_before = {ny: "2026-10-31T23:00:00-04:00", nz: "2026-10-31T23:00:00+13:00"}
     for card in (ny, nz):
         told = [
-            report(card, first_hours[card], 5, number=card),
-            report(card, hours_before[card], 70, number=card + "-"),
+            report(card, first_hours[card], 50_000, number=card),
+            report(card, hours_before[card], 700_000, number=card + "-"),
         ]
         await send(abroad.api, told)
         figures = [
-            {"iccid": card, "cycle": "2026-11", "bytes": 4, "as_of": "2026-11-20T00:00:00Z"},
-            {"iccid": card, "day": "2026-11-25", "bytes": 1},
+            {"iccid": card, "cycle": "2026-11", "bytes": 40_000, "as_of": "2026-11-20T00:00:00Z"},
+            {"iccid": card, "day": "2026-11-25", "bytes": 1_000},
         ]
         assert (await abroad.api.post("/v1/usage/corrections", json=figures)).json()["applied"] == 2
 
     params = {"carrier": "overseas", "cycle": "2026-11"}
     items = (await abroad.api.get("/v1/usage/reconciliation", params=params)).json()["items"]
 
-    assert {item["iccid"]: (item["ours"], item["drift"]) for item in items} == {ny: (5, 1), nz: (5, 1)}
+    assert {item["iccid"]: (item["ours"], item["drift"]) for item in items} == {
+        ny: (50_000, 9_000),
+        nz: (50_000, 9_000),
+    }
 
 
 async def test_reconciliation_at_the_turn_is_of_the_cycle_that_ends(abroad: Gateway) -> None:

@@ -159,7 +159,7 @@ async def test_if_match_guards_a_patch(gateway: Gateway) -> None:
         ("GET", "/v1/sims/12345", b"", 422, "INVALID_ARGUMENT"),
         ("GET", "/v1/nowhere", b"", 404, "NOT_FOUND"),
         ("DELETE", "/v1/operations", b"", 405, "METHOD_NOT_ALLOWED"),
-        ("GET", "/v1/sims/{iccid}?as_of=2026-01-01T00:00:00Z", b"", 422, "NOT_YET"),
+        ("GET", "/v1/sims/{iccid}?as_of=2026-01-01T00:00:00Z", b"", 422, "BEFORE_RECORDS"),
         ("POST", "/v1/sims/import", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
     ],
 )

@@ -17,6 +17,8 @@ FAILURES = 5
 PROBES = 2
 OPEN_TIME = timedelta(seconds=15)
 MAX_OPEN_TIME = timedelta(minutes=4)
+REPEATED = "repeated failures"
+"""Why a breaker is open, where no call said it in words."""
 
 
 class OnChange(Protocol):
@@ -57,6 +59,7 @@ class Breaker:
         self._probing = 0
         self._good_probes = 0
         self._open_until: datetime | None = None
+        self._fault = REPEATED
 
     @property
     def is_open(self) -> bool:
@@ -68,14 +71,15 @@ class Breaker:
         if self._open_until is None:
             return False
         if self._clock.now() < self._open_until:
-            raise CircuitOpen("the breaker is open after repeated failures; nothing was sent")
+            raise CircuitOpen(f"{self._fault}: the breaker is open; nothing was sent")
         if self._probing >= self._probes:
-            raise CircuitOpen("the breaker is letting other probes through; nothing was sent")
+            raise CircuitOpen(f"{self._fault}: the breaker is letting other probes through; nothing was sent")
         self._probing += 1
         return True
 
-    def leave(self, *, probe: bool, health: Health) -> None:
-        """Record the outcome of a call."""
+    def leave(self, *, probe: bool, health: Health, fault: str | None = None) -> None:
+        """Record the outcome of a call; `fault`: in words, what made it unhealthy."""
+        self._fault = fault or self._fault
         if probe:
             self._probing -= 1
         if health is Health.UNHEALTHY:
@@ -116,5 +120,6 @@ class Breaker:
         self._failures = 0
         self._good_probes = 0
         self._open_time = self._first_open_time
+        self._fault = REPEATED
         if self._on_change:
             self._on_change(opened=False)

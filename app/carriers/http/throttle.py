@@ -191,7 +191,7 @@ class Throttle:
         async with self._slot(urgency):
             self._respect_pause()
             probe = self._breaker.enter()
-            health = Health.NO_EVIDENCE
+            health, fault = Health.NO_EVIDENCE, None
             try:
                 await self._await_budget(urgency)
                 sent_at = self._clock.now()
@@ -204,9 +204,10 @@ class Throttle:
                 health = Health.HEALTHY
             except CarrierError as error:
                 health = self._health_after(error)
+                fault = error.detail if health is Health.UNHEALTHY else None
                 raise
             finally:
-                self._breaker.leave(probe=probe, health=health)
+                self._breaker.leave(probe=probe, health=health, fault=fault)
 
     @asynccontextmanager
     async def _slot(self, urgency: Urgency) -> AsyncIterator[None]:

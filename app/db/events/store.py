@@ -85,14 +85,21 @@ class EventRepository:
             values = {name: [getattr(row, name) for row in rows] for name in HistoryRow.__dataclass_fields__}
             await self._connection.execute(_ADD_HISTORY, values)
 
-    async def timeline(self, sim_id: int, *, before_id: int | None, limit: int) -> list[dict[str, Any]]:
-        """A page of a SIM's timeline, newest first, before an id."""
+    async def timeline(
+        self, sim_id: int, *, before_id: int | None, limit: int, moment: tuple[datetime, datetime] | None = None
+    ) -> list[dict[str, Any]]:
+        """A page of a SIM's timeline, newest first, before an id.
+
+        `moment`: only what took effect up to the one instant and was known up to the other.
+        """
+        as_of, known_at = moment or (None, None)
         rows = await self._connection.execute(
             text(
                 "SELECT id, what, before, after, cause, rule, actor, operation_id, took_effect_at, known_at"
                 " FROM sim_history WHERE sim_id = :sim_id AND (CAST(:before_id AS bigint) IS NULL OR id < :before_id)"
+                " AND (CAST(:as_of AS timestamptz) IS NULL OR (took_effect_at <= :as_of AND known_at <= :known_at))"
                 " ORDER BY id DESC LIMIT :limit"
             ),
-            {"sim_id": sim_id, "before_id": before_id, "limit": limit},
+            {"sim_id": sim_id, "before_id": before_id, "limit": limit, "as_of": as_of, "known_at": known_at},
         )
         return [dict(row) for row in rows.mappings()]

@@ -1,6 +1,9 @@
-"""asyncpg: the schema that is applied, for readiness checks and the log."""
+"""asyncpg: the server and the schema that is applied, for readiness checks, the log and the doctor."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
@@ -16,3 +19,20 @@ async def applied_schema(pool: asyncpg.Pool[asyncpg.Record]) -> AppliedSchema:
     if revision is None or revision <= HEAD_REVISION:
         return AppliedSchema(revision=revision)
     return AppliedSchema(revision=revision, oldest_release=await pool.fetchval("SELECT revision FROM oldest_release"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The database server: the database's name, the server's version, and what time it is there."""
+
+    name: str
+    version: str
+    now: datetime
+
+
+async def server_of(pool: asyncpg.Pool[asyncpg.Record]) -> Server:
+    """The server behind a pool."""
+    row = await pool.fetchrow(
+        "SELECT current_database() AS name, current_setting('server_version') AS version, clock_timestamp() AS now"
+    )
+    return Server(name=row["name"], version=row["version"], now=row["now"])

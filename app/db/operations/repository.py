@@ -277,6 +277,14 @@ class OperationRepository:
             {"accounts": list(accounts), "references": list(references), "sim_ids": list(sim_ids)},
         )
 
+    async def look_now(self, operation_id: UUID, now: datetime) -> None:
+        """Make an operation that waits for its next attempt due at once, with its back-off begun anew."""
+        # No claim is compared, as in `make_due`: a worker that has it already is looking.
+        await self._connection.execute(
+            text("UPDATE operations SET run_after = least(run_after, :now), tries = 0 WHERE id = :id"),
+            {"id": operation_id, "now": now},
+        )
+
     async def make_due(
         self, account: str, *, reference: str | None, hint: str | None, sim_id: int | None, now: datetime
     ) -> int:

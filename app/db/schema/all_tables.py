@@ -9,7 +9,9 @@ from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
+from app.db.schema import disputes as dispute_tables
 from app.db.schema import exports as export_tables
+from app.db.schema import history as history_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema import orders as order_tables
@@ -25,7 +27,9 @@ __all__ = [
     "control_tables",
     "deadline_tables",
     "directed_tables",
+    "dispute_tables",
     "export_tables",
+    "history_tables",
     "metadata",
     "notification_tables",
     "operating_tables",

@@ -185,6 +185,10 @@ sims = Table(
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
 
+SIM_DAYS = tuple(column.name for column in sims.c if isinstance(column.type, Date))
+SIM_INSTANTS = tuple(column.name for column in sims.c if isinstance(column.type, type(INSTANT)))
+"""The columns of `sims` that hold days, and those that hold instants."""
+
 sim_history = Table(
     "sim_history",
     metadata,
@@ -199,6 +203,7 @@ sim_history = Table(
     Column("operation_id", Uuid),
     Column("took_effect_at", INSTANT, nullable=False),
     Column("known_at", INSTANT, nullable=False),
+    Index("ix_sim_history_late", "sim_id", "known_at", postgresql_where=text("took_effect_at < known_at")),
 )
 
 operations = Table(
@@ -250,6 +255,21 @@ operations = Table(
     Index("ix_operations_leased", "lease_until", postgresql_where=text("status = 'running'")),
     Index("ix_operations_unsettled_due_at", "due_at", postgresql_where=text("settled_at IS NULL AND NOT overdue")),
     Index("ix_operations_sim_id", "sim_id", "id"),
+    Index(
+        "ix_operations_sim_id_scheduled",
+        "sim_id",
+        "id",
+        postgresql_where=text("coalesce(history -> 0 ->> 'status', 'scheduled') = 'scheduled'"),
+    ),
+    Index(
+        "ix_operations_succeeded",
+        "tenant",
+        "account",
+        "kind",
+        "settled_at",
+        postgresql_where=text("status = 'succeeded'"),
+    ),
+    Index("ix_operations_late", "tenant", "due_at", postgresql_where=text("overdue OR settled_at > due_at")),
     Index("ix_operations_tenant_id", "tenant", "id"),
     Index(
         "ix_operations_bulk_backlog",

@@ -53,10 +53,13 @@ usage_reports = Table(
     Column("gateway", Integer, nullable=False),
     Column("report_id", Text, nullable=False),
     Column("iccid", Text),
+    Column("received_at", INSTANT),
     CheckConstraint("(sim_id IS NULL) = (iccid IS NOT NULL)", name="known_or_named"),
     postgresql_partition_by="RANGE (at)",
 )
-"""One row per distinct report. A report for an ICCID the tenant does not have carries that `iccid` and no `sim_id`."""
+"""One row per distinct report. A report for an ICCID the tenant does not have carries that `iccid` and no `sim_id`.
+
+`received_at`: when the gateway had it (LC-12); NULL for reports older than this column."""
 
 usage_unmatched = Table(
     "usage_unmatched",

@@ -19,9 +19,10 @@ from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import SimState
 
-_JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
+JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
     plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
 )
+"""SIMs with their plan, as `app.db.mapping.sim_from` reads them."""
 
 
 DuePosition = tuple[date, int]
@@ -64,13 +65,13 @@ class SimRepository:
 
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
         """One SIM of a tenant by either form of its ICCID (DV-5)."""
-        statement = _JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
+        statement = JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
         found = await self._all(statement, for_update=for_update)
         return found[0] if found else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
         """SIMs by row id; the locks of one call are taken in id order."""
-        statement = _JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
+        statement = JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
         return {record.id: record for record in await self._all(statement, for_update=for_update)}
 
     async def lock(self, ids: Iterable[int]) -> None:
@@ -95,14 +96,14 @@ class SimRepository:
     ) -> dict[str, SimRecord]:
         """SIMs keyed by the ICCID as given (either form)."""
         forms = {form: iccid for iccid in iccids for form in _forms(iccid)}
-        statement = _JOINED.where(sims.c.iccid.in_(sorted(forms))).order_by(sims.c.id)
+        statement = JOINED.where(sims.c.iccid.in_(sorted(forms))).order_by(sims.c.id)
         if tenant is not None:
             statement = statement.where(sims.c.tenant == tenant)
         return {forms[r.sim.iccid]: r for r in await self._all(statement, for_update=for_update)}
 
     async def by_msisdn(self, account: str, msisdn: str) -> SimRecord | None:
         """The SIM of an account with this number."""
-        found = await self._all(_JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
+        found = await self._all(JOINED.where(sims.c.account == account, sims.c.msisdn == msisdn), for_update=False)
         return found[0] if found else None
 
     async def due_places(
@@ -162,7 +163,7 @@ class SimRepository:
     async def of_account(self, account: str, *, after: int, limit: int, locked: bool = False) -> list[SimRecord]:
         """A page of an account's SIMs that are not cancelled, by row id."""
         statement = (
-            _JOINED.where(sims.c.account == account, sims.c.id > after, sims.c.underlying != "cancelled")
+            JOINED.where(sims.c.account == account, sims.c.id > after, sims.c.underlying != "cancelled")
             .order_by(sims.c.id)
             .limit(limit)
         )
@@ -200,12 +201,12 @@ class SimRepository:
             update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
         )
 
-    async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime) -> None:
+    async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime, now: datetime) -> None:
         """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
         # Two answers may be stored in the wrong order: compared in the statement, the later word stands.
         newer = or_(sims.c.online_as_of.is_(None), sims.c.online_as_of <= as_of)
         await self._connection.execute(
-            update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of)
+            update(sims).where(sims.c.id == sim_id, newer).values(online=online, online_as_of=as_of, updated_at=now)
         )
 
     async def patch_many(self, rows: Sequence[dict[str, Any]], now: datetime) -> None:

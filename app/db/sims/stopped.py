@@ -78,12 +78,13 @@ SELECT s.id, s.iccid, s.account, s.carrier, s.terms, s.plan, s.underlying, s.hol
        s.imei IS NOT NULL AND left(s.imei, 14) = left(s.imei_seen, 14) AS first_device,
        CASE WHEN c.sim_id IS NOT NULL THEN {USED} END AS used, coalesce(c.addons, 0) AS addons,
        o.kind AS open_kind, o.due_at AS open_due_at,
-       CASE WHEN {{rebinds}}::text::jsonb ? s.carrier THEN (
+       CASE WHEN s.holds @> '[{{{{"code": "device_mismatch"}}}}]' AND {{rebinds}}::text::jsonb ? s.carrier THEN (
            SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
               AND r.settled_at >= coalesce({{rebinds}}::text::jsonb ->> (s.carrier || ':' || s.account),
                                            {{rebinds}}::text::jsonb ->> s.carrier)::timestamptz) END AS rebinds,
-       (SELECT count(*) FROM operations r
-         WHERE r.sim_id = s.id AND r.kind = 'renew' AND r.status = 'succeeded') AS renewals
+       CASE WHEN s.holds @> '[{{{{"code": "plan_expired"}}}}]' THEN (
+           SELECT count(*) FROM operations r
+            WHERE r.sim_id = s.id AND r.kind = 'renew' AND r.status = 'succeeded') END AS renewals
   FROM sims s
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
        {{cycles}}::text::jsonb ->> (s.carrier || ':' || s.account), {{cycles}}::text::jsonb ->> s.carrier)::int

@@ -5,7 +5,7 @@ Set-based statements over thousands of SIMs, on the unit of work's own connectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -28,19 +28,36 @@ SELECT k.sim_id, k.cycle, p.ref, 0
  ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 # Pulls, refreshes and corrections run side by side: compared with the stored `as_of`, an older figure changes nothing.
+# What a figure replaces is kept (LC-12); the counters are locked, so the snapshot shows what is replaced.
 _UPSERT_CYCLE_FIGURES = """
-UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
-  FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
- WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
-   AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
-RETURNING c.sim_id, c.cycle
+WITH k AS (
+    SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)),
+changed AS (
+    UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of FROM k
+     WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
+       AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
+    RETURNING c.sim_id, c.cycle),
+replaced AS (
+    INSERT INTO usage_figures_replaced (sim_id, cycle, bytes, as_of, until)
+    SELECT c.sim_id, c.cycle, c.carrier_bytes, c.carrier_as_of, $5
+      FROM changed JOIN usage_cycles c USING (sim_id, cycle) ORDER BY 1, 2)
+SELECT sim_id, cycle FROM changed
 """
 _UPSERT_DAY_FIGURES = """
-INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
-SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
-ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
- WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
-RETURNING sim_id, day
+WITH k AS (
+    SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::int[])
+                  k(sim_id, day, bytes, starts_at, as_of, cycle)),
+changed AS (
+    INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
+    SELECT sim_id, day, bytes, starts_at, as_of FROM k
+    ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
+     WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
+    RETURNING sim_id, day),
+replaced AS (
+    INSERT INTO usage_figures_replaced (sim_id, cycle, day, starts_at, bytes, as_of, until)
+    SELECT k.sim_id, k.cycle, k.day, k.starts_at, d.bytes, d.as_of, $7
+      FROM changed JOIN k USING (sim_id, day) LEFT JOIN usage_days d USING (sim_id, day) ORDER BY 1, 3)
+SELECT sim_id, day FROM changed
 """
 _CYCLES = f"""
 SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons, {BEFORE_ACTIVATION} AS tested
@@ -56,17 +73,6 @@ SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
  WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
  ORDER BY r.at, r.gateway, r.report_id LIMIT $6
-"""
-_RECONCILE = """
-SELECT s.id, s.iccid, c.carrier_bytes, c.carrier_as_of, c.reported, c.has_day_figures,
-       CASE WHEN c.has_day_figures THEN (SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
-                                 WHERE r.sim_id = s.id AND r.at >= a.opens AND r.at < a.closes
-                                   AND r.at <= c.carrier_as_of)
-            ELSE c.reported - c.reported_since END AS ours
-  FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
-  JOIN unnest($6::text[], $7::timestamptz[], $8::timestamptz[]) a(account, opens, closes) ON a.account = s.account
- WHERE s.tenant = $1 AND s.carrier = $2 AND c.cycle = $3 AND c.carrier_bytes IS NOT NULL AND s.id > $4
- ORDER BY s.id LIMIT $5
 """
 # Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
@@ -116,10 +122,11 @@ class CycleFigureRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigureRow:
-    """A carrier's figure for a SIM's day, which starts at `starts_at`."""
+    """A carrier's figure for a SIM's day, which starts at `starts_at` and lies in `cycle` (yyyymm)."""
 
     sim_id: int
     day: date
+    cycle: int
     starts_at: datetime
     figure: CarrierFigure
 
@@ -137,20 +144,31 @@ async def ensure_counters(connection: Connection, pairs: Sequence[tuple[int, int
     await connection.execute(_ENSURE_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
-async def upsert_cycle_figures(connection: Connection, figures: Sequence[CycleFigureRow]) -> set[tuple[int, int]]:
-    """Store figures of cycles, one for each, unless a later is held (US-5); gives the (SIM, cycle) that changed."""
+async def upsert_cycle_figures(
+    connection: Connection, figures: Sequence[CycleFigureRow], now: datetime
+) -> set[tuple[int, int]]:
+    """Store figures of cycles, one for each, unless a later is held (US-5); gives the (SIM, cycle) that changed.
+
+    What they replace is kept as known until `now`. The counters are locked by the caller.
+    """
     rows = await connection.fetch(
         _UPSERT_CYCLE_FIGURES,
         [row.sim_id for row in figures],
         [row.cycle for row in figures],
         [row.figure.used for row in figures],
         [row.figure.as_of for row in figures],
+        now,
     )
     return {(row["sim_id"], row["cycle"]) for row in rows}
 
 
-async def upsert_day_figures(connection: Connection, figures: Sequence[DayFigureRow]) -> set[tuple[int, date]]:
-    """Store figures of days, one for each, unless a later is held (US-5); gives the (SIM, day) that changed."""
+async def upsert_day_figures(
+    connection: Connection, figures: Sequence[DayFigureRow], now: datetime
+) -> set[tuple[int, date]]:
+    """Store figures of days, one for each, unless a later is held (US-5); gives the (SIM, day) that changed.
+
+    What they replace is kept as known until `now`. The counters are locked by the caller.
+    """
     rows = await connection.fetch(
         _UPSERT_DAY_FIGURES,
         [row.sim_id for row in figures],
@@ -158,6 +176,8 @@ async def upsert_day_figures(connection: Connection, figures: Sequence[DayFigure
         [row.figure.used for row in figures],
         [row.starts_at for row in figures],
         [row.figure.as_of for row in figures],
+        [row.cycle for row in figures],
+        now,
     )
     return {(row["sim_id"], row["day"]) for row in rows}
 
@@ -228,28 +248,4 @@ async def carrier_days(connection: Connection, sim_id: int, first: date, last: d
 async def reports_of(connection: Connection, sim_id: int, after: ReportPosition, until: datetime, limit: int) -> Rows:
     """A SIM's distinct reports after a position and before an instant, by instant."""
     found: Rows = await connection.fetch(_REPORTS, sim_id, after.at, until, after.gateway, after.report_id, limit)
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciled:
-    """What to reconcile: a tenant's SIMs of a carrier in a cycle; `spans`: its opening and close by account."""
-
-    tenant: str
-    carrier: str
-    cycle: int
-    spans: Mapping[str, tuple[datetime, datetime]]
-
-
-def _columns(spans: Iterable[tuple[datetime, datetime]]) -> tuple[list[datetime], list[datetime]]:
-    pairs = list(spans)
-    return [opens for opens, _ in pairs], [closes for _, closes in pairs]
-
-
-async def reconcile(connection: Connection, wanted: Reconciled, after: int, limit: int) -> Rows:
-    """Our sum and the carrier's figure up to the figure's `as_of`, by SIM row id after `after`."""
-    w = wanted
-    found: Rows = await connection.fetch(
-        _RECONCILE, w.tenant, w.carrier, w.cycle, after, limit, list(w.spans), *_columns(w.spans.values())
-    )
     return found

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import NamedTuple
 
@@ -42,6 +42,9 @@ _REPORT_ROW = Struct(">hiqiqiqiii")
 _UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
+_INSTANT = Struct(">iq")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 # Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
 # raised meanwhile: SIMS_LOCK was taken by a statement before this one (`_OPEN`), whose wait this snapshot comes after.
@@ -100,9 +103,11 @@ WITH moved AS (
  RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
            coalesce(to_timestamp(k.first) <= c.tested_to, false)
            OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount)"""  # noqa: S608 - our own text
+           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount,
+           c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to AS covered)"""  # noqa: S608 - our own text
 _ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
-       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount FROM moved"""
+       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount,
+       array_agg(ordinal) FILTER (WHERE covered) AS covered FROM moved"""
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
 _ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
@@ -126,6 +131,17 @@ cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT
 SELECT sim_id, cycle FROM started
 """
 """Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Applied:
+    """Deltas by ordinal that are not done with: `covered`, at least in part, by a carrier's figure (US-6).
+
+    `needs_recount`: those covered in part, or of traffic from before the activation (`app.db.usage.figures.recount`).
+    """
+
+    needs_recount: list[int]
+    covered: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,23 +207,34 @@ async def find_reports(connection: Connection, identities: Sequence[tuple[int, s
     return found
 
 
-def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str) -> bytes:
-    """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond."""
+def packed_instant(at: datetime) -> bytes:
+    """An instant as a field of binary COPY."""
+    return _INSTANT.pack(8, (at - _EPOCH) // _MICROSECOND - PG_EPOCH_US)
+
+
+def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str, received: bytes) -> bytes:
+    """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond.
+
+    `received`: the `packed_instant` of its receipt.
+    """
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
-    return _REPORT_ROW.pack(6, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL
+    return _REPORT_ROW.pack(7, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL + received
 
 
-def pack_unmatched_report(iccid: str, second: float, amount: int, gateway: int, report_id: str) -> bytes:
+def pack_unmatched_report(
+    iccid: str, second: float, amount: int, gateway: int, report_id: str, received: bytes
+) -> bytes:
     """An unmatched report as a row of binary COPY: without a SIM, with its ICCID."""
     name, card = report_id.encode(), iccid.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
     return b"".join(
         (
-            _UNMATCHED_ROW.pack(6, -1, 8, at, 8, amount, 4, gateway, len(name)),
+            _UNMATCHED_ROW.pack(7, -1, 8, at, 8, amount, 4, gateway, len(name)),
             name,
             _LENGTH.pack(len(card)),
             card,
+            received,
         )
     )
 
@@ -223,7 +250,7 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
         "usage_reports",
         source=_whole(payload),
         format="binary",
-        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid"),
+        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at"),
     )
 
 
@@ -262,19 +289,15 @@ async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
 
 
-async def apply_round(
-    connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False
-) -> list[int]:
+async def apply_round(connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False) -> Applied:
     """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
 
     Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
-    these neither put holds on nor lift them (US-5). Gives the ordinals of the deltas that carrier figures cover in part
-    or that have traffic from before the activation: their counters are to be recounted
-    (`app.db.usage.figures.recount`).
+    these neither put holds on nor lift them (US-5).
     """
     statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
     row = await connection.fetchrow(statement, deltas[0].round)
-    needs_recount: list[int] = row["needs_recount"] or []
+    applied = Applied(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [])
     found = set(row["ordinals"] or ())
     if len(found) < len(deltas):
         missing = {(delta.sim_id, delta.cycle): delta.ordinal for delta in deltas if delta.ordinal not in found}
@@ -284,5 +307,6 @@ async def apply_round(
             # another transaction has inserted these counters since: add to them under a third round number
             await connection.execute(_MOVE_TO_ROUND, -spare, raced)
             again = await connection.fetchrow(statement, -spare)
-            needs_recount = needs_recount + (again["needs_recount"] or [])
-    return needs_recount
+            applied.needs_recount += again["needs_recount"] or []
+            applied.covered += again["covered"] or []
+    return applied

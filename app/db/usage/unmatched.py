@@ -40,6 +40,16 @@ DELETE FROM usage_reports r USING old
 _RAISE_EPOCH = """
 INSERT INTO usage_epoch (id, epoch) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET epoch = usage_epoch.epoch + 1
 """
+_OF_ONE_SIM = (
+    "usage_cycles",
+    "usage_days",
+    "usage_marks",
+    "usage_addons",
+    "usage_gaps",
+    "usage_corrections",
+    "sim_plans",
+    "usage_figures_replaced",
+)
 _LIST = """
 SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_at
   FROM usage_unmatched u JOIN usage_gateways g ON g.id = u.gateway
@@ -79,7 +89,7 @@ async def detach(connection: Connection, tenant: str, sim_id: int, iccid: str, n
     """Make the reports of a SIM that is removed unmatched under its ICCID, and delete its counters."""
     await invalidate_sim_caches(connection)
     await connection.execute(_DETACH, sim_id, iccid, tenant, now)
-    for table in ("usage_cycles", "usage_days", "usage_marks", "usage_addons", "sim_plans"):
+    for table in _OF_ONE_SIM:
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from app.domain.terms.flexem import FLEXEM
@@ -31,6 +32,7 @@ BOOK = _by_key(FLEXEM + GSL + STANDARD)
 """Every version of the terms of each (supplier, carrier), oldest first."""
 
 
+@lru_cache(maxsize=1024)
 def terms_in_force(supplier: Supplier, carrier: Carrier, on: date) -> Terms:
     """The terms in force on a day in the carrier's zone: the newest version that has begun (TM-1)."""
     return [version for version in BOOK[supplier, carrier] if version.since is None or version.since <= on][-1]

@@ -40,9 +40,11 @@ def recovery_view(recovery: Recovery | None, language: str) -> dict[str, Any] | 
     """How a SIM comes back; None where nothing stops it."""
     if recovery is None:
         return None
+    fastest = plan_view(recovery.fastest, language)
+    alike = recovery.cheapest is recovery.fastest
     return {
-        "cheapest": plan_view(recovery.cheapest, language),
-        "fastest": plan_view(recovery.fastest, language),
+        "cheapest": fastest if alike else plan_view(recovery.cheapest, language),
+        "fastest": fastest,
         "not_lifted": [lost_view(lost, language) for lost in recovery.not_lifted],
     }
 

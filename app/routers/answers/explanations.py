@@ -33,7 +33,9 @@ FleetBody = Annotated[
 ]
 
 
-@router.get("/sims/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "NOT_YET"))
+@router.get(
+    "/sims/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "NOT_AS_OF")
+)
 async def explain_sim(
     request: Request,
     iccid: Iccid,
@@ -45,7 +47,7 @@ async def explain_sim(
 
     What you know of the device fills the checklists: `?apn=cmiot&restarted=true&province=…`.
     """
-    refuse_as_of(query)
+    refuse_as_of(query, "what may be done is explained of now; states and holds can be read as of an instant")
     language = language_of(request.headers.get("accept-language"))
     facts = query.model_dump(exclude_unset=True, exclude={"as_of", "known_at", "target"})
     facts["targets"] = tuple(query.target)

@@ -14,7 +14,7 @@ from app.usecases.quarantine import SubjectKind, Task
 
 from .base import AnswerModel, At, Instant, Listed, QueryFlag, QueryModel, RequestModel, Text, open_words
 from .catalogue import ProtocolWord
-from .operations import OPERATION_ID
+from .operations import OPERATION_ID, OperationError
 from .sims.answers import CarrierWord
 
 ScopeWord = Annotated[str, open_words(SCOPES)]
@@ -113,7 +113,61 @@ class AccountState(AnswerModel):
     )
 
 
-class AccountPage(Listed[AccountState]):
+class AccountBrake(AnswerModel):
+    """The brake on stops by rules (ST-25)."""
+
+    limit_per_hour: int = Field(description="Cards that one rule may stop in an hour.", examples=[50])
+    stopped_last_hour: dict[str, int] = Field(
+        description="Cards stopped within the hour, by hold.", examples=[{"policy_cutoff": 50}]
+    )
+    held_cards: int = Field(description="Cards that wait behind it for `release-brake`.", examples=[12])
+
+
+class AccountBudget(AnswerModel):
+    """How many calls the account may make."""
+
+    per_hour: int | None = Field(description="Calls an hour as configured; null: no limit.", examples=[3600])
+    current_per_hour: int | None = Field(
+        description="Calls an hour now, less after the carrier said that it is too many.", examples=[1800]
+    )
+    paused_until: At | None = Field(
+        description="Until when the carrier asked for a pause.", examples=["2026-11-21T10:05:00+00:00"]
+    )
+
+
+class AccountFreshness(AnswerModel):
+    """How old the carrier's figures are (US-2)."""
+
+    p50_s: int | None = Field(
+        description="Half of the cards' usage is no older.", examples=[3600], json_schema_extra={"x-unit": "second"}
+    )
+    p99_s: int | None = Field(
+        description="Nearly all is no older.", examples=[86400], json_schema_extra={"x-unit": "second"}
+    )
+    binding: str = Field(description="What keeps it from being fresher.", examples=["schedule"])
+
+
+class AccountWaiting(AnswerModel):
+    """The open operations that no person completes."""
+
+    operations: int = Field(description="How many.", examples=[3])
+    oldest_at: At | None = Field(description="When the oldest was accepted.", examples=["2026-11-21T09:00:00+00:00"])
+    last_error: OperationError | None = Field(description="Why the latest attempt did not succeed.")
+
+
+class AccountStanding(AccountState):
+    """A carrier account with what keeps things from moving."""
+
+    breaker_open: bool = Field(
+        description="Whether its breaker is open in the process that answers; each has its own.", examples=[False]
+    )
+    brake: AccountBrake = Field(description="The brake on automatic stops.")
+    budget: AccountBudget = Field(description="Its call budget.")
+    freshness: AccountFreshness = Field(description="How old its usage is.")
+    waiting: AccountWaiting = Field(description="What waits for it.")
+
+
+class AccountPage(Listed[AccountStanding]):
     """Every carrier account."""
 
 

@@ -197,15 +197,15 @@ class Paging(QueryModel):
 
 
 class AsOf(QueryModel):
-    """At which instant a SIM is read."""
+    """At which instant something is read."""
 
-    as_of: str | None = Field(
+    as_of: QueryInstant | None = Field(
         default=None,
-        description="Read as it was at this instant (not built yet: `NOT_YET`).",
-        examples=["2026-11-01T00:00:00+08:00"],
+        description="Read as it was at this instant, not after now; without it, `known_at`, else now.",
+        examples=["2026-11-21T00:00:00+08:00"],
     )
-    known_at: str | None = Field(
+    known_at: QueryInstant | None = Field(
         default=None,
-        description="Read as it was known at this instant (not built yet: `NOT_YET`).",
-        examples=["2026-11-01T00:00:00+08:00"],
+        description="Read as it was known at this instant, not before `as_of`; without it, by all that is known now.",
+        examples=["2026-11-21T09:00:00+08:00"],
     )

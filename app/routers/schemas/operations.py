@@ -46,6 +46,15 @@ class HistoryLine(AnswerModel):
     note: str = Field(description="Why, in words.", examples=[""])
 
 
+class ExpectedEnd(AnswerModel):
+    """When an open operation ends if it takes as long as the last ones of its account and kind (SL-9)."""
+
+    typical_at: At = Field(description="Half of them were done by then.", examples=["2026-11-21T10:02:00+00:00"])
+    slow_at: At = Field(description="95 % of them were done by then.", examples=["2026-11-21T18:00:00+00:00"])
+    samples: int = Field(description="How many were measured.", examples=[200])
+    assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["SL-9"]])
+
+
 class Operation(AnswerModel):
     """One change of one SIM. Accepted is not done: `status` says where it stands."""
 
@@ -63,6 +72,10 @@ class Operation(AnswerModel):
     attempts: int = Field(description="Requests sent to the carrier.", examples=[1])
     sent_at: At | None = Field(description="When the last one was sent.", examples=["2026-11-21T10:00:01+00:00"])
     execute_at: At | None = Field(description="Not before.", examples=["2026-12-01T00:00:00+08:00"])
+    next_attempt_at: At | None = Field(
+        description="Not before then it is sent, or the carrier asked, next; null: nothing is attempted by itself.",
+        examples=["2026-11-21T10:00:31+00:00"],
+    )
     carrier_reference: str | None = Field(description="The carrier's own id of it.", examples=["20261121100001"])
     error: OperationError | None = Field(description="Why it failed, or waits.")
     bulk_operation: UUID | None = Field(description="The bulk operation it belongs to.", examples=[OPERATION_ID])
@@ -71,6 +84,10 @@ class Operation(AnswerModel):
     created_at: At = Field(description="When it was accepted.", examples=["2026-11-21T10:00:00+00:00"])
     settled_at: At | None = Field(description="When it ended.", examples=["2026-11-21T10:00:03+00:00"])
     history: list[HistoryLine] = Field(description="Its steps in order.")
+    expected: ExpectedEnd | None = Field(
+        default=None,
+        description="Beside `due_at`, what was measured; only in a read of one operation. Null: ended, or too few.",
+    )
 
 
 class OperationPage(Counted[Operation]):

@@ -134,6 +134,11 @@ class Problem(AnswerModel):
         description="The order that the cart has become (409).",
         examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"],
     )
+    since: At | None = Field(
+        default=None,
+        description="Since when there are records (422 `BEFORE_RECORDS`).",
+        examples=["2026-11-21T10:00:00+00:00"],
+    )
     amount_due_fen: Fen | None = Field(
         default=None, description="The order's amount (422 `AMOUNT_MISMATCH`).", examples=[2400]
     )

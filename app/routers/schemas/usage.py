@@ -8,6 +8,7 @@ from pydantic import Field, RootModel, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.domain.identifiers import parse_iccid
+from app.domain.usage.gaps import GapCause
 from app.domain.vocabulary import Carrier
 from app.usecases.usage.corrections import MAX_USED
 from app.usecases.usage.ingest.reports import MAX_BYTES
@@ -26,13 +27,18 @@ from .base import (
     On,
     Paging,
     Quantity,
+    QueryFlag,
+    QueryModel,
     RequestModel,
     Text,
     checked,
+    open_words,
 )
+from .problems import HoldWord
 from .sims.answers import CarrierFigure, CarrierWord, SimUsage, UsageSource
 
 ReportBytes = Annotated[Quantity, Field(ge=0, le=MAX_BYTES, json_schema_extra={"x-unit": "byte"})]
+GapCauseWord = Annotated[GapCause, open_words(GapCause)]
 REPORT_ID = "gw-17-000123"
 
 
@@ -105,6 +111,26 @@ class RejectedRecord(AnswerModel):
     detail: str = Field(description="Why, in words.", examples=["older than six cycles"])
 
 
+class ReportsQuery(QueryModel):
+    """Whether the answer is to carry advice."""
+
+    advice: QueryFlag = Field(
+        default=False, description="Tell of the batch's cards which are held or near a limit (US-7).", examples=[True]
+    )
+
+
+class CardAdvice(AnswerModel):
+    """A card of the batch that is held or near a limit."""
+
+    iccid: str = Field(description="The SIM, as reported.", examples=["89860012345678901234"])
+    remaining: Bytes | None = Field(
+        description="To the nearest limit of its own; negative: beyond it; null: it has none.",
+        examples=[1048576],
+    )
+    holds: list[HoldWord] = Field(description="Why it is stopped; empty: it is not.", examples=[["over_quota"]])
+    slow_down: bool = Field(description="Whether it has used 90 % of that limit or more.", examples=[True])
+
+
 class ReportsCounted(AnswerModel):
     """What became of the records; they add up to those sent."""
 
@@ -113,6 +139,9 @@ class ReportsCounted(AnswerModel):
     conflicts: list[Place] = Field(description="Known identity, other content: not counted.")
     unknown: list[Place] = Field(description="Unknown SIM: stored, and counted when it arrives.")
     rejected: list[RejectedRecord] = Field(description="Wrong: not counted.")
+    advice: list[CardAdvice] = Field(
+        default=[], description="With `advice=true`: the cards that are held or near a limit; absent otherwise."
+    )
 
 
 class Correction(RequestModel):
@@ -165,6 +194,48 @@ class ReconciliationQuery(Paging):
     )
 
 
+class ReconciliationFileQuery(QueryModel):
+    """Which carrier, which cycle, which kind of file."""
+
+    carrier: Carrier = Field(description="Carrier.", examples=["cmcc"])
+    cycle: Annotated[str, Field(json_schema_extra={"pattern": CYCLE_PATTERN})] | None = Field(
+        default=None, description="A cycle; absent: the running one.", examples=["2026-11"]
+    )
+    format: Literal["csv", "xlsx"] = Field(default="csv", description="Kind of file.", examples=["xlsx"])
+
+
+class GapHours(AnswerModel):
+    """Hours whose reported traffic accounts for a gap."""
+
+    opens: At = Field(alias="from", description="From when.", examples=["2026-11-01T00:00:00+08:00"])
+    closes: At = Field(alias="to", description="Until when, not included.", examples=["2026-11-01T08:00:00+08:00"])
+    bytes: Bytes = Field(description="Reported in these hours.", examples=[10000000])
+
+
+class GapEvidence(AnswerModel):
+    """What speaks for the cause."""
+
+    accounts_for: Bytes = Field(
+        description="So much of what the carrier has more than we do the cause explains; negative: has less.",
+        examples=[-10000000],
+    )
+    hours: list[GapHours] = Field(description="Whose traffic one side counts and the other does not.")
+    share_permille: int | None = Field(
+        description="`headers`: what the carrier has on top, in permille of our sum; negative: we have more.",
+        examples=[31],
+    )
+    corrected_at: At | None = Field(
+        description="`correction`: when the figure was submitted.", examples=["2026-11-21T00:00:00+08:00"]
+    )
+
+
+class GapBand(AnswerModel):
+    """Gaps up to the larger of the two are left out."""
+
+    bytes: Bytes = Field(description="Absolute.", examples=[1024])
+    percent: int = Field(description="Of the carrier's figure.", examples=[1], json_schema_extra={"x-unit": "percent"})
+
+
 class ReconciledSim(AnswerModel):
     """Our sum against the carrier's figure, over what the figure covers."""
 
@@ -173,6 +244,11 @@ class ReconciledSim(AnswerModel):
     carrier: CarrierFigure = Field(description="The carrier's figure.")
     drift: Bytes = Field(description="Ours less the carrier's.", examples=[10000000])
     reported: Bytes = Field(description="All distinct reports of the cycle.", examples=[3165728000])
+    cause: GapCauseWord = Field(description="What explains the gap.", examples=["headers"])
+    evidence: GapEvidence = Field(description="What speaks for it.")
+    meters_disagree: bool = Field(
+        description="Whether the two meters have stopped and freed the card in this cycle (QT-10).", examples=[False]
+    )
 
 
 class Reconciliation(Listed[ReconciledSim]):
@@ -180,6 +256,8 @@ class Reconciliation(Listed[ReconciledSim]):
 
     carrier: CarrierWord = Field(description="The carrier.", examples=["cmcc"])
     cycle: CycleId = Field(description="The cycle.", examples=["2026-11"])
+    band: GapBand = Field(description="What is too small to be listed.")
+    assumed: list[str] = Field(description="Decisions of ours it rests on.", examples=[["US-6"]])
 
 
 class UnmatchedReport(AnswerModel):

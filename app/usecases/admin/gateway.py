@@ -6,15 +6,17 @@ from typing import Any
 
 from app.db.access import AuditRow
 from app.usecases.access import DEFAULT_TENANT
+from app.usecases.admin.standing import accounts_standing
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
 
 
 async def accounts_view(ctx: Context) -> list[dict[str, Any]]:
-    """Every configured account as JSON, with when it was paused and when its brake was released."""
+    """Every configured account as JSON, with when it was paused, when its brake was released, and how it stands."""
     async with ctx.work() as work:
         states = await work.account_states.all()
-    return [_account_view(ctx, code, states.get(code)) for code in ctx.accounts]
+    standing = await accounts_standing(ctx)
+    return [_account_view(ctx, code, states.get(code)) | standing[code] for code in ctx.accounts]
 
 
 def _account_view(ctx: Context, code: str, state: dict[str, Any] | None) -> dict[str, Any]:

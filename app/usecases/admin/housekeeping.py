@@ -1,9 +1,11 @@
-"""Delete expired idempotency keys, uploaded files, webhook deliveries and sent reminders."""
+"""Delete expired idempotency keys, uploaded files, webhook deliveries, sent reminders and old changes of SIMs."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from app.db.sims.past import delete_changes_before
+from app.usecases.as_of import CHANGES_KEPT
 from app.usecases.bulk import files
 from app.usecases.context import Context
 
@@ -49,3 +51,12 @@ async def delete_settled_deliveries(ctx: Context) -> int:
         total += deleted
         if deleted < CHUNK:
             return total
+
+
+async def delete_old_changes(ctx: Context) -> int:
+    """Delete changes of SIMs recorded longer than `CHANGES_KEPT` ago, `CHUNK` a statement; returns how many."""
+    total = 0
+    async with ctx.pool.acquire() as connection:
+        while deleted := await delete_changes_before(connection, ctx.now() - CHANGES_KEPT, CHUNK):
+            total += deleted
+    return total

@@ -20,7 +20,7 @@ from app.usecases.execution.settle import save_settled
 from app.usecases.execution.sim_effects import CANCELLED_MEANWHILE, apply_success
 from app.usecases.limits.addons import PACK
 from app.usecases.operations.record import with_failure, with_status
-from app.usecases.operations.views import operation_view
+from app.usecases.operations.views import next_attempt_at, operation_view
 from app.usecases.sim_changes import SimChangeRecorder
 
 
@@ -72,6 +72,26 @@ async def complete(
     await save_settled(ctx, work, recorder, [ended], [ended], sims=sims)
     await work.access.add_audit([_audit(ctx, operation, ended, actor, "complete")])
     return ended
+
+
+async def look_now(ctx: Context, work: UnitOfWork, tenant: str, operation_id: UUID, *, actor: str) -> OperationRecord:
+    """Have the carrier asked at once about an operation that waits, or a change sent that could not be.
+
+    What is done is what the next attempt would do: nothing is sent twice. Raises `NotFound`, `Conflict` for what no
+    worker takes up by itself.
+    """
+    operation = await _locked(work, tenant, operation_id)
+    if next_attempt_at(operation) is None or operation.status is OperationStatus.SCHEDULED:
+        raise Conflict(
+            "INCOMPATIBLE_STATE",
+            "nothing is attempted by itself here",
+            status_now=operation.status.value,
+        )
+    now = ctx.now()
+    await work.operations.look_now(operation.id, now)
+    looked = replace(operation, run_after=min(operation.run_after, now), tries=0)
+    await work.access.add_audit([_audit(ctx, operation, looked, actor, "refresh")])
+    return looked
 
 
 def _is_desk_work(operation: OperationRecord) -> bool:

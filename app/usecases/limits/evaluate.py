@@ -187,7 +187,7 @@ async def evaluate_sims(
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]
     await usage_reminders.emit_crossings(connection, recorder, reached)
     await usage_reminders.emit_crossings(connection, recorder, missed)
-    await meters.record_stops(connection, recorder, evaluations, stopped)
+    await meters.record_stops(ctx, connection, recorder, evaluations, stopped)
     await remember_arrears(connection, evaluations, spells)
     await recorder.write(work)
     changed = [(before, after) for before, after in changes if before.sim != after.sim]

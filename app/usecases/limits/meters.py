@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.db.connection import Connection
+from app.db.disputes import gaps
 from app.db.usage import counters as rows
+from app.db.usage.figures import CycleSpan
+from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.events import EventType
 from app.domain.sim.holds import codes, without_hold
 from app.domain.sim.transitions import Cause
 from app.domain.usage.quota import Limit, limits
 from app.domain.vocabulary import HoldCode
+from app.usecases.context import Context
 from app.usecases.limits.evaluation import LimitEvaluation, SimUsage
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
@@ -63,9 +67,16 @@ def _without_repeats(one: LimitEvaluation, stopped: set[str]) -> LimitEvaluation
 
 
 async def record_stops(
-    connection: Connection, recorder: SimChangeRecorder, evaluations: Sequence[LimitEvaluation], marks: Marks
+    ctx: Context,
+    connection: Connection,
+    recorder: SimChangeRecorder,
+    evaluations: Sequence[LimitEvaluation],
+    marks: Marks,
 ) -> None:
-    """Mark the limits that stop these SIMs now, and emit `usage.meters_disagree` where a lower figure lifts a stop."""
+    """Mark the limits that stop these SIMs now, and emit `usage.meters_disagree` where a lower figure lifts a stop.
+
+    The reconciliation then lists the SIM, however narrow its gap (US-6).
+    """
     stops = [
         (one.usage.record.id, one.usage.cycle, _mark(limit))
         for one in evaluations
@@ -80,6 +91,14 @@ async def record_stops(
     for one in disagreeing:
         if (one.usage.record.id, DISAGREE_MARK) in fresh:
             _emit(recorder, one.usage)
+    await gaps.measure(connection, [_span(ctx, one.usage) for one in disagreeing], ctx.gap_band)
+
+
+def _span(ctx: Context, usage: SimUsage) -> CycleSpan:
+    zone = ctx.zone(usage.record.account)
+    cycle = cycle_named(usage.record.sim.carrier, f"{usage.cycle // 100:04d}-{usage.cycle % 100:02d}")
+    opens, closes = start_instant(cycle, zone), end_instant(cycle, zone)
+    return CycleSpan(sim_id=usage.record.id, cycle=usage.cycle, opens=opens, closes=closes)
 
 
 def _meters_disagree(one: LimitEvaluation, stopped: set[str]) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.db.commerce import overruns
 from app.db.pools import cycles as pool_cycles
-from app.db.usage import allowances, limit_checks, unmatched
+from app.db.usage import allowances, limit_checks, past, unmatched
 from app.db.usage import brake as rule_stops
 from app.db.usage.partitions import drop_partitions
 from app.usecases.context import Context
@@ -39,12 +39,16 @@ async def clean_up_usage(ctx: Context) -> dict[str, int]:
         await allowances.delete_before(connection, oldest)
         kept_from = oldest - PARTITION_MARGIN
         await overruns.delete_before(connection, kept_from.year * 100 + kept_from.month)
+        figures = 0
+        while chunk := await past.delete_figures_before(connection, kept_from, CHUNK):
+            figures += chunk
         stops = await rule_stops.delete_before(connection, now - STOPS_KEPT)
     return {
         "partitions_created": len(created),
         "partitions_dropped": len(dropped),
         "unmatched_deleted": deleted,
         "stops_deleted": stops,
+        "figures_deleted": figures,
     }
 
 

@@ -6,6 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from app.db.mapping import OperationRecord
+from app.domain.vocabulary import Channel, OperationStatus
+
+ATTEMPTED = frozenset({OperationStatus.QUEUED, OperationStatus.VERIFYING, OperationStatus.WAITING_CARRIER})
+"""Statuses in which a worker takes an operation up again by itself, unless it is desk work."""
 
 
 def operation_view(operation: OperationRecord) -> dict[str, Any]:
@@ -34,6 +38,18 @@ def operation_view(operation: OperationRecord) -> dict[str, Any]:
         "settled_at": _text(operation.settled_at),
         "history": list(operation.history),
     }
+
+
+def current_view(operation: OperationRecord) -> dict[str, Any]:
+    """The operation as it stands now: `operation_view` with the next attempt, which events do not tell."""
+    return operation_view(operation) | {"next_attempt_at": _text(next_attempt_at(operation))}
+
+
+def next_attempt_at(operation: OperationRecord) -> datetime | None:
+    """When a worker sends, verifies or polls it next, not before; None while nobody but a person or another does."""
+    by_itself = operation.status in ATTEMPTED and operation.channel is not Channel.DESK
+    due = by_itself or (operation.status is OperationStatus.SCHEDULED and not operation.waits)
+    return operation.run_after if due else None
 
 
 def _text(at: datetime | None) -> str | None:

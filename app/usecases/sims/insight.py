@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from datetime import datetime
 from typing import Any
 
 from app.carriers.base import Session, SimRef
@@ -78,7 +79,7 @@ async def _store_session(ctx: Context, record: SimRecord, found: Session) -> Non
             reason = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=at, rule="DV-6")
             recorder.save(recorder.change(locked, with_device(locked.sim, found.imei, at, on), reason))
             await recorder.write(work)
-        await work.sims.keep_session(record.id, online=found.online, as_of=at)
+        await work.sims.keep_session(record.id, online=found.online, as_of=at, now=ctx.now())
         await work.commit()
 
 
@@ -98,9 +99,13 @@ def _trouble(error: CarrierError) -> CarrierTrouble:
 
 async def deadlines_of(ctx: Context, tenant: str, iccid: str) -> dict[str, Any]:
     """The deadlines that lie ahead of a SIM, by day, each with its rule. Raises `NotFound`."""
-    record = await _card(ctx, tenant, iccid)
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
-    cycle = cycle_at(record.sim.carrier, ctx.now(), ctx.zone(record.account))
+    return deadlines_view(ctx, await _card(ctx, tenant, iccid), ctx.now())
+
+
+def deadlines_view(ctx: Context, record: SimRecord, at: datetime) -> dict[str, Any]:
+    """The deadlines that lie ahead of a SIM at an instant, as JSON."""
+    today = at.astimezone(ctx.zone(record.account)).date()
+    cycle = cycle_at(record.sim.carrier, at, ctx.zone(record.account))
     found = (*deadlines(record.sim), Deadline(kind=DeadlineKind.CYCLE_END, on=cycle.last_day, rule="BC-4"))
     items = [
         {"kind": one.kind.value, "on": one.on.isoformat(), "rule": one.rule, "assumed": list(one.assumed)}

@@ -16,6 +16,7 @@ from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.access import DEFAULT_TENANT
+from app.usecases.as_of import Moment
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, VersionConflict
 from app.usecases.sim_changes import queue_limit_checks
@@ -143,13 +144,17 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
         await work.commit()
 
 
-async def timeline(ctx: Context, tenant: str, iccid: str, *, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """A SIM's timeline, newest first (LC-12). Raises `NotFound`."""
+async def timeline(
+    ctx: Context, tenant: str, iccid: str, *, before: int | None, limit: int, moment: Moment | None = None
+) -> list[dict[str, Any]]:
+    """A SIM's timeline, newest first (LC-12), or what of it had happened at a moment. Raises `NotFound`."""
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
         if record is None:
             raise NotFound("sim")
-        return await work.events.timeline(record.id, before_id=before, limit=limit)
+        return await work.events.timeline(
+            record.id, before_id=before, limit=limit, moment=moment.pair if moment else None
+        )
 
 
 async def _locked(work: UnitOfWork, tenant: str, iccid: str) -> SimRecord:

@@ -17,6 +17,7 @@ import asyncpg
 from app.carriers.base import DayUsage, UsageFigure
 from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
+from app.db.disputes import gaps
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.db.usage import counters as rows
@@ -30,6 +31,9 @@ from app.usecases.usage.adjustments import adjusted, changed_pairs
 
 CHUNK = 1_000
 """SIMs whose figures are applied in one transaction."""
+
+CORRECTION = "correction"
+"""The cause of figures that a person submitted (US-3)."""
 
 T = TypeVar("T")
 
@@ -63,8 +67,11 @@ class CarrierUsageBatch:
         figure = CarrierFigure(used=used, as_of=min(as_of, start_of_day(day + ONE_DAY, zone)))
         earlier = self.days.get(subject)
         if figure.as_of > starts and latest_figure(earlier.figure if earlier else None, figure) is figure:
-            self.days[subject] = rows.DayFigureRow(sim_id=record.id, day=day, starts_at=starts, figure=figure)
-            self._span(subject, record.id, cycle_on(record.sim.carrier, day), zone)
+            cycle = cycle_on(record.sim.carrier, day)
+            self.days[subject] = rows.DayFigureRow(
+                sim_id=record.id, day=day, cycle=cycle_number(cycle), starts_at=starts, figure=figure
+            )
+            self._span(subject, record.id, cycle, zone)
 
     def _span(self, subject: Subject, sim_id: int, cycle: Cycle, zone: ZoneInfo) -> None:
         number = cycle_number(cycle)
@@ -87,19 +94,43 @@ async def apply_carrier_usage(ctx: Context, work: UnitOfWork, batch: CarrierUsag
     counters = sorted(batch.spans)
     await rows.ensure_counters(connection, counters)
     before = await stored.lock_usage(connection, counters)
+    former = await gaps.standing_figures(connection, _subjects(batch)) if cause == CORRECTION else {}
     changed: set[Subject] = set()
     if batch.cycles:
-        changed |= await rows.upsert_cycle_figures(connection, list(batch.cycles.values()))
+        changed |= await rows.upsert_cycle_figures(connection, list(batch.cycles.values()), now)
     if batch.days:
-        changed |= await rows.upsert_day_figures(connection, list(batch.days.values()))
+        changed |= await rows.upsert_day_figures(connection, list(batch.days.values()), now)
     to_recount = sorted({batch.cycle_of[subject] for subject in changed})
     await stored.recount(connection, [batch.spans[counter] for counter in to_recount])
+    if cause == CORRECTION:
+        await gaps.add_corrections(connection, _corrections(batch, changed, former), now)
+    await gaps.measure(connection, [batch.spans[counter] for counter in to_recount], ctx.gap_band)
     after = await stored.lock_usage(connection, to_recount)
     closed = {counter: row for counter, row in after.items() if batch.spans[counter].closes <= now}
     await work.events.add(adjusted(before, closed, now, cause=cause))
     await queue_changed(connection, changed_pairs(before, closed))
     await _queue(connection, before, {counter: row for counter, row in after.items() if counter not in closed})
     return changed
+
+
+def _subjects(batch: CarrierUsageBatch) -> list[gaps.Corrected]:
+    return [_corrected(batch, subject) for subject in (*batch.cycles, *batch.days)]
+
+
+def _corrected(batch: CarrierUsageBatch, subject: Subject) -> gaps.Corrected:
+    return (*batch.cycle_of[subject], subject[1] if isinstance(subject[1], date) else None)
+
+
+def _corrections(
+    batch: CarrierUsageBatch, changed: set[Subject], former: Mapping[gaps.Corrected, int | None]
+) -> list[gaps.CorrectionRow]:
+    """The figures that a person's correction has put in force, with those they replaced."""
+    figures = {subject: row.figure for subject, row in batch.cycles.items()}
+    figures |= {subject: row.figure for subject, row in batch.days.items()}
+    return [
+        gaps.CorrectionRow(of=of, used=figures[subject].used, as_of=figures[subject].as_of, former=former.get(of))
+        for subject, of in ((subject, _corrected(batch, subject)) for subject in changed)
+    ]
 
 
 async def _queue(

@@ -14,7 +14,7 @@ from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
-from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage
+from app.usecases.usage.carrier_usage import CORRECTION, CarrierUsageBatch, apply_carrier_usage
 from app.usecases.usage.ingest.cycle_table import oldest_cycle
 
 MAX_CORRECTIONS = 10_000
@@ -46,7 +46,7 @@ async def correct(ctx: Context, tenant: str, corrections: Sequence[Correction], 
                 rejected.append({"index": one.index, "code": fault, "detail": "no such day or cycle can be corrected"})
             else:
                 taken += 1
-        applied = len(await apply_carrier_usage(ctx, work, batch, cause="correction"))
+        applied = len(await apply_carrier_usage(ctx, work, batch, cause=CORRECTION))
         counts = {"applied": applied, "unchanged": taken - applied}
         after: dict[str, object] = {**counts, "unknown": len(unknown), "rejected": len(rejected)}
         row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="usage.corrected", after=after)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from app.db.connection import Connection
 from app.db.mapping import SimRecord
-from app.db.usage import allowances, unmatched
+from app.db.sims.past import allowance_at
+from app.db.usage import allowances, past, unmatched
 from app.db.usage import counters as rows
 from app.domain.calendar.cycles import (
     Cycle,
@@ -22,11 +23,12 @@ from app.domain.calendar.cycles import (
 )
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
 from app.domain.errors import Malformed
+from app.domain.sim.transitions import NOT_YET_ACTIVATED
 from app.domain.usage.figures import CarrierFigure, day_usage
 from app.domain.vocabulary import Carrier
+from app.usecases.as_of import Moment, past_sim
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.usage.carrier_usage import running
 from app.usecases.usage.ingest.cycle_table import oldest_cycle
 from app.usecases.usage.ingest.reports import MAX_AHEAD
 from app.usecases.usage.views import shows_used, usage_view
@@ -36,22 +38,30 @@ MAX_DAYS = 190
 
 
 async def card_usage(
-    ctx: Context, tenant: str, iccid: str, granularity: str, first: str | None, last: str | None
+    ctx: Context,
+    tenant: str,
+    iccid: str,
+    granularity: str,
+    span: tuple[str | None, str | None],
+    moment: Moment | None = None,
 ) -> dict[str, Any]:
-    """A SIM's usage by day (of this and the last cycle by default) or by cycle (six), in bytes.
+    """A SIM's usage by day (of this and the last cycle by default) or by cycle (six), in bytes, now or at a moment.
 
-    Raises `NotFound`, `InvalidArgument`, `Malformed`.
+    Raises `NotFound`, `InvalidArgument`, `Malformed`, `BeforeRecords`.
     """
     show = {"day": _days, "cycle": _cycles}.get(granularity)
     if show is None:
         detail = f"one of {', '.join(GRANULARITIES)}"
         raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail=detail, pointer="query:granularity")])
-    record = await _card(ctx, tenant, iccid)
-    items = await show(ctx, record, first, last)
+    record = await _card(ctx, tenant, iccid, moment)
+    items = await show(ctx, record, *span, moment)
     return {"iccid": record.sim.iccid, "granularity": granularity, "items": items}
 
 
-async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
+async def _card(ctx: Context, tenant: str, iccid: str, moment: Moment | None) -> SimRecord:
+    if moment is not None:
+        async with ctx.pool.acquire() as connection:
+            return (await past_sim(ctx, connection, tenant, iccid, moment)).record
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
     if record is None:
@@ -59,8 +69,10 @@ async def _card(ctx: Context, tenant: str, iccid: str) -> SimRecord:
     return record
 
 
-async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
-    carrier, now = record.sim.carrier, running(ctx, record)
+async def _cycles(
+    ctx: Context, record: SimRecord, first: str | None, last: str | None, moment: Moment | None
+) -> list[dict[str, Any]]:
+    carrier, now = record.sim.carrier, _running(ctx, record, moment)
     oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
     start = _cycle_of(carrier, first, oldest, "from")
     end = _cycle_of(carrier, last, now, "to")
@@ -71,15 +83,44 @@ async def _cycles(ctx: Context, record: SimRecord, first: str | None, last: str 
         cycle = following(carrier, cycle)
     zone = ctx.zone(record.account)
     async with ctx.pool.acquire() as connection:
-        found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
         ends = {cycle_number(cycle): end_instant(cycle, zone) for cycle in shown}
         allowed = await allowances.held_in(connection, record.id, ends)
-    kept = {row["cycle"]: row for row in found}
+        if moment is None:
+            found = await rows.cycles_of(connection, record.id, cycle_number(start), cycle_number(end))
+            kept: Mapping[int, Mapping[str, Any]] = {row["cycle"]: row for row in found}
+        else:
+            kept = await counters_at(ctx, connection, record, shown, moment)
+            allowance = await allowance_at(connection, record.tenant, record.sim.plan.id, moment.as_of)
+            allowed |= {cycle_number(now): allowance}
     return [
         _cycle_shown(record, cycle, kept.get(cycle_number(cycle)), allowed.get(cycle_number(cycle)))
         | {"closed": cycle.start < now.start}
         for cycle in shown
     ]
+
+
+async def counters_at(
+    ctx: Context, connection: Connection, record: SimRecord, cycles: Iterable[Cycle], moment: Moment
+) -> dict[int, Mapping[str, Any]]:
+    """The counters of a SIM's cycles at a moment by cycle (yyyymm); `record`: the SIM at that moment."""
+    zone, activated = ctx.zone(record.account), record.sim.underlying not in NOT_YET_ACTIVATED
+    wanted = [
+        past.PastCycle(
+            sim_id=record.id,
+            cycle=cycle_number(cycle),
+            opens=start_instant(cycle, zone),
+            closes=end_instant(cycle, zone),
+            activated=activated,
+        )
+        for cycle in cycles
+    ]
+    found = await past.counters_at(connection, wanted, moment.pair)
+    return {cycle: row for (_, cycle), row in found.items()}
+
+
+def _running(ctx: Context, record: SimRecord, moment: Moment | None) -> Cycle:
+    """The cycle a SIM is in now or at a moment, by the zone of its account."""
+    return cycle_at(record.sim.carrier, moment.as_of if moment else ctx.now(), ctx.zone(record.account))
 
 
 def _cycle_shown(
@@ -113,20 +154,30 @@ def _wrong(name: str, detail: str) -> InvalidArgument:
     return InvalidArgument([Fault(code="DAY_MALFORMED", detail=detail, pointer=f"query:{name}")])
 
 
-async def _days(ctx: Context, record: SimRecord, first: str | None, last: str | None) -> list[dict[str, Any]]:
+async def _days(
+    ctx: Context, record: SimRecord, first: str | None, last: str | None, moment: Moment | None
+) -> list[dict[str, Any]]:
     zone, carrier = ctx.zone(record.account), record.sim.carrier
-    today = local(ctx.now(), zone).date()
-    now = running(ctx, record)
+    at = moment.as_of if moment else ctx.now()
+    today = local(at, zone).date()
+    now = _running(ctx, record, moment)
     start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
-    ahead = local(ctx.now() + MAX_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
+    ahead = local(at + MAX_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
     end = min(_day(last, "to"), ahead) if last else today
     start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MAX_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     async with ctx.pool.acquire() as connection:
-        reported = await rows.days_of(connection, record.id, opens, closes, str(zone))
-        figures = await rows.carrier_days(connection, record.id, start, end)
+        if moment is None:
+            reported: Mapping[date, Mapping[str, Any]] = await rows.days_of(
+                connection, record.id, opens, closes, str(zone)
+            )
+            figures = await rows.carrier_days(connection, record.id, start, end)
+        else:
+            reported = await past.days_at(connection, record.id, (opens, closes), str(zone), moment.pair)
+            numbers = sorted({cycle_number(cycle) for cycle in cycles.values()})
+            figures = await past.carrier_days_at(connection, record.id, (start, end), numbers, moment.pair)
     shows = shows_used(record.sim.underlying.value, record.sim.activated_on)
     return [_day_shown(day, reported.get(day), figures.get(day), cycle, shows=shows) for day, cycle in cycles.items()]
 
@@ -157,64 +208,34 @@ async def card_reports(
     *,
     after: rows.ReportPosition | None,
     limit: int,
+    moment: Moment | None = None,
 ) -> tuple[dict[str, Any], rows.ReportPosition | None]:
     """A page of the distinct reports of a day, by default today (US-1), and its end where more follow.
 
-    Raises `NotFound`, `InvalidArgument`.
+    Raises `NotFound`, `InvalidArgument`, `BeforeRecords`.
     """
-    record = await _card(ctx, tenant, iccid)
+    record = await _card(ctx, tenant, iccid, moment)
     zone = ctx.zone(record.account)
-    start = _day(first, "from") if first else local(ctx.now(), zone).date()
+    start = _day(first, "from") if first else local(moment.as_of if moment else ctx.now(), zone).date()
     end = _day(last, "to") if last else start
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     position = min(max(after or rows.ReportPosition(opens), rows.ReportPosition(opens)), rows.ReportPosition(closes))
     async with ctx.pool.acquire() as connection:
-        found = await rows.reports_of(connection, record.id, position, closes, limit + 1)
+        if moment is None:
+            found: Sequence[Mapping[str, Any]] = await rows.reports_of(
+                connection, record.id, position, closes, limit + 1
+            )
+        else:
+            found = await past.reports_at(connection, record.id, position, closes, limit + 1, moment.pair)
     items = [
         {"gateway": row["name"], "id": row["report_id"], "at": row["at"].isoformat(), "bytes": row["bytes"]}
         for row in found[:limit]
     ]
     end_of_page = found[limit - 1] if len(found) > limit else None
     answer = {"iccid": record.sim.iccid, "granularity": "report", "items": items}
-    return answer, end_of_page and rows.ReportPosition(
-        end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"]
-    )
-
-
-async def reconciliation(
-    ctx: Context, tenant: str, carrier: str, cycle_id: str | None, *, after: int, limit: int
-) -> tuple[dict[str, Any], int | None]:
-    """Our sum and the carrier's figure by SIM, over what the figure covers, in bytes; drift = ours - theirs.
-
-    Raises `InvalidArgument`, `Malformed`.
-    """
-    if carrier not in set(Carrier):
-        raise InvalidArgument([Fault(code="UNKNOWN_WORD", detail="a carrier's code", pointer="query:carrier")])
-    known = Carrier(carrier)
-    zones = {code: ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is known}
-    cycle = cycle_named(known, cycle_id) if cycle_id else _running_everywhere(ctx, known, zones.values())
-    spans = {code: (start_instant(cycle, zone), end_instant(cycle, zone)) for code, zone in zones.items()}
-    wanted = rows.Reconciled(tenant=tenant, carrier=carrier, cycle=cycle_number(cycle), spans=spans)
-    async with ctx.pool.acquire() as connection:
-        found = await rows.reconcile(connection, wanted, after, limit + 1)
-    items = [
-        {
-            "iccid": row["iccid"],
-            "ours": int(row["ours"]),
-            "carrier": {"bytes": row["carrier_bytes"], "as_of": row["carrier_as_of"].isoformat()},
-            "drift": int(row["ours"]) - row["carrier_bytes"],
-            "reported": row["reported"],
-        }
-        for row in found[:limit]
-    ]
-    shown = {"carrier": carrier, "cycle": cycle.id, "items": items}
-    return shown, found[limit - 1]["id"] if len(found) > limit else None
-
-
-def _running_everywhere(ctx: Context, carrier: Carrier, zones: Iterable[ZoneInfo]) -> Cycle:
-    """The running cycle; while some account's zone is still in the day before the new one, the cycle that ends."""
-    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones]
-    return min(cycles or [cycle_at(carrier, ctx.now(), ZoneInfo("Asia/Shanghai"))], key=lambda cycle: cycle.start)
+    if end_of_page is None:
+        return answer, None
+    return answer, rows.ReportPosition(end_of_page["at"], end_of_page["gateway"], end_of_page["report_id"])
 
 
 async def unmatched_reports(

@@ -251,7 +251,7 @@ def _operate(
     lifted = codes(start.sim.holds) - codes(changed.holds)
     step = replace(
         step,
-        allowed_now=not (start.after or start.opens) and refusal_of(request_of(way, sim, context)) is None,
+        allowed_now=not (start.after or start.opens) and (way.remedy.allowed_now or _accepted(way, sim, context)),
         lifts=_in_order(start.sim, lifted),
         after=start.after,
         not_before=start.opens,
@@ -260,8 +260,17 @@ def _operate(
     draft.last_operation = draft.add(step, span)
 
 
+def _accepted(way: Way, sim: Sim, context: RuleContext) -> bool:
+    """Whether the gateway would accept a way's operation now, with the way's own arguments."""
+    return refusal_of(request_of(way, sim, context)) is None
+
+
 def _timed(draft: Draft, way: Way, start: _Start) -> tuple[_Span, Step]:
     """When the operation ends, counted from both ends of the time in which it begins (SL-8)."""
+    remedy = way.remedy
+    if start.soonest == start.latest == draft.context.now:  # it begins now, and the remedy's times are from now
+        soonest = remedy.earliest or start.soonest
+        return _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest), _step(way, remedy)
     soon = remedy_time(way.remedy.action, start.sim, way.hold, _at(draft.context, start.soonest))
     begins_late = [] if start.latest is None else _late_starts(start.soonest, start.latest, draft.context)
     late = [remedy_time(way.remedy.action, start.sim, way.hold, _at(draft.context, one)) for one in begins_late]

@@ -40,7 +40,9 @@ def recovery_of(
     drafts, stuck = _arranged(_choices([ways for ways, _ in found.values()], sim, context, known), sim, context, known)
     if not drafts:
         return Recovery(cheapest=None, fastest=None, not_lifted=tuple(_stuck(code) for code in stuck))
-    return Recovery(cheapest=_plan(min(drafts, key=_cheapest)), fastest=_plan(min(drafts, key=_fastest)))
+    cheapest, fastest = min(drafts, key=_cheapest), min(drafts, key=_fastest)
+    plan = _plan(fastest)
+    return Recovery(cheapest=plan if cheapest is fastest else _plan(cheapest), fastest=plan)
 
 
 def _arranged(

@@ -70,7 +70,8 @@ def ways_of(
         if not _serves(remedy, sim, hold):
             continue
         way = _way(remedy, sim, hold, context, known)
-        answer = None if remedy.operation is None else refused_alone(way, sim, context)
+        accepted = remedy.operation is None or (remedy.allowed_now and len(sim.holds) == 1)
+        answer = None if accepted else refused_alone(way, sim, context)
         if answer is None or answer.earliest_retry_at is not None:
             found.append(way)
         refused = refused or answer

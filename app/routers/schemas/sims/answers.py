@@ -64,10 +64,16 @@ class SimUsage(AnswerModel):
     )
     as_of: At | None = Field(description="How recent `used` is.", examples=["2026-11-21T10:00:00+08:00"])
     carrier: CarrierFigure | None = Field(description="The carrier's figure; null: none yet.")
-    reported_since: Bytes = Field(description="Reports later than the carrier's figure.", examples=[75497472])
-    reported: Bytes = Field(description="All distinct reports of the cycle.", examples=[90177536])
-    before_activation: Bytes = Field(
-        description="Traffic of the cycle from before the activation, which `used` leaves out (QT-9).", examples=[0]
+    reported_since: Bytes | None = Field(
+        description="Reports later than the carrier's figure; null: not kept, as `read_as_of` says.",
+        examples=[75497472],
+    )
+    reported: Bytes | None = Field(
+        description="All distinct reports of the cycle; null: not kept, as `read_as_of` says.", examples=[90177536]
+    )
+    before_activation: Bytes | None = Field(
+        description="Traffic of the cycle from before the activation, which `used` leaves out (QT-9); null: not kept.",
+        examples=[0],
     )
 
 
@@ -134,6 +140,22 @@ class Region(AnswerModel):
     limited: bool = Field(description="Whether it works only there.", examples=[True])
 
 
+class NotKept(AnswerModel):
+    """A part of a past state that cannot be rebuilt."""
+
+    part: str = Field(description="The member of the answer.", examples=["usage"])
+    reason: str = Field(description="Why, as a word.", examples=["reports_deleted"])
+    since: At = Field(description="From when on it is kept.", examples=["2026-06-01T00:00:00+08:00"])
+
+
+class ReadAsOf(AnswerModel):
+    """Which state an answer shows (LC-12)."""
+
+    as_of: At = Field(description="As it was at this instant.", examples=["2026-11-21T00:00:00+08:00"])
+    known_at: At = Field(description="By what was known at this instant.", examples=["2026-11-21T09:00:00+08:00"])
+    not_kept: list[NotKept] = Field(description="What of it is not kept, and null above.")
+
+
 class Sim(AnswerModel):
     """One SIM: identities, state, holds, days, usage of the running cycle, and the carrier's view."""
 
@@ -181,6 +203,9 @@ class Sim(AnswerModel):
         description="Id of the operation in progress.", examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"]
     )
     version: int = Field(description="Grows with every change; the `ETag`.", examples=[7])
+    read_as_of: ReadAsOf | None = Field(
+        default=None, description="Only in a read with `as_of` or `known_at`: which state this is."
+    )
 
 
 class SimPage(Counted[Sim]):

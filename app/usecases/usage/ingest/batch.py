@@ -14,6 +14,7 @@ from app.db.connection import Connection
 from app.db.events.outbox import add_events
 from app.db.usage import ingest as rows
 from app.domain.calendar.days import ONE_DAY
+from app.domain.usage.gaps import DEFAULT_BAND, Band
 from app.usecases.usage.ingest.counters import count
 from app.usecases.usage.ingest.duplicates import (
     Content,
@@ -42,10 +43,11 @@ class StaleSimCache(Exception):
 class Batch:
     """The reports of some requests, on one connection; `tallies` has the result of each request."""
 
-    def __init__(self, connection: Connection, cache: SimLookupCache, now: datetime) -> None:
+    def __init__(self, connection: Connection, cache: SimLookupCache, now: datetime, band: Band = DEFAULT_BAND) -> None:
         self._connection = connection
         self._cache = cache
         self._now = now
+        self._band = band
         self._epoch = cache.epoch
         self._requests: Sequence[Submission] = ()
         self._reports: list[ResolvedReport] = []
@@ -94,11 +96,11 @@ class Batch:
         new = screened.new
         if not new:
             return
-        await rows.copy_reports(self._connection, _binary(new))
+        await rows.copy_reports(self._connection, _binary(new, self._now))
         if moved := moved_marks(new, marks):
             await rows.move_water_marks(self._connection, moved)
         await self._store_unmatched([report for report in new if report.sim is None])
-        events = await count(self._connection, self._cache, new, self._now)
+        events = await count(self._connection, self._cache, new, self._now, self._band)
         await add_events(self._connection, events)
 
     async def _resolve_unmatched(self) -> None:
@@ -173,12 +175,12 @@ class Batch:
             )
 
 
-def _binary(new: Sequence[ResolvedReport]) -> list[bytes]:
-    """The reports as rows of binary COPY."""
-    known, unmatched = rows.pack_report, rows.pack_unmatched_report
+def _binary(new: Sequence[ResolvedReport], now: datetime) -> list[bytes]:
+    """The reports as rows of binary COPY, received now."""
+    known, unmatched, received = rows.pack_report, rows.pack_unmatched_report, rows.packed_instant(now)
     return [
-        known(sim_id_of(sim), second, amount, gateway, report_id)
+        known(sim_id_of(sim), second, amount, gateway, report_id, received)
         if sim is not None
-        else unmatched(iccid or "", second, amount, gateway, report_id)
+        else unmatched(iccid or "", second, amount, gateway, report_id, received)
         for gateway, report_id, sim, iccid, second, amount, _, _, _ in new
     ]

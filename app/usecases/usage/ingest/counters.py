@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
+from app.db.disputes import gaps
 from app.db.events.store import Event
 from app.db.usage import figures
 from app.db.usage import ingest as rows
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
+from app.domain.usage.gaps import Band
 from app.domain.vocabulary import SimState
 from app.usecases.usage.adjustments import adjusted, changed_pairs
 from app.usecases.usage.ingest.packed import CounterKey, SimKey, closed_count, columns_of, counter_key, sim_id_of
@@ -30,11 +32,11 @@ NEW_COUNTERS = 2
 
 
 async def count(
-    connection: Connection, cache: SimLookupCache, reports: Sequence[ResolvedReport], now: datetime
+    connection: Connection, cache: SimLookupCache, reports: Sequence[ResolvedReport], now: datetime, band: Band
 ) -> list[Event]:
     """Add distinct reports to the counters of their SIMs; gives the events of closed cycles that changed (US-5).
 
-    Unmatched ones are passed over.
+    Unmatched ones are passed over. What a carrier's figure covers changes the gap beside it (US-6).
     The transaction must hold the locks of `rows.lock_counting`.
     """
     deltas = summed(reports)
@@ -44,13 +46,16 @@ async def count(
     closed = [(delta.sim_id, delta.cycle) for delta in deltas if delta.round == CLOSED]
     before = await figures.lock_usage(connection, closed) if closed else {}
     to_recount: list[int] = []
+    covered: list[int] = []
     for number in (CLOSED, RUNNING):
         if of_round := [delta for delta in deltas if delta.round == number]:
-            to_recount += await rows.apply_round(connection, of_round, number + NEW_COUNTERS, closed=number == CLOSED)
-    if to_recount:
+            applied = await rows.apply_round(connection, of_round, number + NEW_COUNTERS, closed=number == CLOSED)
+            to_recount += applied.needs_recount
+            covered += applied.covered
+    if to_recount or covered:
         sims = {sim_id_of(report.sim): report.sim for report in reports if report.sim is not None}
-        counters = sorted({(deltas[index].sim_id, deltas[index].cycle) for index in to_recount})
-        await figures.recount(connection, [span(cache, sims[sim_id], cycle) for sim_id, cycle in counters])
+        await figures.recount(connection, _spans(cache, sims, deltas, to_recount))
+        await gaps.measure(connection, _spans(cache, sims, deltas, covered), band)
     if not closed:
         return []
     after = await figures.lock_usage(connection, closed)
@@ -58,6 +63,14 @@ async def count(
     await queue_checks(connection, testing)  # a test has no cycles: traffic of any of them uses it up (LC-1)
     await queue_changed(connection, changed_pairs(before, after))
     return adjusted(before, after, now, cause="late_report")
+
+
+def _spans(
+    cache: SimLookupCache, sims: Mapping[int, SimKey], deltas: Sequence[rows.Delta], ordinals: Iterable[int]
+) -> list[figures.CycleSpan]:
+    """The counters of these deltas, by SIM and cycle."""
+    counters = sorted({(deltas[index].sim_id, deltas[index].cycle) for index in ordinals})
+    return [span(cache, sims[sim_id], cycle) for sim_id, cycle in counters]
 
 
 def summed(reports: Iterable[ResolvedReport]) -> list[rows.Delta]:

@@ -134,7 +134,7 @@ class Ingest:
     async def _write_once(self, taken: Sequence[Submission]) -> list[Tally]:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
             # Before the transaction: gateways are created in autocommit, and no lock is held while SIMs are looked up.
-            batch = Batch(connection, self._cache, self._ctx.now())
+            batch = Batch(connection, self._cache, self._ctx.now(), self._ctx.gap_band)
             await batch.resolve(taken)
             started = monotonic()
             async with connection.transaction():

@@ -44,7 +44,7 @@ async def attach_unmatched_reports(ctx: Context, work: UnitOfWork, tenant: str, 
     iccid_of = {sim_id: iccid for iccid, sim_id in ids.items()}
     cache = SimLookupCache(ctx)  # of its own: the SIMs are not committed yet
     resolved = await _resolved(ctx, connection, cache, tenant, [(iccid_of[row["sim_id"]], row) for row in reports])
-    await work.events.add(await count(connection, cache, resolved, ctx.now()))
+    await work.events.add(await count(connection, cache, resolved, ctx.now(), ctx.gap_band))
     return len(reports)
 
 

@@ -1,0 +1,70 @@
+"""The year's fleet once more, its answers recorded on the way: what `as_of` must answer when it is asked later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.e2e.years.year import Year
+
+SIM_READS = ("", "/usage?granularity=day", "/usage?granularity=cycle", "/usage?granularity=report", "/deadlines")
+POOL_READS: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An answer as it was given at an instant."""
+
+    path: str
+    at: datetime
+    answer: Any
+
+    def url(self, known_at: datetime | None) -> str:
+        """The same read as of that instant."""
+        times = {"as_of": self.at.isoformat()} | ({"known_at": known_at.isoformat()} if known_at else {})
+        return f"{self.path}{'&' if '?' in self.path else '?'}{urlencode(times)}"
+
+
+@dataclass
+class RecordedYear(Year):
+    """A year in which now and then a card and a pool are read, when everything is quiet."""
+
+    rate: float = 0.2
+    recorded: list[Recorded] = field(default_factory=list)
+
+    async def quiet(self) -> None:
+        await super().quiet()
+        if self.random.random() < self.rate:
+            names = self.random.sample(list(self.cards), 2)
+            await self.record(f"/v1/sims/{names[0]}{self.random.choice(SIM_READS)}")
+            await self.record(f"/v1/sims/{names[1]}")
+
+    async def record(self, path: str) -> None:
+        """Read now, and keep the answer."""
+        at = self.gateway.ctx.now()
+        answer = await self.gateway.api.get(path)
+        assert answer.status_code == 200, answer.text
+        self.recorded.append(Recorded(path, at, answer.json()))
+
+    async def compare(self) -> list[str]:
+        """Ask everything again as of its instant; gives what differs."""
+        wrong = []
+        for one in self.recorded:
+            answer = await self.gateway.api.get(one.url(one.at))
+            found = answer.json()
+            if isinstance(found, dict):
+                found.pop("read_as_of", None)
+            if answer.status_code != 200 or found != one.answer:
+                wrong.append(f"{one.path} {one.at}: {_difference(one.answer, found)}")
+        return wrong
+
+
+def _difference(before: Any, after: Any) -> Any:
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        return {name: _difference(before.get(name), after.get(name)) for name in names}
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [_difference(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    return f"{before!r} -> {after!r}"
