@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -72,6 +72,9 @@ fmt: $(DEV_STAMP) ## Formats, and fixes what ruff can fix safely
 
 cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in htmlcov/
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
+
+test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
+	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
 
 test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
 	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
@@ -123,7 +126,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast
+.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -141,6 +144,9 @@ bench-freshness: $(DEV_STAMP) ## Age of carrier figures of a million cards again
 
 bench-forecast: $(DEV_STAMP) ## Errors of forecasts on generated traffic, beside naive linear
 	@$(PY) -m bench.forecast
+
+bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, and forecasts of a large pool
+	@$(PY) -m bench.findings
 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep

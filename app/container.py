@@ -20,7 +20,7 @@ from app.carriers.notifications import Push, Received
 from app.carriers.registry import build_clients, receive
 from app.carriers.secrets import Secrets
 from app.clock import OffsetClock
-from app.db.connection import DATABASE_ERRORS, connections_in_use, create_engine, create_pool, trouble
+from app.db.connection import DATABASE_ERRORS, Database, connections_in_use, open_database, trouble
 from app.db.kept_connections import KeptConnections, Pool
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
 from app.db.uow import UnitOfWork
@@ -96,12 +96,22 @@ async def open_container(
     settings: Settings, url: str, accounts: Sequence[Account], *, wire: Wire | None = None
 ) -> AsyncIterator[Container]:
     """Open everything on this database; close it in the reverse order. `wire` stands in for the network in tests."""
-    telemetry, clock = Telemetry(), OffsetClock()
-    engine = create_engine(url, pool_size=settings.database_pool, pgbouncer=settings.pgbouncer)
-    pool = await create_pool(url, size=settings.database_pool, pgbouncer=settings.pgbouncer)
+    async with (
+        open_database(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
+        open_container_over(database, settings, accounts, wire=wire) as container,
+    ):
+        yield container
+
+
+@asynccontextmanager
+async def open_container_over(
+    database: Database, settings: Settings, accounts: Sequence[Account], *, wire: Wire | None = None
+) -> AsyncIterator[Container]:
+    """The same over a database that the caller has opened, and closes afterwards."""
+    telemetry, clock, pool = Telemetry(), OffsetClock(), database.pool
     reads = KeptConnections(pool, settings.database_pool // 2)
     observer = CarrierMetrics(telemetry)
-    _begin_at_zero(telemetry, accounts, engine, pool, size=settings.database_pool)
+    _begin_at_zero(telemetry, accounts, database.engine, pool, size=settings.database_pool)
     clients = build_clients(
         accounts,
         sandbox_url=settings.sandbox_url,
@@ -122,7 +132,7 @@ async def open_container(
         return receive(known[account], push)
 
     context = Context(
-        work=lambda: UnitOfWork(engine),
+        work=lambda: UnitOfWork(database.engine),
         pool=pool,
         reads=reads,
         clock=clock,
@@ -141,14 +151,12 @@ async def open_container(
         gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
     )
     try:
-        yield Container(settings=settings, context=context, engine=engine, clients=clients, secrets=secrets)
+        yield Container(settings=settings, context=context, engine=database.engine, clients=clients, secrets=secrets)
     finally:
         await context.stragglers.close(STRAGGLERS_S)
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
         await reads.close()
-        await pool.close()
-        await engine.dispose()
 
 
 def _begin_at_zero(

@@ -27,12 +27,13 @@ from app.routers import (
     sims,
     usage,
 )
-from app.routers.answers import explanations, forecasts, service_levels
+from app.routers.answers import explanations, findings, forecasts, service_levels
 from app.routers.automation import approvals
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
+from app.routers.http.key_rates import KeyRates
 from app.routers.http.openapi import document_of
 from app.routers.http.problems import add_problem_handlers
 from app.routers.notifications import channels, reminders, webhooks
@@ -56,6 +57,7 @@ ROUTERS = (
     insight.router,
     explanations.router,
     forecasts.router,
+    findings.router,
     service_levels.router,
     usage.router,
     operations.router,
@@ -97,6 +99,7 @@ def create_app(
     )
     app.openapi = api_document  # type: ignore[method-assign]
     app.state.keys = KeyRing()
+    app.state.key_rates = KeyRates()
     app.state.advance = advance
     app.state.sandbox_answers = sandbox_answers or _nobody_asked
     add_problem_handlers(app)
@@ -128,6 +131,7 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
     app = Application(container, title="SimGate", version=VERSION)
     app.state.keys = KeyRing()
+    app.state.key_rates = KeyRates()
     app.state.sandbox_answers = sandbox_answers
     app.router.routes.extend(health.router.routes)
     add_problem_handlers(app)

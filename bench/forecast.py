@@ -105,7 +105,14 @@ def cases(shape: Shape, sims: int = SIMS) -> Iterator[Case]:
             today, used = START + timedelta(elapsed), sum(days[BEFORE : BEFORE + elapsed])
             known = days[BEFORE if shape is new else 0 : BEFORE + elapsed]
             history = History(
-                days=tuple(known), last=today - timedelta(1), day=today, ahead=1000, used=used, start=START, end=END
+                days=tuple(known),
+                last=today - timedelta(1),
+                day=today,
+                ahead=1000,
+                used=used,
+                so_far=tuple(days[BEFORE : BEFORE + elapsed]),
+                start=START,
+                end=END,
             )
             yield Case(found=outlook(history), naive=used * WHOLE // elapsed, actual=sum(days[BEFORE:]))
 

@@ -6,7 +6,7 @@ it, in turns, three rounds each: what a person at `psql` would send for the next
 `UPDATE` or `INSERT … SELECT` a table and chunk, of rows that are made of what the sweep wrote. The ratio of the
 medians is what counts.
 
-    python -m bench.sweep [--sims 1000000] [--due 20000]
+    python -m bench.sweep [--sims 1000000] [--due 20000] [--unlike]
 
 Fails over a ratio of 2.
 """
@@ -42,7 +42,7 @@ ROUNDS = 3
 
 TABLES = {
     "sim_history": ("sim_id", {"id"}),
-    "events": ("subject", {"id", "event_id", "xact"}),
+    "events": ("subject", {"id", "event_id", "xact", "position"}),
     "operations": ("sim_id", {"id", "iccid"}),
     "usage_checks": ("sim_id", {"id"}),
 }
@@ -52,8 +52,12 @@ OWN = {"events": ", event_id", "operations": ", id, iccid"}
 OWN_VALUES = {"events": ", gen_random_uuid()", "operations": ", gen_random_uuid(), n.iccid"}
 
 
-async def make_due(connection: asyncpg.Connection[Any], due: int, today: date) -> None:
-    """`due` cards for each of the days to come: half of them expire on it, half are cancelled."""
+async def make_due(connection: asyncpg.Connection[Any], due: int, today: date, *, unlike: bool) -> None:
+    """`due` cards for each of the days to come: half of them expire on it, half are cancelled.
+
+    They were opened and activated on different days. `unlike`: no two are in the same state, as each has been stopped
+    by hand at an instant of its own.
+    """
     for number in range(2 * ROUNDS + 1):
         day, first = today + timedelta(days=number), number * due
         await connection.execute(
@@ -71,6 +75,19 @@ async def make_due(connection: asyncpg.Connection[Any], due: int, today: date) -
             first + due // 2,
             first + due,
             '[{"code": "plan_expired", "since": "2026-01-01T00:00:00Z", "source": "gateway", "carrier_code": null}]',
+        )
+    await connection.execute(
+        "UPDATE sims SET activated_on = expires_on - 330 - (id % 31)::int,"
+        " opened_on = expires_on - 400 - (id % 97)::int WHERE id <= $1",
+        due * (2 * ROUNDS + 1),
+    )
+    if unlike:
+        await connection.execute(
+            "UPDATE sims SET holds = holds || jsonb_build_array(jsonb_build_object('code', 'manual', 'source',"
+            " 'gateway', 'carrier_code', null, 'since',"
+            " to_jsonb(timestamptz '2026-01-01 00:00+00' + id * interval '1 second'))) "
+            " WHERE id <= $1",
+            due * (2 * ROUNDS + 1),
         )
     await connection.execute("VACUUM ANALYZE sims", timeout=3600)
     await connection.execute("CHECKPOINT", timeout=600)
@@ -143,7 +160,8 @@ async def swept(ctx: Context, day: date, due: int) -> float:
     return took
 
 
-async def measure(url: str, dsn: str, sims: int, due: int, folder: Path) -> int:
+async def measure(url: str, dsn: str, arguments: argparse.Namespace, folder: Path) -> int:
+    sims, due = arguments.sims, arguments.due
     path = ROOT / "demo" / "carriers.toml"
     settings = Settings.model_validate(
         {"SIMGATE_DATA_DIR": folder, "SIMGATE_CARRIERS": path, "SIMGATE_SANDBOX_PORT": 1}
@@ -154,7 +172,7 @@ async def measure(url: str, dsn: str, sims: int, due: int, folder: Path) -> int:
         while await group_sims(ctx):
             pass
         today = ctx.now().astimezone(HOME).date() + timedelta(days=1)
-        await make_due(connection, due, today)
+        await make_due(connection, due, today, unlike=arguments.unlike)
         gc.freeze()  # as the product's processes do
         gc.set_threshold(100_000, 20, 50)
         print(f"{sims:,} cards, {due:,} due a day, chunks of {CHUNK}")
@@ -184,11 +202,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sims", type=int, default=1_000_000)
     parser.add_argument("--due", type=int, default=20_000)
+    parser.add_argument("--unlike", action="store_true", help="no two cards are in the same state: the worst case")
     arguments = parser.parse_args()
     with database() as where:
         asyncio.run(seed(where.dsn, arguments.sims, counters=False))
         with tempfile.TemporaryDirectory(prefix="simgate-bench-sweep-") as folder:
-            return uvloop.run(measure(where.url, where.dsn, arguments.sims, arguments.due, Path(folder)))
+            return uvloop.run(measure(where.url, where.dsn, arguments, Path(folder)))
 
 
 if __name__ == "__main__":

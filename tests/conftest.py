@@ -17,11 +17,13 @@ import pytest
 from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
 from tests import databases
+from tests.connections import keeping
+from tests.examples import tries
 from tests.gateway import Gateway, open_gateway
 from tests.receiver import Receiver
 from tests.receiver import receiver as open_receiver
 
-hypothesis.settings.register_profile("simgate", deadline=None)
+hypothesis.settings.register_profile("simgate", deadline=None, max_examples=tries(30))
 hypothesis.settings.load_profile("simgate")
 
 RUN_FOLDER = "SIMGATE_TEST_RUN"
@@ -68,7 +70,14 @@ def database_name(database_server: Server, server_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def database_url(database_server: Server, database_name: str) -> str:
+async def kept_connections(database_server: Server, database_name: str) -> AsyncIterator[None]:
+    """Gateways of one worker take over each other's connections, warm; see `tests.connections`."""
+    async with keeping(database_server.url_of(database_name)):
+        yield
+
+
+@pytest.fixture(scope="session")
+def database_url(database_server: Server, database_name: str, kept_connections: None) -> str:
     """`postgresql+asyncpg://…` of a migrated database, this worker's alone. Roll back, or ask for `clean_database`."""
     return database_server.url_of(database_name)
 
@@ -79,12 +88,20 @@ def database_dsn(database_server: Server, database_name: str) -> str:
     return database_server.dsn_of(database_name)
 
 
+@pytest.fixture(scope="session")
+async def emptier(database_dsn: str) -> AsyncIterator[databases.Emptier]:
+    """What empties this worker's database."""
+    made = databases.Emptier(database_dsn)
+    yield made
+    await made.close()
+
+
 @pytest.fixture
-async def clean_database(database_url: str, database_dsn: str) -> AsyncIterator[str]:
+async def clean_database(database_url: str, emptier: databases.Emptier) -> AsyncIterator[str]:
     """The same database without a row, before and after: for tests that commit."""
-    await databases.empty(database_dsn)
+    await emptier.empty()
     yield database_url
-    await databases.empty(database_dsn)
+    await emptier.empty()
 
 
 @pytest.fixture

@@ -22,21 +22,25 @@ FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 EMPTY = """
 DO $$
 DECLARE
-    one regclass;
-    has_rows boolean;
-    filled text[] := '{}';
+    one record;
 BEGIN
-    FOR one IN SELECT oid::regclass FROM pg_class
-                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-                  AND relname <> 'alembic_version'
+    SET LOCAL session_replication_role = replica;  -- every table is emptied: no foreign key needs a look
+    FOR one IN SELECT root.oid::regclass AS name, sum(pg_relation_size(leaf.oid)) AS bytes
+                 FROM pg_class leaf
+                 JOIN pg_class root ON root.oid = coalesce(pg_partition_root(leaf.oid), leaf.oid)
+                WHERE leaf.relkind = 'r' AND root.relnamespace = 'public'::regnamespace
+                  AND root.relname <> 'alembic_version'
+                GROUP BY 1 HAVING sum(pg_relation_size(leaf.oid)) > 0
     LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', one) INTO has_rows;
-        IF has_rows THEN filled := filled || one::text; END IF;
+        IF one.bytes < 524288 THEN EXECUTE 'DELETE FROM ' || one.name;
+        ELSE EXECUTE 'TRUNCATE ' || one.name || ' CASCADE';
+        END IF;
     END LOOP;
-    IF filled <> '{}' THEN EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' RESTART IDENTITY CASCADE'; END IF;
+    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL;
 END $$
 """
-"""Only tables with rows cost anything: a clean database is found clean in a millisecond or two."""
+"""Only tables that were ever written to cost anything. A small one's rows are deleted in a fraction of a millisecond;
+to truncate makes new files, and has every plan of the table made anew."""
 
 
 def in_a_thread(work: Callable[[], None]) -> None:
@@ -86,6 +90,23 @@ async def execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
+class Emptier:
+    """Removes every row; the schema stays, and Alembic's word on it. One connection, kept warm."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def empty(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn)
+        await self._connection.execute(EMPTY)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
 async def empty(dsn: str) -> None:
-    """Remove every row; the schema stays, and Alembic's word on it."""
+    """The same, once, from whatever loop."""
     await execute(dsn, EMPTY)

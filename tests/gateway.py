@@ -17,7 +17,7 @@ import httpx
 
 from app.carriers.config_file import read_accounts
 from app.cli.sandbox import sandbox_options
-from app.container import Container, open_container
+from app.container import Container, open_container_over
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
@@ -26,6 +26,7 @@ from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
 from sandbox.http.messages import ConnectionCut
+from tests.connections import connected
 from tests.contract import Contract
 
 BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -68,8 +69,8 @@ class Gateway:
 
     async def settle(self, *, rounds: int = 40) -> None:
         """Let seconds pass until no operation is open."""
+        await drain(self.ctx)
         for _ in range(rounds):
-            await drain(self.ctx)
             async with self.ctx.work() as work:
                 if not sum((await work.operation_search.open_counts()).values()):
                     return
@@ -150,7 +151,10 @@ async def open_gateway(
         await holder[0](scope, receive, send)
 
     wire = SandboxWire(carriers_app)
-    async with open_container(settings, url, accounts, wire=wire) as container:
+    async with (
+        connected(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
+        open_container_over(database, settings, accounts, wire=wire) as container,
+    ):
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()
         holder.append(_sandbox(settings, accounts, container))

@@ -98,6 +98,7 @@ def _import(command: argparse.ArgumentParser) -> None:
 
 def _key(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tenant", default="default", help="created if it does not exist; default: default")
+    command.add_argument("--name", help="what the key is for")
     command.add_argument("--scopes", required=True, help="comma separated, e.g. sims:read,operations:write")
     command.add_argument("--expires-at", help="RFC 3339 with offset; never if left out")
     command.add_argument("--network", action="append", default=[], help="a CIDR it may be used from; repeatable")

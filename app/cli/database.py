@@ -21,7 +21,7 @@ from app.postgres.external import check_external
 from app.postgres.locks import sole_gateway
 from app.postgres.supervisor import embedded
 from app.settings import PROJECT, Settings
-from app.usecases.access import issue_key
+from app.usecases.admin.keys import KeyRequest, issue_key
 from app.usecases.admin.restored import mark_restored
 from app.usecases.errors import InvalidArgument, UseCaseError
 
@@ -144,15 +144,14 @@ def key_create(settings: Settings, given: argparse.Namespace) -> None:
 async def _create(settings: Settings, url: str, given: argparse.Namespace, expires_at: datetime | None) -> str:
     async with open_container(settings, url, read_accounts(settings.carriers)) as container:
         try:
-            _, secret = await issue_key(
-                container.context,
+            wanted = KeyRequest(
                 tenant=given.tenant,
-                scopes=[scope.strip() for scope in given.scopes.split(",") if scope.strip()],
+                name=given.name,
+                scopes=tuple(scope.strip() for scope in given.scopes.split(",") if scope.strip()),
                 expires_at=expires_at,
-                networks=given.network,
-                actor=CLI,
-                new_tenant=True,
+                networks=tuple(given.network),
             )
+            _, secret = await issue_key(container.context, wanted, actor=CLI)
         except InvalidArgument as wrong:
             raise CommandError(ExitCode.USE, "; ".join(fault.detail for fault in wrong.faults)) from None
         except UseCaseError as wrong:

@@ -185,7 +185,7 @@ async def _known_keys(parts: _Parts) -> str | None:
     if not ctx.sandbox or not parts.roles.api:
         return None
     key = _demo_key(settings)
-    await ensure_admin_key(ctx, key)
+    await ensure_admin_key(ctx, key, "demo")
     return key
 
 

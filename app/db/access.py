@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,16 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.schema.control import api_keys, audit, tenants
 from app.telemetry import correlation_id, reason
 
+USE_GRAIN = timedelta(minutes=1)
+"""How exactly the last use of a key is kept."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """A key's tenant, scopes, expiry and the networks (CIDR) it may be used from; no networks: from anywhere."""
+    """A key's tenant, scopes, expiry and the networks (CIDR) it may be used from; no networks: from anywhere.
+
+    `last_used_at`: to the minute. `requests_per_s`: None: no limit.
+    """
 
     id: UUID
     tenant: str
     scopes: tuple[str, ...]
+    created_at: datetime
+    name: str | None = None
     networks: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    requests_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +53,8 @@ class AuditRow:
 
 
 def _key(row: Mapping[Any, Any]) -> KeyRecord:
-    return KeyRecord(
-        id=row["id"],
-        tenant=row["tenant"],
-        scopes=tuple(row["scopes"]),
-        networks=tuple(row["networks"]),
-        expires_at=row["expires_at"],
-    )
+    values = {name: row[name] for name in KeyRecord.__dataclass_fields__}
+    return KeyRecord(**values | {name: tuple(row[name]) for name in ("scopes", "networks")})
 
 
 class AccessRepository:
@@ -89,15 +94,17 @@ class AccessRepository:
         statement = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.id == key_id)
         return (await self._connection.execute(statement)).first() is not None
 
-    async def upsert_key(self, key: KeyRecord, key_hash: bytes, now: datetime) -> None:
+    async def upsert_key(self, key: KeyRecord, key_hash: bytes) -> None:
         """Store a key under the hash of its secret; a stored one with that hash gets the new rights (bootstrap key)."""
         values = {
+            "name": key.name,
             "tenant": key.tenant,
             "scopes": list(key.scopes),
             "networks": list(key.networks),
             "expires_at": key.expires_at,
+            "requests_per_s": key.requests_per_s,
         }
-        statement = insert(api_keys).values(id=key.id, key_hash=key_hash, created_at=now, **values)
+        statement = insert(api_keys).values(id=key.id, key_hash=key_hash, created_at=key.created_at, **values)
         await self._connection.execute(statement.on_conflict_do_update(index_elements=["key_hash"], set_=values))
 
     async def key(self, key_hash: bytes) -> KeyRecord | None:
@@ -106,6 +113,24 @@ class AccessRepository:
             (await self._connection.execute(select(api_keys).where(api_keys.c.key_hash == key_hash))).mappings().first()
         )
         return _key(row) if row else None
+
+    async def key_of(self, tenant: str, key_id: UUID, *, for_update: bool = False) -> KeyRecord | None:
+        """A key of a tenant."""
+        statement = select(api_keys).where(api_keys.c.tenant == tenant, api_keys.c.id == key_id)
+        found = await self._connection.execute(statement.with_for_update() if for_update else statement)
+        row = found.mappings().first()
+        return _key(row) if row else None
+
+    async def end_key(self, key_id: UUID, at: datetime) -> None:
+        """Let a key expire at an instant."""
+        await self._connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(expires_at=at))
+
+    async def mark_used(self, key: KeyRecord, now: datetime) -> bool:
+        """Keep that a key is used now, once a minute; True where something was written."""
+        if key.last_used_at is not None and now - key.last_used_at < USE_GRAIN:
+            return False
+        await self._connection.execute(api_keys.update().where(api_keys.c.id == key.id).values(last_used_at=now))
+        return True
 
     async def add_audit(self, rows: Sequence[AuditRow]) -> None:
         """Add to the audit trail. Reason and correlation id default to the current request's (context variables)."""

@@ -6,6 +6,9 @@ Which path uses which is decided in docs/adr/0015. What either raises is in `DAT
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -141,3 +144,23 @@ async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncp
         reset=_reset_if_in_transaction,
         **options,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Both ways to one database, for as long as a process needs them."""
+
+    engine: AsyncEngine
+    pool: asyncpg.Pool[asyncpg.Record]
+
+
+@asynccontextmanager
+async def open_database(url: str, *, size: int, pgbouncer: bool = False) -> AsyncIterator[Database]:
+    """An engine and a pool, each of at most `size` connections; closed at the end, the pool first."""
+    engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer)
+    pool = await create_pool(url, size=size, pgbouncer=pgbouncer)
+    try:
+        yield Database(engine, pool)
+    finally:
+        await pool.close()
+        await engine.dispose()

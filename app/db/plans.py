@@ -15,11 +15,17 @@ from app.db.schema.usage import sim_plans
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import OPEN_STATUSES
 
-# Locks the plan until its new allowance is stored: of two changes the second keeps what the first has set.
+# Until its new allowance is stored: of two changes the second keeps what the first has set.
+_LOCK = text("SELECT FROM plans WHERE tenant = :tenant AND id = :id FOR UPDATE")
+
+# A statement of its own, as it must see what the transaction waited for. A change that was begun before another and had
+# to wait for it, replaces what held for no time at all: nothing is kept of that.
 _KEEP_ALLOWANCE = text(
     "INSERT INTO plan_allowances (tenant, plan, until, allowance)"
-    " SELECT tenant, id, :now, allowance FROM plans WHERE tenant = :tenant AND id = :id AND allowance <> :allowance"
-    " FOR UPDATE ON CONFLICT DO NOTHING"
+    " SELECT tenant, id, :now, allowance FROM plans p WHERE tenant = :tenant AND id = :id AND allowance <> :allowance"
+    "    AND NOT EXISTS (SELECT FROM plan_allowances a"
+    "                     WHERE a.tenant = p.tenant AND a.plan = p.id AND a.until >= :now)"
+    " ON CONFLICT DO NOTHING"
 )
 
 _MATES = text(
@@ -52,6 +58,7 @@ class PlanRepository:
         for plan in sorted(given, key=lambda plan: plan.id):
             values = {name: getattr(plan, name) for name in names}
             kept = {"tenant": tenant, "id": plan.id, "now": now, "allowance": plan.allowance}
+            await self._connection.execute(_LOCK, {"tenant": tenant, "id": plan.id})
             await self._connection.execute(_KEEP_ALLOWANCE, kept)
             priced_at = now if plan.overrun_fen_per_mb is not None else None
             statement = insert(plans).values(tenant=tenant, id=plan.id, overrun_since=priced_at, **values)

@@ -19,6 +19,7 @@ from app.jobs.usage_pull import is_complete, pull_usage, resume_pull, set_unconf
 from app.usecases.balance.retention import charge_zone, is_nothing_retained
 from app.usecases.carrier_sync.reconcile import reconcile
 from app.usecases.context import Context
+from app.usecases.findings.look import look_at_fleet
 from app.usecases.limits.overrun import is_not_priced, queue_closed_cycles
 from app.usecases.orders.auto_renew import auto_renew, is_nothing_flagged
 from app.usecases.sims.expire import expire_zone
@@ -128,6 +129,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
         JobSpec(name="unconfigured_accounts", trigger=daily(2, 30), run=set_unconfigured_aside),
         JobSpec(name="pool_refresh", trigger=hourly(0), run=refresh, idle=is_quiet),
         JobSpec(name=HOUSEKEEPING, trigger=daily(4, 0), run=run_housekeeping),
+        JobSpec(name="findings", trigger=daily(6, 0), run=look_at_fleet),
         JobSpec(name="auto_renewals", trigger=daily(8, 0), run=auto_renew, idle=is_nothing_flagged),
         JobSpec(name="reconcile", trigger=daily(5, 30), run=reconcile),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from app.db.uow import UnitOfWork
 from app.domain.calendar.durations import parse_duration
 from app.domain.errors import Malformed
 from app.routers.http.codes import refusals
@@ -20,9 +21,10 @@ from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import admin as schemas
 from app.routers.schemas.base import Paging
 from app.routers.schemas.operations import OPERATION_ID
-from app.usecases.access import create_key, create_tenant, revoke_key
+from app.usecases.access import create_tenant
 from app.usecases.admin import gateway
 from app.usecases.admin.clock import audit_clock_move
+from app.usecases.admin.keys import KeyRequest, create_key, key_view, revoke_key, rotate_key
 from app.usecases.admin.quarantine import quarantine_page
 from app.usecases.admin.tenants import change_approval_settings, tenant_view
 from app.usecases.context import Context
@@ -36,6 +38,7 @@ AccountAction = Callable[..., Awaitable[dict[str, Any]]]
 
 TenantBody = Annotated[schemas.TenantCreate, Depends(JsonBody(schemas.TenantCreate))]
 KeyBody = Annotated[schemas.KeyCreate, Depends(JsonBody(schemas.KeyCreate))]
+RotationBody = Annotated[schemas.KeyRotation, Depends(JsonBody(schemas.KeyRotation))]
 ClockBody = Annotated[schemas.ClockMove, Depends(JsonBody(schemas.ClockMove))]
 PageQuery = Annotated[Paging, Depends(Parameters(Paging))]
 TenantChange = Annotated[schemas.TenantPatch, Depends(JsonBody(schemas.TenantPatch))]
@@ -80,18 +83,39 @@ async def add_key(ctx: Ctx, caller: Admin, body: KeyBody, key: Idempotent) -> Re
     async with ctx.work() as work:
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
-        key_id, secret = await create_key(
-            ctx,
-            work,
+        wanted = KeyRequest(
             tenant=body.tenant or caller.tenant,
-            scopes=body.scopes,
+            name=body.name,
+            scopes=tuple(body.scopes),
             expires_at=body.expires_at,
-            networks=body.networks or [],
-            actor=caller.name,
+            networks=tuple(body.networks or ()),
+            requests_per_s=body.requests_per_s,
         )
-        view = {"id": str(key_id), "key": secret}
-        response = json_response(view, status=201, headers={"Cache-Control": "no-store"})
-        await commit_response(ctx, work, key, response, body=encoded(view | {"key": None}))
+        key_id, secret = await create_key(ctx, work, wanted, actor=caller.name)
+        return await _shown_once(ctx, work, key, key_id, secret)
+
+
+@router.post(
+    "/keys/{key_id}/rotate",
+    status_code=201,
+    response_model=schemas.KeyCreated,
+    responses=refusals("NOT_FOUND", "INCOMPATIBLE_STATE"),
+)
+async def rotate_api_key(key_id: KeyId, ctx: Ctx, caller: Admin, body: RotationBody, key: Idempotent) -> Response:
+    """Make a new key with the rights of this one, which goes on for `overlap_s` and then ends."""
+    async with ctx.work() as work:
+        if (stored := await stored_response(ctx, work, key)) is not None:
+            return stored
+        overlap = timedelta(seconds=body.overlap_s)
+        new_id, secret = await rotate_key(ctx, work, caller.tenant, key_id, overlap, actor=caller.name)
+        return await _shown_once(ctx, work, key, new_id, secret)
+
+
+async def _shown_once(ctx: Context, work: UnitOfWork, key: RequestKey | None, key_id: UUID, secret: str) -> Response:
+    """The answer with a new secret; what is stored for its Idempotency-Key is without it."""
+    view = {"id": str(key_id), "key": secret}
+    response = json_response(view, status=201, headers={"Cache-Control": "no-store"})
+    await commit_response(ctx, work, key, response, body=encoded(view | {"key": None}))
     return response
 
 
@@ -100,17 +124,7 @@ async def list_keys(ctx: Ctx, caller: Admin) -> Response:
     """The keys of the tenant acted for; a secret is never shown again."""
     async with ctx.work() as work:
         known = await work.access.keys(caller.tenant)
-    items = [
-        {
-            "id": str(each.id),
-            "tenant": each.tenant,
-            "scopes": list(each.scopes),
-            "networks": list(each.networks),
-            "expires_at": each.expires_at.isoformat() if each.expires_at else None,
-        }
-        for each in known
-    ]
-    return json_response({"items": items, "next_cursor": None})
+    return json_response({"items": [key_view(each) for each in known], "next_cursor": None})
 
 
 @router.delete("/keys/{key_id}", status_code=204, responses=refusals("NOT_FOUND"))

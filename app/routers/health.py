@@ -38,7 +38,9 @@ async def get_readiness(request: Request, query: ReadinessParameters) -> Respons
     return json_response(shown, status=200 if ready else 503)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=refusals("UNAUTHORIZED", "FORBIDDEN"))
+@router.get(
+    "/metrics", response_class=PlainTextResponse, responses=refusals("UNAUTHORIZED", "FORBIDDEN", "TOO_MANY_REQUESTS")
+)
 async def get_metrics(request: Request) -> Response:
     """Prometheus' exposition text."""
     container = container_of(request)

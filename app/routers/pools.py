@@ -13,10 +13,11 @@ from app.routers.http.deps import Ctx, Operator, PoolsWriter, SimsReader, page_o
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas import pools as schemas
-from app.routers.schemas.base import Paging
+from app.routers.schemas.base import AsOf, Paging
 from app.usecases.access import Caller
+from app.usecases.as_of import moment_of
 from app.usecases.bulk.pool_activation import activate_members
-from app.usecases.pools import arrears, manage, views
+from app.usecases.pools import arrears, manage, past, views
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=TypedRoute)
 
@@ -56,9 +57,13 @@ async def create_pool(request: Request, ctx: Ctx, caller: PoolsWriter, body: Cre
     return response
 
 
-@router.get("/{pool}", response_model=schemas.Pool, responses=NOT_FOUND)
-async def get_pool(pool: PoolId, ctx: Ctx, caller: SimsReader) -> Response:
-    """One pool with its running cycle."""
+@router.get("/{pool}", response_model=schemas.Pool, responses=refusals("NOT_FOUND", "BEFORE_RECORDS"))
+async def get_pool(
+    pool: PoolId, ctx: Ctx, caller: SimsReader, query: Annotated[AsOf, Depends(Parameters(AsOf))]
+) -> Response:
+    """One pool with its running cycle; also as it was, and as it was known."""
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        return json_response(await past.read_pool_at(ctx, caller.tenant, pool, moment))
     return json_response(await views.read_pool(ctx, caller.tenant, pool))
 
 
@@ -72,7 +77,7 @@ async def rename_pool(pool: PoolId, request: Request, ctx: Ctx, caller: PoolsWri
     return response
 
 
-@router.get("/{pool}/members", response_model=schemas.PoolMemberPage, responses=NOT_FOUND)
+@router.get("/{pool}/members", response_model=schemas.PoolMemberPage, responses=refusals("NOT_FOUND", "BEFORE_RECORDS"))
 async def list_pool_members(
     pool: PoolId,
     ctx: Ctx,
@@ -80,16 +85,25 @@ async def list_pool_members(
     query: Annotated[schemas.PoolMemberQuery, Depends(Parameters(schemas.PoolMemberQuery))],
 ) -> Response:
     """The members with what each used in a cycle, the running one by default."""
-    page = page_of(query)
-    items, last = await views.read_members(
-        ctx, caller.tenant, pool, query.cycle, after=page.number or 0, limit=page.limit
-    )
+    page, after = page_of(query), page_of(query).number or 0
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        items, last = await past.read_members_at(
+            ctx, caller.tenant, pool, query.cycle, moment, after=after, limit=page.limit
+        )
+    else:
+        items, last = await views.read_members(ctx, caller.tenant, pool, query.cycle, after=after, limit=page.limit)
     return json_response({"items": items, "next_cursor": page.next_cursor(last)})
 
 
-@router.get("/{pool}/cycles/{cycle}", response_model=schemas.PoolCycle, responses=NOT_FOUND)
-async def get_pool_cycle(pool: PoolId, cycle: CycleName, ctx: Ctx, caller: SimsReader) -> Response:
-    """One cycle of a pool, running or past (PL-7)."""
+@router.get(
+    "/{pool}/cycles/{cycle}", response_model=schemas.PoolCycle, responses=refusals("NOT_FOUND", "BEFORE_RECORDS")
+)
+async def get_pool_cycle(
+    pool: PoolId, cycle: CycleName, ctx: Ctx, caller: SimsReader, query: Annotated[AsOf, Depends(Parameters(AsOf))]
+) -> Response:
+    """One cycle of a pool, running or past (PL-7); also as it was, and as it was known."""
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        return json_response(await past.read_cycle_at(ctx, caller.tenant, pool, cycle, moment))
     return json_response(await views.read_cycle(ctx, caller.tenant, pool, cycle))
 
 

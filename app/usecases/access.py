@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -15,7 +12,6 @@ from app.db.access import AuditRow, KeyRecord
 from app.db.uow import UnitOfWork
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.ids import new_id
 
 SCOPES = (
     "sims:read",
@@ -43,6 +39,7 @@ class Caller:
     scopes: frozenset[str]
     networks: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    requests_per_s: int | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +71,8 @@ async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
     """The caller whose key has this SHA-256 hash; None for an unknown or revoked key."""
     async with ctx.work() as work:
         key = await work.access.key(key_hash)
+        if key is not None and await work.access.mark_used(key, ctx.now()):
+            await work.commit()
     if key is None:
         return None
     return Caller(
@@ -82,6 +81,7 @@ async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
         scopes=frozenset(key.scopes),
         networks=key.networks,
         expires_at=key.expires_at,
+        requests_per_s=key.requests_per_s,
     )
 
 
@@ -95,100 +95,22 @@ async def create_tenant(ctx: Context, work: UnitOfWork, tenant: str, *, actor: s
     return new
 
 
-async def create_key(
-    ctx: Context,
-    work: UnitOfWork,
-    *,
-    tenant: str,
-    scopes: Sequence[str],
-    expires_at: datetime | None,
-    networks: Sequence[str],
-    actor: str,
-) -> tuple[UUID, str]:
-    """Create a key; returns its id and its secret, which is stored as a hash only and never shown again.
+async def ensure_admin_key(ctx: Context, secret: str, name: str = "bootstrap") -> None:
+    """Register an operator's own secret as an `admin` key of tenant `default` (bootstrap and demo keys). Idempotent.
 
-    Raises: `InvalidArgument`, `NotFound`.
+    One that was registered under this name with another secret is revoked.
     """
-    if faults := [*_scope_faults(scopes), *_network_faults(networks)]:
-        raise InvalidArgument(faults)
-    if not await work.access.tenant_exists(tenant):
-        raise NotFound("tenant")
-    secret = secrets.token_urlsafe(32)
-    key = KeyRecord(
-        id=new_id(ctx.now()), tenant=tenant, scopes=tuple(scopes), networks=tuple(networks), expires_at=expires_at
-    )
-    await work.access.upsert_key(key, hashlib.sha256(secret.encode()).digest(), ctx.now())
-    await work.access.add_audit(
-        [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.created", subject=str(key.id))]
-    )
-    return key.id, secret
-
-
-async def issue_key(
-    ctx: Context,
-    *,
-    tenant: str,
-    scopes: Sequence[str],
-    expires_at: datetime | None,
-    networks: Sequence[str],
-    actor: str,
-    new_tenant: bool = False,
-) -> tuple[UUID, str]:
-    """`create_key` in a transaction of its own; `new_tenant`: add the tenant first where it does not exist.
-
-    Raises `InvalidArgument`, `NotFound`.
-    """
-    async with ctx.work() as work:
-        if new_tenant:
-            await create_tenant(ctx, work, tenant, actor=actor)
-        issued = await create_key(
-            ctx, work, tenant=tenant, scopes=scopes, expires_at=expires_at, networks=networks, actor=actor
-        )
-        await work.commit()
-    return issued
-
-
-async def revoke_key(ctx: Context, tenant: str, key_id: UUID, *, actor: str) -> None:
-    """Revoke a key. Processes that cache it stop accepting it within seconds. Raises `NotFound`."""
-    async with ctx.work() as work:
-        if not await work.access.revoke(tenant, key_id):
-            raise NotFound("key")
-        row = AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="key.revoked", subject=str(key_id))
-        await work.access.add_audit([row])
-        await work.commit()
-
-
-def _scope_faults(scopes: Sequence[str]) -> list[Fault]:
-    if not scopes:
-        return [Fault(code="REQUIRED", detail="at least one scope", pointer="/scopes")]
-    return [
-        Fault(code="UNKNOWN_SCOPE", detail=f"one of {' '.join(SCOPES)}", pointer=f"/scopes/{index}")
-        for index, scope in enumerate(scopes)
-        if scope not in SCOPES
-    ]
-
-
-def _network_faults(networks: Sequence[str]) -> list[Fault]:
-    return [
-        Fault(code="NETWORK_MALFORMED", detail="a CIDR network", pointer=f"/networks/{index}")
-        for index, network in enumerate(networks)
-        if not _is_network(network)
-    ]
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-async def ensure_admin_key(ctx: Context, secret: str) -> None:
-    """Register an operator's own secret as an `admin` key of tenant `default` (bootstrap and demo keys). Idempotent."""
     digest = hashlib.sha256(secret.encode()).digest()
+    own = uuid5(_NAMESPACE, digest.hex())
+    key = KeyRecord(id=own, tenant=DEFAULT_TENANT, scopes=("admin",), name=name, created_at=ctx.now())
     async with ctx.work() as work:
         await work.access.add_tenant(DEFAULT_TENANT, ctx.now())
-        key = KeyRecord(id=uuid5(_NAMESPACE, digest.hex()), tenant=DEFAULT_TENANT, scopes=("admin",))
-        await work.access.upsert_key(key, digest, ctx.now())
+        await work.access.upsert_key(key, digest)
+        for old in await work.access.keys(DEFAULT_TENANT):
+            if old.name == name and old.id.version == own.version and old.id != own:
+                await work.access.revoke(DEFAULT_TENANT, old.id)
+                row = AuditRow(
+                    tenant=DEFAULT_TENANT, at=ctx.now(), actor=name, action="key.revoked", subject=str(old.id)
+                )
+                await work.access.add_audit([row])
         await work.commit()

@@ -23,6 +23,11 @@ class EventStamp:
     """None: at `known_at`."""
 
 
+def sim_source(iccid: str) -> str:
+    """The `source` of an event about a SIM."""
+    return f"/v1/sims/{iccid}"
+
+
 def sim_event(
     kind: EventType,
     stamp: EventStamp,
@@ -33,7 +38,7 @@ def sim_event(
     facts: Mapping[str, Any],
 ) -> Event:
     """An event about one SIM; `facts` are the payload's members beside `known_at`, `before` and `after`."""
-    return _event(kind, stamp, f"/v1/sims/{iccid}", {"before": before, "after": after, **facts}, subject=iccid)
+    return _event(kind, stamp, sim_source(iccid), {"before": before, "after": after, **facts}, subject=iccid)
 
 
 def usage_adjusted(stamp: EventStamp, iccid: str, *, cycle: str, before: int, after: int, cause: str) -> Event:

@@ -21,6 +21,7 @@ from app.carriers.unicom_cmp import notifications as unicom_inbound
 from app.domain.calendar.cycles import cycle_named
 from app.domain.vocabulary import Carrier, OperationKind
 from tests.carriers.harness import SAMPLES, SIM, stand
+from tests.examples import tries
 
 PROTOCOLS = ["onelink", "jasper", "unicom_cmp", "ctcc_cmp", "ctwing", "gsl"]
 DOCUMENTS = {protocol: sorted(path.read_bytes() for path in (SAMPLES / protocol).iterdir()) for protocol in PROTOCOLS}
@@ -134,7 +135,9 @@ def carrier_saying(protocol: str, content: bytes) -> AccountClient:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @given(data=st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=tries(120), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 async def test_a_spoilt_answer_is_an_error_of_the_tree_or_a_value(protocol: str, data: st.DataObject) -> None:
     content = data.draw(corrupted(protocol))
     asking = data.draw(st.sampled_from(sorted(ASKINGS)))
@@ -153,7 +156,7 @@ async def error_of(work: Awaitable[object]) -> CarrierError | None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @given(content=st.binary(max_size=200))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 async def test_random_bytes_are_never_a_change_that_succeeded(protocol: str, content: bytes) -> None:
     with pytest.raises(CarrierError):
         await carrier_saying(protocol, content).change(OperationKind.SUSPEND, SIM, {})
@@ -163,7 +166,7 @@ async def test_random_bytes_are_never_a_change_that_succeeded(protocol: str, con
     body=st.one_of(st.binary(max_size=300), shapes.map(lambda value: json.dumps(value).encode())),
     kind=st.sampled_from(["application/x-www-form-urlencoded", "application/json", "text/xml", ""]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 def test_a_strange_push_is_refused_or_left_to_others(body: bytes, kind: str) -> None:
     push = Push(body=body, content_type=kind, at=datetime(2024, 6, 1, 8, tzinfo=UTC))
     for receive in (jasper_inbound.receive, telecom_push.receive, unicom_inbound.receive):

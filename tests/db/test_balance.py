@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app.db.commerce import balance as rows
 from app.domain.commerce.balance import Draft, EntryKind, chained
 from tests import databases
+from tests.examples import tries
 
 AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 TENANTS = ("a", "b")
@@ -86,7 +87,7 @@ async def holds(dsn: str, writers: list[list[tuple[str, list[Draft], bool]]]) ->
         await databases.empty(dsn)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=tries(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writers=WRITERS)
 def test_no_interleaving_of_writers_breaks_the_sum(
     database_dsn: str, writers: list[list[tuple[str, list[Draft], bool]]]

@@ -18,6 +18,7 @@ from app.domain.usage.quota import apply_usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind, RealName, SimState, Supplier
 from tests.domain.cards import NOON, a_plan, a_sim
 from tests.domain.operation.test_decision import ARGUMENTS, ask
+from tests.examples import tries
 
 OPERATIONS = st.tuples(st.just("operation"), st.sampled_from(OperationKind))
 WORDS = st.tuples(
@@ -43,7 +44,7 @@ def _step(card: Sim, today: date, what: str, fact: object) -> Sim:
     return apply_usage_holds(card, fact, 0, at=NOON, today=today)[0]
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(150))
 @given(
     st.sampled_from(Supplier), st.sampled_from(Carrier), st.sampled_from(RealName), st.sampled_from([None, 3, 9]), LIVES
 )

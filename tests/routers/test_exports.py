@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
+from app.db.sims.search import SimFilter
 from app.jobs.housekeeping import run_housekeeping
 from app.jobs.loops import drain
+from app.usecases.bulk.selectors import IccidList, MatchingSims
+from app.usecases.errors import OperationRefused
+from app.usecases.exports.request import RequestExport, request_export
 from app.usecases.exports.write import write_next_export
 from tests.gateway import Gateway, iccid
+from tests.usecases.limits.limiting import set_clock
 from tests.usecases.usage.reporting import report, send
 
 
@@ -94,8 +99,25 @@ async def test_a_second_export_within_five_minutes_is_refused_with_the_earliest_
     refused = next(answer.json() for answer in answers if answer.status_code == 422)
     assert (refused["code"], refused["rule"]) == ("RULE_VIOLATION", "EX-2")
     assert refused["earliest_retry_at"] is not None
-    await gateway.advance(minutes=5)
+    earliest = datetime.fromisoformat(refused["earliest_retry_at"])
+    set_clock(gateway, earliest - timedelta(seconds=5))
+    assert (await gateway.api.post("/v1/exports", json=body)).status_code == 422
+    set_clock(gateway, earliest)
     assert (await gateway.api.post("/v1/exports", json=body)).status_code == 202
+
+
+@pytest.mark.parametrize("listed", [False, True])
+async def test_an_export_holds_as_many_cards_as_the_rule_says_and_not_one_more(gateway: Gateway, listed: bool) -> None:
+    """EX-2: 500,000 and the 500,001st, the number as an argument, by a list and by a filter."""
+    cards = await gateway.fleet({}, {}, {})
+    selector: Any = IccidList(iccids=tuple(cards)) if listed else MatchingSims(wanted=SimFilter(), query={})
+    command = RequestExport(tenant="default", what="sims", format="csv", selector=selector)
+    async with gateway.ctx.work() as work:
+        with pytest.raises(OperationRefused) as refused:
+            await request_export(gateway.ctx, work, command, most=2)
+    assert (refused.value.refused.rule, refused.value.refused.detail) == ("EX-2", "export_too_many")
+    async with gateway.ctx.work() as work:
+        assert (await request_export(gateway.ctx, work, command, most=3)).total == 3
 
 
 async def test_a_link_needs_no_key_and_ends(gateway: Gateway) -> None:

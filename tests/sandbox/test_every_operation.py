@@ -15,6 +15,7 @@ from sandbox.gsl.operations import OPERATIONS as GSL
 from sandbox.jasper.operations import OPERATIONS as JASPER
 from sandbox.onelink.operations import OPERATIONS as ONELINK
 from sandbox.unicom_cmp.operations import OPERATIONS as UNICOM
+from tests.examples import tries
 from tests.sandbox.desk import CMCC, CTCC, CUCC, Desk
 
 ODD = st.sampled_from(
@@ -54,7 +55,7 @@ NAMES = st.sampled_from(
 )
 ASKED = st.dictionaries(NAMES, ODD, max_size=5)
 ASKED_JSON = st.dictionaries(NAMES, ODD_JSON, max_size=5)
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(max_examples=tries(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @relaxed

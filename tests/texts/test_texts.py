@@ -13,6 +13,7 @@ import pytest
 from app.domain.diagnosis.checklists import CHECKLISTS
 from app.domain.diagnosis.notices import NoticeCode
 from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION
+from app.domain.findings.table import ADVICE, FindingCode
 from app.domain.notifications.reminders import TEXT_KEYS
 from app.domain.preflight.irreversible import IRREVERSIBLE
 from app.domain.sim.deadlines import OF_FLEET
@@ -90,6 +91,8 @@ def _needed() -> set[str]:
         "note.retention_buys_no_time",
         *(f"forecast.{why}" for why in Because),
         *(f"effect.{what}" for what in EffectCode),
+        *(f"finding.{code}" for code in FindingCode),
+        *(f"advice_of_finding.{advice}" for advice in ADVICE),
         *(f"irreversible.{line.what}" for lines in IRREVERSIBLE.values() for line in lines),
         *(f"notification.{key}" for key in (*TEXT_KEYS, "subject", "test", "more", "why")),
     }

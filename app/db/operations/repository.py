@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -64,6 +64,11 @@ class OpenOperationExists(Exception):
     """A SIM has an open operation already, requested in a transaction that ran beside this one."""
 
 
+def of_sims(sim_ids: Iterable[int]) -> ColumnElement[bool]:
+    """Operations of these SIMs: an array, so that any number of SIMs is one prepared statement."""
+    return operations.c.sim_id == any_(bindparam("sim_ids", list(sim_ids), type_=ARRAY(BigInteger)))
+
+
 def _due_scheduled(now: datetime) -> ColumnElement[bool]:
     c = operations.c
     return and_(c.status == OperationStatus.SCHEDULED.value, c.run_after <= now, ~c.waits)
@@ -102,9 +107,7 @@ class OperationRepository:
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        statement = select(operations).where(
-            operations.c.sim_id.in_(list(sim_ids)), operations.c.status.in_(sorted(OPEN_STATUSES))
-        )
+        statement = select(operations).where(of_sims(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
         return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
@@ -112,7 +115,7 @@ class OperationRepository:
         c = operations.c
         waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
         statement = select(c.sim_id).where(
-            c.sim_id.in_(list(sim_ids)), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
+            of_sims(sim_ids), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
         )
         return set((await self._connection.execute(statement)).scalars())
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_from
-from app.db.operations.repository import WORKED
+from app.db.operations.repository import WORKED, of_sims
 from app.db.schema.control import OPEN, operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
@@ -70,7 +70,7 @@ class OperationSearch:
         rows = await self._connection.execute(
             select(operations.c.sim_id, func.count())
             .where(
-                operations.c.sim_id.in_(list(sim_ids)),
+                of_sims(sim_ids),
                 operations.c.kind == kind.value,
                 operations.c.status == OperationStatus.SUCCEEDED.value,
                 operations.c.settled_at >= since,

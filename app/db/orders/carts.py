@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema.orders import cart_entries, cart_items, carts
-
-_JSON_ARRAY = ARRAY(JSONB(none_as_null=True))
+from app.db.set_based import copies_of, insert_of, packed
 
 # Of the same SIM named twice the first one counts; a cart has it once (RN-6).
 _FILL = """
     INSERT INTO cart_entries (cart_id, position, item, kind, sim_id, iccid, arguments, refusal)
-    SELECT :cart_id, :first + row_number() OVER (ORDER BY w.ordinal), :item, :kind, s.id, coalesce(s.iccid, w.iccid),
-        :arguments,
+    SELECT :cart_id, :first + row_number() OVER (ORDER BY w.ordinal), coalesce(w.item, :item), :kind, s.id,
+        coalesce(s.iccid, w.iccid), coalesce(w.arguments, :arguments),
         CASE WHEN s.id IS NULL THEN :unknown
              WHEN CAST(:of_order AS text) IS NOT NULL AND s.order_id IS DISTINCT FROM :of_order THEN :not_of_order
              WHEN row_number() OVER (PARTITION BY s.id ORDER BY w.ordinal) > 1 OR EXISTS (
                  SELECT FROM cart_entries e WHERE e.cart_id = :cart_id AND e.sim_id = s.id AND e.refusal IS NULL
              ) THEN :again END
-    FROM ({wanted}) AS w(ordinal, iccid, alternate)
+    FROM ({wanted}) AS w(ordinal, iccid, alternate, item, arguments)
     LEFT JOIN LATERAL (
         SELECT id, iccid, order_id FROM sims
         WHERE iccid = ANY(ARRAY[w.iccid, coalesce(w.alternate, w.iccid)]) AND tenant = :tenant LIMIT 1
     ) s ON true
 """
-_LISTED = "SELECT * FROM unnest(CAST(:ordinals AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[]))"
-_FILED = "SELECT min(line), iccid, min(alternate) FROM file_rows WHERE file_id = :file_id GROUP BY iccid"
+_CHECK = """
+UPDATE cart_entries e SET price_fen = n.price_fen, expires_on = n.expires_on, renews_to = n.renews_to,
+       refusal = n.refusal, conditions = coalesce(n.conditions, '{}'), arguments = e.arguments || coalesce(n.sold, '{}')
+  FROM unnest($2::int[], $3::int[]) AS m(template, position)
+  JOIN jsonb_to_recordset($1::text::jsonb) AS n(template int, price_fen bigint, expires_on date, renews_to date,
+       conditions text[], refusal jsonb, sold jsonb) USING (template)
+ WHERE e.cart_id = $4 AND e.position = m.position
+"""
+_LISTED = """
+    SELECT *, CAST(NULL AS int), CAST(NULL AS jsonb)
+    FROM unnest(CAST(:ordinals AS int[]), CAST(:iccids AS text[]), CAST(:alternates AS text[]))
+"""
+_FILED = """
+    SELECT min(line), iccid, min(alternate), CAST(NULL AS int), CAST(NULL AS jsonb)
+    FROM file_rows WHERE file_id = :file_id GROUP BY iccid
+"""
+_NAMED = """
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(ordinal int, iccid text, alternate text, item int, arguments jsonb)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +99,20 @@ class CartEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedEntry:
-    """What the check of an entry found."""
+class NamedEntry:
+    """An item that names one SIM, by both forms of its ICCID."""
 
-    position: int
+    item: int
+    iccid: str
+    alternate: str | None
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedEntry:
+    """What the check of entries found; `sold`: arguments that an order keeps as they are now, as a pack's size."""
+
+    sold: Mapping[str, Any] = field(default_factory=dict)
     price_fen: int | None = None
     expires_on: date | None = None
     renews_to: date | None = None
@@ -152,10 +179,11 @@ class CartRepository:
         rows = (await self._connection.execute(statement)).mappings()
         return [CartItemRecord(**{name: row[name] for name in names}) for row in rows]
 
-    async def add_item(self, cart_id: UUID, item: CartItemRecord) -> None:
-        """Add an item; its entries come next."""
-        values = {name: getattr(item, name) for name in CartItemRecord.__dataclass_fields__}
-        await self._connection.execute(insert(cart_items).values(cart_id=cart_id, **values))
+    async def add_items(self, cart_id: UUID, items: Sequence[CartItemRecord]) -> None:
+        """Add items; their entries come next."""
+        names = tuple(CartItemRecord.__dataclass_fields__)
+        rows = [{"cart_id": cart_id} | {name: getattr(item, name) for name in names} for item in items]
+        await self._connection.execute(insert_of(cart_items, ("cart_id", *names)), packed(rows))
 
     async def delete_item(self, cart_id: UUID, number: int) -> bool:
         """Delete an item with its entries; whether there was one."""
@@ -173,6 +201,15 @@ class CartRepository:
         """Make entries for ICCIDs, in order, after the position `first`; one that is not there is refused."""
         listed = {"ordinals": list(range(len(iccids))), "iccids": list(iccids), "alternates": list(alternates)}
         await self._connection.execute(_fill(_LISTED), filling.values(first) | listed)
+
+    async def fill_named(self, filling: Filling, first: int, named: Sequence[NamedEntry]) -> None:
+        """Make an entry for each of several items that name different SIMs, in order, after the position `first`."""
+        rows = [
+            {"ordinal": ordinal, "item": one.item, "iccid": one.iccid, "alternate": one.alternate}
+            | {"arguments": dict(one.arguments)}
+            for ordinal, one in enumerate(named, start=1)
+        ]
+        await self._connection.execute(_fill(_NAMED), filling.values(first) | packed(rows))
 
     async def fill_filed(self, filling: Filling, first: int, file_id: UUID) -> None:
         """Make entries for the ICCIDs of an uploaded file, in order, each once."""
@@ -217,30 +254,28 @@ class CartRepository:
         rows = await self._connection.execute(statement.order_by(c.position).limit(limit))
         return [_entry(row) for row in rows.mappings()]
 
-    async def check(self, cart_id: UUID, checked: Sequence[CheckedEntry]) -> None:
-        """Store what the check of entries found."""
-        if not checked:
-            return
-        statement = text(
-            "UPDATE cart_entries e SET price_fen = c.price_fen, expires_on = c.expires_on, renews_to = c.renews_to,"
-            " refusal = c.refusal, conditions = coalesce(string_to_array(c.conditions, ' '), '{}')"
-            " FROM unnest(CAST(:positions AS int[]), CAST(:prices AS bigint[]),"
-            " CAST(:ends AS date[]), CAST(:new_ends AS date[]), CAST(:conditions AS text[]), :refusals)"
-            " AS c(position, price_fen, expires_on, renews_to, conditions, refusal)"
-            " WHERE e.cart_id = :id AND e.position = c.position"
-        ).bindparams(bindparam("refusals", type_=_JSON_ARRAY))
-        await self._connection.execute(
-            statement,
-            {
-                "id": cart_id,
-                "positions": [one.position for one in checked],
-                "prices": [one.price_fen for one in checked],
-                "ends": [one.expires_on for one in checked],
-                "new_ends": [one.renews_to for one in checked],
-                "conditions": [" ".join(one.conditions) or None for one in checked],
-                "refusals": [one.refusal for one in checked],
-            },
+    async def shown_entries(self, cart_id: UUID, refused: int) -> dict[int, list[CartEntry]]:
+        """By item, the entries that a cart shows: the only one of an item, else up to `refused` of those refused."""
+        rows = await self._connection.execute(
+            text(
+                "SELECT e.* FROM cart_items i CROSS JOIN LATERAL (SELECT * FROM cart_entries e WHERE e.cart_id = :id"
+                " AND e.item = i.number AND (i.entries = 1 OR e.refusal IS NOT NULL) ORDER BY e.position LIMIT :most) e"
+                " WHERE i.cart_id = :id AND (i.entries = 1 OR i.refused > 0) ORDER BY e.position"
+            ).columns(**{name: cart_entries.c[name].type for name in ("arguments", "conditions", "refusal")}),
+            {"id": cart_id, "most": refused},
         )
+        found: dict[int, list[CartEntry]] = {}
+        for row in rows.mappings():
+            found.setdefault(row["item"], []).append(_entry(row))
+        return found
+
+    async def check(self, cart_id: UUID, checked: Sequence[tuple[CheckedEntry, Sequence[int]]]) -> None:
+        """Store what the check found, each for the entries at these positions."""
+        templates = [{name: getattr(one, name) for name in CheckedEntry.__dataclass_fields__} for one, _ in checked]
+        copies = [(number, position) for number, (_, positions) in enumerate(checked) for position in positions]
+        if copies:
+            raw: Any = (await self._connection.get_raw_connection()).driver_connection
+            await raw.execute(_CHECK, *copies_of(templates, copies), cart_id)
 
     async def count(self, cart_id: UUID) -> None:
         """Count the entries of every item, and what those not refused cost."""

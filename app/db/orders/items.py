@@ -104,6 +104,14 @@ class OrderItemRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaidRenewal:
+    """A renewal that is paid and has not ended."""
+
+    order_id: UUID
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemBegun:
     """What became of an item that was begun: `open` with its operation, or ended at once."""
 
@@ -230,6 +238,19 @@ class OrderItemRepository:
         for row in (await self._connection.execute(statement.order_by(c.number))).mappings():
             found.setdefault(row["order_id"], []).append(_item(row))
         return found
+
+    async def renewal_of(self, sim_id: int) -> PaidRenewal | None:
+        """The first renewal of a SIM that is paid and has not ended; None: there is none (RN-8)."""
+        found = await self._connection.execute(
+            text(
+                "SELECT i.order_id, i.arguments FROM order_items i JOIN orders o ON o.id = i.order_id"
+                " WHERE i.sim_id = :id AND i.kind = 'renew' AND i.status IN ('pending', 'open')"
+                " AND o.status = 'fulfilling' ORDER BY i.status = 'pending', i.order_id LIMIT 1"
+            ).columns(arguments=JSONB),
+            {"id": sim_id},
+        )
+        row = found.first()
+        return None if row is None else PaidRenewal(order_id=row.order_id, arguments=row.arguments)
 
     async def renewing(self, sim_ids: Iterable[int]) -> set[int]:
         """Which of these SIMs have a renewal that is paid and has not ended (RN-11)."""

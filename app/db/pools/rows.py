@@ -33,10 +33,33 @@ SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testi
 _COUNT_INACTIVE = """
 SELECT count(*) FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent')
 """
-_REOPEN = """
-UPDATE pools SET open_cycle = $2,
+# What a change replaces is kept, under the row's lock (LC-12).
+_KEPT = """
+kept AS (
+    INSERT INTO pool_changes (pool_ref, known_at, before)
+    SELECT ref, $2, jsonb_build_object('name', name, 'rules', rules, 'state', state, 'arrears_since', arrears_since)
+      FROM was)"""
+_RENAME = f"""
+WITH was AS (SELECT * FROM pools WHERE ref = $1 FOR UPDATE), {_KEPT}
+UPDATE pools p SET name = $3 FROM was WHERE p.ref = was.ref
+"""  # noqa: S608 - our own text
+_SET_RULES = f"""
+WITH was AS (SELECT * FROM pools WHERE ref = $1 FOR UPDATE), {_KEPT}
+UPDATE pools p SET rules = $3::text::jsonb FROM was WHERE p.ref = was.ref
+"""  # noqa: S608 - our own text
+_SET_STATE = f"""
+WITH was AS (SELECT * FROM pools WHERE ref = $1 AND state <> $3 FOR UPDATE), {_KEPT}
+UPDATE pools p SET state = $3 FROM was WHERE p.ref = was.ref
+"""  # noqa: S608 - our own text
+_SET_ARREARS = f"""
+WITH was AS (SELECT * FROM pools WHERE ref = $1 FOR UPDATE), {_KEPT}
+UPDATE pools p SET arrears_since = $3, state = $4 FROM was WHERE p.ref = was.ref
+"""  # noqa: S608 - our own text
+_REOPEN = f"""
+WITH was AS (SELECT * FROM pools WHERE ref = $1 AND state = 'stopped' AND arrears_since IS NULL FOR UPDATE), {_KEPT}
+UPDATE pools SET open_cycle = $3,
        state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END WHERE ref = $1
-"""
+"""  # noqa: S608 - our own text
 # The first to assign decides: an evaluation that read the pool before that changes nothing.
 _ASSIGN_ACCOUNT = """
 UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
@@ -101,29 +124,29 @@ async def assign_account(connection: Connection, ref: int, account: str, cycle: 
     await connection.execute(_ASSIGN_ACCOUNT, ref, account, cycle)
 
 
-async def reopen(connection: Connection, ref: int, cycle: int) -> None:
+async def reopen(connection: Connection, ref: int, cycle: int, now: datetime) -> None:
     """Open `cycle`: all before it are closed; a postpaid pool without arrears is in use again (PL-4, PL-7, ST-13)."""
-    await connection.execute(_REOPEN, ref, cycle)
+    await connection.execute(_REOPEN, ref, now, cycle)
 
 
-async def rename(connection: Connection, ref: int, name: str) -> None:
+async def rename(connection: Connection, ref: int, name: str, now: datetime) -> None:
     """Rename the pool (PL-7)."""
-    await connection.execute("UPDATE pools SET name = $2 WHERE ref = $1", ref, name)
+    await connection.execute(_RENAME, ref, now, name)
 
 
-async def set_rules(connection: Connection, ref: int, rules: dict[str, Any]) -> None:
+async def set_rules(connection: Connection, ref: int, rules: dict[str, Any], now: datetime) -> None:
     """Set the pool's levels and its threshold (PL-4, RM-2)."""
-    await connection.execute("UPDATE pools SET rules = $2::text::jsonb WHERE ref = $1", ref, json.dumps(rules))
+    await connection.execute(_SET_RULES, ref, now, json.dumps(rules))
 
 
-async def set_state(connection: Connection, ref: int, state: str) -> None:
+async def set_state(connection: Connection, ref: int, state: str, now: datetime) -> None:
     """Set a postpaid pool's state (PL-4)."""
-    await connection.execute("UPDATE pools SET state = $2 WHERE ref = $1 AND state <> $2", ref, state)
+    await connection.execute(_SET_STATE, ref, now, state)
 
 
-async def set_arrears(connection: Connection, ref: int, since: datetime | None, state: str) -> None:
+async def set_arrears(connection: Connection, ref: int, since: datetime | None, state: str, now: datetime) -> None:
     """Set since when a postpaid pool is in arrears, None where it is settled, and its state (PL-4)."""
-    await connection.execute("UPDATE pools SET arrears_since = $2, state = $3 WHERE ref = $1", ref, since, state)
+    await connection.execute(_SET_ARREARS, ref, now, since, state)
 
 
 async def member_ids(connection: Connection, tenant: str, pool: str, after: int, limit: int) -> list[int]:

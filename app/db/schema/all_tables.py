@@ -11,6 +11,7 @@ from app.db.schema import deadlines as deadline_tables
 from app.db.schema import directed as directed_tables
 from app.db.schema import disputes as dispute_tables
 from app.db.schema import exports as export_tables
+from app.db.schema import findings as finding_tables
 from app.db.schema import history as history_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
@@ -29,6 +30,7 @@ __all__ = [
     "directed_tables",
     "dispute_tables",
     "export_tables",
+    "finding_tables",
     "history_tables",
     "metadata",
     "notification_tables",

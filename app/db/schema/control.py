@@ -47,8 +47,11 @@ api_keys = Table(
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("name", Text),
+    Column("requests_per_s", Integer),
     Column("expires_at", INSTANT),
     Column("created_at", INSTANT, nullable=False),
+    Column("last_used_at", INSTANT),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
 )
 

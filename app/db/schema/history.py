@@ -13,10 +13,14 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.schema.base import INSTANT, metadata
+
+OF_POOLS = "before ?| '{activated_on,expires_on,pool,state,underlying}'::text[]"
+"""The changes of what a SIM's pool depends on."""
 
 sim_changes = Table(
     "sim_changes",
@@ -27,6 +31,7 @@ sim_changes = Table(
     Column("whole", Boolean, nullable=False),
     Column("before", JSONB, nullable=False),
     Index("ix_sim_changes_known_at", "known_at", postgresql_using="brin"),
+    Index("ix_sim_changes_membership", "sim_id", "known_at", postgresql_where=text(OF_POOLS)),
 )
 """What each change of a `sims` row replaced, written by the trigger `record_sim_changes` (migration 0037).
 

@@ -19,7 +19,7 @@ ExplainedRow = Mapping[str, Any]
 """One SIM by column names, as `app.db.mapping.sim_from` takes it, and beside: `created_at`, `ever_used`; `used`
 (NULL: no counters of the running cycle), `addons`; the open operation (`open_kind` NULL: none); `directed`: the values
 of the order's list, NULL for one that is not in force, NULL as a whole without a list; of a stopped SIM `rebinds`,
-`renewals` and `packs`."""
+`renewals` and `packs`. `paid_renewal`: `order` and `arguments` of a paid renewal that has not ended (RN-8)."""
 
 _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN_STATUSES))
 
@@ -64,7 +64,12 @@ SELECT s.id, s.tenant, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms,
 """  # noqa: S608 - the statuses and names are our own
 
 _ALONE = """
-       , EXISTS (SELECT FROM usage_cycles u
+       , o.id AS open_id, o.order_id AS open_order, (
+           SELECT jsonb_build_object('order', i.order_id, 'arguments', i.arguments)
+             FROM order_items i JOIN orders b ON b.id = i.order_id
+            WHERE i.sim_id = s.id AND i.kind = 'renew' AND i.status IN ('pending', 'open') AND b.status = 'fulfilling'
+            ORDER BY i.status = 'pending', i.order_id LIMIT 1) AS paid_renewal,
+       EXISTS (SELECT FROM usage_cycles u
                   WHERE u.sim_id = s.id AND (u.reported > 0 OR coalesce(u.figures, 0) > 0)) AS ever_used,
        CASE WHEN s.order_id IS NOT NULL THEN (
            SELECT array_agg(CASE WHEN 'in_force' IN (d.status, d.deleting_from) THEN d.value END ORDER BY d.id)
@@ -100,7 +105,7 @@ async def fetch_explained(
 async def fetch_many_explained(
     reads: KeptConnections, tenant: str, ids: Sequence[int], running: RunningPeriods
 ) -> Sequence[ExplainedRow]:
-    """The same of many SIMs by row id, without `ever_used`, `directed` and `packs`, which are the same for all."""
+    """The same of many SIMs by row id, without what `_ALONE` adds, which groups do not show."""
     rows: Sequence[ExplainedRow] = await reads.fetch(
         _EXPLAIN_MANY, tenant, list(ids), running.cycles, running.rebinds_since
     )

@@ -49,7 +49,12 @@ WITH k AS (SELECT * FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle))
 SELECT sim_id, hold FROM rule_stops JOIN k USING (sim_id, cycle) WHERE stopped_at IS NOT NULL
  UNION SELECT sim_id, substr(mark, $4) FROM usage_marks JOIN k USING (sim_id, cycle) WHERE starts_with(mark, $3)
 """
-_DROP_WAITING = "DELETE FROM rule_stops WHERE account = $1 AND cycle < $2 AND stopped_at IS NULL"
+_DROP_WAITING = """
+DELETE FROM rule_stops WHERE account = $1 AND cycle < $2 AND stopped_at IS NULL AND NOT hold = ANY($3::text[])
+"""
+_DROP_WAITING_HOLD = """
+DELETE FROM rule_stops WHERE account = ANY($1::text[]) AND stopped_at IS NULL AND tenant = $2 AND hold = $3
+"""
 _DROP = """
 DELETE FROM rule_stops r USING unnest($1::bigint[], $2::int[], $3::text[]) k(sim_id, cycle, hold)
  WHERE r.stopped_at IS NULL AND r.sim_id = k.sim_id AND r.cycle = k.cycle AND r.hold = k.hold
@@ -132,9 +137,14 @@ async def drop(connection: Connection, stops: Sequence[tuple[int, int, str]]) ->
         await connection.execute(_DROP, sims, cycles, holds)
 
 
-async def drop_waiting(connection: Connection, account: str, before_cycle: int) -> int:
-    """Delete the waiting holds of an account's closed cycles; gives how many."""
-    return int((await connection.execute(_DROP_WAITING, account, before_cycle)).split()[-1])
+async def drop_waiting(connection: Connection, account: str, before_cycle: int, but: Sequence[str]) -> int:
+    """Delete the waiting holds of an account's closed cycles, `but` those of these codes; gives how many."""
+    return int((await connection.execute(_DROP_WAITING, account, before_cycle, but)).split()[-1])
+
+
+async def drop_waiting_hold(connection: Connection, accounts: Sequence[str], tenant: str, hold: str) -> int:
+    """Delete a tenant's waiting holds of one code, whatever their cycle; gives how many."""
+    return int((await connection.execute(_DROP_WAITING_HOLD, accounts, tenant, hold)).split()[-1])
 
 
 async def delete_before(connection: Connection, before: datetime) -> int:

@@ -90,3 +90,15 @@ def start_instant(cycle: Cycle, zone: tzinfo) -> datetime:
 def end_instant(cycle: Cycle, zone: tzinfo) -> datetime:
     """The instant at which the cycle ends: the first one after it (BC-4)."""
     return start_of_day(cycle.end, zone)
+
+
+CYCLES_KEPT = 6
+"""The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
+
+
+def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
+    """The first of the cycles that are kept."""
+    cycle = cycle_at(carrier, now, zone)
+    for _ in range(CYCLES_KEPT - 1):
+        cycle = preceding(carrier, cycle)
+    return cycle

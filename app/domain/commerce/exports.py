@@ -23,9 +23,9 @@ def export_months(on: date) -> tuple[str, ...]:
     return tuple(f"{month.year:04d}-{month.month:02d}" for month in months)
 
 
-def export_refusal(cards: int, last_export_at: datetime | None, now: datetime) -> Refusal | None:
+def export_refusal(cards: int, last_export_at: datetime | None, now: datetime, most: int = MAX_CARDS) -> Refusal | None:
     """Why an export of so many SIMs is refused: too many, or too soon, with the earliest time; else None (EX-2)."""
-    if cards > MAX_CARDS:
+    if cards > most:
         return Refusal(code=RefusalCode.RULE_VIOLATION, rule="EX-2", detail="export_too_many")
     if last_export_at is None or now >= last_export_at + PAUSE:
         return None

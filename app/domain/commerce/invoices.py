@@ -1,4 +1,4 @@
-"""Invoices (发票): which orders one invoice may contain, by `flexem`'s terms (IV-1)."""
+"""Invoices (发票): which orders one invoice may contain, by the terms of their supplier (IV-1)."""
 
 from __future__ import annotations
 
@@ -8,39 +8,60 @@ from datetime import date
 
 from app.domain.calendar.days import ONE_DAY, add_months
 from app.domain.operation.refusal import Refusal, RefusalCode
-
-OVER_FEN = 10_000
-"""The sum of an invoice in fen must be greater (大于 100 元; IV-1, FM 三.2.5)."""
-
-WITHIN_MONTHS = 3
-"""Months after its payment within which an order may be invoiced (IV-1, D)."""
-
-REQUIRED = ("title", "tax_id", "address", "phone", "bank", "account")
-"""The details of an electronic invoice, all required (IV-1)."""
+from app.domain.terms.book import terms_in_force
+from app.domain.terms.model import Terms
+from app.domain.vocabulary import Carrier, Supplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Billable:
-    """An order on an invoice; `amount_fen` in fen, `paid_on` a date in Asia/Shanghai."""
+    """An order on an invoice; `amount_fen` in fen, `paid_on` a date in Asia/Shanghai.
+
+    `supplier` None: under no supplier's terms, whose conditions are then none.
+    """
 
     order: str
     amount_fen: int
     paid_on: date
     completed: bool
     invoiced: bool = False
+    supplier: Supplier | None = None
 
 
-def last_invoice_day(paid_on: date) -> date:
-    """The last day on which an order may be invoiced: paid on 08-21, the three months end with 11-20 (IV-1, D).
+def _terms(supplier: Supplier, on: date) -> Terms:
+    """A supplier's terms of a day; what they say of invoices they say for all of its carriers alike."""
+    return terms_in_force(supplier, next(iter(Carrier)), on)
 
-    Raises `Malformed` as `add_months`.
+
+def last_invoice_day(supplier: Supplier | None, paid_on: date) -> date | None:
+    """The last day on which an order may be invoiced; None: the terms publish none (IV-1, D).
+
+    `flexem`, three months: paid on 08-21, they end with 11-20. Raises `Malformed` as `add_months`.
     """
-    return add_months(paid_on, WITHIN_MONTHS) - ONE_DAY
+    months = None if supplier is None else _terms(supplier, paid_on).invoice_within_months.value
+    return None if months is None else add_months(paid_on, months) - ONE_DAY
 
 
-def missing_details(details: Mapping[str, str]) -> tuple[str, ...]:
+def required_details(on: date) -> tuple[str, ...]:
+    """The details that a buyer's title needs for an invoice of any supplier, in the order of the terms (IV-1)."""
+    asked = (_terms(supplier, on).invoice_details.value or () for supplier in Supplier)
+    return tuple(dict.fromkeys(name for names in asked for name in names))
+
+
+def missing_details(details: Mapping[str, str], on: date) -> tuple[str, ...]:
     """The required details that are empty (IV-1)."""
-    return tuple(name for name in REQUIRED if not details.get(name, "").strip())
+    return tuple(name for name in required_details(on) if not details.get(name, "").strip())
+
+
+def _least_sum(orders: Sequence[Billable]) -> int | None:
+    """What the sum must be greater than, in fen: the most that the orders' terms ask for; None: nothing."""
+    asked = (_terms(entry.supplier, entry.paid_on).invoice_over_fen.value for entry in orders if entry.supplier)
+    return max((least for least in asked if least is not None), default=None)
+
+
+def _is_late(entry: Billable, on: date) -> bool:
+    last = last_invoice_day(entry.supplier, entry.paid_on)
+    return last is not None and on > last
 
 
 def invoice_refusal(orders: Sequence[Billable], on: date) -> Refusal | None:
@@ -48,12 +69,13 @@ def invoice_refusal(orders: Sequence[Billable], on: date) -> Refusal | None:
 
     Raises `Malformed` as `last_invoice_day`.
     """
+    least = _least_sum(orders)
     checks = (
         ("invoice_order_twice", len({entry.order for entry in orders}) < len(orders)),
         ("invoice_order_invoiced", any(entry.invoiced for entry in orders)),
         ("invoice_order_open", not all(entry.completed for entry in orders)),
-        ("invoice_too_late", any(on > last_invoice_day(entry.paid_on) for entry in orders)),
-        ("invoice_sum_too_small", sum(entry.amount_fen for entry in orders) <= OVER_FEN),
+        ("invoice_too_late", any(_is_late(entry, on) for entry in orders)),
+        ("invoice_sum_too_small", least is not None and sum(entry.amount_fen for entry in orders) <= least),
     )
     detail = next((key for key, wrong in checks if wrong), None)
     if detail is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from app.domain.operation.arguments import Arguments
@@ -73,10 +73,24 @@ def price_of(kind: OperationKind, sim: Sim, arguments: Arguments, catalogue: Cat
     return None
 
 
+def pack_as_sold(addon: Addon) -> Arguments:
+    """What an order keeps of a pack beside its price, whatever the catalogue says later: size, product code (QT-7)."""
+    return {"bytes": addon.bytes} | ({"product_code": addon.product_code} if addon.product_code else {})
+
+
+def as_ordered(catalogue: Catalogue, arguments: Arguments) -> Catalogue:
+    """The catalogue with the pack that an order names as it was sold (`pack_as_sold`)."""
+    addon, size = catalogue.addons.get(str(arguments.get("addon"))), arguments.get("bytes")
+    if addon is None or not isinstance(size, int):
+        return catalogue
+    code = arguments.get("product_code")
+    sold = replace(addon, bytes=size, product_code=None if code is None else str(code))
+    return replace(catalogue, addons=MappingProxyType({**catalogue.addons, addon.id: sold}))
+
+
 def with_pack(kind: OperationKind, arguments: Arguments, catalogue: Catalogue) -> Arguments:
     """The arguments with size and product code of the catalogue's pack, if an order names one by its id (QT-7)."""
     addon = catalogue.addons.get(str(arguments.get("addon"))) if kind is OperationKind.ORDER_ADDON else None
     if addon is None:
         return arguments
-    named = {"bytes": addon.bytes} | ({"product_code": addon.product_code} if addon.product_code else {})
-    return MappingProxyType({**arguments, **named})
+    return MappingProxyType({**arguments, **pack_as_sold(addon)})

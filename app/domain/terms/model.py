@@ -211,6 +211,12 @@ class Terms:
     """Whether a buyer's profile must be complete before anything is ordered (RN-9)."""
     small_order_cards: Term[int] = field(default_factory=unpublished)
     """Up to how many new SIMs an order is a small one, which has conditions (OR-3)."""
+    invoice_over_fen: Term[int] = field(default_factory=unpublished)
+    """What the sum of an invoice must be greater than, in fen (IV-1)."""
+    invoice_within_months: Term[int] = field(default_factory=unpublished)
+    """Months after its payment within which an order may be invoiced (IV-1)."""
+    invoice_details: Term[tuple[str, ...]] = field(default_factory=unpublished)
+    """The details of the buyer that an invoice must have (IV-1)."""
     pool_forming: Term[PoolForming] = field(default_factory=unpublished)
     pool_retention_days: Term[int] = field(default_factory=unpublished)
     industrial_over: Term[int] = field(default_factory=unpublished)

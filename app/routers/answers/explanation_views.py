@@ -14,6 +14,7 @@ from app.routers.http.refusals import remedy_view
 from app.texts.catalogue import text
 from app.texts.verdicts import verdict_of
 from app.usecases.sims.explain import Explanation
+from app.usecases.sims.renewing import renewal_view
 
 
 def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
         },
         "forced_activation": forced_view(found.forced),
         "notices": [notice_view(notice, language) for notice in found.notices],
+        "renewal": renewal_view(found.renewal),
     }
 
 

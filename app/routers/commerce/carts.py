@@ -22,7 +22,7 @@ from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.sims.requests import SimFilters
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
-from app.usecases.orders.carts import cart_to_change, find_cart, open_cart, put, refusals_of, remove
+from app.usecases.orders.carts import cart_to_change, find_cart, open_cart, put, put_all, refusals_of, remove
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.views import cart_view, entry_view
 
@@ -79,8 +79,7 @@ async def create_cart(request: Request, ctx: Ctx, caller: OrdersWriter, body: Ca
             return stored
         actor = trail_of(request, caller).actor
         cart = await open_cart(ctx, work, caller.tenant, terms=body.terms, created_by=actor)
-        for index, wish in enumerate(wishes):
-            cart = await put(ctx, work, cart, wish, at=f"/items/{index}")
+        cart = await put_all(ctx, work, cart, wishes)
         view = await _view(request, ctx, work, cart)
         response = json_response(view, status=201, headers={"Location": f"/v1/carts/{cart.id}"})
         await commit_response(ctx, work, key, response)

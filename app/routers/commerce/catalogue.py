@@ -26,6 +26,7 @@ from app.texts.catalogue import language_of
 from app.usecases.catalogue import addons as packs
 from app.usecases.catalogue import plans as tariffs
 from app.usecases.catalogue.offers import read_offers
+from app.usecases.sims.renewing import renewal_view
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=TypedRoute)
 
@@ -114,6 +115,7 @@ async def list_sim_offers(request: Request, iccid: Iccid, ctx: Ctx, caller: Sims
         "plan": found.sim.plan.id,
         "expires_on": found.sim.expires_on.isoformat() if found.sim.expires_on else None,
         "as_of": found.at.isoformat(),
+        "renewal": renewal_view(found.renewal),
     }
     return json_response(head | _offers_view(found.offers, language))
 

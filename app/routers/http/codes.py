@@ -38,6 +38,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "NOT_SUPPORTED_BY_CARRIER": 422,
         "RULE_VIOLATION": 422,
         "CARRIER_QUOTA_EXCEEDED": 429,
+        "TOO_MANY_REQUESTS": 429,
         "INTERNAL_ERROR": 500,
         "UNAVAILABLE": 503,
     }

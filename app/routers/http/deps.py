@@ -24,8 +24,9 @@ from app.usecases.access import Caller, find_caller
 from app.usecases.context import Context
 from app.usecases.errors import NotAllowed
 
+from .key_rates import KeyRates
 from .log_lines import log_refusal
-from .problems import Unauthorized, Unreadable
+from .problems import TooManyRequests, Unauthorized, Unreadable
 
 CACHED_S = 3.0
 MAX_BIGINT = (1 << 63) - 1
@@ -79,6 +80,8 @@ async def authorize(request: Request, scope: str) -> Caller:
     if not caller.may(scope):
         log_refusal(request, f"lacks the scope {scope}")
         raise NotAllowed(f"the key lacks the scope {scope}", scope=scope)
+    if caller.requests_per_s is not None:
+        _take(request, caller, caller.requests_per_s)
     other = request.headers.get("x-tenant")
     if other is not None and other != caller.tenant:
         if not caller.is_admin:
@@ -88,6 +91,14 @@ async def authorize(request: Request, scope: str) -> Caller:
         tenant.set(other)
     request.state.caller = caller
     return caller
+
+
+def _take(request: Request, caller: Caller, limit: int) -> None:
+    """Count a request of a key with a limit. Raises `TooManyRequests`."""
+    rates: KeyRates = request.app.state.key_rates
+    allowed, request.state.allowance = rates.take(caller.key_id, limit, monotonic())
+    if not allowed:
+        raise TooManyRequests(f"this key may send {limit} requests a second", retry_after=1)
 
 
 def _unacceptable(request: Request, ctx: Context, caller: Caller) -> str | None:

@@ -56,7 +56,10 @@ class RequestMiddleware:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
-                message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", given)]
+                told = [(b"x-correlation-id", given)]
+                if (allowance := scope["state"].get("allowance")) is not None:
+                    told += allowance.headers()
+                message["headers"] = [*message.get("headers", ()), *told]
             await send(message)
 
         try:

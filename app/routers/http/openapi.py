@@ -173,7 +173,7 @@ def _codes_of(dependency: Any) -> tuple[str, ...]:
     """The problem codes that reading this part of a request can end with."""
     match dependency:
         case Needs():
-            return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND")
+            return ("UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "TOO_MANY_REQUESTS")
         case Parameters(model=model):
             return ("INVALID_ARGUMENT", "UNREADABLE") if issubclass(model, Paging) else ("INVALID_ARGUMENT",)
         case JsonBody() | UploadBody():

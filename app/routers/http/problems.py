@@ -42,6 +42,16 @@ class Unauthorized(UseCaseError):
     code = "UNAUTHORIZED"
 
 
+class TooManyRequests(UseCaseError):
+    """The key's limit of requests is used up; `retry_after` in seconds."""
+
+    code = "TOO_MANY_REQUESTS"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Unreadable(UseCaseError):
     """The request cannot be read."""
 
@@ -126,7 +136,7 @@ def _facts(error: UseCaseError) -> dict[str, Any]:
 
 
 def _headers(error: UseCaseError) -> dict[str, str]:
-    if isinstance(error, RequestInProgress | Unavailable | CarrierTrouble) and error.retry_after:
+    if isinstance(error, RequestInProgress | Unavailable | CarrierTrouble | TooManyRequests) and error.retry_after:
         return {"Retry-After": str(error.retry_after)}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
 

@@ -64,6 +64,7 @@ class KeyCreate(RequestModel):
     """A new key of a tenant."""
 
     tenant: Text | None = Field(default=None, description="Its tenant; absent: the one acted for.", examples=["acme"])
+    name: Text | None = Field(default=None, description="What it is for.", examples=["billing, production"])
     scopes: list[Annotated[str, Field(max_length=200), WithJsonSchema({"type": "string", "enum": list(SCOPES)})]] = (
         Field(description="What it may do.", examples=[["sims:read"]], json_schema_extra={"minItems": 1})
     )
@@ -72,6 +73,17 @@ class KeyCreate(RequestModel):
     )
     networks: list[Text] | None = Field(
         default=None, description="CIDR networks it may call from; empty: any.", examples=[["203.0.113.0/24"]]
+    )
+    requests_per_s: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="The most that one process answers it a second; null: no limit.", examples=[50]
+    )
+
+
+class KeyRotation(RequestModel):
+    """How long the old key goes on beside the new one."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=2_592_000, json_schema_extra={"x-unit": "s"})] = Field(
+        default=86_400, description="Seconds; a day where absent, at most thirty.", examples=[3600]
     )
 
 
@@ -88,10 +100,18 @@ class ApiKey(AnswerModel):
     """A key without its secret."""
 
     id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    name: str | None = Field(description="What it is for.", examples=["billing, production"])
     tenant: str = Field(description="Its tenant.", examples=["acme"])
     scopes: list[ScopeWord] = Field(description="What it may do.", examples=[["sims:read"]])
     networks: list[str] = Field(description="Networks it may call from; empty: any.", examples=[["203.0.113.0/24"]])
+    requests_per_s: int | None = Field(
+        description="The most that one process answers it a second; null: no limit.", examples=[50]
+    )
+    created_at: At = Field(description="When it was made.", examples=["2026-11-01T00:00:00+00:00"])
     expires_at: At | None = Field(description="When it ends; null: never.", examples=["2027-01-01T00:00:00+08:00"])
+    last_used_at: At | None = Field(
+        description="When it was last used, to the minute; null: not yet.", examples=["2026-11-30T08:00:00+00:00"]
+    )
 
 
 class ApiKeyPage(Listed[ApiKey]):

@@ -13,6 +13,7 @@ from app.usecases.pools.arrears import Arrears
 from .base import (
     MAX_AMOUNT,
     AnswerModel,
+    AsOf,
     At,
     Bytes,
     CycleId,
@@ -25,7 +26,7 @@ from .base import (
     open_words,
 )
 from .operations import OPERATION_ID
-from .sims.answers import CarrierWord, Cycle, StateWord
+from .sims.answers import CarrierWord, Cycle, ReadAsOf, StateWord
 
 PoolKind = Literal["forward", "backward"]
 PoolKindWord = Annotated[PoolKind, open_words(("forward", "backward"))]
@@ -107,6 +108,9 @@ class PoolCycle(AnswerModel):
     remaining: Bytes | None = Field(description="Total less used; negative when exceeded.", examples=[93415538688])
     state: str = Field(description="Where it stands.", examples=["in_use"])
     as_of: At | None = Field(description="How recent `used` is.", examples=["2026-11-21T10:00:00+08:00"])
+    read_as_of: ReadAsOf | None = Field(
+        default=None, description="Only in a read with `as_of` or `known_at`: which state this is."
+    )
 
 
 class Pool(AnswerModel):
@@ -122,6 +126,9 @@ class Pool(AnswerModel):
     arrears_since: At | None = Field(description="Since when it is not paid; null: nothing is due.", examples=[None])
     created_at: At = Field(description="When it was made.", examples=["2026-11-21T10:00:00+00:00"])
     cycle: PoolCycle = Field(description="The running cycle.")
+    read_as_of: ReadAsOf | None = Field(
+        default=None, description="Only in a read with `as_of` or `known_at`: which state this is."
+    )
 
 
 class PoolPage(Listed[Pool]):
@@ -144,7 +151,7 @@ class PoolMemberPage(Listed[PoolMember]):
     """A page of members."""
 
 
-class PoolMemberQuery(Paging):
+class PoolMemberQuery(AsOf, Paging):
     """Which cycle, and which page of members."""
 
     cycle: str | None = Field(default=None, description="A cycle; absent: the running one.", examples=["2026-11"])

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from app.db.commerce import balance as rows
 from app.db.commerce import overruns
 from app.db.uow import UnitOfWork
+from app.db.usage import brake as rule_stops
 from app.domain.commerce.balance import Draft, Entry, chained, is_empty
 from app.domain.events import EventType
+from app.domain.vocabulary import HoldCode
 from app.usecases.context import Context
 from app.usecases.events import EventStamp, account_event
 
@@ -31,7 +33,7 @@ async def post_entries(ctx: Context, work: UnitOfWork, tenant: str, drafts: Sequ
     """Add the drafts whose reference is not known yet, in order, in this transaction; locks the balance.
 
     A balance that becomes empty puts the SIMs that overran in arrears, one that becomes positive frees them: both are
-    queued for the limits' loop (ST-14).
+    queued for the limits' loop (ST-14). What waits behind the brake then waits no longer (ST-25).
     """
     connection = await work.driver()
     balance = await rows.lock(connection, tenant)
@@ -48,6 +50,7 @@ async def post_entries(ctx: Context, work: UnitOfWork, tenant: str, drafts: Sequ
             await overruns.queue_charged(connection, tenant, ctx.now())
         else:
             await overruns.queue_in_arrears(connection, tenant)
+            await rule_stops.drop_waiting_hold(connection, list(ctx.accounts), tenant, HoldCode.ARREARS.value)
         kind = EventType.ACCOUNT_EMPTIED if now_empty else EventType.ACCOUNT_REPLENISHED
         stamp = EventStamp(tenant=tenant, known_at=ctx.now())
         await work.events.add([account_event(kind, stamp, before=balance.fen, after=after)])

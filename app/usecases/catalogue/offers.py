@@ -10,6 +10,7 @@ from app.domain.sim.model import Sim
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
 from app.usecases.operations.validate import catalogue_of, rule_context_of
+from app.usecases.sims.renewing import RenewalUnderWay, renewal_under_way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class SimOffers:
     sim: Sim
     at: datetime
     offers: Offers
+    renewal: RenewalUnderWay | None
+    """A renewal that has not ended: its new end date stands beside the old one (RN-8)."""
 
 
 async def read_offers(ctx: Context, tenant: str, iccid: str) -> SimOffers:
@@ -28,4 +31,5 @@ async def read_offers(ctx: Context, tenant: str, iccid: str) -> SimOffers:
         if record is None:
             raise NotFound("sim")
         context = await rule_context_of(ctx, work, record, catalogue=await catalogue_of(work, tenant))
-    return SimOffers(sim=record.sim, at=context.now, offers=offers_of(record.sim, context))
+        renewal = await renewal_under_way(ctx, work, record)
+    return SimOffers(sim=record.sim, at=context.now, offers=offers_of(record.sim, context), renewal=renewal)

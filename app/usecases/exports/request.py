@@ -41,14 +41,19 @@ class RequestExport:
     requested_by: str | None = None
 
 
-async def request_export(ctx: Context, work: UnitOfWork, command: RequestExport) -> ExportRecord:
-    """Store an export with its SIMs. Raises `InvalidArgument`, `OperationRefused` (too many SIMs, too soon; EX-2)."""
+async def request_export(
+    ctx: Context, work: UnitOfWork, command: RequestExport, *, most: int = MAX_CARDS
+) -> ExportRecord:
+    """Store an export with its SIMs, `most` at most.
+
+    Raises `InvalidArgument`, `OperationRefused` (too many SIMs, too soon; EX-2).
+    """
     now = ctx.now()
     on = now.astimezone(HOME).date()
     columns = _columns(command, columns_of(command.what, on), default_columns(command.what, on))
     await work.exports.lock_tenant(command.tenant)
     last = await work.exports.last_requested_at(command.tenant)
-    _check(0, last, ctx)
+    _check(0, last, ctx, most)
     record = ExportRecord(
         id=new_id(now),
         tenant=command.tenant,
@@ -62,11 +67,11 @@ async def request_export(ctx: Context, work: UnitOfWork, command: RequestExport)
         requested_by=command.requested_by,
     )
     await work.exports.add(record)
-    await _select(ctx, work, record, command.selector)
+    await _select(ctx, work, record, command.selector, most)
     total = await work.exports.count_selected(record.id)
     if total == 0:
         raise InvalidArgument([Fault(pointer="/selector", code="EMPTY_SELECTION", detail="no SIM is selected")])
-    _check(total, last, ctx)
+    _check(total, last, ctx, most)
     await work.exports.change(record.id, total=total)
     after: dict[str, object] = {"what": command.what, "total": total, "selector": selector_view(command.selector)}
     audit = AuditRow(
@@ -81,8 +86,8 @@ async def request_export(ctx: Context, work: UnitOfWork, command: RequestExport)
     return replace(record, total=total)
 
 
-def _check(total: int, last: datetime | None, ctx: Context) -> None:
-    if (refusal := export_refusal(total, last, ctx.now())) is not None:
+def _check(total: int, last: datetime | None, ctx: Context, most: int) -> None:
+    if (refusal := export_refusal(total, last, ctx.now(), most)) is not None:
         raise OperationRefused(refusal)
 
 
@@ -98,7 +103,7 @@ def _columns(command: RequestExport, known: tuple[str, ...], default: tuple[str,
     return command.columns
 
 
-async def _select(ctx: Context, work: UnitOfWork, record: ExportRecord, selector: Selector) -> None:
+async def _select(ctx: Context, work: UnitOfWork, record: ExportRecord, selector: Selector, most: int) -> None:
     """Store the SIMs that a selector yields, one more than an export may have at most. Raises `InvalidArgument`."""
     match selector:
         case IccidList():
@@ -107,10 +112,10 @@ async def _select(ctx: Context, work: UnitOfWork, record: ExportRecord, selector
             await work.exports.select_filed(record, selector.file_id)
         case PoolMembers():
             where, arguments = where_of(record.tenant, SimFilter(pool=selector.pool))
-            await work.exports.select_found(record, where, arguments, MAX_CARDS + 1)
+            await work.exports.select_found(record, where, arguments, most + 1)
         case MatchingSims():
             where, arguments = where_of(record.tenant, replace(selector.wanted, cycles=current_cycles(ctx)))
-            await work.exports.select_found(record, where, arguments, MAX_CARDS + 1)
+            await work.exports.select_found(record, where, arguments, most + 1)
         case _:
             detail = "iccids, pool, filter, file_id or all"
             raise InvalidArgument([Fault(pointer="/selector", code="UNSUPPORTED", detail=detail)])

@@ -23,7 +23,7 @@ class Wanted:
     """Whose history is read: its carrier's cycles in its zone, from the first day that counts on (QT-9).
 
     `used`: bytes of the running cycle; `stopped_on`: since when it is stopped, whose days say nothing of its habit;
-    `ends`: the first day on which it uses nothing any more, if that is before the cycle's end.
+    `last_day`: the last on which it may use anything, None: no such day.
     """
 
     subject: Subject
@@ -33,7 +33,7 @@ class Wanted:
     used: int
     begins: date | None = None
     stopped_on: date | None = None
-    ends: date | None = None
+    last_day: date | None = None
 
     @property
     def cycle(self) -> Cycle:
@@ -91,8 +91,9 @@ def _history(amounts: Mapping[date, int], wanted: Wanted, known_to: datetime) ->
         day=day,
         ahead=_ahead(known_to, day, wanted.zone) if day == today else THOUSAND,
         used=wanted.used,
+        so_far=between(amounts, cycle.start, day),
         start=cycle.start,
-        end=cycle.end if wanted.ends is None else min(cycle.end, wanted.ends),
+        end=min(cycle.last_day, wanted.last_day or cycle.last_day) + ONE_DAY,
     )
 
 

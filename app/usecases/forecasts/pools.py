@@ -71,7 +71,7 @@ async def forecast_pool(ctx: Context, tenant: str, pool: str) -> PoolForecast:
         used=use.used,
         total=use.total,
         outlook=ends,
-        exhausted_on=None if use.total is None else day_reached(history, ends, use.total),
+        exhausted_on=day_reached(history, ends, use.total) if use.total is not None and use.effective_cards else None,
         stop=pool_effect(demand).stop,
         because=reasons_of(ends.habit, running=running),
         options=pool_options(demand, catalogue.plans.get(found["plan"]), catalogue.addons.values()),

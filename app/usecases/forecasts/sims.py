@@ -12,7 +12,7 @@ from app.db.uow import UnitOfWork
 from app.db.usage import counters
 from app.db.usage.history import Subject
 from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number
-from app.domain.calendar.days import ONE_DAY, local
+from app.domain.calendar.days import local
 from app.domain.operation.request import RuleContext
 from app.domain.sim.holds import network_allowed
 from app.domain.sim.model import Sim
@@ -87,7 +87,7 @@ def _wanted(ctx: Context, record: SimRecord, context: RuleContext, row: Mapping[
         used=_usage(sim, row)["used"] or 0,
         begins=sim.activated_on,
         stopped_on=min((local(hold.since, zone).date() for hold in sim.holds), default=None),
-        ends=None if sim.expires_on is None else sim.expires_on + ONE_DAY,
+        last_day=sim.expires_on,
     )
 
 

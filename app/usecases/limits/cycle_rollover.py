@@ -23,7 +23,7 @@ from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, preceding,
 from app.domain.sim.holds import start_cycle
 from app.domain.sim.model import Sim
 from app.domain.sim.transitions import Cause
-from app.domain.vocabulary import Carrier
+from app.domain.vocabulary import Carrier, HoldCode
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.operations.enforce_holds import enqueue_enforcement
@@ -33,6 +33,9 @@ from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
 
 CHUNK = 500
 ACTOR = "cycle_rollover"
+OUTLIVES_CYCLE = (HoldCode.ARREARS.value,)
+"""Holds that no new cycle lifts: behind the brake they go on waiting, until they are released or paid (ST-14)."""
+
 log = get_logger(ACTOR)
 
 
@@ -75,7 +78,7 @@ async def _roll_over_account(ctx: Context, account: str, cycle: Cycle) -> int:
         async with ctx.work() as work:
             connection = await work.driver()
             if len(ids) < CHUNK:
-                await rule_stops.drop_waiting(connection, account, number)
+                await rule_stops.drop_waiting(connection, account, number, OUTLIVES_CYCLE)
                 await rows.finish(connection, account, number, ctx.now())
             else:
                 await rows.save_cursor(connection, account, ids[-1])
@@ -171,7 +174,7 @@ async def _close_pool(ctx: Context, connection: Connection, ref: int) -> None:
         await sums.keep_members(connection, ref, cycle_number(cycle), cycle.end)
         use, _ = await pool_usage(ctx, connection, pool, cycle)
         await sums.close_cycle(connection, ref, cycle_number(cycle), use, at=ctx.now())
-    await pools.reopen(connection, ref, now)
+    await pools.reopen(connection, ref, now, ctx.now())
 
 
 async def _is_closed(connection: Connection, ref: int, cycle: Cycle) -> bool:

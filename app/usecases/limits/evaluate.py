@@ -181,7 +181,8 @@ async def evaluate_sims(
     evaluations = await _with_pool_holds(ctx, connection, evaluations)
     stopped = await meters.stop_marks(connection, evaluations)
     evaluations = meters.without_repeats(evaluations, stopped)
-    evaluations, spells = await charge_overrun(ctx, work, connection, evaluations)
+    due = frozenset(sim_id for sim_id, code in released if code is HoldCode.ARREARS)
+    evaluations, spells = await charge_overrun(ctx, work, connection, evaluations, released=due)
     evaluations = await _braked(ctx, work, connection, evaluations, released)
     changes = [(one.usage.record, _record_change(recorder, one)) for one in evaluations]
     reached = [Reached(o.usage.record, o.usage.cycle, o.usage.used, o.reached_levels) for o in evaluations]

@@ -42,21 +42,31 @@ class Overruns:
     prices: dict[Pair, int] = field(default_factory=dict)
     charged_now: set[int] = field(default_factory=set)
     spells: dict[int, int] = field(default_factory=dict)
+    released: frozenset[int] = frozenset()
+    """SIMs whose arrears waited behind the brake, also since an earlier cycle, until a person released it (ST-25)."""
 
 
 async def charge_overrun(
-    ctx: Context, work: UnitOfWork, connection: Connection, evaluations: Sequence[LimitEvaluation]
+    ctx: Context,
+    work: UnitOfWork,
+    connection: Connection,
+    evaluations: Sequence[LimitEvaluation],
+    *,
+    released: frozenset[int] = frozenset(),
 ) -> tuple[list[LimitEvaluation], dict[int, int]]:
     """Charge what these SIMs owe; gives the evaluations with arrears put on or lifted, and the spells to remember.
+
+    `released`: the SIMs whose arrears a person has released from the brake.
 
     Locks the balances of the tenants concerned: behind the counters, before the brake.
     """
     checks = await rows.take_checks(connection, [one.usage.record.id for one in evaluations])
     queued = {sim_id for sim_id, _ in checks}
-    concerned = [one for one in evaluations if _is_concerned(one, queued)]
+    concerned = [one for one in evaluations if _is_concerned(one, queued | released)]
     if not concerned:
         return list(evaluations), {}
     found = await _load(ctx, connection, concerned, checks)
+    found.released = released
     by_tenant: dict[str, list[LimitEvaluation]] = defaultdict(list)
     for one in concerned:
         by_tenant[one.usage.record.tenant].append(one)
@@ -163,9 +173,13 @@ def _drafts(iccid: str, charge: Charge, amount_fen: int) -> list[Draft]:
 
 
 def _may_change(one: LimitEvaluation, found: Overruns) -> bool:
-    """Whether the balance decides about the SIM: it is in arrears, or its overrun of the running cycle was charged."""
+    """Whether the balance decides about the SIM: it is in arrears or was to be, or its overrun now was charged."""
     charge = found.charges.get((one.usage.record.id, one.usage.cycle))
-    return _in_our_arrears(one.sim) or (charge is not None and charge.charged_mb > 0)
+    return (
+        _in_our_arrears(one.sim)
+        or one.usage.record.id in found.released
+        or (charge is not None and charge.charged_mb > 0)
+    )
 
 
 def _with_arrears(ctx: Context, one: LimitEvaluation, found: Overruns, spell: int, *, empty: bool) -> Sim:
@@ -175,7 +189,7 @@ def _with_arrears(ctx: Context, one: LimitEvaluation, found: Overruns, spell: in
         return without_hold(sim, HoldCode.ARREARS) if _in_our_arrears(sim) else sim
     charge = found.charges.get((record.id, one.usage.cycle))
     fresh = charge is not None and charge.charged_mb > 0 and charge.held_in_spell != spell
-    wanted = record.id in found.charged_now or fresh
+    wanted = record.id in found.charged_now or fresh or record.id in found.released
     if not wanted or sim.underlying is not SimState.ACTIVE or HoldCode.ARREARS in codes(sim.holds):
         return sim
     found.spells[record.id] = spell

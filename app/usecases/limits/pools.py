@@ -69,7 +69,7 @@ async def _evaluate_pool(ctx: Context, work: UnitOfWork, connection: Connection,
         arrears = pool["arrears_since"] is not None
         state = postpaid_state(arrears=arrears, retention_over=False, over_threshold=hold is not None)
         if pool["state"] != PoolState.RELEASED:
-            await rows.set_state(connection, pool["ref"], state.value)
+            await rows.set_state(connection, pool["ref"], state.value, ctx.now())
     await work.events.add(events)
 
 

@@ -123,13 +123,13 @@ async def _enqueue(
         return 0
     busy = await work.operations.open_of([record.id for record, _ in wanted])
     now = ctx.now()
-    rows = [_row(ctx, record, kind, now, reason, behind=record.id in busy) for record, kind in wanted]
+    rows = [enforcement_row(ctx, record, kind, now, reason, behind=record.id in busy) for record, kind in wanted]
     operations = [row for row in rows if row is not None]
     await work.operations.add(operations)
     return len(operations)
 
 
-def _row(
+def enforcement_row(
     ctx: Context, record: SimRecord, kind: OperationKind, now: datetime, reason: str, *, behind: bool
 ) -> OperationRecord | None:
     """The operation, queued or waiting behind the open one; None where no protocol of the account supports it."""

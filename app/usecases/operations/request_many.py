@@ -12,6 +12,7 @@ from app.db.mapping import OperationRecord, SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
+from app.domain.operation.prices import as_ordered
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource
 from app.usecases.context import Context
@@ -56,6 +57,8 @@ async def evaluate_many(
     counts = await budget_counts_of(ctx, work, records, command.kind)
     references = await references_of(ctx, work, records, command.kind)
     catalogue = await catalogue_for(work, records[0].tenant, command.kind)
+    if command.order_id is not None:
+        catalogue = as_ordered(catalogue, command.arguments)
     decisions: dict[int, Decision] = {}
     for record in records:
         if mismatch := references.mismatch(record, command.kind, command.arguments):

@@ -21,11 +21,11 @@ from app.domain.vocabulary import OperationSource
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, NotFound
 from app.usecases.operations.request_many import BULK_PRIORITY, RequestMany, evaluate_many, request_many
-from app.usecases.orders.check import renewal_end
 from app.usecases.orders.finish import finish
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
 from app.usecases.pools.manage import Actor, add_pool_addon
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated, is_of_data, set_aside
+from app.usecases.sims.renewing import renewal_end
 
 ACTOR = "orders"
 

@@ -41,8 +41,10 @@ ACTOR = "auto_renewal"
 log = get_logger(ACTOR)
 
 
-async def auto_renew(ctx: Context) -> dict[str, int]:
+async def auto_renew(ctx: Context, *, chunk: int = CHUNK) -> dict[str, int]:
     """Renew what is due today; gives how many SIMs were renewed, and how many were declined for the first time.
+
+    `chunk`: SIMs of one transaction.
 
     A tenant that cannot be handled is left to the next run, the others go on.
     """
@@ -51,7 +53,7 @@ async def auto_renew(ctx: Context) -> dict[str, int]:
         tenants = await rows.tenants(connection)
     for tenant in tenants:
         try:
-            await _renew_tenant(ctx, tenant, report)
+            await _renew_tenant(ctx, tenant, report, chunk)
         except Exception as error:
             if not is_of_data(error):
                 raise
@@ -66,13 +68,13 @@ async def is_nothing_flagged(ctx: Context) -> bool:
         return not await rows.is_any(connection)
 
 
-async def _renew_tenant(ctx: Context, tenant: str, report: dict[str, int]) -> None:
+async def _renew_tenant(ctx: Context, tenant: str, report: dict[str, int], chunk: int) -> None:
     after = 0
     while True:
         async with ctx.work() as work:
             connection = await work.driver()
             await rows.lock(connection, tenant)
-            found = await rows.candidates(connection, tenant, ctx.now().date(), after=after, limit=CHUNK)
+            found = await rows.candidates(connection, tenant, ctx.now().date(), after=after, limit=chunk)
             months = {row["sim_id"]: row["months"] for row in found}
             records = [record for record in (await work.sims.by_ids(list(months))).values() if _is_due(ctx, record)]
             by_terms: dict[Supplier, list[SimRecord]] = defaultdict(list)
@@ -81,7 +83,7 @@ async def _renew_tenant(ctx: Context, tenant: str, report: dict[str, int]) -> No
         for _, group in sorted(by_terms.items()):
             wanted = {record.id: months[record.id] or record.sim.plan.months for record in group}
             await _renew_group(ctx, tenant, group, wanted, report)
-        if len(found) < CHUNK:
+        if len(found) < chunk:
             return
         after = found[-1]["sim_id"]
 

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
-from typing import Any
+from datetime import UTC, datetime
 
 from app.db.mapping import SimRecord
 from app.db.orders.carts import CartEntry, CartRecord, CheckedEntry
+from app.db.sims.alike import alike_buyers
 from app.db.uow import UnitOfWork
 from app.domain.commerce.orders import NOT_PRICED, OPERATION_OF, ItemKind, shipping_refusal, supplier_refusal
 from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
-from app.domain.operation.prices import Catalogue, price_of
+from app.domain.operation.prices import Catalogue, pack_as_sold, price_of
 from app.domain.operation.refusal import Refusal
-from app.domain.sim.validity import renewed
-from app.domain.vocabulary import OperationSource, Supplier
+from app.domain.vocabulary import OperationKind, OperationSource, Supplier
 from app.usecases.context import Context
 from app.usecases.operations.request_many import RequestMany, evaluate_many
 from app.usecases.operations.validate import catalogue_of
 from app.usecases.orders.lots import check_lot
 from app.usecases.orders.refusals import UNKNOWN, refusal_json
+from app.usecases.sims.renewing import renewal_end
 
-CHUNK = 250
+CHUNK = 1_000
 """Entries checked at a time: between two chunks the process serves others."""
 
+EVER = datetime.min.replace(year=1000, tzinfo=UTC)
 
-async def check_entries(ctx: Context, work: UnitOfWork, cart: CartRecord, *, item: int | None = None) -> CartRecord:
-    """Check the entries of a cart, or of one item, that are not refused already; gives the cart with its supplier."""
+Decision = Accepted | Refusal | Malformed
+Key = tuple[str, str, int]
+"""A group of entries: kind, arguments, and the sample's row id; 0: no SIM, less: an entry by itself."""
+
+Samples = dict[int, SimRecord]
+"""By row id of a SIM: the record of one that may buy the same, which is read and judged for all of them."""
+
+
+async def check_entries(ctx: Context, work: UnitOfWork, cart: CartRecord, *, after: int = 0) -> CartRecord:
+    """Check the entries of a cart behind a position that are not refused already; gives the cart with its supplier."""
     others = {ItemKind(kind) for kind in await work.carts.kinds(cart.id)}
-    after = 0
-    while page := await work.carts.entries(cart.id, after=after, limit=CHUNK, item=item, refused=False):
+    while page := await work.carts.entries(cart.id, after=after, limit=CHUNK, refused=False):
         cart = await _check_chunk(ctx, work, cart, page, others)
         after = page[-1].position
     return cart
@@ -40,45 +48,73 @@ async def check_entries(ctx: Context, work: UnitOfWork, cart: CartRecord, *, ite
 async def _check_chunk(
     ctx: Context, work: UnitOfWork, cart: CartRecord, page: Sequence[CartEntry], others: set[ItemKind]
 ) -> CartRecord:
-    records = await work.sims.by_ids([entry.sim_id for entry in page if entry.sim_id is not None])
-    if cart.terms is None and records:
-        first = next(records[entry.sim_id] for entry in page if entry.sim_id in records)
+    samples = await _samples(work, page)
+    if cart.terms is None and samples:
+        first = next(samples[entry.sim_id] for entry in page if entry.sim_id in samples)
         cart = replace(cart, terms=first.sim.terms.value)
         await work.carts.change(cart.id, terms=cart.terms)
-    decisions = await _decisions(ctx, work, page, records)
     catalogue = await catalogue_of(work, cart.tenant)
-    checked = [
-        _checked(ctx, cart, entry, records, decisions, others, catalogue)
-        if ItemKind(entry.kind) in OPERATION_OF
-        else await check_lot(work, cart, entry, catalogue, others, ctx.now())
-        for entry in page
-    ]
+    groups = _groups(page, samples)
+    decisions = await _decisions(ctx, work, groups, samples)
+    checked: list[tuple[CheckedEntry, Sequence[int]]] = []
+    for key, group in groups.items():
+        one, positions = group[0], [entry.position for entry in group]
+        if ItemKind(one.kind) in OPERATION_OF:
+            sample = samples.get(one.sim_id or 0)
+            checked.append((_checked(ctx, cart, one, sample, decisions.get(key), others, catalogue), positions))
+        else:
+            checked.append((await check_lot(work, cart, one, catalogue, others, ctx.now()), positions))
     await work.carts.check(cart.id, checked)
     return cart
 
 
-Decision = Accepted | Refusal | Malformed
+async def _samples(work: UnitOfWork, page: Sequence[CartEntry]) -> Samples:
+    """A sample for each SIM of these entries that is still there; the renewals it has had are its own (RN-6)."""
+    sim_ids = [entry.sim_id for entry in page if entry.sim_id is not None]
+    if not sim_ids:
+        return {}
+    alike = await alike_buyers(await work.driver(), sim_ids)
+    renewals = await work.operation_search.succeeded_since(sim_ids, OperationKind.RENEW, EVER)
+    sample_of: dict[int, int] = {}
+    for group in alike:
+        firsts: dict[int, int] = {}
+        for sim_id in group:
+            sample_of[sim_id] = firsts.setdefault(renewals.get(sim_id, 0), sim_id)
+    records = await work.sims.by_ids(sample_of.values())
+    return {sim_id: records[first] for sim_id, first in sample_of.items() if first in records}
+
+
+def _groups(page: Sequence[CartEntry], samples: Samples) -> dict[Key, list[CartEntry]]:
+    """The entries that come to the same: of one kind, with the same arguments, for SIMs that may buy the same."""
+    found: dict[Key, list[CartEntry]] = {}
+    for entry in page:
+        sample = samples.get(entry.sim_id or 0)
+        alone = ItemKind(entry.kind) not in OPERATION_OF
+        subject = -entry.position if alone else sample.id if sample else 0
+        found.setdefault((entry.kind, repr(sorted(entry.arguments.items())), subject), []).append(entry)
+    return found
 
 
 async def _decisions(
-    ctx: Context, work: UnitOfWork, page: Sequence[CartEntry], records: dict[int, SimRecord]
-) -> dict[int, Decision]:
-    """What the rules say of each entry's operation, by position; an open operation is no refusal: it ends first."""
-    groups: dict[tuple[str, str], list[CartEntry]] = {}
-    for entry in page:
-        if entry.sim_id in records:
-            groups.setdefault((entry.kind, repr(sorted(entry.arguments.items()))), []).append(entry)
-    found: dict[int, Decision] = {}
-    for group in groups.values():
+    ctx: Context, work: UnitOfWork, groups: Mapping[Key, Sequence[CartEntry]], samples: Samples
+) -> dict[Key, Decision]:
+    """What the rules say of each group's operation; an open operation is no refusal: it ends first."""
+    same: dict[tuple[str, str], dict[Key, CartEntry]] = {}
+    for key, group in groups.items():
+        if key[2] > 0:
+            same.setdefault(key[:2], {})[key] = group[0]
+    found: dict[Key, Decision] = {}
+    for entries in same.values():
+        one = next(iter(entries.values()))
         command = RequestMany(
-            kind=OPERATION_OF[ItemKind(group[0].kind)],
+            kind=OPERATION_OF[ItemKind(one.kind)],
             source=OperationSource.API,
-            arguments=group[0].arguments,
+            arguments=one.arguments,
             behind_open=True,
         )
-        of_group = [records[entry.sim_id] for entry in group if entry.sim_id is not None]
+        of_group = [samples[entry.sim_id or 0] for entry in entries.values()]
         outcomes = await evaluate_many(ctx, work, of_group, command)
-        found |= {entry.position: outcomes[entry.sim_id] for entry in group if entry.sim_id is not None}
+        found |= {key: outcomes[key[2]] for key in entries}
     return found
 
 
@@ -86,41 +122,27 @@ def _checked(
     ctx: Context,
     cart: CartRecord,
     entry: CartEntry,
-    records: dict[int, SimRecord],
-    decisions: dict[int, Decision],
+    sample: SimRecord | None,
+    decision: Decision | None,
     others: set[ItemKind],
     catalogue: Catalogue,
 ) -> CheckedEntry:
-    """One entry with its price and dates, or with the reason why it is refused."""
-    kind, record = ItemKind(entry.kind), records.get(entry.sim_id or 0)
-    if record is None:
-        return CheckedEntry(position=entry.position, refusal=dict(UNKNOWN))
+    """An entry with its price and dates, or with the reason why it is refused."""
+    kind = ItemKind(entry.kind)
+    if sample is None:
+        return CheckedEntry(refusal=dict(UNKNOWN))
     refused: Refusal | Malformed | None = shipping_refusal(kind, others)
     supplier = Supplier(cart.terms) if cart.terms else None
-    refused = refused or supplier_refusal(record.sim.terms, supplier)
-    decision = decisions[entry.position]
+    refused = refused or supplier_refusal(sample.sim.terms, supplier)
     if refused is None and not isinstance(decision, Accepted):
         refused = decision
-    price = price_of(OPERATION_OF[kind], record.sim, entry.arguments, catalogue)
+    price = price_of(OPERATION_OF[kind], sample.sim, entry.arguments, catalogue)
     if refused is None and price is None:
         refused = NOT_PRICED
-    end = record.sim.expires_on
     return CheckedEntry(
-        position=entry.position,
         price_fen=price,
-        expires_on=end,
-        renews_to=renewal_end(ctx, record, entry.arguments) if kind is ItemKind.RENEW else None,
+        sold=pack_as_sold(catalogue.addons[str(entry.arguments["addon"])]) if "addon" in entry.arguments else {},
+        expires_on=sample.sim.expires_on,
+        renews_to=renewal_end(ctx, sample, entry.arguments) if kind is ItemKind.RENEW else None,
         refusal=None if refused is None else refusal_json(refused),
     )
-
-
-def renewal_end(ctx: Context, record: SimRecord, arguments: dict[str, Any]) -> date | None:
-    """The last valid day after a renewal that is in force today (VD-5); None where there is no end to extend."""
-    sim = record.sim
-    if sim.expires_on is None:
-        return None
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
-    try:
-        return renewed(sim.terms, sim.carrier, sim.expires_on, int(arguments["months"]), today).last_valid_day
-    except (Malformed, OverflowError):
-        return None

@@ -52,7 +52,7 @@ async def fill(ctx: Context, work: UnitOfWork, filling: Filling, wish: Wish, fir
     Raises `InvalidArgument` with pointers below `at`, `RangeBlocked`, `Malformed`.
     """
     if wish.iccid is not None:
-        await _fill_named(work, filling, first, [_iccid(wish.iccid, at)])
+        await _fill_named(work, filling, first, [iccid_of(wish.iccid, at)])
     elif wish.selector is not None:
         await _select(ctx, work, filling, wish, first, most=most, at=at)
     else:
@@ -60,7 +60,8 @@ async def fill(ctx: Context, work: UnitOfWork, filling: Filling, wish: Wish, fir
     return await work.carts.last_position(filling.cart.id) - first
 
 
-def _iccid(given: str, at: str) -> str:
+def iccid_of(given: str, at: str) -> str:
+    """The ICCID that an item names. Raises `InvalidArgument` with a pointer below `at`."""
     try:
         return parse_iccid(given)
     except Malformed as wrong:

@@ -15,6 +15,7 @@ from app.db.uow import UnitOfWork
 from app.domain.calendar.days import local
 from app.domain.commerce.invoices import Billable, invoice_refusal, missing_details
 from app.domain.commerce.orders import OrderState
+from app.domain.vocabulary import Supplier
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, OperationRefused
 from app.usecases.ids import new_id
@@ -37,9 +38,9 @@ class RequestInvoice:
 
 async def keep_title(ctx: Context, work: UnitOfWork, tenant: str, details: Mapping[str, str], at: str) -> InvoiceTitle:
     """Store a title with its details, or give the one that says the same. Raises `InvalidArgument` below `at`."""
-    if missing := missing_details(details):
-        raise InvalidArgument([Fault(pointer=f"{at}/{name}", code="REQUIRED", detail="required") for name in missing])
     now = ctx.now()
+    if missing := missing_details(details, local(now, HOME).date()):
+        raise InvalidArgument([Fault(pointer=f"{at}/{name}", code="REQUIRED", detail="required") for name in missing])
     plain = {name: value.strip() for name, value in details.items()}
     return await work.invoices.keep_title(InvoiceTitle(id=new_id(now), tenant=tenant, created_at=now, **plain))
 
@@ -99,6 +100,7 @@ def _billable(order: OrderRecord, payment: PaymentRecord | None, invoiced: bool,
         paid_on=local(paid_at, HOME).date(),
         completed=payment is not None and order.status == OrderState.DONE,
         invoiced=invoiced,
+        supplier=Supplier(order.terms) if order.terms else None,
     )
 
 

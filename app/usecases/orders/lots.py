@@ -18,7 +18,7 @@ from app.domain.commerce.orders import (
     small_order,
 )
 from app.domain.errors import Malformed
-from app.domain.operation.prices import Catalogue, addon_price
+from app.domain.operation.prices import Catalogue, addon_price, pack_as_sold
 from app.domain.operation.refusal import Refusal
 from app.domain.sim.model import Plan
 from app.domain.terms.book import terms_in_force
@@ -46,8 +46,8 @@ async def check_lot(
     if refused is None and price is not None and price > MOST_FEN:
         refused = TOO_MUCH
     return CheckedEntry(
-        position=entry.position,
         price_fen=price if price is None or price <= MOST_FEN else None,
+        sold=pack_as_sold(catalogue.addons[str(entry.arguments["addon"])]) if "addon" in entry.arguments else {},
         conditions=list(conditions),
         refusal=None if refused is None else refusal_json(refused),
     )

@@ -16,7 +16,7 @@ from app.domain.operation.refusal import RefusalCode
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, OperationRefused
 from app.usecases.ids import new_id
-from app.usecases.orders.carts import cart_to_change, check_again, open_cart, put, refusals_of
+from app.usecases.orders.carts import cart_to_change, check_again, open_cart, put_all, refusals_of
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.refusals import refusal_text
 from app.usecases.orders.views import line
@@ -75,8 +75,7 @@ async def place_order(ctx: Context, work: UnitOfWork, command: PlaceOrder) -> Or
         cart = await check_again(ctx, work, await cart_to_change(work, command.tenant, command.cart))
     else:
         cart = await open_cart(ctx, work, command.tenant, created_by=command.requested_by)
-        for index, wish in enumerate(command.wishes):
-            cart = await put(ctx, work, cart, wish, at=f"/items/{index}")
+        cart = await put_all(ctx, work, cart, command.wishes)
     await _check_refusals(ctx, work, cart, command)
     order = await _store(ctx, work, cart, command)
     await work.carts.change(cart.id, order_id=order.id)

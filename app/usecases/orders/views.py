@@ -59,7 +59,8 @@ async def cart_view(work: UnitOfWork, cart: CartRecord, refusals: Sequence[Refus
     `refusals`: those of the cart as a whole.
     """
     items = await work.carts.items(cart.id)
-    shown = [await _cart_item_view(work, cart, item, language) for item in items]
+    entries = await work.carts.shown_entries(cart.id, REFUSALS_SHOWN)
+    shown = [_cart_item_view(item, entries.get(item.number, []), language) for item in items]
     return {
         "id": str(cart.id),
         "terms": cart.terms,
@@ -74,14 +75,9 @@ async def cart_view(work: UnitOfWork, cart: CartRecord, refusals: Sequence[Refus
     }
 
 
-async def _cart_item_view(work: UnitOfWork, cart: CartRecord, item: CartItemRecord, language: str) -> dict[str, Any]:
-    refused = (
-        await work.carts.entries(cart.id, after=0, limit=REFUSALS_SHOWN, item=item.number, refused=True)
-        if item.refused
-        else []
-    )
-    single = await work.carts.entries(cart.id, after=0, limit=1, item=item.number) if item.entries == 1 else []
-    one = single[0] if single else None
+def _cart_item_view(item: CartItemRecord, entries: Sequence[CartEntry], language: str) -> dict[str, Any]:
+    refused = [entry for entry in entries if entry.refusal is not None]
+    one = entries[0] if item.entries == 1 else None
     return {
         "item": item.number,
         "kind": item.kind,
@@ -191,7 +187,7 @@ def item_view(row: Mapping[str, Any], language: str) -> dict[str, Any]:
         "kind": row["kind"],
         "iccid": row["iccid"],
         "pool": row["pool"],
-        **{name: arguments.get(name) for name in ("months", "addon", "plan")},
+        **{name: arguments.get(name) for name in ("months", "addon", "bytes", "plan")},
         "quantity": row["quantity"],
         "price_fen": row["price_fen"],
         "status": row["status"],

@@ -59,7 +59,7 @@ async def state_arrears(
     if changed:
         # The pool's cycle is locked before its row, as an evaluation of the pool and the rollover do.
         await _reevaluate_members(ctx, connection, found, HoldCode.POOL_FROZEN.value if after else "free")
-        await rows.set_arrears(connection, found["ref"], after, STATES[stated].value)
+        await rows.set_arrears(connection, found["ref"], after, STATES[stated].value, ctx.now())
         await _audit(ctx, work, tenant, pool, stated, actor)
     return await show_pool(ctx, connection, await find_pool(connection, tenant, pool))
 

@@ -74,7 +74,7 @@ async def rename_pool(
         raise InvalidArgument([Fault(code="TEXT_UNUSABLE", detail="1 to 100 characters", pointer="/name")])
     connection = await work.driver()
     found = await find_pool(connection, tenant, pool)
-    await rows.rename(connection, found["ref"], name)
+    await rows.rename(connection, found["ref"], name, ctx.now())
     await _audit(ctx, work, tenant, pool, "pool.renamed", actor, {"name": name})
     return await show_pool(ctx, connection, found | {"name": name})
 
@@ -117,7 +117,7 @@ async def set_rules(
         faults.append(Fault(code="NOT_FOR_THIS_KIND", detail=detail, pointer="/stop_at"))
     if faults:
         raise InvalidArgument(faults)
-    await rows.set_rules(connection, found["ref"], dict(rules))
+    await rows.set_rules(connection, found["ref"], dict(rules), ctx.now())
     await queue_checks(connection, pool_refs=[found["ref"]])
     await _audit(ctx, work, tenant, pool, "pool.rules", actor, dict(rules))
     return dict(rules)

@@ -37,13 +37,18 @@ async def list_pools(ctx: Context, tenant: str, *, after: int, limit: int) -> tu
 
 async def show_pool(ctx: Context, connection: Connection, pool: PoolRow) -> dict[str, Any]:
     """The pool with its running cycle, as JSON (PL-7)."""
+    return pool_view(pool, await show_cycle(ctx, connection, pool, running_cycle(ctx, pool)))
+
+
+def pool_view(pool: PoolRow, cycle: Mapping[str, Any]) -> dict[str, Any]:
+    """The pool's row as JSON, with one of its cycles as `cycle_view` makes it."""
     names = ("id", "name", "kind", "carrier", "plan", "rules")
     return {
         **{name: pool[name] for name in names},
         "state": pool["state"] if pool["kind"] == POSTPAID else None,
         "arrears_since": pool["arrears_since"].isoformat() if pool["arrears_since"] else None,
         "created_at": pool["created_at"].isoformat(),
-        "cycle": await show_cycle(ctx, connection, pool, running_cycle(ctx, pool)),
+        "cycle": cycle,
     }
 
 
@@ -101,6 +106,11 @@ async def pool_usage(
 async def show_cycle(ctx: Context, connection: Connection, pool: PoolRow, cycle: Cycle) -> dict[str, Any]:
     """One cycle of a pool as JSON (`docs/api.md`, Plans, pools, orders)."""
     use, as_of = await pool_usage(ctx, connection, pool, cycle)
+    return cycle_view(pool, cycle, use, as_of)
+
+
+def cycle_view(pool: PoolRow, cycle: Cycle, use: PoolUsage, as_of: datetime | None) -> dict[str, Any]:
+    """A cycle's usage as JSON."""
     state = pool["state"] if pool["kind"] == POSTPAID else "exhausted" if use.exhausted else "in_use"
     return {
         "pool": pool["id"],

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime, time, tzinfo
+from datetime import datetime, time, tzinfo
 from functools import partial
 
 from app.db.mapping import SimRecord
+from app.db.sims.alike import Card, lock_alike
 from app.db.sims.repository import DuePosition
+from app.db.uow import UnitOfWork
 from app.domain.sim.lifecycle import next_due_on, sweep
 from app.domain.vocabulary import OperationKind
 from app.usecases.context import Context
-from app.usecases.operations.enforce_holds import enqueue_enforcement
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.sim_changes import ChangeReason, SimChangeRecorder
+from app.usecases.sims.alike import AlikeChange, enqueue_alike, write_alike
 
 CHUNK = 500
 AT_ONCE = 2
@@ -69,38 +71,44 @@ async def _expire_chunk(ctx: Context, report: dict[str, int], sim_ids: Sequence[
     """Apply today's dates to SIMs in one transaction; gives how many changed, adds the operations to `enqueued`."""
     async with ctx.work() as work:
         # Due days were read without a lock: a SIM that was renewed since then is no longer due when it is read here.
-        records = await work.sims.by_ids(sim_ids, for_update=True)
-        renewing = await work.operations.open_or_waiting(list(records), OperationKind.RENEW)
-        renewing |= await work.order_items.renewing(list(records))
-        recorder = SimChangeRecorder(ctx.now(), ctx.zone)
-        changed = []
-        for record in records.values():
-            zone = ctx.zone(record.account)
-            today = recorder.now.astimezone(zone).date()
-            changed.append((record, _apply_dates(recorder, record, today, zone, record.id in renewing)))
-        await recorder.write(work)
-        enqueued = await enqueue_enforcement(ctx, work, changed, reason="LC-8")
+        groups = await lock_alike(await work.driver(), sim_ids)
+        renewing = await work.operations.open_or_waiting(sim_ids, OperationKind.RENEW)
+        renewing |= await work.order_items.renewing(sim_ids)
+        now = ctx.now()
+        changes = await _changes(ctx, work, groups, renewing, now)
+        await write_alike(work, changes, now)
+        enqueued = await enqueue_alike(ctx, work, changes, now, reason="LC-8")
         await work.commit()
     report["enqueued"] += enqueued
-    return sum(before.sim != after.sim for before, after in changed)
+    return sum(len(change.cards) for change in changes if change.before.sim != change.after.sim)
 
 
-def _apply_dates(
-    recorder: SimChangeRecorder,
-    record: SimRecord,
-    today: date,
-    zone: tzinfo,
-    renewing: bool,  # noqa: FBT001
-) -> SimRecord:
+async def _changes(
+    ctx: Context, work: UnitOfWork, groups: Sequence[Sequence[Card]], renewing: set[int], now: datetime
+) -> list[AlikeChange]:
+    """What today's dates do to SIMs, a change for those that are alike and, alike as well, being renewed or not."""
+    parts = [
+        part
+        for group in groups
+        for kept in (False, True)
+        if (part := [card for card in group if (card.id in renewing) is kept])
+    ]
+    samples = await work.sims.by_ids(part[0].id for part in parts)
+    return [_change(ctx, part, samples[part[0].id], now, renewing=part[0].id in renewing) for part in parts]
+
+
+def _change(ctx: Context, cards: Sequence[Card], sample: SimRecord, now: datetime, *, renewing: bool) -> AlikeChange:
     """Apply each due day by itself, so that the timeline shows every transition with its own cause and day (LC-12)."""
-    swept = record
+    recorder = SimChangeRecorder(now, ctx.zone)
+    zone = ctx.zone(sample.account)
+    today = now.astimezone(zone).date()
+    swept = sample
     while (day := next_due_on(swept.sim)) is not None and day <= today:
-        sim, moves = sweep(swept.sim, day, recorder.now, renewing=renewing)
+        sim, moves = sweep(swept.sim, day, now, renewing=renewing)
         if not moves:
             break
         last = moves[-1]
         effective = datetime.combine(last.effective_on, time(), zone)
         reason = ChangeReason(cause=last.cause, rule=last.rule, actor=ACTOR, effective_at=effective)
         swept = recorder.change(swept, sim, reason)
-    recorder.save(swept)
-    return swept
+    return AlikeChange(cards=cards, before=sample, after=swept, recorder=recorder)

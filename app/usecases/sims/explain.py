@@ -35,6 +35,7 @@ from app.usecases.errors import NotFound
 from app.usecases.operations.validate import rule_context
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sims.read import account_zones
+from app.usecases.sims.renewing import RenewalUnderWay, renewal_of_row
 from app.usecases.sims.views import days_at, running_periods
 
 DATA_DUE_WORKDAY = 4
@@ -56,6 +57,7 @@ class Explanation:
     checklists: Mapping[Symptom, tuple[Finding, ...]]
     forced: ForcedActivation | None
     notices: tuple[Notice, ...]
+    renewal: RenewalUnderWay | None
     zone: ZoneInfo
 
 
@@ -85,6 +87,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         checklists=_checklists(ctx, record, row, context, device),
         forced=forced_activation_unused(sim, context.today, ever_used=row["ever_used"]),
         notices=notices(_notice_facts(record, context, left, ever_used=row["ever_used"])),
+        renewal=renewal_of_row(ctx, record, row),
         zone=ctx.zone(record.account),
     )
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.db.sims import past
-from app.domain.calendar.cycles import Cycle, cycle_at
+from app.domain.calendar.cycles import Cycle, cycle_at, oldest_cycle
 from app.domain.calendar.days import local, start_of_day
 from app.usecases.as_of import Moment, PastSim, past_sim
 from app.usecases.context import Context
 from app.usecases.sims.insight import deadlines_view
 from app.usecases.sims.read import account_zones
 from app.usecases.sims.views import days_at, sim_view
-from app.usecases.usage.ingest.cycle_table import oldest_cycle
 from app.usecases.usage.read import counters_at
 
 _NO_COUNTERS: Mapping[str, Any] = {

@@ -9,13 +9,12 @@ from typing import Any
 
 from app.db.access import AuditRow
 from app.db.mapping import SimRecord
-from app.domain.calendar.cycles import cycle_named, cycle_on, end_instant, start_instant
+from app.domain.calendar.cycles import cycle_named, cycle_on, end_instant, oldest_cycle, start_instant
 from app.domain.calendar.days import ONE_DAY, start_of_day
 from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid
 from app.usecases.context import Context
 from app.usecases.usage.carrier_usage import CORRECTION, CarrierUsageBatch, apply_carrier_usage
-from app.usecases.usage.ingest.cycle_table import oldest_cycle
 
 MAX_CORRECTIONS = 10_000
 MAX_USED = 1 << 50

@@ -19,6 +19,7 @@ from app.domain.calendar.cycles import (
     cycle_on,
     end_instant,
     following,
+    oldest_cycle,
     start_instant,
 )
 from app.domain.calendar.days import ONE_DAY, day_named, local, start_of_day
@@ -29,7 +30,6 @@ from app.domain.vocabulary import Carrier
 from app.usecases.as_of import Moment, past_sim
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
-from app.usecases.usage.ingest.cycle_table import oldest_cycle
 from app.usecases.usage.ingest.reports import MAX_AHEAD
 from app.usecases.usage.views import shows_used, usage_view
 

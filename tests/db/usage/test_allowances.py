@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.db.usage import allowances
+from app.usecases.access import DEFAULT_TENANT
 from tests.gateway import Gateway, iccid
 from tests.usecases.usage.reporting import cycles, report, send
 
@@ -88,6 +90,22 @@ async def test_two_who_replace_a_plan_at_once_keep_one_history(gateway: Gateway)
     await asyncio.gather(*(_plan(gateway, "cmcc-100m", size * MB) for size in range(200, 210)))
 
     assert (await _allowed(gateway, card))["2026-11"] == 100
+
+
+async def test_a_change_that_waited_for_a_later_one_leaves_history_as_it_is(gateway: Gateway) -> None:
+    """Its instant is the earlier one, so that it would hide what the later one has kept."""
+    [card] = await gateway.fleet({})
+    now = gateway.ctx.now()
+    async with gateway.ctx.work() as work:
+        plan = (await work.plans.all(DEFAULT_TENANT))["cmcc-100m"]
+
+    for size, at in ((200, now + timedelta(seconds=1)), (300, now)):
+        async with gateway.ctx.work() as work:
+            await work.plans.upsert(DEFAULT_TENANT, [replace(plan, allowance=size * MB)], at)
+            await work.commit()
+
+    allowed = await _allowed(gateway, card)
+    assert (allowed["2026-11"], allowed["2026-12"]) == (100, 300)
 
 
 async def test_what_no_cycle_shows_any_more_is_forgotten(gateway: Gateway) -> None:

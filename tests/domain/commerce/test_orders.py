@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,13 @@ from app.domain.commerce.directed import (
     target_kind,
 )
 from app.domain.commerce.exports import export_months, export_refusal
-from app.domain.commerce.invoices import REQUIRED, Billable, invoice_refusal, last_invoice_day, missing_details
+from app.domain.commerce.invoices import (
+    Billable,
+    invoice_refusal,
+    last_invoice_day,
+    missing_details,
+    required_details,
+)
 from app.domain.commerce.orders import (
     NEXT,
     AfterSalesRequest,
@@ -196,10 +203,11 @@ def test_expiry_reminders_fire_on_the_first_day_that_is_near_enough_and_once() -
 
 
 def test_which_orders_may_stand_on_one_invoice() -> None:
-    """IV-1: over 10,000 fen; paid on 03-13 until 06-12; each order once."""
+    """IV-1, TM-4: over 10,000 fen; paid on 03-13 until 06-12; each order once. Others publish no sum and no months."""
 
-    def order(name: str, amount: int = 5001, paid_on: date = TODAY, **facts: bool) -> Billable:
-        return Billable(order=name, amount_fen=amount, paid_on=paid_on, **({"completed": True} | facts))
+    def order(name: str, amount: int = 5001, paid_on: date = TODAY, **facts: Any) -> Billable:
+        given = {"completed": True, "supplier": FLEXEM} | facts
+        return Billable(order=name, amount_fen=amount, paid_on=paid_on, **given)
 
     def detail(*orders: Billable) -> str | None:
         refused = invoice_refusal(orders, TODAY)
@@ -213,8 +221,15 @@ def test_which_orders_may_stand_on_one_invoice() -> None:
     assert detail(order("a", 20_000, completed=False)) == "invoice_order_open"
     assert detail(order("a", 20_000, date(2024, 3, 13))) is None
     assert detail(order("a", 20_000, date(2024, 3, 12))) == "invoice_too_late"
-    assert last_invoice_day(date(2024, 11, 30)) == date(2025, 2, 27)
-    assert missing_details({"title": "某公司", "tax_id": " "}) == REQUIRED[1:]
+    assert detail(order("a", 1, date(2024, 1, 1), supplier=GSL)) is None
+    assert detail(order("a", 1, date(2024, 1, 1), supplier=None)) is None
+    assert detail(order("a", 1, supplier=GSL), order("b", 9_999)) == "invoice_sum_too_small"
+    assert detail(order("a", 1, date(2024, 1, 1), supplier=GSL), order("b", 10_000)) is None
+    assert last_invoice_day(FLEXEM, date(2024, 11, 30)) == date(2025, 2, 27)
+    assert last_invoice_day(GSL, date(2024, 11, 30)) is None
+    needed = ("title", "tax_id", "address", "phone", "bank", "account")
+    assert required_details(TODAY) == needed
+    assert missing_details({"title": "某公司", "tax_id": " "}, TODAY) == needed[1:]
 
 
 def test_an_export_covers_six_months_and_waits_five_minutes() -> None:

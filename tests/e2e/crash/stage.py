@@ -79,14 +79,14 @@ class Workers:
     zygote: subprocess.Popen[str]
     alive: list[int] = field(default_factory=list)
 
-    async def start(self) -> None:
-        """One more worker."""
-        self.alive.append(await asyncio.to_thread(self._start))
+    async def start(self, what: str = "worker") -> None:
+        """One more worker, or a process that runs a job."""
+        self.alive.append(await asyncio.to_thread(self._start, what))
 
-    def _start(self) -> int:
+    def _start(self, what: str) -> int:
         assert self.zygote.stdin is not None
         assert self.zygote.stdout is not None
-        self.zygote.stdin.write("start\n")
+        self.zygote.stdin.write(f"{what}\n")
         self.zygote.stdin.flush()
         return int(self.zygote.stdout.readline())
 

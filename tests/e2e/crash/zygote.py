@@ -1,7 +1,8 @@
 """Workers on demand: everything is imported once, each worker is a fork of it, so that a kill costs no second of start.
 
-Speaks lines on stdin and stdout: `start` answers a pid. What runs in the fork is the worker as it ships, from opening
-the container to its loops; nothing in it knows that it will be killed.
+Speaks lines on stdin and stdout: `worker` or the name of a job answers a pid. What runs in the fork is the worker as it
+ships, from opening the container to its loops, or a job of the scheduler in small chunks, over and over; nothing in it
+knows that it will be killed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 
 import uvloop
 
@@ -18,22 +20,27 @@ from app.container import open_container, run_clock_sync, sync_clock
 from app.jobs.loops import run_loops
 from app.logs import configure_logging
 from app.settings import Settings
+from app.usecases.orders.auto_renew import auto_renew
+
+JOBS = {"auto_renewals": partial(auto_renew, chunk=10)}
 
 
-async def work(settings: Settings, url: str) -> None:
+async def work(settings: Settings, url: str, what: str) -> None:
     async with open_container(settings, url, read_accounts(settings.carriers)) as container:
         await sync_clock(container.context)
+        while what in JOBS:
+            await JOBS[what](container.context)
         async with asyncio.TaskGroup() as group:
             group.create_task(run_clock_sync(container.context))
             group.create_task(run_loops(container.context, asyncio.Event(), moving=asyncio.Lock()))
 
 
-def child(settings: Settings, url: str) -> None:
+def child(settings: Settings, url: str, what: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     configure_logging()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work(settings, url))
+            runner.run(work(settings, url, what))
     finally:
         os._exit(70)
 
@@ -44,11 +51,12 @@ def main() -> None:
     url = settings.database_url.get_secret_value()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
-        assert line.strip() == "start"
+        what = line.strip()
+        assert what in ("worker", *JOBS)
         pid = os.fork()
         if pid == 0:
             sys.stdin.close()
-            child(settings, url)
+            child(settings, url, what)
         print(pid, flush=True)
 
 

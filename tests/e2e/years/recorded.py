@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from tests.e2e.years.year import Year
 
 SIM_READS = ("", "/usage?granularity=day", "/usage?granularity=cycle", "/usage?granularity=report", "/deadlines")
-POOL_READS: tuple[str, ...] = ()
+POOL_READS = ("", "/members")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class RecordedYear(Year):
             names = self.random.sample(list(self.cards), 2)
             await self.record(f"/v1/sims/{names[0]}{self.random.choice(SIM_READS)}")
             await self.record(f"/v1/sims/{names[1]}")
+            pool = self.random.choice(list(self.pools))
+            await self.record(f"/v1/pools/{pool}{self.random.choice(POOL_READS)}")
 
     async def record(self, path: str) -> None:
         """Read now, and keep the answer."""

@@ -30,9 +30,11 @@ NOT_RUN = (
     "reconcile",
     "unconfigured_accounts",
     "housekeeping",
+    "findings",
     AUTO,
 )
-"""Jobs that ask carriers, whose words are no part of this, and those run at other times: by day, and once a month."""
+"""Jobs that ask carriers, whose words are no part of this, those that change nothing, and those run at other times: by
+day, and once a month."""
 
 GREAT = Order(amount_fen=1 << 40, paid=date(2999, 1, 1), items={"any": "succeeded"})
 """With it, every order that may be invoiced at all would be."""

@@ -194,6 +194,38 @@ async def test_a_stopped_card_uses_nothing_more_and_its_options_are_for_when_it_
     assert {o["action"] for o in found["options"]} == {"none", "order_addon", "change_plan", "join_pool"}
 
 
+async def test_a_card_that_its_quota_stopped_ran_out_on_that_day(gateway: Gateway) -> None:
+    """The days since it was stopped say nothing of its habit, and the day it ran out is no later for them."""
+    await plans(gateway, standing={"allowance": 80 * MB, "auto_stop": True})
+    [card] = await gateway.fleet({"terms": "standard", "plan": "standing"})
+    at = [NOON - timedelta(days=ago) for ago in range(5, 35)]
+    await send(gateway.api, [report(card, day, 5 * MB, number=f"{day:%m%d}") for day in at])
+    await gateway.settle()
+    since = "2026-11-16T13:00:00+08:00"
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("UPDATE sims SET holds = jsonb_set(holds, '{0,since}', to_jsonb($1::text))", since)
+
+    found = await of_sim(gateway, card)
+
+    assert (found["used"], found["exhausted_on"]) == (80 * MB, "2026-11-16")
+    assert found["used_by_end"]["high"] == 80 * MB
+    assert [why["code"] for why in found["because"]] == ["stopped", "days"]
+    assert found["stop"] == {"hold": "over_quota", "rule": "QT-3", "at": 80 * MB, "on": "2026-11-16"}
+
+
+async def test_a_pool_that_lasts_for_some_days_yet_is_dated(gateway: Gateway) -> None:
+    one, two, _ = await a_pool(gateway, "forward", *[{"terms": "standard"}] * 3)
+    for card in (one, two):
+        await used_daily(gateway, card, 3 * MB // 5)
+
+    found = await forecast(gateway, "/v1/pools/p1")
+
+    # 24 MB of 30 MB are used; 0.3 MB are left of today's, and 1.2 MB a day follow.
+    assert found["used"] == pytest.approx(24 * MB, abs=100)
+    assert (found["exhausted_on"], found["stop"]["hold"]) == ("2026-11-26", "pool_exhausted")
+    assert [(why["code"]) for why in found["because"]] == ["days"]
+
+
 async def test_a_card_that_is_not_activated_has_no_forecast_of_use(gateway: Gateway) -> None:
     [card] = await gateway.fleet({"state": "silent", "terms": "gsl"})
 

@@ -24,11 +24,11 @@ TITLE = {
 }
 
 
-async def bought(gateway: Gateway, *prices: int, complete: bool = True) -> list[str]:
+async def bought(gateway: Gateway, *prices: int, complete: bool = True, terms: str = "flexem") -> list[str]:
     """Orders of one renewal each, at these prices, paid now and done."""
     profile = {"company": "杭州水务", "contact": "王工", "phone": "0571"}
     assert (await gateway.api.patch("/v1/account", json=profile)).is_success
-    cards = await priced(gateway, *({"expires_on": "2026-12-31"} for _ in prices))
+    cards = await priced(gateway, *({"expires_on": "2026-12-31", "terms": terms} for _ in prices))
     orders = []
     for number, (card, price) in enumerate(zip(cards, prices, strict=True)):
         plan = {"id": "cmcc-100m", "carrier": "cmcc", "allowance": 100 << 20, "months": 12, "price_fen": price}
@@ -89,6 +89,15 @@ async def test_an_order_is_invoiced_within_three_months_of_its_payment(
     set_clock(gateway, datetime.fromisoformat(f"{day}+08:00"))
     answer = await invoiced(gateway, orders)
     assert (answer.status_code, answer.json().get("rule")) == ((201, None) if accepted else (422, "IV-1"))
+
+
+async def test_a_supplier_that_publishes_no_conditions_has_none(gateway: Gateway) -> None:
+    """IV-1, TM-4: an order under `gsl` of one fen is invoiced four months later."""
+    orders = await bought(gateway, 1, terms="gsl")
+    set_clock(gateway, datetime.fromisoformat("2027-03-30T12:00:00+08:00"))
+    assert (await invoiced(gateway, orders)).status_code == 201
+    shown = (await gateway.api.get("/v1/terms/flexem/cmcc")).json()
+    assert "invoice_over_fen" in str(shown)
 
 
 async def test_each_order_is_invoiced_once_and_a_refused_invoice_frees_it(gateway: Gateway) -> None:

@@ -16,7 +16,7 @@ NEW = {"kind": "new_cards", "plan": "cmcc-100m"}
 
 
 async def test_an_add_on_pack_of_the_catalogue_is_bought_for_cards(gateway: Gateway) -> None:
-    """QT-7: its price and size are the catalogue's; a pack of another carrier or without a price is refused."""
+    """QT-7: its price and size are the catalogue's when it is ordered; a pack of another carrier or without a price is refused."""
     own, other = await priced(gateway, {"expires_on": "2026-12-31"}, {"carrier": "cucc", "expires_on": "2026-12-31"})
     for pack in (
         {"id": "cmcc-500m", "carrier": "cmcc", "scope": "card", "bytes": 500 << 20, "price_fen": 1500},
@@ -32,11 +32,15 @@ async def test_an_add_on_pack_of_the_catalogue_is_bought_for_cards(gateway: Gate
     assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/items/0/addon")
     order = await placed(gateway, wish | {"iccid": own})
     assert (order["type"], order["amount_fen"]) == ("card_addon", 1500)
+    smaller = {"id": "cmcc-500m", "carrier": "cmcc", "scope": "card", "bytes": 1 << 20, "price_fen": 1500}
+    assert (await gateway.api.post("/v1/addons", json=smaller)).is_success, "what is ordered keeps its size"
     await pay(gateway, order)
     await drain(gateway.ctx)
     await complete_desk(gateway)
     assert (await order_now(gateway, order))["status"] == "done"
     assert (await gateway.api.get(f"/v1/sims/{own}")).json()["usage"]["addons"] == 500 << 20
+    [item] = (await gateway.api.get(f"/v1/orders/{order['id']}/items")).json()["items"]
+    assert (item["addon"], item["bytes"]) == ("cmcc-500m", 500 << 20)
 
 
 async def test_an_add_on_pack_of_a_pool_is_in_force_once_paid(gateway: Gateway) -> None:
@@ -56,6 +60,7 @@ async def test_an_add_on_pack_of_a_pool_is_in_force_once_paid(gateway: Gateway) 
     assert codes == [[], ["QT-7"], ["UNKNOWN_POOL"]]
     order = await placed(gateway, wishes[0])
     assert (order["type"], order["pooled"], order["cards"]) == ("pool_addon", True, 0)
+    assert (await gateway.api.post("/v1/addons", json=pack | {"bytes": 1 << 30})).is_success
     await asyncio.gather(*(pay(gateway, order) for _ in range(5)))
     await drain(gateway.ctx)
     assert (await order_now(gateway, order))["status"] == "done"

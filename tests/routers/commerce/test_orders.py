@@ -27,6 +27,10 @@ from tests.usecases.orders.ordering import (
 )
 
 
+async def _renewal_shown(gateway: Gateway, card: str, read: str) -> Any:
+    return (await gateway.api.get(f"/v1/sims/{card}/{read}")).json()["renewal"]
+
+
 async def test_a_renewal_is_ordered_paid_and_done(gateway: Gateway) -> None:
     """RN-8: the end date moves once the new plan is in force; until then both are shown. OR-1."""
     (card,) = await priced(gateway, {"expires_on": "2026-12-31"})
@@ -35,8 +39,11 @@ async def test_a_renewal_is_ordered_paid_and_done(gateway: Gateway) -> None:
     await drain(gateway.ctx)
     assert (await order_now(gateway, order))["summary"]["pending"] == 1, "nothing begins before the payment"
 
+    assert await _renewal_shown(gateway, card, "offers") is None
     paid = await pay(gateway, order)
     assert (paid.status_code, paid.json()["status"]) == (200, "fulfilling"), paid.text
+    begun = await _renewal_shown(gateway, card, "explanation")
+    assert (begun["renews_to"], begun["order"], begun["operation"]) == ("2027-12-31", order["id"], None)
     await drain(gateway.ctx)
     [item] = await items_of(gateway, order)
     assert (item["status"], item["expires_on"], item["renews_to"]) == ("open", "2026-12-31", "2027-12-31")
@@ -44,11 +51,14 @@ async def test_a_renewal_is_ordered_paid_and_done(gateway: Gateway) -> None:
     assert (await gateway.api.get(f"/v1/sims/{card}")).json()["expires_on"] == "2026-12-31"
     operation = (await gateway.api.get(f"/v1/operations/{item['operation']}")).json()
     assert operation["order"] == order["id"]
+    both = {"expires_on": "2026-12-31", "renews_to": "2027-12-31", "order": order["id"], "operation": item["operation"]}
+    assert [await _renewal_shown(gateway, card, read) for read in ("explanation", "offers")] == [both] * 2
 
     await complete_desk(gateway)
     assert (await gateway.api.get(f"/v1/sims/{card}")).json()["expires_on"] == "2027-12-31"
     done = await order_now(gateway, order)
     assert (done["status"], done["summary"]["succeeded"]) == ("done", 1)
+    assert [await _renewal_shown(gateway, card, read) for read in ("explanation", "offers")] == [None] * 2
     states = [line["status"] for line in done["history"]]
     assert states == ["placed", "reviewing", "reviewed", "fulfilling", "done"]
     types = [event["type"] for event in (await gateway.api.get("/v1/events?limit=500")).json()["items"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from app.db.usage.limit_checks import queue_checks
 from app.usecases.limits.evaluate import run_once
 from app.usecases.limits.overrun import queue_closed_cycles
-from tests.gateway import Gateway
+from tests.gateway import Gateway, open_gateway
 from tests.usecases.balance.spending import ALLOWANCE, FEN_PER_MB, MB, balance, card_of, charges, complete, pay, priced
 from tests.usecases.limits.limiting import correct, events_of, holds_of, set_clock, sim_of, turn_at, use
 
@@ -148,6 +149,47 @@ async def test_the_next_cycle_begins_anew_and_keeps_arrears(gateway: Gateway) ->
     await use(gateway, card, ALLOWANCE, at=datetime.fromisoformat("2026-12-01T00:01:30+08:00"))
 
     assert (await holds_of(gateway, card), await balance(gateway)) == ([], 1)
+
+
+async def _two_in_arrears_one_waiting(gateway: Gateway) -> list[str]:
+    """Two cards that overran in November with an empty balance, of which the brake stops one: the held, the waiting."""
+    cards = await gateway.fleet(*({"terms": "standard", "expires_on": "2027-06-30"} for _ in range(2)))
+    await priced(gateway)
+    for card in cards:
+        await use(gateway, card, ALLOWANCE + MB)
+    held = {card: await holds_of(gateway, card) for card in cards}
+    assert sorted(held.values()) == [[], ["arrears"]]
+    await turn_at(gateway, "2026-12-01T00:02:00+08:00")
+    return sorted(cards, key=lambda card: held[card] == [])
+
+
+async def _release(gateway: Gateway) -> None:
+    assert (await gateway.api.post("/v1/admin/accounts/cmcc-main/release-brake")).is_success
+    await gateway.settle()
+
+
+async def test_arrears_that_wait_behind_the_brake_outlive_the_cycle(clean_database: str, tmp_path: Path) -> None:
+    """ST-14, ST-25: no cycle pays; released in December, what November owes stops the card."""
+    async with open_gateway(clean_database, tmp_path, SIMGATE_BRAKE_PER_HOUR=1) as gateway:
+        held, waiting = await _two_in_arrears_one_waiting(gateway)
+        assert await holds_of(gateway, waiting) == []
+
+        await _release(gateway)
+        assert [await holds_of(gateway, card) for card in (held, waiting)] == [["arrears"]] * 2
+        await pay(gateway, 2 * FEN_PER_MB + 1, "p")
+        assert [await holds_of(gateway, card) for card in (held, waiting)] == [[], []]
+
+
+async def test_what_is_paid_while_it_waits_is_not_put_on_any_more(clean_database: str, tmp_path: Path) -> None:
+    """ST-14, ST-25: neither at the release nor when the balance is empty another time."""
+    async with open_gateway(clean_database, tmp_path, SIMGATE_BRAKE_PER_HOUR=1) as gateway:
+        held, waiting = await _two_in_arrears_one_waiting(gateway)
+        await pay(gateway, 2 * FEN_PER_MB + 1, "p")
+        await use(gateway, held, ALLOWANCE + MB, at=datetime.fromisoformat("2026-12-01T00:01:30+08:00"))
+        emptied = await balance(gateway)
+        await _release(gateway)
+
+        assert (emptied, await holds_of(gateway, held), await holds_of(gateway, waiting)) == (-29, ["arrears"], [])
 
 
 async def test_usage_that_comes_late_is_charged_to_its_cycle(gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import tries
 from tests.gateway import Gateway, iccid
 from tests.usecases.limits.limiting import GB, MB, NOON, correct, events_of, set_clock, sim_of, turn_at, use
 
@@ -87,7 +88,7 @@ async def _take(gateway: Gateway, card: str, kind: str, amount: int, limits: int
 
 @given(steps=STEPS)
 @example(steps=[("report", 80), ("report", 80), ("figure", 0), ("report", 80), ("report", 80), ("figure", 1)])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_the_meters_do_each_limit_of_a_cycle_stops_a_card_once(
     gateway: Gateway, steps: list[tuple[str, int]]
 ) -> None:

@@ -126,7 +126,7 @@ async def test_stating_arrears_and_evaluating_the_pool_take_locks_in_one_order(g
         stating = asyncio.create_task(gateway.api.post("/v1/pools/p1/arrears", json={"status": "unpaid"}))
         await until_waiting(gateway)
 
-        await asyncio.wait_for(set_state(connection, 1, "stopped"), timeout=5)
+        await asyncio.wait_for(set_state(connection, 1, "stopped", gateway.ctx.now()), timeout=5)
         await work.commit()
 
     assert (await stating).status_code == 200

@@ -14,6 +14,7 @@ from app.db.pools import rows
 from app.domain.usage.pools import pool_usage as by_rule
 from app.domain.vocabulary import PlanKind, SimState
 from app.usecases.pools.views import pool_usage, running_cycle
+from tests.examples import tries
 from tests.gateway import Gateway, iccid
 from tests.usecases.limits.limiting import NOON, set_clock
 from tests.usecases.pools.pooling import MB, a_pool
@@ -54,7 +55,7 @@ async def in_december(gateway: Gateway) -> None:
 
 
 @given(members=MEMBERS, addons=st.integers(0, 1 << 40))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_running_cycle_is_the_sum_of_its_members(gateway: Gateway, members: list[Member], addons: int) -> None:
     example = next(examples)
     names = [iccid(4_000_000 + example * 10 + n) for n in range(len(members))]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.usecases.limits.upkeep import check_all_pools
+from tests.examples import tries
 from tests.gateway import Gateway, iccid
 from tests.usecases.pools.pooling import MB, a_pool, cycle_of, done_at_desk, members_of, turn
 from tests.usecases.usage.reporting import report, send
@@ -33,7 +34,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_pool_is_the_sum_of_its_members_after_every_step(gateway: Gateway, steps: list[Any]) -> None:
     life = Life(gateway, next(examples))
     await life.begin()

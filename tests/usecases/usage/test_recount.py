@@ -21,6 +21,7 @@ from app.domain.usage.figures import (
     merge_usage,
     with_days,
 )
+from tests.examples import tries
 from tests.gateway import Gateway, iccid
 from tests.usecases.limits.limiting import NOON, set_clock
 from tests.usecases.usage.reporting import HOME, days, report, send, usage
@@ -111,7 +112,7 @@ async def _apply(gateway: Gateway, card: str, place: int, step: tuple[str, int, 
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_counters_are_what_the_domain_merges_after_every_step(gateway: Gateway, steps: list[Any]) -> None:
     name = {"iccid": iccid(3_000_000 + next(examples)), "msisdn": None, "imsi": None}
     [card] = await gateway.fleet(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import accumulate
 from math import isqrt
 
-from app.domain.calendar.days import ONE_DAY
 from app.domain.units import ceil_div
 from app.domain.usage.forecast.habit import Habit, habit_of
 from app.domain.usage.forecast.measures import THOUSAND, WEEK
@@ -26,7 +26,8 @@ class History:
 
     `days`: whole days, oldest first, `last` being the date of the last one; `day`: the first one that is forecast, of
     which `ahead` thousandths still lie ahead. Between the two may lie days of which nothing is known, or on which it
-    was stopped. `used`: of the running cycle, up to now; `start` and `end`: the cycle, half-open.
+    was stopped. `used`: of the running cycle, up to now, and `so_far` of each of its days. `start` and `end` are the
+    cycle's, half-open.
     """
 
     days: tuple[int, ...]
@@ -34,6 +35,7 @@ class History:
     day: date
     ahead: int
     used: int
+    so_far: tuple[int, ...]
     start: date
     end: date
 
@@ -95,11 +97,7 @@ def day_reached(history: History, found: Outlook, amount: int) -> date | None:
 
 def _reached_before(history: History, amount: int) -> date:
     """The day on which the cycle's days add up to so many bytes; the running one where they do not."""
-    total = 0
-    first = history.last - (len(history.days) - 1) * ONE_DAY
-    for number, more in enumerate(history.days):
-        day = first + timedelta(days=number)
-        total += more if day >= history.start else 0
-        if day >= history.start and total >= amount:
-            return day
+    for number, total in enumerate(accumulate(history.so_far)):
+        if total >= amount:
+            return history.start + timedelta(days=number)
     return history.day

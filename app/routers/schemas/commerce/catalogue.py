@@ -24,6 +24,7 @@ from app.routers.schemas.base import (
 )
 from app.routers.schemas.problems import Refusal
 from app.routers.schemas.sims.answers import CarrierWord, SupplierWord
+from app.routers.schemas.sims.insight import RenewalUnderWay
 
 PlanKindWord = Annotated[PlanKind, open_words(PlanKind)]
 ScopeWord = Annotated[AddonScope, open_words(AddonScope)]
@@ -233,6 +234,7 @@ class Offers(AnswerModel):
     plan: str = Field(description="Its plan.", examples=["cmcc-100m"])
     expires_on: On | None = Field(description="Its last valid day now.", examples=["2026-11-30"])
     as_of: At = Field(description="The instant of these answers.", examples=["2026-11-21T10:00:00+00:00"])
+    renewal: RenewalUnderWay | None = Field(description="A renewal under way (RN-8); null: none.")
     renewals: list[RenewalOffer] = Field(description="Renewals, by months.")
     addons: list[AddonOffer] = Field(description="Add-on packs for single SIMs.")
     plan_changes: list[PlanOffer] = Field(description="Other plans of its carrier.")

@@ -13,6 +13,7 @@ from app.domain.vocabulary import AfterSalesRequest
 from app.routers.schemas.base import (
     AnswerModel,
     At,
+    Bytes,
     Fen,
     Instant,
     Listed,
@@ -206,6 +207,7 @@ class OrderItem(AnswerModel):
     pool: str | None = Field(description="The pool.", examples=[None])
     months: int | None = Field(description="By how many months.", examples=[12], json_schema_extra={"x-unit": "month"})
     addon: str | None = Field(description="The add-on pack.", examples=[None])
+    bytes: Bytes | None = Field(description="Its size as it was ordered (QT-7).", examples=[None])
     plan: str | None = Field(description="The plan.", examples=[None])
     quantity: int | None = Field(description="How many new SIMs.", examples=[None])
     price_fen: Fen = Field(description="What it costs.", examples=[2400])

@@ -181,6 +181,22 @@ class Verdict(AnswerModel):
     )
 
 
+class RenewalUnderWay(AnswerModel):
+    """A renewal that is paid or open and has not ended: the end date moves when it has succeeded (RN-8)."""
+
+    expires_on: On | None = Field(description="The last valid day now.", examples=["2026-12-31"])
+    renews_to: On | None = Field(
+        description="The last valid day once it is in force, if that is today (VD-5).", examples=["2027-12-31"]
+    )
+    order: str | None = Field(
+        description="The order that bought it; null: none did.", examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"]
+    )
+    operation: str | None = Field(
+        description="The operation that carries it out; null: not begun yet.",
+        examples=["019ab3f0-7c11-7d60-9c55-0d2f5a1b2c3d"],
+    )
+
+
 class Explanation(AnswerModel):
     """Why a SIM is as it is."""
 
@@ -197,3 +213,4 @@ class Explanation(AnswerModel):
     )
     forced_activation: ForcedActivationNotice | None = Field(description="When it becomes active by itself.")
     notices: list[ExplanationNotice] = Field(description="What else explains its state.")
+    renewal: RenewalUnderWay | None = Field(description="A renewal under way (RN-8); null: none.")

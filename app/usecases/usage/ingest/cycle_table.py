@@ -11,12 +11,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from app.domain.calendar.cycles import Cycle, cycle_at, cycle_number, following, preceding, start_instant
+from app.domain.calendar.cycles import cycle_at, cycle_number, following, oldest_cycle, start_instant
 from app.domain.vocabulary import Carrier
 from app.usecases.usage.ingest.packed import TOO_OLD, CycleKey, cycle_key
-
-CYCLES_KEPT = 6
-"""The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +29,6 @@ class CycleTable:
     def key(self, second: float) -> CycleKey:
         """The cycle of an instant in epoch seconds, or `TOO_OLD`."""
         return self.keys[bisect_right(self.starts, second)]
-
-
-def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
-    """The first of the cycles that are kept."""
-    cycle = cycle_at(carrier, now, zone)
-    for _ in range(CYCLES_KEPT - 1):
-        cycle = preceding(carrier, cycle)
-    return cycle
 
 
 def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime) -> CycleTable:

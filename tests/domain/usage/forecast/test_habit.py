@@ -25,6 +25,7 @@ def history(days: list[int], used: int | None = None, ahead: int = 1000) -> Hist
         day=LAST + timedelta(1),
         ahead=ahead,
         used=sum(days[-15:]) if used is None else used,
+        so_far=tuple(days[-15:]),
         start=date(2026, 11, 1),
         end=date(2026, 12, 1),
     )

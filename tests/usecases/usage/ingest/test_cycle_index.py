@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.db.usage.ingest import WaterMarks
-from app.domain.calendar.cycles import cycle_at, preceding
+from app.domain.calendar.cycles import CYCLES_KEPT, cycle_at, oldest_cycle, preceding
 from app.domain.vocabulary import Carrier
-from app.usecases.usage.ingest.cycle_table import CYCLES_KEPT, cycle_table, oldest_cycle, oldest_instant
+from app.usecases.usage.ingest.cycle_table import cycle_table, oldest_instant
 from app.usecases.usage.ingest.duplicates import bounds_of, possible_duplicates
 from app.usecases.usage.ingest.packed import (
     TOO_OLD,

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import tries
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import EVENTS, HOME, JSON, NDJSON, cycles, days, report, send, totals
 
@@ -23,7 +24,7 @@ SHAPES = st.lists(
 
 
 @given(shapes=SHAPES, data=st.data())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_order_and_batching_do_not_matter(gateway: Gateway, shapes: list[Any], data: st.DataObject) -> None:
     example = next(examples)
     names = {"msisdn": None, "imsi": None}
