@@ -28,7 +28,7 @@ from app.routers import (
     usage,
 )
 from app.routers.answers import explanations, findings, forecasts, service_levels
-from app.routers.automation import approvals
+from app.routers.automation import approvals, automations
 from app.routers.commerce import account, carts, catalogue, directed, invoices, orders
 from app.routers.http import docs
 from app.routers.http.application import Application
@@ -63,6 +63,7 @@ ROUTERS = (
     operations.router,
     bulk.router,
     approvals.router,
+    automations.router,
     exports.router,
     carts.router,
     directed.router,

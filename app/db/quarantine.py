@@ -22,11 +22,11 @@ _SET_ASIDE = """
 WITH given AS (
     SELECT $1::text AS task, $2::text AS kind, $3::text AS key, $4::text AS error, $5::timestamptz AS at,
            CASE WHEN $2 IN ('sim', 'pool') THEN $3::text::bigint END AS row_id,
-           CASE WHEN $2 IN ('operation', 'bulk_operation', 'order', 'webhook', 'notification_channel')
+           CASE WHEN $2 IN ('operation', 'bulk_operation', 'order', 'webhook', 'notification_channel', 'automation')
                 THEN $3::text::uuid END AS uuid)
 INSERT INTO quarantine AS q (task, kind, subject_id, subject, tenant, error, attempts, first_at, next_attempt_at)
 SELECT g.task, g.kind, g.row_id, coalesce(s.iccid, p.id, g.key),
-       coalesce(s.tenant, p.tenant, o.tenant, b.tenant, e.tenant, w.tenant, c.tenant), g.error, 1, g.at,
+       coalesce(s.tenant, p.tenant, o.tenant, b.tenant, e.tenant, w.tenant, c.tenant, a.tenant), g.error, 1, g.at,
        g.at + interval '1 minute'
   FROM given g
   LEFT JOIN sims s ON g.kind = 'sim' AND s.id = g.row_id
@@ -35,6 +35,7 @@ SELECT g.task, g.kind, g.row_id, coalesce(s.iccid, p.id, g.key),
   LEFT JOIN bulk_operations b ON g.kind = 'bulk_operation' AND b.id = g.uuid
   LEFT JOIN orders e ON g.kind = 'order' AND e.id = g.uuid
   LEFT JOIN webhook_endpoints w ON g.kind = 'webhook' AND w.id = g.uuid
+  LEFT JOIN automations a ON g.kind = 'automation' AND a.id = g.uuid
   LEFT JOIN notification_channels c ON g.kind = 'notification_channel' AND c.id = g.uuid
 ON CONFLICT (task, kind, key) DO UPDATE
    SET attempts = q.attempts + 1, error = excluded.error,

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.access import AccessRepository
 from app.db.automation.approvals import ApprovalRepository
+from app.db.automation.automations import AutomationRepository
+from app.db.automation.firings import FiringRepository
 from app.db.bulk.items import BulkItemRepository
 from app.db.bulk.repository import BulkRepository
 from app.db.commerce.accounts import BuyerAccountRepository
@@ -85,6 +87,7 @@ class UnitOfWork:
     account_states = _On(AccountStateRepository)
     addons = _On(AddonRepository)
     approvals = _On(ApprovalRepository)
+    automations = _On(AutomationRepository)
     bulk = _On(BulkRepository)
     bulk_items = _On(BulkItemRepository)
     buyer_accounts = _On(BuyerAccountRepository)
@@ -97,6 +100,7 @@ class UnitOfWork:
     events = _On(EventRepository)
     exports = _On(ExportRepository)
     feed = _On(FeedRepository)
+    firings = _On(FiringRepository)
     idempotency = _On(IdempotencyRepository)
     import_marks = _On(ImportMarkRepository)
     invoices = _On(InvoiceRepository)

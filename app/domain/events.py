@@ -18,6 +18,8 @@ class EventType(StrEnum):
     SIM_RESUMED = "sim.resumed"
     SIM_EXPIRED = "sim.expired"
     SIM_CANCELLED = "sim.cancelled"
+    SIM_DEVICE_CHANGED = "sim.device_changed"
+    SIM_REGION_CHANGED = "sim.region_changed"
     SIM_HOLD_ADDED = "sim.hold_added"
     SIM_HOLD_LIFTED = "sim.hold_lifted"
     OPERATION_SUCCEEDED = "operation.succeeded"
@@ -38,6 +40,7 @@ class EventType(StrEnum):
     BULK_OPERATION_COMPLETED = "bulk_operation.completed"
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_DECIDED = "approval.decided"
+    AUTOMATION_FIRED = "automation.fired"
     RULE_BRAKED = "rule.braked"
     CARRIER_DRIFT_DETECTED = "carrier.drift_detected"
 

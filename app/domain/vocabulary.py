@@ -135,9 +135,10 @@ class Channel(StrEnum):
 
 
 class OperationSource(StrEnum):
-    """Who requested an operation."""
+    """Who requested an operation; `automation`: a caller's standing order."""
 
     API = "api"
+    AUTOMATION = "automation"
     RULE = "rule"
     JOB = "job"
     BULK = "bulk"

@@ -10,6 +10,7 @@ from app.db.connection import DATABASE_ERRORS, trouble
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
 from app.usecases.approvals.decide import expire_approvals
+from app.usecases.automations.evaluate import run_automations
 from app.usecases.bulk.advance import advance_bulk
 from app.usecases.carrier_sync.freshness import keep_fresh
 from app.usecases.carrier_sync.notifications import process_notifications
@@ -46,6 +47,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="schedule", turn=start_scheduled, idle_pause_s=0.25),
     Loop(name="inbox", turn=process_notifications, idle_pause_s=0.25),
     Loop(name="bulk", turn=advance_bulk, idle_pause_s=0.25),
+    Loop(name="automations", turn=run_automations, idle_pause_s=1),
     Loop(name="approvals", turn=expire_approvals, idle_pause_s=5),
     Loop(name="orders", turn=advance_orders, idle_pause_s=0.5),
     Loop(name="webhooks", turn=deliver_round, idle_pause_s=0.25, concurrency=2),

@@ -11,6 +11,7 @@ from typing import Any
 from app.carriers.errors import CarrierError
 from app.db import quarantine as rows
 from app.telemetry import get_logger
+from app.usecases.automations.evaluate import evaluate_again as evaluate_automations_again
 from app.usecases.balance.retention import charge_again
 from app.usecases.bulk.advance import advance_again
 from app.usecases.carrier_sync.freshness import query_again
@@ -63,6 +64,7 @@ RETRIES: Mapping[Task, Retry] = MappingProxyType(
         Task.ORDERS: advance_orders_again,
         Task.WEBHOOKS: deliver_again,
         Task.NOTIFICATIONS: notify_again,
+        Task.AUTOMATIONS: evaluate_automations_again,
         Task.AUDIT: audit_again,
         Task.USAGE_INGEST: count_again,
     }

@@ -123,6 +123,14 @@ def approval_event(
     return _event(kind, stamp, f"/v1/approvals/{approval_id}", data)
 
 
+def automation_fired(
+    stamp: EventStamp, automation_id: UUID, name: str, iccid: str, *, occasion: str, action: Mapping[str, Any]
+) -> Event:
+    """An automation has acted on a SIM on an occasion; `action` as the API has it."""
+    facts = {"automation": str(automation_id), "name": name, "occasion": occasion, "then": action}
+    return sim_event(EventType.AUTOMATION_FIRED, stamp, iccid, before={}, after={}, facts=facts)
+
+
 def order_event(
     kind: EventType, stamp: EventStamp, order_id: UUID, *, before: str, after: str, view: Mapping[str, Any]
 ) -> Event:

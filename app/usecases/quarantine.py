@@ -47,6 +47,7 @@ class Task(StrEnum):
     ORDERS = "orders"
     WEBHOOKS = "webhooks"
     NOTIFICATIONS = "notifications"
+    AUTOMATIONS = "automations"
     AUDIT = "audit"
     USAGE_INGEST = "usage_ingest"
 
@@ -61,6 +62,7 @@ class SubjectKind(StrEnum):
     BULK_OPERATION = "bulk_operation"
     ORDER = "order"
     NOTIFICATION = "notification"
+    AUTOMATION = "automation"
     WEBHOOK = "webhook"
     NOTIFICATION_CHANNEL = "notification_channel"
 

@@ -20,6 +20,7 @@ from app.db.usage.activations import Activation, set_activated
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.events import EventType, state_event
+from app.domain.identifiers import same_device
 from app.domain.sim.holds import HOLDS, shown_state
 from app.domain.sim.lifecycle import allowed_test_bytes
 from app.domain.sim.model import Hold, Sim
@@ -83,6 +84,10 @@ class SimChangeRecorder:
             days = before.expires_on.isoformat(), after.expires_on.isoformat()
             self._add_history(record, "expires_on", *days, replace(reason, rule="VD-6"))
         self._add_state_event(record, before, after, reason)
+        self.note_device(record, after, reason)
+        if before.province != after.province:
+            places = {"before": {"province": before.province}, "after": {"province": after.province}}
+            self.add_event(record, EventType.SIM_REGION_CHANGED, reason, places)
         self._record_holds(record, before.holds, after.holds, reason)
         return changed
 
@@ -106,6 +111,13 @@ class SimChangeRecorder:
             facts=_reason_facts(reason) | facts,
         )
         self.events.append(event)
+
+    def note_device(self, record: SimRecord, sim: Sim, reason: ChangeReason) -> None:
+        """Add the event that the SIM, as `sim`, is seen in another device than it was in `record` (DV-6)."""
+        was, now = record.sim.seen, sim.seen
+        if was is not None and now is not None and not same_device(was.imei, now.imei):
+            imeis = {"before": {"imei": was.imei}, "after": {"imei": now.imei}}
+            self.add_event(record, EventType.SIM_DEVICE_CHANGED, reason, imeis)
 
     async def write(self, work: UnitOfWork) -> None:
         """Store everything in this transaction and queue the limit checks that follow from it."""

@@ -60,7 +60,7 @@ async def test_every_field_has_a_type_a_description_and_an_example(document: dic
     for name, schema in schemas.items():
         for field, found in schema.get("properties", {}).items():
             whole = schemas.get(found.get("$ref", "").rpartition("/")[2], {}) | found
-            typed = {"type", "anyOf", "$ref", "const", "enum", "x-extensible-enum"} & set(found)
+            typed = {"type", "anyOf", "oneOf", "$ref", "const", "enum", "x-extensible-enum"} & set(found)
             composed = "$ref" in json.dumps(found)
             free = name in ("TimelineEntry", "Term")
             if not whole.get("description") or not (typed or free) or not (found.get("examples") or composed):

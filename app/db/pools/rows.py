@@ -33,12 +33,13 @@ SELECT iccid FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testi
 _COUNT_INACTIVE = """
 SELECT count(*) FROM sims WHERE tenant = $1 AND pool = $2 AND underlying IN ('testing', 'silent')
 """
-# What a change replaces is kept, under the row's lock (LC-12).
+# What a change replaces is kept, under the lock of its row (LC-12). Each update reads from what keeps it: a row changed
+# first would be passed over by the lock, as changed by the same statement.
 _KEPT = """
 kept AS (
     INSERT INTO pool_changes (pool_ref, known_at, before)
     SELECT ref, $2, jsonb_build_object('name', name, 'rules', rules, 'state', state, 'arrears_since', arrears_since)
-      FROM was)"""
+      FROM was RETURNING pool_ref)"""
 _RENAME = f"""
 WITH was AS (SELECT * FROM pools WHERE ref = $1 FOR UPDATE), {_KEPT}
 UPDATE pools p SET name = $3 FROM was WHERE p.ref = was.ref
@@ -58,7 +59,8 @@ UPDATE pools p SET arrears_since = $3, state = $4 FROM was WHERE p.ref = was.ref
 _REOPEN = f"""
 WITH was AS (SELECT * FROM pools WHERE ref = $1 AND state = 'stopped' AND arrears_since IS NULL FOR UPDATE), {_KEPT}
 UPDATE pools SET open_cycle = $3,
-       state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END WHERE ref = $1
+       state = CASE WHEN state = 'stopped' AND arrears_since IS NULL THEN 'in_use' ELSE state END
+ WHERE ref = $1 AND (SELECT count(*) FROM kept) >= 0
 """  # noqa: S608 - our own text
 # The first to assign decides: an evaluation that read the pool before that changes nothing.
 _ASSIGN_ACCOUNT = """

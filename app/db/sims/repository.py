@@ -201,6 +201,16 @@ class SimRepository:
             update(sims).where(sims.c.id == sim_id).values(columns | {"version": sims.c.version + 1, "updated_at": now})
         )
 
+    async def add_tag(self, ids: Sequence[int], key: str, value: str, now: datetime) -> None:
+        """Set one tag of these SIMs, which are locked; the others stay."""
+        await self._connection.execute(
+            text(
+                "UPDATE sims SET tags = tags || jsonb_build_object(CAST(:key AS text), CAST(:value AS text)),"
+                " version = version + 1, updated_at = :now WHERE id = ANY(:ids)"
+            ),
+            {"ids": list(ids), "key": key, "value": value, "now": now},
+        )
+
     async def keep_session(self, sim_id: int, *, online: bool, as_of: datetime, now: datetime) -> None:
         """Store whether the SIM was online by the carrier's word (EX-1); an older word changes nothing."""
         # Two answers may be stored in the wrong order: compared in the statement, the later word stands.

@@ -21,6 +21,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "ALREADY_EXISTS": 409,
         "CARRIER_REJECTED": 409,
         "INCOMPATIBLE_STATE": 409,
+        "NOT_BACKTESTED": 409,
         "NOT_HERE": 409,
         "OPERATION_IN_PROGRESS": 409,
         "REAL_CARRIER_CONFIGURED": 409,

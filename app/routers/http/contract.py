@@ -227,4 +227,5 @@ def validated(model: type[Model], value: Any, *, source: str = "body", at: str =
         return model.model_validate(value)
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidArgument(faults_of(errors[:MAX_FAULTS], source=source, at=at)) from None
+        tagged = getattr(model, "TAGGED", {})
+        raise InvalidArgument(faults_of(errors[:MAX_FAULTS], source=source, at=at, tagged=tagged)) from None

@@ -24,6 +24,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "less_than_equal": "OUT_OF_RANGE",
         "too_long": "TOO_MANY",
         "too_short": "REQUIRED",
+        "union_tag_invalid": "UNKNOWN_WORD",
+        "union_tag_not_found": "REQUIRED",
         "uuid_parsing": "UUID_MALFORMED",
         "uuid_type": "UUID_MALFORMED",
     }
@@ -33,13 +35,22 @@ CODES: Mapping[str, str] = MappingProxyType(
 DETAILS: Mapping[str, str] = MappingProxyType({"missing": "required", "extra_forbidden": "not known here"})
 
 
-def faults_of(errors: Sequence[Mapping[str, Any]], *, source: str = "body", at: str = "") -> list[Fault]:
-    """One fault per error; `source` is `body` (RFC 6901 pointers), `query` or `path` (`query:name`)."""
+def faults_of(
+    errors: Sequence[Mapping[str, Any]],
+    *,
+    source: str = "body",
+    at: str = "",
+    tagged: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> list[Fault]:
+    """One fault per error; `source` is `body` (RFC 6901 pointers), `query` or `path` (`query:name`).
+
+    `tagged`: fields that are one of several shapes, with the words for these, which are no part of a pointer.
+    """
     return [
         Fault(
             code=code_of(error["type"]),
             detail=DETAILS.get(error["type"], error["msg"]),
-            pointer=at + _pointer(error["loc"], source),
+            pointer=at + _pointer(_untagged(error["loc"], tagged), source),
         )
         for error in errors
     ]
@@ -48,6 +59,11 @@ def faults_of(errors: Sequence[Mapping[str, Any]], *, source: str = "body", at: 
 def code_of(kind: str) -> str:
     """The API's code for a pydantic error type."""
     return kind if kind.isupper() else CODES.get(kind, "WRONG_TYPE")
+
+
+def _untagged(location: Sequence[int | str], tagged: Mapping[str, frozenset[str]]) -> Sequence[int | str]:
+    known = tagged.get(str(location[0]), frozenset()) if len(location) > 1 else frozenset()
+    return (location[0], *location[2:]) if location[1:2] and location[1] in known else location
 
 
 def _pointer(location: Sequence[int | str], source: str) -> str:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from app.db.automation.approvals import ApprovalRecord
+from app.db.automation.automations import DISARMED
 from app.db.bulk.repository import AWAITING_APPROVAL
 from app.db.uow import UnitOfWork
 from app.domain.automation.approval import ApprovalStatus, ApprovalSubject, Objection, objection_to, status_at
@@ -111,8 +112,29 @@ async def _settle_bulk(ctx: Context, work: UnitOfWork, approval: ApprovalRecord,
     await work.bulk.change(bulk.id, status="scheduled" if later else "running", started_at=started_at)
 
 
+async def _lock_automation(work: UnitOfWork, approval: ApprovalRecord) -> None:
+    await work.automations.get(approval.tenant, approval.subject_id, for_update=True)
+
+
+async def _settle_automation(ctx: Context, work: UnitOfWork, approval: ApprovalRecord, approved: bool) -> None:  # noqa: FBT001
+    """Arm the automation, or go on where it stood; else disarm it, and what waits lapses."""
+    automation = await work.automations.get(approval.tenant, approval.subject_id, for_update=True)
+    if automation is None or automation.approval_id != approval.id:
+        return
+    if approved:
+        await work.automations.change(automation.id, approved_cards=approval.cards)
+        await work.automations.begin(automation.id, ctx.now())
+        return
+    await work.automations.change(automation.id, **DISARMED)
+    await work.firings.lapse(automation.id, ctx.now())
+
+
 Lock = Callable[[UnitOfWork, ApprovalRecord], Awaitable[None]]
 
-LOCKS: Mapping[ApprovalSubject, Lock] = MappingProxyType({ApprovalSubject.BULK_OPERATION: _lock_bulk})
-SETTLES: Mapping[ApprovalSubject, Settle] = MappingProxyType({ApprovalSubject.BULK_OPERATION: _settle_bulk})
+LOCKS: Mapping[ApprovalSubject, Lock] = MappingProxyType(
+    {ApprovalSubject.BULK_OPERATION: _lock_bulk, ApprovalSubject.AUTOMATION: _lock_automation}
+)
+SETTLES: Mapping[ApprovalSubject, Settle] = MappingProxyType(
+    {ApprovalSubject.BULK_OPERATION: _settle_bulk, ApprovalSubject.AUTOMATION: _settle_automation}
+)
 """What an approval is about -> how it is locked, and what follows from the decision."""

@@ -68,6 +68,8 @@ def with_snapshot(
     on = snapshot.as_of.astimezone(ctx.zone(record.account)).date()
     seen = _with_carrier_view(record, snapshot, on)
     if record.carrier_changed_at is not None and snapshot.as_of < record.carrier_changed_at:
+        told = ChangeReason(cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="DV-6")
+        recorder.note_device(record, seen.sim, told)
         recorder.save(seen)
         return seen
     protocol = ctx.clients[record.account].protocol if record.account in ctx.clients else None
@@ -94,6 +96,7 @@ def with_snapshot(
     reason = ChangeReason(
         cause=Cause.CARRIER_WORD, actor="carrier", effective_at=snapshot.as_of, rule="LC-14", activated_at=began
     )
+    recorder.note_device(record, seen.sim, replace(reason, rule="DV-6"))
     changed = recorder.change(
         replace(seen, stopped_by_us=stopped, disagrees_since=disagrees_since), end_applied, reason
     )

@@ -29,7 +29,7 @@ from app.domain.usage.figures import CarrierFigure, day_usage
 from app.domain.vocabulary import Carrier
 from app.usecases.as_of import Moment, past_sim
 from app.usecases.context import Context
-from app.usecases.errors import Fault, InvalidArgument, NotFound
+from app.usecases.errors import BeforeRecords, Fault, InvalidArgument, NotFound
 from app.usecases.usage.ingest.reports import MAX_AHEAD
 from app.usecases.usage.views import shows_used, usage_view
 
@@ -60,12 +60,22 @@ async def card_usage(
 
 async def _card(ctx: Context, tenant: str, iccid: str, moment: Moment | None) -> SimRecord:
     if moment is not None:
-        async with ctx.pool.acquire() as connection:
-            return (await past_sim(ctx, connection, tenant, iccid, moment)).record
+        return await _past_card(ctx, tenant, iccid, moment)
     async with ctx.work() as work:
         record = await work.sims.get(tenant, iccid)
     if record is None:
         raise NotFound("sim")
+    return record
+
+
+async def _past_card(ctx: Context, tenant: str, iccid: str, moment: Moment) -> SimRecord:
+    """The SIM at a moment of which reports are kept. Raises `NotFound`, `BeforeRecords`."""
+    async with ctx.pool.acquire() as connection:
+        record = (await past_sim(ctx, connection, tenant, iccid, moment)).record
+    zone = ctx.zone(record.account)
+    oldest = start_instant(oldest_cycle(record.sim.carrier, ctx.now(), zone), zone)
+    if moment.as_of < oldest:
+        raise BeforeRecords("usage", oldest)
     return record
 
 

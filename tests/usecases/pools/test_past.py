@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.db.pools import rows
 from app.jobs.cycle_rollover import roll_over_day
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import HOME, report, send
@@ -126,3 +127,24 @@ async def test_a_pools_records_begin_with_it(gateway: Gateway) -> None:
     )
     ahead = await gateway.api.get("/v1/pools/pool-1", params={"as_of": "2027-01-01T00:00:00Z"})
     assert ahead.json()["errors"][0]["code"] == "AHEAD_OF_NOW"
+
+
+async def test_every_change_of_a_pools_row_keeps_what_it_replaces(gateway: Gateway) -> None:
+    await _pool(gateway, "backward")
+    seen = []
+    async with gateway.ctx.pool.acquire() as connection:
+        for change in (
+            lambda now: rows.set_state(connection, 1, "stopped", now),
+            lambda now: rows.reopen(connection, 1, 202612, now),
+            lambda now: rows.set_arrears(connection, 1, now, "stopped", now),
+            lambda now: rows.rename(connection, 1, "second", now),
+            lambda now: rows.set_rules(connection, 1, {"stop_at": 5}, now),
+        ):
+            at, before = gateway.ctx.now(), await _read(gateway)
+            seen.append((at, before))
+            await gateway.advance(minutes=1)
+            await change(gateway.ctx.now())
+            await gateway.advance(minutes=1)
+
+    for at, before in seen:
+        assert _plain(await _read(gateway, "", at, at)) == before

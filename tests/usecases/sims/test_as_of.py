@@ -202,6 +202,8 @@ async def test_usage_of_cycles_whose_reports_are_deleted_is_null_with_the_reason
     assert (missing["part"], missing["reason"]) == ("usage", "reports_deleted")
     assert missing["since"] == "2027-01-01T00:00:00+08:00"
     assert _plain(shown) | {"usage": before["usage"]} == before
+    days = await gateway.api.get(f"/v1/sims/{card}/usage", params={"as_of": at.isoformat()})
+    assert (days.status_code, days.json()["since"]) == (422, missing["since"])
 
 
 async def test_another_tenants_sim_is_not_found_as_of_any_instant(gateway: Gateway) -> None:
