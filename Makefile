@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-sdk test-clients test-contract test-extremes test-recovery
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -99,6 +99,9 @@ test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then
 
 test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
 	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
+
+test-alerts: $(DEV_STAMP) ## Conditions in a running gateway, until a real Prometheus fires their alerts (apt install prometheus)
+	@$(PY) -m pytest -m alerts -q -rs --timeout=400 $(or $(TESTS),tests/e2e/test_prometheus.py)
 
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)

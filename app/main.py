@@ -95,6 +95,9 @@ def create_app(
     app = Application(container, title="SimGate", version=VERSION, description=DESCRIPTION)
     # The routers' own routes, as they were built at import: `include_router` would build each of them again.
     app.router.routes.extend(route for router in ROUTERS for route in router.routes)
+    container.context.telemetry.expect_routes(
+        (method, route.path) for route in ROUTES for method in route.methods or ()
+    )
     app.openapi = api_document  # type: ignore[method-assign]
     app.state.keys = KeyRing()
     app.state.key_rates = KeyRates()

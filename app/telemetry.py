@@ -37,6 +37,9 @@ CARRIER_OUTCOMES = (
 CARRIER_QUERIES = ("status", "usage", "session", "real_name", "progress", "changes", "token", "other")
 """Label `operation` of requests that change nothing; a change has its operation's kind."""
 
+FAILED_STATUSES = ("500", "502", "503")
+"""The statuses of a request that failed on our side or the carrier's."""
+
 WAITING = ("queued", "verifying", "desk", "overdue", "brake")
 """What waits of an account's operations; `brake`: SIMs that a rule would stop (ST-25)."""
 
@@ -239,6 +242,11 @@ class Telemetry:
             for waiting in WAITING:
                 self.operations_waiting.labels(account, waiting)
                 self.operations_oldest_seconds.labels(account, waiting)
+
+    def expect_routes(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Create the series of each route's failures: (method, path pattern)."""
+        for (method, path), status in product(routes, FAILED_STATUSES):
+            self.http_requests.labels(method, path, status)
 
     def expect_loops(self, loops: Iterable[str], at: datetime) -> None:
         """Show these loops from the start on: one that never succeeds must be seen as well."""
