@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta, tzinfo
 
 from app.domain.calendar.days import local
-from app.domain.diagnosis.recovery.plan import NotLifted, Plan, Recovery
+from app.domain.diagnosis.recovery.plan import NotLifted, Recovery, RecoveryPlan
 from app.domain.vocabulary import SimState
 from app.texts.catalogue import ENGLISH, LANGUAGES, text, texts
 
@@ -27,13 +27,13 @@ def _sentence(state: SimState, causes: Sequence[str], recovery: Recovery | None,
     )
 
 
-def _plans(fastest: Plan, cheapest: Plan, zone: tzinfo, language: str) -> str:
+def _plans(fastest: RecoveryPlan, cheapest: RecoveryPlan, zone: tzinfo, language: str) -> str:
     first = _plan(fastest, zone, language)
     second = first if cheapest is fastest else _plan(cheapest, zone, language)
     return first if first == second else _phrase("verdict.other", language, fastest=first, cheapest=second)
 
 
-def _plan(plan: Plan, zone: tzinfo, language: str) -> str:
+def _plan(plan: RecoveryPlan, zone: tzinfo, language: str) -> str:
     """The steps of a plan, when the SIM is back, and for how much."""
     said = ""
     for step in plan.steps:
@@ -43,7 +43,7 @@ def _plan(plan: Plan, zone: tzinfo, language: str) -> str:
     return _phrase("verdict.plan", language, steps=said, when=_when(plan, zone, language), price=_price(plan, language))
 
 
-def _when(plan: Plan, zone: tzinfo, language: str) -> str:
+def _when(plan: RecoveryPlan, zone: tzinfo, language: str) -> str:
     earliest, latest = _from(plan.earliest, zone), _until(plan.latest, zone, language)
     earliest = None if plan.earliest == plan.latest else earliest
     if latest is not None:
@@ -72,7 +72,7 @@ def _until(at: datetime | None, zone: tzinfo, language: str) -> str | None:
     return _phrase("verdict.end_of_day", language, day=(here.date() - timedelta(days=1)).isoformat())
 
 
-def _price(plan: Plan, language: str) -> str:
+def _price(plan: RecoveryPlan, language: str) -> str:
     if plan.cost_fen is None:
         return _phrase("verdict.unpriced", language)
     yuan = f"{plan.cost_fen // 100}.{plan.cost_fen % 100:02d}"

@@ -27,8 +27,8 @@ DESK_CLOSES = time(14, 30)
 RESET_PAUSE = timedelta(minutes=15)
 """The least time between the suspend and the resume of a network reset (SL-5)."""
 
-_FIRST_DAYS = 3
-"""The first days of a month in which a carrier restores more slowly (SL-4, D)."""
+FIRST_DAYS = 3
+"""How many first days of a month there are in which a carrier restores more slowly (SL-4, D)."""
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -192,7 +192,7 @@ def _in_days(due_on: date, rule: str, key: str, at: datetime, zone: tzinfo, *, r
 
 def _by_the_clock(level: ClockLevel, at: datetime) -> Due:
     """Minutes and hours from acceptance (SL-8), longer in the first days of a month where the terms say so (SL-4)."""
-    early = level.first_days_latest is not None and at.day <= _FIRST_DAYS
+    early = level.first_days_latest is not None and at.day <= FIRST_DAYS
     latest = level.first_days_latest if early and level.first_days_latest is not None else level.latest
     return Due(
         earliest=None if level.earliest is None else at + level.earliest,

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain.diagnosis.checklists import Finding, HoldExplained
 from app.domain.diagnosis.notices import Notice
-from app.domain.diagnosis.recovery.plan import NotLifted, Plan, Recovery, Step
+from app.domain.diagnosis.recovery.plan import NotLifted, Recovery, RecoveryPlan, Step
 from app.domain.operation.service_levels import DueReason
 from app.domain.sim.lifecycle import ForcedActivation
 from app.routers.http.refusals import remedy_view
@@ -51,7 +51,7 @@ def recovery_view(recovery: Recovery | None, language: str) -> dict[str, Any] | 
     }
 
 
-def plan_view(plan: Plan | None, language: str) -> dict[str, Any] | None:
+def plan_view(plan: RecoveryPlan | None, language: str) -> dict[str, Any] | None:
     """One plan with its steps."""
     if plan is None:
         return None

@@ -26,10 +26,12 @@ def fleet_view(found: FleetExplanation, language: str) -> dict[str, Any]:
 
 
 def _group_view(group: Group, language: str) -> dict[str, Any]:
-    recovery = group.answer.recovery
+    recovery = group.cause_and_remedy.recovery
     return {
-        "causes": [{"code": cause, "text": text(f"cause.{cause}", language)} for cause in group.answer.causes],
-        "holds": [hold.value for hold in group.answer.holds],
+        "causes": [
+            {"code": cause, "text": text(f"cause.{cause}", language)} for cause in group.cause_and_remedy.causes
+        ],
+        "holds": [hold.value for hold in group.cause_and_remedy.holds],
         "count": group.count,
         "samples": group.iccids[:SAMPLES],
         "fastest": plan_view(recovery.fastest, language),
@@ -40,16 +42,16 @@ def _group_view(group: Group, language: str) -> dict[str, Any]:
 
 
 def _operation_view(group: Group, language: str) -> dict[str, Any] | None:
-    answer = group.answer
-    if answer.kind is None:
+    common = group.cause_and_remedy
+    if common.kind is None:
         return None
     return {
         "request": {
-            "kind": answer.kind.value,
+            "kind": common.kind.value,
             "selector": {"iccids": group.iccids},
-            "arguments": dict(answer.arguments),
+            "arguments": dict(common.arguments),
         },
-        "choose": list(answer.choose),
+        "choose": list(common.choose),
         "covers": len(group.iccids),
         "accepted": group.count - group.refused.total(),
         "cost_fen": group.cost_fen,

@@ -40,7 +40,7 @@ SCOPE_PERIOD = timedelta(seconds=60)
 
 
 async def run_automations(ctx: Context, *, chunk: int = CHUNK) -> int:
-    """Take one turn of the automation that waited longest; gives whether there was anything to do.
+    """Judge one chunk of the automation that has been due longest; 1 where one was due, else 0.
 
     Safe in any number of processes. An automation that cannot be evaluated is set aside, the others go on.
     """
@@ -130,7 +130,7 @@ class _Turn:
             for sim_id, of_sim in facts.items()
             for firing in firings_of(self.condition, of_sim, since=self.automation.since, until=self.now)
         ]
-        if await carry_out(self.ctx, self.work, self.automation, met) is None:
+        if not await carry_out(self.ctx, self.work, self.automation, met):
             return {}
         if len(ids) == self.chunk:
             return {"last_sim_id": ids[-1], "next_run_at": self.now}
@@ -168,7 +168,7 @@ class _Turn:
         for row in rows:
             if (sim_id := inside.get(row["subject"])) is not None:
                 met += waits.judge(self.condition, sim_id, fact_of(row))
-        if await carry_out(self.ctx, self.work, self.automation, met) is None:
+        if not await carry_out(self.ctx, self.work, self.automation, met):
             return False
         await self._keep(waits)
         return True

@@ -53,24 +53,24 @@ class Target:
     occasion: str
 
 
-async def carry_out(ctx: Context, work: UnitOfWork, automation: AutomationRecord, met: Sequence[Met]) -> int | None:
-    """Store and carry out what is met for the first time; gives how many, None where it waits for approval now.
+async def carry_out(ctx: Context, work: UnitOfWork, automation: AutomationRecord, met: Sequence[Met]) -> bool:
+    """Store what is met for the first time and act on it; False: approval is asked for instead, no firing is stored.
 
     The caller holds the automation locked.
     """
     known = await work.firings.known(automation.id, [(one.sim_id, one.occasion) for one in met])
     fresh = {(one.sim_id, one.occasion): one for one in met if (one.sim_id, one.occasion) not in known}
     if not fresh:
-        return 0
+        return True
     if await ask_for_approval_if_many(ctx, work, automation, {sim_id for sim_id, _ in fresh}):
-        return None
+        return False
     records = await work.sims.by_ids([sim_id for sim_id, _ in fresh], for_update=True)
     stored = [_row(records[sim_id], one) for (sim_id, _), one in fresh.items() if sim_id in records]
     action = action_of(automation.action)
     ids = await work.firings.add(automation.id, automation.version, stored, stops=stops_sims(action))
     targets = [Target(firing=n, record=records[sim_id], occasion=what) for (sim_id, what), n in ids.items()]
     await act(ctx, work, automation, targets)
-    return len(targets)
+    return True
 
 
 def _row(record: SimRecord, met: Met) -> FiringRow:

@@ -21,7 +21,15 @@ from app.db.sims.search import SimFilter, where_of
 from app.db.sims.stopped import Selection, StoppedRow, count_selected, fetch_stopped, filed, named
 from app.domain.calendar.cycles import cycle_at, start_instant
 from app.domain.diagnosis.checklists import HoldExplained, Situation, explain_holds
-from app.domain.diagnosis.recovery.groups import SAMPLES, Answer, Group, GroupKey, Refused, first_operation, refused_as
+from app.domain.diagnosis.recovery.groups import (
+    SAMPLES,
+    CauseAndRemedy,
+    Group,
+    GroupKey,
+    Refused,
+    first_operation,
+    refused_as,
+)
 from app.domain.diagnosis.recovery.plan import Known, Recovery, Step
 from app.domain.diagnosis.recovery.search import recovery_of
 from app.domain.identifiers import alternate_iccid
@@ -76,12 +84,12 @@ class FleetExplanation:
     named: int = 0
     groups: dict[GroupKey, Group] = field(default_factory=dict)
 
-    def add(self, iccid: str, answer: Answer) -> None:
+    def add(self, iccid: str, cause_and_remedy: CauseAndRemedy) -> None:
         """Count a stopped SIM into its group."""
-        group = self.groups.get(answer.key)
+        group = self.groups.get(cause_and_remedy.key)
         if group is None:
-            group = self.groups[answer.key] = Group(answer=answer)
-        self.named += group.add(iccid, answer, MOST_NAMED if self.named < MOST_NAMED_OF_ALL else SAMPLES)
+            group = self.groups[cause_and_remedy.key] = Group(cause_and_remedy=cause_and_remedy)
+        self.named += group.add(iccid, cause_and_remedy, MOST_NAMED if self.named < MOST_NAMED_OF_ALL else SAMPLES)
         self.stopped += 1
 
 
@@ -94,9 +102,9 @@ async def explain_fleet(
     async for selection in _selections(ctx, tenant, selector, chunk):
         found.selected += await count_selected(ctx.reads, selection)
         async for rows in _chunks(ctx, selection, fleet.running, chunk):
-            answers = await fleet.answers_to(rows)
-            for row, answer in zip(rows, answers, strict=True):
-                found.add(row["iccid"], answer)
+            worked_out = await fleet.causes_and_remedies(rows)
+            for row, one in zip(rows, worked_out, strict=True):
+                found.add(row["iccid"], one)
             if monotonic() > until:
                 found.complete = False
                 return found
@@ -164,15 +172,15 @@ class _Fleet:
     now: datetime
     running: RunningPeriods
     catalogue: Catalogue
-    answers: dict[tuple[Any, ...], Answer] = field(default_factory=dict)
+    worked_out: dict[tuple[Any, ...], CauseAndRemedy] = field(default_factory=dict)
     pools: dict[str, int | None] = field(default_factory=dict)
     cycles: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
-    async def answers_to(self, rows: Sequence[StoppedRow]) -> list[Answer]:
-        """The answer to each SIM; the whole row is read for one SIM of each kind that is new."""
+    async def causes_and_remedies(self, rows: Sequence[StoppedRow]) -> list[CauseAndRemedy]:
+        """Cause and remedy of each SIM; the whole row is read for one SIM of each kind that is new."""
         await self._look_at_pools(rows)
         kinds = [self._kind(row) for row in rows]
-        new = {kind: row for kind, row in zip(kinds, rows, strict=True) if kind not in self.answers}
+        new = {kind: row for kind, row in zip(kinds, rows, strict=True) if kind not in self.worked_out}
         if new:
             ids = [row["id"] for row in new.values()]
             whole = {
@@ -180,9 +188,9 @@ class _Fleet:
             }
             for kind, row in new.items():
                 if (explained := whole.get(row["id"])) is not None:
-                    self.answers[kind] = self._answer(explained)
+                    self.worked_out[kind] = self._work_out(explained)
                     await asyncio.sleep(0)
-        return [self.answers[kind] for kind in kinds]
+        return [self.worked_out[kind] for kind in kinds]
 
     async def _look_at_pools(self, rows: Sequence[StoppedRow]) -> None:
         """What the pools of SIMs that are held for them have left, each looked at once."""
@@ -232,14 +240,14 @@ class _Fleet:
             found = self.cycles[carrier, account] = start_instant(cycle_at(Carrier(carrier), self.now, zone), zone)
         return found
 
-    def _answer(self, row: Mapping[str, Any]) -> Answer:
+    def _work_out(self, row: Mapping[str, Any]) -> CauseAndRemedy:
         """Causes, recovery and first operation of one SIM."""
         record = sim_from(row)
         left = self.pools.get(record.sim.pool) if record.sim.pool else None
         context = replace(rule_context_of_row(self.ctx, record, row, self.catalogue), now=self.now)
         known = replace(known_of(row, left, None), used=_rounded_up(row["used"]))
         holds = explain_holds(record.sim, context, Situation(pool_remaining=left))
-        return _answer(record, holds, context, known)
+        return _cause_and_remedy(record, holds, context, known)
 
 
 _OF_THRESHOLD = frozenset({HoldCode.OVER_THRESHOLD, HoldCode.OUT_OF_REGION})
@@ -251,11 +259,13 @@ def _rounded_up(used: int | None) -> int | None:
     return None if used is None else -(-used >> shift) << shift
 
 
-def _answer(record: SimRecord, holds: Sequence[HoldExplained], context: RuleContext, known: Known) -> Answer:
+def _cause_and_remedy(
+    record: SimRecord, holds: Sequence[HoldExplained], context: RuleContext, known: Known
+) -> CauseAndRemedy:
     recovery = recovery_of(record.sim, {one.code: one.remedies for one in holds}, context, known)
     recovery = recovery or Recovery(cheapest=None, fastest=None)
     step = first_operation(recovery)
-    return Answer(
+    return CauseAndRemedy(
         causes=tuple(one.cause for one in holds),
         holds=tuple(one.code for one in holds),
         recovery=recovery,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION, Plan, Recovery, Step
+from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION, Recovery, RecoveryPlan, Step
 from app.domain.operation.arguments import Arguments
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import HoldCode, OperationKind
@@ -27,7 +27,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CauseAndRemedy:
     """What is worked out once for all SIMs of one kind: causes, recovery, and the operation that helps first.
 
     `causes`: text keys below `cause.`; `kind` None: no operation on the SIM helps now; `refused` None: it would be
@@ -51,7 +51,7 @@ class Answer:
         return (self.causes, ways, lost, self.kind, tuple(sorted(self.arguments.items())))
 
 
-def _ways(plan: Plan | None) -> tuple[str, ...]:
+def _ways(plan: RecoveryPlan | None) -> tuple[str, ...]:
     return () if plan is None else tuple(step.action for step in plan.steps if step.action != AWAIT_OPERATION)
 
 
@@ -79,20 +79,20 @@ def refused_as(refusal: Refusal) -> Refused:
 class Group:
     """The SIMs of one cause and remedy. `iccids`: all of them up to a number, `cost_fen` None once one is not known."""
 
-    answer: Answer
+    cause_and_remedy: CauseAndRemedy
     count: int = 0
     iccids: list[str] = field(default_factory=list)
     cost_fen: int | None = 0
     refused: Counter[Refused] = field(default_factory=Counter)
 
-    def add(self, iccid: str, answer: Answer, most_named: int) -> bool:
+    def add(self, iccid: str, cause_and_remedy: CauseAndRemedy, most_named: int) -> bool:
         """Count a SIM in, its price only where it would be accepted; gives whether it is kept by name."""
         self.count += 1
         is_named = len(self.iccids) < most_named
         if is_named:
             self.iccids.append(iccid)
-        if answer.refused is not None:
-            self.refused[answer.refused] += 1
+        if cause_and_remedy.refused is not None:
+            self.refused[cause_and_remedy.refused] += 1
         elif self.cost_fen is not None:
-            self.cost_fen = None if answer.cost_fen is None else self.cost_fen + answer.cost_fen
+            self.cost_fen = None if cause_and_remedy.cost_fen is None else self.cost_fen + cause_and_remedy.cost_fen
         return is_named

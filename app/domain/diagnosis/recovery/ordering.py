@@ -19,15 +19,13 @@ from app.domain.operation.effects import SettledOperation, apply_effects
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.remedies import remedy_time
 from app.domain.operation.request import RuleContext
-from app.domain.operation.service_levels import DueReason
+from app.domain.operation.service_levels import FIRST_DAYS, DueReason
 from app.domain.operation.verdict import channel_used, refusal_of
 from app.domain.sim.hold_changes import lift_holds
 from app.domain.sim.holds import LAG, RemedyAction, codes
 from app.domain.sim.model import Sim
 from app.domain.usage.quota import REEVALUATED_AFTER
 from app.domain.vocabulary import Actor, HoldCode, OperationKind
-
-_FIRST_DAYS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +68,13 @@ def arrange(choice: Sequence[Way], sim: Sim, context: RuleContext, known: Known)
     if known.open_operation is not None:
         _await(draft, known.open_operation)
     held = codes(draft.sim.holds)
-    aside = {way.hold: _set_aside(draft, way) for way in choice if way.remedy.operation is None and way.hold in held}
+    at_once = {
+        way.hold: _begin_at_once(draft, way) for way in choice if way.remedy.operation is None and way.hold in held
+    }
     pending = [way for way in choice if way.remedy.operation is not None]
     while pending := [way for way in pending if way.hold in codes(draft.sim.holds)]:
         for way in pending:
-            if (start := _start(draft, way, aside)) is not None:
+            if (start := _start(draft, way, at_once)) is not None:
                 with_it = frozenset(other.hold for other in pending if _same(other, way))
                 _operate(draft, way, with_it, start, sim, context)
                 break
@@ -123,16 +123,16 @@ def _in_order(sim: Sim, lifted: frozenset[HoldCode]) -> tuple[HoldCode, ...]:
 
 
 # ------------------------------------------------------------------------------------------ without an operation
-def _set_aside(draft: Draft, way: Way) -> int:
-    """A step that begins at once, beside the others; gives its number.
+def _begin_at_once(draft: Draft, way: Way) -> int:
+    """Add a step that begins at once, beside the others; gives its number.
 
     One event, or one person's work, is one step for all holds that it lifts.
     """
     remedy = _with_lag(way.remedy, draft.context)
     times = (remedy.action, remedy.earliest, remedy.latest)
-    for index, known in enumerate(draft.steps):
-        if (known.action, known.earliest, known.latest) == times:
-            draft.steps[index] = replace(known, lifts=(*known.lifts, way.hold))
+    for index, step in enumerate(draft.steps):
+        if (step.action, step.earliest, step.latest) == times:
+            draft.steps[index] = replace(step, lifts=(*step.lifts, way.hold))
             return index + 1
     soonest = remedy.earliest or draft.context.now
     return draft.add(_step(way, remedy), _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest))
@@ -180,11 +180,11 @@ class _Start:
     opens: datetime | None = None
 
 
-def _start(draft: Draft, way: Way, aside: dict[HoldCode, int]) -> _Start | None:
+def _start(draft: Draft, way: Way, at_once: dict[HoldCode, int]) -> _Start | None:
     """When the way's operation would be accepted; None: not before others have changed the SIM."""
-    waiting = {hold for hold in codes(draft.sim.holds) if hold in aside}
+    waiting = {hold for hold in codes(draft.sim.holds) if hold in at_once}
     for blockers in (frozenset[HoldCode](), _blockers(draft, way, waiting), frozenset(waiting)):
-        numbers = {aside[hold] for hold in blockers}
+        numbers = {at_once[hold] for hold in blockers}
         after = tuple(sorted(numbers | ({draft.last_operation} if draft.last_operation else set())))
         spans = [draft.spans[number - 1] for number in after]
         soonest = max((span.soonest for span in spans), default=draft.context.now)
@@ -292,8 +292,8 @@ def _timed(draft: Draft, way: Way, start: _Start) -> tuple[_Span, Step]:
 def _late_starts(soonest: datetime, latest: datetime, context: RuleContext) -> list[datetime]:
     """The instants of a period at which a step may end last: its end, and the last one of a month's first days (SL-4).
 
-    A restoration that begins in the first three days of a month takes longer than one that begins a little later.
+    A restoration that begins in the first days of a month takes longer than one that begins a little later.
     """
-    day = local(latest, context.zone).date().replace(day=1) + _FIRST_DAYS
+    day = local(latest, context.zone).date().replace(day=1) + timedelta(days=FIRST_DAYS)
     slow = start_of_day(day, context.zone) - timedelta(microseconds=1)
     return [latest, slow] if soonest < slow < latest else [latest]

@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RecoveryPlan:
     """Steps that together lift every hold. `unpriced`: the actions whose price is not known, for which there is no sum.
 
     `earliest`: a bound from the steps whose times are published; `latest` None: the time of a step is not published.
@@ -76,8 +76,8 @@ class NotLifted:
 class Recovery:
     """How a stopped SIM comes back; both plans None: it does not, for the reasons in `not_lifted`."""
 
-    cheapest: Plan | None
-    fastest: Plan | None
+    cheapest: RecoveryPlan | None
+    fastest: RecoveryPlan | None
     not_lifted: tuple[NotLifted, ...] = ()
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 
 from app.domain.diagnosis.recovery.ordering import Draft, arrange, lifted_by
-from app.domain.diagnosis.recovery.plan import Known, NotLifted, Plan, Recovery
+from app.domain.diagnosis.recovery.plan import Known, NotLifted, Recovery, RecoveryPlan
 from app.domain.diagnosis.recovery.ways import Way, only, ways_of
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.request import RuleContext
@@ -105,12 +105,12 @@ def _cost(draft: Draft) -> tuple[int, int]:
     return sum(cost is None for cost in costs), sum(cost or 0 for cost in costs)
 
 
-def _plan(draft: Draft) -> Plan:
+def _plan(draft: Draft) -> RecoveryPlan:
     """The plan of a draft: one date and one price."""
     steps = draft.steps
     unpriced = tuple(step.action for step in steps if step.cost_fen is None)
     latest = [span.latest for span in draft.spans]
-    return Plan(
+    return RecoveryPlan(
         steps=tuple(steps),
         cost_fen=None if unpriced else sum(step.cost_fen or 0 for step in steps),
         unpriced=unpriced,

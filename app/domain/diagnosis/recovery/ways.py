@@ -18,7 +18,7 @@ from app.domain.sim.model import Addon, Sim
 from app.domain.terms.model import Edge
 from app.domain.units import MB, ceil_div
 from app.domain.usage.quota import REEVALUATED_AFTER, limits
-from app.domain.vocabulary import Actor, HoldCode, OperationKind, SimState
+from app.domain.vocabulary import HoldCode, OperationKind, SimState
 
 A = RemedyAction
 
@@ -32,11 +32,6 @@ class Way:
     arguments: Arguments
     choose: tuple[str, ...]
     cost_fen: int | None
-
-    @property
-    def by_others(self) -> bool:
-        """Whether it is not in the hands of the SIM's owner, so that an unpublished time may be any."""
-        return self.remedy.actor is not Actor.SELF
 
 
 _PRICED = frozenset(

@@ -15,26 +15,27 @@ WEEK, WINDOW = 7, 56
 THOUSAND = 1_000
 
 OUTLIER = 3
-"""How many times the third largest day a day must be to be no habit."""
+"""A day above this many times the third largest (of fewer than `FOUR_WEEKS`: the second largest) is no habit."""
 
 FEW_DAYS, FOUR_WEEKS = 4, 28
 
-CLEAR = 25
-"""The square of how many times what chance explains a change of level must be."""
+CHANGE_T_SQUARED = 25
+"""The square of Student's t that a change of level must exceed to be clear."""
 
-THINNEST = 100
+LEAST_WEEKDAY_FACTOR = 100
 """Thousandths that a weekday counts at least where levels are compared: one almost without traffic shows none."""
 
-FALLING, FALLING_FEW = 750, 600
-"""Thousandths of the earlier half that the later half must stay below to be a decline; the second below four days."""
+DECLINED_BELOW, DECLINED_BELOW_FEW = 750, 600
+"""Below so many thousandths of the earlier half the later half is a decline; the second: of halves below `FEW_DAYS`."""
 
-IN_ORDER = 22
+LEAST_PAIRS_IN_ORDER = 22
 """Pairs of weeks, of 28, that must rise, or fall, to be a trend."""
 
 SHORTEST_SILENCE = 3
+"""Days that a silence must have to be an end, unless all days are silent."""
 
-NOTHING = 50
-"""A day of less than one fiftieth of the mean day is silent."""
+SILENT_BELOW_FRACTION = 50
+"""A day of at most one fiftieth of the mean day is silent."""
 
 
 def habitual_limit(days: Sequence[int]) -> int:
@@ -81,9 +82,11 @@ def since_change(days: Sequence[int], factors: Sequence[int]) -> int:
 
     Two means differ clearly where they are five times as far apart as chance explains (the square of Student's t).
     """
-    plain = [amount * THOUSAND // max(factor, THINNEST) for amount, factor in zip(days, factors, strict=True)]
+    plain = [
+        amount * THOUSAND // max(factor, LEAST_WEEKDAY_FACTOR) for amount, factor in zip(days, factors, strict=True)
+    ]
     count, total, squares = len(plain), sum(plain), sum(amount**2 for amount in plain)
-    clearest, since, after = CLEAR, count, 0
+    clearest, since, after = CHANGE_T_SQUARED, count, 0
     for recent in range(1, count - FEW_DAYS + 1):
         after += plain[-recent]
         before, older = total - after, count - recent
@@ -100,7 +103,7 @@ def decline(days: Sequence[int]) -> int:
     if half < 2:  # noqa: PLR2004 - one day against another is chance
         return THOUSAND
     before, now = sum(days[-2 * half : -half]), sum(days[-half:])
-    if now * THOUSAND >= before * (FALLING if half >= FEW_DAYS else FALLING_FEW):
+    if now * THOUSAND >= before * (DECLINED_BELOW if half >= FEW_DAYS else DECLINED_BELOW_FEW):
         return THOUSAND
     keeps = THOUSAND - 1
     while keeps and keeps**half * before > now * THOUSAND**half:
@@ -118,7 +121,7 @@ def trend(days: Sequence[int], factors: Sequence[int]) -> int:
         return 0
     weeks = [sum(days[start : start + WEEK]) for start in range(0, WINDOW, WEEK)]
     pairs = [(weeks[j] - weeks[i], j - i) for i in range(len(weeks)) for j in range(i + 1, len(weeks))]
-    if max(sum(more > 0 for more, _ in pairs), sum(more < 0 for more, _ in pairs)) < IN_ORDER:
+    if max(sum(more > 0 for more, _ in pairs), sum(more < 0 for more, _ in pairs)) < LEAST_PAIRS_IN_ORDER:
         return 0
     slopes = sorted(more // apart for more, apart in pairs)
     slope = slopes[len(slopes) // 2] // WEEK**2
@@ -142,10 +145,13 @@ def _missed(days: Sequence[int], factors: Sequence[int], levels: Sequence[int]) 
 
 
 def silence(days: Sequence[int]) -> int:
-    """Silent days at the end, where they are more than twice as many as ever before in a row, or all; else 0."""
+    """How many days at the end are silent in a row; 0 where they are no end.
+
+    An end: all days, or at least `SHORTEST_SILENCE` and more than twice as many as were ever silent in a row before.
+    """
     total, longest, run = sum(days), 0, 0
     for amount in days:
-        if amount * len(days) * NOTHING > total:
+        if amount * len(days) * SILENT_BELOW_FRACTION > total:
             longest, run = max(longest, run), 0
         else:
             run += 1

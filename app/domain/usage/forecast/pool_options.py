@@ -18,9 +18,10 @@ from app.domain.vocabulary import HoldCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolDemand:
-    """A pool's cycle: its history and outlook, its total in bytes (None: postpaid, no ceiling), and its SIMs.
+    """A pool's cycle: its days so far, and those to come as if nothing stopped it; its ceilings, and its SIMs.
 
-    `stop_at`: bytes at which a postpaid pool's own rule stops it (PL-4); `inactive`: members that can be activated.
+    `total`: bytes, None: postpaid, no ceiling; `stop_at`: bytes at which a postpaid pool's own rule stops it (PL-4),
+    None: no such rule; `effective`: members whose allowance counts (PL-1); `inactive`: members that can be activated.
     """
 
     history: History
