@@ -71,13 +71,14 @@ def serve_roles(settings: Settings, command: str) -> None:
     accounts = read_accounts(settings.carriers)
     port = settings.port if roles.api else settings.metrics_port
     bound = _bind(settings.host, port) if port is not None else None
-    if roles.carriers and sandbox_mode(accounts):
-        require_sandbox(ExitCode.CARRIERS, "name real accounts in SIMGATE_CARRIERS, or run from a checkout")
-        _bind("127.0.0.1", settings.sandbox_port).close()
-    with bound or nullcontext(), database(settings, single_gateway=command == "run") as url:
-        migrate(url)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, command, accounts, url, bound))
+    with bound or nullcontext():
+        if roles.carriers and sandbox_mode(accounts):
+            require_sandbox(ExitCode.CARRIERS, "name real accounts in SIMGATE_CARRIERS, or run from a checkout")
+            _bind("127.0.0.1", settings.sandbox_port).close()
+        with database(settings, single_gateway=command == "run") as url:
+            migrate(url)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(settings, command, accounts, url, bound))
 
 
 def _usual_level(command: str) -> str:
@@ -88,14 +89,22 @@ def _usual_level(command: str) -> str:
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that asyncio sets TCP_NODELAY
+    except OSError as wrong:
+        raise _unopened(host, port, wrong) from None
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that asyncio sets TCP_NODELAY
+    try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(1024)
     except OSError as wrong:
-        message = f"{host}:{port} cannot be opened ({wrong.strerror}): stop what uses it, or set another port"
-        raise CommandError(ExitCode.IN_USE, message) from None
+        bound.close()
+        raise _unopened(host, port, wrong) from None
     return bound
+
+
+def _unopened(host: str, port: int, wrong: OSError) -> CommandError:
+    message = f"{host}:{port} cannot be opened ({wrong.strerror}): stop what uses it, or set another port"
+    return CommandError(ExitCode.IN_USE, message)
 
 
 async def _serve(

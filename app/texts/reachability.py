@@ -21,6 +21,8 @@ UNREACHABLE: Mapping[str, str] = MappingProxyType(
     {
         "regions.rules.bound_province": "the place a SIM is seen in is not stored yet",
         "regions.rules.out_of_region": "the place a SIM is seen in is not stored yet",
+        "operation.measured.is_late": "runs as SQL; this is what a property test compares the SQL with",
+        "operation.measured.late_days": "runs as SQL; this is what a property test compares the SQL with",
         "usage.figures": "runs as SQL; this is what a property test compares the SQL with",
         "usage.pools.pool_usage": "runs as SQL; this is what a property test compares the SQL with",
         "usage.pools.forming_refusal": "orders are not part of the API yet",
@@ -30,7 +32,9 @@ UNREACHABLE: Mapping[str, str] = MappingProxyType(
 )
 """Functions of the domain, or whole modules and rooms, that no product code calls, and why. It only gets shorter."""
 
-AS_SQL = frozenset({"usage.figures", "usage.pools.pool_usage"})
+AS_SQL = frozenset(
+    {"operation.measured.is_late", "operation.measured.late_days", "usage.figures", "usage.pools.pool_usage"}
+)
 """Those that run all the same, as SQL."""
 
 Name = tuple[str, str]

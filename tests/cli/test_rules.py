@@ -14,7 +14,7 @@ def test_a_symptom_finds_its_rules(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_word_all_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rules"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 138
+    assert len(capsys.readouterr().out.splitlines()) == 141
 
 
 def test_a_rule_is_printed_with_its_texts_values_and_sources(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ FILES = "POST /v1/(files|plans|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
 ONE_OF = (
     "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon"
-    "|orders|carts/{cart_id}/items|reminders/apply|notification-channels)"
+    "|orders|carts/{cart_id}/items|reminders/apply|notification-channels|explanations|automations)"
 )
 
 
@@ -132,7 +132,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "arguments of another action",
         "UNKNOWN_FIELD REQUIRED",
         "the schema has those of every action; `kind` decides which apply",
-        operations="POST /v1/bulk-operations",
+        operations="POST /v1/(bulk-operations|automations)|PATCH /v1/automations/{automation_id}",
     ),
     _valid_but("past", "BACKWARDS", "the clock has passed the instant", operations="POST /v1/admin/clock"),
     _valid_but("check digits", "IMEI_CHECK_DIGIT", "a check digit is arithmetic", operations="POST .*/rebind"),

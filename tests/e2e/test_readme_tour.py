@@ -44,7 +44,7 @@ def test_the_tour_of_the_readme_works_as_written(run: Run) -> None:
     assert '"rule": "ST-20"' in told
     assert {"policy_cutoff", "device_mismatch"} <= set(re.findall(r'"hold": "(\w+)"', told))
     assert "'effective_cards': 12" in told
-    assert '"exhausts_on"' in told
+    assert '"exhausted_on"' in told
     assert '"due_rule": "SL-1"' in told
     assert "\nsucceeded\n" in told
     assert "\nactive\n" in told

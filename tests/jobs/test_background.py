@@ -77,7 +77,7 @@ def test_an_alert_watches_the_loops_last_success(name: str) -> None:
 
 
 def test_alerts_watch_every_jobs_last_success_and_every_loops_failures() -> None:
-    assert any("by (job, exported_job) (simgate_job_last_success_timestamp_seconds)" in one for one in EXPRESSIONS)
+    assert any("by (job, exported_job) (simgate_job_overdue_seconds)" in one for one in EXPRESSIONS)
     assert any("by (loop) (simgate_loop_failures_in_a_row)" in one for one in EXPRESSIONS)
 
 

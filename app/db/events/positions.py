@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from app.db.connection import Connection
 
-_PUBLISH = """
+_NUMBER = """
 WITH fresh AS MATERIALIZED (
     SELECT id, row_number() OVER (ORDER BY id) AS rank
       FROM (SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT $1) oldest
@@ -31,6 +31,6 @@ SELECT count(*) FROM fresh WHERE EXISTS (SELECT FROM numbered)
 # for the length of a statement, and no frozen process can keep it.
 
 
-async def publish_events(connection: Connection, limit: int) -> int:
+async def number_committed(connection: Connection, limit: int) -> int:
     """Number up to `limit` committed events, outside any transaction; gives how many were looked at."""
-    return int(await connection.fetchval(_PUBLISH, limit))
+    return int(await connection.fetchval(_NUMBER, limit))

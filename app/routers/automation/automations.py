@@ -69,7 +69,7 @@ def _action(then: schemas.OperationAction | schemas.NotifyAction | schemas.TagAc
     return form
 
 
-def _scope(scope: schemas.AutomationScope) -> MatchingSims:
+def _scope(scope: schemas.ScopeSelector) -> MatchingSims:
     """The scope as a filter of the list. Raises `InvalidArgument` with pointers into the scope."""
     try:
         found = selector_of(Selector(filter=scope.filter, all=scope.all))

@@ -155,7 +155,7 @@ class AccountBudget(AnswerModel):
     )
 
 
-class AccountFreshness(AnswerModel):
+class AccountFigures(AnswerModel):
     """How old the carrier's figures are (US-2)."""
 
     p50_s: int | None = Field(
@@ -183,7 +183,7 @@ class AccountStanding(AccountState):
     )
     brake: AccountBrake = Field(description="The brake on automatic stops.")
     budget: AccountBudget = Field(description="Its call budget.")
-    freshness: AccountFreshness = Field(description="How old its usage is.")
+    freshness: AccountFigures = Field(description="How old its usage is.")
     waiting: AccountWaiting = Field(description="What waits for it.")
 
 

@@ -22,7 +22,7 @@ from app.usecases.automations.forms import condition_of, filter_of
 from app.usecases.automations.manage import find
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.publication import publish
+from app.usecases.event_positions import number_events
 
 CHUNK = 2_000
 MOST_DAYS = 400
@@ -110,7 +110,7 @@ async def _of_events(
     ctx: Context, automation: AutomationRecord, condition: Condition, types: tuple[str, ...], period: Period
 ) -> Found:
     """Of conditions on events: those of the period, and those before it that may still wait."""
-    await publish(ctx)
+    await number_events(ctx)
     since, until = period.instants(ctx.now())
     facts: dict[str, list[Fact]] = {}
     after = read = 0

@@ -24,9 +24,9 @@ from app.domain.automation.firing import Waiting, firings_of, judge
 from app.domain.calendar.days import local
 from app.usecases.automations.facts import EVENT_TYPES, fact_of, facts_of_sims
 from app.usecases.automations.forms import action_of, condition_of, filter_of
-from app.usecases.automations.perform import Met, Target, act, carry_out, waits_for_approval
+from app.usecases.automations.perform import Met, Target, act, ask_for_approval_if_many, carry_out
 from app.usecases.context import Context
-from app.usecases.publication import publish
+from app.usecases.event_positions import number_events
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated, is_of_data, set_aside
 
 CHUNK = 1_000
@@ -70,7 +70,7 @@ async def _turn(ctx: Context, chunk: int, chosen: list[UUID], *, only: UUID | No
         due = await work.automations.lock_next_due(ctx.now(), only=only)
     if due is None:
         return 0
-    await publish(ctx)
+    await number_events(ctx)
     async with ctx.work() as work:
         automation = await work.automations.lock_next_due(ctx.now(), only=due.id)
         if automation is None:
@@ -198,7 +198,7 @@ class _Turn:
         """Carry out what has lasted longer than it had to; it goes on waiting where approval is asked for now."""
         rows = await self.work.firings.due(self.automation.id, self.now, self.chunk)
         sim_ids = {row["sim_id"] for row in rows}
-        if rows and not await waits_for_approval(self.ctx, self.work, self.automation, sim_ids):
+        if rows and not await ask_for_approval_if_many(self.ctx, self.work, self.automation, sim_ids):
             await act(self.ctx, self.work, self.automation, await self._targets(rows))
 
 

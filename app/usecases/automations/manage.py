@@ -158,7 +158,7 @@ async def arm(
     if not force and record.backtested_version != record.version:
         raise Conflict("NOT_BACKTESTED", "back-test this version first, or say force")
     await work.automations.change(record.id, armed_by=actor, approval_id=None)
-    asked = isinstance(action_of(record.action), Operate) and await _ask(ctx, work, record, actor=actor)
+    asked = isinstance(action_of(record.action), Operate) and await _ask_for_scope(ctx, work, record, actor=actor)
     if not asked:
         await work.automations.begin(record.id, ctx.now())
     armed = await find(work, tenant, automation_id)
@@ -166,14 +166,17 @@ async def arm(
     return armed
 
 
-async def _ask(ctx: Context, work: UnitOfWork, record: AutomationRecord, *, actor: str) -> bool:
-    """Whether it waits for approval now: for as many SIMs as its scope has."""
+async def _ask_for_scope(ctx: Context, work: UnitOfWork, record: AutomationRecord, *, actor: str) -> bool:
+    """Asks for approval of acting on as many SIMs as its scope has, where they are many; gives whether it did."""
     cards = await scope_size(await work.driver(), record.tenant, filter_of(ctx, record.sim_filter))
     return await ask_for_approval(ctx, work, record, cards, actor=actor)
 
 
 async def ask_for_approval(ctx: Context, work: UnitOfWork, record: AutomationRecord, cards: int, *, actor: str) -> bool:
-    """Let the automation wait for approval of acting on so many SIMs, where the tenant's settings ask for it."""
+    """Asks for approval of acting on so many SIMs where the tenant's settings require it; gives whether it did.
+
+    The automation waits then.
+    """
     summary = {"name": record.name, "when": record.condition, "then": record.action, "scope": record.scope}
     approval = await ask_where_needed(
         ctx,

@@ -62,7 +62,7 @@ async def carry_out(ctx: Context, work: UnitOfWork, automation: AutomationRecord
     fresh = {(one.sim_id, one.occasion): one for one in met if (one.sim_id, one.occasion) not in known}
     if not fresh:
         return 0
-    if await waits_for_approval(ctx, work, automation, {sim_id for sim_id, _ in fresh}):
+    if await ask_for_approval_if_many(ctx, work, automation, {sim_id for sim_id, _ in fresh}):
         return None
     records = await work.sims.by_ids([sim_id for sim_id, _ in fresh], for_update=True)
     stored = [_row(records[sim_id], one) for (sim_id, _), one in fresh.items() if sim_id in records]
@@ -84,8 +84,10 @@ def _row(record: SimRecord, met: Met) -> FiringRow:
     )
 
 
-async def waits_for_approval(ctx: Context, work: UnitOfWork, automation: AutomationRecord, sim_ids: set[int]) -> bool:
-    """Whether acting on these SIMs too is more in a day than one person may let it; approval is asked for then."""
+async def ask_for_approval_if_many(
+    ctx: Context, work: UnitOfWork, automation: AutomationRecord, sim_ids: set[int]
+) -> bool:
+    """Asks for approval where a day's SIMs with these are more than one person may decide on; gives whether it did."""
     if not isinstance(action_of(automation.action), Operate):
         return False
     policy = await policy_of(work, automation.tenant)

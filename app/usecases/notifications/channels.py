@@ -25,9 +25,9 @@ from app.outbound.guard import TargetRefused
 from app.outbound.signature import PREFIX, new_secret
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.event_positions import number_events
 from app.usecases.ids import new_id
 from app.usecases.notifications.send import server_of
-from app.usecases.publication import publish
 
 MAX_CHANNELS = 100
 """Channels of one tenant: each costs a look in every round."""
@@ -197,7 +197,7 @@ async def permit(ctx: Context, channel: ChannelRow) -> None:
 
 async def create(ctx: Context, work: UnitOfWork, channel: ChannelRow, *, actor: AuditRow) -> None:
     """Store a checked channel, which takes the reminders from now on. Raises `Conflict` where there are too many."""
-    await publish(ctx)
+    await number_events(ctx)
     if await work.notification_channels.count(channel.tenant) >= MAX_CHANNELS:
         raise Conflict("INCOMPATIBLE_STATE", f"at most {MAX_CHANNELS} channels")
     await work.notification_channels.add(channel)
@@ -219,7 +219,7 @@ async def change(
     async with ctx.work() as work:
         before = await find(work, tenant, channel_id)
     await permit(ctx, changed_channel(before, given))
-    await publish(ctx)
+    await number_events(ctx)
     async with ctx.work() as work:
         # Locked, and changed anew from what is there now: of two changes at once neither undoes the other.
         before = await find(work, tenant, channel_id, for_update=True)

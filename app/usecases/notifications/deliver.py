@@ -26,9 +26,9 @@ from app.domain.notifications.schedule import QuietHours, after_quiet_hours, due
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.mail import TIMEOUT
 from app.usecases.context import Context
+from app.usecases.event_positions import number_events
 from app.usecases.ids import new_id
 from app.usecases.notifications.send import send
-from app.usecases.publication import publish
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.rounds import serve_round
 
@@ -64,7 +64,7 @@ async def notify_round(ctx: Context) -> int:
     async def look() -> list[BusyChannel]:
         if monotonic() - began >= (LOOK_S if serving else ROUND_S):
             return []
-        await publish(ctx)
+        await number_events(ctx)
         async with ctx.work() as work:
             return await work.notification_channels.busy(ctx.now())
 

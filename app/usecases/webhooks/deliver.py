@@ -21,7 +21,7 @@ from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
-from app.usecases.publication import publish
+from app.usecases.event_positions import number_events
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.rounds import serve_round
 from app.usecases.webhooks.feed import cloud_event
@@ -86,7 +86,7 @@ class _Relay:
         """Endpoints with something to do; none once the round is over, so that a worker can stop."""
         if monotonic() - self._began >= ROUND_S:
             return []
-        await publish(self._ctx)
+        await number_events(self._ctx)
         async with self._transactions, self._ctx.work() as work:
             return await work.webhooks.busy(self._ctx.now())
 

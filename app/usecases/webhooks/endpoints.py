@@ -16,9 +16,9 @@ from app.outbound.guard import TargetRefused
 from app.outbound.signature import new_secret
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound
+from app.usecases.event_positions import number_events
 from app.usecases.events import EventStamp, webhook_test
 from app.usecases.ids import new_id
-from app.usecases.publication import publish
 
 MAX_TYPES = 100
 
@@ -82,7 +82,7 @@ async def create(
     ctx: Context, work: UnitOfWork, tenant: str, wanted: EndpointRequest, *, actor: str
 ) -> tuple[EndpointRow, str]:
     """Store a checked endpoint, which gets the events from now on; returns it with its secret."""
-    await publish(ctx)
+    await number_events(ctx)
     now = ctx.now()
     secret = new_secret()
     endpoint = EndpointRow(
@@ -116,7 +116,7 @@ async def change(ctx: Context, tenant: str, endpoint_id: UUID, columns: dict[str
 
     Raises `NotFound`.
     """
-    await publish(ctx)
+    await number_events(ctx)
     async with ctx.work() as work:
         changed = await _change(ctx, work, tenant, endpoint_id, columns, actor=actor)
         await work.commit()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.publication import publish
+from app.usecases.event_positions import number_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ async def feed(
     ctx: Context, tenant: str, *, after: UUID | None, position: int | None, types: tuple[str, ...], limit: int
 ) -> FeedPage:
     """Events of a tenant past a position, else after a given one. Raises `InvalidArgument` for an unknown event."""
-    await publish(ctx)
+    await number_events(ctx)
     async with ctx.work() as work:
         start = position
         if start is None:

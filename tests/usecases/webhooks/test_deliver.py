@@ -14,8 +14,8 @@ from app.db.events.store import Event
 from app.db.events.webhooks import EndpointRow
 from app.usecases.access import create_tenant
 from app.usecases.context import Context
+from app.usecases.event_positions import number_events
 from app.usecases.ids import new_id
-from app.usecases.publication import publish
 from app.usecases.rounds import TENANT_SHARE
 from app.usecases.webhooks import deliveries as log
 from app.usecases.webhooks import endpoints
@@ -289,7 +289,7 @@ async def test_a_slow_endpoint_does_not_hold_up_another(ctx: Context, receiver: 
 async def test_a_relay_that_died_while_sending_leaves_nothing_behind(ctx: Context, receiver: Receiver) -> None:
     endpoint = await subscribe(ctx, receiver)
     await tell(ctx, event(ctx, "card", 0), event(ctx, "card", 1))
-    await publish(ctx)
+    await number_events(ctx)
     async with ctx.work() as work:
         await work.webhooks.fan_out(endpoint.id, ctx.now(), 100)
         claimed = await work.webhooks.claim(endpoint.id, now=ctx.now(), lease=timedelta(minutes=5), limit=10)

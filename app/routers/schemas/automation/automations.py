@@ -141,7 +141,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 
 
-class AutomationScope(RequestModel):
+class ScopeSelector(RequestModel):
     """On which SIMs: exactly one of the fields. It is applied anew at each evaluation."""
 
     model_config = RequestModel.model_config | {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
@@ -166,7 +166,7 @@ class AutomationCreate(RequestModel):
     name: Text = Field(description="Its name.", examples=["stop at 80 %"])
     when: When = Field(description="The condition.", examples=[{"kind": "usage", "per": "cycle", "percent": 80}])
     then: Then = Field(description="What is done.", examples=[{"kind": "operation", "operation": "suspend"}])
-    scope: AutomationScope = Field(description="On which SIMs.", examples=[{"all": True}])
+    scope: ScopeSelector = Field(description="On which SIMs.", examples=[{"all": True}])
 
 
 class AutomationPatch(RequestModel):
@@ -181,7 +181,7 @@ class AutomationPatch(RequestModel):
     then: Then | None = Field(
         default=None, description="What is done.", examples=[{"kind": "operation", "operation": "suspend"}]
     )
-    scope: AutomationScope | None = Field(default=None, description="On which SIMs.", examples=[{"all": True}])
+    scope: ScopeSelector | None = Field(default=None, description="On which SIMs.", examples=[{"all": True}])
 
 
 class ArmRequest(RequestModel):
