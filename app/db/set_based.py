@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -87,7 +87,9 @@ def packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     """What JSON has no form for, as PostgreSQL reads it. Raises `TypeError`."""
-    if isinstance(value, date):  # and instants
+    if isinstance(value, datetime):  # in UTC: PostgreSQL reads no offset of 16 hours or more
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)

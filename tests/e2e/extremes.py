@@ -85,12 +85,14 @@ class Extremes:
     def at(self, rank: Rank, schema: Mapping[str, Any], name: str = "") -> Any:
         """The extreme of a schema."""
         schema = self.resolved(schema)
+        if "oneOf" in schema:
+            schema = self.resolved(self._chosen(rank, schema, name))
         if schema.get("maxProperties") == 1:  # one of several
             return self._usual.get(name)
         if "properties" in schema:
             return {each: self.at(rank, part, each) for each, part in schema["properties"].items()}
         if "enum" in schema or "const" in schema:
-            return self._usual.get(name, schema.get("const", schema.get("enum", [None])[-1]))
+            return schema["const"] if "const" in schema else self._usual.get(name, schema["enum"][-1])
         match schema.get("type"):
             case "integer":
                 return schema.get("maximum", 1 << 70) if rank.largest else schema.get("minimum", -(1 << 70))
@@ -106,6 +108,13 @@ class Extremes:
                 keys = schema.get("propertyNames", {})
                 return {self._text(rank, keys, str(n)): self.at(rank, part, name) for n in range(number)}
         return self._text_of(rank, schema)
+
+    def _chosen(self, rank: Rank, schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        """The kind of a union that the usual value has; where there is none, each in its turn."""
+        told = schema["discriminator"]
+        kinds = list(told["mapping"])
+        usual = self._usual.get(name, {}).get(told["propertyName"])
+        return {"$ref": told["mapping"][usual or kinds[RANKS.index(rank) % len(kinds)]]}
 
     def _text_of(self, rank: Rank, schema: Mapping[str, Any]) -> Any:
         unit = schema.get("x-unit", "")

@@ -1,4 +1,4 @@
-"""What a request names must be made first: a cart, an order that is placed, paid or done, an invoice, a channel."""
+"""What a request names must be made first: a cart, an order, an invoice, a channel, a key, an automation, an approval."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import httpx
 
 from app.domain.notifications.channels import ChannelKind
 from app.usecases.notifications.channels import SECRETS, SETTINGS
-from tests.e2e.extremes import MANY, RANKS, Rank
+from tests.e2e.extremes import MANY, RANKS, Rank, read_list
 from tests.gateway import Gateway
+from tests.usecases.approvals.approving import another_key, approve_above
 
 NEW_CARDS = {"kind": "new_cards", "plan": "priced", "quantity": 200}
 """For 20,000 fen: enough for an invoice."""
@@ -24,12 +25,31 @@ ITEMS = {
 }
 """Kinds of items -> what each takes: its fields exclude those of others."""
 
+WHEN: list[dict[str, Any]] = [
+    {"kind": "usage", "per": "cycle", "percent": 80},
+    {"kind": "usage", "per": "day", "bytes": 1 << 20},
+    {"kind": "state", "state": "suspended", "longer_than": "12h"},
+    {"kind": "region", "provinces": ["新疆"]},
+    {"kind": "deadline", "deadline": "expiry", "days": 30},
+    {"kind": "device"},
+]
+THEN: list[dict[str, Any]] = [
+    {"kind": "operation", "operation": "suspend", "arguments": {}},
+    {"kind": "notify", "message": "look at it"},
+    {"kind": "tag", "key": "heavy", "value": "yes"},
+]
+"""Conditions and actions of automations: what excludes each other is in an entry of its own."""
+
+AUTOMATIONS = ("/v1/automations", "/v1/automations/{automation_id}")
+
 TITLE = dict.fromkeys(("title", "tax_id", "address", "phone", "bank", "account"), "x")
 ADDRESS = "ops@example.org"
+ACCOUNT = {"email": ADDRESS, "phone": "1", "company": "x", "contact": "x"}
+"""Orders need it (RN-9)."""
 
 
 class Stories:
-    """Makes what requests of commerce name, and keeps the ids for reading them."""
+    """Makes what requests name beside SIMs and pools, and keeps the ids for reading them."""
 
     def __init__(self, gateway: Gateway, url: str) -> None:
         self._gateway = gateway
@@ -52,17 +72,42 @@ class Stories:
         assert answer.is_success, (path, answer.text)
         return answer.json()
 
-    async def name(self, template: str, rank: Rank) -> dict[str, str]:
-        """What the path's parameters name, each made for this request."""
+    async def name(self, template: str, rank: Rank, cards: Callable[[], str]) -> dict[str, str]:
+        """What the path's parameters name, each made for this request; `cards`: one that no other request names."""
         makers: dict[str, Callable[[], Any]] = {
             "cart_id": lambda: self.post("/v1/carts", {}),
             "order_id": lambda: self.post("/v1/orders", {"items": [NEW_CARDS]}),
             "invoice_id": self._invoice,
             "channel_id": lambda: self.post("/v1/notification-channels", self.channel(rank) | {"name": "N"}),
             "entry": lambda: self.post("/v1/orders/SO-1/directed", self._target()),
+            "tenant": lambda: self.post("/v1/admin/tenants", {"id": f"t{RANKS.index(rank)}"}),
+            "key_id": lambda: self.post("/v1/admin/keys", {"scopes": ["sims:read"]}),
+            "automation_id": lambda: self.post("/v1/automations", self._automation(rank)),
+            "approval_id": lambda: self._approval(cards()),
         }
         names = {name: (await make())["id"] for name, make in makers.items() if f"{{{name}}}" in template}
         return names | {"order": "SO-1"}
+
+    @staticmethod
+    def _automation(rank: Rank) -> dict[str, Any]:
+        """An automation on every SIM, each kind in its turn."""
+        turn = RANKS.index(rank)
+        return {"name": "N", "when": WHEN[turn % len(WHEN)], "then": THEN[turn % len(THEN)], "scope": {"all": True}}
+
+    async def arm_everything(self) -> None:
+        """Let every automation act that was accepted."""
+        for one in await read_list(self._gateway.api, "/v1/automations"):
+            if one["status"] == "disarmed":
+                await self.post(f"/v1/automations/{one['id']}/arm", {"force": True})
+
+    async def _approval(self, card: str) -> dict[str, str]:
+        """What another key asked for and a second person decides; only while it is asked for do so few SIMs wait."""
+        asker = await another_key(self._gateway)
+        wish = {"kind": "refresh", "selector": {"iccids": [card]}}
+        await approve_above(self._gateway, 0)
+        asked = await self._gateway.api.post("/v1/bulk-operations", json=wish, headers=asker)
+        await approve_above(self._gateway, None)
+        return {"id": asked.json()["approval"]}
 
     def _target(self) -> dict[str, Any]:
         """A target of a directed list that it does not have."""
@@ -97,12 +142,14 @@ class Stories:
         return {"kind": kind.value} | sent | ({"phones": ["13800000000"]} if kind is ChannelKind.SMS_WEBHOOK else {})
 
     async def usual(self, template: str, rank: Rank, cards: Callable[[], str]) -> dict[str, Any]:
-        """What requests of commerce have where they have no extreme; `cards`: one that no other request names."""
+        """What requests of these have where they have no extreme; `cards`: one that no other request names."""
         if template in ("/v1/carts", "/v1/carts/{cart_id}/items", "/v1/orders"):
             item = self.item(rank, cards)
             return item if template.endswith("items") else {"items": [item]}
         if template.endswith("/directed"):
             return self._target()
+        if template in AUTOMATIONS:
+            return self._automation(rank)
         if template.startswith("/v1/orders/{order_id}"):
             return {"status": "failed" if rank.largest else "reviewing", "amount_fen": 20_000} | {
                 "failure_reason": "no stock", "paid_at": self._gateway.ctx.now().isoformat(), "reference": "r"
@@ -114,9 +161,7 @@ class Stories:
             return {"status": status, "number": "1", "reason": "x"}
         if template.startswith("/v1/notification-channels"):
             return self.channel(rank) | {"name": "N"}
-        if template == "/v1/account":
-            return {"email": ADDRESS, "phone": "1", "company": "x", "contact": "x"}  # orders need it (RN-9)
-        return {}
+        return ACCOUNT if template == "/v1/account" else {}
 
     def item(self, rank: Rank, cards: Callable[[], str]) -> dict[str, Any]:
         """An item of a cart, each kind in its turn."""
@@ -142,6 +187,9 @@ def fit(template: str, body: dict[str, Any], usual: dict[str, Any]) -> dict[str,
         return {name: value for name, value in body.items() if name != "cart"} | {
             "items": [_fitted_item(one, item) for one in body["items"][:MANY]]
         }
+    if template in AUTOMATIONS:
+        when = {name: value for name, value in body["when"].items() if name in usual["when"]}
+        return body | {"when": when}
     if template == "/v1/notification-channels":
         kind = ChannelKind(usual["kind"])
         of_others = {name for names in (*SETTINGS.values(), *SECRETS.values()) for name in names}

@@ -88,7 +88,7 @@ class World:
         action = template.removeprefix("/v1/sims/{iccid}").strip("/")
         some = self._cards[action if action in self._cards else ""]
         names = {"webhook_id": self._webhook, "account": "cmcc-main", "delivery_id": "1"}
-        names |= await self.stories.name(template, rank)
+        names |= await self.stories.name(template, rank, some.pop)
         names["pool"] = "pooled" if rank.largest or "addons" in template else "paid"
         if "{iccid}" in template:
             names["iccid"] = some.pop()
@@ -232,6 +232,8 @@ async def _read_everything(world: World, document: dict[str, Any], *, most: int)
         "export_id": [one["id"] for one in await read_list(api, "/v1/exports", 1)],
         "invoice_id": [one["id"] for one in await read_list(api, "/v1/invoices", 1)],
         "channel_id": [one["id"] for one in await read_list(api, "/v1/notification-channels", 1)],
+        "approval_id": [one["id"] for one in await read_list(api, "/v1/approvals", 1)],
+        "automation_id": [one["id"] for one in await read_list(api, "/v1/automations", 1)],
         "cart_id": world.stories.carts,
         "order": ["SO-1"],
         "secret": world.stories.feeds,
@@ -279,6 +281,7 @@ async def test_what_is_accepted_is_worked_on_and_read(clean_database: str, tmp_p
             await _complete_desk_work(gateway.api)
             await _use_every_card(gateway.api, gateway.ctx.now())
             await world.keep_one_webhook()
+            await world.stories.arm_everything()
             for step, most in LATER.items():
                 await move_on(gateway, step)
                 await _read_everything(world, document, most=most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -110,6 +110,18 @@ async def test_scheduled_work_waits_for_its_time_and_is_checked_again_then(gatew
     await gateway.settle()
     ended = (await gateway.api.get(answer.headers["location"])).json()
     assert ended["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("offset", ["+15:59", "-15:59", "+16:00", "-16:00", "+23:59", "-23:59"])
+async def test_an_instant_may_have_any_offset_of_rfc_3339(gateway: Gateway, offset: str) -> None:
+    """PostgreSQL's text of an instant takes fewer than 16 hours."""
+    [iccid] = await gateway.fleet({})
+
+    answer = await gateway.api.post(f"/v1/sims/{iccid}/suspend", json={"execute_at": f"2027-01-01T12:00:00{offset}"})
+
+    assert answer.status_code == 202, answer.text
+    stored = (await gateway.api.get(answer.headers["location"])).json()["execute_at"]
+    assert datetime.fromisoformat(stored) == datetime.fromisoformat(f"2027-01-01T12:00:00{offset}")
 
 
 async def test_waiting_requests_run_behind_the_open_one(gateway: Gateway) -> None:
