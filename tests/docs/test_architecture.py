@@ -24,7 +24,10 @@ def test_every_function_that_the_page_names_with_its_file_is_defined_there() -> 
     assert len(found) >= 3
     for name, path in found:
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (name, path)
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (
+            name,
+            path,
+        )
 
 
 def test_the_rooms_stand_in_the_order_of_the_contracts() -> None:
