@@ -5,6 +5,7 @@ Nothing is needed beforehand, and nothing is started for tests that ask for none
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
@@ -31,6 +33,8 @@ RUN_FOLDER = "SIMGATE_TEST_RUN"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.capture == "no":  # what the long targets print is for reading, without a line for each operation
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     if RUN_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="simgate-test-")
         Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through

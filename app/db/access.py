@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.control import api_keys, audit, tenants
+from app.db.schema.access import api_keys, audit, tenants
 from app.telemetry import correlation_id, reason
 
 USE_GRAIN = timedelta(minutes=1)

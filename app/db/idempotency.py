@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.control import idempotency_keys
+from app.db.schema.access import idempotency_keys
 
 KEPT = timedelta(hours=24)
 

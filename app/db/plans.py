@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import plan_from
 from app.db.schema.control import plans, pools, sims
-from app.db.schema.usage import sim_plans
+from app.db.schema.usage.reports import sim_plans
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import OPEN_STATUSES
 

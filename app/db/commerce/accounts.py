@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.commerce import buyer_accounts
+from app.db.schema.commerce.account import buyer_accounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

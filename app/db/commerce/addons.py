@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.commerce import addons
+from app.db.schema.commerce.account import addons
 from app.domain.sim.model import Addon
 from app.domain.vocabulary import AddonScope, Carrier, Supplier
 

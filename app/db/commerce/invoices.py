@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.commerce import invoice_orders, invoice_titles, invoices
+from app.db.schema.commerce.account import invoice_orders, invoice_titles, invoices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

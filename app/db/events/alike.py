@@ -7,7 +7,8 @@ from uuid import UUID
 
 from app.db.connection import Connection
 from app.db.events.store import Event, HistoryRow
-from app.db.schema.control import events, sim_history
+from app.db.schema.control import sim_history
+from app.db.schema.events import events
 from app.db.set_based import copies_of, insert_copies_of
 
 _HISTORY = tuple(name for name in HistoryRow.__dataclass_fields__ if name != "sim_id")

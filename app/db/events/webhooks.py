@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.events.feed import LAST_POSITION
 from app.db.quarantine import not_resting
-from app.db.schema.webhooks import webhook_endpoints
+from app.db.schema.events import webhook_endpoints
 
 WANTED = (
     "(e.types = '{}' OR EXISTS (SELECT FROM unnest(e.types) AS wanted(type) WHERE v.type = wanted.type"

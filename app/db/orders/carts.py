@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.orders import cart_entries, cart_items, carts
+from app.db.schema.commerce.orders import cart_entries, cart_items, carts
 from app.db.set_based import copies_of, insert_of, packed
 
 # Of the same SIM named twice the first one counts; a cart has it once (RN-6).

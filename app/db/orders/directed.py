@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema.directed import directed_entries
+from app.db.schema.commerce.directed import directed_entries
 from app.domain.vocabulary import Carrier, DirectedEntryState, Supplier
 
 _SOLD = text(

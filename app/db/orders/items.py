@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.quarantine import not_resting
+from app.db.schema.commerce.orders import order_items
 from app.db.schema.control import OPEN
-from app.db.schema.orders import order_items
 
 _JSON_ARRAY = ARRAY(JSONB(none_as_null=True))
 _SIM_NOT_RESTING = not_resting("orders", "sim", "i.sim_id::text")

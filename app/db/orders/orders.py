@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.orders.items import WORKABLE
 from app.db.quarantine import not_resting
-from app.db.schema.orders import order_payments, orders
+from app.db.schema.commerce.orders import order_payments, orders
 
 _NOT_RESTING = not_resting("orders", "order", "orders.id::text")
 _LEFT = "EXISTS (SELECT FROM order_items i WHERE i.order_id = orders.id AND i.status = '{status}')"

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from app.db.schema import access as access_tables
 from app.db.schema import automation as automation_tables
 from app.db.schema import bulk as bulk_tables
 from app.db.schema import carriers as carrier_tables
-from app.db.schema import commerce as commerce_tables
 from app.db.schema import control as control_tables
 from app.db.schema import deadlines as deadline_tables
-from app.db.schema import directed as directed_tables
-from app.db.schema import disputes as dispute_tables
+from app.db.schema import events as event_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import findings as finding_tables
 from app.db.schema import history as history_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
-from app.db.schema import orders as order_tables
-from app.db.schema import usage as usage_tables
-from app.db.schema import webhooks as webhook_tables
 from app.db.schema.base import metadata
+from app.db.schema.commerce import account as commerce_tables
+from app.db.schema.commerce import directed as directed_tables
+from app.db.schema.commerce import orders as order_tables
+from app.db.schema.usage import gaps as gap_tables
+from app.db.schema.usage import reports as usage_tables
 
 __all__ = [
+    "access_tables",
     "automation_tables",
     "bulk_tables",
     "carrier_tables",
@@ -28,14 +30,14 @@ __all__ = [
     "control_tables",
     "deadline_tables",
     "directed_tables",
-    "dispute_tables",
+    "event_tables",
     "export_tables",
     "finding_tables",
+    "gap_tables",
     "history_tables",
     "metadata",
     "notification_tables",
     "operating_tables",
     "order_tables",
     "usage_tables",
-    "webhook_tables",
 ]

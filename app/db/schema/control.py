@@ -1,6 +1,6 @@
-"""Tables of the control plane: tenants and keys, plans, pools and SIMs, operations, events, audit.
+"""Tables of the control plane: plans, pools and SIMs with their history, operations.
 
-Constraints enforce the invariants: one open operation per SIM, one response per idempotency key.
+A constraint enforces the invariant: one open operation per SIM.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
-    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -27,33 +25,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from app.db.schema.base import EMPTY_ARRAY, EMPTY_OBJECT, INSTANT, metadata
 
 OPEN = "status IN ('queued', 'running', 'waiting_carrier', 'verifying')"
-
-tenants = Table(
-    "tenants",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("created_at", INSTANT, nullable=False),
-    Column("approval_above", Integer),
-    Column("approval_hours", Integer),
-)
-"""`approval_above`: SIMs beyond which a bulk operation or automation waits for approval, NULL: none ever does.
-`approval_hours`: how long an approval is waited for; NULL: as the rule has it."""
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("key_hash", LargeBinary, nullable=False, unique=True),
-    Column("scopes", ARRAY(Text), nullable=False),
-    Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    Column("name", Text),
-    Column("requests_per_s", Integer),
-    Column("expires_at", INSTANT),
-    Column("created_at", INSTANT, nullable=False),
-    Column("last_used_at", INSTANT),
-    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
-)
 
 plans = Table(
     "plans",
@@ -283,70 +254,4 @@ operations = Table(
     Index(
         "ix_operations_reference", "account", "carrier_reference", postgresql_where=text("status = 'waiting_carrier'")
     ),
-)
-
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("request_hash", LargeBinary, nullable=False),
-    Column("status", SmallInteger, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("operation_id", Uuid),
-    Column("created_at", INSTANT, nullable=False),
-    Column("expires_at", INSTANT, nullable=False),
-    Index("ix_idempotency_keys_expires_at", "expires_at"),
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("event_id", Uuid, nullable=False),
-    Column("tenant", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("subject", Text),
-    Column("source", Text, nullable=False),
-    Column("took_effect_at", INSTANT, nullable=False),
-    Column("known_at", INSTANT, nullable=False),
-    Column("data", JSONB, nullable=False),
-    Column("position", BigInteger),
-    Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
-    Index("ix_events_tenant_id", "tenant", "id"),
-    Index("ix_events_tenant_position", "tenant", "position"),
-    Index("ix_events_unpublished", "id", postgresql_where=text("position IS NULL")),
-    Index("ix_events_tenant_xact", "tenant", "xact"),
-    Index("ix_events_event_id", "event_id"),
-)
-"""`position`: the order in which everybody reads them, given after the commit (`app.db.events.positions`).
-
-`xact` with its index, and `window_*` of webhooks and channels: for processes of the release before 0034 that run on
-this schema during an upgrade; the next release drops them.
-"""
-
-event_positions = Table(
-    "event_positions",
-    metadata,
-    Column("id", SmallInteger, primary_key=True),
-    Column("last", BigInteger, nullable=False),
-    CheckConstraint("id = 1", name="one_row"),
-)
-"""The position given last. One row: its lock serialises the statements that give positions."""
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("subject", Text),
-    Column("reason", Text),
-    Column("correlation_id", Text),
-    Column("before", JSONB),
-    Column("after", JSONB),
-    Index("ix_audit_tenant_id", "tenant", "id"),
 )

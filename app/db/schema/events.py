@@ -1,4 +1,4 @@
-"""Tables of webhooks: endpoints and deliveries."""
+"""Tables of events (the outbox), their positions, and webhooks: endpoints and deliveries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,44 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.db.schema.base import INSTANT, metadata
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text),
+    Column("source", Text, nullable=False),
+    Column("took_effect_at", INSTANT, nullable=False),
+    Column("known_at", INSTANT, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("position", BigInteger),
+    Column("xact", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    Index("ix_events_tenant_id", "tenant", "id"),
+    Index("ix_events_tenant_position", "tenant", "position"),
+    Index("ix_events_unpublished", "id", postgresql_where=text("position IS NULL")),
+    Index("ix_events_tenant_xact", "tenant", "xact"),
+    Index("ix_events_event_id", "event_id"),
+)
+"""`position`: the order in which everybody reads them, given after the commit (`app.db.events.positions`).
+
+`xact` with its index, and `window_*` of webhooks and channels: for processes of the release before 0034 that run on
+this schema during an upgrade; the next release drops them.
+"""
+
+event_positions = Table(
+    "event_positions",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The position given last. One row: its lock serialises the statements that give positions."""
 
 webhook_endpoints = Table(
     "webhook_endpoints",
