@@ -186,9 +186,7 @@ async def list_bulk_operation_items(
     async with ctx.work() as work:
         bulk = await find(work, caller.tenant, _id_of(bulk_id))
         rows = await work.bulk.items(bulk.id, status=query.status, after=page.number or 0, limit=page.limit + 1)
-    items = [views.item_view(row) for row in rows[: page.limit]]
-    cursor = page.next_cursor(items[-1]["position"] if len(rows) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(rows, views.item_view, place="position"))
 
 
 def _file(media_type: str, content: str) -> dict[str, Any]:

@@ -128,9 +128,7 @@ async def list_deadline_feeds(
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.deadline_feeds.page(caller.tenant, before=page.id, limit=page.limit + 1)
-    items = [feeds.feed_view(record) for record in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, feeds.feed_view))
 
 
 @router.delete("/feeds/{feed_id}", status_code=204, responses=refusals("NOT_FOUND"))

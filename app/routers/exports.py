@@ -97,9 +97,7 @@ async def list_exports(ctx: Ctx, caller: SimsReader, query: Annotated[Paging, De
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.exports.page(caller.tenant, before=page.id, limit=page.limit + 1)
-    items = [_view(ctx, record) for record in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, lambda record: _view(ctx, record)))
 
 
 @router.get("/{export_id}", response_model=schemas.Export, responses=refusals("NOT_FOUND"))

@@ -48,9 +48,7 @@ async def list_approvals(
     page, now = page_of(query), ctx.now()
     async with ctx.work() as work:
         found = await work.approvals.page(caller.tenant, now, status=query.status, before=page.id, limit=page.limit + 1)
-    items = [approval_view(one, now) for one in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, lambda one: approval_view(one, now)))
 
 
 @router.get("/{approval_id}", response_model=schemas.Approval, responses=refusals("NOT_FOUND"))

@@ -114,9 +114,7 @@ async def list_automations(
     async with ctx.work() as work:
         found = await work.automations.page(caller.tenant, before=page.id, limit=page.limit + 1)
         counts = await work.firings.counts([record.id for record in found])
-    items = [automation_view(record, counts.get(record.id, {})) for record in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, lambda record: automation_view(record, counts.get(record.id, {}))))
 
 
 @router.get("/{automation_id}", response_model=schemas.Automation, responses=refusals("NOT_FOUND"))
@@ -201,6 +199,4 @@ async def list_automation_firings(
     async with ctx.work() as work:
         record = await manage.find(work, caller.tenant, _id_of(automation_id))
         rows = await work.firings.page(record.id, status=query.status, before=page.number, limit=page.limit + 1)
-    items = [firing_view(row) for row in rows[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(rows) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(rows, firing_view))

@@ -109,9 +109,7 @@ async def list_cart_entries(
         found = await work.carts.entries(
             cart.id, after=page.number or 0, limit=page.limit + 1, item=query.item, refused=query.refused
         )
-    items = [entry_view(entry, asked_language(request)) for entry in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["position"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, lambda entry: entry_view(entry, asked_language(request)), place="position"))
 
 
 @router.post("/{cart_id}/items", status_code=201, response_model=schemas.Cart, responses=PUT)

@@ -47,9 +47,7 @@ async def list_directed_entries(
         await directed.terms_of(ctx, work, caller.tenant, order)
         entries = await work.directed.of_order(caller.tenant, order)
     rest = [one for one in entries if page.id is None or one.id > page.id]
-    items = [directed.entry_view(one) for one in rest[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(rest) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(rest, directed.entry_view))
 
 
 @router.post(
@@ -149,6 +147,4 @@ async def list_directed_work(
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.directed.open_page(caller.tenant, after=page.id, limit=page.limit + 1)
-    items = [directed.entry_view(one) for one in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, directed.entry_view))

@@ -104,9 +104,7 @@ async def list_invoice_titles(ctx: Ctx, caller: SimsReader, query: Page) -> Resp
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.invoices.titles(caller.tenant, before=page.id, limit=page.limit + 1)
-    items = [invoices.title_view(title) for title in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, invoices.title_view))
 
 
 @router.post("/invoice-titles", status_code=201, response_model=schemas.InvoiceTitle)

@@ -122,9 +122,7 @@ async def list_order_items(
     async with ctx.work() as work:
         order = await find_order(work, caller.tenant, _id_of(order_id))
         rows = await work.order_items.page(order.id, status=query.status, after=page.number or 0, limit=page.limit + 1)
-    items = [item_view(row, asked_language(request)) for row in rows[: page.limit]]
-    cursor = page.next_cursor(items[-1]["number"] if len(rows) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(rows, lambda row: item_view(row, asked_language(request)), place="number"))
 
 
 @router.get("/{order_id}/cards", response_model=schemas.OrderCardPage, responses=refusals("NOT_FOUND"))

@@ -10,8 +10,9 @@ import binascii
 import hashlib
 import ipaddress
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -30,6 +31,9 @@ from .problems import TooManyRequests, Unauthorized, Unreadable
 
 CACHED_S = 3.0
 MAX_BIGINT = (1 << 63) - 1
+
+Row = TypeVar("Row")
+"""A row of a list."""
 
 
 def container_of(request: Request) -> Container:
@@ -187,6 +191,16 @@ class Page:
         if last is None:
             return None
         return base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")
+
+    def answer(
+        self, found: Sequence[Row], view: Callable[[Row], dict[str, Any]], *, place: str = "id"
+    ) -> dict[str, Any]:
+        """A list's answer, from one row more than a page holds. `place`: the field that the next page begins after."""
+        items = [view(row) for row in found[: self.limit]]
+        return {
+            "items": items,
+            "next_cursor": self.next_cursor(items[-1][place] if len(found) > self.limit else None),
+        }
 
 
 def page_of(query: Paging) -> Page:

@@ -77,9 +77,7 @@ async def list_notification_channels(ctx: Ctx, caller: SimsReader, query: PageQu
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.notification_channels.page(caller.tenant, after=page.id, limit=page.limit + 1)
-    items = [channels.channel_view(channel) for channel in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, channels.channel_view))
 
 
 @router.get("/{channel_id}", response_model=schemas.NotificationChannel, responses=NOT_FOUND)
@@ -137,6 +135,4 @@ async def list_notification_deliveries(
     async with ctx.work() as work:
         channel = await channels.find(work, caller.tenant, _id_of(channel_id))
         found = await work.notifications.page(channel.id, before=page.id, limit=page.limit + 1)
-    items = [channels.delivery_view(record) for record in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, channels.delivery_view))

@@ -74,9 +74,7 @@ async def list_webhooks(
     page = page_of(query)
     async with ctx.work() as work:
         found = await work.webhooks.endpoints(caller.tenant, after=page.id, limit=page.limit + 1)
-    items = [endpoints.endpoint_view(endpoint) for endpoint in found[: page.limit]]
-    cursor = page.next_cursor(items[-1]["id"] if len(found) > page.limit else None)
-    return json_response({"items": items, "next_cursor": cursor})
+    return json_response(page.answer(found, endpoints.endpoint_view))
 
 
 @router.get("/webhooks/{webhook_id}", response_model=schemas.Webhook, responses=NOT_FOUND)
