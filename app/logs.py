@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
 
@@ -31,7 +31,7 @@ MAX_ERROR_LENGTH = 1_000
 _ICCID = re.compile(r"(?<![0-9A-Za-z])89[0-9A-Za-z]{13,18}(?=[0-9A-Za-z]{4}(?![0-9A-Za-z]))")
 """All but the last four characters of an ICCID (DV-5), or of one with letters where none belong or a few too many."""
 
-_CREDENTIALS = re.compile(r"(?i)(?<=://)[^/\s\"@]+(?=@)|(?<=bearer )[^\s\"\\]+")
+_CREDENTIALS = re.compile(r"(?i)(?<=://)[^/\s\"]+(?=@)|(?<=bearer )[^\s\"\\]+")
 """User and password in a URL; an API key after its scheme."""
 
 _ROW_VALUES = re.compile(r"\s*\n\s*(?:DETAIL|CONTEXT|QUERY):.*", re.DOTALL)
@@ -113,9 +113,21 @@ def _component(_logger: object, _name: str, line: MutableMapping[str, Any]) -> M
 
 
 def _shorten_errors(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for error in line.get("exception") or ():
-        error["exc_value"] = _ROW_VALUES.sub("", error["exc_value"])[:MAX_ERROR_LENGTH]
+    _shorten(line.get("exception") or ())
     return line
+
+
+def _shorten(errors: Iterable[dict[str, Any]]) -> None:
+    """Cut the texts and notes of errors, of those within groups as well."""
+    for error in errors:
+        error["exc_value"] = _without_row(error["exc_value"])
+        error["exc_notes"] = [_without_row(note) for note in error["exc_notes"]]
+        for chain in error["exceptions"]:
+            _shorten(chain)
+
+
+def _without_row(text: str) -> str:
+    return _ROW_VALUES.sub("", text)[:MAX_ERROR_LENGTH]
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -108,6 +108,31 @@ def test_credentials_and_values_of_rows_are_cut_out(lines: Any) -> None:
     assert "s3cret" not in json.dumps(line)
 
 
+def test_errors_within_a_group_and_their_notes_are_cut_too(lines: Any) -> None:
+    """The tasks of a process run in groups."""
+    configure_logging()
+    inner = ValueError("duplicate key\nDETAIL:  Key (secret)=(s3cret) already exists." + "x" * 2_000)
+    inner.add_note("while storing\nCONTEXT:  s3cret")
+    try:
+        raise ExceptionGroup("tasks", [ExceptionGroup("inner", [inner])])
+    except ExceptionGroup:
+        get_logger("masking").exception("failed")
+
+    [line] = lines()
+    [[group]] = line["exception"][0]["exceptions"]
+    assert group["exceptions"][0][0]["exc_value"] == "duplicate key"
+    assert "s3cret" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("url", ["postgres://user:s3@cret@host/db", "postgres://user:p%40s3cret@host/db"])
+def test_a_password_with_an_at_sign_is_cut_out_whole(lines: Any, url: str) -> None:
+    configure_logging()
+    get_logger("masking").info("opened", url=url)
+
+    [line] = lines()
+    assert line["url"] == "postgres://…@host/db"
+
+
 def test_a_line_of_a_request_has_its_correlation_id_and_tenant(lines: Any) -> None:
     configure_logging()
     tokens = correlation_id.set("c-1"), tenant.set("acme")

@@ -7,6 +7,7 @@ sends a request to the gateway's API.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTests:
-    """The tests that cite a rule, as `path::function`: through the API, of the rule's own function, and others."""
+    """The tests that cite a rule, as `path::function`: through the API, of the rule's own function, and others.
+
+    Those most about the rule first: whose docstring names it, then those in files with the fewest that cite it.
+    """
 
     through_api: tuple[str, ...] = ()
     of_the_domain: tuple[str, ...] = ()
@@ -115,10 +119,22 @@ def tests_by_rule() -> Mapping[str, RuleTests]:
         if "::test_" in test:
             found.setdefault(rule, []).append(test)
     driving = {test for test_names in found.values() for test in test_names if _drives_the_api(test)}
-    return MappingProxyType({rule: _sorted(test_names, driving) for rule, test_names in found.items()})
+    return MappingProxyType({rule: _parted(_ordered(rule, names), driving) for rule, names in found.items()})
 
 
-def _sorted(test_names: list[str], driving: set[str]) -> RuleTests:
+def _ordered(rule: str, test_names: list[str]) -> list[str]:
+    """The tests of a rule, those most about it first."""
+    in_file = Counter(test.partition("::")[0] for test in test_names)
+    return sorted(test_names, key=lambda test: (not _is_named(rule, test), in_file[test.partition("::")[0]], test))
+
+
+def _is_named(rule: str, test: str) -> bool:
+    """Whether the docstring of the test at `path::function` names a rule."""
+    path, _, name = test.partition("::")
+    return rule in RULE_ID.findall(ast.get_docstring(_module(ROOT / path).functions[name]) or "")
+
+
+def _parted(test_names: list[str], driving: set[str]) -> RuleTests:
     rest = [test for test in test_names if test not in driving]
     return RuleTests(
         through_api=tuple(test for test in test_names if test in driving),

@@ -67,14 +67,15 @@ def doctor(
 def test_a_carrier_that_is_not_reached_is_named_with_its_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], listening: int, deaf: int
 ) -> None:
-    path = carriers(tmp_path, f"https://127.0.0.1:{deaf}/", "https://no-such-host.invalid/")
+    path = carriers(tmp_path, f"https://127.0.0.1:{deaf}/", "https://no-such-host.invalid/", "https://no..host/")
 
     code, said = doctor(monkeypatch, capsys, tmp_path, path)
 
     assert code == 1
     assert f"WRONG: a0 (jasper): 127.0.0.1:{deaf}: the connection is refused" in said
     assert "WRONG: a1 (jasper): no-such-host.invalid:443: the name cannot be resolved" in said
-    assert "2 things are wrong" in said.splitlines()[-1]
+    assert "WRONG: a2 (jasper): no..host:443: the name cannot be resolved" in said
+    assert "3 things are wrong" in said.splitlines()[-1]
     assert SECRET not in said
 
 

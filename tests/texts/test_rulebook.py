@@ -13,7 +13,7 @@ from app.texts import rule_tests
 from app.texts.rule_fields import RULES_OF_FIELD
 from app.texts.rule_tests import cited
 from app.texts.rulebook import BOOK_FILE, entry, rendered
-from app.texts.rules import ROOT, sections, statements
+from app.texts.rules import ROOT, RULE_ID, sections, statements
 from app.texts.unproven import UNPROVEN
 
 NOT_YET_BUILT: frozenset[str] = frozenset()
@@ -131,3 +131,18 @@ def test_the_domain_has_no_float_no_clock_and_no_waiting() -> None:
 
 def _is_clock(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date", "time"}
+
+
+def test_the_first_proof_of_a_rule_names_it_in_its_docstring_wherever_one_does() -> None:
+    entries = rule_tests.tests_by_rule()
+    assert "test_run.py" not in entries["RN-2"].through_api[0]
+    for rule, tests in entries.items():
+        named = [place for place in tests.through_api if rule in _docstring(place)]
+        assert set(tests.through_api[: len(named)]) == set(named), rule
+
+
+def _docstring(place: str) -> list[str]:
+    path, _, name = place.partition("::")
+    body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+    [test] = [one for one in body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == name]
+    return RULE_ID.findall(ast.get_docstring(test) or "")

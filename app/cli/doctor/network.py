@@ -48,7 +48,7 @@ async def _reach(account: str, entry: ProtocolAccount, sandbox_url: str) -> Find
             days = await _connect(host, port, _context(entry) if secure else None)
     except ssl.SSLCertVerificationError as error:
         return wrong("carrier.certificate", reason=error.verify_message, **facts)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, UnicodeError) as error:
         if entry.base_url == SANDBOX:
             return note("carrier.sandbox_down", **facts)
         return wrong("carrier.unreached", cause=_cause(error), **facts)
@@ -81,7 +81,7 @@ def _cause(error: Exception) -> str:
     """The word for why no connection was made."""
     if isinstance(error, TimeoutError):
         return "timed_out"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter: no name of a host at all, such as "a..b"
         return "dns"
     if isinstance(error, ssl.SSLError):
         return "tls"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import plans, sims
 from app.db.set_based import packed, update_of
+from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import SimState
@@ -73,6 +75,15 @@ class SimRepository:
         """SIMs by row id; the locks of one call are taken in id order."""
         statement = JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
         return {record.id: record for record in await self._all(statement, for_update=for_update)}
+
+    async def readable(self, ids: Iterable[int]) -> dict[int, SimRecord]:
+        """SIMs by row id, without those whose rows cannot be read: a page about many is not kept back by one."""
+        rows = (await self._connection.execute(JOINED.where(sims.c.id.in_(sorted(set(ids)))))).mappings()
+        found = {}
+        for row in rows:
+            with suppress(ValueError, KeyError, TypeError, Malformed):
+                found[row["id"]] = sim_from(row)
+        return found
 
     async def lock(self, ids: Iterable[int]) -> None:
         """Lock these SIMs in id order, as every transaction that locks more than one does."""

@@ -22,6 +22,7 @@ def fleet_view(found: FleetExplanation, language: str) -> dict[str, Any]:
         "complete": found.complete,
         "groups": [_group_view(group, language) for group in groups[:MOST_GROUPS]],
         "other_groups": sum(group.count for group in groups[MOST_GROUPS:]),
+        "unreadable": found.unreadable,
     }
 
 

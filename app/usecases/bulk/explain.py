@@ -1,7 +1,7 @@
 """Explain a fleet: the stopped SIMs of a selection by cause and remedy, with the bulk operation that helps each group.
 
 Read a chunk at a time, without a transaction; between chunks, and after each plan that is worked out, other requests
-have their turn. SIMs of one kind share one plan.
+have their turn. SIMs of one kind share one plan. One that cannot be read is counted, and keeps no other from its group.
 """
 
 from __future__ import annotations
@@ -14,31 +14,20 @@ from itertools import islice
 from typing import Any
 
 from app.clock import monotonic
-from app.db.mapping import SimRecord, sim_from
+from app.db.mapping import sim_from
 from app.db.sims.explained import fetch_many_explained
 from app.db.sims.read import RunningPeriods
 from app.db.sims.search import SimFilter, where_of
 from app.db.sims.stopped import Selection, StoppedRow, count_selected, fetch_stopped, filed, named
 from app.domain.calendar.cycles import cycle_at, start_instant
-from app.domain.diagnosis.checklists import HoldExplained, Situation, explain_holds
-from app.domain.diagnosis.recovery.groups import (
-    SAMPLES,
-    CauseAndRemedy,
-    Group,
-    GroupKey,
-    Refused,
-    first_operation,
-    refused_as,
-)
-from app.domain.diagnosis.recovery.plan import Known, Recovery, Step
-from app.domain.diagnosis.recovery.search import recovery_of
+from app.domain.diagnosis.checklists import Situation, explain_holds
+from app.domain.diagnosis.recovery.groups import SAMPLES, CauseAndRemedy, Group, GroupKey, cause_and_remedy
+from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid
 from app.domain.operation.prices import Catalogue
-from app.domain.operation.request import OperationRequest, RuleContext
-from app.domain.operation.verdict import refusal_of
-from app.domain.sim.model import Sim
 from app.domain.usage.quota import USAGE_HOLDS
 from app.domain.vocabulary import Carrier, HoldCode, OperationKind
+from app.telemetry import get_logger
 from app.usecases.bulk.selectors import (
     IccidList,
     IccidRange,
@@ -68,29 +57,44 @@ MOST_NAMED = 10_000
 MOST_NAMED_OF_ALL = 100_000
 """How many SIMs the bulk operations of all groups name together: a bound on memory."""
 
+MOST_ATTEMPTS = 3
+"""How many SIMs of a kind are read until one of them can be."""
+
+UNREADABLE = (ValueError, KeyError, TypeError, Malformed)
+
 _SIGNIFICANT_BITS = 4
+
+Kind = tuple[Any, ...]
+"""What decides how a SIM comes back."""
+
+log = get_logger("fleet")
 
 
 @dataclass(slots=True)
 class FleetExplanation:
     """The stopped SIMs of a selection by cause and remedy. `complete` False: the time was up after `stopped` of them.
 
-    `selected`: how many SIMs the selector finds, stopped or not; `named`: how many are kept by name.
+    `selected`: how many SIMs the selector finds, stopped or not; `named`: how many are kept by name; `unreadable`: how
+    many of the stopped ones are in no group, since they cannot be read.
     """
 
     selected: int = 0
     stopped: int = 0
     complete: bool = True
     named: int = 0
+    unreadable: int = 0
     groups: dict[GroupKey, Group] = field(default_factory=dict)
 
-    def add(self, iccid: str, cause_and_remedy: CauseAndRemedy) -> None:
-        """Count a stopped SIM into its group."""
+    def add(self, iccid: str, cause_and_remedy: CauseAndRemedy | None) -> None:
+        """Count a stopped SIM into its group; None: it cannot be read."""
+        self.stopped += 1
+        if cause_and_remedy is None:
+            self.unreadable += 1
+            return
         group = self.groups.get(cause_and_remedy.key)
         if group is None:
             group = self.groups[cause_and_remedy.key] = Group(cause_and_remedy=cause_and_remedy)
         self.named += group.add(iccid, cause_and_remedy, MOST_NAMED if self.named < MOST_NAMED_OF_ALL else SAMPLES)
-        self.stopped += 1
 
 
 async def explain_fleet(
@@ -172,25 +176,35 @@ class _Fleet:
     now: datetime
     running: RunningPeriods
     catalogue: Catalogue
-    worked_out: dict[tuple[Any, ...], CauseAndRemedy] = field(default_factory=dict)
+    worked_out: dict[Kind, CauseAndRemedy] = field(default_factory=dict)
     pools: dict[str, int | None] = field(default_factory=dict)
     cycles: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
-    async def causes_and_remedies(self, rows: Sequence[StoppedRow]) -> list[CauseAndRemedy]:
-        """Cause and remedy of each SIM; the whole row is read for one SIM of each kind that is new."""
+    async def causes_and_remedies(self, rows: Sequence[StoppedRow]) -> list[CauseAndRemedy | None]:
+        """Cause and remedy of each SIM, None: it cannot be read; the whole row is read for one SIM of each new kind."""
         await self._look_at_pools(rows)
         kinds = [self._kind(row) for row in rows]
-        new = {kind: row for kind, row in zip(kinds, rows, strict=True) if kind not in self.worked_out}
-        if new:
-            ids = [row["id"] for row in new.values()]
-            whole = {
-                row["id"]: row for row in await fetch_many_explained(self.ctx.reads, self.tenant, ids, self.running)
-            }
-            for kind, row in new.items():
-                if (explained := whole.get(row["id"])) is not None:
-                    self.worked_out[kind] = self._work_out(explained)
-                    await asyncio.sleep(0)
-        return [self.worked_out[kind] for kind in kinds]
+        new: dict[Kind, list[int]] = {}
+        for kind, row in zip(kinds, rows, strict=True):
+            if kind not in self.worked_out:
+                new.setdefault(kind, []).append(row["id"])
+        for attempt in range(MOST_ATTEMPTS):
+            await self._work_out_one_of_each(
+                [ids[attempt] for kind, ids in new.items() if kind not in self.worked_out and attempt < len(ids)],
+                {id_: kind for kind, ids in new.items() for id_ in ids},
+            )
+        return [self.worked_out.get(kind) for kind in kinds]
+
+    async def _work_out_one_of_each(self, ids: Sequence[int], kinds: Mapping[int, Kind]) -> None:
+        """Work out the kinds of these SIMs, but for those that were deleted meanwhile or cannot be read."""
+        if not ids:
+            return
+        for row in await fetch_many_explained(self.ctx.reads, self.tenant, ids, self.running):
+            try:
+                self.worked_out[kinds[row["id"]]] = self._work_out(row)
+            except UNREADABLE as error:
+                log.warning("fleet.sim_unreadable", sim_id=row["id"], error=type(error).__name__)
+            await asyncio.sleep(0)
 
     async def _look_at_pools(self, rows: Sequence[StoppedRow]) -> None:
         """What the pools of SIMs that are held for them have left, each looked at once."""
@@ -203,7 +217,7 @@ class _Fleet:
             except NotFound:
                 self.pools[pool] = None
 
-    def _kind(self, row: StoppedRow) -> tuple[Any, ...]:
+    def _kind(self, row: StoppedRow) -> Kind:
         """What decides how a SIM comes back: SIMs of one kind have one plan."""
         begins = self._cycle_start(row["carrier"], row["account"])
         holds = tuple((hold["code"], datetime.fromisoformat(hold["since"]) < begins) for hold in row["holds"])
@@ -247,7 +261,7 @@ class _Fleet:
         context = replace(rule_context_of_row(self.ctx, record, row, self.catalogue), now=self.now)
         known = replace(known_of(row, left, None), used=_rounded_up(row["used"]))
         holds = explain_holds(record.sim, context, Situation(pool_remaining=left))
-        return _cause_and_remedy(record, holds, context, known)
+        return cause_and_remedy(record.sim, holds, context, known)
 
 
 _OF_THRESHOLD = frozenset({HoldCode.OVER_THRESHOLD, HoldCode.OUT_OF_REGION})
@@ -257,30 +271,3 @@ def _rounded_up(used: int | None) -> int | None:
     """Bytes rounded up to four significant bits, an eighth at most: packs and thresholds must suffice, not fit."""
     shift = 0 if used is None else max(used.bit_length() - _SIGNIFICANT_BITS, 0)
     return None if used is None else -(-used >> shift) << shift
-
-
-def _cause_and_remedy(
-    record: SimRecord, holds: Sequence[HoldExplained], context: RuleContext, known: Known
-) -> CauseAndRemedy:
-    recovery = recovery_of(record.sim, {one.code: one.remedies for one in holds}, context, known)
-    recovery = recovery or Recovery(cheapest=None, fastest=None)
-    step = first_operation(recovery)
-    return CauseAndRemedy(
-        causes=tuple(one.cause for one in holds),
-        holds=tuple(one.code for one in holds),
-        recovery=recovery,
-        kind=None if step is None else step.operation,
-        arguments={} if step is None else step.arguments,
-        choose=() if step is None else step.choose,
-        cost_fen=0 if step is None else step.cost_fen,
-        refused=None if step is None else _refused(record.sim, step, context),
-    )
-
-
-def _refused(sim: Sim, step: Step, context: RuleContext) -> Refused | None:
-    """Why the group's operation would be refused for this SIM now; None: it would be accepted."""
-    if step.operation is None:
-        return None
-    arguments = {**dict.fromkeys(step.choose, ""), **step.arguments}
-    refusal = refusal_of(OperationRequest(sim=sim, kind=step.operation, arguments=arguments, context=context))
-    return None if refusal is None else refused_as(refusal)

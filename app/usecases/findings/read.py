@@ -14,6 +14,7 @@ from app.db.uow import UnitOfWork
 from app.domain.findings.facts import Fact
 from app.domain.findings.table import FINDINGS, FindingCode
 from app.domain.operation.arguments import Arguments
+from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal
 from app.domain.operation.request import Counts
 from app.domain.vocabulary import OperationKind
@@ -64,25 +65,27 @@ async def list_findings(
             sim_id = record.id
         wanted = FindingFilter(ended=ended, kind=kind, code=code, sim_id=sim_id)
         rows = await stored.page(await work.driver(), tenant, wanted, after, limit + 1)
-        refusals = await _refusals(ctx, work, tenant, rows[:limit])
-    shown = [_shown(row, refusals.get(row["id"])) for row in rows[:limit]]
+        decisions = await _decisions(ctx, work, tenant, rows[:limit])
+    shown = [_shown(row, decisions.get(row["id"])) for row in rows[:limit]]
     return shown, rows[limit - 1]["id"] if len(rows) > limit else None
 
 
-async def _refusals(
+async def _decisions(
     ctx: Context, work: UnitOfWork, tenant: str, rows: Sequence[Mapping[str, Any]]
-) -> dict[int, Refusal]:
-    """By finding, why what it suggests would be refused now; none of those that suggest nothing, or ended."""
+) -> dict[int, Accepted | Refusal]:
+    """By finding, how what it suggests would be decided now.
+
+    None of those that suggest nothing or ended, nor of SIMs that cannot be read.
+    """
     asked = [row for row in rows if row["operation"] is not None and row["ended_at"] is None]
     if not asked:
         return {}
     ids = {row["sim_id"] for row in asked}
-    records = await work.sims.by_ids(ids)
+    records = await work.sims.readable(ids)
     opened = await work.operations.open_of(sorted(ids))
     catalogue = await catalogue_of(work, tenant)
-    found = {}
-    for row in asked:
-        decision = validate_counted(
+    return {
+        row["id"]: validate_counted(
             ctx,
             records[row["sim_id"]],
             OperationKind(row["operation"]),
@@ -91,14 +94,13 @@ async def _refusals(
             open_operation=row["sim_id"] in opened,
             catalogue=catalogue,
         )
-        if isinstance(decision, Refusal):
-            found[row["id"]] = decision
-    return found
+        for row in asked
+        if row["sim_id"] in records
+    }
 
 
-def _shown(row: Mapping[str, Any], refusal: Refusal | None) -> FindingShown:
-    code = FindingCode(row["code"])
-    suggested = row["operation"] is not None and refusal is None and row["ended_at"] is None
+def _shown(row: Mapping[str, Any], decision: Accepted | Refusal | None) -> FindingShown:
+    code, suggested = FindingCode(row["code"]), isinstance(decision, Accepted)
     return FindingShown(
         id=row["id"],
         code=code,
@@ -114,6 +116,6 @@ def _shown(row: Mapping[str, Any], refusal: Refusal | None) -> FindingShown:
         advice=row["advice"],
         operation=OperationKind(row["operation"]) if suggested else None,
         arguments=json.loads(row["arguments_text"]) if suggested else {},
-        refusal=refusal,
+        refusal=decision if isinstance(decision, Refusal) else None,
         saves_fen=row["saves_fen"],
     )

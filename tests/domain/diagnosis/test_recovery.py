@@ -235,6 +235,19 @@ def test_an_open_operation_is_awaited_and_what_it_lifts_needs_nothing_else() -> 
     ]
 
 
+@pytest.mark.parametrize(("late", "ends"), [(timedelta(), False), (-timedelta(seconds=1), True)])
+def test_no_time_is_promised_once_the_open_operation_is_overdue(late: timedelta, ends: bool) -> None:
+    """OP-4, SL-7: on both sides of its due time."""
+    now = at("2026-11-23T10:00")
+    card = a_stopped(FLEXEM, CMCC, now, MANUAL)
+    for kind in (OperationKind.RESUME, OperationKind.REFRESH):
+        under_way = OpenOperation(kind=kind, arguments={}, channel=Channel.API, due_at=now - late)
+        plan = recovered(card, now, Known(open_operation=under_way), open_operation=True).fastest
+        assert plan is not None
+        assert (plan.latest is not None, plan.steps[0].latest is not None) == (ends, ends)
+        assert plan.reasons[0].key == ("operation_open" if ends else "operation_overdue")
+
+
 def test_every_step_that_may_be_taken_now_is_accepted_under_all_terms_in_every_pair() -> None:
     """ST-26: with its own arguments, and what the caller chooses."""
     now, tried = at("2026-11-23T10:00"), 0

@@ -90,6 +90,21 @@ async def test_the_body_of_a_group_is_taken_by_a_bulk_operation_and_ends_as_told
     assert sorted(item["status"] for item in items) == ["allowed"] * 4 + ["refused"]
 
 
+@pytest.mark.parametrize("index", [0, 1, 2])
+async def test_a_sim_that_cannot_be_read_keeps_no_other_from_its_group(gateway: Gateway, index: int) -> None:
+    """Its hold's source is one that nobody knows, as an older replica finds it; a hold of no known kind is alone."""
+    cards = await _run(gateway, _fleet(manual=3, quota=1))
+    async with gateway.ctx.pool.acquire() as connection:
+        change = "UPDATE sims SET holds = jsonb_set(holds, '{0,%s}', '\"unheard-of\"') WHERE iccid = $1"
+        await connection.execute(change % "source", cards[index])
+        await connection.execute(change % "code", cards[3])
+
+    told = await _explained(gateway, {"all": True})
+
+    assert {causes: group["count"] for causes, group in _groups(told).items()} == {("manual",): 3}
+    assert (told["stopped"], told["unreadable"]) == (4, 1)
+
+
 @pytest.mark.parametrize("way", ["iccids", "range", "filter", "file_id", "pool"])
 async def test_every_selector_of_a_bulk_operation_selects(gateway: Gateway, way: str) -> None:
     """AC-1 to AC-3."""

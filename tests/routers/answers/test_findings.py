@@ -250,6 +250,11 @@ async def test_a_sim_that_cannot_be_read_keeps_its_findings_and_keeps_no_other_f
             "SELECT s.iccid FROM findings f JOIN sims s ON s.id = f.sim_id WHERE ended_at IS NULL ORDER BY s.id"
         )
     assert [row["iccid"] for row in lasting] == cards[:2]
+    shown = await listed(gateway)
+    assert [(one["subject"]["iccid"], one["suggestion"]["action"]) for one in shown] == [
+        (cards[0], "suspend"),
+        (cards[1], None),
+    ]
 
 
 async def test_findings_of_a_sim_that_was_deleted_are_gone(gateway: Gateway) -> None:

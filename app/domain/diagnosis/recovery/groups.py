@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION, Recovery, RecoveryPlan, Step
+from app.domain.diagnosis.checklists import HoldExplained
+from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION, Known, Recovery, RecoveryPlan, Step
+from app.domain.diagnosis.recovery.search import recovery_of
 from app.domain.operation.arguments import Arguments
 from app.domain.operation.refusal import Refusal
+from app.domain.operation.request import OperationRequest, RuleContext
+from app.domain.operation.verdict import refusal_of
+from app.domain.sim.model import Sim
 from app.domain.vocabulary import HoldCode, OperationKind
 
 SAMPLES = 5
@@ -73,6 +79,32 @@ def refused_as(refusal: Refusal) -> Refused:
         text=f"refusal.{refusal.detail}",
         facts=tuple(sorted((name, str(value)) for name, value in refusal.facts.items())),
     )
+
+
+def cause_and_remedy(sim: Sim, holds: Sequence[HoldExplained], context: RuleContext, known: Known) -> CauseAndRemedy:
+    """Causes, recovery and first operation of a stopped SIM; `holds`: its holds, explained."""
+    recovery = recovery_of(sim, {one.code: one.remedies for one in holds}, context, known)
+    recovery = recovery or Recovery(cheapest=None, fastest=None)
+    step = first_operation(recovery)
+    return CauseAndRemedy(
+        causes=tuple(one.cause for one in holds),
+        holds=tuple(one.code for one in holds),
+        recovery=recovery,
+        kind=None if step is None else step.operation,
+        arguments={} if step is None else step.arguments,
+        choose=() if step is None else step.choose,
+        cost_fen=0 if step is None else step.cost_fen,
+        refused=None if step is None else _refused(sim, step, context),
+    )
+
+
+def _refused(sim: Sim, step: Step, context: RuleContext) -> Refused | None:
+    """Why the group's operation would be refused for this SIM now; None: it would be accepted."""
+    if step.operation is None:
+        return None
+    arguments = {**dict.fromkeys(step.choose, ""), **step.arguments}
+    refusal = refusal_of(OperationRequest(sim=sim, kind=step.operation, arguments=arguments, context=context))
+    return None if refusal is None else refused_as(refusal)
 
 
 @dataclass(slots=True)

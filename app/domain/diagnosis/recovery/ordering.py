@@ -99,8 +99,10 @@ def lifted_by(open_operation: OpenOperation | None, sim: Sim, context: RuleConte
 
 
 def _await(draft: Draft, open_operation: OpenOperation) -> None:
-    """The open operation ends first; what it lifts needs no other step (OP-4)."""
+    """The open operation ends first; what it lifts needs no other step (OP-4). When an overdue one ends is not known."""
     now, due_at = draft.context.now, open_operation.due_at
+    overdue = due_at is not None and due_at <= now
+    latest = None if overdue else due_at
     lifted = lifted_by(open_operation, draft.sim, draft.context)
     step = Step(
         action=AWAIT_OPERATION,
@@ -110,12 +112,11 @@ def _await(draft: Draft, open_operation: OpenOperation) -> None:
         rule="OP-4",
         lifts=_in_order(draft.sim, lifted),
         operation=open_operation.kind,
-        latest=due_at,
-        reasons=(DueReason(key="operation_open" if due_at else "not_published"),),
+        latest=latest,
+        reasons=(DueReason(key="operation_overdue" if overdue else "operation_open" if due_at else "not_published"),),
     )
-    late = None if due_at is None else max(due_at, now)
     draft.sim = only(draft.sim, codes(draft.sim.holds) - lifted)
-    draft.last_operation = draft.add(step, _Span(soonest=now, earliest=None, latest=late))
+    draft.last_operation = draft.add(step, _Span(soonest=now, earliest=None, latest=latest))
 
 
 def _in_order(sim: Sim, lifted: frozenset[HoldCode]) -> tuple[HoldCode, ...]:

@@ -98,3 +98,7 @@ class FleetExplanation(AnswerModel):
     )
     groups: list[ExplainedGroup] = Field(description="At most 200.")
     other_groups: int = Field(description="How many SIMs are in smaller groups that are not shown.", examples=[0])
+    unreadable: int = Field(
+        description="How many of the stopped ones cannot be read, and are in no group; the log names them.",
+        examples=[0],
+    )
