@@ -99,7 +99,7 @@ def lifted_by(open_operation: OpenOperation | None, sim: Sim, context: RuleConte
 
 
 def _await(draft: Draft, open_operation: OpenOperation) -> None:
-    """The open operation ends first; what it lifts needs no other step (OP-4). When an overdue one ends is not known."""
+    """The open operation ends first; what it lifts needs no other step (OP-4). No end is known of an overdue one."""
     now, due_at = draft.context.now, open_operation.due_at
     overdue = due_at is not None and due_at <= now
     latest = None if overdue else due_at
