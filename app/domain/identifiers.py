@@ -29,12 +29,14 @@ _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 """Marks of direction and width, which address books put around a number."""
 
 
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+"""A digit -> the digits of its double, added up."""
+
+
 def luhn_digit(digits: str) -> str:
     """The check digit that follows `digits` (ISO/IEC 7812)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if place % 2 == 0 else 1)
-        total += sum(divmod(value, 10))
+    # Twice for every row of an import, so as few steps of the interpreter as there can be.
+    total = sum(map(int, digits[-1::-2].translate(_DOUBLED))) + sum(map(int, digits[-2::-2]))
     return str(-total % 10)
 
 

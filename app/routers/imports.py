@@ -14,10 +14,11 @@ from app.routers.http.idempotency import Idempotent, commit_response, stored_res
 from app.routers.http.responses import json_response
 from app.routers.schemas.sims import imports as schemas
 from app.usecases.errors import InvalidArgument
-from app.usecases.sims.import_file import ImportReport, import_sims
-from app.usecases.sims.import_forecast import Forecast, stops_within_a_day
-from app.usecases.sims.import_formats import Row, csv_rows, ndjson_rows
-from app.usecases.sims.import_rows import COLUMN_PARSERS
+from app.usecases.imports.file import import_sims
+from app.usecases.imports.forecast import Forecast, stops_within_a_day
+from app.usecases.imports.formats import Row, csv_rows, ndjson_rows
+from app.usecases.imports.report import ImportReport
+from app.usecases.imports.rows import COLUMN_PARSERS
 
 router = APIRouter(prefix="/v1", tags=["import"], route_class=TypedRoute)
 
@@ -82,7 +83,7 @@ async def import_sims_file(
     async with ctx.work() as work:
         if query.dry_run:
             report = await import_sims(ctx, work, caller.tenant, _rows_of(upload), actor=caller.name)
-            return json_response(_forecast_view(report, await stops_within_a_day(ctx, work, report)))
+            return json_response(_forecast_view(report, await stops_within_a_day(ctx, work)))
         if (stored := await stored_response(ctx, work, key)) is not None:
             return stored
         whole = query.mode == "whole"

@@ -17,7 +17,7 @@ from app.usecases.access import DEFAULT_TENANT
 from app.usecases.accounts import account_for
 from app.usecases.catalogue.plans import plans_from_csv
 from app.usecases.context import Context
-from app.usecases.sims.import_formats import csv_rows
+from app.usecases.imports.formats import csv_rows
 
 _RELATIVE = re.compile(r"D(?:([+-])([0-9]{1,4}))?")
 

@@ -28,12 +28,12 @@ from app.usecases.admin.readiness import FIRST_IMPORT
 from app.usecases.catalogue.plans import put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.imports.file import import_sims
+from app.usecases.imports.rows import new_sim, parse_row
 from app.usecases.operations.request import RequestOperation, request_operation
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.place import PlaceOrder, place_order
 from app.usecases.pools.manage import Actor, add_pool, set_rules
-from app.usecases.sims.import_file import import_sims
-from app.usecases.sims.import_rows import new_sim, parse_row
 from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage, running
 
 ACTOR = "first_start"

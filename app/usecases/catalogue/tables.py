@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from app.usecases.csv_files import MAX_FAULTS, Record, is_printable, read_csv, whole_cell
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_formats import cells_by_name, check_header
+from app.usecases.imports.formats import cells_by_name, check_header
 
 Entry = TypeVar("Entry")
 

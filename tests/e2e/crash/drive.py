@@ -23,8 +23,8 @@ from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
 from app.usecases.operations.request_many import RequestMany, request_many
-from app.usecases.sims.import_file import import_sims
-from app.usecases.sims.import_formats import ndjson_rows
+from app.usecases.imports.file import import_sims
+from app.usecases.imports.formats import ndjson_rows
 from tests.e2e.crash.stage import LEASE_S, PROTOCOLS, SLOWEST_S, Stage
 from tests.gateway import iccid
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from app.domain.identifiers import ICCID_BODY, luhn_valid
 from app.domain.regions.names import province_named
 from app.usecases.errors import Fault
-from app.usecases.sims.import_rows import ParsedRow
+from app.usecases.imports.rows import ParsedRow
 
 SPREADSHEET_DIGITS = 15
 """Digits of a number that a spreadsheet keeps; it writes zeros for the others."""

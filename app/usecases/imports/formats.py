@@ -17,7 +17,7 @@ from app.usecases.csv_files import (
     read_csv,
 )
 from app.usecases.errors import Fault
-from app.usecases.sims.import_rows import COLUMN_PARSERS, REQUIRED
+from app.usecases.imports.rows import COLUMN_PARSERS, REQUIRED
 
 TOTALS = frozenset({"合计", "总计", "小计", "total", "sum"})
 """First cells of a line of sums, which is no card."""
