@@ -17,6 +17,7 @@ from app.usecases.admin.housekeeping import (
 from app.usecases.context import Context
 from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
+from app.usecases.imports.tasks import delete_old_imports
 from app.usecases.limits.upkeep import clean_up_usage
 from app.usecases.orders.carts import delete_old_carts
 from app.usecases.usage.audit import audit_usage
@@ -32,6 +33,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "usage": clean_up_usage,
         "sim_changes": delete_old_changes,
         "exports": delete_old_exports,
+        "imports": delete_old_imports,
         "carts": delete_old_carts,
         "deadline_groups": check_groups,
         "audit": audit_usage,

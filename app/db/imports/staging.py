@@ -70,7 +70,8 @@ _OPEN = f"""
 CREATE TEMP TABLE import_templates ON COMMIT DROP AS
 SELECT 0::int AS template, NULL::text AS given, {", ".join(TEMPLATE)} FROM sims LIMIT 0;
 CREATE TEMP TABLE import_rows (
-    id bigint NOT NULL DEFAULT nextval(pg_get_serial_sequence('sims', 'id')), line int NOT NULL, kind smallint NOT NULL,
+    id bigint NOT NULL DEFAULT nextval('sims_id_seq'), line int NOT NULL,
+    kind smallint NOT NULL DEFAULT 0,
     template int, canonical text NOT NULL, alternate text,
     iccid text NOT NULL, msisdn text, imsi text, imei text, device_serial text, alias text, remark text, order_id text,
     tags text, changed text, plan_left text, limits_changed boolean NOT NULL DEFAULT false) ON COMMIT DROP;
@@ -87,7 +88,8 @@ _OWNERS = f"""
 SELECT k.n, s.* FROM unnest($1::text[], $2::int[]) k(iccid, n)
  CROSS JOIN LATERAL (SELECT {", ".join(Owner._fields)} FROM sims WHERE iccid = k.iccid LIMIT 1) s
 """  # noqa: S608 - our own columns
-_ROWS = ("id", "line", "kind", "template", "canonical", "alternate", *OWN, "changed", "plan_left", "limits_changed")
+_NEW_ROWS = ("line", "template", "canonical", "alternate", *OWN)
+_OTHER_ROWS = ("id", "line", "kind", "canonical", "alternate", "iccid", "changed", "plan_left", "limits_changed")
 _ADD_TEMPLATES = f"""
 INSERT INTO import_templates (template, given, {", ".join(TEMPLATE)})
 SELECT template, given, {", ".join(TEMPLATE)}
@@ -104,14 +106,6 @@ async def open_staging(connection: Connection) -> None:
     await connection.execute(_OPEN + _BY_INDEX)
 
 
-async def take_ids(connection: Connection, count: int) -> list[int]:
-    """Row ids for new SIMs, in order."""
-    rows = await connection.fetch(
-        "SELECT nextval(pg_get_serial_sequence('sims', 'id')) AS id FROM generate_series(1, $1)", count
-    )
-    return [row["id"] for row in rows]
-
-
 async def seen(connection: Connection, canonical: Sequence[str]) -> dict[int, int]:
     """Of these canonical ICCIDs, by their place from 0, the line of the earlier row that names the same card."""
     return {row["n"] - 1: row["line"] for row in await connection.fetch(_SEEN, canonical)}
@@ -123,12 +117,17 @@ async def owners(connection: Connection, forms: Sequence[str], places: Sequence[
 
 
 async def stage(
-    connection: Connection, templates: Sequence[Mapping[str, Any]], rows: Sequence[tuple[Any, ...]]
+    connection: Connection,
+    templates: Sequence[Mapping[str, Any]],
+    new: Sequence[tuple[Any, ...]],
+    others: Sequence[tuple[Any, ...]],
 ) -> None:
-    """Add templates (JSON values by column) and rows (in the order of `_ROWS`)."""
+    """Add templates (JSON values by column), rows of new SIMs (`_NEW_ROWS`) and other rows (`_OTHER_ROWS`)."""
     if templates:
         await connection.execute(_ADD_TEMPLATES, packed(templates)["rows"])
-    await connection.copy_records_to_table("import_rows", records=rows, columns=list(_ROWS))
+    for columns, rows in ((_NEW_ROWS, new), (_OTHER_ROWS, others)):
+        if rows:
+            await connection.copy_records_to_table("import_rows", records=rows, columns=columns)
 
 
 async def close_staging(connection: Connection, rows: int) -> None:

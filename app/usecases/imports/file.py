@@ -8,6 +8,7 @@ from app.db.access import AuditRow
 from app.db.uow import UnitOfWork
 from app.usecases.context import Context
 from app.usecases.imports.checks import ImportState
+from app.usecases.imports.formats import Row
 from app.usecases.imports.report import ImportReport, Progress, untold
 from app.usecases.imports.staging import Staging
 from app.usecases.imports.storing import Storing
@@ -17,7 +18,7 @@ async def import_sims(
     ctx: Context,
     work: UnitOfWork,
     tenant: str,
-    rows: Iterator[tuple[int, dict[str, str]]],
+    rows: Iterator[Row],
     *,
     actor: str = "gateway",
     whole: bool = False,

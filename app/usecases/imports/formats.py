@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 from app.usecases.csv_files import (
     LONGEST_LINE,
@@ -22,28 +21,50 @@ from app.usecases.imports.rows import COLUMN_PARSERS, REQUIRED
 TOTALS = frozenset({"合计", "总计", "小计", "total", "sum"})
 """First cells of a line of sums, which is no card."""
 
-Row = tuple[int, dict[str, str]]
-"""Line and columns; of a line that cannot be read, `""` and why; of a blank one, nothing."""
+
+class Row(NamedTuple):
+    """One row: its line and its texts by column; or why it cannot be read. A blank one has neither."""
+
+    line: int
+    names: tuple[str, ...] = ()
+    texts: Sequence[str] = ()
+    wrong: str = ""
+
+    def by_column(self) -> dict[str, str]:
+        """Its texts by column."""
+        return dict(zip(self.names, self.texts, strict=False))
 
 
-def csv_rows(body: bytes) -> Iterator[Row]:
+def row_of(line: int, columns: Mapping[str, str]) -> Row:
+    """A row from its texts by column."""
+    return Row(line, tuple(columns), tuple(columns.values()))
+
+
+def csv_rows(source: BinaryIO) -> Iterator[Row]:
     """The rows of a CSV file with a header. Raises `UnreadableFile`, also for unknown columns."""
-    header, records = read_csv(body)
+    header, records = read_csv(source)
     check_header(header, COLUMN_PARSERS, REQUIRED)
-    for record in records:
-        yield record.line, cells_by_name(header, record)
+    names = tuple(header)
+    for line, cells, unreadable, plain in records:
+        wrong = unreadable or _wrong(names, cells)
+        if wrong or not cells:
+            yield Row(line, wrong=wrong)
+        else:
+            yield Row(line, names[: len(cells)], cells if plain else list(map(plain_cell, cells)))
+
+
+def _wrong(header: Sequence[str], cells: Sequence[str]) -> str:
+    if cells and cells[0].strip().rstrip(":：").lower() in TOTALS:
+        return "a line of totals"
+    if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+        return "more cells than columns"
+    return ""
 
 
 def cells_by_name(header: Sequence[str], record: Record) -> dict[str, str]:
     """The cells of a record by column, `""` and why where it cannot be read."""
-    if record.wrong:
-        return {"": record.wrong}
-    cells = record.cells
-    if cells and cells[0].strip().rstrip(":：").lower() in TOTALS:
-        return {"": "a line of totals"}
-    if any(cell.strip() for cell in cells[len(header) :]):
-        return {"": "more cells than columns"}
-    return {name: plain_cell(cell) for name, cell in zip(header, cells, strict=False)}
+    wrong = record.wrong or _wrong(header, record.cells)
+    return {"": wrong} if wrong else dict(zip(header, map(plain_cell, record.cells), strict=False))
 
 
 def check_header(header: Sequence[str], known: Collection[str], required: Sequence[str]) -> None:
@@ -62,26 +83,29 @@ def check_header(header: Sequence[str], known: Collection[str], required: Sequen
         raise UnreadableFile(f"missing columns: {', '.join(missing)}")
 
 
-def ndjson_rows(body: bytes) -> Iterator[Row]:
+def ndjson_rows(source: BinaryIO) -> Iterator[Row]:
     """The rows of a file with one JSON object a line; a line that is no UTF-8 is a bad row."""
-    for number, line in enumerate(bounded_lines(io.BytesIO(body).readline, b"\n"), 1):
-        yield number, _row(line) if line.strip() else {}
+    source.seek(0)
+    for number, line in enumerate(bounded_lines(source.readline, b"\n"), 1):
+        yield _row(number, line) if line.strip() else Row(number)
 
 
-def _row(line: bytes) -> dict[str, str]:
+def _row(number: int, line: bytes) -> Row:
     if len(line) > LONGEST_LINE:
-        return {"": f"a line of more than {LONGEST_LINE} bytes"}
+        return Row(number, wrong=f"a line of more than {LONGEST_LINE} bytes")
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError:
-        return {"": "not UTF-8"}
+        return Row(number, wrong="not UTF-8")
     except (ValueError, RecursionError):
-        return {"": "not JSON"}
+        return Row(number, wrong="not JSON")
     if not isinstance(value, dict):
-        return {"": "not an object"}
-    if unknown := [name for name in value if name not in COLUMN_PARSERS]:
-        return {"": f"{len(unknown)} unknown columns"}
-    return {name: _cell(cell) for name, cell in value.items()} or {"": "no columns"}
+        return Row(number, wrong="not an object")
+    if not value.keys() <= COLUMN_PARSERS.keys():
+        return Row(number, wrong=f"{len(value.keys() - COLUMN_PARSERS.keys())} unknown columns")
+    if not value:
+        return Row(number, wrong="no columns")
+    return Row(number, tuple(value), [cell if isinstance(cell, str) else _cell(cell) for cell in value.values()])
 
 
 def _cell(value: Any) -> str:

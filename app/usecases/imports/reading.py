@@ -13,6 +13,7 @@ from app.domain.errors import Malformed
 from app.domain.identifiers import parse_msisdn
 from app.domain.vocabulary import Carrier
 from app.usecases.errors import Fault
+from app.usecases.imports.formats import Row
 from app.usecases.imports.rows import COLUMN_PARSERS, ParsedRow, parse_row
 
 REMEMBERED = 50_000
@@ -42,94 +43,106 @@ class Shared:
     """Why none of them can be a new SIM, without its line."""
     judged: bool = False
     """Whether it is known that there is none."""
+    doubts: tuple[Fault, ...] | None = None
+    """What is doubtful in all of them, without their lines; None: not looked at yet."""
 
 
 @dataclass(slots=True)
 class ReadRow:
     """One row: its own values and what it shares, or its faults."""
 
-    line: int
-    given: Mapping[str, str]
-    own: dict[str, Any] = field(default_factory=dict)
-    shared: Shared | None = None
+    row: Row
+    own: dict[str, Any]
+    shared: Shared
     faults: Sequence[Fault] = ()
 
     @property
-    def values(self) -> dict[str, Any]:
-        """Every value by column."""
-        return self.own if self.shared is None else self.shared.values | self.own
+    def line(self) -> int:
+        """Its line of the file."""
+        return self.row.line
 
     def parsed(self) -> ParsedRow:
         """The row as the checks take it."""
-        return ParsedRow(line=self.line, values=self.values)
+        return ParsedRow(line=self.row.line, values=self.shared.values | self.own)
 
 
-_Layout = tuple[tuple[str, ...], Callable[[Mapping[str, str]], Any]]
-"""The own columns of a row, and what gives the texts of the others."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A set of columns. `own`: place and name of a row's own; `others`: gives the texts of the others."""
+
+    own: tuple[tuple[int, str], ...]
+    others: Callable[[Sequence[str]], Any]
+    shared: dict[Any, Shared] = field(default_factory=dict)
 
 
 class RowReader:
     """Parses the rows of one file."""
 
     def __init__(self) -> None:
-        self._shared: dict[Any, Shared] = {}
+        self._remembered = 0
         self._layouts: dict[tuple[str, ...], _Layout] = {}
 
-    def read(self, line: int, given: Mapping[str, str]) -> ReadRow:
-        """One row, from its texts by column."""
-        if "" in given:
-            return ReadRow(line, given, faults=(Fault(code="ROW_UNREADABLE", detail=given[""], line=line),))
-        names = tuple(given)
-        layout = self._layouts.get(names) or self._layout_of(names)
-        own_names, texts_of = layout
-        key = (names, texts_of(given))
-        shared = self._shared.get(key)
-        if shared is None or not given["iccid"]:
-            return self._read_whole(line, given, key)
-        try:
-            return ReadRow(line, given, _own_values(given, own_names, shared.values["carrier"]), shared)
-        except Malformed:
-            return self._read_whole(line, given, key)
+    def read(self, row: Row) -> ReadRow:
+        """One row, parsed."""
+        if row.wrong:
+            return _bad(row, Fault(code="ROW_UNREADABLE", detail=row.wrong, line=row.line))
+        layout = self._layouts.get(row.names) or self._layout_of(row.names)
+        key = layout.others(row.texts)
+        shared = layout.shared.get(key)
+        if shared is not None:
+            try:
+                own = _own_values(row.texts, layout.own, shared.values["carrier"])
+            except Malformed:
+                return self._read_whole(row, layout, key)
+            if "iccid" in own:
+                return ReadRow(row, own, shared)
+        return self._read_whole(row, layout, key)
 
     def _layout_of(self, names: tuple[str, ...]) -> _Layout:
         if len(self._layouts) == LAYOUTS:
             self._layouts.clear()
-        shared = [name for name in names if name not in OWN_PARSERS]
-        own = tuple(name for name in names if name in OWN_PARSERS)
-        layout = (own, itemgetter(*shared) if shared else _nothing)
-        self._layouts[names] = layout
+            self._remembered = 0
+        others = [place for place, name in enumerate(names) if name not in OWN_PARSERS]
+        own = tuple((place, name) for place, name in enumerate(names) if name in OWN_PARSERS)
+        layout = self._layouts[names] = _Layout(own, itemgetter(*others) if others else _nothing)
         return layout
 
-    def _read_whole(self, line: int, given: Mapping[str, str], key: Any) -> ReadRow:
+    def _read_whole(self, row: Row, layout: _Layout, key: Any) -> ReadRow:
         """A row of which nothing is known, or one with a fault: every column is parsed, in the file's order."""
-        row = parse_row(line, given)
-        if row.faults:
-            return ReadRow(line, given, faults=row.faults)
-        if len(self._shared) == REMEMBERED:
-            self._shared.clear()
-        kept = _interned(key)
-        shared = self._shared.get(kept)
+        parsed = parse_row(row.line, row.by_column())
+        if parsed.faults:
+            return _bad(row, *parsed.faults)
+        if self._remembered >= REMEMBERED:
+            self._layouts.clear()
+            self._remembered = 0
+        shared = layout.shared.get(key)
         if shared is None:
-            shared = Shared({name: value for name, value in row.values.items() if name not in OWN_PARSERS})
-            self._shared[kept] = shared
-        own = {name: value for name, value in row.values.items() if name in OWN_PARSERS}
-        return ReadRow(line, given, own, shared)
+            shared = Shared({name: value for name, value in parsed.values.items() if name not in OWN_PARSERS})
+            layout.shared[_interned(key)] = shared
+            self._remembered += 1
+        return ReadRow(row, {name: value for name, value in parsed.values.items() if name in OWN_PARSERS}, shared)
 
 
-def _own_values(given: Mapping[str, str], names: Sequence[str], carrier: Carrier) -> dict[str, Any]:
+_NOTHING_SHARED = Shared({})
+
+
+def _bad(row: Row, *faults: Fault) -> ReadRow:
+    return ReadRow(row, {}, _NOTHING_SHARED, faults)
+
+
+def _own_values(texts: Sequence[str], columns: Sequence[tuple[int, str]], carrier: Carrier) -> dict[str, Any]:
     """The parsed values of these columns; an empty cell counts as absent. Raises `Malformed`."""
     values: dict[str, Any] = {}
-    for name in names:
-        if text := given[name]:
+    for place, name in columns:
+        if text := texts[place]:
             values[name] = parse_msisdn(text, carrier) if name == "msisdn" else OWN_PARSERS[name](text)
     return values
 
 
-def _nothing(_given: Mapping[str, str]) -> None:
+def _nothing(_texts: Sequence[str]) -> None:
     return None
 
 
 def _interned(key: Any) -> Any:
     """The key with texts that are kept once in the process: a file repeats few of them."""
-    names, texts = key
-    return (names, tuple(map(intern, texts)) if isinstance(texts, tuple) else texts)
+    return tuple(map(intern, key)) if isinstance(key, tuple) else key

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from app.db.connection import Connection
@@ -18,17 +19,18 @@ from app.db.mapping import sim_columns
 from app.db.sims.repository import LIMIT_COLUMNS
 from app.db.uow import UnitOfWork
 from app.domain.errors import Malformed
-from app.domain.identifiers import alternate_iccid
+from app.domain.identifiers import iccid_forms
 from app.domain.vocabulary import SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.csv_files import YIELD_EVERY
 from app.usecases.errors import Fault
 from app.usecases.imports.checks import ImportState, duplicate, tenant_rejection, test_card_rejection
+from app.usecases.imports.formats import Row
 from app.usecases.imports.reading import ReadRow, RowReader
 from app.usecases.imports.report import ImportReport, Progress, Step
 from app.usecases.imports.rows import ParsedRow, changed_columns, new_sim
-from app.usecases.imports.warnings import warnings_of
+from app.usecases.imports.warnings import doubtful_iccid, doubts_of
 
 CHUNK = 5_000
 """Rows that are staged at once."""
@@ -50,8 +52,10 @@ class Staging:
     _reader: RowReader = field(default_factory=RowReader)
     _templates: int = 0
     _made: list[Mapping[str, Any]] = field(default_factory=list)
+    _new: list[tuple[Any, ...]] = field(default_factory=list)
+    _others: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def read(self, rows: Iterator[tuple[int, dict[str, str]]], told: Progress) -> None:
+    async def read(self, rows: Iterator[Row], told: Progress) -> None:
         """Read, check and stage every row; where the whole file counts, reading ends with the last fault listed."""
         await staging.open_staging(self.connection)
         ahead = asyncio.ensure_future(self._next(rows))
@@ -66,12 +70,12 @@ class Staging:
             ahead.cancel()
         await staging.close_staging(self.connection, self.staged)
 
-    async def _next(self, rows: Iterator[tuple[int, dict[str, str]]]) -> list[ReadRow]:
+    async def _next(self, rows: Iterator[Row]) -> list[ReadRow]:
         """The next chunk, parsed; blank lines are left out."""
         found: list[ReadRow] = []
-        for number, (line, columns) in enumerate(rows, 1):
-            if columns:
-                found.append(self._reader.read(line, columns))
+        for number, row in enumerate(rows, 1):
+            if row.names or row.wrong:
+                found.append(self._reader.read(row))
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
             if len(found) == CHUNK:
@@ -81,7 +85,6 @@ class Staging:
     async def _take(self, chunk: list[ReadRow]) -> None:
         """Check a chunk in the order of its lines, and stage what has been read of it."""
         known = await self._known([row for row in chunk if not row.faults])
-        records: list[tuple[Any, ...]] = []
         for number, row in enumerate(chunk):
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
@@ -91,13 +94,10 @@ class Staging:
             if row.faults:
                 self.report.reject(*row.faults)
             else:
-                records.append(self._record(row, known))
-        fresh = [index for index, record in enumerate(records) if record[2] == staging.NEW]
-        for index, sim_id in zip(fresh, await staging.take_ids(self.connection, len(fresh)), strict=True):
-            records[index] = (sim_id, *records[index][1:])
-        await staging.stage(self.connection, self._made, records)
-        self._made = []
-        self.staged += len(records)
+                self._judge(row, known)
+        await staging.stage(self.connection, self._made, self._new, self._others)
+        self.staged += len(self._new) + len(self._others)
+        self._made, self._new, self._others = [], [], []
 
     async def _known(self, rows: list[ReadRow]) -> _Known:
         """What is known of the cards of a chunk: their SIMs, and the lines that named them before."""
@@ -105,8 +105,7 @@ class Staging:
         forms, places = [], []
         for place, row in enumerate(rows):
             iccid = row.own["iccid"]
-            alternate = alternate_iccid(iccid)
-            known.names[row.line] = (iccid if alternate is None else min(iccid, alternate, key=len), alternate)
+            known.names[row.row.line] = _, alternate = iccid_forms(iccid)
             forms += [iccid] if alternate is None else [iccid, alternate]
             places += [place] if alternate is None else [place, place]
         if not rows:
@@ -126,44 +125,48 @@ class Staging:
             unknown = orders - self.state.order_pools.keys()
             self.state.order_pools |= await self.work.plans.pools_of_orders(self.state.tenant, unknown)
 
-    def _record(self, row: ReadRow, known: _Known) -> tuple[Any, ...]:
-        """The staged form of a row; what is wrong with it is reported."""
-        canonical, alternate = known.names[row.line]
-        owner = known.owners.get(row.line)
-        earlier = known.lines.setdefault(canonical, row.line)
-        fault = duplicate(row.line, earlier) if earlier != row.line else self._rejection(row, owner)
-        template = None
+    def _judge(self, row: ReadRow, known: _Known) -> None:
+        """Add a row to those that are staged; what is wrong with it, or doubtful, is reported."""
+        line, own = row.row.line, row.own
+        iccid = own["iccid"]
+        canonical, alternate = known.names[line]
+        owner = known.owners.get(line)
+        earlier = known.lines.setdefault(canonical, line)
+        fault = duplicate(line, earlier) if earlier != line else self._rejection(row, owner)
+        template = 0
         if fault is None and owner is None:
             template, fault = self._template(row)
         if fault is not None:
             self.report.reject(fault)
-            return (0, row.line, staging.REJECTED, None, canonical, alternate, row.own["iccid"], *_NO_VALUES)
-        self.report.warn(warnings_of(row.parsed()))
+            self._others.append((0, line, staging.REJECTED, canonical, alternate, iccid, None, None, False))
+            return
+        self._warn(row, alternate)
         if owner is not None:
             sim_id, *update = update_of(owner, row.parsed())
-            empty = (None,) * len(staging.OWN[1:])
-            return (sim_id, row.line, staging.KNOWN, None, canonical, alternate, row.own["iccid"], *empty, *update)
-        own = row.own
-        tags = own.get("tags")
-        return (
-            *(0, row.line, staging.NEW, template, canonical, alternate),
-            *map(own.get, _OWN_FIELDS),
-            *(None if tags is None else json.dumps(tags), None, None, False),
-        )
+            self._others.append((sim_id, line, staging.KNOWN, canonical, alternate, iccid, *update))
+            return
+        tags = _written(tuple(own["tags"].items())) if "tags" in own else None
+        self._new.append((line, template, canonical, alternate, *map(own.get, _OWN_FIELDS), tags))
+
+    def _warn(self, row: ReadRow, alternate: str | None) -> None:
+        shared = row.shared
+        if shared.doubts is None:
+            shared.doubts = doubts_of(shared.values)
+        if shared.doubts or doubtful_iccid(row.own["iccid"], alternate):
+            self.report.warn(doubts_of(row.parsed().values, row.line))
 
     def _rejection(self, row: ReadRow, owner: staging.Owner | None) -> Fault | None:
         """Why a row does not fit what the tenant has; asked once of new SIMs that no pool and no order sets apart."""
         shared = row.shared
-        if shared is None or owner is not None or "pool" in shared.values or (self.state.pools and "order" in row.own):
+        if owner is not None or "pool" in shared.values or (self.state.pools and "order" in row.own):
             return tenant_rejection(self.ctx, self.state, row.parsed(), owner)
         if not shared.judged:
             shared.fault, shared.judged = tenant_rejection(self.ctx, self.state, row.parsed(), owner), True
         return None if shared.fault is None else replace(shared.fault, line=row.line)
 
-    def _template(self, row: ReadRow) -> tuple[int | None, Fault | None]:
+    def _template(self, row: ReadRow) -> tuple[int, Fault | None]:
         """The number of the template of a new SIM, or why its values make none."""
-        if (shared := row.shared) is None:
-            return None, None
+        shared = row.shared
         if shared.number is not None:
             return shared.number, None
         values = shared.values
@@ -173,20 +176,22 @@ class Staging:
         try:
             sim = new_sim(values | {"iccid": row.own["iccid"]}, self.state.plans[values["plan"]], today=today, at=now)
         except Malformed as wrong:
-            return None, Fault(code=wrong.code, detail=wrong.detail, line=row.line)
+            return 0, Fault(code=wrong.code, detail=wrong.detail, line=row.line)
         if sim.pool is not None and sim.underlying is SimState.TESTING:
-            return None, test_card_rejection(row.parsed())
+            return 0, test_card_rejection(row.parsed())
         columns = sim_columns(sim) | {"carrier": sim.carrier.value, "account": account, "terms": sim.terms.value}
         self._templates += 1
         kept = {name: columns[name] for name in staging.TEMPLATE}
-        given = {name: text for name, text in row.given.items() if name in values}
+        given = {name: text for name, text in row.row.by_column().items() if name in values}
         self._made.append(kept | {"template": self._templates, "given": json.dumps(given)})
         self.work.deadline_groups.update(groups_of([sim]))
         shared.number = self._templates
         return shared.number, None
 
 
-_NO_VALUES = (*(None,) * len(staging.OWN[1:]), None, None, False)
+@lru_cache(maxsize=4096)
+def _written(tags: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(tags))
 
 
 @dataclass
