@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,9 @@ from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
+from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
@@ -50,6 +52,9 @@ class Context:
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
+    retention: Retention = field(default_factory=Retention)
+    archive: Archive | None = None
+    """Where rows go that are deleted because of their age; None: nowhere."""
 
     def now(self) -> datetime:
         """The current instant of the gateway's clock, aware, in UTC."""

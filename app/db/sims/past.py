@@ -53,9 +53,6 @@ SELECT coalesce((SELECT a.allowance FROM plan_allowances a
                   WHERE a.tenant = $1 AND a.plan = $2 AND a.until > $3 ORDER BY a.until LIMIT 1),
                 (SELECT allowance FROM plans WHERE tenant = $1 AND id = $2))
 """
-_DELETE_OLD = """
-DELETE FROM sim_changes WHERE ctid = ANY(ARRAY(SELECT ctid FROM sim_changes WHERE known_at < $1 LIMIT $2))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +135,6 @@ async def allowance_at(connection: Connection, tenant: str, plan: str, at: datet
     """A plan's allowance in bytes at an instant; None where there is no such plan any more."""
     allowance: int | None = await connection.fetchval(_ALLOWANCE, tenant, plan, at)
     return allowance
-
-
-async def delete_changes_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` records of changes from before an instant; gives how many."""
-    return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:
