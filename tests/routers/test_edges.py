@@ -65,7 +65,7 @@ async def test_nul_in_a_query_is_refused(gateway: Gateway) -> None:
     assert (await gateway.api.get("/v1/sims?q=%00")).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["", "/{iccid}/explanation", "/{iccid}/session"])
+@pytest.mark.parametrize("path", ["", "/{iccid}/session"])
 async def test_what_is_always_of_now_is_not_read_as_of_an_instant(gateway: Gateway, path: str) -> None:
     await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
 
