@@ -49,7 +49,9 @@ async def read_pool_at(ctx: Context, tenant: str, pool: str, moment: Moment) -> 
     async with ctx.pool.acquire() as connection:
         found = await _pool_at(ctx, connection, tenant, pool, None, moment)
         use, as_of = await _usage_at(ctx, connection, found, moment)
-    return pool_view(found.row, cycle_view(found.row, found.cycle, use, as_of)) | {"read_as_of": read_as_of_view(moment)}
+    return pool_view(found.row, cycle_view(found.row, found.cycle, use, as_of)) | {
+        "read_as_of": read_as_of_view(moment)
+    }
 
 
 async def read_cycle_at(ctx: Context, tenant: str, pool: str, name: str, moment: Moment) -> dict[str, Any]:
@@ -80,9 +82,7 @@ async def read_members_at(
     return shown, items[limit - 1]["id"] if len(items) > limit else None
 
 
-async def pool_remaining_at(
-    ctx: Context, connection: Connection, tenant: str, pool: str, moment: Moment
-) -> int | None:
+async def pool_remaining_at(ctx: Context, connection: Connection, tenant: str, pool: str, moment: Moment) -> int | None:
     """What a pool had left in its cycle at a moment (bytes); None for a postpaid one, and where it is not kept."""
     try:
         found = await _pool_at(ctx, connection, tenant, pool, None, moment)
