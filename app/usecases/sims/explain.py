@@ -17,8 +17,8 @@ from app.db.mapping import SimRecord, sim_from
 from app.db.sims.explained import ExplainedRow, fetch_explained
 from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
+    CheckResult,
     DiagnosisFacts,
-    Finding,
     HoldExplained,
     Situation,
     Symptom,
@@ -58,7 +58,7 @@ class Explanation:
     network_allowed: bool
     holds: tuple[HoldExplained, ...]
     recovery: Recovery | None
-    checklists: Mapping[Symptom, tuple[Finding, ...]]
+    checklists: Mapping[Symptom, tuple[CheckResult, ...]]
     forced: ForcedActivation | None
     notices: tuple[Notice, ...]
     renewal: RenewalUnderWay | None
@@ -145,7 +145,7 @@ def _packs(row: ExplainedRow) -> Catalogue:
 
 def _checklists(
     ctx: Context, record: SimRecord, row: ExplainedRow, context: RuleContext, device: Mapping[str, Any]
-) -> Mapping[Symptom, tuple[Finding, ...]]:
+) -> Mapping[Symptom, tuple[CheckResult, ...]]:
     entries = row["directed"]
     facts = DiagnosisFacts(
         sim=record.sim,

@@ -43,7 +43,7 @@ def renewal_end(record: SimRecord, arguments: Mapping[str, Any], today: date) ->
 
 async def renewal_under_way(ctx: Context, work: UnitOfWork, record: SimRecord) -> RenewalUnderWay | None:
     """The renewal of a SIM that comes first of those under way; None: there is none (RN-8, RN-11)."""
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
+    today = ctx.today(record.account)
     operation = (await work.operations.open_of([record.id])).get(record.id)
     if operation is not None and operation.kind is OperationKind.RENEW:
         return _under_way(record, operation.arguments, today, operation.order_id, operation.id)
