@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +50,27 @@ def moment_of(ctx: Context, as_of: datetime | None, known_at: datetime | None) -
     if faults:
         raise InvalidArgument(faults)
     return moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotKept:
+    """A part of a past state that cannot be rebuilt, why, and since when it is kept (None: it never is)."""
+
+    part: str
+    reason: str
+    since: datetime | None = None
+
+
+def read_as_of_view(moment: Moment, not_kept: Iterable[NotKept] = ()) -> dict[str, Any]:
+    """`read_as_of` of an answer: which state it shows, and what of it is not kept."""
+    return {
+        "as_of": moment.as_of.isoformat(),
+        "known_at": moment.known_at.isoformat(),
+        "not_kept": [
+            {"part": one.part, "reason": one.reason, "since": one.since.isoformat() if one.since else None}
+            for one in not_kept
+        ],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

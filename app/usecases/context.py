@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -15,6 +15,7 @@ from app.carriers.notifications import Push, Received
 from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
@@ -63,4 +64,8 @@ class Context:
     def zone(self, account: str) -> ZoneInfo:
         """The time zone of an account's business dates; Shanghai for one that is no longer configured."""
         known = self.accounts.get(account)
-        return ZoneInfo(known.zone if known else "Asia/Shanghai")
+        return ZoneInfo(known.zone) if known else HOME_ZONE
+
+    def today(self, account: str) -> date:
+        """The business date of an account at this instant."""
+        return self.now().astimezone(self.zone(account)).date()

@@ -47,12 +47,23 @@ _REBINDS = """
 SELECT count(*) FROM operations
  WHERE sim_id = $1 AND kind = 'rebind' AND status = 'succeeded' AND settled_at >= $2 AND settled_at <= $3
 """
+_RENEWALS = """
+SELECT count(*) FROM operations
+ WHERE sim_id = $1 AND kind = 'renew' AND status = 'succeeded' AND settled_at <= $2
+"""
+_OPERATION = """
+SELECT id AS open_id, kind AS open_kind, arguments AS open_arguments, channel AS open_channel, due_at AS open_due_at,
+       order_id AS open_order
+  FROM operations WHERE id = $1
+"""
+_PACKS = "SELECT jsonb_agg(to_jsonb(a) ORDER BY a.id) FROM addons a WHERE a.tenant = $1"
 _PLAN = "SELECT * FROM plans WHERE tenant = $1 AND id = $2"
 _ALLOWANCE = """
 SELECT coalesce((SELECT a.allowance FROM plan_allowances a
                   WHERE a.tenant = $1 AND a.plan = $2 AND a.until > $3 ORDER BY a.until LIMIT 1),
                 (SELECT allowance FROM plans WHERE tenant = $1 AND id = $2))
 """
+OPEN_COLUMNS = ("open_id", "open_kind", "open_arguments", "open_channel", "open_due_at", "open_order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +134,25 @@ async def rebinds_between(connection: Connection, sim_id: int, since: datetime, 
     """Successful rebinds of a SIM, both instants included (DV-3)."""
     count: int = await connection.fetchval(_REBINDS, sim_id, since, until)
     return count
+
+
+async def renewals_until(connection: Connection, sim_id: int, until: datetime) -> int:
+    """Successful renewals of a SIM up to an instant (RN-6)."""
+    count: int = await connection.fetchval(_RENEWALS, sim_id, until)
+    return count
+
+
+async def open_columns_at(connection: Connection, sim_id: int, at: datetime) -> dict[str, Any]:
+    """The operation that was open at an instant, as the columns `open_…` of an explanation's row; all None: none."""
+    found = await open_operation_at(connection, sim_id, at)
+    row = None if found is None else await connection.fetchrow(_OPERATION, found)
+    return dict(row) if row else dict.fromkeys(OPEN_COLUMNS)
+
+
+async def packs_of(connection: Connection, tenant: str) -> list[dict[str, Any]] | None:
+    """The tenant's add-on packs as they are now, as an explanation's row has them."""
+    packs: list[dict[str, Any]] | None = await connection.fetchval(_PACKS, tenant)
+    return packs
 
 
 async def plan_columns(connection: Connection, tenant: str, plan: str) -> dict[str, Any]:
