@@ -23,6 +23,14 @@ from tests.usecases.usage.reporting import hours_ago, report, send, usage
 PENDING = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending"
 
 
+@pytest.fixture(autouse=True)
+async def no_partitions(gateway: Gateway) -> None:
+    """Partitions outlive a test: each begins without any, wherever the clock of the one before it was."""
+    async with gateway.ctx.pool.acquire() as connection:
+        for name in await _partitions(gateway):
+            await connection.execute(f"DROP TABLE usage_parts.{name}")
+
+
 async def _partitions(gateway: Gateway) -> set[str]:
     async with gateway.ctx.pool.acquire() as connection:
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'")
