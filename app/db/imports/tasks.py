@@ -65,9 +65,7 @@ class ImportTaskRepository:
 
     async def add_part(self, task_id: UUID, number: int, content: bytes) -> None:
         """Add the next part of the file, from 0."""
-        await self._connection.execute(
-            insert(import_parts).values(import_id=task_id, number=number, content=content)
-        )
+        await self._connection.execute(insert(import_parts).values(import_id=task_id, number=number, content=content))
 
     async def part(self, task_id: UUID, number: int) -> bytes | None:
         """A part of the file; None past its end."""

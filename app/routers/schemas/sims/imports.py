@@ -11,7 +11,6 @@ from app.routers.schemas.base import AnswerModel, At, Listed, QueryFlag, QueryMo
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.problems import HoldWord, ProblemFault
 
-
 STATUSES = ("queued", "running", "succeeded", "failed")
 STEPS = ("reading", "storing")
 
