@@ -11,6 +11,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import AnyStr, BinaryIO, NamedTuple
 
 from app.usecases.errors import UseCaseError
@@ -145,8 +146,9 @@ class _Text:
         yield from bounded_lines(lambda _: self.next_line(), "\n")
 
     def close(self) -> None:
-        """Leave the file open for its owner."""
-        self._text.detach()
+        """Leave the file open for its owner, who may have closed it before the last record was read."""
+        with suppress(ValueError):
+            self._text.detach()
 
     @staticmethod
     def _read(read: Callable[[], str]) -> str:
