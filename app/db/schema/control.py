@@ -155,6 +155,9 @@ sims = Table(
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
     Index("ix_sims_tenant_order_id", "tenant", "order_id", "id", postgresql_where=text("order_id IS NOT NULL")),
+    Index("ix_sims_facets", "tenant", "carrier", "account", "plan", "state", "id"),
+    Index("ix_sims_tenant_expires_on", "tenant", "expires_on", "id"),
+    Index("ix_sims_tags", "tags", postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"}),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
@@ -245,6 +248,19 @@ operations = Table(
     ),
     Index("ix_operations_late", "tenant", "due_at", postgresql_where=text("overdue OR settled_at > due_at")),
     Index("ix_operations_tenant_id", "tenant", "id"),
+    Index("ix_operations_tenant_status", "tenant", "status", "id"),
+    Index("ix_operations_tenant_kind", "tenant", "kind", "id"),
+    Index("ix_operations_tenant_channel", "tenant", "channel", "id"),
+    Index("ix_operations_tenant_account", "tenant", "account", "id"),
+    Index("ix_operations_tenant_iccid", "tenant", "iccid", "id"),
+    Index(
+        "ix_operations_tenant_correlation_id",
+        "tenant",
+        "correlation_id",
+        "id",
+        postgresql_where=text("correlation_id IS NOT NULL"),
+    ),
+    Index("ix_operations_overdue", "tenant", "id", postgresql_where=text("overdue")),
     Index(
         "ix_operations_bulk_backlog",
         "account",

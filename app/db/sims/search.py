@@ -99,33 +99,17 @@ def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
     if wanted.q is not None:
         clauses.add_beginning(wanted.q, wanted.q_msisdn)
     if wanted.usage_pct_gte:
-        clauses.add("s.id IN (" + _used_share(wanted.cycles) + ")", wanted.usage_pct_gte)
+        clauses.add(_used_share(wanted.cycles), wanted.usage_pct_gte)
     return clauses.where, clauses.arguments
 
 
 def _used_share(cycles: Mapping[str, int]) -> str:
     current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
     return (
-        "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
-        " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
-        f" WHERE u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
-        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric"
+        "EXISTS (SELECT FROM usage_cycles c JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan"
+        f" WHERE c.sim_id = s.id AND c.cycle = CASE s.carrier {current} END"
+        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric)"
     )
-
-
-async def page_ids(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
-) -> list[int]:
-    """Row ids of a page of SIMs after an id (keyset pagination)."""
-    where, arguments = where_of(tenant, wanted)
-    parameter = len(arguments) + 1
-    rows = await pool.fetch(
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${parameter} ORDER BY s.id LIMIT ${parameter + 1}",  # noqa: S608
-        *arguments,
-        after,
-        limit,
-    )
-    return [row["id"] for row in rows]
 
 
 async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter) -> int:
