@@ -166,6 +166,22 @@ SIM_DAYS = tuple(column.name for column in sims.c if isinstance(column.type, Dat
 SIM_INSTANTS = tuple(column.name for column in sims.c if isinstance(column.type, type(INSTANT)))
 """The columns of `sims` that hold days, and those that hold instants."""
 
+sim_counts = Table(
+    "sim_counts",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("pool", Text),
+    Column("state", Text, nullable=False),
+    Column("holds", JSONB, nullable=False),
+    Column("cards", BigInteger, nullable=False),
+    Index("ix_sim_counts_tenant", "tenant"),
+)
+"""How many SIMs there are of each group: the sum of `cards` over its rows, which triggers of `sims` add and
+`app.db.sims.counts` folds. `holds`: the codes alone, `[{"code": …}]`."""
+
 sim_history = Table(
     "sim_history",
     metadata,

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import asyncpg
-
 from app.db.used import USED
 
 SUMMARIES: Mapping[str, str] = {
@@ -110,29 +108,3 @@ def _used_share(cycles: Mapping[str, int]) -> str:
         f" WHERE c.sim_id = s.id AND c.cycle = CASE s.carrier {current} END"
         f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric)"
     )
-
-
-async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter) -> int:
-    """Number of SIMs that a filter matches."""
-    where, arguments = where_of(tenant, wanted)
-    return int(await pool.fetchval(f"SELECT count(*) FROM sims s WHERE {where}", *arguments))  # noqa: S608 - ours
-
-
-async def summary(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, by: list[str]
-) -> list[dict[str, Any]]:
-    """Numbers of SIMs grouped by these columns; grouped by hold, a SIM counts once for each of its holds."""
-    where, arguments = where_of(tenant, wanted)
-    columns = ", ".join(f"{SUMMARIES[name]} AS {name}" for name in by)
-    holds = (
-        " LEFT JOIN LATERAL (SELECT e ->> 'code' AS hold FROM jsonb_array_elements(s.holds) e) h ON true"
-        if "hold" in by
-        else ""
-    )
-    positions = ", ".join(str(index + 1) for index in range(len(by)))
-    rows = await pool.fetch(
-        f"SELECT {columns}, count(*) AS count FROM sims s{holds} WHERE {where}"  # noqa: S608 - names are ours
-        f" GROUP BY {positions} ORDER BY {positions}",
-        *arguments,
-    )
-    return [dict(row) for row in rows]
