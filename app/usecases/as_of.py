@@ -14,9 +14,6 @@ from app.domain.sim.past import LateChange, with_late_changes
 from app.usecases.context import Context
 from app.usecases.errors import BeforeRecords, Fault, InvalidArgument, NotFound
 
-CHANGES_KEPT = timedelta(days=800)
-"""How long the changes of SIMs are kept; the timeline is kept for good."""
-
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -89,7 +86,8 @@ async def past_sim(ctx: Context, connection: Connection, tenant: str, iccid: str
     present = await past.present_sim(connection, tenant, iccid)
     if present is None:
         raise NotFound("sim")
-    begins = max(present.created_at, present.kept_since or present.created_at, ctx.now() - CHANGES_KEPT)
+    kept = ctx.retention.past_states_since(ctx.now())
+    begins = max(present.created_at, present.kept_since or present.created_at, kept)
     if moment.as_of < begins:
         raise BeforeRecords("sim", begins)
     found = await _known_at(connection, tenant, present, moment.as_of)

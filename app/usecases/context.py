@@ -18,8 +18,10 @@ from app.db.uow import Work
 from app.domain.calendar.days import HOME_ZONE
 from app.domain.calendar.workdays import WorkdayCalendar
 from app.domain.operation.measured import Duration
+from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
 from app.domain.vocabulary import OperationKind
+from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
@@ -56,6 +58,9 @@ class Context:
     """How long operations took lately, by tenant and account (`app.usecases.operations.durations`)."""
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
+    retention: Retention = field(default_factory=Retention)
+    archive: Archive | None = None
+    """Where rows go that are deleted because of their age; None: nowhere."""
 
     def now(self) -> datetime:
         """The current instant of the gateway's clock, aware, in UTC."""

@@ -64,9 +64,6 @@ SELECT coalesce((SELECT a.allowance FROM plan_allowances a
                 (SELECT allowance FROM plans WHERE tenant = $1 AND id = $2))
 """
 OPEN_COLUMNS = ("open_id", "open_kind", "open_arguments", "open_channel", "open_due_at", "open_order")
-_DELETE_OLD = """
-DELETE FROM sim_changes WHERE ctid = ANY(ARRAY(SELECT ctid FROM sim_changes WHERE known_at < $1 LIMIT $2))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +165,6 @@ async def allowance_at(connection: Connection, tenant: str, plan: str, at: datet
     """A plan's allowance in bytes at an instant; None where there is no such plan any more."""
     allowance: int | None = await connection.fetchval(_ALLOWANCE, tenant, plan, at)
     return allowance
-
-
-async def delete_changes_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` records of changes from before an instant; gives how many."""
-    return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:
