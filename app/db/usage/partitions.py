@@ -11,12 +11,17 @@ from datetime import UTC, date, datetime
 
 import asyncpg
 
+from app.db.twin import Layout
+from app.db.usage.distributed.partitions import identities_of, make_identities, make_reports
 from app.domain.calendar.days import add_to_month
 
 PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process creates partitions at a time."""
 
-_PRESENT = "SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'"
+_PRESENT = """
+SELECT c.relname AS tablename FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+ WHERE i.inhparent = 'usage_reports'::regclass
+"""
 
 
 def _months(first: date, last: date) -> Iterator[date]:
@@ -30,15 +35,17 @@ def _name(month: date) -> str:
     return f"reports_{month:%Y_%m}"
 
 
-def _make(month: date) -> str:
+def _make(month: date) -> list[str]:
     """The statements that create one partition with its indexes."""
     name, until = _name(month), add_to_month(month, 1)
-    return f"""
-        CREATE TABLE usage_parts.{name} PARTITION OF usage_reports
-           FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00');
-        CREATE UNIQUE INDEX uq_{name}_identity ON usage_parts.{name} (gateway, report_id);
-        CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at) WHERE sim_id IS NOT NULL;
-    """
+    span = f"FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00')"
+    if Layout.distributed:
+        return [*make_reports(name, span), *make_identities(name, span)]
+    return [
+        f"CREATE TABLE usage_parts.{name} PARTITION OF usage_reports {span}",
+        f"CREATE UNIQUE INDEX uq_{name}_identity ON usage_parts.{name} (gateway, report_id)",
+        f"CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at) WHERE sim_id IS NOT NULL",
+    ]
 
 
 async def create_partitions(
@@ -52,7 +59,8 @@ async def create_partitions(
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
         missing = [month for month in wanted if _name(month) not in present]
         for month in missing:
-            await connection.execute(_make(month))
+            for statement in _make(month):
+                await connection.execute(statement)
     return [_name(month) for month in missing]
 
 
@@ -63,4 +71,6 @@ async def drop_partitions(connection: asyncpg.Connection[asyncpg.Record], before
     old = sorted(name for name in present if name < oldest)
     for name in old:
         await connection.execute(f"DROP TABLE usage_parts.{name}")
+        if Layout.distributed:
+            await connection.execute(f"DROP TABLE usage_parts.{identities_of(name)}")
     return old
