@@ -38,7 +38,13 @@ BEGIN
         ELSE EXECUTE 'TRUNCATE ' || one.name || ' CASCADE';
         END IF;
     END LOOP;
-    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL;
+    FOR one IN SELECT leaf.oid::regclass AS name FROM pg_class leaf  -- partitions that were detached, and not dropped
+                WHERE leaf.relnamespace = 'usage_parts'::regnamespace AND leaf.relkind = 'r' AND NOT leaf.relispartition
+    LOOP
+        EXECUTE 'DROP TABLE ' || one.name;
+    END LOOP;
+    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence JOIN pg_class s ON s.oid = seqrelid
+      WHERE s.relnamespace = 'public'::regnamespace AND pg_sequence_last_value(seqrelid) IS NOT NULL;
 END $$
 """
 """Only tables that were ever written to cost anything. A small one's rows are deleted in a fraction of a millisecond;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from app.domain.diagnosis.checklists import Finding, HoldExplained
+from app.domain.diagnosis.checklists import CheckResult, HoldExplained
 from app.domain.diagnosis.notices import Notice
 from app.domain.diagnosis.recovery.plan import NotLifted, Recovery, RecoveryPlan, Step
 from app.domain.operation.service_levels import DueReason
@@ -28,8 +28,8 @@ def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
         "holds": [hold_view(hold, language) for hold in found.holds],
         "recovery": recovery_view(found.recovery, language),
         "checklists": {
-            symptom.value: [finding_view(finding, language) for finding in findings]
-            for symptom, findings in found.checklists.items()
+            symptom.value: [check_view(result, language) for result in results]
+            for symptom, results in found.checklists.items()
         },
         "forced_activation": forced_view(found.forced),
         "notices": [notice_view(notice, language) for notice in found.notices],
@@ -151,15 +151,15 @@ def _hold_text(hold: HoldExplained) -> str:
     return f"hold.{hold.code.value}"
 
 
-def finding_view(finding: Finding, language: str) -> dict[str, Any]:
+def check_view(result: CheckResult, language: str) -> dict[str, Any]:
     return {
-        "check": finding.check,
-        "text": text(f"check.{finding.check}", language),
-        "answer": finding.answer.value,
-        "rule": finding.rule,
-        "evidence": dict(finding.evidence),
-        "remedy": {"action": finding.remedy, "text": text(f"advice.{finding.remedy}", language)}
-        if finding.remedy
+        "check": result.check,
+        "text": text(f"check.{result.check}", language),
+        "answer": result.answer.value,
+        "rule": result.rule,
+        "evidence": dict(result.evidence),
+        "remedy": {"action": result.remedy, "text": text(f"advice.{result.remedy}", language)}
+        if result.remedy
         else None,
     }
 

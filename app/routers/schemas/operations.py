@@ -18,6 +18,7 @@ from .base import (
     Paging,
     Quantity,
     QueryFlag,
+    QueryIccid,
     RequestModel,
     open_words,
 )
@@ -97,7 +98,7 @@ class OperationPage(Counted[Operation]):
 class OperationListQuery(Including, Paging):
     """Which operations, and which page of them."""
 
-    sim: str | None = Field(default=None, description="ICCID.", examples=["89860012345678901234"])
+    sim: QueryIccid | None = Field(default=None, description="ICCID.", examples=["89860012345678901234"])
     kind: OperationKind | None = Field(default=None, description="Kind.", examples=["suspend"])
     status: OperationStatus | None = Field(default=None, description="Status.", examples=["waiting_carrier"])
     channel: Channel | None = Field(default=None, description="Channel.", examples=["desk"])

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from app.db.sims.read import RunningPeriods, SimRow
 from app.domain.calendar.cycles import cycle_number, cycle_on
-from app.domain.calendar.days import start_of_day
+from app.domain.calendar.days import HOME_ZONE, start_of_day
 from app.domain.sim.binding import rebinds_left
 from app.domain.sim.holds import HOLDS
 from app.domain.sim.validity import cancellation
@@ -23,7 +23,6 @@ from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, Supplier
 from app.usecases.usage.views import usage_view
 
-HOME = ZoneInfo("Asia/Shanghai")
 """The zone of accounts that are no longer configured."""
 
 Days = Mapping[ZoneInfo, date]
@@ -34,7 +33,7 @@ _CARRIES_DATA = frozenset({"testing", "silent", "active"})
 
 def days_at(now: datetime, zones: Mapping[str, ZoneInfo]) -> Days:
     """Today in every zone of the accounts (`zones` by account), and in the home zone."""
-    return {zone: now.astimezone(zone).date() for zone in {HOME, *zones.values()}}
+    return {zone: now.astimezone(zone).date() for zone in {HOME_ZONE, *zones.values()}}
 
 
 def running_periods(days: Days, zones: Mapping[str, ZoneInfo]) -> RunningPeriods:
@@ -45,13 +44,13 @@ def running_periods(days: Days, zones: Mapping[str, ZoneInfo]) -> RunningPeriods
 @lru_cache(maxsize=16)
 def _running(days: tuple[tuple[ZoneInfo, date], ...], zones: tuple[tuple[str, ZoneInfo], ...]) -> RunningPeriods:
     today = dict(days)
-    keys = [("", HOME), *((f":{account}", zone) for account, zone in zones)]
+    keys = [("", HOME_ZONE), *((f":{account}", zone) for account, zone in zones)]
     cycles = {f"{c.value}{key}": _cycle(c.value, today[zone])[0] for c in Carrier for key, zone in keys}
     since = {
         f"{c.value}{key}": start_of_day(today[zone].replace(day=1), zone).isoformat()
         for c in Carrier
         for key, zone in keys
-        if _counts_rebinds(c, today[HOME])
+        if _counts_rebinds(c, today[HOME_ZONE])
     }
     return RunningPeriods(cycles=json.dumps(cycles), rebinds_since=json.dumps(since))
 
@@ -84,7 +83,7 @@ def _text(value: date | datetime | None) -> str | None:
 
 def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str, Any]:
     """The JSON object of one SIM; `days` as of `days_at`, `zones` by account."""
-    today = days[zones.get(row["account"], HOME)]
+    today = days[zones.get(row["account"], HOME_ZONE)]
     counters = row if row["cycle"] is not None else None
     operation = row["operation_id"]
     return {

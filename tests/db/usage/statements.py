@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlglot import exp
 
 import app.db
+from app.db.operating import retention
 from app.db.sims import near_limits, search, stopped
 from app.db.twin import Twin
 from app.db.usage import history, unmatched
@@ -89,17 +90,26 @@ def built() -> dict[str, str]:
     near = near_limits.DISTRIBUTED.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar"))
     share = search.used_share({"x": 202601}).distributed.replace("?", "$2")
     chosen = {"where": "s.tenant = $1", "cycles": "$2", "rebinds": "$3", "after": "$4", "limit": "$5"}
-    return {
-        "app.db.sims.near_limits": str(near),
-        "app.db.sims.search.used_share": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({share})",  # noqa: S608 - our own
-        "app.db.sims.stopped": stopped._STOPPED.distributed.format(**chosen),
-        "app.db.usage.history.days": f"WITH {history._POOL}, {history._DAYS}",
-        "app.db.usage.history.cycles": f"WITH {history._POOL} {history._CYCLES}",
-    } | {
-        f"app.db.usage.unmatched.{table}": f"DELETE FROM {table} WHERE sim_id = $1"  # noqa: S608 - our own
-        for table in unmatched._OF_ONE_SIM
-        if table in KEYS
-    }
+    return (
+        {
+            "app.db.sims.near_limits": str(near),
+            "app.db.sims.search.used_share": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({share})",  # noqa: S608 - our own
+            "app.db.sims.stopped": stopped._STOPPED.distributed.format(**chosen),
+            "app.db.usage.history.days": f"WITH {history._POOL}, {history._DAYS}",
+            "app.db.usage.history.cycles": f"WITH {history._POOL} {history._CYCLES}",
+        }
+        | {
+            f"app.db.operating.retention.{sweep.table}": f"DELETE FROM {sweep.table} t WHERE {retention.where_distributed(sweep)}"  # noqa: S608 - our own
+            for sweeps in retention.SWEEPS.values()
+            for sweep in sweeps
+            if sweep.table in KEYS
+        }
+        | {
+            f"app.db.usage.unmatched.{table}": f"DELETE FROM {table} WHERE sim_id = $1"  # noqa: S608 - our own
+            for table in unmatched._OF_ONE_SIM
+            if table in KEYS
+        }
+    )
 
 
 def is_whole(text: str) -> bool:
