@@ -17,12 +17,15 @@ from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.days import HOME_ZONE
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.domain.operation.measured import Duration
 from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
+from app.domain.vocabulary import OperationKind
 from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.usecases.fresh_values import FreshValues
 from app.usecases.stragglers import Stragglers
 
 
@@ -51,6 +54,8 @@ class Context:
     sandbox: bool
     brake_per_hour: int | None = None
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
+    durations: FreshValues[tuple[str, str], Mapping[OperationKind, Duration]] = field(default_factory=FreshValues)
+    """How long operations took lately, by tenant and account (`app.usecases.operations.durations`)."""
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
     retention: Retention = field(default_factory=Retention)
