@@ -1,4 +1,4 @@
-"""The partitions of a month where the usage tables are distributed: one of identities, one of reports.
+"""asyncpg: the partitions of a month where the usage tables are distributed: one of identities, one of reports.
 
 Citus takes one command of DDL per text. To move a shard while it is written to, its rows need a replica identity; those
 of reports have no key, as the identity's uniqueness is kept in `usage_identities`.
