@@ -1,6 +1,6 @@
 """Traces by OpenTelemetry, where its standard variables ask for them; otherwise nothing of this is imported or built.
 
-Spans are made where the parts are put together (ADR 34): what is traced is wrapped, what is not has no wrapper. No
+Spans are made where the parts are put together (ADR 35): what is traced is wrapped, what is not has no wrapper. No
 attribute holds a whole ICCID, a path, a body or what a caller or a carrier has written.
 """
 
