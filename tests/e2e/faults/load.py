@@ -7,6 +7,7 @@ of webhooks say.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable
@@ -121,10 +122,12 @@ class Load:
             elif what < 0.85:
                 await self.report(card.iccid)
             else:
-                await self.send("GET", chosen.choice((f"/v1/sims/{card.iccid}", "/v1/sims?limit=20", "/v1/events?limit=20")))
+                await self.send(
+                    "GET", chosen.choice((f"/v1/sims/{card.iccid}", "/v1/sims?limit=20", "/v1/events?limit=20"))
+                )
 
     @asynccontextmanager
-    async def busy(self, callers: int = 6) -> AsyncIterator[None]:
+    async def busy(self, callers: int = 4) -> AsyncIterator[None]:
         """The load, as long as the block runs; afterwards every card's last operation has an owner no more."""
         hands: list[list[Card]] = [[] for _ in range(callers)]
         for place, name in enumerate(name for protocol in PROTOCOLS for name in cards_of(protocol)[1:]):
@@ -145,7 +148,7 @@ class Load:
     def longest_pause(self, since: float) -> float:
         """The longest time without an answered write since then."""
         moments = [since, *(moment for moment in self.writes if moment >= since), monotonic()]
-        return max(later - earlier for earlier, later in zip(moments, moments[1:], strict=False))
+        return max(later - earlier for earlier, later in itertools.pairwise(moments))
 
 
 async def subscribed(load: Load) -> None:

@@ -79,4 +79,5 @@ async def survives(
     )
     assert recovery.told_s < within_s, recovery
     assert not stand.ended(), stand.ended()
-    assert not stand.errors(), stand.errors()[:3]
+    defects = stand.defects()
+    assert not defects, defects[:3]

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -69,6 +70,8 @@ class Stand:
     sandbox: Sandbox
     control: httpx.AsyncClient
     processes: list[Process] = field(default_factory=list)
+    _read: dict[Path, int] = field(default_factory=dict)
+    """How far each log was read."""
 
     def of(self, role: str) -> list[Process]:
         """The processes of a role."""
@@ -97,14 +100,25 @@ class Stand:
         """The processes that ended by themselves."""
         return [f"{process.role} on {process.port}" for process in self.processes if not process.runs]
 
-    def errors(self) -> list[str]:
-        """What the processes logged as errors: defects, not troubles."""
+    def defects(self) -> list[str]:
+        """What the processes logged as errors since the last call: defects, not a database that is away."""
         found = []
         for log in (self.folder / "data").glob("*-*.log"):
-            for line in log.read_text(errors="replace").splitlines():
-                if '"level": "error"' in line or '"level": "critical"' in line or "Traceback" in line:
-                    found.append(f"{log.stem}: {line[:600]}")
+            with log.open(errors="replace") as lines:
+                lines.seek(self._read.get(log, 0))
+                found += [f"{log.stem}: {line[:600]}" for line in lines if _is_defect(line)]
+                self._read[log] = log.stat().st_size
         return found
+
+
+def _is_defect(line: str) -> bool:
+    """Whether a line of a log tells of a defect; a 503 is what callers are told while the database is away."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return "Traceback" in line
+    unavailable = told.get("event") == "http.server_error" and told.get("status") == 503
+    return told.get("level") in {"error", "critical"} and not unavailable
 
 
 def environment(folder: Path, database_url: str, sandbox_port: int, **manners: Any) -> dict[str, str]:
@@ -134,15 +148,24 @@ def own_server(folder: Path, **settings: str) -> Iterator[Server]:
 
 @asynccontextmanager
 async def open_stand(
-    folder: Path, server: Server, *, url: str | None = None, roles: Sequence[str] = ROLES, **manners: Any
+    folder: Path,
+    server: Server,
+    *,
+    url: str | None = None,
+    roles: Sequence[str] = ROLES,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    **manners: Any,
 ) -> AsyncIterator[Stand]:
-    """Everything up, and a fleet that gateway and carriers know. `url`: another way to the server's database."""
+    """Everything up, and a fleet that gateway and carriers know.
+
+    `url`: another way to the server's database; `variables`: of the gateway's processes; `manners`: of the accounts.
+    """
     port = free_port()
-    variables = environment(folder, url or server.url, port, **manners)
-    sandbox = Sandbox(variables, folder, port)
+    common = environment(folder, url or server.url, port, **manners)
+    sandbox = Sandbox(common, folder, port)
     sandbox.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as control:
-        stand = Stand(folder, server, variables, sandbox, control)
+        stand = Stand(folder, server, {**common, **variables}, sandbox, control)
         try:
             await answering(control)
             await stand.tell_carriers("settings", {"protocol": "*", "repeat_window_s": 0, "completion_s": 0.2})
