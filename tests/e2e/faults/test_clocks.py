@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.faults.load import open_load
+from tests.e2e.faults.measured import survives
+from tests.e2e.faults.stand import open_stand, own_server
+from tests.receiver import receiver
+
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 NO_LIBRARY = "libfaketime is not installed here (Debian: apt install libfaketime): no clock was set"
 pytestmark = [
