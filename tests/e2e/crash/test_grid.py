@@ -1,0 +1,89 @@
+"""The crash grid: kill -9 at every commit and send point of every kind of operation of six protocols; then one effect each.
+
+Or, where a carrier's word shows nothing, an honest unknown that waits for a person (OP-3). `make test-crash` prints it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from app.clock import monotonic
+from app.domain.vocabulary import OperationKind
+from app.postgres.supervisor import Server
+from tests import databases
+from tests.e2e.crash.grid import Grid, Line, lines
+from tests.e2e.crash.stage import PROTOCOLS, open_stage
+
+LANES = int(os.environ.get("LANES", "2"))
+"""Grids side by side, each with a part of the protocols, on a database of its own."""
+
+
+async def _lane(url: str, folder: Path, own: Sequence[Line]) -> None:
+    folder.mkdir()
+    async with open_stage(url, folder) as stage:
+        await stage.tell("settings", {"protocol": "*", "repeat_window_s": 0, "completion_s": 0})
+        grid = Grid(stage, folder)
+        await grid.put_catalogue()
+        for line in own:
+            await grid.record(line)
+        await grid.put_cards([cell for line in own for cell in line.cells])
+        for cell in (cell for line in own for cell in line.cells):
+            await grid.kill(cell)
+        await grid.finish()
+        for line in own:
+            for cell in line.cells:
+                if cell.outcome != "missed":
+                    await grid.complete(line, cell)
+                    await grid.judge(line, cell)
+
+
+def shown(grid: Sequence[Line]) -> str:
+    """The table: kills of each kind at each protocol, of which `?` unknown and `-` where the course ended before."""
+    by_place = {(line.kind, line.protocol): line for line in grid}
+    head = f"{'kill -9 of':18}" + "".join(f"{protocol:>12}" for protocol in PROTOCOLS)
+    rows = [head]
+    for kind in OperationKind:
+        row = f"{kind.value:18}"
+        for protocol in PROTOCOLS:
+            line = by_place.get((kind, protocol))
+            row += f"{'' if line is None else _place(line):>12}"
+        rows.append(row)
+    outcomes = Counter(cell.outcome for line in grid for cell in line.cells)
+    return "\n".join([*rows, f"{sum(outcomes.values())} kills: {dict(outcomes)}; every other place is not supported"])
+
+
+def _place(line: Line) -> str:
+    came = Counter(cell.outcome for cell in line.cells)
+    unknown = f" {came['unknown']}?" if came["unknown"] else ""
+    missed = f" {came['missed']}-" if came["missed"] else ""
+    return f"{came['once']}{unknown}{missed}"
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_honest_unknown(
+    database_server: Server, clean_database: str, tmp_path: Path
+) -> None:
+    began, grid = monotonic(), lines()
+    urls = []
+    for lane in range(LANES):
+        name = f"grid_{os.getpid()}_{lane}"
+        make = f"CREATE DATABASE {name} TEMPLATE {databases.TEMPLATE}"
+        databases.run_async(lambda make=make: databases.execute(database_server.dsn, make))
+        urls.append(database_server.url_of(name))
+    parts = [[line for line in grid if list(PROTOCOLS).index(line.protocol) % LANES == lane] for lane in range(LANES)]
+    lanes = zip(urls, parts, strict=True)
+    await asyncio.gather(*(_lane(url, tmp_path / str(place), own) for place, (url, own) in enumerate(lanes)))
+    print(f"\n{shown(grid)}\n{monotonic() - began:.0f} s")
+    missed = [cell for line in grid for cell in line.cells if cell.outcome == "missed"]
+    assert len(missed) <= len(grid) // 10, missed
+    for line in grid:
+        for cell in line.cells:
+            before = cell.point.startswith(("commit complete", "commit _claim")) and cell.outcome == "unknown"
+            assert not (before and not cell.point.endswith("after")), cell
