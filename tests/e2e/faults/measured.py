@@ -35,7 +35,7 @@ async def recovered(load: Load) -> Recovery:
     spare = [cards_of(protocol)[0] for protocol in PROTOCOLS]
     await load.report(spare[0])
     write_s = monotonic() - began
-    asked = dict(zip(spare, await asyncio.gather(*(_changed(load, card) for card in spare)), strict=True))
+    asked = dict(zip(spare, await asyncio.gather(*(changed(load, card) for card in spare)), strict=True))
     changes_s = monotonic() - began
     while not set(asked.values()) <= {event["data"].get("operation", {}).get("id") for event in load.receiver.taken}:
         assert monotonic() - began < 2 * RECOVERED_S, "the webhooks of changes do not come"
@@ -43,7 +43,7 @@ async def recovered(load: Load) -> Recovery:
     return Recovery(write_s, changes_s, monotonic() - began)
 
 
-async def _changed(load: Load, card: str) -> str:
+async def changed(load: Load, card: str) -> str:
     """Suspend or resume a card that nobody else uses; gives the operation that succeeded."""
     suspended = (await load.send("GET", f"/v1/sims/{card}")).json()["state"] == "suspended"
     load.serial += 1

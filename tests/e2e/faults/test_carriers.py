@@ -15,7 +15,7 @@ from tests.e2e.faults.measured import survives
 from tests.e2e.faults.stand import Stand, open_stand, own_server
 from tests.receiver import receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 DOWN = ("jasper", "ctcc_cmp")
 STEP = timedelta(hours=1)
 DAY = timedelta(hours=23)

@@ -21,7 +21,7 @@ LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 NO_LIBRARY = "libfaketime is not installed here (Debian: apt install libfaketime): no clock was set"
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(500),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(not LIBRARIES, reason=NO_LIBRARY),
 ]
 HOUR_S = 3600

@@ -18,7 +18,7 @@ from tests.e2e.faults.measured import survives
 from tests.e2e.faults.stand import Stand, open_stand, own_server
 from tests.receiver import receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ A small tmpfs is the disk. Where it cannot be mounted (no root, a container with
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,7 +21,7 @@ from tests.e2e.faults.stand import open_stand, own_server
 from tests.e2e.process import Run
 from tests.receiver import receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 FULL_S = 8.0
 
 
@@ -46,14 +47,16 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 async def full(folder: Path, seconds: float = FULL_S) -> AsyncIterator[None]:
     """Not a byte is left on its disk for so long."""
     ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        until = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < until:
-            try:
-                file.write(b"\0" * 4096)
-                file.flush()
-            except OSError:
-                await asyncio.sleep(0.1)  # whatever becomes free is taken, too
+    file = os.open(ballast, os.O_WRONLY | os.O_CREAT, 0o600)
+    until = asyncio.get_running_loop().time() + seconds
+    size = 1 << 20
+    while asyncio.get_running_loop().time() < until:
+        try:
+            os.write(file, b"\0" * size)
+        except OSError:
+            size = max(size // 2, 1)
+            await asyncio.sleep(0.02)  # whatever becomes free is taken, too
+    os.close(file)
     ballast.unlink()
     yield
 

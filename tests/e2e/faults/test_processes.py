@@ -16,7 +16,7 @@ from tests.e2e.faults.stand import LEASE_S, Stand, answering, open_stand, own_se
 from tests.e2e.process import Process
 from tests.receiver import receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 PAST_LEASE_S = 3 * LEASE_S
 
 
