@@ -26,7 +26,7 @@ from tests.receiver import Receiver
 PATIENCE_S = 20
 """How long a caller waits for one answer."""
 
-SETTLED_S = 120.0
+SETTLED_S = 300.0
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 

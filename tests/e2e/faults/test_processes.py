@@ -98,4 +98,4 @@ async def test_the_carriers_are_killed_and_come_back(stand_and_load: tuple[Stand
             await asyncio.sleep(1)
         yield
 
-    await survives(stand, load, "carriers killed", killed(), within_s=60)
+    await survives(stand, load, "carriers killed", killed())
