@@ -60,8 +60,8 @@ FAR = timedelta(days=1000)
 WAITS = frozenset({OperationKind.VERIFY_REAL_NAME})
 """What by API only begins: the card's holder has to do the rest, and nobody does it here."""
 
-AWAY = "UPDATE operations SET run_after = run_after + $2, lease_until = lease_until + $2 WHERE iccid = $1"
-BACK = "UPDATE operations SET run_after = least(run_after - $1, now()), lease_until = now() WHERE settled_at IS NULL"
+AWAY = "UPDATE operations SET run_after = run_after + $2::interval, lease_until = lease_until + $2::interval WHERE iccid = $1"
+BACK = "UPDATE operations SET run_after = least(run_after - $1::interval, now()), lease_until = now() WHERE settled_at IS NULL"
 
 
 @dataclass

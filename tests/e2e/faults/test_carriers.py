@@ -32,7 +32,7 @@ async def _down_for_a_day(stand: Stand, load: Load) -> AsyncIterator[None]:
     now = began
     while now - began < DAY:
         await asyncio.sleep(0.5)
-        moved = await load.send("POST", "/v1/admin/clock", json={"now": (now + STEP).isoformat()})
+        moved = await load.send("POST", "/v1/admin/clock", json={"now": (now + STEP).isoformat()}, timeout=300)
         assert moved.is_success, moved.text
         now = datetime.fromisoformat(moved.json()["now"])
     assert (await stand.control.delete("/_control/faults")).is_success
