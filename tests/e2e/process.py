@@ -17,7 +17,7 @@ import httpx
 from app.clock import monotonic
 from app.settings import PROJECT
 
-READY_S = 90.0
+READY_S = 300.0
 
 
 def free_port() -> int:

@@ -63,6 +63,9 @@ WAITS = frozenset({OperationKind.VERIFY_REAL_NAME})
 AWAY = "UPDATE operations SET run_after = run_after + $2::interval, lease_until = lease_until + $2::interval WHERE iccid = $1"
 BACK = "UPDATE operations SET run_after = least(run_after - $1::interval, now()), lease_until = now() WHERE settled_at IS NULL"
 
+RESET_PAUSE_OVER = "UPDATE operations SET run_after = now() WHERE step > 0 AND status = 'queued' AND run_after > now()"
+"""The quarter of an hour between the steps of a reset (SL-5)."""
+
 
 @dataclass
 class Cell:
@@ -207,6 +210,7 @@ class Grid:
             left = await self._ctx.pool.fetch(query, *values)
             if not left:
                 return
+            await self._ctx.pool.execute(RESET_PAUSE_OVER)
             await asyncio.sleep(0.25)
         raise AssertionError([dict(row) for row in left])
 
