@@ -134,7 +134,7 @@ def environment(folder: Path, database_url: str, sandbox_port: int, **manners: A
         "SIMGATE_DATA_DIR": str(folder / "data"),
         "SIMGATE_SANDBOX_PORT": str(sandbox_port),
         "SIMGATE_LEASE_S": str(LEASE_S),
-        "SIMGATE_DATABASE_POOL": "6",
+        "SIMGATE_DATABASE_POOL": "10",
     }
 
 
@@ -143,7 +143,7 @@ def own_server(folder: Path, **settings: str) -> Iterator[Server]:
     """A PostgreSQL of the test's own that keeps what it commits, and may be hurt."""
     for above in (folder, folder.parent, folder.parent.parent):
         above.chmod(0o711)
-    with embedded(folder / "database", settings={"max_connections": "110", **settings}) as server:
+    with embedded(folder / "database", settings={"max_connections": "150", **settings}) as server:
         yield server
 
 

@@ -65,7 +65,11 @@ def shown(stand: Stand, seen: dict[int, list[Sample]], load: Load, begin_s: floa
 async def test_memory_and_handles_are_flat_under_a_mixed_load(tmp_path: Path) -> None:
     seen: dict[int, list[Sample]] = {}
     with own_server(tmp_path) as server:
-        async with open_stand(tmp_path, server) as stand, receiver() as taken, open_load(stand, taken) as load:
+        async with (
+            open_stand(tmp_path, server, variables={"SIMGATE_LEASE_S": "10"}) as stand,
+            receiver() as taken,
+            open_load(stand, taken) as load,
+        ):
             async with load.busy():
                 began = monotonic()
                 while (at_s := monotonic() - began) < MINUTES * 60:

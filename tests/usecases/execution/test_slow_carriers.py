@@ -165,3 +165,18 @@ async def test_a_carrier_that_goes_on_hanging_gets_two_probes_at_a_time_and_then
     await slow.control.delete("/_control/faults")
     await slow.settle(rounds=400)
     assert [(await slow.carrier(card))["effects"] for card in cards] == [{"suspend": 1}] * 12
+
+
+async def test_a_question_that_takes_longer_than_a_lease_is_waited_for_and_not_asked_again(slow: Gateway) -> None:
+    """Each answer was dropped for the claim of the next question: under load no outcome was ever found out."""
+    [card] = await slow.fleet({"carrier": "cucc", "terms": "standard"})
+    await slow.fault("drop_after", operation="suspend")
+    asked = await slow.api.post(f"/v1/sims/{card}/suspend", json={})
+    await worker_round(slow.ctx)
+    slow.ctx.clock.adopt(slow.ctx.clock.offset + timedelta(seconds=5))
+    await slow.fault("slow", count=None, seconds=1.5)
+    before = (await slow.control.get("/_control/stats")).json()["jasper"]["requests"]
+    await _until_settled(slow, _short(slow))
+    operation = (await slow.api.get(asked.headers["location"])).json()
+    assert operation["history"][-1]["note"] == "carrier shows it applied"
+    assert (await slow.control.get("/_control/stats")).json()["jasper"]["requests"] - before == 1
