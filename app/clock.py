@@ -30,6 +30,10 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+MACHINE = SystemClock()
+"""The clock of this machine."""
+
+
 class OffsetClock:
     """Real time plus an offset that only grows.
 
@@ -37,9 +41,10 @@ class OffsetClock:
     nothing here, until `correct` finds that it is right.
     """
 
-    def __init__(self, offset: timedelta = timedelta()) -> None:
+    def __init__(self, offset: timedelta = timedelta(), machine: Clock = MACHINE) -> None:
         self.offset = offset
-        self._read, self._at = datetime.now(UTC), monotonic()
+        self._machine = machine
+        self._read, self._at = machine.now(), monotonic()
 
     def real(self) -> datetime:
         """Real time without the offset, aware, in UTC: what others compare with their own clocks."""
@@ -59,7 +64,7 @@ class OffsetClock:
         Somebody set a wrong clock right, or the machine slept. A clock that was set wrong, on this machine or on the
         database's alone, changes nothing.
         """
-        machine, ours = datetime.now(UTC), self.real()
+        machine, ours = self._machine.now(), self.real()
         if abs(machine - witness) + TOLERANCE >= abs(ours - witness):
             return timedelta()
         self._read, self._at = machine, monotonic()

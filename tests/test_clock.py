@@ -18,26 +18,19 @@ HOUR = timedelta(hours=1)
 A_MOMENT = timedelta(seconds=0.5)
 
 
-class Machine(datetime):
-    """`datetime`, on a machine whose clock was set."""
+class Machine:
+    """The clock of a machine, which is set by so much."""
 
     by = timedelta()
 
-    @classmethod
-    def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
-        return datetime.now(UTC) + cls.by
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
-    monkeypatch.setattr(Machine, "by", timedelta())
-    monkeypatch.setattr("app.clock.datetime", Machine)
-    return Machine
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.by
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
-def test_a_clock_that_is_set_wrong_moves_nothing(machine: type[Machine], jump: timedelta) -> None:
-    clock = OffsetClock()
+def test_a_clock_that_is_set_wrong_moves_nothing(jump: timedelta) -> None:
+    machine = Machine()
+    clock = OffsetClock(machine=machine)
     machine.by = jump
 
     assert clock.correct(datetime.now(UTC)) == timedelta()
@@ -45,11 +38,10 @@ def test_a_clock_that_is_set_wrong_moves_nothing(machine: type[Machine], jump: t
 
 
 @pytest.mark.parametrize("wrong", [HOUR, -HOUR])
-def test_a_clock_that_was_wrong_from_the_beginning_and_is_set_right_is_followed(
-    machine: type[Machine], wrong: timedelta
-) -> None:
+def test_a_clock_that_was_wrong_from_the_beginning_and_is_set_right_is_followed(wrong: timedelta) -> None:
+    machine = Machine()
     machine.by = wrong
-    clock = OffsetClock(offset=2 * HOUR)
+    clock = OffsetClock(2 * HOUR, machine)
     machine.by = timedelta()
 
     assert abs(clock.correct(datetime.now(UTC)) + wrong) < A_MOMENT
@@ -57,14 +49,15 @@ def test_a_clock_that_was_wrong_from_the_beginning_and_is_set_right_is_followed(
     assert abs(clock.now() - 2 * HOUR - datetime.now(UTC)) < A_MOMENT
 
 
-def test_a_database_whose_clock_is_wrong_moves_nothing(machine: type[Machine]) -> None:
+def test_a_database_whose_clock_is_wrong_moves_nothing() -> None:
     clock = OffsetClock()
 
     assert clock.correct(datetime.now(UTC) + HOUR) == timedelta()
 
 
-async def test_the_database_is_asked_which_clock_is_right(ctx: Context, machine: type[Machine]) -> None:
-    clock = ctx.clock
+async def test_the_database_is_asked_which_clock_is_right(ctx: Context) -> None:
+    clock, machine = ctx.clock, Machine()
+    clock._machine = machine
     before, machine.by = clock.real(), HOUR
     await sync_clock(ctx)
 
