@@ -162,8 +162,11 @@ bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
 
+sizing: $(DEV_STAMP) ## Bytes of a card, a report, an operation; what fleets come to (docs/sizing.md); ten minutes
+	@$(PY) -m bench.sizing
+
 # ------------------------------------------------------------------------------------------------------------- maintain
-.PHONY: docs lock audit clean
+.PHONY: sizing docs lock audit clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
 	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
