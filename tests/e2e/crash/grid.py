@@ -206,7 +206,7 @@ class Grid:
     async def _until_none(self, condition: str, *values: object) -> None:
         query = f"SELECT kind, account, status, history FROM operations WHERE {condition} LIMIT 3"  # noqa: S608
         left: list[Any] = []
-        for _ in range(1200):
+        for _ in range(2400):
             left = await self._ctx.pool.fetch(query, *values)
             if not left:
                 return
