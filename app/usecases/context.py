@@ -17,12 +17,16 @@ from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
 from app.domain.calendar.days import HOME_ZONE
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.domain.operation.measured import Duration
 from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
+from app.domain.vocabulary import OperationKind
 from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.tracing import Tracing
+from app.usecases.fresh_values import FreshValues
 from app.usecases.stragglers import Stragglers
 
 
@@ -51,9 +55,13 @@ class Context:
     sandbox: bool
     brake_per_hour: int | None = None
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
+    durations: FreshValues[tuple[str, str], Mapping[OperationKind, Duration]] = field(default_factory=FreshValues)
+    """How long operations took lately, by tenant and account (`app.usecases.operations.durations`)."""
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
     retention: Retention = field(default_factory=Retention)
+    tracing: Tracing | None = None
+    """Spans, where traces are made; None: nothing is wrapped."""
     archive: Archive | None = None
     """Where rows go that are deleted because of their age; None: nowhere."""
 

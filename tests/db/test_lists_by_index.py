@@ -50,7 +50,7 @@ OPERATION_FILTERS: dict[str, list[dict[str, Any]]] = {
     "created_from": [{"created_from": datetime(2026, 11, 1, tzinfo=UTC)}],
 }
 NOT_BY_INDEX = {"usage_pct_gte"}
-"""Compares each card's counter with its plan's allowance: after a first look at 2,000 cards, each of them is read."""
+"""Compares each card's counter with its plan's allowance, which no index has."""
 
 _FLEET = """
 INSERT INTO sims (tenant, iccid, msisdn, imsi, carrier, account, terms, plan, pool, order_id, underlying, state, holds,

@@ -15,7 +15,8 @@ SPARE_ROWS = 1_000
 """Rows beside twice those of folded groups that are left as they are: a summary reads them in a few milliseconds."""
 
 _MANY = f"""
-SELECT count(*) > {SPARE_ROWS} + 2 * count(DISTINCT (tenant, carrier, account, plan, pool, state, holds)) FROM sim_counts
+SELECT count(*) > {SPARE_ROWS} + 2 * count(DISTINCT (tenant, carrier, account, plan, pool, state, holds))
+  FROM sim_counts
 """  # noqa: S608 - our own text
 # Of two that fold at once the second passes over what the first has. The sum of a group is the same before and after.
 _FOLD = """

@@ -24,7 +24,7 @@ _NARROW = ("msisdn", "imsi", "device_serial")
 _IN_ORDER = ("pool", "order")
 """Filters whose index has their SIMs in the order of ids."""
 
-_OWN_INDEX = ("hold", "expires_before", "q", "usage_pct_gte")
+_OWN_INDEX = ("hold", "expires_before", "q")
 
 Statement = tuple[str, list[Any]]
 
@@ -101,6 +101,8 @@ def statements(tenant: str, wanted: SimFilter, after: int, limit: int) -> Sequen
         return [found(*arguments)]
     if any(getattr(wanted, name) is not None for name in _IN_ORDER):
         return [in_order(*arguments)]
+    if wanted.usage_pct_gte is not None:
+        return [in_order(*arguments)]  # each counter is compared with its plan's allowance: no index has that
     if has_own_index(wanted):
         return [look(*arguments), found(*arguments)]
     if any(getattr(wanted, name) is not None for name in _FACETS):

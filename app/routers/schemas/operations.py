@@ -23,6 +23,7 @@ from .base import (
     RequestModel,
     open_words,
 )
+from .problems import ExpectedEnd
 from .sims.requests import Including
 
 KindWord = Annotated[OperationKind, open_words(OperationKind)]
@@ -46,15 +47,6 @@ class HistoryLine(AnswerModel):
     at: At = Field(description="When.", examples=["2026-11-21T10:00:00+00:00"])
     status: StatusWord = Field(description="The status from then on.", examples=["queued"])
     note: str = Field(description="Why, in words.", examples=[""])
-
-
-class ExpectedEnd(AnswerModel):
-    """When an open operation ends if it takes as long as the last ones of its account and kind (SL-9)."""
-
-    typical_at: At = Field(description="Half of them were done by then.", examples=["2026-11-21T10:02:00+00:00"])
-    slow_at: At = Field(description="95 % of them were done by then.", examples=["2026-11-21T18:00:00+00:00"])
-    samples: int = Field(description="How many were measured.", examples=[200])
-    assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["SL-9"]])
 
 
 class Operation(AnswerModel):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,7 @@ from app.domain.diagnosis.checklists import (
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.diagnosis.recovery.plan import Known, OpenOperation, Recovery
 from app.domain.diagnosis.recovery.search import recovery_of
+from app.domain.operation.measured import Expected, expected
 from app.domain.operation.prices import EMPTY, Catalogue
 from app.domain.operation.request import Counts, RuleContext
 from app.domain.sim.holds import codes, network_allowed, shown_state
@@ -36,6 +37,7 @@ from app.domain.sim.lifecycle import ForcedActivation
 from app.domain.vocabulary import Channel, HoldCode, OperationKind, SimState
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
+from app.usecases.operations.durations import durations
 from app.usecases.operations.validate import rule_context
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sims.read import account_zones
@@ -63,6 +65,8 @@ class Explanation:
     notices: tuple[Notice, ...]
     renewal: RenewalUnderWay | None
     zone: ZoneInfo
+    expected: Mapping[OperationKind, Expected] = field(default_factory=dict)
+    """When an operation begun now would end by what was measured (SL-9); nothing of one that nothing stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,14 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         raise NotFound("sim")
     record = sim_from(row)
     left = await _pool_remaining(ctx, record)
-    return explained(ctx, ExplanationFacts(at=now, record=record, row=row, pool_remaining=left), device)
+    found = explained(ctx, ExplanationFacts(at=now, record=record, row=row, pool_remaining=left), device)
+    return replace(found, expected=await _expected(ctx, record)) if found.holds else found
+
+
+async def _expected(ctx: Context, record: SimRecord) -> dict[OperationKind, Expected]:
+    now, measured = ctx.now(), await durations(ctx, record.tenant, record.account)
+    found = {kind: expected(now, duration) for kind, duration in measured.items()}
+    return {kind: one for kind, one in found.items() if one is not None}
 
 
 def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) -> Explanation:

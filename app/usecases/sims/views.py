@@ -23,8 +23,6 @@ from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, Supplier
 from app.usecases.usage.views import usage_view
 
-"""The zone of accounts that are no longer configured."""
-
 Days = Mapping[ZoneInfo, date]
 """Today in each zone."""
 
@@ -82,7 +80,7 @@ def _text(value: date | datetime | None) -> str | None:
 
 
 def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str, Any]:
-    """The JSON object of one SIM; `days` as of `days_at`, `zones` by account."""
+    """The JSON object of one SIM, its days as dates; `days` as of `days_at`, `zones` by account."""
     today = days[zones.get(row["account"], HOME_ZONE)]
     counters = row if row["cycle"] is not None else None
     operation = row["operation_id"]
@@ -98,10 +96,10 @@ def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str
         "holds": [_hold(hold) for hold in row["holds"]],
         "network_allowed": row["underlying"] in _CARRIES_DATA and not row["holds"],
         "carrier_view": _carrier_view(row),
-        "opened_on": _text(row["opened_on"]),
-        "activated_on": _text(row["activated_on"]),
-        "expires_on": _text(row["expires_on"]),
-        "expires_forecast_on": _text(row["expires_forecast_on"]),
+        "opened_on": row["opened_on"],
+        "activated_on": row["activated_on"],
+        "expires_on": row["expires_on"],
+        "expires_forecast_on": row["expires_forecast_on"],
         "cancels_on": row["expires_on"] and _cancels_on(row["terms"], row["carrier"], row["expires_on"]),
         "binding": _binding(row, today),
         "region": {"province": row["province"], "limited": row["region_limited"]},
@@ -140,7 +138,7 @@ def _carrier_view(row: SimRow) -> dict[str, Any] | None:
         "state": row["carrier_state"],
         "code": row["carrier_code"],
         "as_of": _text(row["carrier_as_of"]),
-        "expires_on": _text(row["carrier_expires_on"]),
+        "expires_on": row["carrier_expires_on"],
         "expires_as_of": _text(row["carrier_expires_as_of"]),
     }
 
