@@ -1,6 +1,4 @@
-"""asyncpg: lists and counts of SIMs: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and
-exports.
-"""
+"""The filters of `GET /v1/sims` as a condition in SQL, shared by lists, counts, bulk selectors and exports."""
 
 from __future__ import annotations
 
