@@ -1,4 +1,4 @@
-"""asyncpg: a page of a list of SIMs, by index whatever filter is given (ADR 35).
+"""asyncpg: a page of a list of SIMs, by index whatever filter is given (ADR 37).
 
 Three ways lead to a page, each bounded. `LOOK`: the next SIMs by id, of which a common filter leaves enough for a page.
 `FACETS`: a filter by carrier, account, plan or state is that of some groups of equal SIMs; of each the next by id.

@@ -1,4 +1,4 @@
-"""asyncpg: how many SIMs a filter matches, and by what; from the counts where they know the filter (ADR 35)."""
+"""asyncpg: how many SIMs a filter matches, and by what; from the counts where they know the filter (ADR 37)."""
 
 from __future__ import annotations
 
