@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 
 from app.carriers.config_file import read_accounts
+from app.cli.distribution import check_lines, distribute_usage
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
 from app.jobs.runner import SlotOutcome, run_slot
@@ -62,7 +63,7 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
     """Run the command. Raises `CommandError`."""
     match given.command:
         case "migrate":
-            migrate_command(settings)
+            migrate_command(settings, given)
         case "restored":
             restored_command(settings, given)
         case "key-create":
@@ -71,11 +72,17 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
             job_run(settings, given.name)
 
 
-def migrate_command(settings: Settings) -> None:
-    """`simgate migrate`."""
+def migrate_command(settings: Settings, given: argparse.Namespace) -> None:
+    """`simgate migrate`, `--distribute` and `--check-distribution`. Raises `CommandError`."""
     with database(settings) as url:
+        if given.check_distribution:
+            print(asyncio.run(check_lines(url)))
+            return
         migrate(url)
-    print("The database is at the newest schema.")
+        print("The database is at the newest schema.")
+        if given.distribute:
+            asyncio.run(distribute_usage(url, given.shards))
+            print(asyncio.run(check_lines(url)))
 
 
 def restored_command(settings: Settings, given: argparse.Namespace) -> None:

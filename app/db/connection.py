@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from app.database_tls import driver_query
+from app.db.twin import learn_layout
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -159,10 +160,14 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int, pgbouncer: bool = False) -> AsyncIterator[Database]:
-    """An engine and a pool, each of at most `size` connections; closed at the end, the pool first."""
+    """An engine and a pool, each of at most `size` connections; closed at the end, the pool first.
+
+    Raises `DistributionUnfinished` (`app.db.twin`).
+    """
     engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer)
     pool = await create_pool(url, size=size, pgbouncer=pgbouncer)
     try:
+        await learn_layout(pool)
         yield Database(engine, pool)
     finally:
         await pool.close()
