@@ -65,7 +65,12 @@ def shown(grid: Sequence[Line]) -> str:
             row += f"{'' if line is None else _place(line):>12}"
         rows.append(row)
     outcomes = Counter(cell.outcome for line in grid for cell in line.cells)
-    return "\n".join([*rows, f"{sum(outcomes.values())} kills: {dict(outcomes)}; every other place is not supported"])
+    return "\n".join(
+        [
+            *rows,
+            f"{sum(outcomes.values())} kills: {dict(outcomes)}; ? waits for a person, - had ended before; an empty place is not supported",
+        ]
+    )
 
 
 def _place(line: Line) -> str:
@@ -96,7 +101,8 @@ async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_hones
     assert not wrong, wrong
     assert not [cell for line in grid for cell in line.cells if cell.outcome == "wrong"]
     missed = [cell for line in grid for cell in line.cells if cell.outcome == "missed"]
-    assert len(missed) <= len(grid) // 10, missed
+    kills = sum(len(line.cells) for line in grid)
+    assert len(missed) <= kills // 20, missed
     doubtful = [
         cell for line in grid for cell in line.cells if cell.outcome == "unknown" and not _may_have_left(line, cell)
     ]
@@ -104,6 +110,6 @@ async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_hones
 
 
 def _may_have_left(line: Line, cell: Cell) -> bool:
-    """Whether it was killed once its sending was stored."""
+    """Whether it was killed once its sending was stored; or whether nobody could tell in any case."""
     number, _ = cell.course.kill_at or (0, "")
-    return any(point.startswith("commit _mark_sent") for point in line.points[: number + 1])
+    return not line.shown or any(point.startswith("commit _mark_sent") for point in line.points[: number + 1])
