@@ -59,7 +59,7 @@ def configure_logging(level: int = logging.INFO) -> None:
 
 
 class _Lines:
-    """A stream for lines that may be lost: neither a full disk under the log nor a reader that is gone ends anything."""
+    """A stream for lines that may be lost: a full disk under the log, or a reader that is gone, ends nothing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
