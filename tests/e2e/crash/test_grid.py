@@ -101,13 +101,19 @@ async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_hones
     print(f"\n{shown(grid)}\n{monotonic() - began:.0f} s")
     assert not wrong, wrong
     assert not [cell for line in grid for cell in line.cells if cell.outcome == "wrong"]
-    missed = [cell for line in grid for cell in line.cells if cell.outcome == "missed"]
+    missed = [place for line in grid for place in _missed(line)]
     kills = sum(len(line.cells) for line in grid)
-    assert len(missed) <= kills // 20, missed
+    assert len(missed) <= kills // 50, missed
     doubtful = [
         cell for line in grid for cell in line.cells if cell.outcome == "unknown" and not _may_have_left(line, cell)
     ]
     assert not doubtful, "what was never sent is not unknown"
+
+
+def _missed(line: Line) -> list[str]:
+    """Places of a course at which no process was killed. A course may ask once more or less often than the recorded one."""
+    hit = {cell.point for cell in line.cells if cell.outcome != "missed"}
+    return [f"{line.kind} at {line.protocol}: {cell.point}" for cell in line.cells if cell.point not in hit]
 
 
 def _may_have_left(line: Line, cell: Cell) -> bool:
