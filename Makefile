@@ -157,8 +157,11 @@ bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
 
+sizing: $(DEV_STAMP) ## Bytes of a card, a report, an operation; what fleets come to (docs/sizing.md); ten minutes
+	@$(PY) -m bench.sizing
+
 # ------------------------------------------------------------------------------------------------------------- maintain
-.PHONY: docs lock audit clean
+.PHONY: sizing docs lock audit clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
 	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
@@ -168,7 +171,7 @@ docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 # get into a lock; hashes of every platform.
 lock: $(PY) ## Resolves requirements/*.in anew (maintainers; needs the public index)
 	@$(PY) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in service run dev sdk; do env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS UV_SYSTEM_CERTS=1 \
+	@for name in service run tracing dev sdk; do env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS UV_SYSTEM_CERTS=1 \
 		$(VENV)/lock/bin/uv pip compile --quiet --no-config --default-index https://pypi.org/simple --no-emit-index-url \
 		--universal --python-version 3.11 --only-binary :all: --generate-hashes --custom-compile-command 'make lock' \
 		requirements/$$name.in -o requirements/$$name.lock || exit 1; done

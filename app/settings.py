@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.retention import MOST_DAYS, WINDOWS, Record, Retention
+from app.domain.calendar.cycles import CYCLES_KEPT
+from app.domain.retention import LEAST_REPORT_CYCLES, MOST_DAYS, WINDOWS, Record, Retention
 
 KEY_LENGTHS = range(32, 129)
 VERSION = "0.1.0"
@@ -56,7 +57,14 @@ class Settings(BaseSettings):
     slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
     proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
+    otel_disabled: bool = Field(default=False, alias="OTEL_SDK_DISABLED")
+    traces_exporter: Literal["otlp", "none"] | None = Field(None, alias="OTEL_TRACES_EXPORTER")
+    otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_traces_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otlp_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_PROTOCOL")
+    otlp_traces_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
     archive_dir: Path | None = Field(None, alias="SIMGATE_ARCHIVE_DIR")
+    report_cycles: int = Field(CYCLES_KEPT, alias="SIMGATE_REPORT_CYCLES", ge=LEAST_REPORT_CYCLES, le=CYCLES_KEPT)
     keep_operations: Days = _kept(Record.OPERATIONS)
     keep_events: Days = _kept(Record.EVENTS)
     keep_deliveries: Days = _kept(Record.DELIVERIES)
@@ -87,6 +95,20 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def traces(self) -> bool:
+        """Whether OpenTelemetry's variables ask for traces: an exporter or an endpoint is named, and nothing is off."""
+        if self.otel_disabled or self.traces_exporter == "none":
+            return False
+        return bool(self.traces_exporter or self.traces_endpoint)
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces go; None: the SDK's default, a collector on this machine."""
+        if self.otlp_traces_endpoint or not self.otlp_endpoint:
+            return self.otlp_traces_endpoint
+        return f"{self.otlp_endpoint.rstrip('/')}/v1/traces"
+
+    @property
     def retention(self) -> Retention:
         """How long each kind of record is kept."""
         set_days: dict[Record, Days] = {
@@ -103,7 +125,8 @@ class Settings(BaseSettings):
             Record.COUNTERS: self.keep_counters,
             Record.DAY_FIGURES: self.keep_day_figures,
         }
-        return Retention(days={record: None if days == "forever" else days for record, days in set_days.items()})
+        days = {record: None if days == "forever" else days for record, days in set_days.items()}
+        return Retention(days=days, report_cycles=self.report_cycles)
 
     @cached_property
     def base_url(self) -> str:

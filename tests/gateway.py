@@ -22,6 +22,7 @@ from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
 from app.settings import PROJECT, Settings
+from app.tracing import Tracing
 from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
@@ -138,7 +139,13 @@ def card(index: int, **given: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_gateway(
-    url: str, folder: Path, *, carriers: str = "carriers.toml", accounts_path: Path | None = None, **given: object
+    url: str,
+    folder: Path,
+    *,
+    carriers: str = "carriers.toml",
+    accounts_path: Path | None = None,
+    tracing: Tracing | None = None,
+    **given: object,
 ) -> AsyncIterator[Gateway]:
     """A gateway on this database, with the sandbox in memory; `given` are further settings by their variable's name."""
     path = accounts_path or PROJECT / "demo" / carriers
@@ -153,7 +160,7 @@ async def open_gateway(
     wire = SandboxWire(carriers_app)
     async with (
         connected(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
-        open_container_over(database, settings, accounts, wire=wire) as container,
+        open_container_over(database, settings, accounts, wire=wire, tracing=tracing) as container,
     ):
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()
