@@ -89,7 +89,8 @@ async def fetch_one(
             if found is None:
                 continue
             arguments = (*arguments, found["id"])
-        if (row := await reads.fetchrow(statement.text, *arguments)) is not None:
+        row: SimRow | None = await reads.fetchrow(statement.text, *arguments)
+        if row is not None:
             return row
     return None
 
