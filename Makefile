@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -74,10 +74,21 @@ cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in 
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
 
 test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
-	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
+	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery or faults or soak)" -q --timeout=7200 $(TESTS)
 
-test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
-	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
+test-crash: $(DEV_STAMP) ## kill -9 at every point of every operation, as a table; then of gateway and database at seeded moments
+ifeq ($(TESTS),)
+	@$(PY) -m pytest -m crash -q -s --timeout=3600 tests/e2e/crash/test_grid.py
+	@$(PY) -m pytest -m crash -q --timeout=1800 --ignore=tests/e2e/crash/test_grid.py
+else
+	@$(PY) -m pytest -m crash -q -s --timeout=3600 $(TESTS)
+endif
+
+test-faults: $(DEV_STAMP) ## Faults of database, disks, processes, carriers and clocks under load, with the time to recover
+	@$(PY) -m pytest -m faults -q -s -rs --timeout=1800 $(or $(TESTS),tests/e2e/faults)
+
+soak: $(DEV_STAMP) ## Ten minutes of mixed load on all roles: memory and file handles stay flat (MINUTES=60 for more)
+	@MINUTES=$(or $(MINUTES),10) $(PY) -m pytest -m soak -q -s --timeout=36000 tests/e2e/faults/test_soak.py
 
 test-ingest: $(DEV_STAMP) ## Usage ingest with crashes, duplicates and late reports
 	@$(PY) -m pytest -m ingest -q --timeout=1800 $(TESTS)
@@ -132,7 +143,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-ingest bench-reads bench-import bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -141,6 +152,9 @@ bench-ingest: $(DEV_STAMP) ## Usage reports per second, after commit
 
 bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
 	@$(PY) -m bench.reads
+
+bench-import: $(DEV_STAMP) ## The import of a million cards against a bare COPY of the same rows
+	@$(PY) -m bench.import_fleet
 
 bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 	@$(PY) -m bench.carriers
