@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from app.database_tls import driver_query
+from app.db.tenancy import WalledConnection, is_walled
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -83,8 +84,8 @@ def _server_settings() -> dict[str, str]:
     }
 
 
-def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> AsyncEngine:
-    """An engine on `postgresql+asyncpg://…`.
+def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False, walled: bool = False) -> AsyncEngine:
+    """An engine on `postgresql+asyncpg://…`; `walled`: each transaction says for whom it is (`app.db.tenancy`).
 
     PgBouncer in transaction mode hands each transaction another server connection, so that a statement prepared under
     a fixed name may be missing or somebody else's: names are random there, and nothing is cached.
@@ -95,6 +96,8 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
         "server_settings": _server_settings(),
         "timeout": 10,
     }
+    if walled:
+        connect_args["connection_class"] = WalledConnection
     if pgbouncer:
         connect_args |= {
             "server_settings": {},
@@ -131,9 +134,13 @@ async def _reset_if_in_transaction(connection: asyncpg.Connection[asyncpg.Record
         await connection.reset()
 
 
-async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncpg.Pool[asyncpg.Record]:
+async def create_pool(
+    url: str, *, size: int, pgbouncer: bool = False, walled: bool = False
+) -> asyncpg.Pool[asyncpg.Record]:
     """An asyncpg pool on the same database, for the measured hot paths; `jsonb` is decoded to Python values."""
     options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
+    if walled:
+        options["connection_class"] = WalledConnection
     target = make_url(url)
     return await asyncpg.create_pool(
         **driver_query(target.query),
@@ -152,15 +159,20 @@ class Database:
 
     engine: AsyncEngine
     pool: asyncpg.Pool[asyncpg.Record]
+    walled: bool = False
+    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0033)."""
 
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int, pgbouncer: bool = False) -> AsyncIterator[Database]:
     """An engine and a pool, each of at most `size` connections; closed at the end, the pool first."""
-    engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer)
     pool = await create_pool(url, size=size, pgbouncer=pgbouncer)
+    if walled := await is_walled(pool):
+        await pool.close()
+        pool = await create_pool(url, size=size, pgbouncer=pgbouncer, walled=True)
+    engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer, walled=walled)
     try:
-        yield Database(engine, pool)
+        yield Database(engine, pool, walled)
     finally:
         await pool.close()
         await engine.dispose()

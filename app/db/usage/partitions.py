@@ -16,6 +16,10 @@ from app.domain.calendar.days import add_to_month
 PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process creates partitions at a time."""
 
+_MAKE = "SELECT usage_parts.make_part($1)"
+_DROP = "SELECT usage_parts.drop_part($1)"
+"""Functions of the database, as only the owner of the table may do it, who need not be our role (docs/adr/0033)."""
+
 _PRESENT = "SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'"
 
 
@@ -30,17 +34,6 @@ def _name(month: date) -> str:
     return f"reports_{month:%Y_%m}"
 
 
-def _make(month: date) -> str:
-    """The statements that create one partition with its indexes."""
-    name, until = _name(month), add_to_month(month, 1)
-    return f"""
-        CREATE TABLE usage_parts.{name} PARTITION OF usage_reports
-           FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00');
-        CREATE UNIQUE INDEX uq_{name}_identity ON usage_parts.{name} (gateway, report_id);
-        CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at) WHERE sim_id IS NOT NULL;
-    """
-
-
 async def create_partitions(
     connection: asyncpg.Connection[asyncpg.Record], first: datetime, last: datetime
 ) -> list[str]:
@@ -52,7 +45,7 @@ async def create_partitions(
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
         missing = [month for month in wanted if _name(month) not in present]
         for month in missing:
-            await connection.execute(_make(month))
+            await connection.execute(_MAKE, month)
     return [_name(month) for month in missing]
 
 
@@ -62,5 +55,5 @@ async def drop_partitions(connection: asyncpg.Connection[asyncpg.Record], before
     present = [row["tablename"] for row in await connection.fetch(_PRESENT)]
     old = sorted(name for name in present if name < oldest)
     for name in old:
-        await connection.execute(f"DROP TABLE usage_parts.{name}")
+        await connection.execute(_DROP, name)
     return old
