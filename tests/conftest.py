@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 import structlog
 
+from app.db.tenancy import API_ROLE, WORKER_ROLE
 from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
 from tests import databases
@@ -24,6 +25,7 @@ from tests.examples import tries
 from tests.gateway import Gateway, open_gateway
 from tests.receiver import Receiver
 from tests.receiver import receiver as open_receiver
+from tests.roles import url_as
 
 hypothesis.settings.register_profile("simgate", deadline=None, max_examples=tries(30))
 hypothesis.settings.load_profile("simgate")
@@ -76,7 +78,8 @@ def database_name(database_server: Server, server_folder: Path) -> str:
 @pytest.fixture(scope="session")
 async def kept_connections(database_server: Server, database_name: str) -> AsyncIterator[None]:
     """Gateways of one worker take over each other's connections, warm; see `tests.connections`."""
-    async with keeping(database_server.url_of(database_name)):
+    url = database_server.url_of(database_name)
+    async with keeping(url), keeping(url_as(API_ROLE, url)), keeping(url_as(WORKER_ROLE, url)):
         yield
 
 

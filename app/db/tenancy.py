@@ -59,14 +59,15 @@ def across_tenants() -> Iterator[None]:
 
 def _opening() -> str:
     """What follows BEGIN in the same message, so that it costs no round trip. It ends with the transaction, as it must
-    behind PgBouncer, whose next transaction on the connection is somebody else's."""
+    behind PgBouncer, whose next transaction on the connection is somebody else's.
+    """
     tenant = _acting.get()
     if tenant is None:
         return ""
     if tenant == ACROSS:
         return f"SET LOCAL ROLE {WORKER_ROLE};"
     quoted = tenant.replace("'", "''")
-    return f"SELECT set_config('{TENANT_SETTING}', '{quoted}', true);"  # noqa: S608 - quoted, and a tenant's name is a word
+    return f"SELECT set_config('{TENANT_SETTING}', '{quoted}', true);"
 
 
 class WalledConnection(_Base):

@@ -16,12 +16,43 @@ down_revision = "0043"
 branch_labels = None
 depends_on = None
 
-WITH_A_TENANT = """
-addons api_keys approvals audit automations balance_entries bulk_operations buyer_accounts carts deadline_feeds
-directed_entries events exports files findings idempotency_keys invoice_titles invoices notification_channels operations
-order_payments orders overrun_charges plan_allowances plan_checks plans pools quarantine reminder_settings rule_stops
-sims usage_gaps usage_gateways usage_unmatched webhook_endpoints
-""".split()
+WITH_A_TENANT = [
+    "addons",
+    "api_keys",
+    "approvals",
+    "audit",
+    "automations",
+    "balance_entries",
+    "bulk_operations",
+    "buyer_accounts",
+    "carts",
+    "deadline_feeds",
+    "directed_entries",
+    "events",
+    "exports",
+    "files",
+    "findings",
+    "idempotency_keys",
+    "invoice_titles",
+    "invoices",
+    "notification_channels",
+    "operations",
+    "order_payments",
+    "orders",
+    "overrun_charges",
+    "plan_allowances",
+    "plan_checks",
+    "plans",
+    "pools",
+    "quarantine",
+    "reminder_settings",
+    "rule_stops",
+    "sims",
+    "usage_gaps",
+    "usage_gateways",
+    "usage_unmatched",
+    "webhook_endpoints",
+]
 
 PARTS = {
     "automation_firings": ("automation_id", "automations"),
@@ -91,7 +122,7 @@ FUNCTIONS = ("usage_parts.make_part(date)", "usage_parts.drop_part(text)")
 def conditions() -> dict[str, str]:
     """Table -> what makes a row the tenant's for whom a transaction is."""
     found = {"tenants": f"id = {TENANT}"}
-    found |= {table: f"tenant = {TENANT}" for table in WITH_A_TENANT}
+    found |= dict.fromkeys(WITH_A_TENANT, f"tenant = {TENANT}")
     for table, (column, whole) in PARTS.items():
         found[table] = f"EXISTS (SELECT FROM {whole} whole WHERE whole.id = {table}.{column})"
     return found

@@ -132,7 +132,8 @@ async def _take_chunk(
     """Store one chunk: new SIMs in one insert, updates in one statement per set of columns."""
     if not chunk:
         return
-    owners = await work.sims.owners([row.values["iccid"] for row in chunk])
+    async with work.across_tenants():
+        owners = await work.sims.owners([row.values["iccid"] for row in chunk])
     if state.pools:
         orders = {row.values["order"] for row in chunk if "order" in row.values}
         orders |= {owner.order_id for owner in owners.values() if owner.order_id is not None}
@@ -173,7 +174,10 @@ async def _update_added_elsewhere(
     report: ImportReport,
 ) -> None:
     """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
-    owners = await work.sims.owners([row.values["iccid"] for row in added]) if added else {}
+    if not added:
+        return
+    async with work.across_tenants():
+        owners = await work.sims.owners([row.values["iccid"] for row in added])
     for row in added:
         owner = owners.get(row.values["iccid"])
         fault = not_available(row) if owner is None else tenant_rejection(ctx, state, row, owner)
