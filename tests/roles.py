@@ -12,8 +12,7 @@ from sqlalchemy import make_url
 from app.container import Container
 from app.db.connection import Database
 from app.db.kept_connections import KeptConnections
-from app.db.roles import CREATE_ROLES, GRANT_RIGHTS, ROLES_PRESENT
-from app.db.tenancy import API_ROLE, WORKER_ROLE
+from app.db.roles import GRANT_RIGHTS, create_roles
 from app.db.uow import UnitOfWork
 
 PASSWORD = "of-the-tests-0123456789"
@@ -23,11 +22,8 @@ async def divide(dsn: str) -> None:
     """Make the roles, where the server lacks them, and grant them their rights in this database."""
     connection = await asyncpg.connect(dsn)
     try:
-        if not await connection.fetchval(ROLES_PRESENT):
-            for statement in CREATE_ROLES:
-                await connection.execute(statement)
-            for role in (API_ROLE, WORKER_ROLE):
-                await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+        for role in await create_roles(connection):
+            await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
         await connection.execute(GRANT_RIGHTS)
     finally:
         await connection.close()

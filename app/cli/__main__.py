@@ -34,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
         "scheduler": "the scheduler alone; a second one does no harm",
     }.items():
         commands.add_parser(name, help=text, description=text)
-    commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.add_argument("--roles", action="store_true", help="also create the roles of API and worker, and grant them")
     restored = commands.add_parser(
         "restored", help="after a restore, before any start: hold back what was perhaps sent"
     )

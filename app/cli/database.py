@@ -10,10 +10,13 @@ from datetime import datetime
 
 from alembic import command
 from alembic.config import Config
+from asyncpg import InsufficientPrivilegeError
 
 from app.carriers.config_file import read_accounts
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
+from app.db.connection import open_database
+from app.db.roles import CREATE_ROLES, MAY_BECOME, create_roles
 from app.jobs.runner import SlotOutcome, run_slot
 from app.jobs.schedule import jobs_for
 from app.logs import LEVELS, configure_logging
@@ -62,7 +65,7 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
     """Run the command. Raises `CommandError`."""
     match given.command:
         case "migrate":
-            migrate_command(settings)
+            migrate_command(settings, roles=given.roles)
         case "restored":
             restored_command(settings, given)
         case "key-create":
@@ -71,11 +74,25 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
             job_run(settings, given.name)
 
 
-def migrate_command(settings: Settings) -> None:
-    """`simgate migrate`."""
+def migrate_command(settings: Settings, *, roles: bool = False) -> None:
+    """`simgate migrate`; `roles`: also the roles of a divided installation (ADR 33). Raises `CommandError`."""
     with database(settings) as url:
+        made = asyncio.run(_roles(url)) if roles else []
         migrate(url)
     print("The database is at the newest schema.")
+    for role in made:
+        print(f"Role {role} is made. Let it in: ALTER ROLE {role} LOGIN PASSWORD '…';")
+
+
+async def _roles(url: str) -> list[str]:
+    async with open_database(url, size=2) as opened, opened.pool.acquire() as connection:
+        try:
+            return await create_roles(connection)
+        except InsufficientPrivilegeError:
+            by_hand = "; ".join([*CREATE_ROLES.values(), MAY_BECOME])
+            raise CommandError(
+                ExitCode.DATABASE, f"the database's user may not create roles: let one who may run: {by_hand}"
+            ) from None
 
 
 def restored_command(settings: Settings, given: argparse.Namespace) -> None:

@@ -1,5 +1,4 @@
-"""The two roles of a divided installation, and what each may do (docs/adr/0033): SQL for whoever may create roles, and
-for the owner of the tables.
+"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0033).
 
 `simgate_api` sees one tenant's rows at a time, and goes `across_tenants` by becoming `simgate_worker`, which sees all.
 Neither owns a table, and neither can change or delete an entry of the audit trail.
@@ -7,47 +6,74 @@ Neither owns a table, and neither can change or delete an entry of the audit tra
 
 from __future__ import annotations
 
-from app.db.schema.walls import OF_EVERY_TENANT
+from app.db.connection import Connection
 from app.db.tenancy import API_ROLE, WORKER_ROLE
 
-CREATE_ROLES = (
-    f"CREATE ROLE {WORKER_ROLE} NOLOGIN",
-    f"CREATE ROLE {API_ROLE} NOLOGIN NOINHERIT",
-    f"GRANT {WORKER_ROLE} TO {API_ROLE}",
-)
+CREATE_ROLES = {
+    WORKER_ROLE: f"CREATE ROLE {WORKER_ROLE} NOLOGIN",
+    API_ROLE: f"CREATE ROLE {API_ROLE} NOLOGIN NOINHERIT",
+}
 """By a role that may create roles. Each then gets LOGIN and a password, which we are not told."""
 
-ROLES_PRESENT = f"SELECT count(*) = 2 FROM pg_roles WHERE rolname IN ('{API_ROLE}', '{WORKER_ROLE}')"  # noqa: S608
+MAY_BECOME = f"GRANT {WORKER_ROLE} TO {API_ROLE}"
+"""Not by inheritance: for each transaction of no tenant, in so many words."""
 
-GRANT_RIGHTS = f"""
+_PRESENT = "SELECT rolname FROM pg_roles WHERE rolname = ANY($1::text[])"
+
+GRANT_RIGHTS = """
 DO $$
 DECLARE
     one record;
+    unlocked text;
 BEGIN
     IF to_regprocedure('usage_parts.make_part(date)') IS NULL
-       OR (SELECT count(*) FROM pg_roles WHERE rolname IN ('{API_ROLE}', '{WORKER_ROLE}')) < 2
+       OR (SELECT count(*) FROM pg_roles WHERE rolname IN ('simgate_api', 'simgate_worker')) < 2
        OR NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('sims')) THEN
         RETURN;  -- nobody to grant to, or not ours to grant
     END IF;
-    GRANT USAGE ON SCHEMA public, usage_parts TO {API_ROLE}, {WORKER_ROLE};
+    SELECT string_agg(oid::regclass::text, ', ') INTO unlocked FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relrowsecurity
+       AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'of_every_tenant');
+    FOR attempt IN 1..200 LOOP
+        EXIT WHEN unlocked IS NULL;
+        BEGIN
+            SET LOCAL lock_timeout = '200ms';  -- below deadlock_timeout: nobody is chosen to die for this
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', unlocked);
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            PERFORM pg_sleep(0.05);
+        END;
+    END LOOP;
+    GRANT USAGE ON SCHEMA public, usage_parts TO simgate_api, simgate_worker;
     FOR one IN SELECT oid::regclass AS name, relname, relrowsecurity AS walled FROM pg_class
                 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
                   AND pg_has_role(relowner, 'USAGE')
     LOOP
-        EXECUTE format('GRANT SELECT ON %s TO {API_ROLE}, {WORKER_ROLE}', one.name);
+        EXECUTE format('GRANT SELECT ON %s TO simgate_api, simgate_worker', one.name);
         IF one.relname NOT IN ('alembic_version', 'oldest_release') THEN
-            EXECUTE format('GRANT INSERT ON %s TO {API_ROLE}, {WORKER_ROLE}', one.name);
+            EXECUTE format('GRANT INSERT ON %s TO simgate_api, simgate_worker', one.name);
         END IF;
         IF one.relname NOT IN ('alembic_version', 'oldest_release', 'audit') THEN
-            EXECUTE format('GRANT UPDATE, DELETE ON %s TO {API_ROLE}, {WORKER_ROLE}', one.name);
+            EXECUTE format('GRANT UPDATE, DELETE ON %s TO simgate_api, simgate_worker', one.name);
         END IF;
-        IF one.walled AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = one.name
-                                                             AND polname = '{OF_EVERY_TENANT}') THEN
-            EXECUTE format('CREATE POLICY {OF_EVERY_TENANT} ON %s TO {WORKER_ROLE} USING (true) WITH CHECK (true)',
+        IF one.walled AND NOT EXISTS (SELECT FROM pg_policy
+                                       WHERE polrelid = one.name AND polname = 'of_every_tenant') THEN
+            EXECUTE format('CREATE POLICY of_every_tenant ON %s TO simgate_worker USING (true) WITH CHECK (true)',
                            one.name);
         END IF;
     END LOOP;
-    GRANT EXECUTE ON FUNCTION usage_parts.make_part(date), usage_parts.drop_part(text) TO {API_ROLE}, {WORKER_ROLE};
+    GRANT EXECUTE ON FUNCTION usage_parts.make_part(date), usage_parts.drop_part(text) TO simgate_api, simgate_worker;
 END $$
 """
 """By the owner, after each migration; says and does nothing where there are no such roles."""
+
+
+async def create_roles(connection: Connection) -> list[str]:
+    """Create those of the two roles that are missing; gives their names. Raises `InsufficientPrivilegeError`."""
+    present = {row["rolname"] for row in await connection.fetch(_PRESENT, list(CREATE_ROLES))}
+    missing = [role for role in CREATE_ROLES if role not in present]
+    for role in missing:
+        await connection.execute(CREATE_ROLES[role])
+    if missing:
+        await connection.execute(MAY_BECOME)
+    return missing

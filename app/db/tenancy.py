@@ -9,14 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import asyncpg
-
-if TYPE_CHECKING:
-    _Base: TypeAlias = asyncpg.Connection[asyncpg.Record]
-else:
-    _Base = asyncpg.Connection
 
 API_ROLE = "simgate_api"
 WORKER_ROLE = "simgate_worker"
@@ -70,7 +65,7 @@ def _opening() -> str:
     return f"SELECT set_config('{TENANT_SETTING}', '{quoted}', true);"
 
 
-class WalledConnection(_Base):
+class WalledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """A connection that says with each BEGIN for whom it is. A single statement becomes a transaction of its own.
 
     SQLAlchemy's and asyncpg's transactions both begin by `execute("BEGIN …;")`.
@@ -80,7 +75,7 @@ class WalledConnection(_Base):
     def _ready(self) -> bool:
         return self.is_in_transaction() or _acting.get() is None
 
-    async def execute(self, query: str, *args: Any, **named: Any) -> str:
+    async def execute(self, query: str, *args: Any, **named: Any) -> Any:
         """As asyncpg's."""
         if query.startswith("BEGIN") and not args:
             return await super().execute(query + _opening(), **named)
@@ -89,7 +84,7 @@ class WalledConnection(_Base):
         async with self.transaction():
             return await super().execute(query, *args, **named)
 
-    async def executemany(self, command: str, args: Any, **named: Any) -> None:
+    async def executemany(self, command: str, args: Any, **named: Any) -> Any:
         """As asyncpg's."""
         if self._ready:
             return await super().executemany(command, args, **named)
