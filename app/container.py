@@ -29,6 +29,7 @@ from app.domain.notifications.channels import ChannelKind
 from app.domain.operation.capabilities import CAPABILITIES
 from app.domain.usage.gaps import Band
 from app.domain.vocabulary import Channel, OperationKind
+from app.outbound.archive import Archive
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
@@ -152,6 +153,8 @@ async def open_container_over(
         sandbox=sandbox,
         brake_per_hour=settings.brake_per_hour,
         gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
+        retention=settings.retention,
+        archive=Archive(settings.archive_dir) if settings.archive_dir else None,
     )
     try:
         yield Container(settings=settings, context=context, engine=database.engine, clients=clients, secrets=secrets)

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.domain.retention import MOST_DAYS, WINDOWS, Record, Retention
+
 KEY_LENGTHS = range(32, 129)
 VERSION = "0.1.0"
 PROJECT = Path(__file__).resolve().parent.parent
+
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS)] | Literal["forever"]
+
+
+def _kept(record: Record) -> Days:
+    """The setting of how many days a kind of record is kept (`app.domain.retention`)."""
+    days = WINDOWS[record].days
+    field: Days = Field("forever" if days is None else days, alias=f"SIMGATE_KEEP_{record.name}_DAYS")
+    return field
 
 
 class Settings(BaseSettings):
@@ -45,6 +56,19 @@ class Settings(BaseSettings):
     slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
     proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
+    archive_dir: Path | None = Field(None, alias="SIMGATE_ARCHIVE_DIR")
+    keep_operations: Days = _kept(Record.OPERATIONS)
+    keep_events: Days = _kept(Record.EVENTS)
+    keep_deliveries: Days = _kept(Record.DELIVERIES)
+    keep_notifications: Days = _kept(Record.NOTIFICATIONS)
+    keep_audit: Days = _kept(Record.AUDIT)
+    keep_notices: Days = _kept(Record.NOTICES)
+    keep_findings: Days = _kept(Record.FINDINGS)
+    keep_job_runs: Days = _kept(Record.JOB_RUNS)
+    keep_timeline: Days = _kept(Record.TIMELINE)
+    keep_changes: Days = _kept(Record.CHANGES)
+    keep_counters: Days = _kept(Record.COUNTERS)
+    keep_day_figures: Days = _kept(Record.DAY_FIGURES)
 
     @model_validator(mode="after")
     def _bootstrap_key_is_long_and_printable(self) -> Self:
@@ -55,6 +79,31 @@ class Settings(BaseSettings):
             message = "SIMGATE_BOOTSTRAP_KEY must be 32 to 128 visible ASCII characters"
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _nothing_is_deleted_that_is_still_needed(self) -> Self:
+        for record, why in self.retention.faults():
+            raise ValueError(f"SIMGATE_KEEP_{record.name}_DAYS must be {why}")
+        return self
+
+    @property
+    def retention(self) -> Retention:
+        """How long each kind of record is kept."""
+        set_days: dict[Record, Days] = {
+            Record.OPERATIONS: self.keep_operations,
+            Record.EVENTS: self.keep_events,
+            Record.DELIVERIES: self.keep_deliveries,
+            Record.NOTIFICATIONS: self.keep_notifications,
+            Record.AUDIT: self.keep_audit,
+            Record.NOTICES: self.keep_notices,
+            Record.FINDINGS: self.keep_findings,
+            Record.JOB_RUNS: self.keep_job_runs,
+            Record.TIMELINE: self.keep_timeline,
+            Record.CHANGES: self.keep_changes,
+            Record.COUNTERS: self.keep_counters,
+            Record.DAY_FIGURES: self.keep_day_figures,
+        }
+        return Retention(days={record: None if days == "forever" else days for record, days in set_days.items()})
 
     @cached_property
     def base_url(self) -> str:

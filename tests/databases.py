@@ -36,6 +36,11 @@ BEGIN
         ELSE EXECUTE 'TRUNCATE ' || one.name || ' CASCADE';
         END IF;
     END LOOP;
+    FOR one IN SELECT leaf.oid::regclass AS name FROM pg_class leaf  -- partitions that were detached, and not dropped
+                WHERE leaf.relnamespace = 'usage_parts'::regnamespace AND leaf.relkind = 'r' AND NOT leaf.relispartition
+    LOOP
+        EXECUTE 'DROP TABLE ' || one.name;
+    END LOOP;
     PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL;
 END $$
 """

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from app.carriers.base import (
+    AccountCheck,
     Arguments,
     ChangeOutcome,
     DayUsage,
     Failures,
-    Finding,
     Progress,
     Receipt,
     Session,
@@ -161,10 +161,10 @@ class AccountClient:
         """The carrier's record of the last change of the SIM's state; None: it has none."""
         return await self._reader("status").last_state_change(sim)
 
-    async def check(self) -> list[Finding]:
-        """The findings of every protocol of the account, each named."""
+    async def check(self) -> list[AccountCheck]:
+        """The checks of every protocol of the account, each named."""
         found = [(entry.protocol, await client.check()) for entry, client in self._pairs]
-        return [replace(finding, what=f"{name}: {finding.what}") for name, findings in found for finding in findings]
+        return [replace(one, what=f"{name}: {one.what}") for name, checks in found for one in checks]
 
     def protocols(self) -> Sequence[Pair]:
         """The account's protocols with their clients, in its order."""

@@ -137,7 +137,7 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AccountCheck:
     """One line of `simgate carriers check`: what was tried, whether it worked, and what is wrong."""
 
     what: str
@@ -223,7 +223,7 @@ class CarrierClient(Protocol):
         """
         ...
 
-    async def check(self) -> list[Finding]:
+    async def check(self) -> list[AccountCheck]:
         """Try the credentials and one read, and compare the clocks. Never raises."""
         ...
 

@@ -12,11 +12,11 @@ from typing import ClassVar, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from app.carriers.base import (
+    AccountCheck,
     Arguments,
     ChangeOutcome,
     DayUsage,
     Failures,
-    Finding,
     Progress,
     ProgressState,
     Receipt,
@@ -143,14 +143,14 @@ class ProtocolClient:
         """The carrier's record of the last change of the SIM's state; None: it has none."""
         raise UnsupportedOperation(f"{self.protocol} keeps no records of changes")
 
-    async def check(self) -> list[Finding]:
+    async def check(self) -> list[AccountCheck]:
         """Try the credentials and one read, and compare the clocks. Never raises."""
         try:
             seen = await self._try_read()
         except CarrierError as error:
             code = f" (code {error.carrier_code})" if error.carrier_code else ""
-            return [Finding(what="credentials", ok=False, detail=f"{type(error).__name__}: {error.detail}{code}")]
-        return [Finding(what="credentials", ok=True, detail=seen), self._clock_finding()]
+            return [AccountCheck(what="credentials", ok=False, detail=f"{type(error).__name__}: {error.detail}{code}")]
+        return [AccountCheck(what="credentials", ok=True, detail=seen), self._clock_check()]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -160,13 +160,13 @@ class ProtocolClient:
         """One harmless read; what it showed, as text."""
         raise UnsupportedOperation(f"{self.protocol} has nothing to try")
 
-    def _clock_finding(self) -> Finding:
+    def _clock_check(self) -> AccountCheck:
         skew = self._transport.skew_s
         if skew is None:
-            return Finding(what="clock", ok=True, detail="the carrier sent no Date header")
+            return AccountCheck(what="clock", ok=True, detail="the carrier sent no Date header")
         fine = abs(skew) <= LARGEST_SKEW_S
         comparison = "agree" if fine else "differ: check NTP here, signatures may be refused"
-        return Finding(
+        return AccountCheck(
             what="clock", ok=fine, detail=f"the carrier's clock is {skew:+.0f} s from ours; they {comparison}"
         )
 

@@ -33,8 +33,8 @@ async def _check(settings: Settings, accounts: Sequence[Account]) -> bool:
     clients = build_clients(accounts, sandbox_url=settings.sandbox_url, clock=clock)
     well = True
     for code, client in clients.items():
-        for finding in await client.check():
-            print(f"{code}: {'ok  ' if finding.ok else 'WRONG'} {finding.what}: {finding.detail}")
-            well = well and finding.ok
+        for check in await client.check():
+            print(f"{code}: {'ok  ' if check.ok else 'WRONG'} {check.what}: {check.detail}")
+            well = well and check.ok
         await client.close()
     return well

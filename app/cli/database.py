@@ -75,7 +75,7 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
 
 
 def migrate_command(settings: Settings, *, roles: bool = False) -> None:
-    """`simgate migrate`; `roles`: also the roles of a divided installation (ADR 33). Raises `CommandError`."""
+    """`simgate migrate`; `roles`: also the roles of a divided installation (ADR 34). Raises `CommandError`."""
     with database(settings) as url:
         made = asyncio.run(_roles(url)) if roles else []
         migrate(url)

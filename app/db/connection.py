@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 from sqlalchemy import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -111,6 +112,7 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False, walled: 
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=False,
+        json_deserializer=msgspec.json.decode,
         hide_parameters=True,  # an error's text goes to the log, and the values are keys, secrets and ICCIDs
         connect_args=connect_args,
     )
@@ -123,7 +125,8 @@ def connections_in_use(engine: AsyncEngine) -> int:
 
 
 async def _decode_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    # msgspec takes a tenth of json's time for the short values that rows hold, `[]` and `{}` most of all.
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=msgspec.json.decode, schema="pg_catalog")
 
 
 async def _reset_if_in_transaction(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -160,7 +163,7 @@ class Database:
     engine: AsyncEngine
     pool: asyncpg.Pool[asyncpg.Record]
     walled: bool = False
-    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0033)."""
+    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0034)."""
 
 
 @asynccontextmanager

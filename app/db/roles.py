@@ -1,4 +1,4 @@
-"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0033).
+"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0034).
 
 `simgate_api` sees one tenant's rows at a time, and goes `across_tenants` by becoming `simgate_worker`, which sees all.
 Neither owns a table, and neither can change or delete an entry of the audit trail.
@@ -62,7 +62,7 @@ BEGIN
                            one.name);
         END IF;
     END LOOP;
-    GRANT EXECUTE ON FUNCTION usage_parts.make_part(date), usage_parts.drop_part(text) TO simgate_api, simgate_worker;
+    GRANT EXECUTE ON FUNCTION usage_parts.make_part(date) TO simgate_api, simgate_worker;
 END $$
 """
 """By the owner, after each migration; says and does nothing where there are no such roles."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.retention import Record
 from app.telemetry import get_logger
-from app.usecases.admin.housekeeping import (
-    delete_expired_keys,
-    delete_old_changes,
-    delete_old_files,
-    delete_old_notifications,
-    delete_settled_deliveries,
-)
+from app.usecases.admin.housekeeping import delete_expired_keys, delete_old_files
+from app.usecases.admin.retention import delete_old
 from app.usecases.context import Context
 from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
-from app.usecases.limits.upkeep import clean_up_usage
+from app.usecases.limits.partitions import maintain_partitions
+from app.usecases.limits.upkeep import delete_old_figures, delete_old_stops, delete_unmatched
 from app.usecases.orders.carts import delete_old_carts
 from app.usecases.usage.audit import audit_usage
 
@@ -27,14 +25,15 @@ STEPS: Mapping[str, Step] = MappingProxyType(
     {
         "idempotency_keys": delete_expired_keys,
         "files": delete_old_files,
-        "deliveries": delete_settled_deliveries,
-        "notifications": delete_old_notifications,
-        "usage": clean_up_usage,
-        "sim_changes": delete_old_changes,
+        "partitions": maintain_partitions,
+        "unmatched_deleted": delete_unmatched,
+        "figures_deleted": delete_old_figures,
+        "stops_deleted": delete_old_stops,
         "exports": delete_old_exports,
         "carts": delete_old_carts,
         "deadline_groups": check_groups,
-        "audit": audit_usage,
+        "usage_audit": audit_usage,
+        **{record.value: partial(delete_old, record=record) for record in Record},
     }
 )
 """What a step gives stands in the report under its name, or under the names it gives itself."""

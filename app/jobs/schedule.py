@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
+from app.domain.calendar.days import HOME_ZONE
 from app.jobs.cycle_rollover import roll_over_day
 from app.jobs.daily import DailyTrigger
 from app.jobs.housekeeping import run_housekeeping
@@ -23,8 +24,6 @@ from app.usecases.findings.look import look_at_fleet
 from app.usecases.limits.overrun import is_not_priced, queue_closed_cycles
 from app.usecases.orders.auto_renew import auto_renew, is_nothing_flagged
 from app.usecases.sims.expire import expire_zone
-
-HOME = ZoneInfo("Asia/Shanghai")
 
 HOUSEKEEPING = "housekeeping"
 """Among others it audits the counters; what it found is read from its report (`app.jobs.gauges`)."""
@@ -60,19 +59,19 @@ class JobSpec:
         return latest
 
 
-def daily(hour: int, minute: int, zone: ZoneInfo = HOME) -> DailyTrigger:
+def daily(hour: int, minute: int, zone: ZoneInfo = HOME_ZONE) -> DailyTrigger:
     """Every day at a time of day in a zone."""
     return DailyTrigger(hour, minute, zone)
 
 
 def hourly(minute: int) -> CronTrigger:
     """Every hour at a minute."""
-    return CronTrigger(minute=minute, timezone=HOME)
+    return CronTrigger(minute=minute, timezone=HOME_ZONE)
 
 
 def _named(job: str, zone: ZoneInfo) -> str:
     """A job's name in `job_runs` and metrics: `job` in the home zone, `job:zone` elsewhere."""
-    return job if zone.key == HOME.key else f"{job}:{zone.key}"
+    return job if zone.key == HOME_ZONE.key else f"{job}:{zone.key}"
 
 
 def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:

@@ -131,17 +131,6 @@ async def list_deadline_feeds(
     return json_response(page.answer(found, feeds.feed_view))
 
 
-@router.delete("/feeds/{feed_id}", status_code=204, responses=refusals("NOT_FOUND"))
-async def delete_deadline_feed(request: Request, feed_id: FeedId, ctx: Ctx, caller: SimsWriter) -> Response:
-    """Revoke a calendar feed: its address is not found from now on."""
-    try:
-        wanted = UUID(feed_id)
-    except ValueError:
-        raise NotFound("feed") from None
-    await feeds.delete_feed(ctx, caller.tenant, wanted, actor=trail_of(request, caller).actor)
-    return Response(status_code=204)
-
-
 @router.get("/feeds/{secret}.ics", response_class=Response, responses=CALENDAR | refusals("NOT_FOUND"))
 async def read_deadline_feed(request: Request, secret: Secret, ctx: Ctx) -> Response:
     """A calendar feed (iCalendar): an event for each kind and day, with alarms and a link. Its address is the key."""
@@ -158,6 +147,17 @@ async def read_deadline_feed(request: Request, secret: Secret, ctx: Ctx) -> Resp
     if _unchanged(request, headers["ETag"], changed_at):
         return Response(status_code=304, headers=headers)
     return Response(ics.calendar_of(content, base), media_type=f"{ICS}; charset=utf-8", headers=headers)
+
+
+@router.delete("/feeds/{feed_id}", status_code=204, responses=refusals("NOT_FOUND"))
+async def delete_deadline_feed(request: Request, feed_id: FeedId, ctx: Ctx, caller: SimsWriter) -> Response:
+    """Revoke a calendar feed: its address is not found from now on."""
+    try:
+        wanted = UUID(feed_id)
+    except ValueError:
+        raise NotFound("feed") from None
+    await feeds.delete_feed(ctx, caller.tenant, wanted, actor=trail_of(request, caller).actor)
+    return Response(status_code=204)
 
 
 def _base(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +13,6 @@ from app.db.sims import past
 from app.domain.sim.past import LateChange, with_late_changes
 from app.usecases.context import Context
 from app.usecases.errors import BeforeRecords, Fault, InvalidArgument, NotFound
-
-CHANGES_KEPT = timedelta(days=800)
-"""How long the changes of SIMs are kept; the timeline is kept for good."""
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -55,6 +53,27 @@ def moment_of(ctx: Context, as_of: datetime | None, known_at: datetime | None) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotKept:
+    """A part of a past state that cannot be rebuilt, why, and since when it is kept (None: it never is)."""
+
+    part: str
+    reason: str
+    since: datetime | None = None
+
+
+def read_as_of_view(moment: Moment, not_kept: Iterable[NotKept] = ()) -> dict[str, Any]:
+    """`read_as_of` of an answer: which state it shows, and what of it is not kept."""
+    return {
+        "as_of": moment.as_of.isoformat(),
+        "known_at": moment.known_at.isoformat(),
+        "not_kept": [
+            {"part": one.part, "reason": one.reason, "since": one.since.isoformat() if one.since else None}
+            for one in not_kept
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastSim:
     """A SIM at a moment: as the rules see it, and the columns of its row."""
 
@@ -67,7 +86,8 @@ async def past_sim(ctx: Context, connection: Connection, tenant: str, iccid: str
     present = await past.present_sim(connection, tenant, iccid)
     if present is None:
         raise NotFound("sim")
-    begins = max(present.created_at, present.kept_since or present.created_at, ctx.now() - CHANGES_KEPT)
+    kept = ctx.retention.past_states_since(ctx.now())
+    begins = max(present.created_at, present.kept_since or present.created_at, kept)
     if moment.as_of < begins:
         raise BeforeRecords("sim", begins)
     found = await _known_at(connection, tenant, present, moment.as_of)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -15,11 +15,17 @@ from app.carriers.notifications import Push, Received
 from app.clock import OffsetClock
 from app.db.kept_connections import KeptConnections
 from app.db.uow import Work
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.calendar.workdays import WorkdayCalendar
+from app.domain.operation.measured import Duration
+from app.domain.retention import Retention
 from app.domain.usage.gaps import DEFAULT_BAND, Band
+from app.domain.vocabulary import OperationKind
+from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.usecases.fresh_values import FreshValues
 from app.usecases.stragglers import Stragglers
 
 
@@ -50,8 +56,13 @@ class Context:
     """Whether PostgreSQL shows a transaction the rows of one tenant alone (`app.db.tenancy`)."""
     brake_per_hour: int | None = None
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
+    durations: FreshValues[tuple[str, str], Mapping[OperationKind, Duration]] = field(default_factory=FreshValues)
+    """How long operations took lately, by tenant and account (`app.usecases.operations.durations`)."""
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
+    retention: Retention = field(default_factory=Retention)
+    archive: Archive | None = None
+    """Where rows go that are deleted because of their age; None: nowhere."""
 
     def now(self) -> datetime:
         """The current instant of the gateway's clock, aware, in UTC."""
@@ -60,4 +71,8 @@ class Context:
     def zone(self, account: str) -> ZoneInfo:
         """The time zone of an account's business dates; Shanghai for one that is no longer configured."""
         known = self.accounts.get(account)
-        return ZoneInfo(known.zone if known else "Asia/Shanghai")
+        return ZoneInfo(known.zone) if known else HOME_ZONE
+
+    def today(self, account: str) -> date:
+        """The business date of an account at this instant."""
+        return self.now().astimezone(self.zone(account)).date()

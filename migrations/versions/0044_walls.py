@@ -1,7 +1,7 @@
 """Row-level security on every table with a tenant, and on those whose rows belong to one of its rows.
 
 The owner of the tables bypasses it, so that nothing changes where one role does everything. Partitions of usage reports
-are made and dropped by functions, which act as the owner whoever calls them.
+are made by a function, which acts as the owner whoever calls it.
 
 Revision ID: 0044
 Revises: 0043
@@ -97,26 +97,17 @@ DECLARE
     began text := to_char(first, 'YYYY-MM-01') || ' 00:00+00';
     ended text := to_char(first + interval '1 month', 'YYYY-MM-01') || ' 00:00+00';
 BEGIN
-    EXECUTE format('CREATE TABLE usage_parts.%I PARTITION OF usage_reports FOR VALUES FROM (%L) TO (%L)',
-                   named, began, ended);
+    EXECUTE format('CREATE TABLE usage_parts.%I (LIKE usage_reports INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', named);
     EXECUTE format('CREATE UNIQUE INDEX %I ON usage_parts.%I (gateway, report_id)', 'uq_' || named || '_identity', named);
     EXECUTE format('CREATE INDEX %I ON usage_parts.%I (sim_id, at) WHERE sim_id IS NOT NULL',
                    'ix_' || named || '_sim_id_at', named);
+    -- attached: to make it as PARTITION OF would lock all readers out
+    EXECUTE format('ALTER TABLE usage_reports ATTACH PARTITION usage_parts.%I FOR VALUES FROM (%L) TO (%L)',
+                   named, began, ended);
 END $$
 """
 
-DROP = """
-CREATE FUNCTION usage_parts.drop_part(named text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    IF named !~ '^reports_[0-9]{4}_[0-9]{2}$' THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'not a partition of usage reports';
-    END IF;
-    EXECUTE format('DROP TABLE usage_parts.%I', named);
-END $$
-"""
-
-FUNCTIONS = ("usage_parts.make_part(date)", "usage_parts.drop_part(text)")
+FUNCTION = "usage_parts.make_part(date)"
 
 
 def conditions() -> dict[str, str]:
@@ -135,16 +126,13 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY of_the_tenant ON {table} USING ({condition}) WITH CHECK ({condition})")
     op.execute(MAKE)
-    op.execute(DROP)
-    for function in FUNCTIONS:
-        op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+    op.execute(f"REVOKE ALL ON FUNCTION {FUNCTION} FROM PUBLIC")
 
 
 def downgrade() -> None:
     found = conditions()
     op.execute(LOCK.format(tables=", ".join(found)))
-    for function in FUNCTIONS:
-        op.execute(f"DROP FUNCTION {function}")
+    op.execute(f"DROP FUNCTION {FUNCTION}")
     for table in found:
         op.execute(f"DROP POLICY IF EXISTS of_every_tenant ON {table}")
         op.execute(f"DROP POLICY of_the_tenant ON {table}")

@@ -14,9 +14,9 @@ import pytest
 
 from app.carriers.config_file import read_accounts
 from app.cli.__main__ import main
-from app.cli.doctor.findings import Level, printed
-from app.cli.doctor.network import carrier_findings
-from app.cli.doctor.waiting import job_findings, waiting_findings
+from app.cli.doctor.network import carrier_results
+from app.cli.doctor.results import Level, printed
+from app.cli.doctor.waiting import job_results, waiting_results
 from app.texts.doctor import doctor_texts
 from tests.gateway import Gateway
 
@@ -137,7 +137,7 @@ async def test_tls_that_is_none_is_told(tmp_path: Path, gateway: Gateway) -> Non
     port = server.sockets[0].getsockname()[1]
     accounts = read_accounts(carriers(tmp_path, f"https://127.0.0.1:{port}/"))
 
-    [found] = await carrier_findings(accounts, "http://127.0.0.1:1")
+    [found] = await carrier_results(accounts, "http://127.0.0.1:1")
 
     server.close()
     assert (found.level, found.facts["cause"]) == (Level.WRONG, "tls")
@@ -149,7 +149,7 @@ async def sql(gateway: Gateway, statement: str, *values: Any) -> None:
 
 
 async def said_of(gateway: Gateway) -> str:
-    return "\n".join(printed([*await waiting_findings(gateway.ctx), *await job_findings(gateway.ctx)], "en"))
+    return "\n".join(printed([*await waiting_results(gateway.ctx), *await job_results(gateway.ctx)], "en"))
 
 
 async def test_work_that_waits_too_long_is_wrong_unless_its_account_is_paused(gateway: Gateway) -> None:

@@ -15,11 +15,12 @@ RECORD_CODES = (
     "ICCID_MALFORMED TEXT_MALFORMED"
 )
 LISTS = "GET /v1/.*"
-FILES = "POST /v1/(files|plans|sims/import)"
+FILES = "POST /v1/(files|plans|addons|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
 ONE_OF = (
     "POST /v1/(bulk-operations|exports|deadlines/feeds|admin/clock|usage/corrections|sims/{iccid}/order-addon"
-    "|orders|carts/{cart_id}/items|reminders/apply|notification-channels|explanations|automations)"
+    "|orders|carts/{cart_id}/items|reminders/apply|notification-channels|explanations|automations"
+    "|invoices/{invoice_id}/result)"
 )
 
 
@@ -108,7 +109,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "kinds of one body",
         "NOT_FOR_THIS_KIND SECRET_MALFORMED TARGET_REFUSED REQUIRED UNSUPPORTED",
         "which fields go together depends on the kind of an item or a channel",
-        operations="(POST|PATCH) /v1/(carts/{cart_id}/items|orders|notification-channels(/{channel_id})?)",
+        operations="(POST|PATCH) /v1/(carts(/{cart_id}/items)?|orders|notification-channels(/{channel_id})?)",
     ),
     _valid_but(
         "names of commerce",
@@ -121,6 +122,12 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "TARGET_MALFORMED",
         "whether a text is an address, a network or a domain, no pattern says",
         operations="POST /v1/orders/{order}/directed",
+    ),
+    _valid_but(
+        "amounts due",
+        "AMOUNT_MISMATCH",
+        "a payment has the amount that is owed, or that its reference was paid with",
+        operations="POST /v1/(account/payments|orders/{order_id}/payment)",
     ),
     _valid_but("periods", "PERIOD_MALFORMED SPAN_UNUSABLE RANGE_MALFORMED", "two fields are compared"),
     _valid_but(
@@ -150,7 +157,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "exports",
         "UNSUPPORTED UNKNOWN_COLUMN RULE_VIOLATION",
         "a selector by range is a bulk operation's; `what` decides the columns; one export in five minutes (EX-2)",
-        operations="POST /v1/exports",
+        operations="POST /v1/(exports|deadlines/feeds)",
     ),
     _valid_but("other plan", "POOL_MISMATCH PLAN_MISMATCH", "pool, plan and SIM do not belong together (PL-5)"),
     _valid_but("rows", "REQUIRED UNKNOWN_COLUMN", "a CSV file's rows have no schema", operations=FILES),
@@ -160,7 +167,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         "UNREADABLE",
         "a coverage case of Schemathesis sends 0 where the schema requires an object; 400 is right",
         status=400,
-        operations="POST /v1/(bulk-operations|exports)",
+        operations="POST /v1/(bulk-operations|exports|explanations|reminders/apply|deadlines/feeds)",
     ),
     _valid_but(
         "kinds of pool",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import date
 
 import asyncpg
 import pytest
@@ -176,7 +177,7 @@ async def test_no_row_is_given_to_another_tenant(api: Connection) -> None:
         transaction = api.transaction()
         await transaction.start()
         await be(api, "default")
-        with pytest.raises(asyncpg.PostgresError, match="row-level security|append-only"):
+        with pytest.raises(asyncpg.PostgresError, match=r"row-level security|append-only"):
             await api.execute(f"UPDATE {table} SET tenant = 'other'")  # noqa: S608 - ours
         await transaction.rollback()
 
@@ -216,17 +217,16 @@ async def test_the_worker_has_every_tenants_rows(owner: Connection, filled: str)
         await connection.close()
 
 
-async def test_partitions_are_made_and_dropped_by_roles_that_own_none(owner: Connection, filled: str) -> None:
-    for role in (API_ROLE, WORKER_ROLE):
+async def test_a_partition_is_made_by_a_role_that_owns_none(owner: Connection, filled: str) -> None:
+    for number, role in enumerate((API_ROLE, WORKER_ROLE), start=1):
         connection = await asyncpg.connect(url_as(role, filled))
         try:
-            await connection.execute("SELECT usage_parts.make_part('2031-02-01')")
-            await connection.execute("SELECT usage_parts.drop_part('reports_2031_02')")
-            for name in ("reports_2031_02; DROP TABLE sims", "sims", "reports_2031_02x"):
-                with pytest.raises(asyncpg.InvalidParameterValueError):
-                    await connection.execute("SELECT usage_parts.drop_part($1)", name)
+            await connection.execute("SELECT usage_parts.make_part($1)", date(2031, number, 1))
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"DROP TABLE usage_parts.reports_2031_0{number}")
         finally:
             await connection.close()
+        await owner.execute(f"DROP TABLE usage_parts.reports_2031_0{number}")
 
 
 @pytest.mark.parametrize("pgbouncer", [False, True])

@@ -10,6 +10,7 @@ import yaml
 
 from app.cli.__main__ import parser
 from app.cli.exits import ExitCode
+from app.domain.retention import WINDOWS
 from app.settings import PROJECT, Settings
 
 OPS = PROJECT / "ops"
@@ -65,3 +66,18 @@ def test_systemd_does_not_try_again_what_only_a_person_can_mend() -> None:
     assert re.findall(r"^RestartPreventExitStatus=(.*)$", text, re.MULTILINE) == [
         f"{ExitCode.USE:d} {ExitCode.IN_USE:d} {ExitCode.CARRIERS:d}"
     ]
+
+
+def test_the_page_says_how_long_each_kind_of_record_is_kept() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = page.partition("### What is kept how long")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\w+) \| (\d+) \|", told, re.MULTILINE)
+
+    assert rows == [(kind.name, str(one.days or "forever"), str(one.least)) for kind, one in WINDOWS.items()]
+
+
+def test_a_window_that_is_too_short_is_refused_with_the_reason() -> None:
+    assert Settings.model_validate({"SIMGATE_KEEP_AUDIT_DAYS": "183"}).retention.days["audit"] == 183
+    assert Settings.model_validate({"SIMGATE_KEEP_AUDIT_DAYS": "forever"}).retention.days["audit"] is None
+    with pytest.raises(ValueError, match="SIMGATE_KEEP_AUDIT_DAYS must be 183 to 36500, or forever: network logs"):
+        Settings.model_validate({"SIMGATE_KEEP_AUDIT_DAYS": "182"})

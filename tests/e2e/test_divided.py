@@ -1,5 +1,5 @@
-"""A divided installation as its operator has it: `migrate --roles`, then the API as one role, worker and scheduler as
-another, and a key of each of two tenants.
+"""A divided installation as its operator has it: `migrate --roles`, then the API as one role, the worker as another, the
+scheduler as the owner of the tables, and a key of each of two tenants.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def test_processes_run_as_roles_that_own_nothing(database_server: Server, tmp_pa
         databases.run_async(lambda login=login: databases.execute(url, login))
     with ExitStack() as stack:
         address = stack.enter_context(process(run, "api", url_as(API_ROLE, url), run.port))
-        for role in ("worker", "scheduler"):
-            stack.enter_context(process(run, role, url_as(WORKER_ROLE, url), free_port()))
+        stack.enter_context(process(run, "worker", url_as(WORKER_ROLE, url), free_port()))
+        stack.enter_context(process(run, "scheduler", url, free_port()))
         api = stack.enter_context(httpx.Client(base_url=address, trust_env=False, timeout=30))
         api.headers["Authorization"] = f"Bearer {KEY}"
         plan = {"id": "own", "carrier": "cmcc", "allowance": 1 << 20, "months": 12}

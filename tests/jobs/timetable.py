@@ -6,7 +6,8 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.jobs.schedule import HOME, JobSpec, Run, daily
+from app.domain.calendar.days import HOME_ZONE
+from app.jobs.schedule import JobSpec, Run, daily
 from app.jobs.slots import Slots
 from app.usecases.context import Context
 from tests.gateway import Gateway
@@ -34,7 +35,7 @@ class Job:
 
 def at(hour: int, name: str, run: Run) -> JobSpec:
     """A job of every day at an hour in the home zone."""
-    return JobSpec(name=name, trigger=daily(hour, 0, HOME), run=run)
+    return JobSpec(name=name, trigger=daily(hour, 0, HOME_ZONE), run=run)
 
 
 def slots(*jobs: JobSpec, retry_s: float = 0.0) -> Slots:

@@ -65,7 +65,7 @@ async def test_nul_in_a_query_is_refused(gateway: Gateway) -> None:
     assert (await gateway.api.get("/v1/sims?q=%00")).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["", "/{iccid}/explanation", "/{iccid}/session"])
+@pytest.mark.parametrize("path", ["", "/{iccid}/session"])
 async def test_what_is_always_of_now_is_not_read_as_of_an_instant(gateway: Gateway, path: str) -> None:
     await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
 
@@ -206,3 +206,25 @@ async def test_a_list_of_operations_tells_its_total_where_asked(gateway: Gateway
     assert "total" not in (await gateway.api.get("/v1/operations")).json()
     desk = await gateway.api.get("/v1/operations", headers={"Accept": "text/csv"})
     assert ",false," in desk.text
+
+
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize("granularity", ["day", "cycle", "report"])
+async def test_an_empty_day_is_no_day(gateway: Gateway, name: str, granularity: str) -> None:
+    await gateway.fleet({"iccid": iccid(1), "msisdn": "1440000000001", "imsi": "460040000000001"})
+    answer = await gateway.api.get(f"/v1/sims/{iccid(1)}/usage", params={"granularity": granularity, name: ""})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"query:{name}"
+
+
+@pytest.mark.parametrize("path", ["/v1/operations", "/v1/findings"])
+async def test_a_sim_named_in_a_query_has_the_form_of_an_iccid(gateway: Gateway, path: str) -> None:
+    for wrong in ("", "x", "8" * 40):
+        answer = await gateway.api.get(path, params={"sim": wrong})
+        assert answer.status_code == 422, wrong
+
+
+async def test_the_address_of_a_feed_allows_reading_alone(gateway: Gateway) -> None:
+    """It matches the path of a feed's deletion too, which must not shadow it."""
+    answer = await gateway.api.request("TRACE", "/v1/deadlines/feeds/some-secret.ics")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.carriers.base import Failures, Finding, SimRef, SimSnapshot, UsageFigure
+from app.carriers.base import AccountCheck, Failures, SimRef, SimSnapshot, UsageFigure
 from app.carriers.protocol_client import ProtocolClient, Setup
 from app.domain.calendar.cycles import Cycle
 from app.domain.vocabulary import ProtocolName
@@ -32,6 +32,6 @@ class DeskClient(ProtocolClient):
         """A desk has no figures."""
         return []
 
-    async def check(self) -> list[Finding]:
+    async def check(self) -> list[AccountCheck]:
         """Nothing to try."""
-        return [Finding(what="desk", ok=True, detail="people do the work; there is nothing to reach")]
+        return [AccountCheck(what="desk", ok=True, detail="people do the work; there is nothing to reach")]

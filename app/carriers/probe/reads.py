@@ -67,9 +67,9 @@ def _bind(work: Callable[..., Awaitable[object]], *arguments: object) -> Read:
 
 async def _check(client: ProtocolClient) -> None:
     """Raises what the check found wrong with the credentials."""
-    for finding in await client.check():
-        if not finding.ok:
-            raise CarrierError(finding.detail)
+    for check in await client.check():
+        if not check.ok:
+            raise CarrierError(check.detail)
 
 
 async def _outcome(name: str, work: Read) -> ReadResult:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from app.carriers.config import SANDBOX, Account, ProtocolAccount, base_url
-from app.cli.doctor.findings import Finding, note, ok, wrong
+from app.cli.doctor.results import DoctorResult, note, ok, wrong
 from app.clock import SystemClock
 from app.domain.vocabulary import ProtocolName
 
@@ -30,13 +30,13 @@ CAUSES: Mapping[int, str] = MappingProxyType(
 )
 
 
-async def carrier_findings(accounts: Sequence[Account], sandbox_url: str) -> list[Finding]:
-    """One finding for each protocol of each account; all hosts are tried at once."""
+async def carrier_results(accounts: Sequence[Account], sandbox_url: str) -> list[DoctorResult]:
+    """One result for each protocol of each account; all hosts are tried at once."""
     tried = (_reach(account.code, entry, sandbox_url) for account in accounts for entry in account.protocols)
     return list(await asyncio.gather(*tried))
 
 
-async def _reach(account: str, entry: ProtocolAccount, sandbox_url: str) -> Finding:
+async def _reach(account: str, entry: ProtocolAccount, sandbox_url: str) -> DoctorResult:
     if entry.protocol is ProtocolName.DESK:
         return ok("carrier.desk", account=account)
     url = urlsplit(base_url(entry, sandbox_url))

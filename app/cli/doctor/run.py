@@ -11,9 +11,9 @@ import asyncpg
 
 from app.carriers.config_file import Account, AccountsInvalid, read_accounts
 from app.cli.database import database
-from app.cli.doctor.findings import Finding, Level, note, ok, printed, wrong
-from app.cli.doctor.network import carrier_findings
-from app.cli.doctor.waiting import job_findings, waiting_findings
+from app.cli.doctor.network import carrier_results
+from app.cli.doctor.results import DoctorResult, Level, note, ok, printed, wrong
+from app.cli.doctor.waiting import job_results, waiting_results
 from app.cli.exits import CommandError, ExitCode
 from app.clock import SystemClock
 from app.container import open_container, sync_clock
@@ -35,16 +35,16 @@ MB = 1 << 20
 
 def doctor(settings: Settings, language: str) -> None:
     """`simgate doctor`. Raises `CommandError` where something is wrong."""
-    accounts, findings = _accounts(settings.carriers)
-    findings += asyncio.run(carrier_findings(accounts, settings.sandbox_url))
-    findings = [*_database_findings(settings, accounts), *_disk(settings.data_dir), *findings]
-    print("\n".join(printed(findings, language)))
-    if count := sum(one.level is Level.WRONG for one in findings):
+    accounts, results = _accounts(settings.carriers)
+    results += asyncio.run(carrier_results(accounts, settings.sandbox_url))
+    results = [*_database_results(settings, accounts), *_disk(settings.data_dir), *results]
+    print("\n".join(printed(results, language)))
+    if count := sum(one.level is Level.WRONG for one in results):
         raise CommandError(ExitCode.OTHER, doctor_line("ill", language, {"count": count}))
     print(doctor_line("well", language, {}))
 
 
-def _accounts(path: Path) -> tuple[list[Account], list[Finding]]:
+def _accounts(path: Path) -> tuple[list[Account], list[DoctorResult]]:
     try:
         accounts = read_accounts(path)
     except AccountsInvalid as invalid:
@@ -52,7 +52,7 @@ def _accounts(path: Path) -> tuple[list[Account], list[Finding]]:
     return accounts, [ok("carriers.file", count=len(accounts), path=path)]
 
 
-def _disk(folder: Path) -> list[Finding]:
+def _disk(folder: Path) -> list[DoctorResult]:
     """The disk of the data folder; of a database elsewhere its own machine must be asked."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     usage = shutil.disk_usage(there)
@@ -61,7 +61,7 @@ def _disk(folder: Path) -> list[Finding]:
     return [wrong("disk.full", **facts) if full else ok("disk.room", **facts)]
 
 
-def _database_findings(settings: Settings, accounts: Sequence[Account]) -> list[Finding]:
+def _database_results(settings: Settings, accounts: Sequence[Account]) -> list[DoctorResult]:
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
         return [note("database.none", folder=settings.data_dir)]
     try:
@@ -74,19 +74,19 @@ def _database_findings(settings: Settings, accounts: Sequence[Account]) -> list[
         return [wrong("database.unusable", reason=told.get("reason", told["error"]))]
 
 
-async def _inside(settings: Settings, url: str, accounts: Sequence[Account]) -> list[Finding]:
+async def _inside(settings: Settings, url: str, accounts: Sequence[Account]) -> list[DoctorResult]:
     async with open_container(settings, url, accounts) as container:
         ctx = container.context
-        findings = await _server(ctx)
+        results = await _server(ctx)
         schema = await applied_schema(ctx.pool)
-        findings.append(_schema(schema))
+        results.append(_schema(schema))
         if not schema.fits:
-            return findings
+            return results
         await sync_clock(ctx)
-        return [*findings, *await waiting_findings(ctx), *await job_findings(ctx)]
+        return [*results, *await waiting_results(ctx), *await job_results(ctx)]
 
 
-async def _server(ctx: Context) -> list[Finding]:
+async def _server(ctx: Context) -> list[DoctorResult]:
     """The server's version, and its clock against ours at the middle of the question."""
     clock = SystemClock()
     before = clock.now()
@@ -101,7 +101,7 @@ async def _server(ctx: Context) -> list[Finding]:
     ]
 
 
-def _schema(schema: AppliedSchema) -> Finding:
+def _schema(schema: AppliedSchema) -> DoctorResult:
     if schema.is_newer:
         return (note if schema.fits else wrong)(
             "schema.newer" if schema.fits else "schema.too_new", revision=schema.revision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from app.cli.doctor.findings import Finding, note, ok, wrong
+from app.cli.doctor.results import DoctorResult, note, ok, wrong
 from app.db import quarantine
 from app.db.operating import backlogs
 from app.db.operating.backlogs import Backlog
@@ -23,7 +23,7 @@ LIMIT_CHECKS = 100_000
 """So many are behind by minutes: a worker does about a thousand a second."""
 
 
-async def waiting_findings(ctx: Context) -> list[Finding]:
+async def waiting_results(ctx: Context) -> list[DoctorResult]:
     """What waits in the database, by the gateway's clock."""
     now = ctx.now()
     async with ctx.pool.acquire() as connection:
@@ -49,7 +49,7 @@ def _minutes(backlog: Backlog, now: datetime) -> int:
     return int((now - backlog.since).total_seconds()) // 60 if backlog.since else 0
 
 
-def _operations(account: str, what: str, backlog: Backlog, now: datetime, *, paused: bool) -> Finding:
+def _operations(account: str, what: str, backlog: Backlog, now: datetime, *, paused: bool) -> DoctorResult:
     """Operations of an account in one stage; those of a paused account wait as they should."""
     facts: dict[str, object] = {"account": account, "count": backlog.how_many}
     if what in ("brake", "overdue"):
@@ -62,7 +62,7 @@ def _operations(account: str, what: str, backlog: Backlog, now: datetime, *, pau
     return ok("queue.operations", **facts)
 
 
-def _queue(what: str, backlog: Backlog, now: datetime) -> Finding:
+def _queue(what: str, backlog: Backlog, now: datetime) -> DoctorResult:
     if not backlog.how_many and backlog.since is None:
         return ok("queue.empty", what=what)
     facts: dict[str, object] = {"what": what, "count": backlog.how_many, "minutes": _minutes(backlog, now)}
@@ -71,7 +71,7 @@ def _queue(what: str, backlog: Backlog, now: datetime) -> Finding:
     return ok("queue.waits", **facts)
 
 
-async def job_findings(ctx: Context) -> list[Finding]:
+async def job_results(ctx: Context) -> list[DoctorResult]:
     """Jobs whose last slot has passed for more than an hour without a success, since the first job ever ran."""
     async with ctx.work() as work:
         first, last = await work.job_runs.first_started(), await work.job_runs.last_slots()
@@ -81,7 +81,7 @@ async def job_findings(ctx: Context) -> list[Finding]:
     return late or [ok("jobs.in_time", count=len(jobs_for(ctx)))]
 
 
-def _late(ctx: Context, first: datetime, last: dict[str, datetime]) -> Iterator[Finding]:
+def _late(ctx: Context, first: datetime, last: dict[str, datetime]) -> Iterator[DoctorResult]:
     due_until = ctx.now() - JOB_LIMIT
     for spec in jobs_for(ctx):
         after = max(last.get(spec.name, first), due_until - LOOK_BACK)

@@ -1,4 +1,4 @@
-"""The delivery log of webhook endpoints: read, redelivered, replayed over a period, deleted when old."""
+"""The delivery log of webhook endpoints: read, redelivered, replayed over a period."""
 
 from __future__ import annotations
 
@@ -73,14 +73,3 @@ class DeliveryRepository:
             {"endpoint": endpoint_id, "event": event_id, "now": now},
         )
         return int(done.scalar_one())
-
-    async def delete_settled(self, before: datetime, limit: int) -> int:
-        """Delete up to `limit` deliveries that ended before an instant; gives how many."""
-        done = await self._connection.execute(
-            text(
-                "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries"
-                " WHERE settled_at < :before ORDER BY id LIMIT :limit)"
-            ),
-            {"before": before, "limit": limit},
-        )
-        return done.rowcount

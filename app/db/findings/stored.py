@@ -31,8 +31,7 @@ _STORE_OF_CARRIERS = _STORE.format(rows=_ROWS, key="tenant, carrier, code", null
 _KEEP = "UPDATE findings SET seen_at = $2 WHERE ended_at IS NULL AND sim_id = ANY($1::bigint[])"
 _END = "UPDATE findings SET ended_at = $1 WHERE ended_at IS NULL AND seen_at < $1"
 _FORGET = """
-DELETE FROM findings f WHERE f.ended_at < $1
-    OR (f.sim_id IS NOT NULL AND NOT EXISTS (SELECT FROM sims s WHERE s.id = f.sim_id))
+DELETE FROM findings f WHERE f.sim_id IS NOT NULL AND NOT EXISTS (SELECT FROM sims s WHERE s.id = f.sim_id)
 """
 _PAGE = """
 SELECT f.*, f.evidence::text AS evidence_text, f.arguments::text AS arguments_text, s.iccid
@@ -94,9 +93,9 @@ async def end_unseen(connection: Connection, at: datetime) -> int:
     return _count(await connection.execute(_END, at))
 
 
-async def forget(connection: Connection, before: datetime) -> int:
-    """Delete what ended before an instant, and what is about SIMs that were deleted; gives how many."""
-    return _count(await connection.execute(_FORGET, before))
+async def forget(connection: Connection) -> int:
+    """Delete what is about SIMs that were deleted; gives how many."""
+    return _count(await connection.execute(_FORGET))
 
 
 def _count(tag: str) -> int:

@@ -212,21 +212,3 @@ class NotificationRepository:
             statement = statement.where(c.id < before)
         rows = await self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
         return [_record(row) for row in rows.mappings()]
-
-    async def delete_old(self, before: datetime, limit: int) -> int:
-        """Delete up to `limit` deliveries that ended, and items that were due, before an instant; gives how many."""
-        total = 0
-        for table, key, column in (
-            ("notification_deliveries", "id", "settled_at"),
-            ("notification_items", "(channel_id, event_id)", "due_at"),
-        ):
-            columns = key.strip("()")
-            done = await self._connection.execute(
-                text(
-                    f"DELETE FROM {table} WHERE {key} IN (SELECT {columns} FROM {table} WHERE {column} < :before"  # noqa: S608
-                    " LIMIT :limit)"
-                ),
-                {"before": before, "limit": limit},
-            )
-            total += done.rowcount
-        return total

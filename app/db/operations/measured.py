@@ -43,11 +43,16 @@ SELECT carrier, account, kind, coalesce(count, 0) AS count, p50, p95, coalesce(p
   FROM sums FULL JOIN open USING (carrier, account, kind) ORDER BY carrier, account, kind
 """  # noqa: S608 - our own text
 _RECENT = f"""
-SELECT count(*) AS samples, percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
-       percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
-  FROM (SELECT {_SECONDS} AS seconds FROM operations o
-         WHERE o.tenant = $1 AND o.account = $2 AND o.kind = $3 AND o.status = 'succeeded' AND o.settled_at >= $4
-         ORDER BY o.settled_at DESC LIMIT $5) r
+SELECT k.kind, r.*
+  FROM unnest($3::text[]) k(kind)
+ CROSS JOIN LATERAL (
+    SELECT count(*) AS samples, percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
+           percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
+      FROM (SELECT {_SECONDS} AS seconds FROM operations o
+             WHERE o.tenant = $1 AND o.account = $2 AND o.kind = k.kind AND o.status = 'succeeded'
+               AND o.settled_at >= $4
+             ORDER BY o.settled_at DESC LIMIT $5) o) r
+ WHERE r.samples >= $6
 """  # noqa: S608 - our own text
 
 # Late is what ended after it was due, and what is due and open still. The days are those of the account's zone.
@@ -103,13 +108,20 @@ async def measured(
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentWindow:
+    """Which operations of a kind are measured: the last `most` that succeeded since an instant, if `least` did."""
+
+    since: datetime
+    most: int
+    least: int
+
+
 async def recent(
-    reads: KeptConnections, tenant: str, account: str, kind: str, since: datetime, most: int
-) -> asyncpg.Record:
-    """Samples, p50 and p95 in seconds of the last `most` operations of a kind that succeeded since an instant."""
-    row = await reads.fetchrow(_RECENT, tenant, account, kind, since, most)
-    assert row is not None  # noqa: S101 - an aggregate always gives a row
-    return row
+    reads: KeptConnections, tenant: str, account: str, kinds: Sequence[str], window: RecentWindow
+) -> Sequence[asyncpg.Record]:
+    """`kind`, `samples`, `p50` and `p95` (seconds) of the kinds of which enough succeeded lately."""
+    return await reads.fetch(_RECENT, tenant, account, list(kinds), window.since, window.most, window.least)
 
 
 async def late_totals(connection: Connection, wanted: LateOperations) -> list[asyncpg.Record]:

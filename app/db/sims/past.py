@@ -47,15 +47,23 @@ _REBINDS = """
 SELECT count(*) FROM operations
  WHERE sim_id = $1 AND kind = 'rebind' AND status = 'succeeded' AND settled_at >= $2 AND settled_at <= $3
 """
+_RENEWALS = """
+SELECT count(*) FROM operations
+ WHERE sim_id = $1 AND kind = 'renew' AND status = 'succeeded' AND settled_at <= $2
+"""
+_OPERATION = """
+SELECT id AS open_id, kind AS open_kind, arguments AS open_arguments, channel AS open_channel, due_at AS open_due_at,
+       order_id AS open_order
+  FROM operations WHERE id = $1
+"""
+_PACKS = "SELECT jsonb_agg(to_jsonb(a) ORDER BY a.id) FROM addons a WHERE a.tenant = $1"
 _PLAN = "SELECT * FROM plans WHERE tenant = $1 AND id = $2"
 _ALLOWANCE = """
 SELECT coalesce((SELECT a.allowance FROM plan_allowances a
                   WHERE a.tenant = $1 AND a.plan = $2 AND a.until > $3 ORDER BY a.until LIMIT 1),
                 (SELECT allowance FROM plans WHERE tenant = $1 AND id = $2))
 """
-_DELETE_OLD = """
-DELETE FROM sim_changes WHERE ctid = ANY(ARRAY(SELECT ctid FROM sim_changes WHERE known_at < $1 LIMIT $2))
-"""
+OPEN_COLUMNS = ("open_id", "open_kind", "open_arguments", "open_channel", "open_due_at", "open_order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +136,25 @@ async def rebinds_between(connection: Connection, sim_id: int, since: datetime, 
     return count
 
 
+async def renewals_until(connection: Connection, sim_id: int, until: datetime) -> int:
+    """Successful renewals of a SIM up to an instant (RN-6)."""
+    count: int = await connection.fetchval(_RENEWALS, sim_id, until)
+    return count
+
+
+async def open_columns_at(connection: Connection, sim_id: int, at: datetime) -> dict[str, Any]:
+    """The operation that was open at an instant, as the columns `open_…` of an explanation's row; all None: none."""
+    found = await open_operation_at(connection, sim_id, at)
+    row = None if found is None else await connection.fetchrow(_OPERATION, found)
+    return dict(row) if row else dict.fromkeys(OPEN_COLUMNS)
+
+
+async def packs_of(connection: Connection, tenant: str) -> list[dict[str, Any]] | None:
+    """The tenant's add-on packs as they are now, as an explanation's row has them."""
+    packs: list[dict[str, Any]] | None = await connection.fetchval(_PACKS, tenant)
+    return packs
+
+
 async def plan_columns(connection: Connection, tenant: str, plan: str) -> dict[str, Any]:
     """A plan as it is now, as the columns `plan_…` that a SIM's row is joined with."""
     row = await connection.fetchrow(_PLAN, tenant, plan)
@@ -138,11 +165,6 @@ async def allowance_at(connection: Connection, tenant: str, plan: str, at: datet
     """A plan's allowance in bytes at an instant; None where there is no such plan any more."""
     allowance: int | None = await connection.fetchval(_ALLOWANCE, tenant, plan, at)
     return allowance
-
-
-async def delete_changes_before(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` records of changes from before an instant; gives how many."""
-    return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:

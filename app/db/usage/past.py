@@ -93,6 +93,13 @@ SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
    AND least(r.at, coalesce(r.received_at, r.at)) <= $7 AND coalesce(r.received_at, r.at) <= $8
  ORDER BY r.at, r.gateway, r.report_id LIMIT $6
 """
+_EVER_USED = """
+SELECT EXISTS (SELECT FROM usage_cycles u
+                WHERE u.sim_id = $1 AND u.cycle < $2 AND (u.reported > 0 OR coalesce(u.figures, 0) > 0))
+    OR EXISTS (SELECT FROM usage_reports r
+                WHERE r.sim_id = $1 AND least(r.at, coalesce(r.received_at, r.at)) <= $3
+                  AND coalesce(r.received_at, r.at) <= $4)
+"""
 _DELETE_OLD = """
 DELETE FROM usage_figures_replaced
  WHERE ctid = ANY(ARRAY(SELECT ctid FROM usage_figures_replaced WHERE until < $1 LIMIT $2))
@@ -128,6 +135,12 @@ async def counters_at(
         *moment,
     )
     return {(row["sim_id"], row["cycle"]): row for row in rows}
+
+
+async def used_before(connection: Connection, sim_id: int, cycle: int, moment: Moment) -> bool:
+    """Whether a SIM had reported traffic at a moment, or had used anything in a cycle before this one (yyyymm)."""
+    used: bool = await connection.fetchval(_EVER_USED, sim_id, cycle, *moment)
+    return used
 
 
 async def days_at(

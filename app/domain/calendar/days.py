@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from app.domain.errors import Malformed
 
 ONE_DAY = timedelta(days=1)
+
+HOME_ZONE = ZoneInfo("Asia/Shanghai")
+"""The zone of what belongs to no account: the gateway's tenants are at home there."""
 
 
 def _month(year: int, month: int, count: int) -> tuple[int, int]:

@@ -25,8 +25,8 @@ __all__ = [
     "CHECKLISTS",
     "Answer",
     "Check",
+    "CheckResult",
     "DiagnosisFacts",
-    "Finding",
     "HoldExplained",
     "Symptom",
     "explain_holds",
@@ -44,7 +44,7 @@ class Symptom(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """The result of one check. `check` is a text key below `check.`, `remedy` one below `advice.`"""
 
     check: str
@@ -146,15 +146,15 @@ CHECKLISTS: Mapping[Symptom, tuple[Check, ...]] = MappingProxyType(
 """The three checklists, in the order in which a person goes through them (GSL 7.1, 9.13, 9.15, 10.1, OVR 1-3)."""
 
 
-def run_checklist(symptom: Symptom, facts: DiagnosisFacts) -> tuple[Finding, ...]:
+def run_checklist(symptom: Symptom, facts: DiagnosisFacts) -> tuple[CheckResult, ...]:
     """Run every check of a symptom (DG-1)."""
-    found = tuple(_finding(check, facts) for check in CHECKLISTS[symptom])
+    found = tuple(_result_of(check, facts) for check in CHECKLISTS[symptom])
     return _with_restart(found) if symptom is Symptom.STOPPED else found
 
 
-def _with_restart(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def _with_restart(found: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
     """Neither stopped nor in another device: restarting is the advice, also where nobody said that it was done."""
-    answers = {finding.check: finding.answer for finding in found}
+    answers = {result.check: result.answer for result in found}
     if answers["holds"] is not Answer.OK or answers["device_changed"] is Answer.FAULT:
         return found
     return tuple(
@@ -163,10 +163,10 @@ def _with_restart(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _finding(check: Check, facts: DiagnosisFacts) -> Finding:
+def _result_of(check: Check, facts: DiagnosisFacts) -> CheckResult:
     answer, evidence = check.look(facts)
     remedy = check.remedy if answer is Answer.FAULT else None
-    return Finding(check=check.name, answer=answer, rule=check.rule, remedy=remedy, evidence=evidence)
+    return CheckResult(check=check.name, answer=answer, rule=check.rule, remedy=remedy, evidence=evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,15 @@ _INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """How long the last operations of a kind took: half of them at most `p50`, 95 % at most `p95`."""
+
+    p50: timedelta
+    p95: timedelta
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """When an operation ends if it takes as long as others lately: half of them by `typical_at`, 95 % by `slow_at`."""
 
@@ -28,14 +37,14 @@ class Expected:
     samples: int
 
 
-def expected(started_at: datetime, samples: int, p50: timedelta, p95: timedelta) -> Expected | None:
+def expected(started_at: datetime, measured: Duration | None) -> Expected | None:
     """What is expected of an operation begun at an instant; None where fewer than `ENOUGH` were measured (SL-9).
 
     It stands beside the rule's `due_at`, which it never replaces.
     """
-    if samples < ENOUGH:
+    if measured is None or measured.samples < ENOUGH:
         return None
-    return Expected(typical_at=started_at + p50, slow_at=started_at + p95, samples=samples)
+    return Expected(typical_at=started_at + measured.p50, slow_at=started_at + measured.p95, samples=measured.samples)
 
 
 def is_late(due_at: datetime | None, until: datetime) -> bool:

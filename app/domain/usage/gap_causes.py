@@ -15,10 +15,10 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from app.domain.calendar.days import ONE_DAY, local, start_of_day
+from app.domain.calendar.days import HOME_ZONE, ONE_DAY, local, start_of_day
 from app.domain.usage.gaps import Explanation, Gap, GapCause, GapEvidence, Replaced, Window
 
-COUNTING_ZONES: tuple[tzinfo, ...] = (ZoneInfo("UTC"), ZoneInfo("Asia/Shanghai"))
+COUNTING_ZONES: tuple[tzinfo, ...] = (ZoneInfo("UTC"), HOME_ZONE)
 """Zones in which a carrier may begin its days, whatever the account's is (D)."""
 
 LAG = timedelta(hours=24)

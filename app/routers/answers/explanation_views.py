@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from app.domain.diagnosis.checklists import Finding, HoldExplained
+from app.domain.diagnosis.checklists import CheckResult, HoldExplained
 from app.domain.diagnosis.notices import Notice
 from app.domain.diagnosis.recovery.plan import NotLifted, Recovery, RecoveryPlan, Step
+from app.domain.operation.measured import Expected
 from app.domain.operation.service_levels import DueReason
 from app.domain.sim.lifecycle import ForcedActivation
-from app.routers.http.refusals import remedy_view
+from app.domain.vocabulary import OperationKind
+from app.routers.http.refusals import expected_if, remedy_view
 from app.texts.catalogue import text
 from app.texts.verdicts import verdict_of
 from app.usecases.sims.explain import Explanation
 from app.usecases.sims.renewing import renewal_view
+
+Measured = Mapping[OperationKind, Expected]
 
 
 def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
@@ -25,11 +31,11 @@ def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
         "state": found.state.value,
         "network_allowed": found.network_allowed,
         "verdict": verdict_of(found.state, causes, found.recovery, found.zone),
-        "holds": [hold_view(hold, language) for hold in found.holds],
-        "recovery": recovery_view(found.recovery, language),
+        "holds": [hold_view(hold, language, found.expected) for hold in found.holds],
+        "recovery": recovery_view(found.recovery, language, found.expected),
         "checklists": {
-            symptom.value: [finding_view(finding, language) for finding in findings]
-            for symptom, findings in found.checklists.items()
+            symptom.value: [check_view(result, language) for result in results]
+            for symptom, results in found.checklists.items()
         },
         "forced_activation": forced_view(found.forced),
         "notices": [notice_view(notice, language) for notice in found.notices],
@@ -38,25 +44,29 @@ def explanation_view(found: Explanation, language: str) -> dict[str, Any]:
 
 
 # --------------------------------------------------------------------------------------------------------- recovery
-def recovery_view(recovery: Recovery | None, language: str) -> dict[str, Any] | None:
+def recovery_view(
+    recovery: Recovery | None, language: str, measured: Measured = MappingProxyType({})
+) -> dict[str, Any] | None:
     """How a SIM comes back; None where nothing stops it."""
     if recovery is None:
         return None
-    fastest = plan_view(recovery.fastest, language)
+    fastest = plan_view(recovery.fastest, language, measured)
     alike = recovery.cheapest is recovery.fastest
     return {
-        "cheapest": fastest if alike else plan_view(recovery.cheapest, language),
+        "cheapest": fastest if alike else plan_view(recovery.cheapest, language, measured),
         "fastest": fastest,
         "not_lifted": [lost_view(lost, language) for lost in recovery.not_lifted],
     }
 
 
-def plan_view(plan: RecoveryPlan | None, language: str) -> dict[str, Any] | None:
+def plan_view(
+    plan: RecoveryPlan | None, language: str, measured: Measured = MappingProxyType({})
+) -> dict[str, Any] | None:
     """One plan with its steps."""
     if plan is None:
         return None
     return {
-        "steps": [_step_view(number, step, language) for number, step in enumerate(plan.steps, 1)],
+        "steps": [_step_view(number, step, language, measured) for number, step in enumerate(plan.steps, 1)],
         "earliest": _text(plan.earliest),
         "latest": _text(plan.latest),
         "provisional": plan.provisional,
@@ -67,7 +77,7 @@ def plan_view(plan: RecoveryPlan | None, language: str) -> dict[str, Any] | None
     }
 
 
-def _step_view(number: int, step: Step, language: str) -> dict[str, Any]:
+def _step_view(number: int, step: Step, language: str, measured: Measured) -> dict[str, Any]:
     return {
         "number": number,
         "action": step.action,
@@ -86,6 +96,7 @@ def _step_view(number: int, step: Step, language: str) -> dict[str, Any]:
         "cost_fen": step.cost_fen,
         "earliest": _text(step.earliest),
         "latest": _text(step.latest),
+        "expected": expected_if(step.allowed_now, step.operation, measured),
         "provisional": step.provisional,
         "because": [_reason_view(reason, language) for reason in step.reasons],
         "assumed": list(step.assumed),
@@ -107,7 +118,7 @@ def _text(at: datetime | None) -> str | None:
 
 
 # -------------------------------------------------------------------------------------------- holds and checklists
-def hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
+def hold_view(hold: HoldExplained, language: str, measured: Measured) -> dict[str, Any]:
     return {
         "code": hold.code.value,
         "rule": hold.rule,
@@ -138,7 +149,7 @@ def hold_view(hold: HoldExplained, language: str) -> dict[str, Any]:
                 {"query": query.value, "text": text(f"query.{query.value}", language)} for query in hold.would_tell
             ],
         },
-        "remedies": [remedy_view(remedy, language) for remedy in hold.remedies],
+        "remedies": [remedy_view(remedy, language, measured) for remedy in hold.remedies],
     }
 
 
@@ -151,15 +162,15 @@ def _hold_text(hold: HoldExplained) -> str:
     return f"hold.{hold.code.value}"
 
 
-def finding_view(finding: Finding, language: str) -> dict[str, Any]:
+def check_view(result: CheckResult, language: str) -> dict[str, Any]:
     return {
-        "check": finding.check,
-        "text": text(f"check.{finding.check}", language),
-        "answer": finding.answer.value,
-        "rule": finding.rule,
-        "evidence": dict(finding.evidence),
-        "remedy": {"action": finding.remedy, "text": text(f"advice.{finding.remedy}", language)}
-        if finding.remedy
+        "check": result.check,
+        "text": text(f"check.{result.check}", language),
+        "answer": result.answer.value,
+        "rule": result.rule,
+        "evidence": dict(result.evidence),
+        "remedy": {"action": result.remedy, "text": text(f"advice.{result.remedy}", language)}
+        if result.remedy
         else None,
     }
 

@@ -20,10 +20,11 @@ from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.sims import fleet
 from app.routers.schemas.sims import insight as schemas
 from app.routers.schemas.sims.requests import SimFilters
-from app.routers.sims import refuse_as_of
 from app.texts.catalogue import language_of
+from app.usecases.as_of import moment_of, read_as_of_view
 from app.usecases.bulk.explain import explain_fleet
 from app.usecases.sims.explain import explain
+from app.usecases.sims.explain_past import explain_at
 
 router = APIRouter(prefix="/v1", tags=["sims"], route_class=TypedRoute)
 
@@ -34,7 +35,7 @@ FleetBody = Annotated[
 
 
 @router.get(
-    "/sims/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "NOT_AS_OF")
+    "/sims/{iccid}/explanation", response_model=schemas.Explanation, responses=refusals("NOT_FOUND", "BEFORE_RECORDS")
 )
 async def explain_sim(
     request: Request,
@@ -45,12 +46,16 @@ async def explain_sim(
 ) -> Response:
     """Why the SIM is as it is: every hold with rule, evidence and remedies, and the three checklists.
 
-    What you know of the device fills the checklists: `?apn=cmiot&restarted=true&province=…`.
+    What you know of the device fills the checklists: `?apn=cmiot&restarted=true&province=…`. With `as_of` or `known_at`
+    it explains the SIM as it was: `allowed_now` and the dates of a plan are those of that instant.
     """
-    refuse_as_of(query, "what may be done is explained of now; states and holds can be read as of an instant")
     language = language_of(request.headers.get("accept-language"))
     facts = query.model_dump(exclude_unset=True, exclude={"as_of", "known_at", "target"})
     facts["targets"] = tuple(query.target)
+    if (moment := moment_of(ctx, query.as_of, query.known_at)) is not None:
+        past = await explain_at(ctx, caller.tenant, parse_iccid(iccid), facts, moment)
+        shown = explanation_view(past.explanation, language)
+        return json_response(shown | {"read_as_of": read_as_of_view(moment, past.not_kept)})
     found = await explain(ctx, caller.tenant, parse_iccid(iccid), facts)
     return json_response(explanation_view(found, language))
 

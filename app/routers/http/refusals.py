@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from app.domain.operation.measured import Expected
 from app.domain.operation.refusal import Refusal, Remedy
 from app.domain.preflight.irreversible import Irreversible
+from app.domain.vocabulary import OperationKind
 from app.texts.catalogue import text
+from app.usecases.operations.service_levels import expected_view
 
 
-def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
-    """A remedy: who does what, whether it is allowed now, what it costs (fen) and by when."""
+def remedy_view(
+    remedy: Remedy, language: str, measured: Mapping[OperationKind, Expected] = MappingProxyType({})
+) -> dict[str, Any]:
+    """A remedy: who does what, whether it is allowed now, what it costs (fen), by when, and what was `measured`."""
     return {
         "action": remedy.action,
         "text": text(f"remedy.{remedy.action}", language),
@@ -28,9 +35,19 @@ def remedy_view(remedy: Remedy, language: str) -> dict[str, Any]:
             "latest": remedy.latest.isoformat() if remedy.latest else None,
             "provisional": remedy.provisional,
             "because": [reason.key for reason in remedy.reasons],
+            "expected": expected_if(remedy.allowed_now, remedy.operation, measured),
         },
         "assumed": list(remedy.assumed),
     }
+
+
+def expected_if(
+    allowed_now: bool,
+    operation: OperationKind | None,
+    measured: Mapping[OperationKind, Expected],
+) -> dict[str, Any] | None:
+    """When an operation that may begin now ends by what was measured (SL-9); null: later, or too few were measured."""
+    return expected_view(measured.get(operation)) if allowed_now and operation else None
 
 
 def irreversible_line(one: Irreversible, language: str) -> dict[str, Any]:

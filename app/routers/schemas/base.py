@@ -174,6 +174,11 @@ Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 ICCID_PATTERN = "^89[0-9]{4}[0-9A-Z]{13,14}$"
 
+QueryIccid = Annotated[
+    str, Field(max_length=22, json_schema_extra={"maxLength": 22, "pattern": ICCID_PATTERN, "x-unit": "ICCID"})
+]
+"""A SIM named in a query. Its form is told in the document and checked by the domain: blanks around it are dropped."""
+
 CYCLE_PATTERN = r"^\d{4}-(0[1-9]|1[0-2])$"
 
 CycleId = Annotated[str, Field(pattern=CYCLE_PATTERN, json_schema_extra={"x-unit": "YYYY-MM"})]

@@ -18,9 +18,11 @@ from .base import (
     Paging,
     Quantity,
     QueryFlag,
+    QueryIccid,
     RequestModel,
     open_words,
 )
+from .problems import ExpectedEnd
 from .sims.requests import Including
 
 KindWord = Annotated[OperationKind, open_words(OperationKind)]
@@ -44,15 +46,6 @@ class HistoryLine(AnswerModel):
     at: At = Field(description="When.", examples=["2026-11-21T10:00:00+00:00"])
     status: StatusWord = Field(description="The status from then on.", examples=["queued"])
     note: str = Field(description="Why, in words.", examples=[""])
-
-
-class ExpectedEnd(AnswerModel):
-    """When an open operation ends if it takes as long as the last ones of its account and kind (SL-9)."""
-
-    typical_at: At = Field(description="Half of them were done by then.", examples=["2026-11-21T10:02:00+00:00"])
-    slow_at: At = Field(description="95 % of them were done by then.", examples=["2026-11-21T18:00:00+00:00"])
-    samples: int = Field(description="How many were measured.", examples=[200])
-    assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["SL-9"]])
 
 
 class Operation(AnswerModel):
@@ -97,7 +90,7 @@ class OperationPage(Counted[Operation]):
 class OperationListQuery(Including, Paging):
     """Which operations, and which page of them."""
 
-    sim: str | None = Field(default=None, description="ICCID.", examples=["89860012345678901234"])
+    sim: QueryIccid | None = Field(default=None, description="ICCID.", examples=["89860012345678901234"])
     kind: OperationKind | None = Field(default=None, description="Kind.", examples=["suspend"])
     status: OperationStatus | None = Field(default=None, description="Status.", examples=["waiting_carrier"])
     channel: Channel | None = Field(default=None, description="Channel.", examples=["desk"])

@@ -38,6 +38,15 @@ class NamedHold(AnswerModel):
     text: str = Field(description="The hold in words, in the caller's language.", examples=["Cut off by policy"])
 
 
+class ExpectedEnd(AnswerModel):
+    """When an open operation ends if it takes as long as the last ones of its account and kind (SL-9)."""
+
+    typical_at: At = Field(description="Half of them were done by then.", examples=["2026-11-21T10:02:00+00:00"])
+    slow_at: At = Field(description="95 % of them were done by then.", examples=["2026-11-21T18:00:00+00:00"])
+    samples: int = Field(description="How many were measured.", examples=[200])
+    assumed: list[str] = Field(description="Ids of the assumptions (D rules) it rests on.", examples=[["SL-9"]])
+
+
 class RemedyEta(AnswerModel):
     """By when a remedy takes effect; null where nothing is published (SL-7)."""
 
@@ -45,6 +54,9 @@ class RemedyEta(AnswerModel):
     latest: At | None = Field(description="Not after.", examples=["2026-11-24T00:00:00+08:00"])
     provisional: bool = Field(description="Whether it rests on holidays not announced yet.", examples=[False])
     because: list[str] = Field(description="Why it is so, as text keys.", examples=[["next_workday"]])
+    expected: ExpectedEnd | None = Field(
+        description="If requested now, by what was measured; only in an explanation. Null: not allowed now, or too few."
+    )
 
 
 class RemedyCondition(AnswerModel):

@@ -275,16 +275,22 @@ class UnmatchedReportPage(Listed[UnmatchedReport]):
     """A page of reports of unknown SIMs, stored for 90 days."""
 
 
+Period = Annotated[
+    str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}(-\d{2})?$", "x-unit": "YYYY-MM-DD or YYYY-MM"})
+]
+"""A day or a cycle in a query."""
+
+
 class SimUsageQuery(AsOf, Paging):
     """By what, and from when to when."""
 
     granularity: Literal["day", "cycle", "report"] = Field(
         default="day", description="By day, by cycle, or every report.", examples=["cycle"]
     )
-    first: str | None = Field(
+    first: Period | None = Field(
         default=None, alias="from", description="First day, or cycle; included.", examples=["2026-11-01"]
     )
-    last: str | None = Field(
+    last: Period | None = Field(
         default=None, alias="to", description="Last day, or cycle; included.", examples=["2026-11-30"]
     )
 

@@ -98,7 +98,7 @@ def _dated(ctx: Context, row: Mapping[str, str]) -> dict[str, str]:
 def day_of(ctx: Context, row: Mapping[str, str]) -> date:
     """The current day in the zone of the account of a row of the fleet."""
     account = account_for(ctx, DEFAULT_TENANT, Carrier(row["carrier"]), row.get("account") or None)
-    return ctx.now().astimezone(ctx.zone(account or "")).date()
+    return ctx.today(account or "")
 
 
 def resolve_day(written: str, today: date) -> str:

@@ -16,7 +16,7 @@ from app.db.automation.automations import AutomationRecord
 from app.db.automation.facts import events_between, scope_ids, scope_of, scope_size
 from app.domain.automation.conditions import Condition, Fact
 from app.domain.automation.firing import Firing, firings_of, looks_back
-from app.domain.calendar.days import ONE_DAY, local, start_of_day
+from app.domain.calendar.days import HOME_ZONE, ONE_DAY, local, start_of_day
 from app.usecases.automations.facts import EVENT_TYPES, fact_of, facts_of_sims
 from app.usecases.automations.forms import condition_of, filter_of
 from app.usecases.automations.manage import find
@@ -33,7 +33,6 @@ MOST_EVENTS = 500_000
 SHOWN = 500
 """Firings that the answer lists; it counts all."""
 
-HOME = ZoneInfo("Asia/Shanghai")
 """The zone in which the period's days begin for conditions on events."""
 
 
@@ -50,7 +49,7 @@ class Period:
 
     def instants(self, now: datetime) -> tuple[datetime, datetime]:
         """The period as [start, end), which does not reach beyond now."""
-        return start_of_day(self.first, HOME), min(start_of_day(self.last + ONE_DAY, HOME), now)
+        return start_of_day(self.first, HOME_ZONE), min(start_of_day(self.last + ONE_DAY, HOME_ZONE), now)
 
 
 Found = list[tuple[str, Firing]]
@@ -78,7 +77,7 @@ async def backtest(ctx: Context, tenant: str, automation_id: UUID, first: date, 
 
 
 def _period(ctx: Context, first: date, last: date) -> Period:
-    today = local(ctx.now(), HOME).date()
+    today = local(ctx.now(), HOME_ZONE).date()
     if first > last or first > today:
         raise InvalidArgument([Fault(pointer="query:from", code="OUT_OF_RANGE", detail="a day before `to` and today")])
     if last - first >= timedelta(days=MOST_DAYS):

@@ -20,7 +20,6 @@ from app.carriers.http.slots import in_background
 from app.db.usage import pulls
 from app.db.usage.pulls import Leg, Phase
 from app.domain.calendar.cycles import cycle_number, cycle_on
-from app.domain.calendar.days import local
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.accounts import require_unused
@@ -252,7 +251,7 @@ async def _near_limits(ctx: Context, account: str) -> list[int]:
     known = ctx.accounts[account]
     if all(entry.settings.per_second is None for entry in known.protocols):
         return []
-    number = cycle_number(cycle_on(known.carrier, local(ctx.now(), ctx.zone(account)).date()))
+    number = cycle_number(cycle_on(known.carrier, ctx.today(account)))
     pools = await pools_near_limit(ctx, [known.carrier])
     async with ctx.pool.acquire() as connection:
         ids = await pulls.near_limits(connection, account, number, NEAR_LIMIT)
@@ -268,7 +267,7 @@ async def refresh_usage(
 
     Raises: carrier errors of a query. An account without usage has nothing to refresh.
     """
-    cycle = cycle_on(carrier, local(ctx.now(), ctx.zone(account)).date())
+    cycle = cycle_on(carrier, ctx.today(account))
     try:
         figures = await ctx.clients[account].usage(refs, cycle, failures=failures)
     except UnsupportedOperation:

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.calendar.cycles import cycle_on
-from app.domain.calendar.days import plus_days
+from app.domain.calendar.days import HOME_ZONE, plus_days
 from app.domain.errors import Malformed
 from app.domain.operation.service_levels import ORDINARY, Circumstances, due
 from app.domain.regions.rules import region_table
@@ -20,8 +20,6 @@ from app.usecases.context import Context
 
 MAX_SPAN = 800
 """Days in one answer of `workdays_view`."""
-
-HOME = ZoneInfo("Asia/Shanghai")
 
 
 def cycle_view(carrier: Carrier, on: date) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def due_view(
 
 def _zone(ctx: Context, carrier: Carrier) -> ZoneInfo:
     """The zone of the carrier's first account; Shanghai where there is none."""
-    return next((ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is carrier), HOME)
+    return next((ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is carrier), HOME_ZONE)
 
 
 def forced_activation_view(terms: Supplier, carrier: Carrier, opened_on: date, test_months: int) -> dict[str, Any]:

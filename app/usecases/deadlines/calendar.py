@@ -16,12 +16,12 @@ from app.db.deadlines.feeds import EventKey, EventVersion, FeedRecord
 from app.db.deadlines.search import counted, pools_counted
 from app.db.tenancy import across_tenants, act_for
 from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.sim.deadlines import OF_SIMS, DeadlineKind
 from app.domain.vocabulary import Carrier
 from app.texts.catalogue import text
 from app.usecases.context import Context
 from app.usecases.deadlines.feeds import hash_of, selects_all, where_selected
-from app.usecases.deadlines.fleet import HOME
 from app.usecases.errors import NotFound
 
 BACK = timedelta(days=31)
@@ -92,7 +92,7 @@ async def _events(ctx: Context, feed: FeedRecord) -> list[FeedEvent]:
     """The feed's events by day and kind, `MOST_EVENTS` at most."""
     where, arguments = where_selected(ctx, feed)
     now = ctx.now()
-    today = now.astimezone(HOME).date()
+    today = now.astimezone(HOME_ZONE).date()
     first, before = today - BACK, today + AHEAD
     kinds = [kind.value for kind in OF_SIMS if kind.value in feed.kinds]
     async with ctx.pool.acquire() as connection:
@@ -111,7 +111,7 @@ def _of_pools(ctx: Context, pools: Sequence[tuple[str, str | None, int]], now: d
     """The ends of the running cycles of pools, as (carrier, account, count)."""
     days: Counter[date] = Counter()
     for carrier, account, count in pools:
-        zone = HOME if account is None else ctx.zone(account)
+        zone = HOME_ZONE if account is None else ctx.zone(account)
         days[cycle_at(Carrier(carrier), now, zone).last_day] += count
     return [FeedEvent(kind=DeadlineKind.POOL_CYCLE_END, day=day, count=count) for day, count in days.items()]
 

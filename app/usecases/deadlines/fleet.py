@@ -6,16 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from app.db.connection import Connection
 from app.db.deadlines.search import DeadlinePosition, Span, pool_zones, pools_in, sim_deadlines
 from app.domain.calendar.cycles import cycle_at
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.sim.deadlines import DeadlineKind
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 
-HOME = ZoneInfo("Asia/Shanghai")
 """The zone of accounts that are no longer configured."""
 
 
@@ -62,7 +61,7 @@ def span_of(ctx: Context, kinds: Sequence[DeadlineKind], first: date | None, bef
     """The days asked for; without a first one they begin today in the zone of each account."""
     now = ctx.now()
     days = {code: now.astimezone(ctx.zone(code)).date() for code in ctx.accounts} if first is None else {}
-    home = first or now.astimezone(HOME).date()
+    home = first or now.astimezone(HOME_ZONE).date()
     return Span(
         kinds=tuple(kind.value for kind in kinds),
         first=min([home, *days.values()]),
@@ -76,7 +75,7 @@ async def cycle_ends(ctx: Context, connection: Connection, tenant: str) -> dict[
     """The last days of the running cycles of the tenant's pools: the carriers and accounts of each (BC-4)."""
     found: defaultdict[date, list[tuple[str, str | None]]] = defaultdict(list)
     for carrier, account in await pool_zones(connection, tenant):
-        zone = HOME if account is None else ctx.zone(account)
+        zone = HOME_ZONE if account is None else ctx.zone(account)
         found[cycle_at(Carrier(carrier), ctx.now(), zone).last_day].append((carrier, account))
     return dict(sorted(found.items()))
 

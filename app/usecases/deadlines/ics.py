@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from icalendar import Alarm, Calendar, Event, Timezone
 
 from app.db.deadlines.feeds import EventVersion
-from app.domain.calendar.days import ONE_DAY
+from app.domain.calendar.days import HOME_ZONE, ONE_DAY
 from app.texts.catalogue import text
 from app.usecases.deadlines.calendar import FeedContent, FeedEvent
 
@@ -16,7 +16,7 @@ ALARMS = (timedelta(days=-6, hours=-15), timedelta(hours=-15))
 """At nine in the morning a week ahead, and the day before, where the reader is."""
 
 REFRESH = timedelta(hours=6)
-ZONE = "Asia/Shanghai"
+ZONE = str(HOME_ZONE)
 
 
 def calendar_of(content: FeedContent, base: str) -> bytes:

@@ -9,7 +9,6 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from app.db.connection import Connection
 from app.db.sims import export_rows
@@ -21,7 +20,6 @@ from app.usecases.sims.import_rows import COLUMN_PARSERS
 DAYS = timedelta(days=62)
 """How far back usage by day reaches: the running month and the one before."""
 
-HOME = ZoneInfo("Asia/Shanghai")
 SIM_COLUMNS = (*COLUMN_PARSERS, "online")
 CYCLE_COLUMNS = ("iccid", "carrier", "plan")
 DAY_COLUMNS = ("iccid", "day", "bytes", "as_of")

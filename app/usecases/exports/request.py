@@ -15,11 +15,12 @@ from app.db.exports import ExportRecord
 from app.db.sims.search import SimFilter, where_of
 from app.db.tenancy import across_tenants, act_for
 from app.db.uow import UnitOfWork
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.commerce.exports import MAX_CARDS, export_refusal
 from app.usecases.bulk.selectors import IccidList, MatchingSims, PoolMembers, Selector, UploadedFile, selector_view
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound, OperationRefused
-from app.usecases.exports.contents import HOME, columns_of, default_columns
+from app.usecases.exports.contents import columns_of, default_columns
 from app.usecases.ids import new_id
 from app.usecases.sims.read import current_cycles
 
@@ -50,7 +51,7 @@ async def request_export(
     Raises `InvalidArgument`, `OperationRefused` (too many SIMs, too soon; EX-2).
     """
     now = ctx.now()
-    on = now.astimezone(HOME).date()
+    on = now.astimezone(HOME_ZONE).date()
     columns = _columns(command, columns_of(command.what, on), default_columns(command.what, on))
     await work.exports.lock_tenant(command.tenant)
     last = await work.exports.last_requested_at(command.tenant)

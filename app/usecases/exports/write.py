@@ -10,9 +10,10 @@ import asyncio
 from datetime import timedelta
 
 from app.db.exports import ExportRecord
+from app.domain.calendar.days import HOME_ZONE
 from app.telemetry import get_logger
 from app.usecases.context import Context
-from app.usecases.exports.contents import HOME, next_ids, rows_of
+from app.usecases.exports.contents import next_ids, rows_of
 from app.usecases.exports.sheets import Sheet, open_sheet
 from app.usecases.quarantine import is_of_data
 
@@ -51,7 +52,7 @@ async def write_next_export(ctx: Context) -> int:
 
 
 async def _write(ctx: Context, record: ExportRecord, sheet: Sheet) -> None:
-    on = record.created_at.astimezone(HOME).date()
+    on = record.created_at.astimezone(HOME_ZONE).date()
     after, done, number, size = 0, 0, 0, 0
     while True:
         async with ctx.pool.acquire() as connection:

@@ -34,9 +34,6 @@ CHUNK = 500
 """SIMs that are read, looked at and stored together: some tens of milliseconds."""
 
 CYCLES_BEFORE = 5
-KEPT = timedelta(days=90)
-"""How long findings that ended can be read."""
-
 PERSONAL = (RealName.INDIVIDUAL.value, RealName.VERIFIED.value)
 UNREADABLE = (ValueError, KeyError, TypeError, Malformed)
 
@@ -75,7 +72,7 @@ async def look_at_fleet(ctx: Context, chunk: int = CHUNK) -> dict[str, Any]:
     async with ctx.pool.acquire() as connection:
         await _look_at_tenants(run, connection)
         ended = await stored.end_unseen(connection, run.at)
-        await stored.forget(connection, run.at - KEPT)
+        await stored.forget(connection)
     return {"sims": sims, "findings": dict(run.found), "ended": ended, "unreadable": run.unreadable}
 
 

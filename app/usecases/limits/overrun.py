@@ -19,7 +19,6 @@ from app.db.connection import Connection
 from app.db.mapping import SimRecord
 from app.db.uow import UnitOfWork
 from app.domain.calendar.cycles import cycle_at, cycle_named, cycle_number, end_instant, preceding, start_instant
-from app.domain.calendar.days import local
 from app.domain.commerce.balance import Draft, EntryKind, is_empty
 from app.domain.sim.holds import codes, is_ours, with_hold, without_hold
 from app.domain.sim.model import Hold, Sim
@@ -211,7 +210,7 @@ async def queue_closed_cycles(ctx: Context, zone: tzinfo) -> dict[str, int]:
     queued = 0
     for code, account in ctx.accounts.items():
         running = cycle_at(account.carrier, ctx.now(), ctx.zone(code))
-        today = local(ctx.now(), ctx.zone(code)).date()
+        today = ctx.today(code)
         if str(ctx.zone(code)) != str(zone) or today - running.start >= SETTLED_AFTER:
             continue
         number = cycle_number(preceding(account.carrier, running))

@@ -1,4 +1,4 @@
-"""Daily upkeep of usage: partitions created and dropped, unmatched reports deleted, counters moved to their pools."""
+"""Daily upkeep of usage: what is kept for a time only is deleted, counters follow their SIMs to other pools."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from app.db.commerce import overruns
 from app.db.pools import cycles as pool_cycles
 from app.db.usage import allowances, limit_checks, past, unmatched
 from app.db.usage import brake as rule_stops
-from app.db.usage.partitions import drop_partitions
 from app.usecases.context import Context
+from app.usecases.limits.partitions import MARGIN
 from app.usecases.pools.views import running_pools
-from app.usecases.usage.ingest.service import oldest_accepted, prepare_partitions
+from app.usecases.usage.ingest.service import oldest_accepted
 
 UNMATCHED_KEPT = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
-PARTITION_MARGIN = timedelta(days=32)
-"""A partition is kept a month longer than any of its reports is accepted: zones differ, and clocks may be wrong."""
-
 CHUNK = 10_000
 """Unmatched reports deleted by one statement."""
 
@@ -26,30 +23,31 @@ POOLS_AT_ONCE = 20
 """Pools whose counters are moved in one transaction."""
 
 
-async def clean_up_usage(ctx: Context) -> dict[str, int]:
-    """Create the next partitions of reports, drop the old ones, delete what is kept for a time only."""
-    now = ctx.now()
-    oldest = oldest_accepted(ctx)
+async def delete_unmatched(ctx: Context) -> int:
+    """Delete reports of unknown SIMs that came longer than `UNMATCHED_KEPT` ago; gives how many."""
+    total = 0
     async with ctx.pool.acquire() as connection:
-        created = await prepare_partitions(ctx, connection)
-        dropped = await drop_partitions(connection, oldest - PARTITION_MARGIN)
-        deleted = 0
-        while chunk := await unmatched.delete_before(connection, now - UNMATCHED_KEPT, CHUNK):
-            deleted += chunk
+        while deleted := await unmatched.delete_before(connection, ctx.now() - UNMATCHED_KEPT, CHUNK):
+            total += deleted
+    return total
+
+
+async def delete_old_figures(ctx: Context) -> int:
+    """Delete replaced figures, allowances and overruns of cycles whose reports are gone; gives how many figures."""
+    oldest, total = oldest_accepted(ctx), 0
+    kept_from = oldest - MARGIN
+    async with ctx.pool.acquire() as connection:
         await allowances.delete_before(connection, oldest)
-        kept_from = oldest - PARTITION_MARGIN
         await overruns.delete_before(connection, kept_from.year * 100 + kept_from.month)
-        figures = 0
-        while chunk := await past.delete_figures_before(connection, kept_from, CHUNK):
-            figures += chunk
-        stops = await rule_stops.delete_before(connection, now - STOPS_KEPT)
-    return {
-        "partitions_created": len(created),
-        "partitions_dropped": len(dropped),
-        "unmatched_deleted": deleted,
-        "stops_deleted": stops,
-        "figures_deleted": figures,
-    }
+        while deleted := await past.delete_figures_before(connection, kept_from, CHUNK):
+            total += deleted
+    return total
+
+
+async def delete_old_stops(ctx: Context) -> int:
+    """Delete the brake's records of stops wanted longer than `STOPS_KEPT` ago; gives how many."""
+    async with ctx.pool.acquire() as connection:
+        return await rule_stops.delete_before(connection, ctx.now() - STOPS_KEPT)
 
 
 async def check_all_pools(ctx: Context) -> dict[str, int]:

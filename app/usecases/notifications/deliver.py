@@ -20,6 +20,7 @@ from app.db.notifications.channels import BusyChannel, ChannelRow
 from app.db.notifications.deliveries import DeliveryRecord
 from app.db.reminders import ReminderSettings, settings_of
 from app.db.uow import UnitOfWork
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.notifications.channels import LIMITS, Batching, ChannelKind, Outcome, Verdict
 from app.domain.notifications.reminders import is_reminder
 from app.domain.notifications.schedule import QuietHours, after_quiet_hours, due_at, next_digest
@@ -41,9 +42,6 @@ ROUND_S = 5.0
 
 LOOK_S = 30.0
 """Seconds for which a round goes on serving others while a slow channel keeps it from ending."""
-
-HOME = "Asia/Shanghai"
-"""The zone of what is about no card: tenants are at home there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +143,7 @@ async def _add_items(ctx: Context, work: UnitOfWork, channel: ChannelRow, settin
     items = []
     for row in found.rows:
         if is_reminder(row["type"], row["data"]):
-            zone = ctx.zone(row["account"]) if row["account"] else ZoneInfo(HOME)
+            zone = ctx.zone(row["account"]) if row["account"] else HOME_ZONE
             due = due_at(batching, row["known_at"], zone, channel.digest_at, quiet)
             items.append((row["id"], zone.key, due))
     await work.notifications.add_items(channel.id, items)

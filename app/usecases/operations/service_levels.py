@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +12,11 @@ import asyncpg
 from app.db.mapping import OperationRecord
 from app.db.operations import measured as rows
 from app.domain.calendar.days import add_to_month, local
-from app.domain.operation.measured import ENOUGH, RECENT, WINDOW, expected
+from app.domain.operation.measured import ENOUGH, WINDOW, Expected, expected
 from app.domain.terms.book import terms_in_force, to_json
 from app.domain.vocabulary import Carrier, OperationKind, OperationStatus, Supplier
 from app.usecases.context import Context
+from app.usecases.operations.durations import durations
 
 _UNSCHEDULED = 1
 """The history line with which a scheduled operation was started."""
@@ -100,10 +101,12 @@ async def expected_of(ctx: Context, operation: OperationRecord) -> dict[str, Any
     """
     if operation.settled_at is not None or operation.status is OperationStatus.SCHEDULED:
         return None
-    since = ctx.now() - WINDOW
-    row = await rows.recent(ctx.reads, operation.tenant, operation.account, operation.kind.value, since, RECENT)
-    halves = timedelta(seconds=row["p50"] or 0), timedelta(seconds=row["p95"] or 0)
-    found = expected(_started(operation), row["samples"], *halves)
+    measured = await durations(ctx, operation.tenant, operation.account)
+    return expected_view(expected(_started(operation), measured.get(operation.kind)))
+
+
+def expected_view(found: Expected | None) -> dict[str, Any] | None:
+    """What was measured, as JSON; null: too few operations."""
     if found is None:
         return None
     return {

@@ -191,7 +191,7 @@ def _begun(ctx: Context, item: OrderItemRecord, record: SimRecord | None, outcom
             status="open",
             operation_id=outcome.id,
             expires_on=record.sim.expires_on,
-            renews_to=renewal_end(ctx, record, item.arguments) if renews else None,
+            renews_to=renewal_end(record, item.arguments, ctx.today(record.account)) if renews else None,
         )
     if isinstance(outcome, Refusal) and outcome.code is RefusalCode.OPERATION_IN_PROGRESS:
         return None

@@ -15,7 +15,6 @@ from app.db.mapping import SimRecord
 from app.db.orders import auto_renewals as rows
 from app.db.uow import UnitOfWork
 from app.db.usage import counters
-from app.domain.calendar.days import local
 from app.domain.commerce.auto_renewal import auto_renewal_day
 from app.domain.commerce.balance import Draft, EntryKind
 from app.domain.commerce.orders import ItemKind
@@ -89,7 +88,7 @@ async def _renew_tenant(ctx: Context, tenant: str, report: dict[str, int], chunk
 
 
 def _is_due(ctx: Context, record: SimRecord) -> bool:
-    sim, today = record.sim, local(ctx.now(), ctx.zone(record.account)).date()
+    sim, today = record.sim, ctx.today(record.account)
     return sim.expires_on is not None and auto_renewal_day(sim.terms, sim.carrier, sim.expires_on) <= today
 
 

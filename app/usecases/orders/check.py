@@ -143,6 +143,6 @@ def _checked(
         price_fen=price,
         sold=pack_as_sold(catalogue.addons[str(entry.arguments["addon"])]) if "addon" in entry.arguments else {},
         expires_on=sample.sim.expires_on,
-        renews_to=renewal_end(ctx, sample, entry.arguments) if kind is ItemKind.RENEW else None,
+        renews_to=renewal_end(sample, entry.arguments, ctx.today(sample.account)) if kind is ItemKind.RENEW else None,
         refusal=None if refused is None else refusal_json(refused),
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.orders.directed import DirectedEntry
 from app.db.uow import UnitOfWork
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.commerce.directed import back_to_general_refusal, deletion_refusal, entry_refusal, normal_target
 from app.domain.errors import Malformed
 from app.domain.operation.refusal import Refusal
@@ -22,7 +23,6 @@ from app.domain.vocabulary import DirectedEntryState
 from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, OperationRefused
 from app.usecases.ids import new_id
-from app.usecases.sims.views import HOME
 
 MOST_ENTRIES = 500
 """Entries of one order."""
@@ -45,7 +45,7 @@ async def terms_of(ctx: Context, work: UnitOfWork, tenant: str, order_id: str) -
     sold = await work.directed.sold_under(tenant, order_id)
     if not sold and not await work.directed.is_order(tenant, order_id):
         raise NotFound("order")
-    today = ctx.now().astimezone(HOME).date()
+    today = ctx.now().astimezone(HOME_ZONE).date()
     return [terms_in_force(supplier, carrier, today) for supplier, carrier in sold]
 
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.commerce.invoices import InvoiceRecord, InvoiceTitle
 from app.db.orders.orders import OrderRecord, PaymentRecord
 from app.db.uow import UnitOfWork
-from app.domain.calendar.days import local
+from app.domain.calendar.days import HOME_ZONE, local
 from app.domain.commerce.invoices import Billable, invoice_refusal, missing_details
 from app.domain.commerce.orders import OrderState
 from app.domain.vocabulary import Supplier
@@ -20,7 +19,6 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict, Fault, InvalidArgument, NotFound, OperationRefused
 from app.usecases.ids import new_id
 
-HOME = ZoneInfo("Asia/Shanghai")
 """In whose days an invoice's three months are counted (IV-1)."""
 
 REQUESTED, ISSUED, REFUSED = "requested", "issued", "refused"
@@ -39,7 +37,7 @@ class RequestInvoice:
 async def keep_title(ctx: Context, work: UnitOfWork, tenant: str, details: Mapping[str, str], at: str) -> InvoiceTitle:
     """Store a title with its details, or give the one that says the same. Raises `InvalidArgument` below `at`."""
     now = ctx.now()
-    if missing := missing_details(details, local(now, HOME).date()):
+    if missing := missing_details(details, local(now, HOME_ZONE).date()):
         raise InvalidArgument([Fault(pointer=f"{at}/{name}", code="REQUIRED", detail="required") for name in missing])
     plain = {name: value.strip() for name, value in details.items()}
     return await work.invoices.keep_title(InvoiceTitle(id=new_id(now), tenant=tenant, created_at=now, **plain))
@@ -56,7 +54,7 @@ async def request_invoice(ctx: Context, work: UnitOfWork, command: RequestInvoic
     bills = [_billable(order, payments.get(order.id), order.id in invoiced, ctx) for order in orders]
     by_id = {bill.order: bill for bill in bills}
     now = ctx.now()
-    refused = invoice_refusal([by_id[str(order_id)] for order_id in command.orders], local(now, HOME).date())
+    refused = invoice_refusal([by_id[str(order_id)] for order_id in command.orders], local(now, HOME_ZONE).date())
     if refused is not None:
         raise OperationRefused(refused)
     title = await _title_of(ctx, work, command)
@@ -97,7 +95,7 @@ def _billable(order: OrderRecord, payment: PaymentRecord | None, invoiced: bool,
     return Billable(
         order=str(order.id),
         amount_fen=order.amount_fen,
-        paid_on=local(paid_at, HOME).date(),
+        paid_on=local(paid_at, HOME_ZONE).date(),
         completed=payment is not None and order.status == OrderState.DONE,
         invoiced=invoiced,
         supplier=Supplier(order.terms) if order.terms else None,

@@ -22,7 +22,7 @@ from app.domain.calendar.cycles import (
 )
 from app.domain.usage.pools import PoolUsage
 from app.domain.vocabulary import Carrier
-from app.usecases.as_of import Moment, past_sim
+from app.usecases.as_of import Moment, past_sim, read_as_of_view
 from app.usecases.context import Context
 from app.usecases.errors import BeforeRecords, NotFound
 from app.usecases.pools.views import PREPAID, cycle_view, find_pool, pool_view, pool_zone
@@ -49,7 +49,9 @@ async def read_pool_at(ctx: Context, tenant: str, pool: str, moment: Moment) -> 
     async with ctx.pool.acquire() as connection:
         found = await _pool_at(ctx, connection, tenant, pool, None, moment)
         use, as_of = await _usage_at(ctx, connection, found, moment)
-    return pool_view(found.row, cycle_view(found.row, found.cycle, use, as_of)) | _read_as_of(moment)
+    return pool_view(found.row, cycle_view(found.row, found.cycle, use, as_of)) | {
+        "read_as_of": read_as_of_view(moment)
+    }
 
 
 async def read_cycle_at(ctx: Context, tenant: str, pool: str, name: str, moment: Moment) -> dict[str, Any]:
@@ -57,7 +59,7 @@ async def read_cycle_at(ctx: Context, tenant: str, pool: str, name: str, moment:
     async with ctx.pool.acquire() as connection:
         found = await _pool_at(ctx, connection, tenant, pool, name, moment)
         use, as_of = await _usage_at(ctx, connection, found, moment)
-    return cycle_view(found.row, found.cycle, use, as_of) | _read_as_of(moment)
+    return cycle_view(found.row, found.cycle, use, as_of) | {"read_as_of": read_as_of_view(moment)}
 
 
 async def read_members_at(
@@ -80,9 +82,14 @@ async def read_members_at(
     return shown, items[limit - 1]["id"] if len(items) > limit else None
 
 
-def _read_as_of(moment: Moment) -> dict[str, Any]:
-    times = {"as_of": moment.as_of.isoformat(), "known_at": moment.known_at.isoformat()}
-    return {"read_as_of": times | {"not_kept": []}}
+async def pool_remaining_at(ctx: Context, connection: Connection, tenant: str, pool: str, moment: Moment) -> int | None:
+    """What a pool had left in its cycle at a moment (bytes); None for a postpaid one, and where it is not kept."""
+    try:
+        found = await _pool_at(ctx, connection, tenant, pool, None, moment)
+    except (NotFound, BeforeRecords):
+        return None
+    use, _ = await _usage_at(ctx, connection, found, moment)
+    return use.remaining
 
 
 async def _pool_at(

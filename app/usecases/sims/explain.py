@@ -1,9 +1,13 @@
-"""Explain a SIM: why it is stopped, what lifts each hold, how it comes back, and the checklists (DG)."""
+"""Explain a SIM: why it is stopped, what lifts each hold, how it comes back, and the checklists (DG).
+
+`explain` reads the present, `app.usecases.sims.explain_past` a moment before; `explained` works on what either read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,8 +17,8 @@ from app.db.mapping import SimRecord, sim_from
 from app.db.sims.explained import ExplainedRow, fetch_explained
 from app.domain.calendar.workdays import nth_workday
 from app.domain.diagnosis.checklists import (
+    CheckResult,
     DiagnosisFacts,
-    Finding,
     HoldExplained,
     Situation,
     Symptom,
@@ -25,6 +29,7 @@ from app.domain.diagnosis.checklists import (
 from app.domain.diagnosis.notices import Notice, NoticeFacts, notices
 from app.domain.diagnosis.recovery.plan import Known, OpenOperation, Recovery
 from app.domain.diagnosis.recovery.search import recovery_of
+from app.domain.operation.measured import Expected, expected
 from app.domain.operation.prices import EMPTY, Catalogue
 from app.domain.operation.request import Counts, RuleContext
 from app.domain.sim.holds import codes, network_allowed, shown_state
@@ -32,6 +37,7 @@ from app.domain.sim.lifecycle import ForcedActivation
 from app.domain.vocabulary import Channel, HoldCode, OperationKind, SimState
 from app.usecases.context import Context
 from app.usecases.errors import NotFound
+from app.usecases.operations.durations import durations
 from app.usecases.operations.validate import rule_context
 from app.usecases.pools.views import find_pool, pool_usage, running_cycle
 from app.usecases.sims.read import account_zones
@@ -54,11 +60,24 @@ class Explanation:
     network_allowed: bool
     holds: tuple[HoldExplained, ...]
     recovery: Recovery | None
-    checklists: Mapping[Symptom, tuple[Finding, ...]]
+    checklists: Mapping[Symptom, tuple[CheckResult, ...]]
     forced: ForcedActivation | None
     notices: tuple[Notice, ...]
     renewal: RenewalUnderWay | None
     zone: ZoneInfo
+    expected: Mapping[OperationKind, Expected] = field(default_factory=dict)
+    """When an operation begun now would end by what was measured (SL-9); nothing of one that nothing stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationFacts:
+    """What an explanation rests on at an instant: the SIM, the row it was read from, what its prepaid pool has left."""
+
+    at: datetime
+    record: SimRecord
+    row: ExplainedRow
+    pool_remaining: int | None
+    """Bytes; None: no pool that could be exhausted holds it."""
 
 
 async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, Any]) -> Explanation:
@@ -66,13 +85,26 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
 
     `device` is what the caller knows of the device (`docs/api.md`, Explanation); it answers checks of the checklists.
     """
-    zones = account_zones(ctx)
-    row = await fetch_explained(ctx.reads, tenant, iccid, running_periods(days_at(ctx.now(), zones), zones))
+    zones, now = account_zones(ctx), ctx.now()
+    row = await fetch_explained(ctx.reads, tenant, iccid, running_periods(days_at(now, zones), zones))
     if row is None:
         raise NotFound("sim")
     record = sim_from(row)
-    sim, context = record.sim, rule_context_of_row(ctx, record, row, _packs(row))
     left = await _pool_remaining(ctx, record)
+    found = explained(ctx, ExplanationFacts(at=now, record=record, row=row, pool_remaining=left), device)
+    return replace(found, expected=await _expected(ctx, record)) if found.holds else found
+
+
+async def _expected(ctx: Context, record: SimRecord) -> dict[OperationKind, Expected]:
+    now, measured = ctx.now(), await durations(ctx, record.tenant, record.account)
+    found = {kind: expected(now, duration) for kind, duration in measured.items()}
+    return {kind: one for kind, one in found.items() if one is not None}
+
+
+def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) -> Explanation:
+    """The explanation of a SIM at the instant of the facts."""
+    record, row, left = facts.record, facts.row, facts.pool_remaining
+    sim, context = record.sim, replace(rule_context_of_row(ctx, record, row, _packs(row)), now=facts.at)
     holds = explain_holds(
         sim, context, Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left)
     )
@@ -87,7 +119,7 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         checklists=_checklists(ctx, record, row, context, device),
         forced=forced_activation_unused(sim, context.today, ever_used=row["ever_used"]),
         notices=notices(_notice_facts(record, context, left, ever_used=row["ever_used"])),
-        renewal=renewal_of_row(ctx, record, row),
+        renewal=renewal_of_row(record, row, context.today),
         zone=ctx.zone(record.account),
     )
 
@@ -124,7 +156,7 @@ def _packs(row: ExplainedRow) -> Catalogue:
 
 def _checklists(
     ctx: Context, record: SimRecord, row: ExplainedRow, context: RuleContext, device: Mapping[str, Any]
-) -> Mapping[Symptom, tuple[Finding, ...]]:
+) -> Mapping[Symptom, tuple[CheckResult, ...]]:
     entries = row["directed"]
     facts = DiagnosisFacts(
         sim=record.sim,
@@ -149,11 +181,15 @@ def _notice_facts(record: SimRecord, context: RuleContext, left: int | None, *, 
     )
 
 
+def exhausted_pool(record: SimRecord) -> str | None:
+    """The pool that a SIM is held for; None: there is no such hold or pool."""
+    return record.sim.pool if HoldCode.POOL_EXHAUSTED in codes(record.sim.holds) else None
+
+
 async def _pool_remaining(ctx: Context, record: SimRecord) -> int | None:
     """What the prepaid pool of a SIM that is held for it has left (bytes); None: there is no such hold or pool."""
-    if record.sim.pool is None or HoldCode.POOL_EXHAUSTED not in codes(record.sim.holds):
-        return None
-    return await pool_remaining(ctx, record.tenant, record.sim.pool)
+    pool = exhausted_pool(record)
+    return None if pool is None else await pool_remaining(ctx, record.tenant, pool)
 
 
 async def pool_remaining(ctx: Context, tenant: str, name: str) -> int | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from app.db.sims import past
 from app.domain.calendar.cycles import Cycle, cycle_at, oldest_cycle
 from app.domain.calendar.days import local, start_of_day
-from app.usecases.as_of import Moment, PastSim, past_sim
+from app.usecases.as_of import Moment, NotKept, PastSim, past_sim, read_as_of_view
 from app.usecases.context import Context
 from app.usecases.sims.insight import deadlines_view
 from app.usecases.sims.read import account_zones
@@ -56,13 +57,16 @@ def _with_moment(ctx: Context, view: dict[str, Any], found: PastSim, cycle: Cycl
     """The view with both times; the usage of a cycle whose reports are deleted is null, with the reason."""
     record = found.record
     oldest = oldest_cycle(record.sim.carrier, ctx.now(), ctx.zone(record.account))
-    not_kept = []
+    not_kept: list[NotKept] = []
     if cycle.start < oldest.start:
         view["usage"] |= {name: _ALWAYS_THERE.get(name) for name in _NOT_KEPT_USAGE} | {"before_activation": None}
-        since = start_of_day(oldest.start, ctx.zone(record.account)).isoformat()
-        not_kept.append({"part": "usage", "reason": "reports_deleted", "since": since})
-    times = {"as_of": moment.as_of.isoformat(), "known_at": moment.known_at.isoformat()}
-    return view | {"read_as_of": times | {"not_kept": not_kept}}
+        not_kept.append(usage_not_kept(start_of_day(oldest.start, ctx.zone(record.account))))
+    return view | {"read_as_of": read_as_of_view(moment, not_kept)}
+
+
+def usage_not_kept(since: datetime) -> NotKept:
+    """The usage of a cycle whose reports are deleted."""
+    return NotKept(part="usage", reason="reports_deleted", since=since)
 
 
 async def deadlines_at(ctx: Context, tenant: str, iccid: str, moment: Moment) -> dict[str, Any]:

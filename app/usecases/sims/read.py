@@ -13,6 +13,7 @@ from app.db.sims.read import fetch_sim, fetch_sims
 from app.db.sims.search import SUMMARIES, SimFilter, count, page_ids, summary
 from app.db.uow import UnitOfWork
 from app.domain.calendar.cycles import cycle_at, cycle_number
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.errors import Malformed
 from app.domain.vocabulary import Carrier
 from app.usecases.access import DEFAULT_TENANT
@@ -65,8 +66,7 @@ async def list_sims(
 def current_cycles(ctx: Context) -> dict[str, int]:
     """The number (yyyymm) of the current cycle of each carrier, in the zone of its first account."""
     zones = {account.carrier: ctx.zone(code) for code, account in reversed(list(ctx.accounts.items()))}
-    home = ZoneInfo("Asia/Shanghai")
-    return {c.value: cycle_number(cycle_at(c, ctx.now(), zones.get(c, home))) for c in Carrier}
+    return {c.value: cycle_number(cycle_at(c, ctx.now(), zones.get(c, HOME_ZONE))) for c in Carrier}
 
 
 async def summarize(ctx: Context, tenant: str, wanted: SimFilter, by: list[str]) -> list[dict[str, Any]]:

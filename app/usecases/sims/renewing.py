@@ -30,12 +30,11 @@ class RenewalUnderWay:
     operation_id: UUID | None
 
 
-def renewal_end(ctx: Context, record: SimRecord, arguments: Mapping[str, Any]) -> date | None:
+def renewal_end(record: SimRecord, arguments: Mapping[str, Any], today: date) -> date | None:
     """The last valid day after a renewal that is in force today (VD-5); None where there is no end to extend."""
     sim = record.sim
     if sim.expires_on is None:
         return None
-    today = ctx.now().astimezone(ctx.zone(record.account)).date()
     try:
         return renewed(sim.terms, sim.carrier, sim.expires_on, int(arguments["months"]), today).last_valid_day
     except (Malformed, OverflowError):
@@ -44,27 +43,28 @@ def renewal_end(ctx: Context, record: SimRecord, arguments: Mapping[str, Any]) -
 
 async def renewal_under_way(ctx: Context, work: UnitOfWork, record: SimRecord) -> RenewalUnderWay | None:
     """The renewal of a SIM that comes first of those under way; None: there is none (RN-8, RN-11)."""
+    today = ctx.today(record.account)
     operation = (await work.operations.open_of([record.id])).get(record.id)
     if operation is not None and operation.kind is OperationKind.RENEW:
-        return _under_way(ctx, record, operation.arguments, operation.order_id, operation.id)
+        return _under_way(record, operation.arguments, today, operation.order_id, operation.id)
     item = await work.order_items.renewal_of(record.id)
-    return _under_way(ctx, record, item.arguments, item.order_id) if item else None
+    return _under_way(record, item.arguments, today, item.order_id) if item else None
 
 
-def renewal_of_row(ctx: Context, record: SimRecord, row: ExplainedRow) -> RenewalUnderWay | None:
+def renewal_of_row(record: SimRecord, row: ExplainedRow, today: date) -> RenewalUnderWay | None:
     """The same from the row of a SIM's explanation."""
     if row["open_kind"] == OperationKind.RENEW:
-        return _under_way(ctx, record, row["open_arguments"] or {}, row["open_order"], row["open_id"])
+        return _under_way(record, row["open_arguments"] or {}, today, row["open_order"], row["open_id"])
     item = row["paid_renewal"]
-    return _under_way(ctx, record, item["arguments"], item["order"]) if item else None
+    return _under_way(record, item["arguments"], today, item["order"]) if item else None
 
 
 def _under_way(
-    ctx: Context, record: SimRecord, arguments: Mapping[str, Any], order: Any, operation_id: UUID | None = None
+    record: SimRecord, arguments: Mapping[str, Any], today: date, order: Any, operation_id: UUID | None = None
 ) -> RenewalUnderWay:
     return RenewalUnderWay(
         expires_on=record.sim.expires_on,
-        renews_to=renewal_end(ctx, record, arguments),
+        renews_to=renewal_end(record, arguments, today),
         order_id=None if order is None else UUID(str(order)),
         operation_id=operation_id,
     )

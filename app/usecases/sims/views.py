@@ -15,16 +15,13 @@ from zoneinfo import ZoneInfo
 
 from app.db.sims.read import RunningPeriods, SimRow
 from app.domain.calendar.cycles import cycle_number, cycle_on
-from app.domain.calendar.days import start_of_day
+from app.domain.calendar.days import HOME_ZONE, start_of_day
 from app.domain.sim.binding import rebinds_left
 from app.domain.sim.holds import HOLDS
 from app.domain.sim.validity import cancellation
 from app.domain.terms.book import terms_in_force
 from app.domain.vocabulary import Carrier, HoldCode, Supplier
 from app.usecases.usage.views import usage_view
-
-HOME = ZoneInfo("Asia/Shanghai")
-"""The zone of accounts that are no longer configured."""
 
 Days = Mapping[ZoneInfo, date]
 """Today in each zone."""
@@ -34,7 +31,7 @@ _CARRIES_DATA = frozenset({"testing", "silent", "active"})
 
 def days_at(now: datetime, zones: Mapping[str, ZoneInfo]) -> Days:
     """Today in every zone of the accounts (`zones` by account), and in the home zone."""
-    return {zone: now.astimezone(zone).date() for zone in {HOME, *zones.values()}}
+    return {zone: now.astimezone(zone).date() for zone in {HOME_ZONE, *zones.values()}}
 
 
 def running_periods(days: Days, zones: Mapping[str, ZoneInfo]) -> RunningPeriods:
@@ -45,13 +42,13 @@ def running_periods(days: Days, zones: Mapping[str, ZoneInfo]) -> RunningPeriods
 @lru_cache(maxsize=16)
 def _running(days: tuple[tuple[ZoneInfo, date], ...], zones: tuple[tuple[str, ZoneInfo], ...]) -> RunningPeriods:
     today = dict(days)
-    keys = [("", HOME), *((f":{account}", zone) for account, zone in zones)]
+    keys = [("", HOME_ZONE), *((f":{account}", zone) for account, zone in zones)]
     cycles = {f"{c.value}{key}": _cycle(c.value, today[zone])[0] for c in Carrier for key, zone in keys}
     since = {
         f"{c.value}{key}": start_of_day(today[zone].replace(day=1), zone).isoformat()
         for c in Carrier
         for key, zone in keys
-        if _counts_rebinds(c, today[HOME])
+        if _counts_rebinds(c, today[HOME_ZONE])
     }
     return RunningPeriods(cycles=json.dumps(cycles), rebinds_since=json.dumps(since))
 
@@ -83,8 +80,8 @@ def _text(value: date | datetime | None) -> str | None:
 
 
 def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str, Any]:
-    """The JSON object of one SIM; `days` as of `days_at`, `zones` by account."""
-    today = days[zones.get(row["account"], HOME)]
+    """The JSON object of one SIM, its days as dates; `days` as of `days_at`, `zones` by account."""
+    today = days[zones.get(row["account"], HOME_ZONE)]
     counters = row if row["cycle"] is not None else None
     operation = row["operation_id"]
     return {
@@ -99,10 +96,10 @@ def sim_view(row: SimRow, days: Days, zones: Mapping[str, ZoneInfo]) -> dict[str
         "holds": [_hold(hold) for hold in row["holds"]],
         "network_allowed": row["underlying"] in _CARRIES_DATA and not row["holds"],
         "carrier_view": _carrier_view(row),
-        "opened_on": _text(row["opened_on"]),
-        "activated_on": _text(row["activated_on"]),
-        "expires_on": _text(row["expires_on"]),
-        "expires_forecast_on": _text(row["expires_forecast_on"]),
+        "opened_on": row["opened_on"],
+        "activated_on": row["activated_on"],
+        "expires_on": row["expires_on"],
+        "expires_forecast_on": row["expires_forecast_on"],
         "cancels_on": row["expires_on"] and _cancels_on(row["terms"], row["carrier"], row["expires_on"]),
         "binding": _binding(row, today),
         "region": {"province": row["province"], "limited": row["region_limited"]},
@@ -141,7 +138,7 @@ def _carrier_view(row: SimRow) -> dict[str, Any] | None:
         "state": row["carrier_state"],
         "code": row["carrier_code"],
         "as_of": _text(row["carrier_as_of"]),
-        "expires_on": _text(row["carrier_expires_on"]),
+        "expires_on": row["carrier_expires_on"],
         "expires_as_of": _text(row["carrier_expires_as_of"]),
     }
 

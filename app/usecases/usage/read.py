@@ -171,9 +171,9 @@ async def _days(
     at = moment.as_of if moment else ctx.now()
     today = local(at, zone).date()
     now = _running(ctx, record, moment)
-    start = _day(first, "from") if first else cycle_on(carrier, now.start - ONE_DAY).start
+    start = _day(first, "from") if first is not None else cycle_on(carrier, now.start - ONE_DAY).start
     ahead = local(at + MAX_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
-    end = min(_day(last, "to"), ahead) if last else today
+    end = min(_day(last, "to"), ahead) if last is not None else today
     start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MAX_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}
@@ -226,8 +226,8 @@ async def card_reports(
     """
     record = await _card(ctx, tenant, iccid, moment)
     zone = ctx.zone(record.account)
-    start = _day(first, "from") if first else local(moment.as_of if moment else ctx.now(), zone).date()
-    end = _day(last, "to") if last else start
+    start = _day(first, "from") if first is not None else local(moment.as_of if moment else ctx.now(), zone).date()
+    end = _day(last, "to") if last is not None else start
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)
     position = min(max(after or rows.ReportPosition(opens), rows.ReportPosition(opens)), rows.ReportPosition(closes))
     async with ctx.pool.acquire() as connection:

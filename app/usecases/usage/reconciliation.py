@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -22,6 +21,7 @@ from app.domain.calendar.cycles import (
     preceding,
     start_instant,
 )
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.usage.gap_causes import explain, windows
 from app.domain.usage.gaps import DayPair, Explanation, Gap, GapEvidence, Replaced, Window
 from app.domain.vocabulary import Carrier
@@ -55,7 +55,7 @@ def cycle_to_reconcile(ctx: Context, carrier: Carrier, name: str | None) -> Cycl
     if name is not None:
         return cycle_named(carrier, name)
     zones = [ctx.zone(code) for code, account in ctx.accounts.items() if account.carrier is carrier]
-    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones or [ZoneInfo("Asia/Shanghai")]]
+    cycles = [cycle_at(carrier, ctx.now(), zone) for zone in zones or [HOME_ZONE]]
     return min(cycles, key=lambda cycle: cycle.start)
 
 

@@ -32,16 +32,16 @@ MOMENT = context_of()
 
 def answers(symptom: Symptom, **facts: Any) -> dict[str, tuple[Answer, str | None]]:
     told = DiagnosisFacts(**({"sim": a_sim(GSL), "today": TODAY} | facts))
-    return {finding.check: (finding.answer, finding.remedy) for finding in run_checklist(symptom, told)}
+    return {result.check: (result.answer, result.remedy) for result in run_checklist(symptom, told)}
 
 
 def test_what_nobody_told_is_unknown_and_no_fault() -> None:
     """DG-1."""
     for symptom in Symptom:
         found = run_checklist(symptom, DiagnosisFacts(sim=a_sim(GSL), today=TODAY))
-        assert [finding.check for finding in found] == [check.name for check in CHECKLISTS[symptom]]
-        assert all(finding.answer is not Answer.FAULT for finding in found)
-        advice = {finding.check: finding.remedy for finding in found if finding.remedy is not None}
+        assert [result.check for result in found] == [check.name for check in CHECKLISTS[symptom]]
+        assert all(result.answer is not Answer.FAULT for result in found)
+        advice = {result.check: result.remedy for result in found if result.remedy is not None}
         assert advice == ({"restarted": "restart_device"} if symptom is Symptom.STOPPED else {})
 
 

@@ -9,7 +9,14 @@ from urllib.parse import urlencode
 
 from tests.e2e.years.year import Year
 
-SIM_READS = ("", "/usage?granularity=day", "/usage?granularity=cycle", "/usage?granularity=report", "/deadlines")
+SIM_READS = (
+    "",
+    "/usage?granularity=day",
+    "/usage?granularity=cycle",
+    "/usage?granularity=report",
+    "/deadlines",
+    "/explanation",
+)
 POOL_READS = ("", "/members")
 
 

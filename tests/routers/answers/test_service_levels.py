@@ -9,6 +9,7 @@ from typing import Any
 
 from app.domain.operation.measured import ENOUGH, late_days
 from app.usecases.ids import new_id
+from app.usecases.operations.durations import FRESH_FOR
 from tests.gateway import Gateway
 from tests.usecases.usage.reporting import HOME
 
@@ -163,18 +164,42 @@ async def test_claims_come_in_pages_and_as_csv_and_of_one_tenant(gateway: Gatewa
     assert (other.json()["items"], other.json()["totals"]) == ([], [])
 
 
+async def _done(gateway: Gateway, card: str, created: datetime, settled: datetime) -> None:
+    await _operation(gateway, card, created_at=created, settled_at=settled)
+
+
+async def test_a_remedy_tells_beside_the_rules_date_what_was_measured(gateway: Gateway) -> None:
+    """SL-9: of what may be requested now alone, in the remedy and in the step of the plan."""
+    [card, other] = await gateway.fleet({"state": "suspended", "holds": "manual"}, {})
+    begun = gateway.ctx.now() - timedelta(days=3)
+    for number in range(ENOUGH):
+        created = begun + timedelta(hours=number)
+        await _operation(gateway, other, kind="resume", created_at=created, settled_at=created + timedelta(hours=5))
+
+    told = (await gateway.api.get(f"/v1/sims/{card}/explanation")).json()
+
+    now = gateway.ctx.now()
+    remedies = {one["operation"]: one for hold in told["holds"] for one in hold["remedies"] if one["operation"]}
+    expected = remedies["resume"]["eta"]["expected"]
+    assert remedies["resume"]["allowed_now"]
+    assert expected["samples"] == ENOUGH
+    assert abs(datetime.fromisoformat(expected["typical_at"]) - now - timedelta(hours=5)) < timedelta(minutes=1)
+    [step] = [one for one in told["recovery"]["fastest"]["steps"] if one["operation"] == "resume"]
+    assert step["expected"] == expected
+    assert all(one["eta"]["expected"] is None for one in remedies.values() if one["operation"] != "resume")
+
+
 async def test_an_open_operation_tells_what_is_expected_once_enough_were_measured(gateway: Gateway) -> None:
     """SL-9: beside the rule's date, not in its place."""
     [card, other] = await gateway.fleet({}, {})
     begun = gateway.ctx.now() - timedelta(days=3)
     due = gateway.ctx.now() + timedelta(days=2)
     name = await _operation(gateway, card, created_at=begun, due_at=due)
-    for number in range(1, ENOUGH + 1):
-        open_one = (await gateway.api.get(f"/v1/operations/{name}")).json()
-        assert open_one["expected"] is None
-        await _operation(
-            gateway, other, created_at=begun + timedelta(seconds=number), settled_at=begun + timedelta(hours=2)
-        )
+    for number in range(1, ENOUGH):
+        await _done(gateway, other, begun + timedelta(seconds=number), begun + timedelta(hours=2))
+    assert (await gateway.api.get(f"/v1/operations/{name}")).json()["expected"] is None
+    await _done(gateway, other, begun, begun + timedelta(hours=2))
+    await gateway.advance(seconds=FRESH_FOR.total_seconds())
 
     found = (await gateway.api.get(f"/v1/operations/{name}")).json()
 

@@ -1,55 +1,15 @@
-"""Old partitions are dropped, none whose reports are still accepted; unmatched reports are deleted in time."""
+"""Unmatched reports are deleted in time, and not while they are counted; what cannot wait is refused."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 from app.db.usage import unmatched
-from app.usecases.limits.upkeep import clean_up_usage
+from app.usecases.limits.upkeep import delete_unmatched
 from app.usecases.usage.ingest.sim_cache import canonical_iccid
 from tests.gateway import Gateway, iccid
 from tests.locks import until_waiting
-from tests.usecases.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send, usage
-
-
-async def _partitions(gateway: Gateway) -> set[str]:
-    async with gateway.ctx.pool.acquire() as connection:
-        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'usage_parts'")
-    return {row["tablename"] for row in rows}
-
-
-async def test_partitions_are_made_ahead_and_dropped_when_no_report_of_theirs_is_taken_any_more(
-    gateway: Gateway,
-) -> None:
-    [card] = await gateway.fleet({"expires_on": "2030-12-31"})
-    now = gateway.ctx.now()
-    old = report(card, hours_ago(now, 24 * 120), 5, number="old")
-    await send(gateway.api, [old])
-    month = f"reports_{datetime.fromisoformat(old['at']).astimezone(UTC):%Y_%m}"
-
-    for _ in range(7):
-        report_ = await clean_up_usage(gateway.ctx)
-        kept = month in await _partitions(gateway)
-        told = await send(gateway.api, [old])
-        assert told["duplicates"] == (1 if not told["rejected"] else 0)
-        assert kept or told["rejected"], "a leaf left while its reports could still be sent again"
-        await gateway.advance(days=31)
-
-    report_ = await clean_up_usage(gateway.ctx)
-    ahead = gateway.ctx.now() + timedelta(days=31)
-    assert month not in await _partitions(gateway)
-    assert f"reports_{ahead:%Y_%m}" in await _partitions(gateway)
-    assert report_["partitions_created"] <= 2
-
-
-async def test_a_month_nobody_prepared_is_made_by_the_report_that_needs_it(gateway: Gateway) -> None:
-    [card] = await gateway.fleet({"expires_on": "2040-12-31"})
-    await gateway.advance(days=800)
-
-    told = await send(gateway.api, [report(card, hours_ago(gateway.ctx.now(), 1), 5, number="a")])
-
-    assert (told["accepted"], (await usage(gateway.api, card))["reported"]) == (1, 5)
+from tests.usecases.usage.reporting import NDJSON, body_of, cycles, hours_ago, report, send
 
 
 async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_again(gateway: Gateway) -> None:
@@ -58,13 +18,13 @@ async def test_a_report_kept_aside_is_forgotten_after_ninety_days_and_may_come_a
     one = report(stranger, hours_ago(gateway.ctx.now(), 1), 5, number="a")
     await send(gateway.api, [one])
     await gateway.advance(days=89)
-    early = await clean_up_usage(gateway.ctx)
+    early = await delete_unmatched(gateway.ctx)
     await gateway.advance(days=2)
 
-    late = await clean_up_usage(gateway.ctx)
+    late = await delete_unmatched(gateway.ctx)
     told = await send(gateway.api, [one])
 
-    assert (early["unmatched_deleted"], late["unmatched_deleted"], len(told["unknown"])) == (0, 1, 1)
+    assert (early, late, len(told["unknown"])) == (0, 1, 1)
 
 
 async def test_a_report_is_not_deleted_while_it_is_counted_for_its_sim(gateway: Gateway) -> None:
@@ -77,15 +37,15 @@ async def test_a_report_is_not_deleted_while_it_is_counted_for_its_sim(gateway: 
         connection = await work.driver()
         sim_id = await connection.fetchval("SELECT id FROM sims WHERE iccid = $1", card)
         found = await unmatched.lock_reports_of(connection, "default", {canonical_iccid(iccid(77)): sim_id})
-        deleting = asyncio.create_task(clean_up_usage(gateway.ctx))
+        deleting = asyncio.create_task(delete_unmatched(gateway.ctx))
         await until_waiting(gateway)
         await unmatched.assign_sims(connection, found)
         await work.commit()
-    report_ = await deleting
+    deleted = await deleting
 
     async with gateway.ctx.pool.acquire() as connection:
         kept = await connection.fetchval("SELECT count(*) FROM usage_reports WHERE sim_id = $1", sim_id)
-    assert (len(found), report_["unmatched_deleted"], kept) == (1, 0, 1)
+    assert (len(found), deleted, kept) == (1, 0, 1)
 
 
 async def test_more_than_can_wait_is_refused_whole_and_told_to_come_back(gateway: Gateway) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.domain.findings.table import FindingCode, FindingKind
-from app.routers.schemas.base import AnswerModel, At, Fen, Listed, Paging, open_words
+from app.routers.schemas.base import AnswerModel, At, Fen, Listed, Paging, QueryIccid, open_words
 from app.routers.schemas.problems import OperationWord, Refusal
 from app.routers.schemas.sims.answers import CarrierWord
 
@@ -33,9 +33,7 @@ class FindingQuery(Paging):
 
     kind: Kind | None = Field(default=None, description="Of this kind alone.", examples=["waste"])
     code: Code | None = Field(default=None, description="Of this code alone.", examples=["no_traffic"])
-    sim: str | None = Field(
-        default=None, max_length=20, description="Of this SIM alone.", examples=["89860012345678901234"]
-    )
+    sim: QueryIccid | None = Field(default=None, description="Of this SIM alone.", examples=["89860012345678901234"])
     state: Literal["open", "ended"] = Field(
         default="open", description="Those that last, or those of the last 90 days that ended.", examples=["open"]
     )

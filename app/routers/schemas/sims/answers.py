@@ -145,7 +145,9 @@ class NotKept(AnswerModel):
 
     part: str = Field(description="The member of the answer.", examples=["usage"])
     reason: str = Field(description="Why, as a word.", examples=["reports_deleted"])
-    since: At = Field(description="From when on it is kept.", examples=["2026-06-01T00:00:00+08:00"])
+    since: At | None = Field(
+        description="From when on it is kept; null: it never is.", examples=["2026-06-01T00:00:00+08:00"]
+    )
 
 
 class ReadAsOf(AnswerModel):

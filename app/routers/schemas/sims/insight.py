@@ -13,7 +13,7 @@ from app.domain.sim.model import Found, Query
 from app.routers.schemas.base import AnswerModel, AsOf, At, On, QueryFlag, open_words
 from app.routers.schemas.problems import HoldWord, Remedy
 
-from .answers import HoldSourceWord, StateWord
+from .answers import HoldSourceWord, ReadAsOf, StateWord
 from .recovery import Recovery
 
 QueryWord = Annotated[Query, open_words(Query)]
@@ -214,3 +214,6 @@ class Explanation(AnswerModel):
     forced_activation: ForcedActivationNotice | None = Field(description="When it becomes active by itself.")
     notices: list[ExplanationNotice] = Field(description="What else explains its state.")
     renewal: RenewalUnderWay | None = Field(description="A renewal under way (RN-8); null: none.")
+    read_as_of: ReadAsOf | None = Field(
+        default=None, description="Only in a read with `as_of` or `known_at`: which state this is."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.routers.schemas.base import AnswerModel, At, Fen, On
-from app.routers.schemas.problems import ActorWord, HoldWord, OperationWord, RemedyCondition
+from app.routers.schemas.problems import ActorWord, ExpectedEnd, HoldWord, OperationWord, RemedyCondition
 
 
 class RecoveryReason(AnswerModel):
@@ -50,6 +50,9 @@ class RecoveryStep(AnswerModel):
     earliest: At | None = Field(description="Not done before; null: not published.", examples=[None])
     latest: At | None = Field(
         description="Done at the latest; null: not published.", examples=["2026-11-25T00:00:00+08:00"]
+    )
+    expected: ExpectedEnd | None = Field(
+        description="If requested now, by what was measured; null: not allowed now, or too few were measured."
     )
     provisional: bool = Field(description="Whether it rests on holidays not announced yet.", examples=[False])
     because: list[RecoveryReason] = Field(description="How the dates come about.")

@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -19,6 +18,7 @@ from app.db import quarantine
 from app.db.connection import Connection
 from app.db.tenancy import across_tenants, act_for
 from app.db.usage.partitions import create_partitions
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.vocabulary import Carrier
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -27,7 +27,7 @@ from app.usecases.quarantine import SubjectKind, Task, is_of_data, set_aside
 from app.usecases.usage.ingest.batch import Batch, StaleSimCache
 from app.usecases.usage.ingest.cycle_table import oldest_instant
 from app.usecases.usage.ingest.reports import Reports, Submission, Tally
-from app.usecases.usage.ingest.sim_cache import HOME_ZONE, SimLookupCache
+from app.usecases.usage.ingest.sim_cache import SimLookupCache
 
 COMMITTERS = 2
 """Transactions at once: one resolves and sums while the other waits for the database."""
@@ -184,7 +184,7 @@ PARTITIONS_AHEAD = timedelta(days=40)
 
 def oldest_accepted(ctx: Context) -> datetime:
     """The first instant for which a report is still accepted, of any SIM."""
-    zones = {ctx.zone(code) for code in ctx.accounts} | {ZoneInfo(HOME_ZONE)}
+    zones = {ctx.zone(code) for code in ctx.accounts} | {HOME_ZONE}
     return min(oldest_instant(carrier, zone, ctx.now()) for carrier in Carrier for zone in zones)
 
 

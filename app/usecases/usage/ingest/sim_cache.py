@@ -14,14 +14,13 @@ from zoneinfo import ZoneInfo
 
 from app.db.connection import Connection
 from app.db.usage import ingest as rows
+from app.domain.calendar.days import HOME_ZONE
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import Carrier
 from app.usecases.context import Context
 from app.usecases.usage.ingest.cycle_table import CycleTable, cycle_table
 from app.usecases.usage.ingest.iccid_blocks import BlockCache, IccidBlock
 from app.usecases.usage.ingest.packed import SimKey, calendar_of, sim_key
-
-HOME_ZONE = "Asia/Shanghai"
 
 MAX_CACHED = 50_000
 """SIMs cached singly, about 200 bytes each; gateways likewise."""
@@ -137,7 +136,7 @@ class SimLookupCache:
 
     def all_tables(self, now: datetime) -> list[CycleTable]:
         """The cycle table of every calendar that a SIM not known yet may turn out to have."""
-        zones = {str(self._ctx.zone(code)) for code in self._ctx.accounts} | {HOME_ZONE}
+        zones = {str(self._ctx.zone(code)) for code in self._ctx.accounts} | {str(HOME_ZONE)}
         return [self.table(carrier, zone, now) for carrier in Carrier for zone in sorted(zones)]
 
     def table(self, carrier: Carrier, zone: str, now: datetime) -> CycleTable:

@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class DoctorResult:
     """One line: a key of `doctor.json` with its facts, which never hold a secret."""
 
     level: Level
@@ -26,24 +26,24 @@ class Finding:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def ok(key: str, **facts: object) -> Finding:
+def ok(key: str, **facts: object) -> DoctorResult:
     """Something is as it should be."""
-    return Finding(level=Level.OK, key=key, facts=facts)
+    return DoctorResult(level=Level.OK, key=key, facts=facts)
 
 
-def note(key: str, **facts: object) -> Finding:
+def note(key: str, **facts: object) -> DoctorResult:
     """Something is worth knowing."""
-    return Finding(level=Level.NOTE, key=key, facts=facts)
+    return DoctorResult(level=Level.NOTE, key=key, facts=facts)
 
 
-def wrong(key: str, **facts: object) -> Finding:
+def wrong(key: str, **facts: object) -> DoctorResult:
     """Something has to be mended."""
-    return Finding(level=Level.WRONG, key=key, facts=facts)
+    return DoctorResult(level=Level.WRONG, key=key, facts=facts)
 
 
-def printed(findings: Iterable[Finding], language: str) -> list[str]:
+def printed(results: Iterable[DoctorResult], language: str) -> list[str]:
     """The lines in a language, each beginning with its level."""
     return [
         f"{doctor_line(f'level.{one.level}', language, {})}: {doctor_line(one.key, language, one.facts)}"
-        for one in findings
+        for one in results
     ]
