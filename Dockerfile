@@ -6,10 +6,13 @@
 FROM python:3.11-slim AS packages
 # A mirror, where there is one: --build-arg PIP_INDEX_URL=https://…/simple
 ARG PIP_INDEX_URL
-COPY requirements/service.lock /
+# --build-arg TRACING=1: with what sends traces (docs/operations.md, Traces).
+ARG TRACING
+COPY requirements/service.lock requirements/tracing.lock /
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
-       -r /service.lock
+    && for lock in service ${TRACING:+tracing}; do \
+       /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+       -r /$lock.lock || exit 1; done
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/simgate --create-home simgate

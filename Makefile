@@ -165,7 +165,7 @@ docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 # get into a lock; hashes of every platform.
 lock: $(PY) ## Resolves requirements/*.in anew (maintainers; needs the public index)
 	@$(PY) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in service run dev sdk; do env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS UV_SYSTEM_CERTS=1 \
+	@for name in service run tracing dev sdk; do env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_FIND_LINKS UV_SYSTEM_CERTS=1 \
 		$(VENV)/lock/bin/uv pip compile --quiet --no-config --default-index https://pypi.org/simple --no-emit-index-url \
 		--universal --python-version 3.11 --only-binary :all: --generate-hashes --custom-compile-command 'make lock' \
 		requirements/$$name.in -o requirements/$$name.lock || exit 1; done

@@ -33,8 +33,10 @@ from app.outbound.archive import Archive
 from app.outbound.guard import networks
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
+from app.outbound.traced import TracedWebhookSender
 from app.settings import Settings
 from app.telemetry import DELIVERY_OUTCOMES, Telemetry, get_logger
+from app.tracing import Tracing
 from app.usecases.context import Context
 from app.usecases.stragglers import Stragglers
 from app.workdays import ChineseWorkdays
@@ -76,6 +78,21 @@ class CarrierMetrics:
             log.info("breaker.closed", account=account)
 
 
+class TracedCalls(CarrierMetrics):
+    """The same, with a span for each call."""
+
+    def __init__(self, telemetry: Telemetry, tracing: Tracing) -> None:
+        super().__init__(telemetry)
+        self._tracing = tracing
+
+    def request(self, account: str, operation: str, outcome: str, seconds: float) -> None:
+        """One call ended."""
+        super().request(account, operation, outcome, seconds)
+        about = {"simgate.account": account, "simgate.call": operation, "simgate.outcome": outcome}
+        failed = None if outcome == "ok" else outcome
+        self._tracing.ended(f"carrier {operation}", about, seconds=seconds, failed=failed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One process's gateway."""
@@ -95,25 +112,38 @@ class Container:
 
 @asynccontextmanager
 async def open_container(
-    settings: Settings, url: str, accounts: Sequence[Account], *, wire: Wire | None = None
+    settings: Settings,
+    url: str,
+    accounts: Sequence[Account],
+    *,
+    wire: Wire | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Container]:
-    """Open everything on this database; close it in the reverse order. `wire` stands in for the network in tests."""
+    """Open everything on this database; close it in the reverse order. `wire` stands in for the network in tests.
+
+    `tracing`: closed at the end, after everything whose spans it sends.
+    """
     act_for(ACROSS)  # the process's own work, until a request comes
     async with (
         open_database(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
-        open_container_over(database, settings, accounts, wire=wire) as container,
+        open_container_over(database, settings, accounts, wire=wire, tracing=tracing) as container,
     ):
         yield container
 
 
 @asynccontextmanager
 async def open_container_over(
-    database: Database, settings: Settings, accounts: Sequence[Account], *, wire: Wire | None = None
+    database: Database,
+    settings: Settings,
+    accounts: Sequence[Account],
+    *,
+    wire: Wire | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Container]:
     """The same over a database that the caller has opened, and closes afterwards."""
     telemetry, clock, pool = Telemetry(), OffsetClock(), database.pool
     reads = KeptConnections(pool, settings.database_pool // 2)
-    observer = CarrierMetrics(telemetry)
+    observer = CarrierMetrics(telemetry) if tracing is None else TracedCalls(telemetry, tracing)
     _begin_at_zero(telemetry, accounts, database.engine, pool, size=settings.database_pool)
     clients = build_clients(
         accounts,
@@ -126,7 +156,7 @@ async def open_container_over(
     )
     sandbox = sandbox_mode(accounts)
     private = networks(settings.webhook_networks, sandbox=sandbox)
-    webhooks = WebhookSender(private)
+    webhooks = WebhookSender(private) if tracing is None else TracedWebhookSender(private, tracing)
     known = {account.code: account for account in accounts}
     secrets = Secrets(settings.carriers, known, clients, partial(observer.breaker, opened=False))
     observer.refused = secrets.refused
@@ -154,6 +184,7 @@ async def open_container_over(
         brake_per_hour=settings.brake_per_hour,
         gap_band=Band(bytes=settings.gap_bytes, percent=settings.gap_percent),
         retention=settings.retention,
+        tracing=tracing,
         archive=Archive(settings.archive_dir) if settings.archive_dir else None,
     )
     try:
@@ -163,6 +194,8 @@ async def open_container_over(
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
         await webhooks.close()
         await reads.close()
+        if tracing is not None:
+            await tracing.close()
 
 
 def _begin_at_zero(

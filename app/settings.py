@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
     proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
+    otel_disabled: bool = Field(default=False, alias="OTEL_SDK_DISABLED")
+    traces_exporter: Literal["otlp", "none"] | None = Field(None, alias="OTEL_TRACES_EXPORTER")
+    otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_traces_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otlp_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_PROTOCOL")
+    otlp_traces_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
     archive_dir: Path | None = Field(None, alias="SIMGATE_ARCHIVE_DIR")
     keep_operations: Days = _kept(Record.OPERATIONS)
     keep_events: Days = _kept(Record.EVENTS)
@@ -85,6 +91,20 @@ class Settings(BaseSettings):
         for record, why in self.retention.faults():
             raise ValueError(f"SIMGATE_KEEP_{record.name}_DAYS must be {why}")
         return self
+
+    @property
+    def traces(self) -> bool:
+        """Whether OpenTelemetry's variables ask for traces: an exporter or an endpoint is named, and nothing is off."""
+        if self.otel_disabled or self.traces_exporter == "none":
+            return False
+        return bool(self.traces_exporter or self.traces_endpoint)
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces go; None: the SDK's default, a collector on this machine."""
+        if self.otlp_traces_endpoint or not self.otlp_endpoint:
+            return self.otlp_traces_endpoint
+        return f"{self.otlp_endpoint.rstrip('/')}/v1/traces"
 
     @property
     def retention(self) -> Retention:

@@ -26,6 +26,9 @@ tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 reason: ContextVar[str | None] = ContextVar("reason", default=None)
 """The caller's reason for a change (`X-Reason`), stored in the audit trail."""
 
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The span under way as a W3C header, where traces are made (`app.tracing`): stored with what it begins."""
+
 ENDED = ("succeeded", "failed", "cancelled")
 USAGE_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "rejected", "late")
 CALLBACK_RESULTS = ("stored", "not_authentic", "unreadable")

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent
 PIP_AUDIT = "pip-audit==2.10.1"
 
 PERMISSIVE = (
-    *("MIT", "BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "MIT-0"),
+    *("MIT", "BSD", "3-Clause BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "MIT-0"),
     # File by file: its files stay under it, ours do not come under it.
     *("MPL", "Mozilla Public License"),
 )
@@ -85,7 +85,7 @@ def vulnerabilities(lock: str) -> tuple[list[str], str]:
 def main() -> int:
     """Print what was found."""
     wrong = False
-    for lock in ("service", "dev"):
+    for lock in ("service", "tracing", "dev"):
         bad = licences(lock, TESTS_ONLY if lock == "dev" else {})
         number = len(list(locked(lock)))
         print(f"{lock}.lock, licences: {number} packages, " + ("all permissive" if not bad else "; ".join(bad)))

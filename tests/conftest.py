@@ -19,7 +19,7 @@ import structlog
 from app.db.tenancy import API_ROLE, WORKER_ROLE
 from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
-from tests import databases
+from tests import databases, given
 from tests.connections import keeping
 from tests.examples import tries
 from tests.gateway import Gateway, open_gateway
@@ -76,23 +76,26 @@ def database_name(database_server: Server, server_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-async def kept_connections(database_server: Server, database_name: str) -> AsyncIterator[None]:
+def database_dsn(request: pytest.FixtureRequest) -> str:
+    """`postgresql://…` of a migrated database, this worker's alone; `given.URL` if that names one."""
+    if given.URL is not None:
+        return given.prepare(given.URL)
+    server: Server = request.getfixturevalue("database_server")
+    return server.dsn_of(request.getfixturevalue("database_name"))
+
+
+@pytest.fixture(scope="session")
+async def kept_connections(database_dsn: str) -> AsyncIterator[None]:
     """Gateways of one worker take over each other's connections, warm; see `tests.connections`."""
-    url = database_server.url_of(database_name)
+    url = databases.url_of(database_dsn)
     async with keeping(url), keeping(url_as(API_ROLE, url)), keeping(url_as(WORKER_ROLE, url)):
         yield
 
 
 @pytest.fixture(scope="session")
-def database_url(database_server: Server, database_name: str, kept_connections: None) -> str:
-    """`postgresql+asyncpg://…` of a migrated database, this worker's alone. Roll back, or ask for `clean_database`."""
-    return database_server.url_of(database_name)
-
-
-@pytest.fixture(scope="session")
-def database_dsn(database_server: Server, database_name: str) -> str:
-    """The same for asyncpg itself: `postgresql://…`."""
-    return database_server.dsn_of(database_name)
+def database_url(database_dsn: str, kept_connections: None) -> str:
+    """The same for SQLAlchemy: `postgresql+asyncpg://…`. Roll back in it, or ask for `clean_database`."""
+    return databases.url_of(database_dsn)
 
 
 @pytest.fixture(scope="session")

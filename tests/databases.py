@@ -11,6 +11,8 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 
+from app.db.twin import Layout
+from app.db.usage.distributed.distribute import DISTRIBUTED
 from app.postgres.locks import FileLock
 from app.postgres.supervisor import Server
 
@@ -29,7 +31,7 @@ BEGIN
                  FROM pg_class leaf
                  JOIN pg_class root ON root.oid = coalesce(pg_partition_root(leaf.oid), leaf.oid)
                 WHERE leaf.relkind = 'r' AND root.relnamespace = 'public'::regnamespace
-                  AND root.relname <> 'alembic_version'
+                  AND root.relname NOT IN ('alembic_version', 'usage_distribution')
                 GROUP BY 1 HAVING sum(pg_relation_size(leaf.oid)) > 0
     LOOP
         IF one.bytes < 524288 THEN EXECUTE 'DELETE FROM ' || one.name;
@@ -41,7 +43,8 @@ BEGIN
     LOOP
         EXECUTE 'DROP TABLE ' || one.name;
     END LOOP;
-    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL;
+    PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence JOIN pg_class s ON s.oid = seqrelid
+      WHERE s.relnamespace = 'public'::regnamespace AND pg_sequence_last_value(seqrelid) IS NOT NULL;
 END $$
 """
 """Only tables that were ever written to cost anything. A small one's rows are deleted in a fraction of a millisecond;
@@ -87,6 +90,11 @@ def ensure_template(server: Server, lock_path: Path) -> None:
         lock.write("made")
 
 
+def url_of(dsn: str) -> str:
+    """An address of asyncpg's as SQLAlchemy takes it."""
+    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
 async def execute(dsn: str, statement: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
@@ -106,6 +114,9 @@ class Emptier:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._dsn)
         await self._connection.execute(EMPTY)
+        if Layout.distributed:  # rows in the workers' shards, of which the coordinator's catalogue shows no size
+            for table in DISTRIBUTED:
+                await self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -24,6 +24,7 @@ from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
 from app.settings import PROJECT, Settings
+from app.tracing import Tracing
 from app.usecases.access import ensure_admin_key
 from app.usecases.context import Context
 from sandbox.app import Sandbox
@@ -151,6 +152,7 @@ async def open_gateway(
     carriers: str = "carriers.toml",
     accounts_path: Path | None = None,
     divided: bool = DIVIDED in os.environ,
+    tracing: Tracing | None = None,
     **given: object,
 ) -> AsyncIterator[Gateway]:
     """A gateway on this database, with the sandbox in memory; `given` are further settings by their variable's name.
@@ -173,7 +175,7 @@ async def open_gateway(
     async with (
         AsyncExitStack() as apart,
         connected(own_url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
-        open_container_over(database, settings, accounts, wire=wire) as container,
+        open_container_over(database, settings, accounts, wire=wire, tracing=tracing) as container,
     ):
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()

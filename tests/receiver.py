@@ -32,6 +32,7 @@ class Receiver:
     signatures: list[int] = field(default_factory=list)
     unverified: int = 0
     delay_s: float = 0
+    traces: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = b""
@@ -41,6 +42,7 @@ class Receiver:
             if not message.get("more_body"):
                 break
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.traces += [headers["traceparent"]] if "traceparent" in headers else []
         status = await self._status_for(headers, body)
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})

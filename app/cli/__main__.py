@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
         "scheduler": "the scheduler alone; a second one does no harm",
     }.items():
         commands.add_parser(name, help=text, description=text)
-    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
-    migrate.add_argument("--roles", action="store_true", help="also create the roles of API and worker, and grant them")
+    _migrate(commands.add_parser("migrate", help="bring the database to the newest schema"))
     restored = commands.add_parser(
         "restored", help="after a restore, before any start: hold back what was perhaps sent"
     )
@@ -63,6 +62,18 @@ def parser() -> argparse.ArgumentParser:
     probed = check.add_parser("probe", help="compare an account's answers with what the client expects; reads only")
     _probe(probed)
     return top
+
+
+def _migrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--roles", action="store_true", help="also create the roles of API and worker, and grant them")
+    asked = command.add_mutually_exclusive_group()
+    asked.add_argument(
+        "--distribute", action="store_true", help="on a Citus coordinator: distribute the usage tables over its workers"
+    )
+    asked.add_argument(
+        "--check-distribution", action="store_true", help="say how the usage tables lie, and what is wrong"
+    )
+    command.add_argument("--shards", type=int, default=32, help="shards of each distributed table; default: 32")
 
 
 def _probe(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from alembic.config import Config
 from asyncpg import InsufficientPrivilegeError
 
 from app.carriers.config_file import read_accounts
+from app.cli.distribution import check_lines, distribute_usage
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
 from app.db.connection import open_database
@@ -65,7 +66,7 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
     """Run the command. Raises `CommandError`."""
     match given.command:
         case "migrate":
-            migrate_command(settings, roles=given.roles)
+            migrate_command(settings, given)
         case "restored":
             restored_command(settings, given)
         case "key-create":
@@ -74,14 +75,20 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
             job_run(settings, given.name)
 
 
-def migrate_command(settings: Settings, *, roles: bool = False) -> None:
-    """`simgate migrate`; `roles`: also the roles of a divided installation (ADR 34). Raises `CommandError`."""
+def migrate_command(settings: Settings, given: argparse.Namespace) -> None:
+    """`simgate migrate`, `--roles` (ADR 36), `--distribute` and `--check-distribution`. Raises `CommandError`."""
     with database(settings) as url:
-        made = asyncio.run(_roles(url)) if roles else []
+        if given.check_distribution:
+            print(asyncio.run(check_lines(url)))
+            return
+        made = asyncio.run(_roles(url)) if given.roles else []
         migrate(url)
-    print("The database is at the newest schema.")
-    for role in made:
-        print(f"Role {role} is made. Let it in: ALTER ROLE {role} LOGIN PASSWORD '…';")
+        print("The database is at the newest schema.")
+        for role in made:
+            print(f"Role {role} is made. Let it in: ALTER ROLE {role} LOGIN PASSWORD '…';")
+        if given.distribute:
+            asyncio.run(distribute_usage(url, given.shards))
+            print(asyncio.run(check_lines(url)))
 
 
 async def _roles(url: str) -> list[str]:

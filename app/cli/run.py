@@ -38,6 +38,7 @@ from app.logs import LEVELS, configure_logging
 from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
 from app.settings import PROJECT, Settings
+from app.tracing import Tracing, TracingUnusable, open_tracing
 from app.usecases.access import ensure_admin_key
 from app.usecases.admin.first_start import first_start
 from app.usecases.sims.read import example_silent_iccid
@@ -107,6 +108,13 @@ def _unopened(host: str, port: int, wrong: OSError) -> CommandError:
     return CommandError(ExitCode.IN_USE, message)
 
 
+def _tracing(settings: Settings, command: str) -> Tracing | None:
+    try:
+        return open_tracing(settings, command)
+    except TracingUnusable as wrong:
+        raise CommandError(ExitCode.USE, str(wrong)) from None
+
+
 async def _serve(
     settings: Settings, command: str, accounts: Sequence[Account], url: str, bound: socket.socket | None
 ) -> None:
@@ -115,7 +123,8 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        container = await stack.enter_async_context(open_container(settings, url, accounts))
+        tracing = _tracing(settings, command)
+        container = await stack.enter_async_context(open_container(settings, url, accounts, tracing=tracing))
         control = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
         loop.add_signal_handler(signal.SIGHUP, container.secrets.read_again)
         if container.context.sandbox:

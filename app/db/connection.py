@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from app.database_tls import driver_query
 from app.db.tenancy import WalledConnection, is_walled
+from app.db.twin import learn_layout
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 """A plain asyncpg connection, as the measured hot paths use it."""
@@ -163,18 +164,22 @@ class Database:
     engine: AsyncEngine
     pool: asyncpg.Pool[asyncpg.Record]
     walled: bool = False
-    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0034)."""
+    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0036)."""
 
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int, pgbouncer: bool = False) -> AsyncIterator[Database]:
-    """An engine and a pool, each of at most `size` connections; closed at the end, the pool first."""
+    """An engine and a pool, each of at most `size` connections; closed at the end, the pool first.
+
+    Raises `DistributionUnfinished` (`app.db.twin`).
+    """
     pool = await create_pool(url, size=size, pgbouncer=pgbouncer)
     if walled := await is_walled(pool):
         await pool.close()
         pool = await create_pool(url, size=size, pgbouncer=pgbouncer, walled=True)
     engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer, walled=walled)
     try:
+        await learn_layout(pool)
         yield Database(engine, pool, walled)
     finally:
         await pool.close()

@@ -98,6 +98,8 @@ class OperationRecord:
     requested_by: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
+    traceparent: str | None = None
+    """The span that began it, as a W3C header; None where no traces are made (`app.tracing`)."""
     settled_at: datetime | None = None
 
 

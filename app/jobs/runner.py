@@ -64,7 +64,10 @@ async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) 
 async def _run(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> dict[str, Any]:
     beating = asyncio.create_task(_beat(ctx, job, slot, started))
     try:
-        return await job.run(ctx)
+        if ctx.tracing is None:
+            return await job.run(ctx)
+        with ctx.tracing.span("job", {"simgate.job": job.name, "simgate.slot": slot.isoformat()}):
+            return await job.run(ctx)
     finally:
         beating.cancel()
 

@@ -25,6 +25,7 @@ from app.outbound.archive import Archive
 from app.outbound.mail import MailSender
 from app.outbound.sender import WebhookSender
 from app.telemetry import Telemetry
+from app.tracing import Tracing
 from app.usecases.fresh_values import FreshValues
 from app.usecases.stragglers import Stragglers
 
@@ -61,6 +62,8 @@ class Context:
     gap_band: Band = DEFAULT_BAND
     """How far our sum and the carrier's figure may differ before the gap is listed (US-6)."""
     retention: Retention = field(default_factory=Retention)
+    tracing: Tracing | None = None
+    """Spans, where traces are made; None: nothing is wrapped."""
     archive: Archive | None = None
     """Where rows go that are deleted because of their age; None: nowhere."""
 

@@ -13,6 +13,7 @@ AUDIT = runpy.run_path(str(PROJECT / "requirements" / "audit.py"))
 
 def test_every_package_of_the_service_has_a_permissive_licence() -> None:
     assert AUDIT["licences"]("service", {}) == []
+    assert AUDIT["licences"]("tracing", {}) == []
 
 
 def test_what_the_tests_use_beside_is_permissive_or_named() -> None:

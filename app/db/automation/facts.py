@@ -14,10 +14,12 @@ import asyncpg
 
 from app.db.connection import Connection
 from app.db.sims.search import SimFilter, where_of
+from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.used import USED
 
 # The allowance that applied to the cycle (`app.db.usage.allowances`), with the cycle's add-on packs.
-_CYCLES = f"""
+_CYCLES = fetched_first(
+    f"""
 SELECT s.id AS sim_id, k.cycle, {USED} AS used, coalesce(was.allowance, p.allowance) + c.addons AS allowance
   FROM sims s
   JOIN unnest($2::text[], $3::int[], $4::timestamptz[]) k(account, cycle, ends) ON k.account = s.account
@@ -31,20 +33,22 @@ SELECT s.id AS sim_id, k.cycle, {USED} AS used, coalesce(was.allowance, p.allowa
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = had.plan
  WHERE s.id = ANY($1::bigint[]) AND s.activated_on IS NOT NULL
  ORDER BY s.id, k.cycle
-"""  # noqa: S608 - our own text
+""",  # noqa: S608 - our own text
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($3::int[])",
+)
 # A day's used is the carrier's figure for it, else the sum of its reports (US-5).
 _DAYS = """
-SELECT s.id AS sim_id, u.day, coalesce(d.bytes, r.bytes)::bigint AS used, p.allowance
-  FROM sims s
- CROSS JOIN LATERAL (
-    SELECT day FROM usage_days WHERE sim_id = s.id AND day BETWEEN $2 AND $3
-     UNION SELECT (at AT TIME ZONE $4)::date FROM usage_reports WHERE sim_id = s.id AND at >= $5 AND at < $6) u
-  LEFT JOIN usage_days d ON d.sim_id = s.id AND d.day = u.day
-  LEFT JOIN LATERAL (
-    SELECT least(sum(bytes), 9223372036854775807) AS bytes FROM usage_reports
-     WHERE sim_id = s.id AND at >= $5 AND at < $6 AND (at AT TIME ZONE $4)::date = u.day) r ON true
+WITH d AS MATERIALIZED (
+    SELECT sim_id, day, bytes FROM usage_days WHERE sim_id = ANY($1::bigint[]) AND day BETWEEN $2 AND $3),
+r AS MATERIALIZED (
+    SELECT sim_id, (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807) AS bytes
+      FROM usage_reports WHERE sim_id = ANY($1::bigint[]) AND at >= $5 AND at < $6 GROUP BY 1, 2)
+SELECT s.id AS sim_id, u.day, coalesce(u.figure, u.reported)::bigint AS used, p.allowance
+  FROM (SELECT sim_id, day, d.bytes AS figure, r.bytes AS reported FROM d FULL JOIN r USING (sim_id, day)) u
+  JOIN sims s ON s.id = u.sim_id
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
- WHERE s.id = ANY($1::bigint[]) AND s.activated_on <= u.day
+ WHERE s.activated_on <= u.day
  ORDER BY s.id, u.day
 """
 _EVENTS = """
@@ -102,7 +106,7 @@ async def cycle_usage(
 ) -> Rows:
     """(sim_id, cycle, used, allowance) of activated SIMs; `cycles`: the end of each (account, cycle yyyymm)."""
     accounts, numbers = [account for account, _ in cycles], [number for _, number in cycles]
-    found: Rows = await connection.fetch(_CYCLES, sim_ids, accounts, numbers, list(cycles.values()))
+    found: Rows = await connection.fetch(_CYCLES.text, sim_ids, accounts, numbers, list(cycles.values()))
     return found
 
 

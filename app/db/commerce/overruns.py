@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.used import USED
 from app.domain.units import MB
 
@@ -30,7 +31,8 @@ UPDATE overrun_charges o SET held_in_spell = k.spell FROM unnest($1::bigint[], $
 """
 _TAKE = "DELETE FROM overrun_checks WHERE sim_id = ANY($1::bigint[]) RETURNING sim_id, cycle"
 # What a closed cycle owes follows the plan that the SIM had at its end (`app.db.usage.allowances`), and the price now.
-_CLOSED = f"""
+_CLOSED = fetched_first(
+    f"""
 SELECT c.sim_id, c.cycle, {USED} AS used, c.addons, p.auto_stop, p.kind, p.overrun_fen_per_mb,
        coalesce(was.allowance, p.allowance) AS allowance
   FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) k(sim_id, cycle, ends)
@@ -46,10 +48,13 @@ SELECT c.sim_id, c.cycle, {USED} AS used, c.addons, p.auto_stop, p.kind, p.overr
  WHERE c.pool_ref IS NULL
    AND (EXISTS (SELECT FROM overrun_charges o WHERE o.sim_id = k.sim_id AND o.cycle = k.cycle)
         OR p.overrun_fen_per_mb IS NOT NULL AND p.overrun_since < k.ends)
-"""  # noqa: S608 - our own text
+""",  # noqa: S608 - our own text
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($2::int[])",
+)
 _QUEUE = """
 queued AS (INSERT INTO overrun_checks (sim_id, cycle) SELECT sim_id, cycle FROM due)
-INSERT INTO usage_checks (sim_id) SELECT DISTINCT sim_id FROM due
+INSERT INTO usage_checks (sim_id) SELECT sim_id FROM due GROUP BY sim_id
 """
 _QUEUE_CHANGED = f"""
 WITH due AS (
@@ -127,7 +132,7 @@ async def closed_usage(connection: Connection, ends: Mapping[Pair, datetime]) ->
     `ends`: the instant at which each cycle ended; one that ended before its plan had a price is left out.
     """
     sims, cycles = [sim_id for sim_id, _ in ends], [cycle for _, cycle in ends]
-    found: list[asyncpg.Record] = await connection.fetch(_CLOSED, sims, cycles, list(ends.values()))
+    found: list[asyncpg.Record] = await connection.fetch(_CLOSED.text, sims, cycles, list(ends.values()))
     return found
 
 

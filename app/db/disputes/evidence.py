@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.usage.figures import CYCLE_SPANS, CycleSpan, columns
 
 Rows = list[asyncpg.Record]
@@ -21,26 +22,37 @@ SELECT g.sim_id, g.cycle, g.ours, g.theirs, g.as_of, g.width, s.iccid, s.msisdn,
                 WHERE u.sim_id = g.sim_id AND u.cycle = g.cycle AND u.mark = 'meters_disagree') AS meters_disagree
 """
 _JOINS = "JOIN sims s ON s.id = g.sim_id JOIN usage_cycles c ON c.sim_id = g.sim_id AND c.cycle = g.cycle"
-_PAGE = f"""
+_PAGE = fetched_first(
+    f"""
 {_COLUMNS} FROM (
     SELECT * FROM usage_gaps
      WHERE tenant = $1 AND carrier = $2 AND cycle = $3 AND (width, sim_id) < ($4, $5)
      ORDER BY width DESC, sim_id DESC LIMIT $6) g
   {_JOINS} ORDER BY g.width DESC, g.sim_id DESC
-"""  # noqa: S608 - our own text
-_OF = f"""
+""",  # noqa: S608 - our own text
+    why=BESIDE_LOCAL,
+    usage_cycles="""cycle = $3 AND sim_id IN (
+        SELECT sim_id FROM usage_gaps WHERE tenant = $1 AND carrier = $2 AND cycle = $3 AND (width, sim_id) < ($4, $5)
+         ORDER BY width DESC, sim_id DESC LIMIT $6)""",
+)
+_OF = fetched_first(
+    f"""
 {_COLUMNS} FROM unnest($1::bigint[]) WITH ORDINALITY k(sim_id, place)
   JOIN usage_gaps g ON g.sim_id = k.sim_id AND g.cycle = $2 AND g.tenant = $3
   {_JOINS} ORDER BY k.place
-"""
+""",
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = $2",
+)
 _IDS = """
 SELECT sim_id FROM usage_gaps WHERE tenant = $1 AND carrier = $2 AND cycle = $3
  ORDER BY width DESC, sim_id DESC LIMIT $4
 """
 _SUMS = """
-SELECT k.place, (SELECT sum(r.bytes) FROM usage_reports r
-                  WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes) AS bytes
+SELECT k.place, sum(r.bytes) AS bytes
   FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY k(sim_id, opens, closes, place)
+  JOIN usage_reports r ON r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
+ GROUP BY k.place
 """
 _DAYS = f"""
 SELECT d.sim_id, d.day, d.bytes AS theirs, coalesce((
@@ -55,7 +67,8 @@ SELECT sim_id, reported - reported_since AS ours, figures AS theirs
   FROM usage_cycles WHERE sim_id = ANY($1::bigint[]) AND cycle = $2 AND figures IS NOT NULL
 """
 # Those in force: what a carrier's own figure has replaced since explains nothing any more.
-_CORRECTIONS = """
+_CORRECTIONS = fetched_first(
+    """
 SELECT u.sim_id, u.day, u.bytes, u.former, u.at, d.starts_at, d.as_of
   FROM usage_corrections u
   JOIN usage_cycles c ON c.sim_id = u.sim_id AND c.cycle = u.cycle
@@ -64,14 +77,19 @@ SELECT u.sim_id, u.day, u.bytes, u.former, u.at, d.starts_at, d.as_of
    AND CASE WHEN u.day IS NULL THEN (u.bytes, u.as_of) = (c.carrier_bytes, c.carrier_as_of)
             ELSE (u.bytes, u.as_of) = (d.bytes, d.as_of) AND (c.carrier_as_of IS NULL OR d.as_of > c.carrier_as_of) END
  ORDER BY u.sim_id, u.day
-"""
+""",
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = $2",
+    usage_days="""sim_id = ANY($1::bigint[]) AND day IN (
+        SELECT day FROM usage_corrections WHERE sim_id = ANY($1::bigint[]) AND cycle = $2)""",
+)
 BEFORE_ALL: Position = ((1 << 63) - 1, (1 << 63) - 1)
 """The place before the widest gap."""
 
 
 async def page(connection: Connection, tenant: str, carrier: str, cycle: int, after: Position, limit: int) -> Rows:
     """The gaps of a tenant's SIMs of a carrier in a cycle (yyyymm) after a position, widest first."""
-    found: Rows = await connection.fetch(_PAGE, tenant, carrier, cycle, *after, limit)
+    found: Rows = await connection.fetch(_PAGE.text, tenant, carrier, cycle, *after, limit)
     return found
 
 
@@ -82,7 +100,7 @@ async def sims_with_gaps(connection: Connection, tenant: str, carrier: str, cycl
 
 async def gaps_of(connection: Connection, tenant: str, sim_ids: Sequence[int], cycle: int) -> Rows:
     """The gaps of these SIMs in their order, without those that have closed."""
-    found: Rows = await connection.fetch(_OF, sim_ids, cycle, tenant)
+    found: Rows = await connection.fetch(_OF.text, sim_ids, cycle, tenant)
     return found
 
 
@@ -91,8 +109,8 @@ async def sums(connection: Connection, spans: Sequence[tuple[int, datetime, date
     if not spans:
         return []
     found = await connection.fetch(_SUMS, *map(list, zip(*spans, strict=True)))
-    by_place = {row["place"]: int(row["bytes"] or 0) for row in found}
-    return [by_place[place] for place in range(1, len(spans) + 1)]
+    by_place = {row["place"]: int(row["bytes"]) for row in found}
+    return [by_place.get(place, 0) for place in range(1, len(spans) + 1)]
 
 
 async def days(connection: Connection, spans: Sequence[CycleSpan]) -> Rows:
@@ -109,5 +127,5 @@ async def sums_before(connection: Connection, sim_ids: Sequence[int], cycle: int
 
 async def corrections(connection: Connection, sim_ids: Sequence[int], cycle: int) -> Rows:
     """(sim_id, day, bytes, former, at, starts_at, as_of) of the corrections in force in a cycle."""
-    found: Rows = await connection.fetch(_CORRECTIONS, sim_ids, cycle)
+    found: Rows = await connection.fetch(_CORRECTIONS.text, sim_ids, cycle)
     return found

@@ -16,20 +16,21 @@ from app.domain.usage.gaps import Band
 
 # A carrier counts from the activation on (LC-7): once a figure covers it, reports from before are none of the sum.
 _MEASURE = f"""
-WITH measured AS (
-    SELECT k.sim_id, k.cycle, s.tenant, s.carrier, m.ours, c.figures AS theirs, c.figures_to AS as_of
+WITH met AS MATERIALIZED (
+    SELECT c.sim_id, c.cycle, c.figures AS theirs, c.figures_to AS as_of,
+           (c.reported - c.reported_since - CASE WHEN c.figures_to >= c.tested_to THEN coalesce((
+               SELECT sum(r.bytes) FROM usage_reports r
+                WHERE r.sim_id = c.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to), 0)
+               ELSE 0 END)::bigint AS ours
       FROM {CYCLE_SPANS}
       JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle
-      JOIN sims s ON s.id = k.sim_id
-     CROSS JOIN LATERAL (
-        SELECT (c.reported - c.reported_since - CASE WHEN c.figures_to >= c.tested_to THEN coalesce((
-               SELECT sum(r.bytes) FROM usage_reports r
-                WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to), 0)
-               ELSE 0 END)::bigint AS ours) m
-     WHERE c.figures IS NOT NULL AND c.reported > 0
-       AND (abs(c.figures - m.ours) > greatest($5::bigint, div(c.figures::numeric * $6::int, 100))
-            OR EXISTS (SELECT FROM usage_marks u
-                        WHERE u.sim_id = k.sim_id AND u.cycle = k.cycle AND u.mark = 'meters_disagree'))),
+     WHERE c.figures IS NOT NULL AND c.reported > 0),
+measured AS (
+    SELECT m.sim_id, m.cycle, s.tenant, s.carrier, m.ours, m.theirs, m.as_of
+      FROM met m JOIN sims s ON s.id = m.sim_id
+     WHERE abs(m.theirs - m.ours) > greatest($5::bigint, div(m.theirs::numeric * $6::int, 100))
+        OR EXISTS (SELECT FROM usage_marks u
+                    WHERE u.sim_id = m.sim_id AND u.cycle = m.cycle AND u.mark = 'meters_disagree')),
 closed AS (
     DELETE FROM usage_gaps g USING {CYCLE_SPANS}
      WHERE g.sim_id = k.sim_id AND g.cycle = k.cycle
@@ -45,7 +46,8 @@ SELECT k.sim_id, k.cycle, k.day,
        CASE WHEN (u.bytes, u.as_of) = (d.bytes, d.as_of) THEN u.former ELSE d.bytes END AS former
   FROM unnest($1::bigint[], $2::int[], $3::date[]) k(sim_id, cycle, day)
   JOIN usage_days d ON d.sim_id = k.sim_id AND d.day = k.day
-  LEFT JOIN usage_corrections u ON u.sim_id = k.sim_id AND u.cycle = k.cycle AND u.day = k.day
+  LEFT JOIN usage_corrections u
+    ON u.sim_id = k.sim_id AND u.cycle = k.cycle AND u.day = k.day AND u.sim_id = ANY($1::bigint[])
 """
 _STANDING_CYCLES = """
 SELECT k.sim_id, k.cycle, NULL::date AS day,
@@ -53,7 +55,8 @@ SELECT k.sim_id, k.cycle, NULL::date AS day,
             ELSE c.carrier_bytes END AS former
   FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
   JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle AND c.carrier_bytes IS NOT NULL
-  LEFT JOIN usage_corrections u ON u.sim_id = k.sim_id AND u.cycle = k.cycle AND u.day IS NULL
+  LEFT JOIN usage_corrections u
+    ON u.sim_id = k.sim_id AND u.cycle = k.cycle AND u.day IS NULL AND u.sim_id = ANY($1::bigint[])
 """
 _ADD_CORRECTIONS = """
 INSERT INTO usage_corrections (sim_id, cycle, day, bytes, as_of, former, at)

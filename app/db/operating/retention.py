@@ -15,6 +15,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from app.db.connection import Connection
+from app.db.twin import COLUMNS, Layout
 from app.domain.retention import Record
 from app.domain.vocabulary import OperationKind
 
@@ -33,11 +34,12 @@ class Sweep:
     """How the old rows `t` of one table are found.
 
     `walk`: along the table's `key`, which is in the order of `born`; along the SIMs; or not at all. `old`: which rows
-    may go, `$1` being the instant before which they are old.
+    may go, `$1` being the instant before which they are old; `of_sims`: of which SIMs `s` of the walk.
     """
 
     table: str
     old: str
+    of_sims: str = "true"
     walk: Literal["key", "sims", "none"] = "none"
     key: str = "id"
     born: str = "created_at"
@@ -63,7 +65,7 @@ _READ_BY_ALL = """t.known_at < $1 AND t.position IS NOT NULL
                     WHERE c.tenant = t.tenant AND c.enabled AND c.position < t.position)
    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = t.id AND d.status = 'pending')"""
 _UNUSED = "t.reported = 0 AND coalesce(t.figures, 0) = 0"
-_USED_SINCE = """EXISTS (SELECT FROM usage_cycles n WHERE n.sim_id = t.sim_id AND n.cycle > t.cycle
+_USED_SINCE = """EXISTS (SELECT 1 FROM usage_cycles n WHERE n.sim_id = t.sim_id AND n.cycle > t.cycle
                            AND (n.reported > 0 OR coalesce(n.figures, 0) > 0))"""
 
 SWEEPS: Mapping[Record, tuple[Sweep, ...]] = MappingProxyType(
@@ -116,7 +118,8 @@ SWEEPS: Mapping[Record, tuple[Sweep, ...]] = MappingProxyType(
             Sweep(
                 table="usage_cycles",
                 walk="sims",
-                old=f"t.cycle < {_CYCLE} AND s.activated_on IS NOT NULL AND ({_UNUSED} OR {_USED_SINCE})",
+                old=f"t.cycle < {_CYCLE} AND ({_UNUSED} OR {_USED_SINCE})",
+                of_sims="s.activated_on IS NOT NULL",
             ),
             Sweep(table="usage_marks", walk="sims", old=f"t.cycle < {_CYCLE}"),
             Sweep(table="usage_gaps", walk="sims", old=f"t.cycle < {_CYCLE}"),
@@ -152,10 +155,14 @@ async def delete_old(
 ) -> tuple[int, list[str]]:
     """Delete up to `CHUNK` old rows of a span; gives how many, and with `whole` each as a line of JSON."""
     where, arguments = _where(sweep, span)
+    if Layout.distributed and sweep.table in COLUMNS:
+        where = where_distributed(sweep)
     statement = f"DELETE FROM {sweep.table} t WHERE {where}"  # noqa: S608 - names of ours
     if not whole:
         return int((await connection.execute(statement, before, *arguments)).split()[-1]), []
-    rows = await connection.fetch(f"{statement} RETURNING row_to_json(t)::text AS line", before, *arguments)
+    # Not in RETURNING itself: Citus takes no function there that is not IMMUTABLE.
+    gone = f"WITH gone AS ({statement} RETURNING t.*) SELECT row_to_json(gone)::text AS line FROM gone"  # noqa: S608
+    rows = await connection.fetch(gone, before, *arguments)
     return len(rows), [row["line"] for row in rows]
 
 
@@ -168,6 +175,15 @@ def _where(sweep: Sweep, span: Span) -> tuple[str, list[Any]]:
         return f"t.ctid = ANY(ARRAY({found}))", []
     found = (
         f"SELECT o.ctid FROM sims s CROSS JOIN LATERAL (SELECT t.ctid FROM {sweep.table} t"  # noqa: S608 - names of ours
-        f" WHERE t.sim_id = s.id AND {sweep.old}) o WHERE s.id > $2 AND s.id <= $3 LIMIT {CHUNK}"
+        f" WHERE t.sim_id = s.id AND {sweep.old}) o WHERE s.id > $2 AND s.id <= $3 AND {sweep.of_sims} LIMIT {CHUNK}"
     )
     return f"t.ctid = ANY(ARRAY({found}))", [span.after, span.last]
+
+
+def where_distributed(sweep: Sweep) -> str:
+    """The same of the SIMs of a span where the table is distributed: a row's place is known to its shard alone.
+
+    All old rows of the span at once: a limit is no part of a DELETE.
+    """
+    found = f"SELECT s.id FROM sims s WHERE s.id > $2 AND s.id <= $3 AND {sweep.of_sims}"  # noqa: S608 - names of ours
+    return f"t.sim_id IN ({found}) AND {sweep.old}"

@@ -13,6 +13,7 @@ import asyncpg
 
 from app.db.connection import Connection
 from app.db.quarantine import not_resting
+from app.db.twin import NO_ROW_LOCKS, OUTER_JOINED, Twin, fetched_first
 from app.db.used import USED
 from app.domain.usage.pools import PoolUsage
 
@@ -34,28 +35,48 @@ SELECT count(*) AS cards, count(*) FILTER (WHERE {_EFFECTIVE}) AS effective_card
        least(coalesce(sum({USED}) FILTER (WHERE {_ACTIVATED}), 0), {MOST})::bigint AS used,
        max({_AS_OF}) AS as_of
 """
-_OPEN = f"""{_SUMMED}
+_OF_MEMBERS = """cycle = $2 AND sim_id IN (
+        SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id WHERE p.ref = $1{})"""
+_OPEN = fetched_first(
+    f"""{_SUMMED}
   FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
  WHERE p.ref = $1
-"""
-_CLOSED = f"""{_SUMMED}
+""",
+    why=OUTER_JOINED,
+    usage_cycles=_OF_MEMBERS.format(""),
+)
+_SENT = "the coordinator would send every SIM to the workers"
+_CLOSED = fetched_first(
+    f"""{_SUMMED}
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id WHERE c.pool_ref = $1 AND c.cycle = $2
-"""
+""",
+    why=_SENT,
+    usage_cycles="pool_ref = $1 AND cycle = $2",
+)
 _MEMBER = f"""
 SELECT s.id, s.iccid, s.state, s.activated_on, c.reported, CASE WHEN {_ACTIVATED} THEN {USED} END AS used,
        {_AS_OF} AS as_of
 """
-_OPEN_MEMBERS = f"""{_MEMBER}
+_OPEN_MEMBERS = fetched_first(
+    f"""{_MEMBER}
   FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
  WHERE p.ref = $1 AND s.id > $4 ORDER BY s.id LIMIT $5
-"""
-_CLOSED_MEMBERS = f"""{_MEMBER}
+""",
+    why=OUTER_JOINED,
+    usage_cycles=_OF_MEMBERS.format(" AND s.id > $4 ORDER BY s.id LIMIT $5"),
+)
+_CLOSED_MEMBERS = fetched_first(
+    f"""{_MEMBER}
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  WHERE c.pool_ref = $1 AND c.cycle = $2 AND (c.reported > 0 OR c.figures IS NOT NULL) AND s.id > $4
  ORDER BY s.id LIMIT $5
-"""
+""",
+    why=_SENT,
+    usage_cycles="""pool_ref = $1 AND cycle = $2 AND (reported > 0 OR figures IS NOT NULL) AND sim_id > $4
+         ORDER BY sim_id LIMIT $5""",
+)
 _CYCLE = "SELECT * FROM pool_cycles WHERE pool_ref = $1 AND cycle = $2"
 # Inserts or locks in one: FOR UPDATE would lock nothing where there is no row yet. Of two evaluations at once the
 # second waits, then gets the marks that the first has stored, and emits none of them again.
@@ -86,8 +107,21 @@ WITH behind AS (
 UPDATE usage_cycles c SET pool_ref = b.ref FROM behind b WHERE c.sim_id = b.sim_id AND c.cycle = b.cycle
 RETURNING c.pool_ref
 """
-_MOVE_POOL_COUNTERS = _MOVE_COUNTERS.format(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
-_MOVE_SIM_COUNTERS = _MOVE_COUNTERS.format(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
+_MOVE_DISTRIBUTED = """
+WITH wanted AS MATERIALIZED (SELECT s.id, k.cycle, p.ref FROM {})
+UPDATE usage_cycles c SET pool_ref = w.ref FROM wanted w
+ WHERE c.sim_id = w.id AND c.cycle = w.cycle AND c.pool_ref IS DISTINCT FROM w.ref
+RETURNING c.pool_ref
+"""
+
+
+def _moving(members: str) -> Twin:
+    plain, distributed = _MOVE_COUNTERS.format(members), _MOVE_DISTRIBUTED.format(members)
+    return Twin(plain=plain, distributed=distributed, why=NO_ROW_LOCKS)
+
+
+_MOVE_POOL_COUNTERS = _moving(f"{_MEMBERS} JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id")
+_MOVE_SIM_COUNTERS = _moving(f"{_CARDS} JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool")
 _KEEP_MEMBERS = f"""
 INSERT INTO usage_cycles (sim_id, cycle, pool_ref)
 SELECT s.id, $2, p.ref FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
@@ -110,12 +144,12 @@ async def open_sum(connection: Connection, ref: int, cycle: int, end: date, *, o
 
     `end`: the first day after the cycle; `over`: that day has come, but the rollover has not run.
     """
-    return await connection.fetchrow(_OPEN, ref, cycle, end, over)
+    return await connection.fetchrow(_OPEN.text, ref, cycle, end, over)
 
 
 async def closed_sum(connection: Connection, ref: int, cycle: int, end: date) -> asyncpg.Record:
     """The same of a closed cycle, from the members it was closed with."""
-    return await connection.fetchrow(_CLOSED, ref, cycle, end, True)  # noqa: FBT003 - asyncpg takes no names
+    return await connection.fetchrow(_CLOSED.text, ref, cycle, end, True)  # noqa: FBT003 - asyncpg takes no names
 
 
 async def cycle_of(connection: Connection, ref: int, cycle: int, *, lock: bool = False) -> asyncpg.Record | None:
@@ -145,25 +179,25 @@ async def close_cycle(connection: Connection, ref: int, cycle: int, use: PoolUsa
 
 async def open_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
     """Members in a cycle that is not closed, with their usage, by SIM row id after `after`."""
-    found: Rows = await connection.fetch(_OPEN_MEMBERS, ref, cycle, end, after, limit)
+    found: Rows = await connection.fetch(_OPEN_MEMBERS.text, ref, cycle, end, after, limit)
     return found
 
 
 async def closed_members(connection: Connection, ref: int, cycle: int, end: date, after: int, limit: int) -> Rows:
     """Members of a closed cycle that had traffic, by SIM row id after `after`."""
-    found: Rows = await connection.fetch(_CLOSED_MEMBERS, ref, cycle, end, after, limit)
+    found: Rows = await connection.fetch(_CLOSED_MEMBERS.text, ref, cycle, end, after, limit)
     return found
 
 
 async def move_pool_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Move the counters of these (pool, cycle) to the pools their SIMs have joined; gives the pool of each moved."""
     refs, cycles = [ref for ref, _ in pairs], [cycle for _, cycle in pairs]
-    return [row["pool_ref"] for row in await connection.fetch(_MOVE_POOL_COUNTERS, refs, cycles)]
+    return [row["pool_ref"] for row in await connection.fetch(_MOVE_POOL_COUNTERS.text, refs, cycles)]
 
 
 async def move_sim_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
     """Move the counters of these (SIM, cycle) to the pools the SIMs are in."""
-    await connection.execute(_MOVE_SIM_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    await connection.execute(_MOVE_SIM_COUNTERS.text, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
 
 
 async def keep_members(connection: Connection, ref: int, cycle: int, end: date) -> None:

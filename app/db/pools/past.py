@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import fetched_first
 
 MEMBER_COLUMNS = ("activated_on", "expires_on", "pool", "state", "underlying")
 """What of a member's row its pool depends on; `ix_sim_changes_membership` has the changes of these."""
@@ -23,10 +24,14 @@ _CANDIDATES = f"""{_COLUMNS}
   FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
  WHERE p.ref = $1 AND s.created_at <= $2 AND s.id > $3 ORDER BY s.id LIMIT $4
 """
-_CLOSED_MEMBERS = f"""{_COLUMNS}
+_CLOSED_MEMBERS = fetched_first(
+    f"""{_COLUMNS}
   FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
  WHERE c.pool_ref = $1 AND c.cycle = $5 AND s.created_at <= $2 AND s.id > $3 ORDER BY s.id LIMIT $4
-"""
+""",
+    why="the coordinator would send every SIM to the workers",
+    usage_cycles="pool_ref = $1 AND cycle = $5 AND sim_id > $3",
+)
 # The condition on `before` is the index's own.
 _FORMER = """
 SELECT DISTINCT ON (c.sim_id, e.key) c.sim_id, e.key, e.value
@@ -69,7 +74,7 @@ async def members_known_at(
     A SIM that was in no pool then, or in another, is among them: its `pool` says so.
     """
     closed = () if closed_cycle is None else (closed_cycle,)
-    statement = _CANDIDATES if closed_cycle is None else _CLOSED_MEMBERS
+    statement = _CANDIDATES if closed_cycle is None else _CLOSED_MEMBERS.text
     rows = [dict(row) for row in await connection.fetch(statement, ref, at, after, limit, *closed)]
     found = {row["id"]: row for row in rows}
     for former in await connection.fetch(_FORMER, list(found), at):

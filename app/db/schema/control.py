@@ -219,6 +219,7 @@ operations = Table(
     Column("correlation_id", Text),
     Column("created_at", INSTANT, nullable=False),
     Column("settled_at", INSTANT),
+    Column("traceparent", Text),
     Index("uq_operations_open_sim", "sim_id", unique=True, postgresql_where=text(OPEN)),
     Index(
         "ix_operations_due",

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.db.kept_connections import KeptConnections
 from app.db.sims.read import RunningPeriods
+from app.db.twin import BESIDE_LOCAL, OUTER_JOINED, fetched_first
 from app.db.used import USED
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
@@ -86,19 +87,27 @@ _FROM = f"""
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
 """
 
-_EXPLAIN = f"{_COLUMNS}{_ALONE}{_FROM} WHERE s.tenant = $1 AND s.iccid = $2"
+_EXPLAIN = fetched_first(
+    f"{_COLUMNS}{_ALONE}{_FROM} WHERE s.tenant = $1 AND s.iccid = $2",
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = (SELECT id FROM sims WHERE tenant = $1 AND iccid = $2)",
+)
 """By equality alone, as `app.db.sims.read` says."""
 
-_EXPLAIN_MANY = f"{_COLUMNS}{_FROM} WHERE s.tenant = $1 AND s.id = ANY($2::bigint[]) ORDER BY s.id"
+_EXPLAIN_MANY = fetched_first(
+    f"{_COLUMNS}{_FROM} WHERE s.tenant = $1 AND s.id = ANY($2::bigint[]) ORDER BY s.id",
+    why=OUTER_JOINED,
+    usage_cycles="sim_id = ANY($2::bigint[])",
+)
 
 
 async def fetch_explained(
     reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods
 ) -> ExplainedRow | None:
     """What an explanation of a tenant's SIM rests on, by either form of its ICCID (DV-5); None if there is none."""
-    row: ExplainedRow | None = await reads.fetchrow(_EXPLAIN, tenant, iccid, running.cycles, running.rebinds_since)
+    row: ExplainedRow | None = await reads.fetchrow(_EXPLAIN.text, tenant, iccid, running.cycles, running.rebinds_since)
     if row is None and (alternate := alternate_iccid(iccid)) is not None:
-        row = await reads.fetchrow(_EXPLAIN, tenant, alternate, running.cycles, running.rebinds_since)
+        row = await reads.fetchrow(_EXPLAIN.text, tenant, alternate, running.cycles, running.rebinds_since)
     return row
 
 
@@ -107,6 +116,6 @@ async def fetch_many_explained(
 ) -> Sequence[ExplainedRow]:
     """The same of many SIMs by row id, without what `_ALONE` adds, which groups do not show."""
     rows: Sequence[ExplainedRow] = await reads.fetch(
-        _EXPLAIN_MANY, tenant, list(ids), running.cycles, running.rebinds_since
+        _EXPLAIN_MANY.text, tenant, list(ids), running.cycles, running.rebinds_since
     )
     return rows

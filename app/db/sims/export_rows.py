@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import OUTER_JOINED, fetched_first
 from app.db.used import USED
 
 _IDS = "SELECT sim_id FROM export_sims WHERE export_id = $1 AND sim_id > $2 ORDER BY sim_id LIMIT $3"
@@ -18,11 +19,15 @@ SELECT s.iccid, s.carrier, s.terms, s.plan, s.msisdn, s.imsi, s.account, s.opene
        s.order_id AS order, s.holds::text AS holds, s.remark, s.test_months, s.auto_stop, s.tags::text AS tags, s.online
   FROM sims s WHERE s.id = ANY($1::bigint[]) ORDER BY s.id
 """
-_BY_CYCLE = f"""
+_BY_CYCLE = fetched_first(
+    f"""
 SELECT s.id, s.iccid, s.carrier, s.plan, c.cycle, {USED} AS bytes
   FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = ANY($2::int[])
  WHERE s.id = ANY($1::bigint[]) ORDER BY s.id, c.cycle
-"""  # noqa: S608 - our own text
+""",  # noqa: S608 - our own text
+    why=OUTER_JOINED,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($2::int[])",
+)
 _BY_DAY = """
 SELECT s.iccid, d.day, d.bytes, d.as_of
   FROM sims s JOIN usage_days d ON d.sim_id = s.id AND d.day >= $2
@@ -50,7 +55,7 @@ async def sims(connection: Connection, ids: Sequence[int]) -> Rows:
 
 async def usage_by_cycle(connection: Connection, ids: Sequence[int], cycles: Sequence[int]) -> Rows:
     """Bytes used in these cycles (yyyymm), a row each; a SIM without any has one row with `cycle` NULL."""
-    rows: Rows = await connection.fetch(_BY_CYCLE, ids, cycles)
+    rows: Rows = await connection.fetch(_BY_CYCLE.text, ids, cycles)
     return rows
 
 

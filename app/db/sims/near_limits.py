@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Text, any_, bindparam, literal_column, text
+from sqlalchemy import FromClause, Select, Text, any_, bindparam, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,9 +14,10 @@ from app.db.mapping import SimRecord, sim_from
 from app.db.schema.control import sims
 from app.db.schema.usage.reports import usage_cycles
 from app.db.sims.repository import JOINED
+from app.db.twin import Layout
 from app.db.used import USED
 
-_COUNTERS = usage_cycles.alias("c")
+_IN_SHARDS = usage_cycles.alias("c")
 _RUNNING = text(
     "c.sim_id = sims.id AND c.cycle = (CAST(:cycles AS jsonb) ->> (sims.carrier || ':' || sims.account))::int"
 )
@@ -25,18 +26,32 @@ _NEAR = text(
     f"(sims.holds <> '[]'::jsonb OR {USED} * 100 >= :percent * least(plans.allowance + coalesce(c.addons, 0),"
     " sims.threshold))"
 )
-_STATEMENT = (
-    JOINED.outerjoin(_COUNTERS, _RUNNING)
-    .add_columns(
-        literal_column(f"CASE WHEN c.sim_id IS NULL THEN 0 ELSE {USED} END").label("used"),
-        literal_column("coalesce(c.addons, 0)").label("addons"),
-    )
-    .where(
-        sims.c.tenant == bindparam("tenant"),
-        sims.c.iccid == any_(bindparam("iccids", type_=ARRAY(Text))),
-        _NEAR,
-    )
+_WANTED = (
+    sims.c.tenant == bindparam("tenant"),
+    sims.c.iccid == any_(bindparam("iccids", type_=ARRAY(Text))),
 )
+# As `app.db.twin.fetched_first` does it: on Citus a LEFT JOIN would fetch the whole table.
+_FETCHED_FIRST = (
+    select(usage_cycles)
+    .where(usage_cycles.c.sim_id.in_(select(sims.c.id).where(*_WANTED)))
+    .cte("c")
+    .prefix_with("MATERIALIZED")
+)
+
+
+def statement_over(counters: FromClause) -> Select[Any]:
+    """The SIMs wanted that are held or near a limit, beside these counters, named `c`."""
+    return (
+        JOINED.outerjoin(counters, _RUNNING)
+        .add_columns(
+            literal_column(f"CASE WHEN c.sim_id IS NULL THEN 0 ELSE {USED} END").label("used"),
+            literal_column("coalesce(c.addons, 0)").label("addons"),
+        )
+        .where(*_WANTED, _NEAR)
+    )
+
+
+PLAIN, DISTRIBUTED = statement_over(_IN_SHARDS), statement_over(_FETCHED_FIRST)
 
 
 class SimUse(NamedTuple):
@@ -55,5 +70,6 @@ async def held_or_near(
     `cycles`: the number of the running cycle by `carrier:account`.
     """
     given = {"tenant": tenant, "iccids": list(iccids), "cycles": json.dumps(cycles), "percent": percent}
-    rows = (await connection.execute(_STATEMENT, given)).mappings()
+    statement = DISTRIBUTED if Layout.distributed else PLAIN
+    rows = (await connection.execute(statement, given)).mappings()
     return [SimUse(sim_from(row), int(row["used"]), int(row["addons"])) for row in rows]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
+from app.db.twin import OUTER_JOINED, fetched_first
 from app.db.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
@@ -44,10 +45,18 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
  WHERE s.tenant = $1 AND
 """  # noqa: S608 - the statuses are our own enumeration
 
-_READ = f"{_COLUMNS} s.iccid = $2"
+_READ = fetched_first(
+    f"{_COLUMNS} s.iccid = $2",
+    why=OUTER_JOINED,
+    usage_cycles="sim_id = (SELECT id FROM sims WHERE tenant = $1 AND iccid = $2)",
+)
 """By equality alone: so every estimate is one row, and PostgreSQL keeps its plan instead of making one per read."""
 
-_READ_MANY = f"{_COLUMNS} s.id = ANY($2::bigint[]) ORDER BY s.id"
+_READ_MANY = fetched_first(
+    f"{_COLUMNS} s.id = ANY($2::bigint[]) ORDER BY s.id",
+    why=OUTER_JOINED,
+    usage_cycles="sim_id = ANY($2::bigint[])",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +72,9 @@ class RunningPeriods:
 
 async def fetch_sim(reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods) -> SimRow | None:
     """The SIM of a tenant by either form of its ICCID (DV-5); None if there is none."""
-    row: SimRow | None = await reads.fetchrow(_READ, tenant, iccid, running.cycles, running.rebinds_since)
+    row: SimRow | None = await reads.fetchrow(_READ.text, tenant, iccid, running.cycles, running.rebinds_since)
     if row is None and (alternate := alternate_iccid(iccid)) is not None:
-        row = await reads.fetchrow(_READ, tenant, alternate, running.cycles, running.rebinds_since)
+        row = await reads.fetchrow(_READ.text, tenant, alternate, running.cycles, running.rebinds_since)
     return row
 
 
@@ -73,5 +82,7 @@ async def fetch_sims(
     reads: KeptConnections, tenant: str, ids: Sequence[int], running: RunningPeriods
 ) -> Sequence[SimRow]:
     """SIMs of a tenant by row id, in that order."""
-    rows: Sequence[SimRow] = await reads.fetch(_READ_MANY, tenant, list(ids), running.cycles, running.rebinds_since)
+    rows: Sequence[SimRow] = await reads.fetch(
+        _READ_MANY.text, tenant, list(ids), running.cycles, running.rebinds_since
+    )
     return rows

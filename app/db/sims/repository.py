@@ -30,6 +30,11 @@ JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.
 DuePosition = tuple[date, int]
 """A position in the order of the sweep: due day and row id."""
 
+_BEGINNINGS = """
+SELECT created_at, EXISTS (
+       SELECT 1 FROM usage_cycles WHERE sim_id = :sim_id AND (reported > 0 OR coalesce(figures, 0) > 0)) FROM sims
+ WHERE id = :sim_id
+"""
 DATE_COLUMNS = frozenset({"terms", "plan", "test_months", "purchased_on", "opened_on"})
 """Columns from which deadlines follow, beside those that the rules alone change."""
 
@@ -264,10 +269,7 @@ class SimRepository:
     async def beginnings(self, sim_id: int) -> tuple[datetime, bool]:
         """When the SIM was imported, and whether any traffic of it is known, from reports or carrier figures."""
         found = await self._connection.execute(
-            text(
-                "SELECT created_at, EXISTS (SELECT FROM usage_cycles WHERE sim_id = :sim_id"
-                " AND (reported > 0 OR coalesce(figures, 0) > 0)) FROM sims WHERE id = :sim_id"
-            ),
+            text(_BEGINNINGS),
             {"sim_id": sim_id},
         )
         imported_at, ever_used = found.one()

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db.twin import Twin, fetched_first
 from app.db.used import USED
 
 SUMMARIES: Mapping[str, str] = {
@@ -103,13 +104,29 @@ def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
     return clauses.where, clauses.arguments
 
 
+_OF_LEAST = f"""cycle IN ({{numbers}})
+       AND {USED.replace("c.", "")}::numeric * 100
+           >= ? * ((SELECT min(allowance) FROM plans WHERE tenant = $1) + addons)::numeric"""  # noqa: S608 - our own words
+
+
 def _used_share(cycles: Mapping[str, int]) -> str:
+    return used_share(cycles).text
+
+
+def used_share(cycles: Mapping[str, int]) -> Twin:
+    """The SIMs that have used `?` percent of their allowance and add-ons; on Citus first those of the least allowance.
+
+    `cycles`: the running cycle (yyyymm) by carrier.
+    """
     current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
-    return (
+    numbers = ", ".join(str(int(cycle)) for cycle in sorted(set(cycles.values()))) or "0"
+    return fetched_first(
         "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
         " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
         f" WHERE u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
-        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric"
+        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric",
+        why="the coordinator would send every SIM of the tenant to the workers",
+        usage_cycles=_OF_LEAST.format(numbers=numbers),
     )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from app.db.kept_connections import KeptConnections
 from app.db.sims.read import RunningPeriods
+from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.used import USED
 from app.domain.vocabulary import OPEN_STATUSES
 
@@ -56,7 +57,7 @@ async def fetch_stopped(
     """The next stopped SIMs of a selection after a row id, in that order; cancelled ones are not among them."""
     first = len(selection.arguments) + 1
     rows: Sequence[StoppedRow] = await reads.fetch(
-        _STOPPED.format(
+        _STOPPED.text.format(
             where=selection.where,
             cycles=f"${first}",
             rebinds=f"${first + 1}",
@@ -72,7 +73,8 @@ async def fetch_stopped(
     return rows
 
 
-_STOPPED = f"""
+_STOPPED = fetched_first(
+    f"""
 SELECT s.id, s.iccid, s.account, s.carrier, s.terms, s.plan, s.underlying, s.holds, s.expires_on, s.real_name,
        s.region_limited, s.threshold, s.pool, s.auto_stop, s.threshold_off_until,
        s.imei IS NOT NULL AND left(s.imei, 14) = left(s.imei_seen, 14) AS first_device,
@@ -91,4 +93,10 @@ SELECT s.id, s.iccid, s.account, s.carrier, s.terms, s.plan, s.underlying, s.hol
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
  WHERE {{where}} AND s.id > {{after}} AND s.holds <> '[]'::jsonb AND s.underlying <> 'cancelled'
  ORDER BY s.id LIMIT {{limit}}
-"""  # noqa: S608 - the statuses are our own
+""",  # noqa: S608 - the statuses are our own
+    why=BESIDE_LOCAL,
+    usage_cycles="""sim_id IN (
+        SELECT s.id FROM sims s
+         WHERE {where} AND s.id > {after} AND s.holds <> '[]'::jsonb AND s.underlying <> 'cancelled'
+         ORDER BY s.id LIMIT {limit})""",
+)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import NO_ROW_LOCKS, Twin
 from app.db.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
 
@@ -43,6 +44,28 @@ replaced AS (
       FROM changed JOIN usage_cycles c USING (sim_id, cycle) ORDER BY 1, 2)
 SELECT sim_id, cycle FROM changed
 """
+_SNAPSHOT = "Citus runs the parts of a WITH one after another: what is replaced is read before it is replaced"
+_CYCLE_FIGURES = Twin(
+    plain=_UPSERT_CYCLE_FIGURES,
+    distributed="""
+WITH was AS MATERIALIZED (
+    SELECT c.sim_id, c.cycle, c.carrier_bytes, c.carrier_as_of
+      FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+      JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle),
+changed AS (
+    UPDATE usage_cycles c SET carrier_bytes = k.bytes, carrier_as_of = k.as_of
+      FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) k(sim_id, cycle, bytes, as_of)
+     WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle AND (c.carrier_as_of IS NULL OR c.carrier_as_of <= k.as_of)
+       AND (c.carrier_bytes, c.carrier_as_of) IS DISTINCT FROM (k.bytes, k.as_of)
+    RETURNING c.sim_id, c.cycle),
+replaced AS (
+    INSERT INTO usage_figures_replaced (sim_id, cycle, bytes, as_of, until)
+    SELECT sim_id, cycle, was.carrier_bytes, was.carrier_as_of, $5 FROM changed JOIN was USING (sim_id, cycle)
+     ORDER BY 1, 2)
+SELECT sim_id, cycle FROM changed
+""",
+    why=_SNAPSHOT,
+)
 _UPSERT_DAY_FIGURES = """
 WITH k AS (
     SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::int[])
@@ -59,6 +82,29 @@ replaced AS (
       FROM changed JOIN k USING (sim_id, day) LEFT JOIN usage_days d USING (sim_id, day) ORDER BY 1, 3)
 SELECT sim_id, day FROM changed
 """
+_DAY_FIGURES = Twin(
+    plain=_UPSERT_DAY_FIGURES,
+    distributed="""
+WITH was AS MATERIALIZED (
+    SELECT d.sim_id, d.day, d.bytes, d.as_of
+      FROM unnest($1::bigint[], $2::date[]) k(sim_id, day) JOIN usage_days d ON d.sim_id = k.sim_id AND d.day = k.day),
+changed AS (
+    INSERT INTO usage_days AS d (sim_id, day, bytes, starts_at, as_of)
+    SELECT * FROM unnest($1::bigint[], $2::date[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+    ON CONFLICT (sim_id, day) DO UPDATE SET bytes = excluded.bytes, as_of = excluded.as_of
+     WHERE d.as_of <= excluded.as_of AND (d.bytes, d.as_of) IS DISTINCT FROM (excluded.bytes, excluded.as_of)
+    RETURNING sim_id, day),
+replaced AS (
+    INSERT INTO usage_figures_replaced (sim_id, cycle, day, starts_at, bytes, as_of, until)
+    SELECT k.sim_id, k.cycle, k.day, k.starts_at, was.bytes, was.as_of, $7
+      FROM changed
+      JOIN unnest($1::bigint[], $2::date[], $4::timestamptz[], $6::int[]) k(sim_id, day, starts_at, cycle)
+        USING (sim_id, day)
+      LEFT JOIN was USING (sim_id, day) ORDER BY 1, 3)
+SELECT sim_id, day FROM changed
+""",
+    why=_SNAPSHOT,
+)
 _CYCLES = f"""
 SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons, {BEFORE_ACTIVATION} AS tested
   FROM usage_cycles c WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
@@ -69,10 +115,12 @@ SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)
 """
 _CARRIER_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
 _REPORTS = """
+WITH r AS MATERIALIZED (
+    SELECT gateway, report_id, at, bytes FROM usage_reports
+     WHERE sim_id = $1 AND at >= $2 AND at < $3 AND (at, gateway, report_id) > ($2, $4, $5)
+     ORDER BY at, gateway, report_id LIMIT $6)
 SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
-  FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
- WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
- ORDER BY r.at, r.gateway, r.report_id LIMIT $6
+  FROM r JOIN usage_gateways g ON g.id = r.gateway ORDER BY r.at, r.gateway, r.report_id
 """
 # Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
@@ -81,6 +129,16 @@ SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, 
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
     ON c.sim_id = k.sim_id AND c.cycle = k.cycle ORDER BY c.sim_id FOR UPDATE OF c
 """  # noqa: S608 - our own text
+_LOCKED_COUNTERS = Twin(
+    plain=_COUNTERS,
+    distributed=f"""
+UPDATE usage_cycles c SET addons = c.addons FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+ WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+RETURNING c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,
+          {USED} AS used
+""",  # noqa: S608 - our own text
+    why=NO_ROW_LOCKS,
+)
 _UNCHECKED_USAGE = f"""
 SELECT c.sim_id, {USED} AS used
   FROM usage_cycles c JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
@@ -152,7 +210,7 @@ async def upsert_cycle_figures(
     What they replace is kept as known until `now`. The counters are locked by the caller.
     """
     rows = await connection.fetch(
-        _UPSERT_CYCLE_FIGURES,
+        _CYCLE_FIGURES.text,
         [row.sim_id for row in figures],
         [row.cycle for row in figures],
         [row.figure.used for row in figures],
@@ -170,7 +228,7 @@ async def upsert_day_figures(
     What they replace is kept as known until `now`. The counters are locked by the caller.
     """
     rows = await connection.fetch(
-        _UPSERT_DAY_FIGURES,
+        _DAY_FIGURES.text,
         [row.sim_id for row in figures],
         [row.day for row in figures],
         [row.figure.used for row in figures],
@@ -184,7 +242,7 @@ async def upsert_day_figures(
 
 async def counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, asyncpg.Record]:
     """The counters of each SIM's cycle by SIM row id, locked. `pairs`: (SIM, cycle)."""
-    rows = await connection.fetch(_COUNTERS, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    rows = await connection.fetch(_LOCKED_COUNTERS.text, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {row["sim_id"]: row for row in rows}
 
 

@@ -12,35 +12,41 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import NO_ROW_LOCKS, Twin
 from app.db.used import USED
 
 CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
 """The counters a statement is about (`columns`)."""
 
+HELD_SPANS = f"""(
+    SELECT h.sim_id, h.cycle, k.opens, k.closes
+      FROM usage_cycles h JOIN {CYCLE_SPANS} ON h.sim_id = k.sim_id AND h.cycle = k.cycle) k"""  # noqa: S608 - our own text
+"""Those of them that exist, as rows of the shards they lie in: what is LATERAL to them is then computed there."""
+
 COUNTED = """
-    SELECT CASE WHEN b.carrier_bytes IS NULL AND d.count = 0 THEN NULL
-                ELSE greatest(coalesce(b.carrier_bytes, 0) + d.bytes - d.held, 0) END AS bytes,
-           greatest(b.carrier_as_of, d.last) AS covered_to, d.count > 0 AS has_day_figures,
+    SELECT CASE WHEN b.carrier_bytes IS NULL AND d.sim_id IS NULL THEN NULL
+                ELSE greatest(coalesce(b.carrier_bytes, 0) + coalesce(d.bytes - d.held, 0), 0) END AS bytes,
+           greatest(b.carrier_as_of, d.last) AS covered_to, d.sim_id IS NOT NULL AS has_day_figures,
            (SELECT sum(r.bytes) FROM usage_reports r
              WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
                AND (b.carrier_as_of IS NULL OR r.at > b.carrier_as_of)
-               AND (d.count = 0 OR NOT EXISTS (
-                    SELECT FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at < x.as_of
+               AND (d.sim_id IS NULL OR NOT EXISTS (
+                    SELECT 1 FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at < x.as_of
                        AND x.starts_at >= k.opens AND x.starts_at < k.closes))) AS since
       FROM usage_cycles b
-     CROSS JOIN LATERAL (
-        SELECT count(*) AS count, coalesce(sum(x.bytes), 0) AS bytes, max(x.as_of) AS last,
+      LEFT JOIN LATERAL (
+        SELECT x.sim_id, sum(x.bytes) AS bytes, max(x.as_of) AS last,
                coalesce(sum((SELECT sum(r.bytes) FROM usage_reports r
                               WHERE r.sim_id = x.sim_id AND b.carrier_as_of > x.starts_at
                                 AND r.at >= x.starts_at AND r.at <= b.carrier_as_of)), 0) AS held
           FROM usage_days x
          WHERE x.sim_id = k.sim_id AND x.starts_at >= k.opens AND x.starts_at < k.closes
-           AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of)) d
+           AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of) GROUP BY x.sim_id) d ON true
      WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle
 """
 """The figures of the counter `k`, and the reports they do not cover, counted anew."""
 
-_RECOUNT = f"""
+_RECOUNT = """
 UPDATE usage_cycles c
    SET figures = f.bytes, figures_to = f.covered_to, has_day_figures = f.has_day_figures,
        reported_since = coalesce(f.since, 0),
@@ -49,10 +55,15 @@ UPDATE usage_cycles c
                           SELECT sum(r.bytes) FROM usage_reports r
                            WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to
                              AND (f.covered_to IS NULL OR r.at > f.covered_to)), 0) END
-  FROM {CYCLE_SPANS}
- CROSS JOIN LATERAL ({COUNTED}) f
+  FROM {spans}
+ CROSS JOIN LATERAL ({counted}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
-"""  # noqa: S608 - our own text
+"""
+_RECOUNTED = Twin(
+    plain=_RECOUNT.format(spans=CYCLE_SPANS, counted=COUNTED),
+    distributed=_RECOUNT.format(spans=HELD_SPANS, counted=COUNTED),
+    why="nothing LATERAL to a function's rows is computed in the shards",
+)
 
 # The order of locks of ingest's rounds: by SIM, then cycle.
 _LOCK_USAGE = f"""
@@ -62,6 +73,15 @@ SELECT c.sim_id, c.cycle, s.tenant, s.iccid, s.underlying, c.pool_ref, c.next_ch
   JOIN unnest($1::bigint[], $2::int[]) k(sim_id, cycle) ON c.sim_id = k.sim_id AND c.cycle = k.cycle
  ORDER BY c.sim_id, c.cycle FOR UPDATE OF c
 """  # noqa: S608 - our own text
+_LOCK_DISTRIBUTED = f"""
+WITH locked AS (
+    UPDATE usage_cycles c SET addons = c.addons FROM unnest($1::bigint[], $2::int[]) k(sim_id, cycle)
+     WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
+    RETURNING c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, {USED} AS used)
+SELECT l.sim_id, l.cycle, s.tenant, s.iccid, s.underlying, l.pool_ref, l.next_check_bytes, l.used
+  FROM locked l JOIN sims s ON s.id = l.sim_id ORDER BY l.sim_id, l.cycle
+"""  # noqa: S608 - our own text
+_LOCKED = Twin(plain=_LOCK_USAGE, distributed=_LOCK_DISTRIBUTED, why=NO_ROW_LOCKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +112,10 @@ async def recount(connection: Connection, spans: Sequence[CycleSpan]) -> None:
     cycle's figure holds of the day.
     """
     if spans:
-        await connection.execute(_RECOUNT, *columns(spans))
+        await connection.execute(_RECOUNTED.text, *columns(spans))
 
 
 async def lock_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:
     """The counters of these (SIM, cycle) that exist, with tenant, ICCID and state; locked by SIM and cycle."""
-    rows = await connection.fetch(_LOCK_USAGE, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
+    rows = await connection.fetch(_LOCKED.text, [sim_id for sim_id, _ in pairs], [cycle for _, cycle in pairs])
     return {(row["sim_id"], row["cycle"]): row for row in rows}

@@ -14,6 +14,7 @@ Two transactions never add reports of one gateway at once, so `find_reports` see
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import Layout, Twin
+from app.db.usage.distributed import ingest as distributed
 from app.db.used import USED
 
 SIMS_LOCK = 7_446_291
@@ -44,6 +47,7 @@ _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 _INSTANT = Struct(">iq")
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_RANDOM = random.SystemRandom()
 _MICROSECOND = timedelta(microseconds=1)
 
 # Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
@@ -77,6 +81,11 @@ SELECT k.ordinal - 1 AS ordinal, r.sim_id, r.at, r.bytes, r.iccid
   FROM unnest($1::int[], $2::text[]) WITH ORDINALITY k(gateway, report_id, ordinal)
   JOIN usage_reports r ON r.gateway = k.gateway AND r.report_id = k.report_id
 """
+_STORED = Twin(
+    plain=_FIND_REPORTS,
+    distributed=f"{_FIND_REPORTS.replace('usage_reports', 'usage_identities')} WHERE r.gateway = ANY($1::int[])",
+    why="identities lie by gateway: only the shards of these are asked",
+)
 _INSERT_UNMATCHED = """
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT k.*, $7 FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::bigint[]) k
@@ -91,6 +100,15 @@ CREATE TEMP TABLE IF NOT EXISTS usage_deltas (
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 """
+# One connection a worker for the batch: more would each take a part of the two-phase commit, and win nothing.
+_OPENED = Twin(
+    plain=_OPEN,
+    distributed=f"""
+SELECT pg_advisory_xact_lock_shared({SIMS_LOCK});
+SET LOCAL citus.max_adaptive_executor_pool_size = 1;
+""",
+    why="deltas are staged beside the counters",
+)
 _MOVED = f"""
 WITH moved AS (
     UPDATE usage_cycles c
@@ -110,24 +128,37 @@ _ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
        array_agg(ordinal) FILTER (WHERE covered) AS covered FROM moved"""
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
 _ADD_ROUND = f"""{_MOVED},
-pools AS (INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM moved WHERE pool_ref IS NOT NULL),
+pools AS (INSERT INTO usage_checks (pool_ref) SELECT pool_ref FROM moved WHERE pool_ref IS NOT NULL GROUP BY 1),
 cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= next_check_bytes)
 {_ORDINALS}
 """  # noqa: S608 - our own text
-_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE ordinal = ANY($2::int[])"
+_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE round = $3 AND ordinal = ANY($2::int[])"
+
+
+def _staged(statement: str) -> Twin:
+    distributed = statement.replace("usage_deltas", "usage_staged")
+    return Twin(plain=statement, distributed=distributed, why="deltas are staged beside the counters")
+
+
+_MOVE = _staged(_MOVE_TO_ROUND)
+_CLOSED_ROUND, _RUNNING_ROUND = _staged(_ADD_CLOSED_ROUND), _staged(_ADD_ROUND)
+ROUNDS = 4
+"""Round numbers of a batch: of closed and running cycles, and of what is left of each."""
+
 # Two batches that begin one counter: the second waits for the first's commit, then does nothing; `apply_round` adds.
 _BEGIN_CYCLES = """
 WITH started AS (
     INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes, reported, reported_since, reported_at)
     SELECT k.sim_id, k.cycle, p.ref, 0, k.bytes, k.bytes, to_timestamp(k.last)
-      FROM usage_deltas k
+      FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::float8[]) k(sim_id, cycle, bytes, last)
       LEFT JOIN sims s ON s.id = k.sim_id
       LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
-     WHERE k.round = $1 ORDER BY 1, 2 ON CONFLICT DO NOTHING
+     ORDER BY 1, 2 ON CONFLICT DO NOTHING
     RETURNING sim_id, cycle, pool_ref),
 pools AS (
-    INSERT INTO usage_checks (pool_ref) SELECT DISTINCT pool_ref FROM started WHERE pool_ref IS NOT NULL AND NOT $2),
-cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT $2)
+    INSERT INTO usage_checks (pool_ref)
+    SELECT pool_ref FROM started WHERE pool_ref IS NOT NULL AND NOT $5::boolean GROUP BY 1),
+cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT $5::boolean)
 SELECT sim_id, cycle FROM started
 """
 """Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
@@ -179,6 +210,8 @@ async def sims_in_blocks(connection: Connection, tenant: str, prefixes: Sequence
 async def lock_batch(connection: Connection, gateways: Sequence[int]) -> tuple[int, dict[int, WaterMarks]]:
     """Take the batch's locks; gives the epoch of the SIMs and the water marks by gateway."""
     await lock_counting(connection)
+    if Layout.distributed:
+        await distributed.hold_gateways(connection, gateways)
     rows = await connection.fetch(_LOCK_GATEWAYS, gateways)
     marks = {row["id"]: WaterMarks(lowest=row["lowest"], highest=row["highest"]) for row in rows}
     return (rows[0]["epoch"] or 0 if rows else 0), marks
@@ -186,7 +219,7 @@ async def lock_batch(connection: Connection, gateways: Sequence[int]) -> tuple[i
 
 async def lock_counting(connection: Connection) -> None:
     """Keep SIMs from being removed until the commit, and create the temporary table of the deltas."""
-    await connection.execute(_OPEN)
+    await connection.execute(_OPENED.text)
 
 
 async def lock_unmatched_shared(connection: Connection) -> None:
@@ -203,7 +236,7 @@ async def move_water_marks(connection: Connection, marks: Iterable[tuple[int, st
 async def find_reports(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[asyncpg.Record]:
     """(ordinal, sim_id, at, bytes, iccid) of the reports stored under these (gateway, id); `ordinal` counts these."""
     gateways, report_ids = zip(*identities, strict=True)
-    found: list[asyncpg.Record] = await connection.fetch(_FIND_REPORTS, gateways, report_ids)
+    found: list[asyncpg.Record] = await connection.fetch(_STORED.text, gateways, report_ids)
     return found
 
 
@@ -245,6 +278,9 @@ async def _whole(payload: bytes) -> AsyncIterator[bytes]:
 
 async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
     """Add reports by binary COPY. Raises `asyncpg.CheckViolationError` where a partition is missing."""
+    if Layout.distributed:
+        await distributed.copy_reports(connection, _COPY_HEAD, rows, _COPY_END)
+        return
     payload = b"".join((_COPY_HEAD, *rows, _COPY_END))
     await connection.copy_to_table(
         "usage_reports",
@@ -283,30 +319,46 @@ def delta_row(delta: Delta) -> bytes:
     return _DELTA_ROW.pack(7, 4, r, 4, ordinal, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
 
 
-async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> None:
-    """Copy the deltas of this transaction into the temporary table, sorted by SIM and cycle within each round."""
+async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> int:
+    """Stage the deltas of this transaction, sorted by SIM and cycle within each round; gives what rounds count from.
+
+    In a temporary table they count from 0; beside the deltas of others from a number that nobody else has.
+    """
+    if Layout.distributed:
+        base = _RANDOM.getrandbits(59) * ROUNDS
+        await distributed.copy_deltas(connection, base, deltas, (_COPY_HEAD, _COPY_END))
+        return base
     payload = b"".join((_COPY_HEAD, *map(delta_row, deltas), _COPY_END))
     await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
+    return 0
 
 
-async def apply_round(connection: Connection, deltas: Sequence[Delta], spare: int, *, closed: bool = False) -> Applied:
-    """Add all deltas of a round, which are staged, to the counters; `spare`: an unused round number above 0.
+async def forget_deltas(connection: Connection, base: int) -> None:
+    """What was staged from `base` on is applied; a temporary table empties itself."""
+    if Layout.distributed:
+        await distributed.forget_deltas(connection, base, ROUNDS)
+
+
+async def apply_round(
+    connection: Connection, deltas: Sequence[Delta], spare: int, *, base: int = 0, closed: bool = False
+) -> Applied:
+    """Add all deltas of a round, staged from `base` on, to the counters; `spare`: an unused round number above 0.
 
     Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
     these neither put holds on nor lift them (US-5).
     """
-    statement = _ADD_CLOSED_ROUND if closed else _ADD_ROUND
-    row = await connection.fetchrow(statement, deltas[0].round)
+    statement, number = (_CLOSED_ROUND if closed else _RUNNING_ROUND).text, base + deltas[0].round
+    row = await connection.fetchrow(statement, number)
     applied = Applied(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [])
     found = set(row["ordinals"] or ())
     if len(found) < len(deltas):
-        missing = {(delta.sim_id, delta.cycle): delta.ordinal for delta in deltas if delta.ordinal not in found}
-        await connection.execute(_MOVE_TO_ROUND, spare, sorted(missing.values()))
-        started = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, spare, closed)))
-        if raced := sorted(ordinal for key, ordinal in missing.items() if key not in started):
-            # another transaction has inserted these counters since: add to them under a third round number
-            await connection.execute(_MOVE_TO_ROUND, -spare, raced)
-            again = await connection.fetchrow(statement, -spare)
+        missing = [delta for delta in deltas if delta.ordinal not in found]
+        _, _, sims, cycles, amounts, _, last = zip(*missing, strict=True)
+        started = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, sims, cycles, amounts, last, closed)))
+        if raced := [delta.ordinal for delta in missing if (delta.sim_id, delta.cycle) not in started]:
+            # another transaction has inserted these counters since: add to them under a round number of their own
+            await connection.execute(_MOVE.text, base + spare, raced, number)
+            again = await connection.fetchrow(statement, base + spare)
             applied.needs_recount += again["needs_recount"] or []
             applied.covered += again["covered"] or []
     return applied

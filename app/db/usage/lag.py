@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
+from app.db.twin import BESIDE_LOCAL, fetched_first
 
-_OLDEST = """
+_OLDEST = fetched_first(
+    """
 SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_changed_at)) AS oldest
   FROM sims s
   JOIN unnest($3::text[], $4::int[], $5::int[], $6::timestamptz[]) k(account, cycle, before, opens)
@@ -21,7 +23,10 @@ SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_cha
         OR EXISTS (SELECT FROM usage_cycles p
                     WHERE p.sim_id = s.id AND p.cycle = k.before AND p.carrier_as_of IS NOT NULL))
  GROUP BY s.account
-"""
+""",
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id > $1 AND sim_id <= $2 AND (cycle = ANY($4::int[]) OR cycle = ANY($5::int[]))",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ async def oldest_figures(
     change at the carrier, since it has not been queried before it.
     """
     rows = await connection.fetch(
-        _OLDEST,
+        _OLDEST.text,
         after,
         through,
         [one.account for one in accounts],

@@ -16,13 +16,15 @@ from datetime import UTC, date, datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import Layout, Twin
+from app.db.usage.distributed import partitions as distributed
 from app.domain.calendar.days import add_to_month
 
 PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process creates partitions at a time."""
 
 _MAKE = "SELECT usage_parts.make_part($1)"
-"""A function of the database's: it acts as the owner of the tables, who need not be the role that ingests (ADR 34)."""
+"""A function of the database's: it acts as the owner of the tables, who need not be the role that ingests (ADR 36)."""
 
 DETACH_TIMEOUT_S = 60.0
 """Where the connection has no `lock_timeout` (PgBouncer), one attempt to detach waits so long."""
@@ -40,6 +42,11 @@ SELECT c.relname AS name, c.oid::bigint AS number, i.inhrelid IS NULL AS detache
  WHERE n.nspname = 'usage_parts' AND c.relkind = 'r' AND c.relname ~ '^reports_\d{4}_\d{2}$'
  ORDER BY pending DESC, name
 """
+_FOUND = Twin(
+    plain=_PARTITIONS,
+    distributed=_PARTITIONS.replace("pg_relation_size(c.oid)", "coalesce(citus_relation_size(c.oid), 0)"),
+    why="the rows lie in shards, of which the coordinator's own catalogue shows no size",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +71,15 @@ def _name(month: date) -> str:
     return f"reports_{month:%Y_%m}"
 
 
+def _make_distributed(month: date) -> list[str]:
+    """The statements that create one partition of distributed tables. `PARTITION OF` would lock all readers out."""
+    name, until = _name(month), add_to_month(month, 1)
+    span = f"FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00')"
+    return [*distributed.make_reports(name, span), *distributed.make_identities(name, span)]
+
+
 async def _all(connection: Connection) -> list[Partition]:
-    return [Partition(**row) for row in await connection.fetch(_PARTITIONS)]
+    return [Partition(**row) for row in await connection.fetch(_FOUND.text)]
 
 
 async def create_partitions(connection: Connection, first: datetime, last: datetime) -> list[str]:
@@ -77,7 +91,11 @@ async def create_partitions(connection: Connection, first: datetime, last: datet
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
         missing = [month for month in wanted if _name(month) not in present]
         for month in missing:
-            await connection.execute(_MAKE, month)
+            if Layout.distributed:
+                for statement in _make_distributed(month):
+                    await connection.execute(statement)
+            else:
+                await connection.execute(_MAKE, month)
     return [_name(month) for month in missing]
 
 
@@ -96,7 +114,10 @@ async def detach(connection: Connection, partition: Partition) -> bool:
     how = "FINALIZE" if partition.pending else "CONCURRENTLY"
     statement = f"ALTER TABLE usage_reports DETACH PARTITION usage_parts.{partition.name} {how}"
     try:
-        await connection.execute(statement, timeout=DETACH_TIMEOUT_S)
+        if Layout.distributed:
+            await distributed.detach(connection, partition.name)
+        else:
+            await connection.execute(statement, timeout=DETACH_TIMEOUT_S)
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, TimeoutError):
         return False
     return True
@@ -104,6 +125,8 @@ async def detach(connection: Connection, partition: Partition) -> bool:
 
 async def drop(connection: Connection, partition: Partition) -> None:
     """Drop a table that was detached."""
+    if Layout.distributed:
+        await connection.execute(f"DROP TABLE usage_parts.{distributed.identities_of(partition.name)}")
     await connection.execute(f"DROP TABLE usage_parts.{partition.name}")
 
 
@@ -115,4 +138,6 @@ async def copy_pages(
         f"SELECT * FROM usage_parts.{partition.name}"  # noqa: S608 - a name of ours
         f" WHERE ctid >= '({pages.start},0)' AND ctid < '({pages.stop},0)'"
     )
+    if Layout.distributed:
+        query = distributed.slice_of(partition.name, pages, partition.pages)
     await connection.copy_from_query(query, output=write, format="csv", header=True)

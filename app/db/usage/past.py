@@ -13,12 +13,16 @@ from datetime import date, datetime
 from typing import Any
 
 from app.db.connection import Connection
+from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.usage.counters import ReportPosition
 from app.domain.usage.figures import CarrierFigure
 
 _REPORT = "least(r.at, coalesce(r.received_at, r.at)) <= $6 AND coalesce(r.received_at, r.at) <= $7"
 _FIGURE = "f.bytes IS NOT NULL AND least(f.as_of, f.known_at) <= $6 AND coalesce(f.known_at, f.as_of) <= $7"
 
+_SHOWN = """sim_id = ANY($1::bigint[])
+       AND {0} >= (SELECT min(o) FROM unnest($3::timestamptz[]) o)
+       AND {0} < (SELECT max(o) FROM unnest($4::timestamptz[]) o)"""
 # A figure is known from where the one before it was replaced; that of the first one is a record without bytes.
 _CYCLE_FIGURE = f"""
     SELECT f.bytes, f.as_of FROM (
@@ -37,7 +41,8 @@ _DAY_FIGURES = f"""
              WHERE d.sim_id = k.sim_id AND d.starts_at >= k.opens AND d.starts_at < k.closes) h) f
      WHERE {_FIGURE} ORDER BY f.day, f.as_of DESC, f.known_at DESC NULLS LAST"""  # noqa: S608 - our own text
 
-PAST = f"""
+PAST = fetched_first(
+    f"""
 SELECT k.sim_id, k.cycle, u.figures, u.figures_to, r.reported, r.reported_at, r.reported_since, a.addons,
        CASE WHEN c.tested_to IS NULL OR NOT k.activated OR c.tested_to > $6 OR u.figures_to >= c.tested_to THEN 0
             ELSE least(coalesce(u.figures, 0) + r.tested, greatest(c.tested, 0)) END AS tested
@@ -67,7 +72,12 @@ SELECT k.sim_id, k.cycle, u.figures, u.figures_to, r.reported, r.reported_at, r.
  CROSS JOIN LATERAL (
     SELECT least(coalesce(sum(x.bytes), 0), 1::bigint << 60)::bigint AS addons FROM usage_addons x
      WHERE x.sim_id = k.sim_id AND x.cycle = k.cycle AND x.in_force_at <= $6) a
-"""  # noqa: S608 - our own text
+""",  # noqa: S608 - our own text
+    why=BESIDE_LOCAL,
+    usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($2::int[])",
+    usage_days=_SHOWN.format("starts_at"),
+    usage_reports=_SHOWN.format("at"),
+)
 """Counters as `usage_cycles` shows them, of SIM, cycle, its span, and whether the SIM was activated ($1 to $5)."""
 
 _DAYS = """
@@ -87,16 +97,18 @@ SELECT DISTINCT ON (f.day) f.day, f.bytes, f.as_of FROM (
  ORDER BY f.day, f.as_of DESC, f.known_at DESC NULLS LAST
 """
 _REPORTS = """
+WITH r AS MATERIALIZED (
+    SELECT gateway, report_id, at, bytes FROM usage_reports
+     WHERE sim_id = $1 AND at >= $2 AND at < $3 AND (at, gateway, report_id) > ($2, $4, $5)
+       AND least(at, coalesce(received_at, at)) <= $7 AND coalesce(received_at, at) <= $8
+     ORDER BY at, gateway, report_id LIMIT $6)
 SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
-  FROM usage_reports r JOIN usage_gateways g ON g.id = r.gateway
- WHERE r.sim_id = $1 AND r.at >= $2 AND r.at < $3 AND (r.at, r.gateway, r.report_id) > ($2, $4, $5)
-   AND least(r.at, coalesce(r.received_at, r.at)) <= $7 AND coalesce(r.received_at, r.at) <= $8
- ORDER BY r.at, r.gateway, r.report_id LIMIT $6
+  FROM r JOIN usage_gateways g ON g.id = r.gateway ORDER BY r.at, r.gateway, r.report_id
 """
 _EVER_USED = """
-SELECT EXISTS (SELECT FROM usage_cycles u
+SELECT EXISTS (SELECT 1 FROM usage_cycles u
                 WHERE u.sim_id = $1 AND u.cycle < $2 AND (u.reported > 0 OR coalesce(u.figures, 0) > 0))
-    OR EXISTS (SELECT FROM usage_reports r
+    OR EXISTS (SELECT 1 FROM usage_reports r
                 WHERE r.sim_id = $1 AND least(r.at, coalesce(r.received_at, r.at)) <= $3
                   AND coalesce(r.received_at, r.at) <= $4)
 """
@@ -126,7 +138,7 @@ async def counters_at(
 ) -> dict[tuple[int, int], Mapping[str, Any]]:
     """The counters of these cycles at a moment by (SIM, cycle), with the columns `usage_view` needs."""
     rows = await connection.fetch(
-        PAST,
+        PAST.text,
         [one.sim_id for one in cycles],
         [one.cycle for one in cycles],
         [one.opens for one in cycles],

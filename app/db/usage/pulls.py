@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from app.db.connection import Connection
+from app.db.twin import OUTER_JOINED, Twin, fetched_first
 from app.db.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
@@ -44,15 +45,28 @@ SELECT s.id FROM usage_cycles c JOIN sims s ON s.id = c.sim_id
              FROM usage_cycles x WHERE x.sim_id = s.id))
  ORDER BY c.next_check_bytes - used.bytes, s.id LIMIT $3
 """  # noqa: S608 - our own text
+_NEAR_DISTRIBUTED = f"""
+WITH near AS MATERIALIZED (
+    SELECT c.sim_id, c.next_check_bytes - {USED} AS rest,
+           {USED} * 100 >= c.next_check_bytes * {NEAR_LIMIT_PERCENT} AS near,
+           (c.next_check_bytes - {USED}) * {NEAR_LIMIT_PERCENT} <= {100 - NEAR_LIMIT_PERCENT} * (
+           SELECT sum(greatest(x.reported, coalesce(x.figures, 0) + x.reported_since))
+             FROM usage_cycles x WHERE x.sim_id = c.sim_id) AS near_in_all
+      FROM usage_cycles c WHERE c.cycle = $2 AND c.next_check_bytes > 0)
+SELECT s.id FROM near n JOIN sims s ON s.id = n.sim_id
+ WHERE s.account = $1 AND (s.underlying = 'active' AND n.near OR s.underlying = 'testing' AND n.near_in_all)
+ ORDER BY n.rest, s.id LIMIT $3
+"""  # noqa: S608 - our own text
+_NEAREST = Twin(plain=_NEAR, distributed=_NEAR_DISTRIBUTED, why="the workers weigh every counter, without the SIM")
 _NEAR_POOLS = f"""
 WITH numbers AS (SELECT * FROM unnest($1::int[], $2::int[]) n(ref, cycle)),
-sums AS (
-    SELECT p.ref, n.cycle,
-           sum({USED}) FILTER (WHERE s.activated_on IS NOT NULL) AS bytes
-      FROM pools p JOIN numbers n ON n.ref = p.ref
-      JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
-      JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = n.cycle
-     GROUP BY p.ref, n.cycle),
+members AS MATERIALIZED (
+    SELECT s.id, p.ref, n.cycle, s.activated_on IS NOT NULL AS activated
+      FROM pools p JOIN numbers n ON n.ref = p.ref JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id),
+sums AS MATERIALIZED (
+    SELECT m.ref, m.cycle, sum({USED}) FILTER (WHERE m.activated) AS bytes
+      FROM members m JOIN usage_cycles c ON c.sim_id = m.id AND c.cycle = m.cycle
+     GROUP BY m.ref, m.cycle),
 ceilings AS (
     SELECT u.ref, u.bytes, CASE p.kind WHEN 'forward' THEN (
                SELECT count(*) FROM sims s
@@ -63,20 +77,30 @@ ceilings AS (
       LEFT JOIN pool_cycles k ON k.pool_ref = u.ref AND k.cycle = u.cycle)
 SELECT ref FROM ceilings WHERE bytes * 100 >= ceiling * {NEAR_LIMIT_PERCENT} AND bytes < ceiling ORDER BY ref
 """  # noqa: S608 - our own text
-_MEMBERS = """
+_MEMBERS = fetched_first(
+    """
 SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
   LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $3
  WHERE p.ref = ANY($1::int[]) AND s.account = $2 AND s.underlying = 'active'
  ORDER BY c.carrier_as_of NULLS FIRST, s.id LIMIT $4
-"""
-_TO_CLOSE = """
+""",
+    why=OUTER_JOINED,
+    usage_cycles="""cycle = $3 AND sim_id IN (
+        SELECT s.id FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
+         WHERE p.ref = ANY($1::int[]) AND s.account = $2 AND s.underlying = 'active')""",
+)
+_TO_CLOSE = fetched_first(
+    """
 SELECT s.id FROM sims s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $4
  WHERE s.account = $1 AND s.id > $2 AND ($3::bigint IS NULL OR s.id <= $3)
    AND s.activated_on < $6 AND (s.expires_on IS NULL OR s.expires_on >= $5)
    AND (s.underlying <> 'cancelled' OR c.sim_id IS NOT NULL)
    AND ($7::timestamptz IS NULL OR c.carrier_as_of IS NULL OR c.carrier_as_of < $7)
  ORDER BY s.id
-"""
+""",
+    why=OUTER_JOINED,
+    usage_cycles="cycle = $4 AND sim_id > $2 AND ($3::bigint IS NULL OR sim_id <= $3)",
+)
 _KNOWN = """
 SELECT sim_id, carrier_bytes FROM usage_cycles
  WHERE sim_id = ANY($1::bigint[]) AND cycle = $2 AND carrier_bytes IS NOT NULL
@@ -155,7 +179,7 @@ async def is_paused(connection: Connection, account: str) -> bool:
 
 async def near_limits(connection: Connection, account: str, cycle: int, limit: int) -> list[int]:
     """Active SIMs that are near `next_check_bytes`, and testing ones near the end of their test; the nearest first."""
-    return [row["id"] for row in await connection.fetch(_NEAR, account, cycle, limit)]
+    return [row["id"] for row in await connection.fetch(_NEAREST.text, account, cycle, limit)]
 
 
 async def near_pools(connection: Connection, running: Sequence[tuple[int, int]]) -> list[int]:
@@ -166,7 +190,7 @@ async def near_pools(connection: Connection, running: Sequence[tuple[int, int]])
 
 async def members(connection: Connection, pools: Sequence[int], account: str, cycle: int, limit: int) -> list[int]:
     """An account's active members of these pools, those with the oldest carrier figure first."""
-    return [row["id"] for row in await connection.fetch(_MEMBERS, pools, account, cycle, limit)]
+    return [row["id"] for row in await connection.fetch(_MEMBERS.text, pools, account, cycle, limit)]
 
 
 async def sims_to_close(connection: Connection, wanted: Closing) -> list[int]:
@@ -175,5 +199,5 @@ async def sims_to_close(connection: Connection, wanted: Closing) -> list[int]:
     Cancelled ones only where they have a counter of the cycle: others may have been cancelled long before it.
     """
     w = wanted
-    found = await connection.fetch(_TO_CLOSE, w.account, w.after, w.upto, w.cycle, w.start, w.end, w.figures_to)
+    found = await connection.fetch(_TO_CLOSE.text, w.account, w.after, w.upto, w.cycle, w.start, w.end, w.figures_to)
     return [row["id"] for row in found]

@@ -11,6 +11,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.twin import Twin
 from app.db.usage.ingest import SIMS_LOCK, UNMATCHED_LOCK
 
 _REPORTS_OF = """
@@ -36,6 +37,34 @@ WITH old AS (DELETE FROM usage_unmatched WHERE id IN (
 DELETE FROM usage_reports r USING old
  WHERE r.gateway = old.gateway AND r.report_id = old.report_id AND r.at = old.at AND r.sim_id IS NULL
 """
+_TWO_TABLES = "the identity lies by gateway, the report of a known SIM by SIM"
+_ASSIGNED = Twin(
+    plain=_ASSIGN_SIMS,
+    distributed="""
+WITH named AS (
+    UPDATE usage_identities r SET sim_id = k.sim_id, iccid = NULL
+      FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
+     WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
+    RETURNING r.sim_id, r.at, r.bytes, r.gateway, r.report_id, r.received_at)
+INSERT INTO usage_reports (sim_id, at, bytes, gateway, report_id, received_at) SELECT * FROM named
+""",
+    why=_TWO_TABLES,
+)
+_DETACHED = Twin(
+    plain=_DETACH,
+    distributed="""
+WITH mine AS (DELETE FROM usage_reports WHERE sim_id = $1 RETURNING gateway, report_id, at, bytes),
+unnamed AS (
+    UPDATE usage_identities r SET sim_id = NULL, iccid = $2 FROM mine
+     WHERE r.gateway = mine.gateway AND r.report_id = mine.report_id AND r.at = mine.at RETURNING 1)
+INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
+SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
+""",
+    why=_TWO_TABLES,
+)
+_DELETED = Twin(
+    plain=_DELETE_OLD, distributed=_DELETE_OLD.replace("usage_reports", "usage_identities"), why=_TWO_TABLES
+)
 # Raised under SIMS_LOCK, exclusive: a batch takes it shared and compares the epoch it was resolved in.
 _RAISE_EPOCH = """
 INSERT INTO usage_epoch (id, epoch) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET epoch = usage_epoch.epoch + 1
@@ -76,7 +105,7 @@ async def lock_reports_of(connection: Connection, tenant: str, forms: Mapping[st
 async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record]) -> None:
     """Assign these reports to their SIMs; they are no longer unmatched."""
     await connection.execute(
-        _ASSIGN_SIMS,
+        _ASSIGNED.text,
         [row["gateway"] for row in reports],
         [row["report_id"] for row in reports],
         [row["at"] for row in reports],
@@ -88,7 +117,7 @@ async def assign_sims(connection: Connection, reports: Sequence[asyncpg.Record])
 async def detach(connection: Connection, tenant: str, sim_id: int, iccid: str, now: datetime) -> None:
     """Make the reports of a SIM that is removed unmatched under its ICCID, and delete its counters."""
     await invalidate_sim_caches(connection)
-    await connection.execute(_DETACH, sim_id, iccid, tenant, now)
+    await connection.execute(_DETACHED.text, sim_id, iccid, tenant, now)
     for table in _OF_ONE_SIM:
         await connection.execute(f"DELETE FROM {table} WHERE sim_id = $1", sim_id)  # noqa: S608 - names of ours
 
@@ -101,7 +130,7 @@ async def delete_before(connection: Connection, before: datetime, limit: int) ->
     """
     async with connection.transaction():
         await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
-        return int((await connection.execute(_DELETE_OLD, before, limit)).split()[-1])
+        return int((await connection.execute(_DELETED.text, before, limit)).split()[-1])
 
 
 async def page(connection: Connection, tenant: str, after: int, limit: int) -> list[asyncpg.Record]:

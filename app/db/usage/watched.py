@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
+from app.db.twin import OUTER_JOINED, fetched_first
 from app.db.used import USED
 from app.domain.usage.freshness import NEAR_LIMIT_PERCENT
 
@@ -22,7 +23,8 @@ ON CONFLICT (account) DO UPDATE SET slot = excluded.slot,
 """
 # A counter that was never checked has 0 to check at: how near it is to a limit is not known yet.
 # A SIM in a pool near its limit stays watched for the pool, whose watch ends by itself; near its own limit or not.
-_WATCH_SLICE = f"""
+_WATCH_SLICE = fetched_first(
+    f"""
 WITH slice AS (
     SELECT s.id, s.account, c.carrier_as_of,
            CASE WHEN s.state = 'active' AND c.next_check_bytes > 0
@@ -38,7 +40,10 @@ INSERT INTO watched_sims AS w (sim_id, account, reason, polled_at)
 SELECT id, account, reason, coalesce(carrier_as_of, $6) FROM slice WHERE reason IS NOT NULL
 ON CONFLICT (sim_id) DO UPDATE SET account = excluded.account, reason = excluded.reason
  WHERE w.reason NOT IN (excluded.reason, 'near_pool') OR w.account <> excluded.account
-"""  # noqa: S608 - our own text
+""",  # noqa: S608 - our own text
+    why=OUTER_JOINED,
+    usage_cycles="sim_id > $1 AND sim_id <= $2 AND cycle = ANY($4::int[])",
+)
 _WATCH_POOLS = """
 WITH members AS (
     SELECT s.id, s.account FROM pools p JOIN sims s ON s.tenant = p.tenant AND s.pool = p.id
@@ -74,10 +79,12 @@ sample AS (
             WHERE account = $1 AND state = 'active' AND id >= low + (high - low) * step / $4
             ORDER BY id LIMIT 1) s
      WHERE low IS NOT NULL),
+held AS MATERIALIZED (
+    SELECT sim_id, carrier_as_of FROM usage_cycles WHERE cycle = $2 AND sim_id IN (SELECT id FROM sample)),
 ages AS (
     SELECT extract(epoch FROM $3 - c.carrier_as_of)::float8 AS usage, w.sim_id IS NOT NULL AS watched,
            extract(epoch FROM $3 - s.carrier_as_of)::float8 AS state
-      FROM sample s LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = $2
+      FROM sample s LEFT JOIN held c ON c.sim_id = s.id
       LEFT JOIN watched_sims w ON w.sim_id = s.id)
 SELECT count(*) AS sampled, count(*) - count(usage) AS usage_unknown, count(*) - count(state) AS state_unknown,
        percentile_disc(0.5) WITHIN GROUP (ORDER BY usage) AS usage_p50,
@@ -132,7 +139,7 @@ async def watch_slice(
     """Decide which SIMs of a slice are watched. `cycles`: the limited accounts with their running cycle (yyyymm)."""
     accounts, numbers = [account for account, _ in cycles], [number for _, number in cycles]
     values = (part.after, part.through, accounts, numbers, stopped_after, never_polled)
-    await connection.execute(_WATCH_SLICE, *values)
+    await connection.execute(_WATCH_SLICE.text, *values)
 
 
 async def watch_pools(

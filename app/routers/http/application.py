@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.container import Container
 from app.routers.http.contract import TypedRoute
 from app.routers.http.middleware import RequestMiddleware
+from app.routers.http.tracing import TracedRequests
 
 Shape = tuple[int, str]
 """Of a path: the number of its segments, and the second one (the noun of `/v1/<noun>/…`), else the first."""
@@ -69,8 +70,10 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Observation outermost, then errors as problems, then the routes."""
         handlers = {**self.exception_handlers, ClientDisconnect: _nobody_to_answer}
-        served = ExceptionMiddleware(IndexedRouter(self.router.routes), handlers=handlers)
+        served: ASGIApp = ExceptionMiddleware(IndexedRouter(self.router.routes), handlers=handlers)
         container: Container = self.state.container
+        if container.context.tracing is not None:
+            served = TracedRequests(served, container.context.tracing)
         telemetry, slow_s = container.context.telemetry, container.settings.slow_request_s
         return RequestMiddleware(served, telemetry=telemetry, slow_s=slow_s)
 

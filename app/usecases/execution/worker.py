@@ -20,10 +20,11 @@ from app.domain.vocabulary import Channel, OperationKind, OperationStatus
 from app.telemetry import get_logger
 from app.usecases.context import Context
 from app.usecases.execution.grouping import CallGroup, must_be_marked_sent
-from app.usecases.execution.isolation import called, grouped, set_operations_aside, settled
+from app.usecases.execution.isolation import Call, called, grouped, set_operations_aside, settled
 from app.usecases.execution.refresh import refresh
 from app.usecases.execution.results import AttemptResult, kept_by_gateway, not_sent
 from app.usecases.execution.send import send
+from app.usecases.execution.traced import traced
 from app.usecases.execution.verify import verify
 from app.usecases.operations.log_lines import log_sent
 
@@ -94,7 +95,10 @@ async def _execute(
     done_here = {result.operation.id for result in local}
     to_call = [operation for operation in operations if operation.id not in done_here]
     groups = await grouped(ctx, to_call, refs, leased_at)
-    calls = {asyncio.create_task(called(ctx, group, partial(_call, ctx))): group for group in groups}
+    call: Call = partial(_call, ctx)
+    if ctx.tracing is not None:
+        call = traced(ctx.tracing, call)
+    calls = {asyncio.create_task(called(ctx, group, call)): group for group in groups}
     pending, until = set(calls), asyncio.get_running_loop().time() + round_s
     try:
         if local:

@@ -11,6 +11,7 @@ from app.db.events.store import Event
 from app.db.mapping import OperationRecord, SimRecord
 from app.domain.events import EventType
 from app.domain.vocabulary import Channel, OperationKind, OperationSource, OperationStatus
+from app.telemetry import traceparent
 from app.usecases.events import EventStamp, sim_event
 from app.usecases.ids import new_id
 from app.usecases.operations.views import operation_view
@@ -33,6 +34,7 @@ def new_operation(
         "channel": Channel.API,
         "run_after": now,
         "created_at": now,
+        "traceparent": traceparent.get(),
     }
     return OperationRecord(
         id=new_id(now),

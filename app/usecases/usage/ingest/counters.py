@@ -42,16 +42,18 @@ async def count(
     deltas = summed(reports)
     if not deltas:
         return []
-    await rows.stage_deltas(connection, deltas)
+    base = await rows.stage_deltas(connection, deltas)
     closed = [(delta.sim_id, delta.cycle) for delta in deltas if delta.round == CLOSED]
     before = await figures.lock_usage(connection, closed) if closed else {}
     to_recount: list[int] = []
     covered: list[int] = []
     for number in (CLOSED, RUNNING):
         if of_round := [delta for delta in deltas if delta.round == number]:
-            applied = await rows.apply_round(connection, of_round, number + NEW_COUNTERS, closed=number == CLOSED)
+            spare, is_closed = number + NEW_COUNTERS, number == CLOSED
+            applied = await rows.apply_round(connection, of_round, spare, base=base, closed=is_closed)
             to_recount += applied.needs_recount
             covered += applied.covered
+    await rows.forget_deltas(connection, base)
     if to_recount or covered:
         sims = {sim_id_of(report.sim): report.sim for report in reports if report.sim is not None}
         await figures.recount(connection, _spans(cache, sims, deltas, to_recount))

@@ -14,8 +14,8 @@ CYCLE = 202611
 async def _add(connection: rows.Connection, sim_id: int, amount: int) -> None:
     await rows.lock_counting(connection)
     deltas = [rows.Delta(0, 0, sim_id, CYCLE, amount, 1_795_000_000.0, 1_795_000_000.0)]
-    await rows.stage_deltas(connection, deltas)
-    await rows.apply_round(connection, deltas, 1)
+    base = await rows.stage_deltas(connection, deltas)
+    await rows.apply_round(connection, deltas, 2, base=base)
 
 
 async def test_two_transactions_that_begin_one_counter_both_count(gateway: Gateway) -> None:

@@ -3,16 +3,16 @@
 The owner of the tables bypasses it, so that nothing changes where one role does everything. Partitions of usage reports
 are made by a function, which acts as the owner whoever calls it.
 
-Revision ID: 0044
-Revises: 0043
+Revision ID: 0045
+Revises: 0044
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0044"
-down_revision = "0043"
+revision = "0045"
+down_revision = "0044"
 branch_labels = None
 depends_on = None
 
