@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-faults soak
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -74,10 +74,21 @@ cover: $(DEV_STAMP) ## make test with branch coverage: a summary here, pages in 
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term --cov-report=html $(TESTS)
 
 test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the examples of make test
-	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery)" -q --timeout=7200 $(TESTS)
+	@THOROUGH=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not (crash or ingest or sdk or contract or clients or fleet or year or two_years or extremes or upgrade or recovery or faults or soak)" -q --timeout=7200 $(TESTS)
 
-test-crash: $(DEV_STAMP) ## kill -9 of gateway and database in the middle of work, many times
-	@$(PY) -m pytest -m crash -q --timeout=1800 $(TESTS)
+test-crash: $(DEV_STAMP) ## kill -9 at every point of every operation, as a table; then of gateway and database at seeded moments
+ifeq ($(TESTS),)
+	@$(PY) -m pytest -m crash -q -s --timeout=3600 tests/e2e/crash/test_grid.py
+	@$(PY) -m pytest -m crash -q --timeout=1800 --ignore=tests/e2e/crash/test_grid.py
+else
+	@$(PY) -m pytest -m crash -q -s --timeout=3600 $(TESTS)
+endif
+
+test-faults: $(DEV_STAMP) ## Faults of database, disks, processes, carriers and clocks under load, with the time to recover
+	@$(PY) -m pytest -m faults -q -s -rs --timeout=1800 $(or $(TESTS),tests/e2e/faults)
+
+soak: $(DEV_STAMP) ## Ten minutes of mixed load on all roles: memory and file handles stay flat (MINUTES=60 for more)
+	@MINUTES=$(or $(MINUTES),10) $(PY) -m pytest -m soak -q -s --timeout=36000 tests/e2e/faults/test_soak.py
 
 test-ingest: $(DEV_STAMP) ## Usage ingest with crashes, duplicates and late reports
 	@$(PY) -m pytest -m ingest -q --timeout=1800 $(TESTS)
@@ -154,8 +165,11 @@ bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
 
+sizing: $(DEV_STAMP) ## Bytes of a card, a report, an operation; what fleets come to (docs/sizing.md); ten minutes
+	@$(PY) -m bench.sizing
+
 # ------------------------------------------------------------------------------------------------------------- maintain
-.PHONY: docs lock audit clean
+.PHONY: sizing docs lock audit clean
 docs: $(DEV_STAMP) ## Writes again what docs/ takes from the code
 	@$(PY) -m app.texts.rulebook
 	@$(PY) -m app.cli openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

@@ -50,6 +50,9 @@ STRAGGLERS_S = 5
 CLOCK_PERIOD_S = 0.5
 """Seconds between two reads of the clock offset that another process may have moved."""
 
+REAL_CLOCK_PERIOD_S = 5
+"""Seconds between two comparisons with the database's clock, where there is no offset to be read."""
+
 
 log = get_logger("container")
 
@@ -221,9 +224,7 @@ def _begin_at_zero(
 
 
 async def run_clock_sync(context: Context) -> None:
-    """Keep this process's clock at the stored offset, in sandbox mode only: a real carrier's clock cannot be moved."""
-    if not context.sandbox:
-        return
+    """Keep this process's clock right, and in sandbox mode at the stored offset: a real carrier's cannot be moved."""
     context.telemetry.expect_loops([CLOCK_LOOP], context.now())
     while True:
         try:
@@ -232,10 +233,14 @@ async def run_clock_sync(context: Context) -> None:
         except DATABASE_ERRORS as error:
             context.telemetry.loop_failed(CLOCK_LOOP)
             log.warning("clock.database_trouble", **trouble(error))
-        await asyncio.sleep(CLOCK_PERIOD_S)
+        await asyncio.sleep(CLOCK_PERIOD_S if context.sandbox else REAL_CLOCK_PERIOD_S)
 
 
 async def sync_clock(context: Context) -> None:
-    """Set this process's clock to the offset in the database."""
+    """Set this process's clock to the offset in the database (in sandbox mode), and right where it is wrong."""
     async with context.work() as work:
-        context.clock.adopt(await work.clock_offset.read())
+        if context.sandbox:
+            context.clock.adopt(await work.clock_offset.read())
+        moved = context.clock.correct(await work.clock_offset.database_time())
+    if moved:
+        log.warning("clock.corrected", seconds=round(moved.total_seconds(), 1))

@@ -90,8 +90,12 @@ def create_app(
     *,
     advance: Advance | None = None,
     sandbox_answers: Callable[[], Awaitable[bool]] | None = None,
+    loads_fleet: bool = False,
 ) -> FastAPI:
-    """The API over an open container. `advance` moves the one clock, where this process can."""
+    """The API over an open container. `advance` moves the one clock, where this process can.
+
+    `loads_fleet`: it imports the demo fleet, and is not ready before.
+    """
     app = Application(container, title="SimGate", version=VERSION, description=DESCRIPTION)
     # The routers' own routes, as they were built at import: `include_router` would build each of them again.
     app.router.routes.extend(route for router in ROUTERS for route in router.routes)
@@ -103,6 +107,7 @@ def create_app(
     app.state.key_rates = KeyRates()
     app.state.advance = advance
     app.state.sandbox_answers = sandbox_answers or _nobody_asked
+    app.state.loads_fleet = loads_fleet
     add_problem_handlers(app)
     return app
 
@@ -134,6 +139,7 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     app.state.keys = KeyRing()
     app.state.key_rates = KeyRates()
     app.state.sandbox_answers = sandbox_answers
+    app.state.loads_fleet = False
     app.router.routes.extend(health.router.routes)
     add_problem_handlers(app)
     return app

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.retention import MOST_DAYS, WINDOWS, Record, Retention
+from app.domain.calendar.cycles import CYCLES_KEPT
+from app.domain.retention import LEAST_REPORT_CYCLES, MOST_DAYS, WINDOWS, Record, Retention
 
 KEY_LENGTHS = range(32, 129)
 VERSION = "0.1.0"
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     otlp_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_PROTOCOL")
     otlp_traces_protocol: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
     archive_dir: Path | None = Field(None, alias="SIMGATE_ARCHIVE_DIR")
+    report_cycles: int = Field(CYCLES_KEPT, alias="SIMGATE_REPORT_CYCLES", ge=LEAST_REPORT_CYCLES, le=CYCLES_KEPT)
     keep_operations: Days = _kept(Record.OPERATIONS)
     keep_events: Days = _kept(Record.EVENTS)
     keep_deliveries: Days = _kept(Record.DELIVERIES)
@@ -123,7 +125,8 @@ class Settings(BaseSettings):
             Record.COUNTERS: self.keep_counters,
             Record.DAY_FIGURES: self.keep_day_figures,
         }
-        return Retention(days={record: None if days == "forever" else days for record, days in set_days.items()})
+        days = {record: None if days == "forever" else days for record, days in set_days.items()}
+        return Retention(days=days, report_cycles=self.report_cycles)
 
     @cached_property
     def base_url(self) -> str:

@@ -76,8 +76,7 @@ class Sandbox(SandboxCore):
         if prefix == "_control":
             request.path = "/" + rest
             answer = self.control.answer(request)
-            self._done()
-            return answer
+            return answer if self._done() else None
         if prefix == DESCRIBED:
             prefix, _, rest = rest.partition("/")
         server = self.servers.get(PREFIXES.get(prefix, prefix))
@@ -99,7 +98,8 @@ class Sandbox(SandboxCore):
         if early and seconds:
             await asyncio.sleep(seconds)
         answer = None if "drop_before" in call.faults else self._carry_out(server, call)
-        self._done()
+        if not self._done():
+            return None
         if "early_push" in call.faults:
             await self.pusher.deliver()
         wait = self.options.latency_ms / 1000 + (0 if early else seconds)
@@ -128,11 +128,12 @@ class Sandbox(SandboxCore):
             return server.unknown_card(call)
         return corrupted(call.faults, server.answer(call))
 
-    def _done(self) -> None:
-        """Before an answer is sent: apply what is due at once, and write everything to the journal."""
+    def _done(self) -> bool:
+        """Before an answer is sent: apply what is due at once and journal everything; gives whether it could be."""
         self.world.settle()
-        self.store.flush()
+        kept = self.store.flush()
         self.pusher.start()
+        return kept
 
     def _date(self, skew_ms: int) -> bytes:
         second = (self.world.now() + skew_ms) // 1000

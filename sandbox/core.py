@@ -101,8 +101,8 @@ class SandboxCore:
     async def tick(self) -> None:
         """Time has passed: what is due happens, pushes go out."""
         self.world.settle()
-        self.store.flush()
-        await self.pusher.deliver()
+        if self.store.flush():
+            await self.pusher.deliver()
 
     async def close(self) -> None:
         """Stop pushing and let the folder go."""

@@ -1,10 +1,10 @@
-"""A network between one process and the database that can be frozen: what a stalled machine looks like from inside."""
+"""A network between one process and the database that can be frozen or slow: what a stalled machine looks like from inside."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class DatabaseLink:
     url: str
     frozen: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once answers are held back."""
+    delay_s: float = 0
+    """By how much every piece of an answer is late."""
     _callers: list[asyncio.StreamWriter] = field(default_factory=list)
     _texts: list[bytes] = field(default_factory=list)
     _thawed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,11 +42,10 @@ class DatabaseLink:
 
     async def requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What the process sends. The answers are held back before the last text can be answered."""
-        while piece := await reader.read(PIECE):
+        while piece := await _piece(reader):
             self._look_for_texts(piece)
             writer.write(piece)
             await writer.drain()
-        writer.close()
 
     def _look_for_texts(self, piece: bytes) -> None:
         while self._texts and self._texts[0] in piece:
@@ -55,13 +56,33 @@ class DatabaseLink:
     async def answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What the database answers."""
         self._callers.append(writer)
-        while piece := await reader.read(PIECE):
-            if self.frozen.is_set():
-                await self._thawed.wait()
-            writer.write(piece)
-            await writer.drain()
-        self._callers.remove(writer)
-        writer.close()
+        try:
+            while piece := await _piece(reader):
+                if self.frozen.is_set():
+                    await self._thawed.wait()
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                writer.write(piece)
+                await writer.drain()
+        finally:
+            self._callers.remove(writer)
+
+
+async def _piece(reader: asyncio.StreamReader) -> bytes:
+    """Some bytes; none at the end, however it came."""
+    try:
+        return await reader.read(PIECE)
+    except ConnectionError:
+        return b""
+
+
+async def _flow(flow: Coroutine[None, None, None], into: asyncio.StreamWriter) -> None:
+    """Run one direction to its end, and end the connection it leads into."""
+    try:
+        with suppress(ConnectionError):
+            await flow
+    finally:
+        into.close()
 
 
 @asynccontextmanager
@@ -78,9 +99,15 @@ async def open_link(url: str, folder: Path) -> AsyncIterator[DatabaseLink]:
         return await asyncio.open_connection(known.host, known.port or 5432)
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await connect()
-        for flow in (link.requests(reader, to_server), link.answers(from_server, writer)):
-            tasks.add(asyncio.create_task(flow))
+        try:
+            from_server, to_server = await connect()
+        except OSError:  # the database is away
+            writer.close()
+            return
+        for flow, into in ((link.requests(reader, to_server), to_server), (link.answers(from_server, writer), writer)):
+            task = asyncio.create_task(_flow(flow, into))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_unix_server(join, folder / SOCKET)
     try:

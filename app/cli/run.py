@@ -191,7 +191,12 @@ def tune_garbage_collector() -> None:
 def _app(parts: _Parts, advancer: Advancer) -> FastAPI:
     """The API; for a worker or scheduler alone, the health endpoints."""
     if parts.roles.api:
-        return create_app(parts.container, advance=advancer.advance_to, sandbox_answers=parts.control.answers)
+        return create_app(
+            parts.container,
+            advance=advancer.advance_to,
+            sandbox_answers=parts.control.answers,
+            loads_fleet=parts.runs_sandbox,
+        )
     return create_health_app(parts.container, sandbox_answers=parts.control.answers)
 
 

@@ -74,6 +74,8 @@ def trouble(error: BaseException) -> dict[str, str]:
 
 STATEMENT_TIMEOUT_MS = "30000"
 LOCK_TIMEOUT_MS = "5000"
+IDLE_IN_TRANSACTION_TIMEOUT_MS = "15000"
+"""Longer than a healthy process computes between two statements; one that is frozen or cut off loses its locks."""
 
 
 def _server_settings() -> dict[str, str]:
@@ -81,6 +83,7 @@ def _server_settings() -> dict[str, str]:
         "application_name": "simgate",
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
         "timezone": "UTC",
         "jit": "off",
     }

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.domain.calendar.cycles import CYCLES_KEPT
+
 MOST_DAYS = 36_500
 LAST_MONTH = timedelta(days=32)
 """A past state counts the rebinds of the calendar month before it (DV-3)."""
@@ -74,11 +76,16 @@ def _defaults() -> Mapping[Record, int | None]:
     return MappingProxyType({record: window.days for record, window in WINDOWS.items()})
 
 
+LEAST_REPORT_CYCLES = 2
+"""The running cycle and the one before it, whose final figure and late reports still change it (ST-21)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Days that each kind is kept; None: for good."""
+    """Days that each kind is kept; None: for good. `report_cycles`: of how many cycles reports are taken and kept."""
 
     days: Mapping[Record, int | None] = field(default_factory=_defaults)
+    report_cycles: int = CYCLES_KEPT
 
     def before(self, record: Record, now: datetime) -> datetime | None:
         """What is older than this instant is not kept any more; None: everything is kept."""

@@ -78,7 +78,7 @@ async def _run(ctx: Context, loop: Loop, stop: asyncio.Event, moving: asyncio.Lo
     while not stop.is_set():
         pause_s = loop.idle_pause_s if moving.locked() else await _turn(ctx, loop)
         if pause_s:
-            await _wait(stop, pause_s)
+            await wait(stop, pause_s)
 
 
 async def _turn(ctx: Context, loop: Loop) -> float:
@@ -107,7 +107,8 @@ async def take_turn(ctx: Context, loop: str, turn: Callable[[Context], Awaitable
     return None
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so many seconds, or until `stop` is set."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, timedelta
 
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from app.jobs.loops import take_turn
+from app.clock import SystemClock
+from app.jobs.loops import take_turn, wait
 from app.jobs.slots import Slots
 from app.usecases.context import Context
 
 LOOP = "scheduler"
+LATE = timedelta(seconds=3)
 GRACE_S = 5.0
 """Seconds that a running job has to finish when the process stops."""
 
@@ -30,10 +33,22 @@ async def run_scheduler(ctx: Context, slots: Slots, stop: asyncio.Event, *, busy
     ctx.telemetry.expect_loops([LOOP], ctx.now())
     scheduler = AsyncIOScheduler(timezone=UTC)
     every_second = IntervalTrigger(seconds=1, timezone=UTC)  # not the machine's zone: TZ may name none
-    scheduler.add_job(tick, every_second, coalesce=True, max_instances=1, misfire_grace_time=None)
+    job = scheduler.add_job(tick, every_second, coalesce=True, max_instances=1, misfire_grace_time=None)
     scheduler.start()
     try:
-        await stop.wait()
+        await keep_ticking(job, stop)
     finally:
         scheduler.shutdown(wait=False)
         await slots.stop(GRACE_S)
+
+
+async def keep_ticking(job: Job, stop: asyncio.Event) -> None:
+    """Keep a job of every second going until `stop` is set.
+
+    APScheduler waits by the machine's clock: where that was set back an hour, the next tick would be an hour away.
+    """
+    while not stop.is_set():
+        now = SystemClock().now()
+        if job.next_run_time - now > LATE:
+            job.modify(next_run_time=now)
+        await wait(stop, LATE.total_seconds())

@@ -30,7 +30,8 @@ async def get_liveness(request: Request) -> Response:
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready yet."}})
 async def get_readiness(request: Request, query: ReadinessParameters) -> Response:
     """Ready: migrations are current, the sandbox (if ours) answers, the first import is done."""
-    checks = await readiness(context_of(request), request.app.state.sandbox_answers)
+    state = request.app.state
+    checks = await readiness(context_of(request), state.sandbox_answers, loads_fleet=state.loads_fleet)
     ready = all(check == "ok" for check in checks.values())
     shown: dict[str, Any] = {"status": "ready" if ready else "not_ready", "checks": checks}
     if query.verbose:

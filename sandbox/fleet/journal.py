@@ -6,6 +6,7 @@ leaves whole lines, at most the last one torn. The file is rewritten, compact, a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -31,13 +32,13 @@ class Journal(Protocol):
     """Where state goes."""
 
     def append(self, entries: list[Entry]) -> None:
-        """Keep these changes, all or none."""
+        """Keep these changes, all or none. Raises OSError."""
 
     def due(self) -> bool:
         """Whether the file has grown enough to be rewritten."""
 
     def rewrite(self, entries: Iterable[Entry]) -> None:
-        """Begin anew with nothing but these."""
+        """Begin anew with nothing but these. Raises OSError."""
 
     def close(self) -> None:
         """Let the folder go."""
@@ -91,11 +92,18 @@ class FileJournal:
         return tables
 
     def append(self, entries: list[Entry]) -> None:
-        """One line by one write."""
+        """One line by one write. Raises OSError (a full disk), and then leaves nothing of the line behind."""
         line = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        _write(self._file, line)
+        begin = os.fstat(self._file).st_size
+        try:
+            _write(self._file, line)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, begin)  # else the next line would be joined to a torn one
+            self._close_file()
+            raise
         self._size += len(line)
 
     def due(self) -> bool:
@@ -103,23 +111,31 @@ class FileJournal:
         return self._size > _GROWN
 
     def rewrite(self, entries: Iterable[Entry]) -> None:
-        """Write a new file beside the old one and put it in its place."""
+        """Write a new file beside the old one and put it in its place.
+
+        Raises OSError; the old one then stays, and is due again once it has grown as much again.
+        """
         new = self._path.with_suffix(".new")
-        with new.open("wb") as file:
-            for entry in entries:
-                file.write(json.dumps([entry], ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-        new.replace(self._path)
-        if self._file is not None:
-            os.close(self._file)
-        self._file = None
         self._size = 0
+        try:
+            with new.open("wb") as file:
+                for entry in entries:
+                    file.write(json.dumps([entry], ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        new.replace(self._path)
+        self._close_file()
 
     def close(self) -> None:
         """Close the file and let the folder go."""
+        self._close_file()
+        os.close(self._lock)
+
+    def _close_file(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        os.close(self._lock)
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:

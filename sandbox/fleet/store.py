@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -11,6 +12,8 @@ from typing import Any
 from sandbox.fleet.card import Card, count, load_card
 from sandbox.fleet.journal import Entry, Journal, Tables
 from sandbox.options import ProtocolSettings
+
+log = logging.getLogger(__name__)
 
 _ORDERS_KEPT = 20_000
 
@@ -55,6 +58,7 @@ class Store:
     version: int = 0
     """Grows with every change of a card: what was found among the cards holds while it stays."""
     _heap: list[tuple[int, int]] = field(default_factory=list)
+    _unwritable: bool = False
     _dirty: dict[tuple[str, Any], None] = field(default_factory=dict)
 
     def touch(self, table: str, key: Any) -> None:
@@ -63,13 +67,29 @@ class Store:
             self.version += 1
         self._dirty[(table, key)] = None
 
-    def flush(self) -> None:
-        """Journal what changed since the last time; rewrite the journal when it has grown."""
-        if self._dirty:
+    def flush(self) -> bool:
+        """Journal what changed since the last time; rewrite the journal when it has grown.
+
+        Gives whether everything is kept. Where the file cannot be written, nothing is lost and nothing may be answered:
+        what changed is journalled by the next call that can.
+        """
+        if not self._dirty:
+            return True
+        try:
             self.journal.append([(table, str(key), self._value(table, key)) for table, key in self._dirty])
-            self._dirty.clear()
-            if self.journal.due():
+        except OSError as error:
+            if not self._unwritable:
+                log.warning("sandbox journal cannot be written (%s): no answers until it can", error.strerror)
+            self._unwritable = True
+            return False
+        self._unwritable = False
+        self._dirty.clear()
+        if self.journal.due():
+            try:
                 self.journal.rewrite(self.entries())
+            except OSError as error:
+                log.warning("sandbox journal cannot be rewritten (%s): it goes on growing", error.strerror)
+        return True
 
     def entries(self) -> Iterator[Entry]:
         """Everything there is."""

@@ -1,7 +1,8 @@
-"""`simgate run` as a user has it: a process, its ports, its data folder, its end."""
+"""`simgate run` as a user has it: a process, its ports, its data folder, its end; and a process of one role alone."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import httpx
 
+from app.clock import monotonic
 from app.settings import PROJECT
 
-READY_S = 60.0
+READY_S = 300.0
 
 
 def free_port() -> int:
@@ -124,3 +126,66 @@ class Run:
         """A caller with the demo key."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+
+@dataclass
+class Process:
+    """One process of a release; `port`: its API's."""
+
+    tree: Path
+    role: str
+    environment: dict[str, str]
+    port: int = field(default_factory=free_port)
+    started: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it is not ready yet."""
+        log = Path(self.environment["SIMGATE_DATA_DIR"]) / f"{self.role}-{self.port}.log"
+        with log.open("ab") as output:
+            self.started = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", self.role],
+                cwd=self.tree,
+                env=self.environment | {"SIMGATE_PORT": str(self.port)},
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self.started is not None
+        return self.started.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.started is not None and self.started.poll() is None
+
+    def kill(self) -> None:
+        """kill -9: no chance to tidy up."""
+        assert self.started is not None
+        self.started.send_signal(signal.SIGKILL)
+        self.started.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        assert self.started is not None
+        self.started.send_signal(signal.SIGTERM)
+        return self.started.wait(40)
+
+    async def status(self, path: str) -> int:
+        """What it answers to a probe; 0: nothing."""
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+                return (await client.get(f"http://127.0.0.1:{self.port}{path}")).status_code
+        except httpx.HTTPError:
+            return 0
+
+    async def answers(self, path: str = "/livez") -> None:
+        """Wait until it answers a probe with 200. Raises AssertionError."""
+        until = monotonic() + READY_S
+        while await self.status(path) != 200:
+            assert self.started is not None
+            assert self.started.poll() is None, f"{self.role} ended"
+            assert monotonic() < until, f"{self.role} does not answer {path}"
+            await asyncio.sleep(0.1)

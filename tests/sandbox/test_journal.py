@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ import pytest
 
 from sandbox.app import create_sandbox
 from sandbox.fleet.journal import DataFolderInUse, FileJournal, UnreadableJournal
+from sandbox.inprocess import SandboxTransport
 from sandbox.options import SandboxOptions
 from tests.sandbox.desk import CTCC, CUCC, KEYS, HandClock, encrypt, row
 
@@ -123,6 +125,61 @@ def test_a_torn_last_line_is_forgotten_and_an_unreadable_one_is_told(tmp_path: P
     with pytest.raises(UnreadableJournal, match="line 1"):
         journal.read()
     journal.close()
+
+
+@contextmanager
+def _full_disk(path: Path, *, left: int) -> Iterator[None]:
+    """This process can write so many bytes more to this file, and gets an error beyond them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_line_that_the_disk_did_not_take_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([("meta", "a", 1)])
+    with _full_disk(tmp_path / "journal.ndjson", left=7), pytest.raises(OSError, match="File too large"):
+        journal.append([("meta", "a", 2)])
+    journal.append([("meta", "b", 3)])
+    journal.close()
+    journal = FileJournal(tmp_path)
+    assert journal.read() == {"meta": {"a": 1, "b": 3}}
+    journal.close()
+
+
+async def test_while_the_disk_is_full_nothing_is_answered_nothing_ends_and_nothing_is_lost(tmp_path: Path) -> None:
+    """An OSError of the journal ended the sandbox, and with it the gateway that runs it."""
+    sandbox = create_sandbox(SandboxOptions(data_dir=tmp_path), HandClock())
+    async with httpx.AsyncClient(transport=SandboxTransport(sandbox), base_url="http://carriers") as client:
+        await client.post("/_control/sims", json=row(CUCC, "cucc"))
+        with _full_disk(tmp_path / "journal.ndjson", left=7):
+            with pytest.raises(httpx.ReadError):
+                await client.put(DEVICE, json={"status": "DEACTIVATED"}, auth=AUTH)
+            await sandbox.tick()
+        await sandbox.tick()
+        assert (await client.get(f"/_control/sims/{CUCC}")).json()["effects"] == {"suspend": 1}
+    await sandbox.close()
+    again = create_sandbox(SandboxOptions(data_dir=tmp_path), HandClock())
+    assert again.store.cards[CUCC].effects == {"suspend": 1}
+    await again.close()
+
+
+async def test_a_journal_that_cannot_be_rewritten_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = create_sandbox(SandboxOptions(data_dir=tmp_path), HandClock())
+    monkeypatch.setattr("sandbox.fleet.journal._GROWN", 0)
+    (tmp_path / "journal.new").mkdir()  # in the way of the new file
+    sandbox.store.serial()
+    assert sandbox.store.flush()
+    (tmp_path / "journal.new").rmdir()
+    sandbox.store.serial()
+    assert sandbox.store.flush()
+    await sandbox.close()
+    again = create_sandbox(SandboxOptions(data_dir=tmp_path), HandClock())
+    assert again.store.meta["serial"] == 2
+    await again.close()
 
 
 async def test_nothing_is_lost_by_stopping_and_starting_ten_times(tmp_path: Path) -> None:

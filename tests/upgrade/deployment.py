@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ from typing import Any
 import httpx
 
 from app.clock import monotonic
-from tests.e2e.process import free_port
+from tests.e2e.process import READY_S, Process
 from tests.gateway import iccid
 
 KEY = "upgrade-" + "0" * 40
@@ -33,53 +30,6 @@ base_url = "http://127.0.0.1:{port}/jasper/rws/api/v1/"
 credentials = {{ username = "env:JASPER_USER", api_key = "env:JASPER_KEY" }}
 settings = {{ repeat_window_s = 0, settle_lag_s = 0 }}
 """
-READY_S = 90.0
-
-
-@dataclass
-class Process:
-    """One process of a release; `port`: its API's."""
-
-    tree: Path
-    role: str
-    environment: dict[str, str]
-    port: int = field(default_factory=free_port)
-    started: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; it is not ready yet."""
-        log = Path(self.environment["SIMGATE_DATA_DIR"]) / f"{self.role}-{self.port}.log"
-        with log.open("ab") as output:
-            self.started = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", self.role],
-                cwd=self.tree,
-                env=self.environment | {"SIMGATE_PORT": str(self.port)},
-                stdout=output,
-                stderr=output,
-            )
-
-    def stop(self) -> int:
-        """SIGTERM, and its exit code."""
-        assert self.started is not None
-        self.started.send_signal(signal.SIGTERM)
-        return self.started.wait(40)
-
-    async def status(self, path: str) -> int:
-        """What it answers to a probe; 0: nothing."""
-        try:
-            async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-                return (await client.get(f"http://127.0.0.1:{self.port}{path}")).status_code
-        except httpx.HTTPError:
-            return 0
-
-    async def answers(self, path: str = "/livez") -> None:
-        """Wait until it answers a probe with 200. Raises AssertionError."""
-        until = monotonic() + READY_S
-        while await self.status(path) != 200:
-            assert self.started is not None
-            assert self.started.poll() is None, f"{self.role} ended"
-            assert monotonic() < until, f"{self.role} does not answer {path}"
-            await asyncio.sleep(0.1)
 
 
 def environment(folder: Path, database_url: str, sandbox_port: int) -> dict[str, str]:

@@ -17,9 +17,9 @@ import pytest
 
 from app.postgres.supervisor import Server, embedded
 from app.settings import PROJECT
-from tests.e2e.process import free_port
+from tests.e2e.process import Process, free_port
 from tests.gateway import iccid
-from tests.upgrade.deployment import CARDS, Load, Process, environment, rolled
+from tests.upgrade.deployment import CARDS, Load, environment, rolled
 from tests.upgrade.trees import next_release, previous_release
 
 ROLES = ("api", "api", "worker", "scheduler")

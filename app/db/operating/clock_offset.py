@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,11 @@ class ClockOffsetRepository:
         """How far the gateway's clock is ahead of real time; zero if it was never moved."""
         row = (await self._connection.execute(text("SELECT offset_us FROM clock_offset WHERE id = 1"))).first()
         return timedelta(microseconds=row[0]) if row else timedelta()
+
+    async def database_time(self) -> datetime:
+        """The clock of the database's machine."""
+        found: datetime = (await self._connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return found
 
     async def move(self, offset: timedelta) -> None:
         """Set the offset; a smaller one than the stored offset changes nothing, as the clock never goes backwards."""

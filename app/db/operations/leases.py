@@ -12,7 +12,7 @@ from app.db.mapping import OperationRecord
 _RENEW = """
 UPDATE operations o SET lease_until = clock_timestamp() + $3
   FROM unnest($1::uuid[], $2::int[]) AS mine(id, claim)
- WHERE o.id = mine.id AND o.claim = mine.claim AND o.status = 'running'
+ WHERE o.id = mine.id AND o.claim = mine.claim AND o.status IN ('running', 'verifying', 'waiting_carrier')
 """
 
 

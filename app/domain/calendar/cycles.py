@@ -96,9 +96,9 @@ CYCLES_KEPT = 6
 """The running cycle and the five before it: what stays readable, and what a report may still fall into (US-1)."""
 
 
-def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo) -> Cycle:
-    """The first of the cycles that are kept."""
+def oldest_cycle(carrier: Carrier, now: datetime, zone: tzinfo, kept: int = CYCLES_KEPT) -> Cycle:
+    """The first of the cycles that are kept: so many, the running one included."""
     cycle = cycle_at(carrier, now, zone)
-    for _ in range(CYCLES_KEPT - 1):
+    for _ in range(kept - 1):
         cycle = preceding(carrier, cycle)
     return cycle

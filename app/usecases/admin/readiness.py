@@ -14,15 +14,20 @@ from app.usecases.context import Context
 FIRST_IMPORT = "demo-fleet"
 
 
-async def readiness(ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]]) -> dict[str, str]:
-    """Check -> `ok`, or what is missing. At most two seconds."""
+async def readiness(
+    ctx: Context, sandbox_answers: Callable[[], Awaitable[bool]], *, loads_fleet: bool = False
+) -> dict[str, str]:
+    """Check -> `ok`, or what is missing. At most two seconds. `loads_fleet`: this process imports the demo fleet first.
+
+    One role alone (`simgate api`, …) imports nothing, and waits for no import.
+    """
     checks = {"database": "ok", "migrations": "ok", "sandbox": "ok", "first_import": "ok"}
     try:
         async with asyncio.timeout(2):
             if not (await applied_schema(ctx.pool)).fits:
                 return checks | {"migrations": "not current", "first_import": "waiting"}
             async with ctx.work() as work:
-                if ctx.sandbox and not await work.import_marks.is_set(FIRST_IMPORT):
+                if loads_fleet and not await work.import_marks.is_set(FIRST_IMPORT):
                     checks["first_import"] = "under way"
             if ctx.sandbox and not await sandbox_answers():
                 checks["sandbox"] = "does not answer"

@@ -136,21 +136,24 @@ def _without_call(ctx: Context, operation: OperationRecord) -> AttemptResult | N
 
 
 async def _call(ctx: Context, group: CallGroup) -> list[AttemptResult]:
+    """Call, and renew the lease as long as the answer is awaited: nobody verifies, or asks again, what we wait for.
+
+    A question too: where every answer took longer than a lease, each would be dropped for the claim of the next.
+    """
+    renewing = asyncio.create_task(_renew(ctx, group))
+    try:
+        return await _answered(ctx, group)
+    finally:
+        renewing.cancel()
+
+
+async def _answered(ctx: Context, group: CallGroup) -> list[AttemptResult]:
     first = group.operations[0]
     if first.kind is OperationKind.REFRESH:
         return await refresh(ctx, group)
     if first.status is OperationStatus.RUNNING:
-        return await _while_leased(ctx, group)
-    return await verify(group, ctx.now())
-
-
-async def _while_leased(ctx: Context, group: CallGroup) -> list[AttemptResult]:
-    """Send, and renew the lease as long as the answer is awaited: nobody verifies what we still wait for."""
-    renewing = asyncio.create_task(_renew(ctx, group))
-    try:
         return await send(group)
-    finally:
-        renewing.cancel()
+    return await verify(group, ctx.now())
 
 
 async def _renew(ctx: Context, group: CallGroup) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from app.clock import SystemClock
 from app.db.notifications.channels import ChannelRow
 from app.db.notifications.deliveries import DeliveryRecord
 from app.domain.notifications.channels import LIMITS, ChannelKind, Outcome, Verdict, judge_http, judge_smtp
@@ -32,7 +31,7 @@ async def send(
             return await _email(ctx, channel, delivery, message, language)
         case ChannelKind.SMS_WEBHOOK:
             body = sms_payload(channel, delivery, events, message, language)
-            stamp = int(SystemClock().now().timestamp())
+            stamp = int(ctx.clock.real().timestamp())
             signed = headers([channel.secrets["secret"]], str(delivery.id), stamp, body)
             sent = await ctx.webhooks.send(channel.secrets["url"], signed | {"content-type": "application/json"}, body)
             return _verdict(kind, sent, None)
@@ -71,7 +70,7 @@ async def _robot(
     if most is None:
         raise ValueError("a robot without a bound on its texts")
     content = robot_text(channel, delivery, message, language, most)
-    unix_ms = int(SystemClock().now().timestamp() * 1000)
+    unix_ms = int(ctx.clock.real().timestamp() * 1000)
     url, body = robot_request(kind, channel.secrets["url"], channel.secrets.get("secret"), content, unix_ms)
     sent = await ctx.webhooks.send(url, HEADERS, body)
     return _verdict(kind, sent, result_code(sent.body))

@@ -103,7 +103,7 @@ async def _pool_at(
     cycle = running if name is None else cycle_named(carrier, name)
     if cycle.start > running.start:
         raise NotFound("cycle")
-    oldest = oldest_cycle(carrier, ctx.now(), zone)
+    oldest = oldest_cycle(carrier, ctx.now(), zone, ctx.retention.report_cycles)
     if cycle.start < oldest.start:  # the reports from which use is counted are deleted
         begins.append(start_instant(oldest, zone))
     since = max(instant for instant in begins if instant is not None)

@@ -100,4 +100,4 @@ def _cycle(ctx: Context, record: SimRecord, moment: Moment) -> Cycle:
 
 
 def _oldest(ctx: Context, record: SimRecord) -> Cycle:
-    return oldest_cycle(record.sim.carrier, ctx.now(), ctx.zone(record.account))
+    return oldest_cycle(record.sim.carrier, ctx.now(), ctx.zone(record.account), ctx.retention.report_cycles)

@@ -56,7 +56,7 @@ async def get_sim_at(ctx: Context, tenant: str, iccid: str, moment: Moment) -> d
 def _with_moment(ctx: Context, view: dict[str, Any], found: PastSim, cycle: Cycle, moment: Moment) -> dict[str, Any]:
     """The view with both times; the usage of a cycle whose reports are deleted is null, with the reason."""
     record = found.record
-    oldest = oldest_cycle(record.sim.carrier, ctx.now(), ctx.zone(record.account))
+    oldest = oldest_cycle(record.sim.carrier, ctx.now(), ctx.zone(record.account), ctx.retention.report_cycles)
     not_kept: list[NotKept] = []
     if cycle.start < oldest.start:
         view["usage"] |= {name: _ALWAYS_THERE.get(name) for name in _NOT_KEPT_USAGE} | {"before_activation": None}

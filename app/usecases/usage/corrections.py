@@ -62,7 +62,7 @@ def _add(ctx: Context, batch: CarrierUsageBatch, record: SimRecord, one: Correct
     except Malformed:
         return "CYCLE_MALFORMED"
     starts = start_of_day(one.day, zone) if one.day else start_instant(cycle, zone)
-    if cycle.start < oldest_cycle(carrier, now, zone).start:
+    if cycle.start < oldest_cycle(carrier, now, zone, ctx.retention.report_cycles).start:
         return "TOO_OLD"
     if starts >= now or (one.as_of is not None and not starts < one.as_of <= now):
         return "AS_OF_OUT_OF_TIME"

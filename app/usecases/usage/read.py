@@ -12,6 +12,7 @@ from app.db.sims.past import allowance_at
 from app.db.usage import allowances, past, unmatched
 from app.db.usage import counters as rows
 from app.domain.calendar.cycles import (
+    CYCLES_KEPT,
     Cycle,
     cycle_at,
     cycle_named,
@@ -73,7 +74,7 @@ async def _past_card(ctx: Context, tenant: str, iccid: str, moment: Moment) -> S
     async with ctx.pool.acquire() as connection:
         record = (await past_sim(ctx, connection, tenant, iccid, moment)).record
     zone = ctx.zone(record.account)
-    oldest = start_instant(oldest_cycle(record.sim.carrier, ctx.now(), zone), zone)
+    oldest = start_instant(oldest_cycle(record.sim.carrier, ctx.now(), zone, ctx.retention.report_cycles), zone)
     if moment.as_of < oldest:
         raise BeforeRecords("usage", oldest)
     return record
@@ -83,7 +84,8 @@ async def _cycles(
     ctx: Context, record: SimRecord, first: str | None, last: str | None, moment: Moment | None
 ) -> list[dict[str, Any]]:
     carrier, now = record.sim.carrier, _running(ctx, record, moment)
-    oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account))
+    reported = CYCLES_KEPT if moment is None else ctx.retention.report_cycles  # the past is counted from reports
+    oldest = oldest_cycle(carrier, ctx.now(), ctx.zone(record.account), reported)
     start = _cycle_of(carrier, first, oldest, "from")
     end = _cycle_of(carrier, last, now, "to")
     shown: list[Cycle] = []
@@ -174,7 +176,8 @@ async def _days(
     start = _day(first, "from") if first is not None else cycle_on(carrier, now.start - ONE_DAY).start
     ahead = local(at + MAX_AHEAD, zone).date()  # a report may lie so far ahead, over midnight
     end = min(_day(last, "to"), ahead) if last is not None else today
-    start = max(start, oldest_cycle(carrier, ctx.now(), zone).start, end - timedelta(days=MAX_DAYS))
+    oldest = oldest_cycle(carrier, ctx.now(), zone, ctx.retention.report_cycles)
+    start = max(start, oldest.start, end - timedelta(days=MAX_DAYS))
     wanted = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     cycles = {day: cycle_on(carrier, day) for day in wanted}
     opens, closes = start_of_day(start, zone), start_of_day(end + ONE_DAY, zone)

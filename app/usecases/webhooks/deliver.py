@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.clock import SystemClock, monotonic
+from app.clock import monotonic
 from app.db.events.webhooks import BusyEndpoint, DeliveryResult
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
 from app.outbound.sender import TIMEOUT, SendResult
@@ -160,7 +160,7 @@ async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt
 async def _send(ctx: Context, delivery: Mapping[str, Any]) -> SendResult:
     """Sign and send. The timestamp is real time, because receivers compare it with their own clock."""
     body = json.dumps(cloud_event(delivery), ensure_ascii=False, separators=(",", ":")).encode()
-    stamp = int(SystemClock().now().timestamp())
+    stamp = int(ctx.clock.real().timestamp())
     signed = headers(_live_secrets(delivery, ctx.now()), str(delivery["event_id"]), stamp, body)
     return await ctx.webhooks.send(delivery["url"], signed | {"content-type": "application/cloudevents+json"}, body)
 

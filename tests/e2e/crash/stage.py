@@ -126,7 +126,7 @@ class Stage:
         assert answer.is_success, answer.text
 
 
-def _environment(url: str, folder: Path, accounts: Path, sandbox_port: int) -> dict[str, str]:
+def _environment(url: str, folder: Path, accounts: Path, sandbox_port: int, lease_s: float) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
         "PYTHONPATH": str(PROJECT),
@@ -135,16 +135,18 @@ def _environment(url: str, folder: Path, accounts: Path, sandbox_port: int) -> d
         "SIMGATE_DATA_DIR": str(folder),
         "SIMGATE_CARRIERS": str(accounts),
         "SIMGATE_SANDBOX_PORT": str(sandbox_port),
-        "SIMGATE_LEASE_S": str(LEASE_S),
+        "SIMGATE_LEASE_S": str(lease_s),
         "SIMGATE_DATABASE_POOL": "8",
     }
 
 
 @asynccontextmanager
-async def open_stage(url: str, folder: Path, *, latency_ms: float = 0, **manners: Any) -> AsyncIterator[Stage]:
+async def open_stage(
+    url: str, folder: Path, *, latency_ms: float = 0, lease_s: float = LEASE_S, **manners: Any
+) -> AsyncIterator[Stage]:
     """Everything up but no worker yet."""
     accounts, port = accounts_file(folder, **manners), free_port()
-    environment = _environment(url, folder, accounts, port)
+    environment = _environment(url, folder, accounts, port, lease_s)
     log = (folder / "processes.log").open("ab")
     sandbox = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "sandbox", "--memory", "--port", str(port), "--latency-ms", str(latency_ms)],

@@ -1,8 +1,8 @@
 """Workers on demand: everything is imported once, each worker is a fork of it, so that a kill costs no second of start.
 
-Speaks lines on stdin and stdout: `worker` or the name of a job answers a pid. What runs in the fork is the worker as it
-ships, from opening the container to its loops, or a job of the scheduler in small chunks, over and over; nothing in it
-knows that it will be killed.
+Speaks lines on stdin and stdout: `worker`, the name of a job or a course (`course.py`) answers a pid. What runs in the
+fork is the worker as it ships, from opening the container to its loops, or a job of the scheduler in small chunks, over
+and over; nothing in it knows that it will be killed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from app.jobs.loops import run_loops
 from app.logs import configure_logging
 from app.settings import Settings
 from app.usecases.orders.auto_renew import auto_renew
+from tests.e2e.crash import course
 
+COURSE = "course "
 JOBS = {"auto_renewals": partial(auto_renew, chunk=10)}
 
 
 async def work(settings: Settings, url: str, what: str) -> None:
+    if what.startswith(COURSE):
+        await course.run(settings, url, what.removeprefix(COURSE))
+        return
     async with open_container(settings, url, read_accounts(settings.carriers)) as container:
         await sync_clock(container.context)
         while what in JOBS:
@@ -52,7 +57,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         what = line.strip()
-        assert what in ("worker", *JOBS)
+        assert what in ("worker", *JOBS) or what.startswith(COURSE)
         pid = os.fork()
         if pid == 0:
             sys.stdin.close()

@@ -35,6 +35,15 @@ async def test_a_process_without_the_api_answers_head_as_get(gateway: Gateway, p
     assert (headed.status_code, headed.content) == (asked.status_code, b"")
 
 
+async def test_one_role_alone_in_sandbox_mode_waits_for_no_demo_fleet(gateway: Gateway) -> None:
+    async def answers() -> bool:
+        return True
+
+    app = create_health_app(gateway.container, sandbox_answers=answers)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as caller:
+        assert (await caller.get("/readyz")).status_code == 200
+
+
 async def test_metrics_take_a_key_that_can_do_nothing_else(clean_database: str, tmp_path: Path) -> None:
     async with open_gateway(clean_database, tmp_path, SIMGATE_METRICS_OPEN=False) as gateway:
         made = await gateway.api.post("/v1/admin/keys", json={"scopes": ["metrics"]})

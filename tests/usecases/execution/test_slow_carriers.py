@@ -6,6 +6,7 @@ Leases here are a twentieth of the default, so that an answer of 0.4, 1.25 and 3
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -116,3 +117,72 @@ async def test_calls_given_up_open_the_breaker_are_verified_and_take_effect_once
     await slow.control.delete("/_control/faults")
     await slow.settle(rounds=400)
     assert [(await slow.carrier(card))["effects"] for card in cards] == [{"suspend": 1}] * 6
+
+
+async def test_the_lease_is_renewed_as_long_as_an_answer_is_awaited(slow: Gateway) -> None:
+    [card] = await slow.fleet({"carrier": "cucc", "terms": "standard"})
+    await slow.fault("slow", operation="suspend", seconds=1.25)
+    await slow.api.post(f"/v1/sims/{card}/suspend", json={})
+    ctx = _short(slow)
+    await worker_round(ctx, round_s=0.05)
+    leases, claims = set(), set()
+    async with asyncio.timeout(10):
+        while await slow.ctx.stragglers.wait(LEASE.total_seconds() / 2):
+            row = await ctx.pool.fetchrow("SELECT status, lease_until, claim FROM operations")
+            if row["status"] == "running":
+                leases.add(row["lease_until"])
+                claims.add(row["claim"])
+    assert len(leases) > 2
+    assert len(claims) == 1
+
+
+async def test_a_carrier_that_goes_on_hanging_gets_two_probes_at_a_time_and_then_everything(slow: Gateway) -> None:
+    """Time-outs open the breaker; nothing that waited behind it is lost, and what was given up takes effect once."""
+    cards = await slow.fleet(*({"carrier": "cucc", "terms": "standard"} for _ in range(12)))
+    await slow.fault("slow", operation="suspend", count=None, seconds=30)
+    ctx = _short(slow)
+
+    async def suspends() -> int:
+        stats = (await slow.control.get("/_control/stats")).json()["jasper"]["by_operation"]
+        return int(stats.get("suspend", 0))
+
+    async def hang() -> None:
+        await worker_round(ctx, round_s=0.05)
+        async with asyncio.timeout(20):
+            while await ctx.stragglers.wait(1):
+                pass
+
+    for card in cards[:5]:
+        await slow.api.post(f"/v1/sims/{card}/suspend", json={})
+    await hang()
+    assert await suspends() == 5
+    for card in cards[5:]:
+        await slow.api.post(f"/v1/sims/{card}/suspend", json={})
+    await hang()
+    assert await suspends() == 5, "the breaker is open"
+    slow.ctx.clock.adopt(slow.ctx.clock.offset + timedelta(seconds=16))
+    await hang()
+    assert 5 < await suspends() <= 7, "half open: two probes"
+    await slow.control.delete("/_control/faults")
+    await slow.settle(rounds=400)
+    assert [(await slow.carrier(card))["effects"] for card in cards] == [{"suspend": 1}] * 12
+
+
+async def test_a_question_that_takes_longer_than_a_lease_is_waited_for_and_not_asked_again(slow: Gateway) -> None:
+    """Each answer was dropped for the claim of the next question: under load no outcome was ever found out."""
+    [card] = await slow.fleet({"carrier": "cucc", "terms": "standard"})
+    await slow.fault("drop_after", operation="suspend")
+    asked = await slow.api.post(f"/v1/sims/{card}/suspend", json={})
+    await worker_round(slow.ctx)
+    slow.ctx.clock.adopt(slow.ctx.clock.offset + timedelta(seconds=5))
+    await slow.fault("slow", count=None, seconds=1.5)
+    before = await _asked(slow)
+    await _until_settled(slow, _short(slow))
+    operation = (await slow.api.get(asked.headers["location"])).json()
+    assert operation["history"][-1]["note"] == "carrier shows it applied"
+    assert set((await _asked(slow) - before).values()) == {1}, "each question once"
+
+
+async def _asked(slow: Gateway) -> Counter[str]:
+    """How often each operation was asked of the slow carrier."""
+    return Counter((await slow.control.get("/_control/stats")).json()["jasper"]["by_operation"])

@@ -16,9 +16,9 @@ import pytest
 
 from app.outbound.archive import Archive
 from app.usecases.limits.partitions import maintain_partitions
-from tests.gateway import Gateway
+from tests.gateway import Gateway, open_gateway
 from tests.locks import until_waiting
-from tests.usecases.usage.reporting import hours_ago, report, send, usage
+from tests.usecases.usage.reporting import cycles, hours_ago, report, send, usage
 
 PENDING = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending"
 
@@ -157,3 +157,26 @@ async def test_nothing_is_dropped_that_could_not_be_archived(gateway: Gateway, o
     assert kept == 3
     assert (done["partitions_waiting"], outdated in await _partitions(gateway)) == (0, False)
     assert len(list((tmp_path / "kept" / "usage_reports").glob(f"{outdated}-*.csv.gz"))) == 1
+
+
+async def test_reports_of_fewer_cycles_are_taken_and_kept_where_that_is_set(
+    clean_database: str, tmp_path: Path
+) -> None:
+    """US-1, US-3: the counters of six cycles stay."""
+    async with open_gateway(clean_database, tmp_path, SIMGATE_REPORT_CYCLES=2) as gateway:
+        [card] = await gateway.fleet({"expires_on": "2030-12-31"})
+        now = gateway.ctx.now()
+        before_last = report(card, hours_ago(now, 24 * 55), 1, number="a")
+        last = report(card, hours_ago(now, 24 * 40), 2, number="b")
+        told = await send(gateway.api, [before_last, last])
+        await maintain_partitions(gateway.ctx)
+        kept = f"reports_{datetime.fromisoformat(last['at']).astimezone(UTC):%Y_%m}"
+        assert kept in await _partitions(gateway)
+        await gateway.advance(days=31 * 3)
+        await maintain_partitions(gateway.ctx)
+
+        assert (told["accepted"], [one["code"] for one in told["rejected"]]) == (1, ["AT_TOO_OLD"])
+        assert kept not in await _partitions(gateway)
+        assert sum(one["reported"] for one in (await cycles(gateway.api, card)).values()) == 2
+        again = await send(gateway.api, [last])
+        assert [one["code"] for one in again["rejected"]] == ["AT_TOO_OLD"]

@@ -1,8 +1,8 @@
 """The billing cycle of an instant, by table: one bisection per report.
 
-A calendar is a carrier's cycles (BC-1, BC-2) in an account's zone. A table holds the starts of the six cycles that are
-kept (US-1) and of the next one, in which a report may lie that is dated up to `MAX_AHEAD` ahead of the clock. It is
-valid for one day of the zone.
+A calendar is a carrier's cycles (BC-1, BC-2) in an account's zone. A table holds the starts of the cycles that are kept
+(six, US-1, or as few as are set) and of the next one, in which a report may lie that is dated up to `MAX_AHEAD` ahead
+of the clock. It is valid for one day of the zone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from app.domain.calendar.cycles import cycle_at, cycle_number, following, oldest_cycle, start_instant
+from app.domain.calendar.cycles import CYCLES_KEPT, cycle_at, cycle_number, following, oldest_cycle, start_instant
 from app.domain.vocabulary import Carrier
 from app.usecases.usage.ingest.packed import TOO_OLD, CycleKey, cycle_key
 
@@ -31,10 +31,10 @@ class CycleTable:
         return self.keys[bisect_right(self.starts, second)]
 
 
-def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime) -> CycleTable:
-    """The table of a calendar as it is on the day of `now`."""
+def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime, kept: int = CYCLES_KEPT) -> CycleTable:
+    """The table of a calendar as it is on the day of `now`; `kept`: of how many cycles reports are taken."""
     running = cycle_at(carrier, now, zone)
-    cycle = oldest_cycle(carrier, now, zone)
+    cycle = oldest_cycle(carrier, now, zone, kept)
     starts, keys = [start_instant(cycle, zone).timestamp()], [TOO_OLD]
     while cycle.start <= running.start:
         keys.append(cycle_key(cycle_number(cycle), running=cycle == running))
@@ -44,6 +44,6 @@ def cycle_table(carrier: Carrier, zone: tzinfo, now: datetime) -> CycleTable:
     return CycleTable(starts=starts, keys=keys)
 
 
-def oldest_instant(carrier: Carrier, zone: tzinfo, now: datetime) -> datetime:
+def oldest_instant(carrier: Carrier, zone: tzinfo, now: datetime, kept: int = CYCLES_KEPT) -> datetime:
     """The first instant for which a report is still accepted."""
-    return start_instant(oldest_cycle(carrier, now, zone), zone)
+    return start_instant(oldest_cycle(carrier, now, zone, kept), zone)

@@ -185,7 +185,9 @@ PARTITIONS_AHEAD = timedelta(days=40)
 def oldest_accepted(ctx: Context) -> datetime:
     """The first instant for which a report is still accepted, of any SIM."""
     zones = {ctx.zone(code) for code in ctx.accounts} | {HOME_ZONE}
-    return min(oldest_instant(carrier, zone, ctx.now()) for carrier in Carrier for zone in zones)
+    return min(
+        oldest_instant(carrier, zone, ctx.now(), ctx.retention.report_cycles) for carrier in Carrier for zone in zones
+    )
 
 
 async def prepare_partitions(ctx: Context, connection: Connection) -> list[str]:

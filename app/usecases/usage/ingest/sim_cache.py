@@ -144,7 +144,8 @@ class SimLookupCache:
         today = now.astimezone(ZoneInfo(zone)).date()
         built = self._tables.get((carrier, zone))
         if built is None or built[0] != today:
-            built = self._tables[carrier, zone] = (today, cycle_table(carrier, ZoneInfo(zone), now))
+            kept = self._ctx.retention.report_cycles
+            built = self._tables[carrier, zone] = (today, cycle_table(carrier, ZoneInfo(zone), now, kept))
         return built[1]
 
     def calendar(self, sim: SimKey) -> tuple[Carrier, tzinfo]:
