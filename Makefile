@@ -140,7 +140,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-ingest bench-reads bench-import bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -149,6 +149,9 @@ bench-ingest: $(DEV_STAMP) ## Usage reports per second, after commit
 
 bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
 	@$(PY) -m bench.reads
+
+bench-import: $(DEV_STAMP) ## The import of a million cards against a bare COPY of the same rows
+	@$(PY) -m bench.import_fleet
 
 bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 	@$(PY) -m bench.carriers

@@ -131,7 +131,7 @@ def dispatch(given: argparse.Namespace, settings: Settings) -> None:
             require_sandbox(ExitCode.USE, "run `simgate sandbox` from a checkout")
             load_command("sandbox").run_sandbox(settings, given)
         case "import":
-            load_command("gateway_client").import_file(
+            load_command("import_file").import_file(
                 settings, given.file, plans=given.plans, partial=given.partial, dry_run=given.dry_run
             )
         case "advance":

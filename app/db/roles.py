@@ -1,4 +1,4 @@
-"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0036).
+"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0037).
 
 `simgate_api` sees one tenant's rows at a time, and goes `across_tenants` by becoming `simgate_worker`, which sees all.
 Neither owns a table, and neither can change or delete an entry of the audit trail.
@@ -45,6 +45,11 @@ BEGIN
         END;
     END LOOP;
     GRANT USAGE ON SCHEMA public, usage_parts TO simgate_api, simgate_worker;
+    FOR one IN SELECT oid::regclass AS name FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND pg_has_role(relowner, 'USAGE')
+    LOOP
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO simgate_api, simgate_worker', one.name);
+    END LOOP;
     FOR one IN SELECT oid::regclass AS name, relname, relrowsecurity AS walled FROM pg_class
                 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
                   AND pg_has_role(relowner, 'USAGE')

@@ -25,8 +25,18 @@ def _type(table: Table, name: str) -> str:
 
 
 def _rows(table: Table, names: Sequence[str]) -> str:
-    columns = ", ".join(f"{name} {_type(table, name)}" for name in names)
-    return f"jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({columns})"
+    return columns_of_rows(table, names, ":rows")
+
+
+def columns_of_rows(table: Table, names: Sequence[str], given: str, *, also: Sequence[str] = ()) -> str:
+    """`packed` rows as a relation `n`, for statements of their own. `given`: their parameter, `also`: other columns."""
+    columns = ", ".join([*also, *typed_columns(table, names)])
+    return f"jsonb_to_recordset(CAST({given} AS jsonb)) AS n({columns})"
+
+
+def typed_columns(table: Table, names: Sequence[str]) -> list[str]:
+    """Each of these columns with its type, as a list of columns declares them."""
+    return [f"{name} {_type(table, name)}" for name in names]
 
 
 def _copies(table: Table, shared: Sequence[str], own: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ from app.db.events.store import EventRepository
 from app.db.events.webhooks import WebhookRepository
 from app.db.exports import ExportRepository
 from app.db.idempotency import IdempotencyRepository
+from app.db.imports.tasks import ImportTaskRepository
 from app.db.notifications.channels import ChannelRepository
 from app.db.notifications.deliveries import NotificationRepository
 from app.db.operating.account_states import AccountStateRepository
@@ -106,6 +107,7 @@ class UnitOfWork:
     firings = _On(FiringRepository)
     idempotency = _On(IdempotencyRepository)
     import_marks = _On(ImportMarkRepository)
+    imports = _On(ImportTaskRepository)
     invoices = _On(InvoiceRepository)
     inbox = _On(InboxRepository)
     job_runs = _On(JobRunRepository)

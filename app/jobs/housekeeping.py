@@ -14,6 +14,7 @@ from app.usecases.admin.retention import delete_old
 from app.usecases.context import Context
 from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
+from app.usecases.imports.tasks import delete_old_imports
 from app.usecases.limits.partitions import maintain_partitions
 from app.usecases.limits.upkeep import delete_old_figures, delete_old_stops, delete_unmatched
 from app.usecases.orders.carts import delete_old_carts
@@ -30,6 +31,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "figures_deleted": delete_old_figures,
         "stops_deleted": delete_old_stops,
         "exports": delete_old_exports,
+        "imports": delete_old_imports,
         "carts": delete_old_carts,
         "deadline_groups": check_groups,
         "usage_audit": audit_usage,

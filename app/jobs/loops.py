@@ -21,6 +21,7 @@ from app.usecases.execution.overdue import mark_overdue
 from app.usecases.execution.schedule import start_scheduled
 from app.usecases.execution.worker import worker_round
 from app.usecases.exports.write import write_next_export
+from app.usecases.imports.tasks import run_next_import
 from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.notifications.deliver import notify_round
 from app.usecases.orders.advance import advance_orders
@@ -57,6 +58,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="quarantine", turn=retry_set_aside, idle_pause_s=5),
     Loop(name="stops", turn=look_into_stops, idle_pause_s=5),
     Loop(name="exports", turn=write_next_export, idle_pause_s=1),
+    Loop(name="imports", turn=run_next_import, idle_pause_s=0.5),
     Loop(name="deadlines", turn=group_sims, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )

@@ -22,7 +22,7 @@ from app.domain.usage.quota import usage_holds
 from app.domain.vocabulary import Carrier, HoldCode, SimState, Supplier
 from app.usecases.admin.demo_files import resolve_day
 from app.usecases.catalogue.plans import plans_from_csv
-from app.usecases.sims.import_rows import new_sim, parse_row
+from app.usecases.imports.rows import new_sim, parse_row
 from demo import make_fleet
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"

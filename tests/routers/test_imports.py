@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 
-from app.usecases.sims.import_rows import parse_row
+from app.usecases.imports.rows import parse_row
 from tests.gateway import Gateway, card, iccid
 
 HEADER = "iccid,carrier,terms,plan,msisdn,opened_on,state"

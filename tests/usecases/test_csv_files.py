@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from io import BytesIO
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ Cells = list[tuple[int, list[str]]]
 
 def _read(body: bytes) -> tuple[list[str], Cells, list[int]]:
     """Header, records with their lines, and the lines of records that cannot be read."""
-    header, records = read_csv(body)
+    header, records = read_csv(BytesIO(body))
     read = list(records)
     return (
         header,
@@ -85,7 +86,7 @@ def test_a_spreadsheets_marks_are_no_part_of_a_cell() -> None:
 @pytest.mark.parametrize("body", [b"PK\x03\x04rest", b"o\x00n\x00e\x00\n\x00", b'"one\nx', b"x" * (LONGEST_LINE + 1)])
 def test_a_file_without_a_header_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableFile):
-        read_csv(body)
+        read_csv(BytesIO(body))
 
 
 def test_a_utf_16_file_that_ends_within_a_character_is_unreadable() -> None:

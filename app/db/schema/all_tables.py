@@ -12,6 +12,7 @@ from app.db.schema import events as event_tables
 from app.db.schema import exports as export_tables
 from app.db.schema import findings as finding_tables
 from app.db.schema import history as history_tables
+from app.db.schema import imports as import_tables
 from app.db.schema import notifications as notification_tables
 from app.db.schema import operating as operating_tables
 from app.db.schema.base import metadata
@@ -35,6 +36,7 @@ __all__ = [
     "finding_tables",
     "gap_tables",
     "history_tables",
+    "import_tables",
     "metadata",
     "notification_tables",
     "operating_tables",

@@ -1,4 +1,4 @@
-"""Which tables row-level security is on (docs/adr/0036), and which it is not on, with the reason.
+"""Which tables row-level security is on (docs/adr/0037), and which it is not on, with the reason.
 
 A test compares both with the database: a new table stands in neither and fails.
 """
@@ -24,6 +24,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "export_parts": "exports",
         "export_sims": "exports",
         "file_rows": "files",
+        "import_parts": "imports",
         "invoice_orders": "invoices",
         "notification_deliveries": "notification_channels",
         "notification_items": "notification_channels",

@@ -92,12 +92,17 @@ async def invalidate_sim_caches(connection: Connection) -> None:
     await connection.execute(_RAISE_EPOCH)
 
 
+async def lock_reports(connection: Connection) -> None:
+    """Take `UNMATCHED_LOCK`, so that no other unmatched reports can be added until the commit."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
+
+
 async def lock_reports_of(connection: Connection, tenant: str, forms: Mapping[str, int]) -> list[asyncpg.Record]:
     """(id, gateway, report_id, at, bytes, sim_id) of the unmatched reports of these SIMs (row id by form of the ICCID).
 
     Takes `UNMATCHED_LOCK`, so that no others can be added until the commit.
     """
-    await connection.execute(f"SELECT pg_advisory_xact_lock({UNMATCHED_LOCK})")
+    await lock_reports(connection)
     found: list[asyncpg.Record] = await connection.fetch(_REPORTS_OF, tenant, list(forms), list(forms.values()))
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 
@@ -118,6 +119,7 @@ def _latin(name: str, known: Mapping[str, str]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)  # a file of a million cards names a few provinces, and each look tries them all
 def province_named(name: str) -> str | None:
     """The canonical name of a province in Chinese or pinyin; None: in no table (RG-6)."""
     return _chinese(name.strip(), PROVINCES) or _latin(name, PROVINCES)

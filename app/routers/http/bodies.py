@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import io
 import json
 import zlib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 from fastapi import Request
 
@@ -39,9 +41,7 @@ async def body_of(request: Request, *, max_bytes: int = MAX_JSON_BYTES) -> bytes
 
 async def raw_body(request: Request, *, max_bytes: int) -> bytes:
     """The body as it was sent. Raises `TooLarge` past `max_bytes` bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise TooLarge(f"at most {max_bytes} bytes")
+    refuse_declared(request, max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -50,47 +50,64 @@ async def raw_body(request: Request, *, max_bytes: int) -> bytes:
     return bytes(body)
 
 
+def refuse_declared(request: Request, max_bytes: int) -> None:
+    """Raises `TooLarge` for a request that says it is longer."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise TooLarge(f"at most {max_bytes} bytes")
+
+
 def unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """The body without its `Content-Encoding`: identity, or gzip of one member or more and zero bytes behind them.
 
     Raises `TooLarge`, `Unreadable`, `UnsupportedMediaType`.
     """
+    if is_plain(encoding):
+        return body
+    return b"".join(gunzipped(io.BytesIO(body), max_bytes))
+
+
+def is_plain(encoding: str) -> bool:
+    """Whether a `Content-Encoding` leaves the body as it is. Raises `UnsupportedMediaType` for any but gzip."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
-        return body
+        return True
     if encoding not in ("gzip", "x-gzip"):  # RFC 9110, 8.4.1.3: one and the same
         raise UnsupportedMediaType("the content encoding is neither gzip nor identity")
-    plain, place, members = bytearray(), 0, 0
-    while place < len(body):
-        if body[place] == 0 and members:  # padding, as gzip itself allows; no member begins with zero
-            if body[place:].strip(b"\x00"):
-                raise Unreadable("the body is not gzip")
-            break
+    return False
+
+
+def gunzipped(source: BinaryIO, max_bytes: int) -> Iterator[bytes]:
+    """The content of a gzip file, piece by piece. Raises `TooLarge`, `Unreadable`."""
+    total = members = 0
+    rest = source.read(SLICE)
+    while rest:
+        if rest[0] == 0 and members:  # padding, as gzip itself allows; no member begins with zero
+            while rest:
+                if rest.strip(b"\x00"):
+                    raise Unreadable("the body is not gzip")
+                rest = source.read(SLICE)
+            return
         if members == MAX_MEMBERS:
             raise TooLarge(f"at most {MAX_MEMBERS} gzip members")
-        place = _member(body, place, plain, max_bytes)
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            if not rest:
+                raise Unreadable("the gzip body is truncated")
+            piece = _inflated(member, rest, max_bytes + 1 - total)
+            total += len(piece)
+            if total > max_bytes or member.unconsumed_tail:
+                raise TooLarge(f"at most {max_bytes} bytes unpacked")
+            yield piece
+            rest = member.unused_data or source.read(SLICE)
         members += 1
-    return bytes(plain)
 
 
-def _member(body: bytes, place: int, plain: bytearray, max_bytes: int) -> int:
-    """Append the content of the gzip member at `place` to `plain`; the offset behind the member.
-
-    Slice by slice: zlib copies the input that follows a member, and that must not be the whole rest of the body.
-    """
-    member = zlib.decompressobj(wbits=31)
-    while not member.eof:
-        piece = body[place : place + SLICE]
-        if not piece:
-            raise Unreadable("the gzip body is truncated")
-        try:
-            plain += member.decompress(piece, max_bytes + 1 - len(plain))
-        except zlib.error:
-            raise Unreadable("the body is not gzip") from None
-        if len(plain) > max_bytes or member.unconsumed_tail:
-            raise TooLarge(f"at most {max_bytes} bytes unpacked")
-        place += len(piece) - len(member.unused_data)
-    return place
+def _inflated(member: zlib._Decompress, piece: bytes, most: int) -> bytes:
+    try:
+        return member.decompress(piece, most)
+    except zlib.error:
+        raise Unreadable("the body is not gzip") from None
 
 
 def parsed(body: bytes) -> Any:

@@ -24,6 +24,7 @@ from app.usecases.errors import InvalidArgument
 from .bodies import MAX_JSON_BYTES, body_of, keepable, parsed, unusable_text
 from .faults import faults_of
 from .problems import TooLarge, Unreadable, UnsupportedMediaType
+from .spools import Spool, spooled
 
 Model = TypeVar("Model", bound=BaseModel)
 Query = TypeVar("Query", bound=QueryModel)
@@ -209,13 +210,37 @@ class UploadBody:
 
     async def __call__(self, request: Request) -> Upload:
         """The body of a request. Raises `UnsupportedMediaType`, `TooLarge`, `Unreadable`."""
+        kind = self.kind_of(request)
+        body = await body_of(request, max_bytes=self.max_bytes)
+        request.state.body = body
+        return Upload(kind, body)
+
+    def kind_of(self, request: Request) -> str:
+        """The media type of a body. Raises `UnsupportedMediaType`."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         kind = kind if kind in self.types else self.default or kind
         if kind not in self.types:
             raise UnsupportedMediaType(f"the body is none of {', '.join(self.types)}")
-        body = await body_of(request, max_bytes=self.max_bytes)
-        request.state.body = body
-        return Upload(ALIASES.get(kind, kind), body)
+        return ALIASES.get(kind, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A large body: its media type without parameters, and its content, which the route closes."""
+
+    media_type: str
+    content: Spool
+
+
+class FileBody(UploadBody):
+    """A dependency: as `UploadBody`, but the body is in a file instead of in memory."""
+
+    async def __call__(self, request: Request) -> UploadedFile:  # type: ignore[override]
+        """The body of a request. Raises `UnsupportedMediaType`, `TooLarge`, `Unreadable`."""
+        kind = self.kind_of(request)
+        content = await spooled(request, max_bytes=self.max_bytes)
+        request.state.body = content
+        return UploadedFile(kind, content)
 
 
 def validated(model: type[Model], value: Any, *, source: str = "body", at: str = "") -> Model:

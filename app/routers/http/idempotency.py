@@ -24,6 +24,7 @@ from app.usecases.idempotency import RequestKey, claim, complete
 
 from .problems import Unreadable
 from .responses import JSON
+from .spools import Spool
 
 MAX_KEY_LENGTH = 255
 STORED_HEADERS = ("Location", "Cache-Control")
@@ -44,8 +45,11 @@ class IdempotencyHeader:
             raise Unreadable(f"an Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters")
         caller: Caller = request.state.caller
         path = request.url.path + ("?" + request.url.query if request.url.query else "")
-        parts = (request.method.encode(), path.encode(), request.state.body)
-        return RequestKey(tenant=caller.tenant, key=key, request_hash=hashlib.sha256(b"\n".join(parts)).digest())
+        digest = hashlib.sha256(b"\n".join((request.method.encode(), path.encode(), b"")))
+        body: bytes | Spool = request.state.body
+        for piece in body.pieces() if isinstance(body, Spool) else (body,):
+            digest.update(piece)
+        return RequestKey(tenant=caller.tenant, key=key, request_hash=digest.digest())
 
 
 Idempotent = Annotated[RequestKey | None, Depends(IdempotencyHeader())]

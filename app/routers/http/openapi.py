@@ -20,6 +20,7 @@ from .codes import PROBLEM_JSON, by_status, response_of
 from .contract import JsonBody, Parameters, TypedRoute, UploadBody, dependencies_of
 from .deps import Needs
 from .idempotency import MAX_KEY_LENGTH, IdempotencyHeader
+from .preference import Preference
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -28,6 +29,7 @@ SECURITY = "ApiKey"
 
 _HEADERS: Mapping[str, tuple[str, str]] = {
     "Idempotency-Key": ("1 to 255 visible ASCII characters; the same request under it is done once.", "order-4711"),
+    "Prefer": ("`respond-async`: answered at once with 202, and done later.", "respond-async"),
     "X-Reason": ("The reason, for the audit trail.", "customer asked by phone"),
     "If-Match": ("The `ETag` of the version to change; another one is 412.", '"7"'),
 }
@@ -159,6 +161,8 @@ def _complete(operation: Schema, route: APIRoute, method: str) -> Iterator[type[
                     "content": {name: {"schema": _upload(content)} for name, content in types.items()},
                 }
                 yield from (content for content in types.values() if not isinstance(content, str))
+            case Preference():
+                parameters.append(_header("Prefer"))
             case IdempotencyHeader():
                 parameters.append(_header("Idempotency-Key"))
     if method != "GET" and operation.get("security"):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.usecases.access import DEFAULT_TENANT
 from app.usecases.accounts import account_for
 from app.usecases.catalogue.plans import plans_from_csv
 from app.usecases.context import Context
-from app.usecases.sims.import_formats import csv_rows
+from app.usecases.imports.formats import csv_rows
 
 _RELATIVE = re.compile(r"D(?:([+-])([0-9]{1,4}))?")
 
@@ -59,7 +60,7 @@ def read_demo(ctx: Context, demo: Path) -> Demo:
     """The files, without what belongs to carriers for which no account is configured."""
     served = {carrier for carrier in Carrier if account_for(ctx, DEFAULT_TENANT, carrier, None)}
     plans = plans_from_csv((demo / "plans.csv").read_bytes())
-    rows = csv_rows((demo / "fleet.csv").read_bytes())
+    rows = ((row.line, row.by_column()) for row in csv_rows(BytesIO((demo / "fleet.csv").read_bytes())))
     cards = tuple((line, _dated(ctx, row)) for line, row in rows if row.get("carrier") in served)
     known = {row["iccid"] for _, row in cards}
     return Demo(

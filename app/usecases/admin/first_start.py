@@ -28,12 +28,13 @@ from app.usecases.admin.readiness import FIRST_IMPORT
 from app.usecases.catalogue.plans import put_plans
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument
+from app.usecases.imports.file import import_sims
+from app.usecases.imports.formats import row_of
+from app.usecases.imports.rows import new_sim, parse_row
 from app.usecases.operations.request import RequestOperation, request_operation
 from app.usecases.orders.fill import Wish
 from app.usecases.orders.place import PlaceOrder, place_order
 from app.usecases.pools.manage import Actor, add_pool, set_rules
-from app.usecases.sims.import_file import import_sims
-from app.usecases.sims.import_rows import new_sim, parse_row
 from app.usecases.usage.carrier_usage import CarrierUsageBatch, apply_carrier_usage, running
 
 ACTOR = "first_start"
@@ -114,7 +115,7 @@ async def _import(ctx: Context, work: UnitOfWork, files: Demo) -> None:
     for pool in files.pools:
         await add_pool(ctx, work, DEFAULT_TENANT, pool.given, Actor(name=ACTOR))
         await set_rules(ctx, work, DEFAULT_TENANT, pool.given["id"], pool.rules, Actor(name=ACTOR))
-    report = await import_sims(ctx, work, DEFAULT_TENANT, iter(files.cards))
+    report = await import_sims(ctx, work, DEFAULT_TENANT, (row_of(*card) for card in files.cards))
     if report.rejected:
         raise InvalidArgument(report.rejected, WRONG)
     limited = await work.sims.by_iccids(sorted(files.thresholds), for_update=True)

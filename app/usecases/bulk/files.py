@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from uuid import UUID
 
 from app.db.uow import UnitOfWork
@@ -56,7 +57,7 @@ async def store_file(ctx: Context, work: UnitOfWork, tenant: str, body: bytes) -
 
 def _column(body: bytes) -> Iterator[tuple[int, str | None]]:
     """(line, cell) of the ICCID column, None in a blank line. Raises `UnreadableFile`."""
-    header, records = read_csv(body)
+    header, records = read_csv(BytesIO(body))
     if header.count(COLUMN) != 1:
         raise UnreadableFile("the file needs a header with one column iccid")
     index = header.index(COLUMN)

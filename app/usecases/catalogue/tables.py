@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BytesIO
 from typing import Any, TypeVar
 
 from app.usecases.csv_files import MAX_FAULTS, Record, is_printable, read_csv, whole_cell
 from app.usecases.errors import Fault, InvalidArgument
-from app.usecases.sims.import_formats import cells_by_name, check_header
+from app.usecases.imports.formats import cells_by_name, check_header
 
 Entry = TypeVar("Entry")
 
@@ -94,7 +95,7 @@ def entries_from_csv(table: Table, body: bytes, read: Callable[[Mapping[str, Any
 
     Raises: `UnreadableFile`, and `InvalidArgument` with line and column.
     """
-    header, records = read_csv(body)
+    header, records = read_csv(BytesIO(body))
     check_header(header, table.columns, table.required)
     entries: list[Entry] = []
     faults: list[Fault] = []

@@ -15,7 +15,7 @@ from app.db.sims import export_rows
 from app.domain.commerce.exports import export_months
 from app.domain.vocabulary import HoldCode
 from app.usecases.exports.sheets import Cell
-from app.usecases.sims.import_rows import COLUMN_PARSERS
+from app.usecases.imports.rows import COLUMN_PARSERS
 
 DAYS = timedelta(days=62)
 """How far back usage by day reaches: the running month and the one before."""

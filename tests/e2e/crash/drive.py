@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +23,9 @@ from app.domain.vocabulary import HoldCode, OperationKind, OperationSource
 from app.usecases.bulk.request import RequestBulk, request_bulk
 from app.usecases.bulk.selectors import IccidList
 from app.usecases.catalogue.plans import put_plans, read_plan
+from app.usecases.imports.file import import_sims
+from app.usecases.imports.formats import ndjson_rows
 from app.usecases.operations.request_many import RequestMany, request_many
-from app.usecases.sims.import_file import import_sims
-from app.usecases.sims.import_formats import ndjson_rows
 from tests.e2e.crash.stage import LEASE_S, PROTOCOLS, SLOWEST_S, Stage
 from tests.gateway import iccid
 
@@ -92,7 +93,7 @@ class Drive:
             ]
             await put_plans(self.ctx, work, TENANT, plans, actor="test")
             text = "\n".join(json.dumps(row) for row in ours)
-            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(text.encode()))
+            report = await import_sims(self.ctx, work, TENANT, ndjson_rows(BytesIO(text.encode())))
             assert report.rejected == []
             await work.commit()
 

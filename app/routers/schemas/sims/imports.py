@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from app.routers.schemas.base import AnswerModel, QueryFlag, QueryModel
+from app.routers.schemas.base import AnswerModel, At, Listed, QueryFlag, QueryModel, open_words
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.problems import HoldWord, ProblemFault
+
+STATUSES = ("queued", "running", "succeeded", "failed")
+STEPS = ("reading", "storing")
 
 
 class ImportQuery(QueryModel):
@@ -59,6 +62,43 @@ class ImportReport(AnswerModel):
     stopped_if_running: int = Field(
         description="`dry_run` only: SIMs that their dates have ended already, stopped if they still run.", examples=[3]
     )
+
+
+class ImportProblem(AnswerModel):
+    """Why nothing of a file was imported."""
+
+    code: str = Field(description="The problem's code.", examples=["INVALID_ARGUMENT"])
+    detail: str = Field(description="What is wrong.", examples=["bad rows; nothing was changed"])
+    errors: list[ProblemFault] = Field(
+        description="The first 1,000 faults, by line and column.",
+        examples=[[{"line": 7, "column": "iccid", "code": "ICCID_MALFORMED", "detail": "begins with 89"}]],
+    )
+
+
+class Import(AnswerModel):
+    """An import that was begun with `Prefer: respond-async`."""
+
+    id: UUID = Field(description="Its id.", examples=[OPERATION_ID])
+    status: Annotated[str, open_words(STATUSES)] = Field(
+        description="Where it stands. Readers see nothing of it before `succeeded`, then all of it.",
+        examples=["running"],
+    )
+    step: Annotated[str, open_words(STEPS)] | None = Field(
+        description="What it is at: rows are read and checked, then SIMs are stored; null before.", examples=["storing"]
+    )
+    mode: Literal["whole", "partial"] = Field(description="What becomes of bad rows.", examples=["whole"])
+    dry_run: bool = Field(description="Whether nothing is stored.", examples=[False])
+    lines: int = Field(description="Lines of the file.", examples=[1000001])
+    read: int = Field(description="Rows read so far.", examples=[1000000])
+    stored: int = Field(description="SIMs stored so far.", examples=[420000])
+    report: ImportReport | None = Field(description="What became of its rows, once it has succeeded.")
+    problem: ImportProblem | None = Field(description="Why nothing was imported, where it failed.", examples=[None])
+    created_at: At = Field(description="When it was requested.", examples=["2026-11-21T10:00:00+00:00"])
+    finished_at: At | None = Field(description="When it ended.", examples=["2026-11-21T10:00:40+00:00"])
+
+
+class ImportPage(Listed[Import]):
+    """A page of imports, newest first."""
 
 
 class SimFile(AnswerModel):

@@ -48,6 +48,12 @@ async def attach_unmatched_reports(ctx: Context, work: UnitOfWork, tenant: str, 
     return len(reports)
 
 
+async def lock_unmatched(connection: Connection) -> None:
+    """Keep other unmatched reports from being added until the commit, in the order of ingest's locks."""
+    await rows.lock_counting(connection)
+    await unmatched.lock_reports(connection)
+
+
 async def _resolved(
     ctx: Context,
     connection: Connection,

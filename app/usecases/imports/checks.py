@@ -7,46 +7,34 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.identifiers import alternate_iccid
 from app.domain.sim.model import Plan
 from app.domain.vocabulary import Carrier, SimState
 from app.usecases.accounts import account_for
 from app.usecases.context import Context
 from app.usecases.errors import Fault
-from app.usecases.sims.import_rows import ParsedRow
+from app.usecases.imports.rows import ParsedRow
 
 
 @dataclass
 class ImportState:
-    """What is known while a file is imported. `seen`: ICCID -> line of its first row."""
+    """What is known while a file is imported."""
 
     tenant: str
     plans: Mapping[str, Plan]
     pools: Mapping[str, str]
-    seen: dict[str, int]
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     """The zone of each pool that has members; the first one in this file gives a pool its zone (BC-4, PL-5)."""
     order_pools: dict[str, str | None] = field(default_factory=dict)
     """Order -> the pool of its cards, None for an order whose cards arrive without one (PL-5)."""
-    arrived: dict[str, int] = field(default_factory=dict)
-    """ICCID -> row id of SIMs added: their unmatched usage is counted last, because ingest waits for it meanwhile."""
 
 
-def rejection_of(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
-    """Why a row cannot be stored. `owner`: the known SIM of this ICCID in either of its forms, of any tenant."""
-    values = row.values
-    iccid = values["iccid"]
-    earlier = state.seen.get(iccid)
-    if earlier is not None:
-        return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=row.line, column="iccid")
-    state.seen[iccid] = row.line
-    if (alternate := alternate_iccid(iccid)) is not None:
-        state.seen[alternate] = row.line
-    return tenant_rejection(ctx, state, row, owner)
+def duplicate(line: int, earlier: int) -> Fault:
+    """The card stands in an earlier line already, in either form of its ICCID."""
+    return Fault(code="DUPLICATE", detail=f"the same card as line {earlier}", line=line, column="iccid")
 
 
 def tenant_rejection(ctx: Context, state: ImportState, row: ParsedRow, owner: Any) -> Fault | None:
-    """Why a row does not fit what the tenant has. `owner`: as for `rejection_of`."""
+    """Why a row does not fit what the tenant has. `owner`: the known SIM of its ICCID in either form, of any tenant."""
     values = row.values
     if owner is not None and owner.tenant != state.tenant:
         return not_available(row)

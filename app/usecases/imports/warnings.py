@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from app.domain.identifiers import ICCID_BODY, luhn_valid
 from app.domain.regions.names import province_named
 from app.usecases.errors import Fault
-from app.usecases.sims.import_rows import ParsedRow
 
 SPREADSHEET_DIGITS = 15
 """Digits of a number that a spreadsheet keeps; it writes zeros for the others."""
@@ -38,12 +38,17 @@ _DOUBTS: Mapping[str, tuple[tuple[str, str, Callable[[str], bool]], ...]] = Mapp
 """Column -> code, detail and test of each doubt."""
 
 
-def warnings_of(row: ParsedRow) -> tuple[Fault, ...]:
-    """What is doubtful in a row."""
+def doubts_of(values: Mapping[str, Any], line: int | None = None) -> tuple[Fault, ...]:
+    """What is doubtful in the values of a row."""
     return tuple(
-        Fault(code=code, detail=detail, line=row.line, column=column)
+        Fault(code=code, detail=detail, line=line, column=column)
         for column, doubts in _DOUBTS.items()
-        if column in row.values
+        if column in values
         for code, detail, doubtful in doubts
-        if doubtful(row.values[column])
+        if doubtful(values[column])
     )
+
+
+def doubtful_iccid(iccid: str, alternate: str | None) -> bool:
+    """Whether there is any doubt about an ICCID, quickly; `alternate`: its other form, if it has one."""
+    return (alternate is None and len(iccid) > ICCID_BODY) or iccid[SPREADSHEET_DIGITS:].strip("0") == ""
