@@ -3,16 +3,16 @@
 The owner of the tables bypasses it, so that nothing changes where one role does everything. Partitions of usage reports
 are made by a function, which acts as the owner whoever calls it.
 
-Revision ID: 0045
-Revises: 0044
+Revision ID: 0046
+Revises: 0045
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
@@ -33,6 +33,7 @@ WITH_A_TENANT = [
     "files",
     "findings",
     "idempotency_keys",
+    "imports",
     "invoice_titles",
     "invoices",
     "notification_channels",
@@ -63,6 +64,7 @@ PARTS = {
     "export_parts": ("export_id", "exports"),
     "export_sims": ("export_id", "exports"),
     "file_rows": ("file_id", "files"),
+    "import_parts": ("import_id", "imports"),
     "invoice_orders": ("invoice_id", "invoices"),
     "notification_deliveries": ("channel_id", "notification_channels"),
     "notification_items": ("channel_id", "notification_channels"),
