@@ -30,6 +30,7 @@ RARE = """
 INSERT INTO idempotency_keys (tenant, key, request_hash, status, headers, body, created_at, expires_at)
 VALUES ('default', 'k', '', 200, '{}', '', now(), now());
 INSERT INTO files (id, tenant, rows, created_at) VALUES (gen_random_uuid(), 'default', 1, now());
+INSERT INTO import_parts (import_id, number, content) SELECT id, 0, '' FROM imports;
 INSERT INTO file_rows (file_id, line, iccid) SELECT id, 2, 'i' FROM files;
 INSERT INTO overrun_charges (sim_id, cycle, tenant, fen_per_mb, charged_mb, times) VALUES (1, 202611, 'default', 1, 1, 1);
 INSERT INTO plan_allowances (tenant, plan, until, allowance) VALUES ('default', 'p', now(), 1);

@@ -120,9 +120,10 @@ async def _usage(gateway: Gateway) -> dict[str, str]:
 
 
 async def _import(gateway: Gateway) -> str:
-    """An import that waits for a worker."""
+    """An import that a worker has done."""
     headers = {"Content-Type": "application/x-ndjson", "Prefer": "respond-async"}
     row = json.dumps({"iccid": iccid(77_000_007), "carrier": "cmcc", "terms": "flexem", "plan": "cmcc-100m"})
     answer = await gateway.api.post("/v1/sims/import", content=row, headers=headers)
     assert answer.status_code == 202, answer.text
+    await drain(gateway.ctx)
     return str(answer.headers["location"].rpartition("/")[2])
