@@ -140,9 +140,12 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-ingest bench-reads bench-import bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-accept bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
+
+bench-accept: $(DEV_STAMP) ## Operations accepted per second by one API process, against the statements alone
+	@$(PY) -m bench.accept
 
 bench-ingest: $(DEV_STAMP) ## Usage reports per second, after commit
 	@$(PY) -m bench.ingest
@@ -152,6 +155,9 @@ bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
 
 bench-import: $(DEV_STAMP) ## The import of a million cards against a bare COPY of the same rows
 	@$(PY) -m bench.import_fleet
+
+bench-lists: $(DEV_STAMP) ## Lists, counts and summaries of a million cards by every documented filter, p99 each
+	@$(PY) -m bench.lists
 
 bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 	@$(PY) -m bench.carriers

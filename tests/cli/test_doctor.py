@@ -112,6 +112,19 @@ def test_a_fresh_checkout_has_nothing_wrong(
     assert "there is none in" in said
 
 
+def test_an_archive_that_cannot_be_written_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    monkeypatch.setenv("SIMGATE_ARCHIVE_DIR", str(tmp_path / "taken"))
+    code, said = doctor(monkeypatch, capsys, tmp_path, DEMO)
+    monkeypatch.setenv("SIMGATE_ARCHIVE_DIR", str(tmp_path / "yet to be made"))
+    well, _ = doctor(monkeypatch, capsys, tmp_path, DEMO)
+
+    assert (code, well) == (1, 0)
+    assert f"archive: {tmp_path / 'taken'} cannot be written (SIMGATE_ARCHIVE_DIR)" in said
+
+
 def test_an_unusable_database_is_told_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], deaf: int
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ def doctor(settings: Settings, language: str) -> None:
     """`simgate doctor`. Raises `CommandError` where something is wrong."""
     accounts, results = _accounts(settings.carriers)
     results += asyncio.run(carrier_results(accounts, settings.sandbox_url))
-    results = [*_database_results(settings, accounts), *_disk(settings.data_dir), *results]
+    folders = [*_disk(settings.data_dir), *_archive(settings.archive_dir)]
+    results = [*_database_results(settings, accounts), *folders, *results]
     print("\n".join(printed(results, language)))
     if count := sum(one.level is Level.WRONG for one in results):
         raise CommandError(ExitCode.OTHER, doctor_line("ill", language, {"count": count}))
@@ -53,12 +55,22 @@ def _accounts(path: Path) -> tuple[list[Account], list[DoctorResult]]:
 
 
 def _disk(folder: Path) -> list[DoctorResult]:
-    """The disk of the data folder; of a database elsewhere its own machine must be asked."""
+    """The disk of a folder; of a database elsewhere its own machine must be asked."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     usage = shutil.disk_usage(there)
     full = usage.free < DISK_LIMIT_MB * MB or usage.free * 100 < usage.total * DISK_LIMIT_PERCENT
     facts = {"free": usage.free // MB, "total": usage.total // MB, "folder": there}
     return [wrong("disk.full", **facts) if full else ok("disk.room", **facts)]
+
+
+def _archive(folder: Path | None) -> list[DoctorResult]:
+    """The archive of old rows, where there is one: without it nothing old is deleted."""
+    if folder is None:
+        return []
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        return [wrong("archive.unwritable", folder=folder)]
+    return _disk(folder)
 
 
 def _database_results(settings: Settings, accounts: Sequence[Account]) -> list[DoctorResult]:

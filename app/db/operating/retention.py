@@ -1,8 +1,8 @@
 """asyncpg: deletes what is older than its window, a few thousand rows a statement, as JSON where they are archived.
 
 Most tables are walked along their key, which grows with time, and the walk ends at the first rows that are new: no
-index by age is needed, and no statement reads more than its window. Tables by SIM are walked along the SIMs. Small ones
-are searched until nothing more is found.
+index by age is needed, and no statement reads more than its window. Tables by SIM are walked along the SIMs,
+items along their bulk operations. Small tables are searched until nothing more is found.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ REMEMBERED = (OperationKind.RENEW, OperationKind.RETAIN_NUMBER, OperationKind.CH
 class Sweep:
     """How the old rows `t` of one table are found.
 
-    `walk`: along the table's `key`, which is in the order of `born`; along the SIMs; or not at all. `old`: which rows
-    may go, `$1` being the instant before which they are old; `of_sims`: of which SIMs `s` of the walk.
+    `walk`: along the table's `key`, which is in the order of `born`; along the SIMs; along the bulk operations `b`; or
+    not at all. `old`: which rows may go, `$1` being the instant before which they are old; `of_sims`: of which SIMs `s`
+    of the walk.
     """
 
     table: str
     old: str
     of_sims: str = "true"
-    walk: Literal["key", "sims", "none"] = "none"
+    walk: Literal["key", "sims", "bulk", "none"] = "none"
     key: str = "id"
     born: str = "created_at"
     start: Any = 0
@@ -71,11 +72,7 @@ _USED_SINCE = """EXISTS (SELECT 1 FROM usage_cycles n WHERE n.sim_id = t.sim_id 
 SWEEPS: Mapping[Record, tuple[Sweep, ...]] = MappingProxyType(
     {
         Record.OPERATIONS: (
-            Sweep(
-                table="bulk_items",
-                old="EXISTS (SELECT FROM bulk_operations b"
-                " WHERE b.id = t.bulk_id AND b.finished_at < $1 AND b.approval_id IS NULL)",
-            ),
+            Sweep(table="bulk_items", walk="bulk", old="b.finished_at < $1 AND b.approval_id IS NULL"),
             Sweep(
                 table="bulk_operations",
                 walk="key",
@@ -133,7 +130,7 @@ SWEEPS: Mapping[Record, tuple[Sweep, ...]] = MappingProxyType(
 
 async def next_span(connection: Connection, sweep: Sweep, after: Any, before: datetime) -> Span | None:
     """The next keys to look at after one; None where all that may be old has been looked at."""
-    if sweep.walk == "none":
+    if sweep.walk in ("bulk", "none"):
         return Span()
     if sweep.walk == "sims":
         query = "SELECT max(id) FROM (SELECT id FROM sims WHERE id > $1 ORDER BY id LIMIT $2) w"
@@ -172,6 +169,12 @@ def _where(sweep: Sweep, span: Span) -> tuple[str, list[Any]]:
         return f"t.{sweep.key} > $2 AND t.{sweep.key} <= $3 AND {sweep.old}", [span.after, span.last]
     if sweep.walk == "none":
         found = f"SELECT t.ctid FROM {sweep.table} t WHERE {sweep.old} LIMIT {CHUNK}"  # noqa: S608 - names of ours
+        return f"t.ctid = ANY(ARRAY({found}))", []
+    if sweep.walk == "bulk":  # one after the other, by the items' key: their table has millions that are not old
+        found = (
+            f"SELECT o.ctid FROM bulk_operations b CROSS JOIN LATERAL (SELECT t.ctid FROM {sweep.table} t"  # noqa: S608
+            f" WHERE t.bulk_id = b.id LIMIT {CHUNK}) o WHERE {sweep.old} LIMIT {CHUNK}"
+        )
         return f"t.ctid = ANY(ARRAY({found}))", []
     found = (
         f"SELECT o.ctid FROM sims s CROSS JOIN LATERAL (SELECT t.ctid FROM {sweep.table} t"  # noqa: S608 - names of ours

@@ -29,7 +29,7 @@ async def _sweep(ctx: Context, sweep: Sweep, before: datetime) -> int:
     while monotonic() < until:
         deleted, span = await _delete_span(ctx, sweep, after, before)
         total += deleted
-        if span is None or (sweep.walk == "none" and deleted < CHUNK):
+        if span is None or (span.last is None and deleted < CHUNK):
             break
         if sweep.walk == "key" or deleted < CHUNK:
             after = span.last
