@@ -76,7 +76,7 @@ def migrate(url: str) -> None:
 
 
 def behind_the_wall(where: Database) -> Database:
-    """The same database as the API's own role, which PostgreSQL shows one tenant's rows (docs/adr/0037)."""
+    """The same database as the API's own role, which PostgreSQL shows one tenant's rows (docs/adr/0038)."""
     asyncio.run(_divide(where.dsn))
     url = make_url(where.url).set(username=API_ROLE, password=KEY)
     return Database(url=url.render_as_string(hide_password=False), dsn=where.dsn)

@@ -4,7 +4,7 @@
 empty route `GET /livez` of the same server, and a bare uvicorn that runs the very same statement (`bench.bare`). The
 ratios of the medians are what counts. `GET /v1/sims/{iccid}/explanation` is compared with the read of the card, by the
 processor time of API and database together: of running cards, and of stopped ones, which have a recovery plan. The read
-of a card is also asked of an API that is connected as its own role, which PostgreSQL keeps to one tenant (ADR 37).
+of a card is also asked of an API that is connected as its own role, which PostgreSQL keeps to one tenant (ADR 38).
 
     python -m bench.reads [--sims 100000] [--seconds 5] [--clients 16]
 

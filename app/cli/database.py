@@ -76,7 +76,7 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
 
 
 def migrate_command(settings: Settings, given: argparse.Namespace) -> None:
-    """`simgate migrate`, `--roles` (ADR 37), `--distribute` and `--check-distribution`. Raises `CommandError`."""
+    """`simgate migrate`, `--roles` (ADR 38), `--distribute` and `--check-distribution`. Raises `CommandError`."""
     with database(settings) as url:
         if given.check_distribution:
             print(asyncio.run(check_lines(url)))

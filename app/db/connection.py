@@ -167,7 +167,7 @@ class Database:
     engine: AsyncEngine
     pool: asyncpg.Pool[asyncpg.Record]
     walled: bool = False
-    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0037)."""
+    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0038)."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0037).
+"""asyncpg: the two roles of a divided installation, and what each may do (docs/adr/0038).
 
 `simgate_api` sees one tenant's rows at a time, and goes `across_tenants` by becoming `simgate_worker`, which sees all.
 Neither owns a table, and neither can change or delete an entry of the audit trail.

@@ -1,4 +1,4 @@
-"""asyncpg: for whom a transaction is, told to PostgreSQL as it begins: the second wall between tenants (docs/adr/0037).
+"""asyncpg: for whom a transaction is, told to PostgreSQL as it begins: the second wall between tenants (docs/adr/0038).
 
 A process that is connected as the API's role sees the rows of one tenant, or none. `act_for` says whose; work of no
 tenant goes `across_tenants`, as the worker's role. Whoever owns the tables is kept from nothing, and nothing is sent.

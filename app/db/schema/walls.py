@@ -1,4 +1,4 @@
-"""Which tables row-level security is on (docs/adr/0037), and which it is not on, with the reason.
+"""Which tables row-level security is on (docs/adr/0038), and which it is not on, with the reason.
 
 A test compares both with the database: a new table stands in neither and fails.
 """

@@ -24,7 +24,7 @@ PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process creates partitions at a time."""
 
 _MAKE = "SELECT usage_parts.make_part($1)"
-"""A function of the database's: it acts as the owner of the tables, who need not be the role that ingests (ADR 37)."""
+"""A function of the database's: it acts as the owner of the tables, who need not be the role that ingests (ADR 38)."""
 
 DETACH_TIMEOUT_S = 60.0
 """Where the connection has no `lock_timeout` (PgBouncer), one attempt to detach waits so long."""

@@ -3,16 +3,16 @@
 The owner of the tables bypasses it, so that nothing changes where one role does everything. Partitions of usage reports
 are made by a function, which acts as the owner whoever calls it.
 
-Revision ID: 0046
-Revises: 0045
+Revision ID: 0047
+Revises: 0046
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0046"
-down_revision = "0045"
+revision = "0047"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
@@ -48,6 +48,7 @@ WITH_A_TENANT = [
     "quarantine",
     "reminder_settings",
     "rule_stops",
+    "sim_counts",
     "sims",
     "usage_gaps",
     "usage_gateways",
