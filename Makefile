@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-faults soak
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -113,6 +113,11 @@ test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the
 
 test-divided: $(DEV_STAMP) ## Routes and use-cases once more, API and worker as roles that own no table
 	@DIVIDED=1 $(PY) -m pytest -q -n auto $(or $(TESTS),tests/routers tests/usecases)
+# Citus is in no registry of ours: the coordinator, with a worker or more, is the developer's own. One process, one database.
+test-distributed: $(DEV_STAMP) ## The usage suite on a coordinator of Citus (SIMGATE_TEST_DATABASE_URL), distributed first
+	@if [ -z "$$SIMGATE_TEST_DATABASE_URL" ]; then \
+		echo "Skipped: SIMGATE_TEST_DATABASE_URL names no database. With the address of a Citus coordinator, its usage tables are distributed and the usage suite runs on it."; \
+	else $(PY) -m pytest -q -rs --timeout=300 $(or $(TESTS),tests/db/usage tests/usecases/usage tests/usecases/limits tests/usecases/pools tests/usecases/carrier_sync); fi
 
 test-alerts: $(DEV_STAMP) ## Conditions in a running gateway, until a real Prometheus fires their alerts (apt install prometheus)
 	@$(PY) -m pytest -m alerts -q -rs --timeout=400 $(or $(TESTS),tests/e2e/test_prometheus.py)

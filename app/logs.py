@@ -11,8 +11,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -48,13 +49,30 @@ def configure_logging(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*_shared(), _render_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Lines(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     _configure_libraries(level)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
     sys.unraisablehook = _log_unraisable
+
+
+class _Lines:
+    """A stream for lines that may be lost: a full disk under the log, or a reader that is gone, ends nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write it, if it can be written."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush it, if it can be flushed."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _shared() -> list[structlog.typing.Processor]:

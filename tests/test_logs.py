@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
 from app.logs import QUIET, Sampled, configure_logging, mask_iccids
+from app.settings import PROJECT
 from app.telemetry import correlation_id, get_logger, tenant
 
 
@@ -154,3 +157,16 @@ def test_lines_beyond_the_limit_are_counted_and_told_by_the_first_one_after() ->
 
     assert told == [0, 0, None, None, None]
     assert after >= 3
+
+
+def test_a_line_that_cannot_be_written_ends_nothing() -> None:
+    """A full disk under the log ended every loop that had something to say, and with them the worker."""
+    program = (
+        "from app.logs import configure_logging; from app.telemetry import get_logger; configure_logging();"
+        "[get_logger('worker').info('line', number=n) for n in range(1000)]; print('went on')"
+    )
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, text=True, check=False, cwd=PROJECT
+        )
+    assert ended.stdout == "went on\n"

@@ -16,6 +16,7 @@ from app.cli.exits import CommandError, ExitCode
 from app.clock import monotonic
 from app.db.connection import DATABASE_ERRORS, trouble
 from app.db.operating.readiness import applied_schema
+from app.db.twin import DistributionUnfinished
 from app.settings import VERSION, Settings
 from app.telemetry import get_logger
 from app.usecases.context import Context
@@ -87,6 +88,8 @@ def exit_of(error: BaseException, command: str) -> tuple[ExitCode, str]:
         error = error.exceptions[0]
     if isinstance(error, CommandError):
         return error.code, str(error)
+    if isinstance(error, DistributionUnfinished):
+        return ExitCode.DATABASE, str(error)
     is_file = isinstance(error, OSError) and not isinstance(error, NETWORK_ERRORS)
     if command in DATABASE_COMMANDS and isinstance(error, DATABASE_ERRORS) and not is_file:
         return ExitCode.DATABASE, database_message(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.settings import PROJECT, Settings
 
 OWN = PROJECT / "app" / "settings.py"
-OTHERS = {"SIMGATE_SDK_PYTHON", "SIMGATE_TEST_RUN", "SIMGATE_CARRIERS_DIR"}
+OTHERS = {"SIMGATE_SDK_PYTHON", "SIMGATE_TEST_RUN", "SIMGATE_TEST_DATABASE_URL", "SIMGATE_CARRIERS_DIR"}
 """Of the tests, and of `ops/compose.yaml` itself (which folder it mounts)."""
 
 

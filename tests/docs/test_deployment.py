@@ -81,3 +81,13 @@ def test_a_window_that_is_too_short_is_refused_with_the_reason() -> None:
     assert Settings.model_validate({"SIMGATE_KEEP_AUDIT_DAYS": "forever"}).retention.days["audit"] is None
     with pytest.raises(ValueError, match="SIMGATE_KEEP_AUDIT_DAYS must be 183 to 36500, or forever: network logs"):
         Settings.model_validate({"SIMGATE_KEEP_AUDIT_DAYS": "182"})
+
+
+def test_the_deployment_over_citus_distributes_and_leaves_the_gateways_as_they_are() -> None:
+    over = yaml.safe_load((OPS / "compose.citus.yaml").read_text(encoding="utf-8"))["services"]
+    given = parser().parse_args(over["migrate"]["command"])
+
+    assert (given.command, given.distribute) == ("migrate", True)
+    assert set(over) & {*ROLES, "pgbouncer", "balancer"} == set()  # they know the coordinator alone
+    assert {name for name in over if name.startswith("worker-")} == {"worker-1", "worker-2"}
+    assert all("wal_level=logical" in over[name]["command"] for name in ("postgres", "worker-1", "worker-2"))

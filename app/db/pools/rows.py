@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from app.db.connection import Connection
-from app.db.twin import BESIDE_LOCAL, fetched_first
+from app.db.twin import BESIDE_LOCAL, Twin, fetched_first
 
 Rows = list[asyncpg.Record]
 
@@ -67,18 +67,30 @@ UPDATE pools SET open_cycle = $3,
 _ASSIGN_ACCOUNT = """
 UPDATE pools SET account = $2, open_cycle = least(open_cycle, $3) WHERE ref = $1 AND account IS NULL
 """
-_MEMBERS_TO_CHECK = fetched_first(
-    """
+_MEMBERS_TO_CHECK = """
 SELECT s.id FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool
  WHERE s.id = ANY($1::bigint[]) AND s.underlying = 'active'
    AND (p.arrears_since IS NOT NULL
      OR EXISTS (SELECT FROM pool_cycles k
                  WHERE k.pool_ref = p.ref AND k.closed_at IS NULL AND 'stopped' = ANY(k.marks))
-     OR EXISTS (SELECT FROM usage_cycles c WHERE c.sim_id = s.id AND c.cycle >= coalesce(p.open_cycle, 0)
-                   AND c.pool_ref IS DISTINCT FROM p.ref))
-""",
+     OR {behind})
+"""
+_TO_CHECK = Twin(
+    plain=_MEMBERS_TO_CHECK.format(
+        behind="""EXISTS (SELECT FROM usage_cycles c WHERE c.sim_id = s.id AND c.cycle >= coalesce(p.open_cycle, 0)
+                   AND c.pool_ref IS DISTINCT FROM p.ref)"""
+    ),
+    distributed=fetched_first(
+        _MEMBERS_TO_CHECK.format(
+            behind="""s.id IN (
+            SELECT c.sim_id FROM usage_cycles c JOIN sims m ON m.id = c.sim_id
+              JOIN pools q ON q.tenant = m.tenant AND q.id = m.pool
+             WHERE c.cycle >= coalesce(q.open_cycle, 0) AND c.pool_ref IS DISTINCT FROM q.ref)"""
+        ),
+        why=BESIDE_LOCAL,
+        usage_cycles="sim_id = ANY($1::bigint[])",
+    ).distributed,
     why=BESIDE_LOCAL,
-    usage_cycles="sim_id = ANY($1::bigint[])",
 )
 _REFS = """
 SELECT DISTINCT p.ref FROM sims s JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool WHERE s.id = ANY($1::bigint[])
@@ -178,7 +190,7 @@ async def refs_of(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
 
 async def members_to_check(connection: Connection, sim_ids: Sequence[int]) -> list[int]:
     """Which of these active SIMs are in a stopped or frozen pool, or have counters that are not yet their pool's."""
-    return [row["id"] for row in await connection.fetch(_MEMBERS_TO_CHECK.text, sim_ids)]
+    return [row["id"] for row in await connection.fetch(_TO_CHECK.text, sim_ids)]
 
 
 async def in_arrears(connection: Connection, tenant: str) -> list[str]:

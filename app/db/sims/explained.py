@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
-from app.db.sims.read import RunningPeriods
+from app.db.sims.read import RunningPeriods, fetch_one
 from app.db.twin import BESIDE_LOCAL, OUTER_JOINED, fetched_first
 from app.db.used import USED
-from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
 
 ExplainedRow = Mapping[str, Any]
@@ -90,7 +89,7 @@ _FROM = f"""
 _EXPLAIN = fetched_first(
     f"{_COLUMNS}{_ALONE}{_FROM} WHERE s.tenant = $1 AND s.iccid = $2",
     why=BESIDE_LOCAL,
-    usage_cycles="sim_id = (SELECT id FROM sims WHERE tenant = $1 AND iccid = $2)",
+    usage_cycles="sim_id = $5::bigint",
 )
 """By equality alone, as `app.db.sims.read` says."""
 
@@ -105,10 +104,7 @@ async def fetch_explained(
     reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods
 ) -> ExplainedRow | None:
     """What an explanation of a tenant's SIM rests on, by either form of its ICCID (DV-5); None if there is none."""
-    row: ExplainedRow | None = await reads.fetchrow(_EXPLAIN.text, tenant, iccid, running.cycles, running.rebinds_since)
-    if row is None and (alternate := alternate_iccid(iccid)) is not None:
-        row = await reads.fetchrow(_EXPLAIN.text, tenant, alternate, running.cycles, running.rebinds_since)
-    return row
+    return await fetch_one(reads, _EXPLAIN, tenant, iccid, running)
 
 
 async def fetch_many_explained(

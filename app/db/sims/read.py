@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
-from app.db.twin import OUTER_JOINED, fetched_first
+from app.db.twin import OUTER_JOINED, Layout, Twin, fetched_first
 from app.db.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
 from app.domain.vocabulary import OPEN_STATUSES
@@ -48,9 +48,11 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
 _READ = fetched_first(
     f"{_COLUMNS} s.iccid = $2",
     why=OUTER_JOINED,
-    usage_cycles="sim_id = (SELECT id FROM sims WHERE tenant = $1 AND iccid = $2)",
+    usage_cycles="sim_id = $5::bigint",
 )
 """By equality alone: so every estimate is one row, and PostgreSQL keeps its plan instead of making one per read."""
+
+_ROW_ID = "SELECT id FROM sims WHERE tenant = $1 AND iccid = $2"
 
 _READ_MANY = fetched_first(
     f"{_COLUMNS} s.id = ANY($2::bigint[]) ORDER BY s.id",
@@ -72,10 +74,25 @@ class RunningPeriods:
 
 async def fetch_sim(reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods) -> SimRow | None:
     """The SIM of a tenant by either form of its ICCID (DV-5); None if there is none."""
-    row: SimRow | None = await reads.fetchrow(_READ.text, tenant, iccid, running.cycles, running.rebinds_since)
-    if row is None and (alternate := alternate_iccid(iccid)) is not None:
-        row = await reads.fetchrow(_READ.text, tenant, alternate, running.cycles, running.rebinds_since)
-    return row
+    return await fetch_one(reads, _READ, tenant, iccid, running)
+
+
+async def fetch_one(
+    reads: KeptConnections, statement: Twin, tenant: str, iccid: str, running: RunningPeriods
+) -> Mapping[str, Any] | None:
+    """One row by either form of an ICCID. On Citus the SIM's row id, `$5`, is looked up before: it names one shard."""
+    alternate = alternate_iccid(iccid)
+    for form in (iccid,) if alternate is None else (iccid, alternate):
+        arguments: tuple[Any, ...] = (tenant, form, running.cycles, running.rebinds_since)
+        if Layout.distributed:
+            found = await reads.fetchrow(_ROW_ID, tenant, form)
+            if found is None:
+                continue
+            arguments = (*arguments, found["id"])
+        row: SimRow | None = await reads.fetchrow(statement.text, *arguments)
+        if row is not None:
+            return row
+    return None
 
 
 async def fetch_sims(

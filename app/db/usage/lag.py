@@ -7,25 +7,37 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
-from app.db.twin import BESIDE_LOCAL, fetched_first
+from app.db.twin import BESIDE_LOCAL, Twin, fetched_first
 
-_OLDEST = fetched_first(
-    """
+_OLDEST = """
 SELECT s.account, min(greatest(coalesce(c.carrier_as_of, k.opens), s.carrier_changed_at)) AS oldest
   FROM sims s
   JOIN unnest($3::text[], $4::int[], $5::int[], $6::timestamptz[]) k(account, cycle, before, opens)
     ON k.account = s.account
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle AND c.sim_id > $1 AND c.sim_id <= $2
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = k.cycle AND c.sim_id > $1 AND c.sim_id <= $2{joined}
  WHERE s.id > $1 AND s.id <= $2 AND s.underlying = 'active'
    AND NOT (coalesce(s.carrier_state = ANY($7::text[]), false)
             AND coalesce(s.carrier_as_of > coalesce(s.carrier_changed_at, '-infinity'), false))
    AND (c.carrier_as_of IS NOT NULL
-        OR EXISTS (SELECT FROM usage_cycles p
-                    WHERE p.sim_id = s.id AND p.cycle = k.before AND p.carrier_as_of IS NOT NULL))
+        OR {had_one})
  GROUP BY s.account
-""",
+"""
+# Of the rows fetched first the cycle before is joined: an EXISTS would go through all of them for each SIM.
+_AGES = Twin(
+    plain=_OLDEST.format(
+        joined="",
+        had_one="""EXISTS (SELECT FROM usage_cycles p
+                    WHERE p.sim_id = s.id AND p.cycle = k.before AND p.carrier_as_of IS NOT NULL)""",
+    ),
+    distributed=fetched_first(
+        _OLDEST.format(
+            joined="\n  LEFT JOIN usage_cycles p ON p.sim_id = s.id AND p.cycle = k.before",
+            had_one="p.carrier_as_of IS NOT NULL",
+        ),
+        why=BESIDE_LOCAL,
+        usage_cycles="sim_id > $1 AND sim_id <= $2 AND (cycle = ANY($4::int[]) OR cycle = ANY($5::int[]))",
+    ).distributed,
     why=BESIDE_LOCAL,
-    usage_cycles="sim_id > $1 AND sim_id <= $2 AND (cycle = ANY($4::int[]) OR cycle = ANY($5::int[]))",
 )
 
 
@@ -49,7 +61,7 @@ async def oldest_figures(
     change at the carrier, since it has not been queried before it.
     """
     rows = await connection.fetch(
-        _OLDEST.text,
+        _AGES.text,
         after,
         through,
         [one.account for one in accounts],

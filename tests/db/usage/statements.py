@@ -35,6 +35,9 @@ _PLACE = re.compile(r"\{\w*\}")
 NOT_SENT = (
     "app.db.usage.ingest._OPEN",
     "app.db.usage.history._",
+    "app.db.usage.audit.COUNTED",
+    "app.db.usage.figures.COUNTED",
+    "app.db.usage.past._DAY_FIGURES",
     "app.db.usage.distributed.distribute.",
     "app.db.usage.distributed.check.",
 )

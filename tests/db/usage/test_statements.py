@@ -24,7 +24,7 @@ EVERY_SHARD = {
     "app.db.sims.search.used_share": "a filter of the fleet by use: every counter of the running cycle is weighed",
     "app.db.usage.distributed.ingest._FORGET_STAGED": "what a batch staged lies in as many shards as its SIMs",
     "app.db.usage.ingest._MOVE": "the same; only where two transactions begin one counter at once",
-    "app.db.usage.lag._OLDEST": "a range of SIMs by row id, which lies in every shard",
+    "app.db.usage.lag._AGES": "a range of SIMs by row id, which lies in every shard",
     "app.db.usage.pulls._NEAREST": "the SIMs nearest to a limit: every counter of the running cycle is weighed",
     "app.db.usage.pulls._NEAR_DISTRIBUTED": "the same",
     "app.db.usage.pulls._TO_CLOSE": "a range of SIMs by row id, which lies in every shard",

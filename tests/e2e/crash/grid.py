@@ -87,6 +87,8 @@ class Line:
     channel: Channel
     points: list[str] = field(default_factory=list)
     effects: dict[str, int] = field(default_factory=dict)
+    shown: bool = True
+    """Whether the carrier's word shows its end without a push; none is sent here."""
     cells: list[Cell] = field(default_factory=list)
 
 
@@ -123,11 +125,11 @@ class Grid:
         expected = {"succeeded", "open"} if line.kind in HONEST | WAITS else {"succeeded"}
         assert json.loads(end).get("status") in expected, (line.kind, line.protocol, end)
         line.points = points
+        line.shown = json.loads(end)["status"] == "succeeded"
         line.effects = await self._effects(cell)
-        changes = line.channel is Channel.API and line.kind not in {
-            OperationKind.REFRESH,
-            OperationKind.VERIFY_REAL_NAME,
-        }
+        if line.kind in WAITS and line.channel is Channel.API:
+            line.effects = {line.kind.value: 1}  # counted once the holder has done it
+        changes = line.channel is Channel.API and line.kind is not OperationKind.REFRESH
         assert bool(line.effects) == changes, (line.kind, line.protocol, line.effects)
         line.cells = [
             self.cell(line, point=f"{name}, {side}", kill_at=(number, side))

@@ -20,6 +20,7 @@ from tests import databases
 from tests.e2e.crash.grid import Cell, Grid, Line, lines
 from tests.e2e.crash.stage import PROTOCOLS, open_stage
 
+KINDS = os.environ.get("KINDS", ",".join(OperationKind)).split(",")
 CHOSEN = [name for name in PROTOCOLS if name in os.environ.get("CHOSEN", ",".join(PROTOCOLS)).split(",")]
 LANES = min(int(os.environ.get("LANES", "2")), len(CHOSEN))
 """Grids side by side, each with a part of the protocols, on a database of its own."""
@@ -65,7 +66,12 @@ def shown(grid: Sequence[Line]) -> str:
             row += f"{'' if line is None else _place(line):>12}"
         rows.append(row)
     outcomes = Counter(cell.outcome for line in grid for cell in line.cells)
-    return "\n".join([*rows, f"{sum(outcomes.values())} kills: {dict(outcomes)}; every other place is not supported"])
+    return "\n".join(
+        [
+            *rows,
+            f"{sum(outcomes.values())} kills: {dict(outcomes)}; ? waits for a person, - had ended before; an empty place is not supported",
+        ]
+    )
 
 
 def _place(line: Line) -> str:
@@ -81,7 +87,7 @@ def _place(line: Line) -> str:
 async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_honest_unknown(
     database_server: Server, clean_database: str, tmp_path: Path
 ) -> None:
-    began, grid = monotonic(), [line for line in lines() if line.protocol in CHOSEN]
+    began, grid = monotonic(), [line for line in lines() if line.protocol in CHOSEN and line.kind in KINDS]
     urls = []
     for lane in range(LANES):
         name = f"grid_{os.getpid()}_{lane}"
@@ -95,15 +101,22 @@ async def test_a_kill_at_every_point_of_every_kind_leaves_one_effect_or_an_hones
     print(f"\n{shown(grid)}\n{monotonic() - began:.0f} s")
     assert not wrong, wrong
     assert not [cell for line in grid for cell in line.cells if cell.outcome == "wrong"]
-    missed = [cell for line in grid for cell in line.cells if cell.outcome == "missed"]
-    assert len(missed) <= len(grid) // 10, missed
+    missed = [place for line in grid for place in _missed(line)]
+    kills = sum(len(line.cells) for line in grid)
+    assert len(missed) <= kills // 50, missed
     doubtful = [
         cell for line in grid for cell in line.cells if cell.outcome == "unknown" and not _may_have_left(line, cell)
     ]
     assert not doubtful, "what was never sent is not unknown"
 
 
+def _missed(line: Line) -> list[str]:
+    """Places of a course at which no process was killed. A course may ask once more or less often than the recorded one."""
+    hit = {cell.point for cell in line.cells if cell.outcome != "missed"}
+    return [f"{line.kind} at {line.protocol}: {cell.point}" for cell in line.cells if cell.point not in hit]
+
+
 def _may_have_left(line: Line, cell: Cell) -> bool:
-    """Whether it was killed once its sending was stored."""
+    """Whether it was killed once its sending was stored; or whether nobody could tell in any case."""
     number, _ = cell.course.kill_at or (0, "")
-    return any(point.startswith("commit _mark_sent") for point in line.points[: number + 1])
+    return not line.shown or any(point.startswith("commit _mark_sent") for point in line.points[: number + 1])

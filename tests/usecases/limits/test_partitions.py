@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from app.db.twin import Layout
 from app.outbound.archive import Archive
 from app.usecases.limits.partitions import maintain_partitions
 from tests.gateway import Gateway, open_gateway
@@ -88,7 +89,13 @@ async def outdated(gateway: Gateway) -> str:
     return f"reports_{datetime.fromisoformat(str(at)).astimezone(UTC):%Y_%m}"
 
 
+def skip_on_citus() -> None:
+    if Layout.distributed:
+        pytest.skip("Citus detaches and attaches no partition concurrently: whoever comes meanwhile waits")
+
+
 async def test_ingest_and_reads_go_on_while_a_drop_waits_for_a_long_reader(gateway: Gateway, outdated: str) -> None:
+    skip_on_citus()
     [card] = [row["iccid"] for row in (await gateway.api.get("/v1/sims")).json()["items"]]
     async with reading(gateway):
         dropping = asyncio.create_task(maintain_partitions(gateway.ctx))
@@ -107,6 +114,7 @@ async def test_ingest_and_reads_go_on_while_a_drop_waits_for_a_long_reader(gatew
 
 
 async def test_a_partition_is_made_beside_a_long_reader(gateway: Gateway) -> None:
+    skip_on_citus()
     await maintain_partitions(gateway.ctx)
     before = await _partitions(gateway)
     await gateway.advance(days=31)
@@ -118,6 +126,7 @@ async def test_a_partition_is_made_beside_a_long_reader(gateway: Gateway) -> Non
 
 
 async def test_a_detach_that_was_interrupted_is_finished_by_the_next_run(gateway: Gateway, outdated: str) -> None:
+    skip_on_citus()
     async with gateway.ctx.pool.acquire() as connection:
         async with reading(gateway):
             with pytest.raises((asyncpg.LockNotAvailableError, TimeoutError)):

@@ -13,7 +13,9 @@ from app.db.usage.distributed.distribute import ASIDE, DISTRIBUTED
 _TABLES = """
 SELECT p.logicalrelid::text AS name, column_to_column_name(p.logicalrelid, p.partkey) AS by, p.colocationid AS beside,
        (SELECT count(*) FROM pg_dist_shard s WHERE s.logicalrelid = p.logicalrelid) AS shards,
-       citus_total_relation_size(p.logicalrelid, fail_on_error => false) AS bytes
+       citus_total_relation_size(p.logicalrelid, fail_on_error => false) + coalesce((
+           SELECT sum(citus_total_relation_size(i.inhrelid, fail_on_error => false))
+             FROM pg_inherits i WHERE i.inhparent = p.logicalrelid), 0) AS bytes
   FROM pg_dist_partition p WHERE p.logicalrelid::text = ANY($1::text[]) ORDER BY 1
 """
 _NODES = """

@@ -56,6 +56,9 @@ _PARTS = """
 SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
  WHERE i.inhparent = 'usage_reports'::regclass ORDER BY 1
 """
+_INDEXES = """
+SELECT c.relname AS name FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = $1::text::regclass
+"""
 _SET_ASIDE = """
 SELECT tablename AS name, pg_relation_size(format('usage_parts.%I', tablename)::regclass) / 8192 AS blocks
   FROM pg_tables WHERE schemaname = 'usage_parts' AND starts_with(tablename, $1) ORDER BY 1
@@ -99,6 +102,8 @@ async def distribute(connection: Connection, shards: int) -> AsyncIterator[Moved
             await _distribute_table(connection, table, column, count if beside == "none" else None, beside)
     async for moved in _move_reports(connection):
         yield moved
+    for table in ("usage_cycles", "usage_days"):  # what was copied is still in the coordinator's own table, unseen
+        await connection.execute("SELECT truncate_local_data_after_distributing_table($1::text::regclass)", table)
     await connection.execute("UPDATE usage_distribution SET done_at = now()")
     for table in DISTRIBUTED:
         await connection.execute(f"ANALYZE {table}")
@@ -137,6 +142,10 @@ async def _distribute_table(connection: Connection, table: str, column: str, sha
                 name = part["name"]
                 await connection.execute(f"ALTER TABLE usage_reports DETACH PARTITION usage_parts.{name}")
                 await connection.execute(f"ALTER TABLE usage_parts.{name} RENAME TO {ASIDE}{name}")
+                for index in await connection.fetch(_INDEXES, f"usage_parts.{ASIDE}{name}"):
+                    await connection.execute(
+                        f"ALTER INDEX usage_parts.{index['name']} RENAME TO {ASIDE}{index['name']}"
+                    )
         await connection.execute(
             "SELECT create_distributed_table($1::text::regclass, $2, colocate_with => $3, shard_count => $4)",
             table,
@@ -144,9 +153,6 @@ async def _distribute_table(connection: Connection, table: str, column: str, sha
             beside,
             shards,
         )
-    # What Citus copied is still in the coordinator's own table, invisible; nothing is lost if this is not reached.
-    if table in ("usage_cycles", "usage_days"):
-        await connection.execute("SELECT truncate_local_data_after_distributing_table($1::text::regclass)", table)
 
 
 async def _move_reports(connection: Connection) -> AsyncIterator[Moved]:
