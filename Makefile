@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -111,6 +111,8 @@ test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then
 test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
 	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
 
+test-divided: $(DEV_STAMP) ## Routes and use-cases once more, API and worker as roles that own no table
+	@DIVIDED=1 $(PY) -m pytest -q -n auto $(or $(TESTS),tests/routers tests/usecases)
 # Citus is in no registry of ours: the coordinator, with a worker or more, is the developer's own. One process, one database.
 test-distributed: $(DEV_STAMP) ## The usage suite on a coordinator of Citus (SIMGATE_TEST_DATABASE_URL), distributed first
 	@if [ -z "$$SIMGATE_TEST_DATABASE_URL" ]; then \
