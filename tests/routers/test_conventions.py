@@ -59,7 +59,8 @@ async def test_open_routes_need_no_key(gateway: Gateway) -> None:
         for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json")
     ]
 
-    assert [answer.status_code for answer in answers if answer.status_code != 503] == [200, 200, 200, 200]
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert [answer.url.path for answer in answers if answer.status_code == 503] in ([], ["/readyz"])
 
 
 async def test_the_same_key_answers_the_same_and_another_body_is_refused(gateway: Gateway) -> None:

@@ -106,6 +106,11 @@ async def open_staging(connection: Connection) -> None:
     await connection.execute(_OPEN + _BY_INDEX)
 
 
+async def still_here(connection: Connection) -> None:
+    """Send something: the server ends a transaction in which nothing comes for long."""
+    await connection.execute("SELECT")
+
+
 async def seen(connection: Connection, canonical: Sequence[str]) -> dict[int, int]:
     """Of these canonical ICCIDs, by their place from 0, the line of the earlier row that names the same card."""
     return {row["n"] - 1: row["line"] for row in await connection.fetch(_SEEN, canonical)}

@@ -115,6 +115,8 @@ COLUMN_PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
 
 REQUIRED = ("iccid", "carrier", "terms", "plan")
 
+_CARRIERS: Mapping[str, Carrier] = {carrier.value: carrier for carrier in Carrier}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRow:
@@ -131,7 +133,7 @@ def parse_row(line: int, given: Mapping[str, str]) -> ParsedRow:
     faults = [
         Fault(code="REQUIRED", detail="required", line=line, column=name) for name in REQUIRED if not given.get(name)
     ]
-    carrier = next((known for known in Carrier if known == given.get("carrier")), None)
+    carrier = _CARRIERS.get(given.get("carrier", ""))
     for name, text in given.items():
         if not text:
             continue

@@ -1,4 +1,4 @@
-"""`make test-faults`: webhooks come within a second at p99 while somebody else's transactions run (operations.md 11).
+"""`make test-faults`: webhooks come within a second at p99 while somebody else's transactions run (docs/operations.md, What faults do).
 
 One idles in another database of the same server; and a fleet of a hundred thousand cards is imported.
 """
