@@ -52,7 +52,7 @@ $(DEV_STAMP): requirements/dev.lock ops/simgate | $(PY)
 	@touch $(RUN_STAMP) $@
 
 # ---------------------------------------------------------------------------------------------------------------- check
-.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
+.PHONY: test check lint types fmt cover test-properties test-crash test-ingest test-import-fleet test-year test-two-years test-divided test-alerts test-sdk test-clients test-contract test-extremes test-recovery test-distributed test-faults soak
 test: $(DEV_STAMP) ## Every test, import contracts included; no service needed (TESTS=tests/domain for some)
 	@$(MAKE) --no-print-directory $(TYPESCRIPT) || echo "The TypeScript client is not checked: npm ci did not work (see above)"
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(TESTS)
@@ -111,6 +111,8 @@ test-extremes: $(DEV_STAMP) ## Every request at the extremes of its schema; then
 test-upgrade: $(DEV_STAMP) ## Processes replaced one by one under load: from the release before, and to one that adds to the schema
 	@$(PY) -m pytest -m upgrade -q -s --timeout=900 $(or $(TESTS),tests/upgrade)
 
+test-divided: $(DEV_STAMP) ## Routes and use-cases once more, API and worker as roles that own no table
+	@DIVIDED=1 $(PY) -m pytest -q -n auto $(or $(TESTS),tests/routers tests/usecases)
 # Citus is in no registry of ours: the coordinator, with a worker or more, is the developer's own. One process, one database.
 test-distributed: $(DEV_STAMP) ## The usage suite on a coordinator of Citus (SIMGATE_TEST_DATABASE_URL), distributed first
 	@if [ -z "$$SIMGATE_TEST_DATABASE_URL" ]; then \
@@ -143,7 +145,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-accept bench-ingest bench-reads bench-import bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-accept bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -158,6 +160,9 @@ bench-reads: $(DEV_STAMP) ## Reads per second on a large fleet
 
 bench-import: $(DEV_STAMP) ## The import of a million cards against a bare COPY of the same rows
 	@$(PY) -m bench.import_fleet
+
+bench-lists: $(DEV_STAMP) ## Lists, counts and summaries of a million cards by every documented filter, p99 each
+	@$(PY) -m bench.lists
 
 bench-carriers: $(DEV_STAMP) ## Carrier calls per second under their limits
 	@$(PY) -m bench.carriers

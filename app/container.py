@@ -23,6 +23,7 @@ from app.clock import OffsetClock
 from app.db.connection import DATABASE_ERRORS, Database, connections_in_use, open_database, trouble
 from app.db.kept_connections import KeptConnections, Pool
 from app.db.operating.rate_limits import SharedBudget, SharedRepeatWindows
+from app.db.tenancy import ACROSS, act_for
 from app.db.uow import UnitOfWork
 from app.domain.notifications.channels import ChannelKind
 from app.domain.operation.capabilities import CAPABILITIES
@@ -125,6 +126,7 @@ async def open_container(
 
     `tracing`: closed at the end, after everything whose spans it sends.
     """
+    act_for(ACROSS)  # the process's own work, until a request comes
     async with (
         open_database(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
         open_container_over(database, settings, accounts, wire=wire, tracing=tracing) as container,
@@ -169,6 +171,7 @@ async def open_container_over(
         work=lambda: UnitOfWork(database.engine),
         pool=pool,
         reads=reads,
+        walled=database.walled,
         clock=clock,
         accounts=known,
         clients=clients,

@@ -22,7 +22,10 @@ import asyncpg
 import httpx
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import make_url
 
+from app.db.roles import GRANT_RIGHTS, create_roles
+from app.db.tenancy import API_ROLE
 from app.postgres.supervisor import embedded
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +73,21 @@ def migrate(url: str) -> None:
     config = Config(ROOT / "alembic.ini")
     config.attributes["url"] = url
     command.upgrade(config, "head")
+
+
+def behind_the_wall(where: Database) -> Database:
+    """The same database as the API's own role, which PostgreSQL shows one tenant's rows (docs/adr/0038)."""
+    asyncio.run(_divide(where.dsn))
+    url = make_url(where.url).set(username=API_ROLE, password=KEY)
+    return Database(url=url.render_as_string(hide_password=False), dsn=where.dsn)
+
+
+async def _divide(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await create_roles(connection)
+    await connection.execute(f"ALTER ROLE {API_ROLE} LOGIN PASSWORD '{KEY}'")
+    await connection.execute(GRANT_RIGHTS)
+    await connection.close()
 
 
 def free_port() -> int:

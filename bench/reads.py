@@ -3,7 +3,8 @@
 `GET /v1/sims/{iccid}`, a random card of 100,000 with usage, every time. Beside it, in turns, three rounds each: the
 empty route `GET /livez` of the same server, and a bare uvicorn that runs the very same statement (`bench.bare`). The
 ratios of the medians are what counts. `GET /v1/sims/{iccid}/explanation` is compared with the read of the card, by the
-processor time of API and database together: of running cards, and of stopped ones, which have a recovery plan.
+processor time of API and database together: of running cards, and of stopped ones, which have a recovery plan. The read
+of a card is also asked of an API that is connected as its own role, which PostgreSQL keeps to one tenant (ADR 38).
 
     python -m bench.reads [--sims 100000] [--seconds 5] [--clients 16]
 
@@ -30,7 +31,19 @@ import asyncpg
 import uvloop
 
 from bench.bare import bare_server
-from bench.house import KEY, ROOT, api, cpu_seconds, database, iccid, postgres_seconds, postmaster, resident_mb, seed
+from bench.house import (
+    KEY,
+    ROOT,
+    api,
+    behind_the_wall,
+    cpu_seconds,
+    database,
+    iccid,
+    postgres_seconds,
+    postmaster,
+    resident_mb,
+    seed,
+)
 
 LEAST_OF_EMPTY = 0.35
 LEAST_OF_BARE = 0.55
@@ -144,15 +157,17 @@ def main() -> None:
         load = generate(arguments.address, arguments.sims, arguments.seconds, arguments.clients, under, every)
         print(json.dumps(uvloop.run(load)))
         return
-    names = ("empty", "card", "bare", "explanation", "stopped", "list")
+    names = ("empty", "card", "bare", "explanation", "stopped", "list", "walled")
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with database() as where:
         asyncio.run(seed(where.dsn, arguments.sims, counters=True))
         asyncio.run(_use(where.dsn))
-        with api(where) as (address, pid), bare_server(where) as plain:
+        wall = behind_the_wall(where)
+        with api(where) as (address, pid), bare_server(where) as plain, api(wall) as (walled, walled_pid):
             server = asyncio.run(postmaster(where.dsn))
             ask(address, arguments, arguments.sims)
             ask(plain, arguments, arguments.sims)
+            ask(walled, arguments, arguments.sims)
             for _ in range(ROUNDS):
                 rounds["empty"].append(ask(address, arguments, 0))
                 rounds["bare"].append(ask(plain, arguments, arguments.sims))
@@ -161,6 +176,7 @@ def main() -> None:
                 rounds["explanation"].append(measured(*cost, "/explanation"))
                 rounds["stopped"].append(measured(*cost, "/explanation", STOPPED))
                 rounds["list"].append(measured(*cost, LIST))
+                rounds["walled"].append(measured(walled, arguments, walled_pid, server))
             memory = resident_mb(pid)
     middle = {
         name: {key: statistics.median(one[key] for one in found) for key in found[0]} for name, found in rounds.items()
@@ -173,6 +189,7 @@ def main() -> None:
     print(line("GET /livez", middle["empty"]))
     print(line("the statement alone", middle["bare"]))
     print(line("GET /v1/sims/{iccid}", card))
+    print(line("GET /v1/sims/{iccid}, a role of its own", middle["walled"]))
     print(line("…/explanation", explained))
     print(line("…/explanation, stopped", middle["stopped"]))
     times, stopped = cpu(explained) / cpu(card), cpu(middle["stopped"]) / cpu(card)
@@ -180,6 +197,10 @@ def main() -> None:
     listed = cpu(middle["list"]) / PAGE
     print(f"a page costs {listed:.1f} µs a card, {middle['list']['api_us'] / PAGE:.1f} µs of it in the API")
     print(f"an explanation costs {times:.1f} times a read, of a stopped card {stopped:.1f} times")
+    each = [one["rate"] / other["rate"] for one, other in zip(rounds["walled"], rounds["card"], strict=True)]
+    of_card, dearer = middle["walled"]["rate"] / card["rate"], cpu(middle["walled"]) / cpu(card)
+    of_reads = f"{of_card:.2f} of the reads ({min(each):.2f} to {max(each):.2f})"
+    print(f"as a role of its own {of_reads}, {dearer:.1f} times the processor time")
     print(f"ratio to the empty route {of_empty:.2f}, to the statement alone {of_bare:.2f}, API {memory} MB")
     failed = [f"{of_empty:.2f} of the empty route"] if of_empty < LEAST_OF_EMPTY else []
     failed += [f"{of_bare:.2f} of the statement alone"] if of_bare < LEAST_OF_BARE else []

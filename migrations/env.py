@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database_tls import driver_query
+from app.db.roles import GRANT_RIGHTS
 from app.db.schema.all_tables import metadata
 from app.db.schema.revision import HEAD_REVISION, AppliedSchema
 from app.postgres.errors import DatabaseUnusable
@@ -30,6 +31,7 @@ def run(connection: Connection) -> None:
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
             context.run_migrations()
+        connection.execute(text(GRANT_RIGHTS))
 
 
 def _of_a_later_release(connection: Connection) -> bool:

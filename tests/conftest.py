@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 import structlog
 
+from app.db.tenancy import API_ROLE, WORKER_ROLE
 from app.postgres.supervisor import Server, embedded
 from app.usecases.context import Context
 from tests import databases, given
@@ -24,6 +25,7 @@ from tests.examples import tries
 from tests.gateway import Gateway, open_gateway
 from tests.receiver import Receiver
 from tests.receiver import receiver as open_receiver
+from tests.roles import url_as
 
 hypothesis.settings.register_profile("simgate", deadline=None, max_examples=tries(30))
 hypothesis.settings.load_profile("simgate")
@@ -85,7 +87,8 @@ def database_dsn(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 async def kept_connections(database_dsn: str) -> AsyncIterator[None]:
     """Gateways of one worker take over each other's connections, warm; see `tests.connections`."""
-    async with keeping(databases.url_of(database_dsn)):
+    url = databases.url_of(database_dsn)
+    async with keeping(url), keeping(url_as(API_ROLE, url)), keeping(url_as(WORKER_ROLE, url)):
         yield
 
 

@@ -6,8 +6,9 @@ Time is the gateway's one clock; `advance` moves it for both sides, without any 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import httpx
 from app.carriers.config_file import read_accounts
 from app.cli.sandbox import sandbox_options
 from app.container import Container, open_container_over
+from app.db.tenancy import API_ROLE, WORKER_ROLE
 from app.domain.identifiers import luhn_digit
 from app.jobs.loops import drain
 from app.main import create_app
@@ -29,11 +31,16 @@ from sandbox.app import Sandbox
 from sandbox.http.messages import ConnectionCut
 from tests.connections import connected
 from tests.contract import Contract
+from tests.roles import divide, over, url_as
 
 BEGINNING = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 """When every test begins, whatever the day on which it is run: cards in tests have dates of that autumn."""
 
 KEY = "test-key-0123456789-0123456789-0123456789"
+
+
+DIVIDED = "DIVIDED"
+"""The variable that `make test-divided` sets: API and worker of every test's gateway connect as roles of their own."""
 
 
 class SandboxWire(httpx.AsyncBaseTransport):
@@ -144,10 +151,14 @@ async def open_gateway(
     *,
     carriers: str = "carriers.toml",
     accounts_path: Path | None = None,
+    divided: bool = DIVIDED in os.environ,
     tracing: Tracing | None = None,
     **given: object,
 ) -> AsyncIterator[Gateway]:
-    """A gateway on this database, with the sandbox in memory; `given` are further settings by their variable's name."""
+    """A gateway on this database, with the sandbox in memory; `given` are further settings by their variable's name.
+
+    `divided`: the API is connected as its own role, everything else as the worker's.
+    """
     path = accounts_path or PROJECT / "demo" / carriers
     own = {"SIMGATE_DATA_DIR": folder, "SIMGATE_CARRIERS": path, "SIMGATE_SANDBOX_PORT": 1}
     settings = Settings.model_validate(own | given)
@@ -158,15 +169,24 @@ async def open_gateway(
         await holder[0](scope, receive, send)
 
     wire = SandboxWire(carriers_app)
+    if divided:
+        await divide(url.replace("+asyncpg", ""))
+    own_url = url_as(WORKER_ROLE, url) if divided else url
     async with (
-        connected(url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
+        AsyncExitStack() as apart,
+        connected(own_url, size=settings.database_pool, pgbouncer=settings.pgbouncer) as database,
         open_container_over(database, settings, accounts, wire=wire, tracing=tracing) as container,
     ):
         clock = container.context.clock
         clock.offset += BEGINNING - clock.now()
         holder.append(_sandbox(settings, accounts, container))
         await ensure_admin_key(container.context, KEY)
-        app = create_app(container)
+        served = container
+        if divided:
+            opened = connected(url_as(API_ROLE, url), size=settings.database_pool, pgbouncer=settings.pgbouncer)
+            served = await apart.enter_async_context(over(container, await apart.enter_async_context(opened)))
+            assert (container.context.walled, served.context.walled) == (False, True)
+        app = create_app(served)
         headers = {"Authorization": f"Bearer {KEY}"}
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         hooks = {"response": [Contract(app).check]}

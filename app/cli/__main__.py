@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _migrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--roles", action="store_true", help="also create the roles of API and worker, and grant them")
     asked = command.add_mutually_exclusive_group()
     asked.add_argument(
         "--distribute", action="store_true", help="on a Citus coordinator: distribute the usage tables over its workers"

@@ -10,11 +10,14 @@ from datetime import datetime
 
 from alembic import command
 from alembic.config import Config
+from asyncpg import InsufficientPrivilegeError
 
 from app.carriers.config_file import read_accounts
 from app.cli.distribution import check_lines, distribute_usage
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
+from app.db.connection import open_database
+from app.db.roles import CREATE_ROLES, MAY_BECOME, create_roles
 from app.jobs.runner import SlotOutcome, run_slot
 from app.jobs.schedule import jobs_for
 from app.logs import LEVELS, configure_logging
@@ -73,16 +76,30 @@ def run_command(settings: Settings, given: argparse.Namespace) -> None:
 
 
 def migrate_command(settings: Settings, given: argparse.Namespace) -> None:
-    """`simgate migrate`, `--distribute` and `--check-distribution`. Raises `CommandError`."""
+    """`simgate migrate`, `--roles` (ADR 38), `--distribute` and `--check-distribution`. Raises `CommandError`."""
     with database(settings) as url:
         if given.check_distribution:
             print(asyncio.run(check_lines(url)))
             return
+        made = asyncio.run(_roles(url)) if given.roles else []
         migrate(url)
         print("The database is at the newest schema.")
+        for role in made:
+            print(f"Role {role} is made. Let it in: ALTER ROLE {role} LOGIN PASSWORD '…';")
         if given.distribute:
             asyncio.run(distribute_usage(url, given.shards))
             print(asyncio.run(check_lines(url)))
+
+
+async def _roles(url: str) -> list[str]:
+    async with open_database(url, size=2) as opened, opened.pool.acquire() as connection:
+        try:
+            return await create_roles(connection)
+        except InsufficientPrivilegeError:
+            by_hand = "; ".join([*CREATE_ROLES.values(), MAY_BECOME])
+            raise CommandError(
+                ExitCode.DATABASE, f"the database's user may not create roles: let one who may run: {by_hand}"
+            ) from None
 
 
 def restored_command(settings: Settings, given: argparse.Namespace) -> None:

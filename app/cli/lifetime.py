@@ -37,6 +37,7 @@ async def lifetime(ctx: Context, settings: Settings, role: str) -> AsyncIterator
         schema=(await applied_schema(ctx.pool)).revision,
         accounts=len(ctx.accounts),
         sandbox=ctx.sandbox,
+        walled=ctx.walled,
     )
     try:
         yield
@@ -48,7 +49,8 @@ async def lifetime(ctx: Context, settings: Settings, role: str) -> AsyncIterator
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
-        "42501": "its user lacks a right: let it own the database, or GRANT CREATE ON SCHEMA public TO it",
+        "42501": "its user lacks a right: let it own the database, or GRANT CREATE ON SCHEMA public TO it; a role of "
+        "simgate migrate --roles gets its rights by simgate migrate as the owner",
         "57P": "the server is starting or stopping: start again in a moment",
         "53300": "the server takes no more connections: lower SIMGATE_DATABASE_POOL or raise max_connections",
         "53": "the server lacks memory or disk: look into its log",

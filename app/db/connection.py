@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from app.database_tls import driver_query
+from app.db.tenancy import WalledConnection, is_walled
 from app.db.twin import learn_layout
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -88,8 +89,8 @@ def _server_settings() -> dict[str, str]:
     }
 
 
-def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> AsyncEngine:
-    """An engine on `postgresql+asyncpg://…`.
+def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False, walled: bool = False) -> AsyncEngine:
+    """An engine on `postgresql+asyncpg://…`; `walled`: each transaction says for whom it is (`app.db.tenancy`).
 
     PgBouncer in transaction mode hands each transaction another server connection, so that a statement prepared under
     a fixed name may be missing or somebody else's: names are random there, and nothing is cached.
@@ -100,6 +101,8 @@ def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False) -> Async
         "server_settings": _server_settings(),
         "timeout": 10,
     }
+    if walled:
+        connect_args["connection_class"] = WalledConnection
     if pgbouncer:
         connect_args |= {
             "server_settings": {},
@@ -138,9 +141,13 @@ async def _reset_if_in_transaction(connection: asyncpg.Connection[asyncpg.Record
         await connection.reset()
 
 
-async def create_pool(url: str, *, size: int, pgbouncer: bool = False) -> asyncpg.Pool[asyncpg.Record]:
+async def create_pool(
+    url: str, *, size: int, pgbouncer: bool = False, walled: bool = False
+) -> asyncpg.Pool[asyncpg.Record]:
     """An asyncpg pool on the same database, for the measured hot paths; `jsonb` is decoded to Python values."""
     options: dict[str, Any] = {"statement_cache_size": 0} if pgbouncer else {"server_settings": _server_settings()}
+    if walled:
+        options["connection_class"] = WalledConnection
     target = make_url(url)
     return await asyncpg.create_pool(
         **driver_query(target.query),
@@ -159,6 +166,8 @@ class Database:
 
     engine: AsyncEngine
     pool: asyncpg.Pool[asyncpg.Record]
+    walled: bool = False
+    """Whether PostgreSQL shows this process one tenant's rows at a time (docs/adr/0038)."""
 
 
 @asynccontextmanager
@@ -167,11 +176,14 @@ async def open_database(url: str, *, size: int, pgbouncer: bool = False) -> Asyn
 
     Raises `DistributionUnfinished` (`app.db.twin`).
     """
-    engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer)
     pool = await create_pool(url, size=size, pgbouncer=pgbouncer)
+    if walled := await is_walled(pool):
+        await pool.close()
+        pool = await create_pool(url, size=size, pgbouncer=pgbouncer, walled=True)
+    engine = create_engine(url, pool_size=size, pgbouncer=pgbouncer, walled=walled)
     try:
         await learn_layout(pool)
-        yield Database(engine, pool)
+        yield Database(engine, pool, walled)
     finally:
         await pool.close()
         await engine.dispose()

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -50,10 +50,13 @@ from app.db.orders.orders import OrderRepository
 from app.db.plans import PlanRepository
 from app.db.sims.drifts import DriftRepository
 from app.db.sims.repository import SimRepository
+from app.db.tenancy import WORKER_ROLE, WalledConnection, acts_across
 
 R = TypeVar("R")
 
 _FIRST_STATEMENT = text("SELECT 1")
+_LIFT = text(f"SET LOCAL ROLE {WORKER_ROLE}")
+_LOWER = text("SET LOCAL ROLE NONE")
 
 
 class _HasConnection(Protocol):
@@ -143,6 +146,20 @@ class UnitOfWork:
         if not connection.is_in_transaction():
             await self.connection.execute(_FIRST_STATEMENT)
         return connection
+
+    @asynccontextmanager
+    async def across_tenants(self) -> AsyncIterator[None]:
+        """Within, statements of this transaction see every tenant's rows: for what tenants must not share.
+
+        Nothing is sent where the transaction sees them anyway. Raised through, the transaction is of no more use.
+        """
+        walled = type(await self.driver()) is WalledConnection  # asyncpg calls any connection an instance of any class
+        lifted = walled and not acts_across()
+        if lifted:
+            await self.connection.execute(_LIFT)
+        yield
+        if lifted:
+            await self.connection.execute(_LOWER)
 
     async def commit(self) -> None:
         """Make everything done so far durable; a next statement begins a new transaction."""

@@ -25,6 +25,7 @@ from app.usecases.imports.tasks import run_next_import
 from app.usecases.limits.evaluate import run_once as evaluate_limits
 from app.usecases.notifications.deliver import notify_round
 from app.usecases.orders.advance import advance_orders
+from app.usecases.sims.counts import fold_counts
 from app.usecases.webhooks.deliver import deliver_round
 
 log = get_logger("worker")
@@ -60,6 +61,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop(name="exports", turn=write_next_export, idle_pause_s=1),
     Loop(name="imports", turn=run_next_import, idle_pause_s=0.5),
     Loop(name="deadlines", turn=group_sims, idle_pause_s=5),
+    Loop(name="counts", turn=fold_counts, idle_pause_s=5),
     Loop(name="overdue", turn=mark_overdue, idle_pause_s=5),
 )
 

@@ -80,6 +80,10 @@ async def list_operations(
         channel=query.channel,
         overdue=query.overdue,
         bulk_id=query.bulk_operation,
+        account=query.account,
+        correlation_id=query.correlation_id,
+        created_before=query.created_before,
+        created_from=query.created_from,
     )
     async with ctx.work() as work:
         found = await work.operation_search.page(wanted, before=page.id, limit=page.limit + 1)

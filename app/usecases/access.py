@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from app.db.access import AuditRow, KeyRecord
+from app.db.tenancy import across_tenants
 from app.db.uow import UnitOfWork
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument, NotFound
@@ -61,18 +62,21 @@ class Caller:
 
     async def acting_for(self, ctx: Context, tenant: str) -> Caller:
         """The same caller acting for another tenant. Raises `NotFound`."""
-        async with ctx.work() as work:
-            if not await work.access.tenant_exists(tenant):
-                raise NotFound("tenant")
+        with across_tenants():
+            async with ctx.work() as work:
+                known = await work.access.tenant_exists(tenant)
+        if not known:
+            raise NotFound("tenant")
         return replace(self, tenant=tenant)
 
 
 async def find_caller(ctx: Context, key_hash: bytes) -> Caller | None:
     """The caller whose key has this SHA-256 hash; None for an unknown or revoked key."""
-    async with ctx.work() as work:
-        key = await work.access.key(key_hash)
-        if key is not None and await work.access.mark_used(key, ctx.now()):
-            await work.commit()
+    with across_tenants():  # whose key it is, is what we ask
+        async with ctx.work() as work:
+            key = await work.access.key(key_hash)
+            if key is not None and await work.access.mark_used(key, ctx.now()):
+                await work.commit()
     if key is None:
         return None
     return Caller(

@@ -53,6 +53,8 @@ class Context:
     lease: timedelta
     window: timedelta
     sandbox: bool
+    walled: bool = False
+    """Whether PostgreSQL shows a transaction the rows of one tenant alone (`app.db.tenancy`)."""
     brake_per_hour: int | None = None
     """SIMs that a rule may stop in an hour on one account; None: the share of ST-25."""
     durations: FreshValues[tuple[str, str], Mapping[OperationKind, Duration]] = field(default_factory=FreshValues)

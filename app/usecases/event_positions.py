@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.db.events.positions import number_committed
+from app.db.tenancy import across_tenants
 from app.usecases.context import Context
 
 BATCH = 5_000
@@ -11,6 +12,7 @@ BATCH = 5_000
 
 async def number_events(ctx: Context) -> None:
     """Number every event committed before this call. Any process may do so at any time; they take turns."""
-    async with ctx.pool.acquire() as connection:
-        while await number_committed(connection, BATCH) == BATCH:
-            pass
+    with across_tenants():
+        async with ctx.pool.acquire() as connection:
+            while await number_committed(connection, BATCH) == BATCH:
+                pass

@@ -1,7 +1,7 @@
 """Imports that run as tasks, and the parts of their files.
 
-Revision ID: 0044
-Revises: 0043
+Revision ID: 0045
+Revises: 0044
 """
 
 from __future__ import annotations

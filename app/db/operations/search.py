@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_from
@@ -27,6 +28,10 @@ class OperationFilter:
     channel: str | None = None
     overdue: bool | None = None
     bulk_id: UUID | None = None
+    account: str | None = None
+    correlation_id: str | None = None
+    created_before: datetime | None = None
+    created_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,7 @@ class OperationSearch:
 
     async def page(self, wanted: OperationFilter, *, before: UUID | None, limit: int) -> list[OperationRecord]:
         """A page of operations, newest first, from before an id (keyset: ids are time-ordered)."""
-        statement = select(operations).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(operations.c.id < before)
-        rows = await self._connection.execute(statement.order_by(operations.c.id.desc()).limit(limit))
+        rows = await self._connection.execute(page_of(wanted, before=before, limit=limit))
         return [operation_from(row) for row in rows.mappings()]
 
     async def count(self, wanted: OperationFilter) -> int:
@@ -114,6 +116,19 @@ class OperationSearch:
         return {status.value: 0 for status in OPEN_STATUSES} | {row[0]: row[1] for row in rows}
 
 
+def page_of(wanted: OperationFilter, *, before: UUID | None, limit: int) -> Select[Any]:
+    """The statement of a page: every filter has an index that ends with the id, which is the order."""
+    statement = select(operations).where(*_conditions(wanted))
+    if before is not None:
+        statement = statement.where(operations.c.id < before)
+    return statement.order_by(operations.c.id.desc()).limit(limit)
+
+
+def _first_id(at: datetime) -> UUID:
+    """The least id of an operation created at this instant or later: ids begin with it (RFC 9562, version 7)."""
+    return UUID(int=min(max(int(at.timestamp() * 1000), 0), (1 << 48) - 1) << 80)
+
+
 def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
     """The conditions of a filter."""
     c = operations.c
@@ -125,6 +140,13 @@ def _conditions(wanted: OperationFilter) -> Iterator[ColumnElement[bool]]:
         (c.channel, wanted.channel),
         (c.overdue, wanted.overdue),
         (c.bulk_id, wanted.bulk_id),
+        (c.account, wanted.account),
+        (c.correlation_id, wanted.correlation_id),
     ):
         if value is not None:
-            yield column == value
+            # `overdue` as it stands, so that the partial index of those that are may be used.
+            yield column if value is True else column.is_(False) if value is False else column == value
+    if wanted.created_before is not None:
+        yield c.id < _first_id(wanted.created_before)
+    if wanted.created_from is not None:
+        yield c.id >= _first_id(wanted.created_from)

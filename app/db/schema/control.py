@@ -155,6 +155,9 @@ sims = Table(
     Index("ix_sims_account_state", "account", "state", "id"),
     Index("ix_sims_tenant_pool", "tenant", "pool", "id", postgresql_where=text("pool IS NOT NULL")),
     Index("ix_sims_tenant_order_id", "tenant", "order_id", "id", postgresql_where=text("order_id IS NOT NULL")),
+    Index("ix_sims_facets", "tenant", "carrier", "account", "plan", "state", "id"),
+    Index("ix_sims_tenant_expires_on", "tenant", "expires_on", "id"),
+    Index("ix_sims_tags", "tags", postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"}),
     Index("ix_sims_holds", "holds", postgresql_using="gin", postgresql_ops={"holds": "jsonb_path_ops"}),
 )
 """`deadline_group`: the SIMs with the same deadlines (`app.db.schema.deadlines`); 0: none, NULL: not worked out yet."""
@@ -162,6 +165,22 @@ sims = Table(
 SIM_DAYS = tuple(column.name for column in sims.c if isinstance(column.type, Date))
 SIM_INSTANTS = tuple(column.name for column in sims.c if isinstance(column.type, type(INSTANT)))
 """The columns of `sims` that hold days, and those that hold instants."""
+
+sim_counts = Table(
+    "sim_counts",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("pool", Text),
+    Column("state", Text, nullable=False),
+    Column("holds", JSONB, nullable=False),
+    Column("cards", BigInteger, nullable=False),
+    Index("ix_sim_counts_tenant", "tenant"),
+)
+"""How many SIMs there are of each group: the sum of `cards` over its rows, which triggers of `sims` add and
+`app.db.sims.counts` folds. `holds`: the codes alone, `[{"code": …}]`."""
 
 sim_history = Table(
     "sim_history",
@@ -246,6 +265,19 @@ operations = Table(
     ),
     Index("ix_operations_late", "tenant", "due_at", postgresql_where=text("overdue OR settled_at > due_at")),
     Index("ix_operations_tenant_id", "tenant", "id"),
+    Index("ix_operations_tenant_status", "tenant", "status", "id"),
+    Index("ix_operations_tenant_kind", "tenant", "kind", "id"),
+    Index("ix_operations_tenant_channel", "tenant", "channel", "id"),
+    Index("ix_operations_tenant_account", "tenant", "account", "id"),
+    Index("ix_operations_tenant_iccid", "tenant", "iccid", "id"),
+    Index(
+        "ix_operations_tenant_correlation_id",
+        "tenant",
+        "correlation_id",
+        "id",
+        postgresql_where=text("correlation_id IS NOT NULL"),
+    ),
+    Index("ix_operations_overdue", "tenant", "id", postgresql_where=text("overdue")),
     Index(
         "ix_operations_bulk_backlog",
         "account",

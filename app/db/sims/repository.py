@@ -276,9 +276,10 @@ class SimRepository:
         return imported_at, ever_used
 
     async def counts(self) -> list[tuple[str, str, int]]:
-        """(carrier, state, number) over all tenants. Without parallel workers: those are for requests."""
-        await self._connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
-        rows = await self._connection.execute(text("SELECT carrier, state, count(*) FROM sims GROUP BY 1, 2"))
+        """(carrier, state, number) over all tenants."""
+        rows = await self._connection.execute(
+            text("SELECT carrier, state, sum(cards)::bigint FROM sim_counts GROUP BY 1, 2 HAVING sum(cards) > 0")
+        )
         return [(carrier, state, count) for carrier, state, count in rows]
 
 

@@ -1,6 +1,4 @@
-"""asyncpg: lists and counts of SIMs: the filters of `GET /v1/sims` as SQL, shared by lists, bulk selectors and
-exports.
-"""
+"""The filters of `GET /v1/sims` as a condition in SQL, shared by lists, counts, bulk selectors and exports."""
 
 from __future__ import annotations
 
@@ -8,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
-
-import asyncpg
 
 from app.db.twin import Twin, fetched_first
 from app.db.used import USED
@@ -128,44 +124,3 @@ def used_share(cycles: Mapping[str, int]) -> Twin:
         why="the coordinator would send every SIM of the tenant to the workers",
         usage_cycles=_OF_LEAST.format(numbers=numbers),
     )
-
-
-async def page_ids(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
-) -> list[int]:
-    """Row ids of a page of SIMs after an id (keyset pagination)."""
-    where, arguments = where_of(tenant, wanted)
-    parameter = len(arguments) + 1
-    rows = await pool.fetch(
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${parameter} ORDER BY s.id LIMIT ${parameter + 1}",  # noqa: S608
-        *arguments,
-        after,
-        limit,
-    )
-    return [row["id"] for row in rows]
-
-
-async def count(pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter) -> int:
-    """Number of SIMs that a filter matches."""
-    where, arguments = where_of(tenant, wanted)
-    return int(await pool.fetchval(f"SELECT count(*) FROM sims s WHERE {where}", *arguments))  # noqa: S608 - ours
-
-
-async def summary(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, by: list[str]
-) -> list[dict[str, Any]]:
-    """Numbers of SIMs grouped by these columns; grouped by hold, a SIM counts once for each of its holds."""
-    where, arguments = where_of(tenant, wanted)
-    columns = ", ".join(f"{SUMMARIES[name]} AS {name}" for name in by)
-    holds = (
-        " LEFT JOIN LATERAL (SELECT e ->> 'code' AS hold FROM jsonb_array_elements(s.holds) e) h ON true"
-        if "hold" in by
-        else ""
-    )
-    positions = ", ".join(str(index + 1) for index in range(len(by)))
-    rows = await pool.fetch(
-        f"SELECT {columns}, count(*) AS count FROM sims s{holds} WHERE {where}"  # noqa: S608 - names are ours
-        f" GROUP BY {positions} ORDER BY {positions}",
-        *arguments,
-    )
-    return [dict(row) for row in rows]

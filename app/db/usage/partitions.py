@@ -23,6 +23,9 @@ from app.domain.calendar.days import add_to_month
 PARTITIONS_LOCK = 7_446_290
 """Advisory lock: one process creates partitions at a time."""
 
+_MAKE = "SELECT usage_parts.make_part($1)"
+"""A function of the database's: it acts as the owner of the tables, who need not be the role that ingests (ADR 38)."""
+
 DETACH_TIMEOUT_S = 60.0
 """Where the connection has no `lock_timeout` (PgBouncer), one attempt to detach waits so long."""
 
@@ -68,20 +71,11 @@ def _name(month: date) -> str:
     return f"reports_{month:%Y_%m}"
 
 
-def _make(month: date) -> list[str]:
-    """The statements that create one partition with its indexes. `PARTITION OF` would lock all readers out."""
+def _make_distributed(month: date) -> list[str]:
+    """The statements that create one partition of distributed tables. `PARTITION OF` would lock all readers out."""
     name, until = _name(month), add_to_month(month, 1)
     span = f"FOR VALUES FROM ('{month.isoformat()} 00:00+00') TO ('{until.isoformat()} 00:00+00')"
-    if Layout.distributed:
-        return [*distributed.make_reports(name, span), *distributed.make_identities(name, span)]
-    return [
-        f"""
-        CREATE TABLE usage_parts.{name} (LIKE usage_reports INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-        CREATE UNIQUE INDEX uq_{name}_identity ON usage_parts.{name} (gateway, report_id);
-        CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at) WHERE sim_id IS NOT NULL;
-        ALTER TABLE usage_reports ATTACH PARTITION usage_parts.{name} {span};
-        """
-    ]
+    return [*distributed.make_reports(name, span), *distributed.make_identities(name, span)]
 
 
 async def _all(connection: Connection) -> list[Partition]:
@@ -97,8 +91,11 @@ async def create_partitions(connection: Connection, first: datetime, last: datet
         wanted = _months(first.astimezone(UTC).date(), last.astimezone(UTC).date())
         missing = [month for month in wanted if _name(month) not in present]
         for month in missing:
-            for statement in _make(month):
-                await connection.execute(statement)
+            if Layout.distributed:
+                for statement in _make_distributed(month):
+                    await connection.execute(statement)
+            else:
+                await connection.execute(_MAKE, month)
     return [_name(month) for month in missing]
 
 

@@ -19,6 +19,7 @@ from fastapi import Depends, Request
 
 from app.clock import monotonic
 from app.container import Container
+from app.db.tenancy import ACROSS, act_for
 from app.routers.schemas.base import Paging
 from app.telemetry import correlation_id, reason, tenant
 from app.usecases.access import Caller, find_caller
@@ -67,7 +68,10 @@ class KeyRing:
 
 
 async def authorize(request: Request, scope: str) -> Caller:
-    """The caller, if its key has the scope; also `request.state.caller`. Raises `Unauthorized`, `NotAllowed`."""
+    """The caller, if its key has the scope; also `request.state.caller`. Raises `Unauthorized`, `NotAllowed`.
+
+    From here on the request's transactions are for its tenant; an administrator's of administration, for all.
+    """
     token = request.headers.get("authorization", "")
     scheme, _, key = token.partition(" ")
     if scheme.lower() != "bearer" or not key:
@@ -94,6 +98,7 @@ async def authorize(request: Request, scope: str) -> Caller:
         caller = await caller.acting_for(ctx, other)
         tenant.set(other)
     request.state.caller = caller
+    act_for(ACROSS if scope == "admin" else caller.tenant)
     return caller
 
 

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.clock import monotonic
+from app.db.tenancy import act_for, end_acting
 from app.telemetry import Telemetry, correlation_id, reason, tenant
 
 from .log_lines import log_request
@@ -90,12 +91,14 @@ class RequestMiddleware:
 @contextmanager
 def _known_to_logs(given: str, why: str | None) -> Iterator[None]:
     """The context of one request; its tenant is set once the key is known."""
+    acting = act_for(None)  # for nobody, until the key is known
     tokens = [(correlation_id, correlation_id.set(given)), (reason, reason.set(why)), (tenant, tenant.set(None))]
     try:
         yield
     finally:
         for variable, token in tokens:
             variable.reset(token)
+        end_acting(acting)
 
 
 def _without_body(send: Send) -> Send:

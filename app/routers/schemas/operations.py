@@ -19,6 +19,7 @@ from .base import (
     Quantity,
     QueryFlag,
     QueryIccid,
+    QueryInstant,
     RequestModel,
     open_words,
 )
@@ -96,6 +97,18 @@ class OperationListQuery(Including, Paging):
     channel: Channel | None = Field(default=None, description="Channel.", examples=["desk"])
     overdue: QueryFlag | None = Field(default=None, description="Whether it is overdue.", examples=[True])
     bulk_operation: UUID | None = Field(default=None, description="Bulk operation.", examples=[OPERATION_ID])
+    account: str | None = Field(default=None, max_length=200, description="Carrier account.", examples=["cmcc-main"])
+    correlation_id: str | None = Field(
+        default=None, max_length=200, description="Correlation id of the request.", examples=["2f1c6d2e"]
+    )
+    created_before: QueryInstant | None = Field(
+        default=None,
+        description="Requested before this instant; with a `status` this finds what has been waiting for long.",
+        examples=["2026-11-21T09:00:00+08:00"],
+    )
+    created_from: QueryInstant | None = Field(
+        default=None, description="Requested at this instant or later.", examples=["2026-11-20T09:00:00+08:00"]
+    )
 
 
 class OperationOutcome(RequestModel):

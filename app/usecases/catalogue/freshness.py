@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.db.operating import rate_limits
+from app.db.tenancy import across_tenants
 from app.db.usage import watched
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.operation.pace import rate_at
@@ -26,9 +27,11 @@ async def freshness_view(ctx: Context, tenant: str, code: str) -> dict[str, Any]
     if code not in set(Carrier):
         raise NotFound("carrier")
     accounts = [account for account in open_to(ctx, tenant) if ctx.accounts[account].carrier.value == code]
+    with across_tenants():  # ages and numbers of an account's SIMs, whoever has them
+        found = await asyncio.gather(*(account_freshness(ctx, account) for account in accounts))
     return {
         "carrier": code,
-        "accounts": await asyncio.gather(*(account_freshness(ctx, account) for account in accounts)),
+        "accounts": found,
         "as_of": ctx.now().isoformat(),
     }
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from app.db.access import AuditRow
 from app.db.exports import ExportRecord
 from app.db.sims.search import SimFilter, where_of
+from app.db.tenancy import across_tenants, act_for
 from app.db.uow import UnitOfWork
 from app.domain.calendar.days import HOME_ZONE
 from app.domain.commerce.exports import MAX_CARDS, export_refusal
@@ -148,12 +149,14 @@ def _signature(record: ExportRecord, expires: int) -> str:
 
 async def by_link(ctx: Context, export_id: UUID, expires: int, signature: str) -> ExportRecord:
     """The finished export of a link. Raises `NotFound` for a link that is not ours or has expired."""
-    async with ctx.work() as work:
-        record = await work.exports.any_tenants(export_id)
+    with across_tenants():  # whose it is, the link says
+        async with ctx.work() as work:
+            record = await work.exports.any_tenants(export_id)
     if record is None or record.status != "ready" or expires <= ctx.now().timestamp():
         raise NotFound("export")
     if not hmac.compare_digest(signature.encode(), _signature(record, expires).encode()):
         raise NotFound("export")
+    act_for(record.tenant)
     return record
 
 

@@ -112,7 +112,8 @@ class Staging:
             return known
         earlier = await staging.seen(self.connection, [known.names[row.line][0] for row in rows])
         known.lines = {known.names[rows[place].line][0]: line for place, line in earlier.items()}
-        found = await staging.owners(self.connection, forms, places)
+        async with self.work.across_tenants():
+            found = await staging.owners(self.connection, forms, places)
         known.owners = {rows[place].line: owner for place, owner in found.items()}
         await self._learn_orders(rows, known)
         return known

@@ -62,7 +62,8 @@ class Storing:
         given = await staging.given_of(self.connection, [row["template"] for row in rows])
         parsed = {place: _parsed(row, given[row["template"]]) for place, row in enumerate(rows)}
         forms = [(form, place) for place, row in enumerate(rows) for form in (row["iccid"], row["alternate"]) if form]
-        owners = await staging.owners(self.connection, [form for form, _ in forms], [place for _, place in forms])
+        async with self.work.across_tenants():
+            owners = await staging.owners(self.connection, [form for form, _ in forms], [place for _, place in forms])
         for place, row in parsed.items():
             owner = owners.get(place)
             fault = None if owner is None else tenant_rejection(self.ctx, self.state, row, owner)

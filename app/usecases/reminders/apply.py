@@ -12,7 +12,8 @@ from typing import Any
 
 from app.db.access import AuditRow
 from app.db.reminders import filed_ids, listed_ids, set_thresholds
-from app.db.sims.search import SimFilter, page_ids
+from app.db.sims.lists import page_ids
+from app.db.sims.search import SimFilter
 from app.usecases.bulk.selectors import IccidList, MatchingSims, PoolMembers, Selector, UploadedFile, selector_view
 from app.usecases.context import Context
 from app.usecases.errors import Fault, InvalidArgument

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from app.db.access import AuditRow
 from app.db.mapping import SimRecord
+from app.db.sims.lists import page_ids
 from app.db.sims.read import fetch_sim, fetch_sims
-from app.db.sims.search import SUMMARIES, SimFilter, count, page_ids, summary
+from app.db.sims.search import SUMMARIES, SimFilter
+from app.db.sims.summaries import count, summary
 from app.db.uow import UnitOfWork
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import HOME_ZONE

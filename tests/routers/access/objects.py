@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -115,4 +116,14 @@ async def _usage(gateway: Gateway) -> dict[str, str]:
         await connection.execute("UPDATE sims SET created_at = created_at - interval '200 days'")
     (job,) = [job for job in jobs_for(gateway.ctx) if job.name == "findings"]
     await run_slot(gateway.ctx, job, gateway.ctx.now())
-    return {"cycle": "2026-11", "carrier": "cmcc"}
+    return {"cycle": "2026-11", "carrier": "cmcc", "import_id": await _import(gateway)}
+
+
+async def _import(gateway: Gateway) -> str:
+    """An import that a worker has done."""
+    headers = {"Content-Type": "application/x-ndjson", "Prefer": "respond-async"}
+    row = json.dumps({"iccid": iccid(77_000_007), "carrier": "cmcc", "terms": "flexem", "plan": "cmcc-100m"})
+    answer = await gateway.api.post("/v1/sims/import", content=row, headers=headers)
+    assert answer.status_code == 202, answer.text
+    await drain(gateway.ctx)
+    return str(answer.headers["location"].rpartition("/")[2])

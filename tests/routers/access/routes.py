@@ -37,6 +37,8 @@ TABLE: Mapping[str, str] = MappingProxyType(
             POST /v1/reminders/apply
         """,
         "sims:read": """
+            GET /v1/imports
+            GET /v1/imports/{import_id}
             GET /v1/plans
             GET /v1/addons
             GET /v1/sims/{iccid}/offers

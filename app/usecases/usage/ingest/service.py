@@ -16,6 +16,7 @@ import asyncpg
 from app.clock import monotonic
 from app.db import quarantine
 from app.db.connection import Connection
+from app.db.tenancy import across_tenants, act_for
 from app.db.usage.partitions import create_partitions
 from app.domain.calendar.days import HOME_ZONE
 from app.domain.vocabulary import Carrier
@@ -83,12 +84,15 @@ class Ingest:
     async def _drain(self) -> None:
         while self._queue:
             taken = self._take()
+            act_for(taken[0].tenant)  # not for the request's that began this task; where it counts, all are of one
             await self._store(taken)
 
     def _take(self) -> list[Submission]:
         taken = [self._queue.popleft()]
         records = len(taken[0].reports)
         while self._queue and records + len(self._queue[0].reports) <= MAX_RECORDS:
+            if self._ctx.walled and self._queue[0].tenant != taken[0].tenant:
+                break
             taken.append(self._queue.popleft())
             records += len(taken[-1].reports)
         return taken
@@ -147,11 +151,12 @@ class Ingest:
     async def _set_aside(self) -> None:
         """Set SIMs aside of which no report can be counted; each once, however many reports of it come."""
         unreadable, self._cache.unreadable = self._cache.unreadable, {}
-        async with self._ctx.pool.acquire() as connection:
-            known = await quarantine.listed(connection, Task.USAGE_INGEST, SubjectKind.SIM, list(unreadable))
-        for sim_id, error in unreadable.items():
-            if sim_id not in known:
-                await set_aside(self._ctx, Task.USAGE_INGEST, SubjectKind.SIM, sim_id, error)
+        with across_tenants():
+            async with self._ctx.pool.acquire() as connection:
+                known = await quarantine.listed(connection, Task.USAGE_INGEST, SubjectKind.SIM, list(unreadable))
+            for sim_id, error in unreadable.items():
+                if sim_id not in known:
+                    await set_aside(self._ctx, Task.USAGE_INGEST, SubjectKind.SIM, sim_id, error)
 
     async def _create_partitions(self) -> None:
         async with self._ctx.pool.acquire(timeout=_BUSY_S) as connection:
