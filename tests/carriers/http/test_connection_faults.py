@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.carriers.base import Finding
+from app.carriers.base import AccountCheck
 from app.carriers.config_file import AccountsInvalid, parse_accounts
 from app.carriers.registry import build_clients
 from app.clock import SystemClock
@@ -105,8 +105,8 @@ async def carrier(context: ssl.SSLContext | None) -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def check(base_url: str, ca_file: Path | None = None) -> Finding:
-    """The first finding of `carriers check` for an account there."""
+async def check(base_url: str, ca_file: Path | None = None) -> AccountCheck:
+    """The first check of `carriers check` for an account there."""
     entry = {
         "protocol": "onelink",
         "base_url": base_url,
@@ -130,21 +130,21 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_port_where_nothing_listens_is_refused() -> None:
     async with carrier(None) as port:
         pass
-    finding = await check(f"http://127.0.0.1:{port}")
-    assert not finding.ok
-    assert f"127.0.0.1:{port}: the connection was refused" in finding.detail
+    found = await check(f"http://127.0.0.1:{port}")
+    assert not found.ok
+    assert f"127.0.0.1:{port}: the connection was refused" in found.detail
 
 
 async def test_a_name_that_does_not_resolve_is_a_matter_of_dns() -> None:
-    finding = await check("https://carrier.invalid")
-    assert "carrier.invalid: the name cannot be resolved" in finding.detail
+    found = await check("https://carrier.invalid")
+    assert "carrier.invalid: the name cannot be resolved" in found.detail
 
 
 async def test_a_certificate_of_an_unknown_authority_is_named_as_such(authority: Authority) -> None:
     async with carrier(authority.context("localhost")) as port:
-        finding = await check(f"https://localhost:{port}")
-    assert f"localhost:{port}: its certificate is of an unknown authority" in finding.detail
-    assert "ca_file" in finding.detail
+        found = await check(f"https://localhost:{port}")
+    assert f"localhost:{port}: its certificate is of an unknown authority" in found.detail
+    assert "ca_file" in found.detail
 
 
 async def test_a_private_authority_is_trusted_where_the_account_names_it(authority: Authority) -> None:
@@ -154,26 +154,26 @@ async def test_a_private_authority_is_trusted_where_the_account_names_it(authori
 
 async def test_an_expired_certificate_is_named_as_such(authority: Authority) -> None:
     async with carrier(authority.context("localhost", NOW - timedelta(days=1))) as port:
-        finding = await check(f"https://localhost:{port}", authority.ca_file)
-    assert "its certificate has expired" in finding.detail
+        found = await check(f"https://localhost:{port}", authority.ca_file)
+    assert "its certificate has expired" in found.detail
 
 
 async def test_a_certificate_for_another_name_is_named_as_such(authority: Authority) -> None:
     async with carrier(authority.context("other.example")) as port:
-        finding = await check(f"https://localhost:{port}", authority.ca_file)
-    assert "its certificate is for another host name" in finding.detail
+        found = await check(f"https://localhost:{port}", authority.ca_file)
+    assert "its certificate is for another host name" in found.detail
 
 
 async def test_a_server_without_tls_behind_an_https_address_is_named_as_such() -> None:
     async with carrier(None) as port:
-        finding = await check(f"https://localhost:{port}")
-    assert "no TLS could be agreed on" in finding.detail
+        found = await check(f"https://localhost:{port}")
+    assert "no TLS could be agreed on" in found.detail
 
 
 async def test_no_credential_is_part_of_the_cause(authority: Authority) -> None:
     async with carrier(authority.context("other.example")) as port:
-        finding = await check(f"https://localhost:{port}")
-    assert "not-to-be-printed" not in finding.detail
+        found = await check(f"https://localhost:{port}")
+    assert "not-to-be-printed" not in found.detail
 
 
 def test_a_ca_file_that_holds_no_certificate_is_a_fault_in_words(tmp_path: Path) -> None:

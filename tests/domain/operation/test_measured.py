@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.calendar.days import start_of_day
-from app.domain.operation.measured import ENOUGH, expected, is_late, late_days
+from app.domain.operation.measured import ENOUGH, Duration, expected, is_late, late_days
 
 HOME = ZoneInfo("Asia/Shanghai")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -73,7 +73,9 @@ def test_the_days_of_two_months_are_those_of_both(due: int, late: int, zone: Zon
 def test_an_expectation_needs_enough_operations() -> None:
     """SL-9"""
     begun = _at(24, 10)
-    assert expected(begun, ENOUGH - 1, timedelta(hours=1), timedelta(hours=9)) is None
-    found = expected(begun, ENOUGH, timedelta(hours=1), timedelta(hours=9))
+    hour, slow = timedelta(hours=1), timedelta(hours=9)
+    assert expected(begun, None) is None
+    assert expected(begun, Duration(p50=hour, p95=slow, samples=ENOUGH - 1)) is None
+    found = expected(begun, Duration(p50=hour, p95=slow, samples=ENOUGH))
     assert found is not None
     assert (found.typical_at, found.slow_at, found.samples) == (_at(24, 11), _at(24, 19), ENOUGH)
