@@ -42,7 +42,7 @@ class Bare:
         row = None
         if scope["path"] != "/livez":
             iccid, running = scope["path"].rpartition("/")[2], self._running
-            row = await self._pool.fetchrow(_READ, TENANT, iccid, running.cycles, running.rebinds_since)
+            row = await self._pool.fetchrow(_READ.plain, TENANT, iccid, running.cycles, running.rebinds_since)
         body = self._encode(dict(row) if row is not None else {})
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
