@@ -33,9 +33,9 @@ from app.routers.commerce import account, carts, catalogue, directed, invoices, 
 from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
+from app.routers.http.errors.problems import add_problem_handlers
 from app.routers.http.key_rates import KeyRates
 from app.routers.http.openapi import document_of
-from app.routers.http.problems import add_problem_handlers
 from app.routers.notifications import channels, reminders, webhooks
 from app.routers.schemas.notifications.webhooks import Event
 from app.routers.schemas.problems import Problem

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from app.domain.identifiers import alternate_iccid, parse_iccid
 from app.domain.vocabulary import OperationKind
-from app.routers.http.codes import RULE_REFUSALS, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, trail_of
+from app.routers.http.errors.codes import RULE_REFUSALS, refusals
+from app.routers.http.errors.refusals import irreversible_line, refusal_view
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.refusals import irreversible_line, refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.actions import (
     ActionRequest,

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from app.db.uow import UnitOfWork
 from app.domain.calendar.durations import parse_duration
 from app.domain.errors import Malformed
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Admin, Ctx, page_of, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import admin as schemas

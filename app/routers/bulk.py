@@ -12,11 +12,11 @@ from starlette.responses import Response, StreamingResponse
 from app.db.bulk.repository import BulkRecord
 from app.db.uow import UnitOfWork
 from app.domain.vocabulary import OperationKind
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.refusals import irreversible_line
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.refusals import irreversible_line
 from app.routers.http.responses import json_response
 from app.routers.schemas import bulk as schemas
 from app.routers.schemas.actions import ARGUMENTS, NoArguments

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from app.domain.operation.service_levels import Circumstances
 from app.domain.vocabulary import Carrier, Supplier
-from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, TermsReader, page_of
-from app.routers.http.problems import Unreadable
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import calendar as schemas
 from app.routers.schemas import catalogue

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from app.carriers.errors import CarrierProtocolError
 from app.carriers.notifications import NotAuthentic, Push
 from app.routers.http.bodies import raw_body
-from app.routers.http.codes import refusals
 from app.routers.http.deps import Ctx
-from app.routers.http.problems import Unreadable
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import Unreadable
 from app.usecases.carrier_sync.notifications import store_push
 from app.usecases.errors import NotAllowed, NotFound
 

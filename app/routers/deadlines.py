@@ -14,11 +14,11 @@ from starlette.responses import Response
 from app.db.deadlines.search import DeadlinePosition
 from app.domain.calendar.days import day_named
 from app.domain.sim.deadlines import OF_FLEET, DeadlineKind
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import MAX_BIGINT, Ctx, Page, SimsReader, SimsWriter, page_of, trail_of
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import Unreadable
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import Unreadable
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas import deadlines as schemas
 from app.routers.schemas.base import Paging

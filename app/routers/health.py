@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
-from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters
 from app.routers.http.deps import authorize, container_of, context_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
 from app.settings import VERSION

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from app.db.uow import UnitOfWork
-from app.routers.http.codes import refusals
 from app.routers.http.contract import NDJSON, FileBody, Parameters, TypedRoute, UploadedFile
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, page_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.preference import APPLIED, Async
 from app.routers.http.responses import json_response

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.domain.identifiers import parse_iccid
-from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
+from app.routers.http.errors.codes import refusals
 from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import insight as schemas

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from app.db.mapping import OperationRecord
 from app.db.operations.search import OperationFilter
 from app.domain.identifiers import parse_iccid
-from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import TEXT_CSV, refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas.operations import OPERATION_ID, Operation, OperationListQuery, OperationOutcome, OperationPage

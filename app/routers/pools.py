@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, Operator, PoolsWriter, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas import pools as schemas

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
+from app.routers.http.errors.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.routers.schemas import records
 from app.routers.schemas.records import Event, Named, Plain
 from app.usecases.errors import Fault, InvalidArgument

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from app.db.access import AuditRow
 from app.db.sims.search import SimFilter
 from app.domain.identifiers import msisdn_beginning, parse_iccid, searched_msisdn
-from app.routers.http.codes import TEXT_CSV, refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, page_of, trail_of
+from app.routers.http.errors.codes import TEXT_CSV, refusals
 from app.routers.http.responses import json_response
 from app.routers.schemas.base import AsOf
 from app.routers.schemas.sims import answers as schemas

@@ -14,11 +14,11 @@ from app.domain.identifiers import parse_iccid
 from app.domain.vocabulary import Carrier
 from app.routers import report_bodies
 from app.routers.http.bodies import keepable
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute, Upload, UploadBody
 from app.routers.http.deps import MAX_BIGINT, Ctx, SimsReader, UsageWriter, container_of, page_of, trail_of
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import Unreadable
 from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
-from app.routers.http.problems import Unreadable
 from app.routers.http.responses import json_response
 from app.routers.schemas import usage as schemas
 from app.routers.schemas.base import Paging

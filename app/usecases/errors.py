@@ -1,4 +1,4 @@
-"""The errors of use-cases. They carry facts, never a status: `app.routers.http.codes` has the table from code to HTTP.
+"""The errors of use-cases. They carry facts, never a status, which `app.routers.http.errors.codes` has by code.
 
 ::
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from app.domain.vocabulary import OperationKind
 from app.main import ROUTES
-from app.routers.http.codes import STATUS_OF, by_status
+from app.routers.http.errors.codes import STATUS_OF, by_status
 from tests.contract import check_answer, route_of
 from tests.gateway import Gateway, iccid
 

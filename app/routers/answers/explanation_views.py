@@ -14,7 +14,7 @@ from app.domain.operation.measured import Expected
 from app.domain.operation.service_levels import DueReason
 from app.domain.sim.lifecycle import ForcedActivation
 from app.domain.vocabulary import OperationKind
-from app.routers.http.refusals import expected_if, remedy_view
+from app.routers.http.errors.refusals import expected_if, remedy_view
 from app.texts.catalogue import text
 from app.texts.verdicts import verdict_of
 from app.usecases.sims.explain import Explanation

@@ -12,9 +12,9 @@ from app.routers.actions import Iccid
 from app.routers.answers.explanation_views import explanation_view
 from app.routers.answers.fleet_views import fleet_view
 from app.routers.bulk import MAX_BULK_BYTES, selector_of
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response, while_connected
 from app.routers.schemas.sims import fleet

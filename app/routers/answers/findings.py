@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from app.domain.identifiers import parse_iccid
 from app.domain.units import MB
-from app.routers.http.codes import refusals
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader, page_of
-from app.routers.http.refusals import refusal_view
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.refusals import refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.answers import findings as schemas
 from app.texts.catalogue import language_of, text

@@ -12,10 +12,10 @@ from app.domain.units import MB, ceil_div
 from app.domain.usage.forecast.options import Effect, Option, Stop
 from app.domain.usage.forecast.reasons import Reason
 from app.routers.actions import Iccid
-from app.routers.http.codes import refusals
 from app.routers.http.contract import TypedRoute
 from app.routers.http.deps import Ctx, SimsReader
-from app.routers.http.refusals import refusal_view
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.refusals import refusal_view
 from app.routers.http.responses import json_response
 from app.routers.pools import PoolId
 from app.routers.schemas.answers import forecasts as schemas

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.routers.http.codes import TEXT_CSV
 from app.routers.http.contract import Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader, page_of
+from app.routers.http.errors.codes import TEXT_CSV
 from app.routers.http.responses import json_response
 from app.routers.schemas.answers import service_levels as schemas
 from app.usecases.operations.service_levels import claims, service_levels

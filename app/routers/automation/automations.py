@@ -11,9 +11,9 @@ from starlette.responses import Response
 from app.db.automation.automations import AutomationRecord
 from app.db.uow import UnitOfWork
 from app.routers.bulk import PARTS, selector_of
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute, validated
 from app.routers.http.deps import Ctx, Operator, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas.actions import ARGUMENTS, NoArguments

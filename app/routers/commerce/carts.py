@@ -11,11 +11,11 @@ from starlette.responses import Response
 from app.db.orders.carts import CartRecord
 from app.db.uow import UnitOfWork
 from app.routers.bulk import MAX_BULK_BYTES, selector_of
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, OrdersWriter, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import asked_language
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import asked_language
 from app.routers.http.responses import json_response
 from app.routers.schemas.commerce import carts as schemas
 from app.routers.schemas.operations import OPERATION_ID

@@ -14,12 +14,12 @@ from app.domain.operation.refusal import Refusal
 from app.domain.sim.renewal import RenewalAnswer
 from app.routers.actions import Iccid
 from app.routers.http.bodies import parsed
-from app.routers.http.codes import refusals
 from app.routers.http.contract import TypedRoute, Upload, UploadBody, validated
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
+from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import Unreadable
+from app.routers.http.errors.refusals import refusal_view
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import Unreadable
-from app.routers.http.refusals import refusal_view
 from app.routers.http.responses import json_response
 from app.routers.schemas.commerce import catalogue as schemas
 from app.texts.catalogue import language_of

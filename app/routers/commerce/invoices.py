@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, OrdersWriter, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas.base import Paging

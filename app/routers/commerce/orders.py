@@ -12,11 +12,11 @@ from app.db.orders.orders import OrderRecord
 from app.db.uow import UnitOfWork
 from app.domain.commerce.orders import OrderState
 from app.routers.bulk import MAX_BULK_BYTES
-from app.routers.http.codes import RULE_REFUSALS, refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, OrdersWriter, SimsReader, page_of, trail_of
+from app.routers.http.errors.codes import RULE_REFUSALS, refusals
+from app.routers.http.errors.problems import asked_language
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
-from app.routers.http.problems import asked_language
 from app.routers.http.responses import json_response
 from app.routers.schemas.base import Paging
 from app.routers.schemas.commerce import orders as schemas

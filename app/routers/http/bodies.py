@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from fastapi import Request
 
-from app.routers.http.problems import TooLarge, Unreadable, UnsupportedMediaType
+from app.routers.http.errors.problems import TooLarge, Unreadable, UnsupportedMediaType
 from app.usecases.errors import Fault, InvalidArgument
 
 MAX_JSON_BYTES = 1 << 20

@@ -22,8 +22,8 @@ from app.routers.schemas.base import EmptyRequest, NoQuery, QueryModel
 from app.usecases.errors import InvalidArgument
 
 from .bodies import MAX_JSON_BYTES, body_of, keepable, parsed, unusable_text
-from .faults import faults_of
-from .problems import TooLarge, Unreadable, UnsupportedMediaType
+from .errors.faults import faults_of
+from .errors.problems import TooLarge, Unreadable, UnsupportedMediaType
 from .spools import Spool, spooled
 
 Model = TypeVar("Model", bound=BaseModel)

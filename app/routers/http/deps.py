@@ -26,9 +26,9 @@ from app.usecases.access import Caller, find_caller
 from app.usecases.context import Context
 from app.usecases.errors import NotAllowed
 
+from .errors.problems import TooManyRequests, Unauthorized, Unreadable
 from .key_rates import KeyRates
 from .log_lines import log_refusal
-from .problems import TooManyRequests, Unauthorized, Unreadable
 
 CACHED_S = 3.0
 MAX_BIGINT = (1 << 63) - 1

@@ -22,7 +22,7 @@ from app.usecases.access import Caller
 from app.usecases.context import Context
 from app.usecases.idempotency import RequestKey, claim, complete
 
-from .problems import Unreadable
+from .errors.problems import Unreadable
 from .responses import JSON
 from .spools import Spool
 

@@ -16,8 +16,8 @@ from app.clock import monotonic
 from app.db.tenancy import act_for, end_acting
 from app.telemetry import Telemetry, correlation_id, reason, tenant
 
+from .errors.problems import unavailable
 from .log_lines import log_request
-from .problems import unavailable
 from .routes import route_path
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")

@@ -16,9 +16,9 @@ from pydantic.json_schema import models_json_schema
 
 from app.routers.schemas.base import Paging, QueryModel
 
-from .codes import PROBLEM_JSON, by_status, response_of
 from .contract import JsonBody, Parameters, TypedRoute, UploadBody, dependencies_of
 from .deps import Needs
+from .errors.codes import PROBLEM_JSON, by_status, response_of
 from .idempotency import MAX_KEY_LENGTH, IdempotencyHeader
 from .preference import Preference
 

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 from fastapi import Request
 
 from .bodies import gunzipped, is_plain, refuse_declared
-from .problems import TooLarge
+from .errors.problems import TooLarge
 
 IN_MEMORY = 1 << 20
 """Bytes of a body that need no file."""

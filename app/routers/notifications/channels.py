@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from app.db.access import AuditRow
 from app.domain.notifications.channels import ChannelKind
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, NoBody, Parameters, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader, WebhooksWriter, page_of, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, stored_response
 from app.routers.http.responses import encoded, json_response
 from app.routers.schemas.base import Paging

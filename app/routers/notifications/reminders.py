@@ -10,9 +10,9 @@ from starlette.responses import Response
 from app.db.access import AuditRow
 from app.db.reminders import ReminderSettings
 from app.routers.bulk import MAX_BULK_BYTES, selector_of
-from app.routers.http.codes import refusals
 from app.routers.http.contract import JsonBody, TypedRoute
 from app.routers.http.deps import Ctx, SimsReader, SimsWriter, trail_of
+from app.routers.http.errors.codes import refusals
 from app.routers.http.idempotency import Idempotent, commit_response, held, stored_response
 from app.routers.http.responses import json_response
 from app.routers.schemas.notifications import reminders as schemas

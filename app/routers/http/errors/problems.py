@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from app.db.connection import DATABASE_ERRORS, refused_value, trouble
 from app.domain.errors import Malformed
+from app.routers.http.responses import encoded
+from app.routers.http.routes import allowed_methods, shown_path
 from app.telemetry import correlation_id, get_logger
 from app.texts.catalogue import language_of, problem_detail, problem_title
 from app.usecases.errors import (
@@ -28,8 +30,6 @@ from app.usecases.errors import (
 from .codes import PROBLEM_JSON, STATUS_OF, TITLES
 from .faults import faults_of
 from .refusals import refusal_view
-from .responses import encoded
-from .routes import allowed_methods, shown_path
 
 log = get_logger("http")
 
