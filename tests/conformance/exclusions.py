@@ -185,6 +185,14 @@ EXCLUSIONS: Sequence[Exclusion] = (
         reason="a wrong record is named in `rejected`; the others are counted (US-3)",
     ),
     Exclusion(
+        name="files read later",
+        check="AcceptedNegativeData",
+        status=202,
+        codes=frozenset({"no problem"}),
+        operations="POST /v1/sims/import",
+        reason="with `Prefer: respond-async` a file is kept, and what is wrong with it stands in the task's report",
+    ),
+    Exclusion(
         name="words beside an ICCID",
         check="UnsupportedMethodResponse",
         status=422,
