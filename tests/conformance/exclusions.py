@@ -14,6 +14,9 @@ RECORD_CODES = (
     "RECORD_MALFORMED AT_MALFORMED AT_WITHOUT_OFFSET AT_TOO_OLD AT_TOO_FAR_AHEAD BYTES_OUT_OF_RANGE "
     "ICCID_MALFORMED TEXT_MALFORMED"
 )
+NO_PROBLEM = "no problem"
+"""Stands for the code of an answer that has none."""
+
 LISTS = "GET /v1/.*"
 FILES = "POST /v1/(files|plans|addons|sims/import)"
 CALLBACKS = "POST /v1/callbacks/{account}"
@@ -50,9 +53,9 @@ class Exclusion:
 def codes_of(answer: Any) -> frozenset[str]:
     """The codes of a problem's errors, or its own; those of the records rejected; else one that no entry has."""
     if not isinstance(answer, dict):
-        return frozenset({"no problem"})
+        return frozenset({NO_PROBLEM})
     faults = answer.get("errors") or answer.get("rejected") or ()
-    return frozenset(fault["code"] for fault in faults) or frozenset({answer.get("code", "no problem")})
+    return frozenset(fault["code"] for fault in faults) or frozenset({answer.get("code", NO_PROBLEM)})
 
 
 def excused_by(check: str, operation: str, status: int, answer: Any) -> Exclusion | None:
@@ -188,7 +191,7 @@ EXCLUSIONS: Sequence[Exclusion] = (
         name="files read later",
         check="AcceptedNegativeData",
         status=202,
-        codes=frozenset({"no problem"}),
+        codes=frozenset({NO_PROBLEM}),
         operations="POST /v1/sims/import",
         reason="with `Prefer: respond-async` a file is kept, and what is wrong with it stands in the task's report",
     ),
