@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, or_, select, text, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Uuid, and_, any_, bindparam, or_, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OPERATION_COLUMNS, OperationRecord, operation_columns, operation_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import operations
-from app.db.set_based import insert_of, packed
+from app.db.set_based import insert_of, packed, update_of
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 
 _JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
@@ -56,6 +56,31 @@ _RECLAIM = text(
     )
     """
 )
+
+_MARK_SENT = text(
+    "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1, lease_until = clock_timestamp() + :lease"
+    " FROM unnest(CAST(:ids AS uuid[]), CAST(:claims AS int[])) AS mine(id, claim)"
+    " WHERE o.id = mine.id AND o.claim = mine.claim AND o.status = 'running' RETURNING o.id"
+)
+
+# Statements of every round are built once, and take any number of ids as one array: SQLAlchemy renders an `IN` for each
+# number of ids anew, and PostgreSQL then plans it anew.
+_ID, _SIM = (
+    operations.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+    operations.c.sim_id == any_(bindparam("sim_ids", type_=ARRAY(BigInteger))),
+)
+_WAITS = and_(operations.c.status == OperationStatus.SCHEDULED.value, operations.c.waits)
+_OPEN = operations.c.status.in_(sorted(OPEN_STATUSES))
+_BY_IDS = select(operations).where(_ID)
+_LOCK = _BY_IDS.order_by(operations.c.id).with_for_update()
+_OPEN_OF = select(operations).where(_SIM, _OPEN)
+_OPEN_OR_WAITING = select(operations.c.sim_id).where(_SIM, operations.c.kind == bindparam("kind"), or_(_OPEN, _WAITS))
+# The oldest last: of a SIM's several rows the dict keeps the last one.
+_WAITING_OF = select(operations).where(_SIM, _WAITS).order_by(operations.c.id.desc()).with_for_update()
+_KEPT = frozenset({"id", "tenant", "sim_id", "iccid", "claim"})
+"""Columns that `save` leaves as they are."""
+
+_SAVED = tuple(name for name in OPERATION_COLUMNS if name not in _KEPT)
 
 _OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
 
@@ -102,37 +127,23 @@ class OperationRepository:
 
     async def by_ids(self, ids: Iterable[UUID]) -> dict[UUID, OperationRecord]:
         """Operations by their ids."""
-        rows = await self._connection.execute(select(operations).where(operations.c.id.in_(list(ids))))
+        rows = await self._connection.execute(_BY_IDS, {"ids": list(ids)})
         return {row["id"]: operation_from(row) for row in rows.mappings()}
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        statement = select(operations).where(of_sims(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
-        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+        rows = await self._connection.execute(_OPEN_OF, {"sim_ids": list(sim_ids)})
+        return {row["sim_id"]: operation_from(row) for row in rows.mappings()}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
         """Which of these SIMs have an operation of this kind open, or scheduled to follow the open one."""
-        c = operations.c
-        waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
-        statement = select(c.sim_id).where(
-            of_sims(sim_ids), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
-        )
-        return set((await self._connection.execute(statement)).scalars())
+        values = {"sim_ids": list(sim_ids), "kind": kind.value}
+        return set((await self._connection.execute(_OPEN_OR_WAITING, values)).scalars())
 
     async def waiting_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """Per SIM, the oldest scheduled operation that waits for the open one, locked."""
-        statement = (
-            select(operations)
-            .where(
-                operations.c.sim_id.in_(list(sim_ids)),
-                operations.c.status == OperationStatus.SCHEDULED.value,
-                operations.c.waits,
-            )
-            # The oldest last: of a SIM's several rows the dict keeps the last one.
-            .order_by(operations.c.id.desc())
-            .with_for_update()
-        )
-        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+        rows = await self._connection.execute(_WAITING_OF, {"sim_ids": list(sim_ids)})
+        return {row["sim_id"]: operation_from(row) for row in rows.mappings()}
 
     async def claim(
         self,
@@ -177,12 +188,7 @@ class OperationRepository:
         # The lease starts anew: what is left of the claim's may be too short for a call. A worker that took the row
         # over after an expired lease has raised `claim`, and this one then finds no row.
         rows = await self._connection.execute(
-            text(
-                "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
-                " lease_until = clock_timestamp() + :lease"
-                " FROM unnest(CAST(:ids AS uuid[]), CAST(:claims AS int[])) AS mine(id, claim)"
-                " WHERE o.id = mine.id AND o.claim = mine.claim AND o.status = 'running' RETURNING o.id"
-            ),
+            _MARK_SENT,
             {"now": now, "lease": lease, "ids": [r.id for r in records], "claims": [r.claim for r in records]},
         )
         return set(rows.scalars())
@@ -190,10 +196,8 @@ class OperationRepository:
     async def lock_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
         """Lock these rows, in id order against deadlocks; gives those whose claim is still ours."""
         claims = {record.id: record.claim for record in records}
-        statement = (
-            select(operations).where(operations.c.id.in_(sorted(claims))).order_by(operations.c.id).with_for_update()
-        )
-        found = (operation_from(row) for row in (await self._connection.execute(statement)).mappings())
+        rows = await self._connection.execute(_LOCK, {"ids": list(claims)})
+        found = map(operation_from, rows.mappings())
         return {record.id: record for record in found if record.claim == claims[record.id]}
 
     async def save(self, records: Sequence[OperationRecord]) -> None:
@@ -202,19 +206,9 @@ class OperationRepository:
             return
         # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
         # worker that was polling what a person completes meanwhile settles nothing afterwards.
-        kept = ("id", "tenant", "sim_id", "iccid", "claim")
-        names = [name for name in operation_columns(records[0]) if name not in kept]
-        statement = (
-            update(operations)
-            .where(operations.c.id == bindparam("b_id"))
-            .values(
-                {name: bindparam(f"b_{name}") for name in names}
-                | {"lease_until": None, "claim": operations.c.claim + 1}
-            )
-        )
-        await self._connection.execute(
-            statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
-        )
+        rows = [operation_columns(record) for record in records]
+        statement = update_of(operations, _SAVED, "lease_until = NULL, claim = s.claim + 1")
+        await self._connection.execute(statement, packed(rows))
 
     async def lock_unsent(self, ids: Sequence[UUID]) -> list[OperationRecord]:
         """Lock those that may still be cancelled, except rows that another transaction has locked."""
