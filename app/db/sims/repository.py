@@ -272,10 +272,7 @@ class SimRepository:
 
     async def beginnings(self, sim_id: int) -> tuple[datetime, bool]:
         """When the SIM was imported, and whether any traffic of it is known, from reports or carrier figures."""
-        found = await self._connection.execute(
-            text(_BEGINNINGS),
-            {"sim_id": sim_id},
-        )
+        found = await self._connection.execute(text(_BEGINNINGS), {"sim_id": sim_id})
         imported_at, ever_used = found.one()
         return imported_at, ever_used
 
