@@ -23,7 +23,7 @@ from app.telemetry import correlation_id, get_logger, tenant
 
 LEVELS: Mapping[str, int] = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 
-QUIET = ("uvicorn", "sqlalchemy", "asyncpg", "apscheduler", "httpx", "httpcore", "asyncio", "urllib3", "alembic")
+QUIET = ("uvicorn", "sqlalchemy", "asyncpg", "apscheduler", "httpx", "httpcore", "asyncio", "urllib3")
 """Libraries that log statements, addresses and every tick below `warning`: none of that is logged at any level."""
 
 MAX_ERROR_LENGTH = 1_000
