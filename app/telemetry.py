@@ -31,7 +31,7 @@ traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 ENDED = ("succeeded", "failed", "cancelled")
 USAGE_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "rejected", "late")
-CALLBACK_RESULTS = ("stored", "not_authentic", "unreadable")
+CALLBACK_RESULTS = ("stored", "not_authentic", "unreadable", "limited")
 DELIVERY_OUTCOMES = ("delivered", "failed", "retried")
 CARRIER_OUTCOMES = (
     *("ok", "rate_limited", "unavailable", "rejected", "outcome_unknown", "auth_failed", "protocol_error"),
