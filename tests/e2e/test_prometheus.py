@@ -192,7 +192,9 @@ def _count_gauges(run: Run) -> None:
     address = f"127.0.0.1:{run.port}"
     before = {loop: max(_samples(address, name, f'loop="gauges:{loop}"'), default=0.0) for loop in GAUGES}
     for loop, then in before.items():
-        _until(lambda loop=loop, then=then: max(_samples(address, name, f'loop="gauges:{loop}"')) > then, loop)
+        _until(
+            lambda loop=loop, then=then: max(_samples(address, name, f'loop="gauges:{loop}"'), default=0.0) > then, loop
+        )
 
 
 TWO_HOURS_LATER = """
@@ -224,6 +226,7 @@ def test_conditions_in_a_running_gateway_fire_their_alerts_and_nothing_fires_bef
         "SimgateOutcomesUnknown",
     }
     try:
+        _until(lambda: bool(_samples(f"127.0.0.1:{metrics_port}", "simgate_build_info")), "the worker answers")
         with _gone_receiver() as gone, _prometheus(tmp_path, ports) as watch, run.api() as api:
             _count_gauges(run)
             watch.wait(5)  # scrapes enough for a rate
@@ -239,6 +242,7 @@ def test_conditions_in_a_running_gateway_fire_their_alerts_and_nothing_fires_bef
             watch.wait(EVALUATIONS, expected)
     finally:
         worker.kill()
+        worker.wait(10)
         run.stop()
 
     assert expected - watch.seen == set()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.doctor import waiting
 from app.cli.doctor.results import DoctorResult, ok, wrong
+from app.cli.doctor.waiting import waiting_results
 from app.jobs.gauges import count, pause_after, run_gauges
 from app.jobs.runner import LEASE
 from tests.gateway import Gateway, open_gateway
@@ -113,14 +113,12 @@ async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gatew
 
 
 async def test_a_prepared_transaction_that_nobody_ends_ages_and_is_what_the_doctor_names(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
 ) -> None:
-    monkeypatch.setattr(waiting, "PREPARED_LIMIT", timedelta(seconds=0))
-
     async def seen() -> tuple[bool, list[DoctorResult]]:
         await count(gateway.ctx)
         age = gateway.ctx.telemetry.registry.get_sample_value("simgate_prepared_transactions_oldest_seconds")
-        told = await waiting.waiting_results(gateway.ctx)
+        told = await waiting_results(gateway.ctx, prepared_limit=timedelta(0))
         return bool(age), [one for one in told if one.key.startswith("database.prepared")]
 
     assert await seen() == (False, [ok("database.prepared")])

@@ -24,7 +24,7 @@ LIMIT_CHECKS = 100_000
 """So many are behind by minutes: a worker does about a thousand a second."""
 
 
-async def waiting_results(ctx: Context) -> list[DoctorResult]:
+async def waiting_results(ctx: Context, prepared_limit: timedelta = PREPARED_LIMIT) -> list[DoctorResult]:
     """What waits in the database, by the gateway's clock."""
     now = ctx.now()
     async with ctx.pool.acquire() as connection:
@@ -42,7 +42,7 @@ async def waiting_results(ctx: Context) -> list[DoctorResult]:
     found += [note("webhooks.disabled", count=disabled)] if disabled else []
     stuck = checks > LIMIT_CHECKS
     found.append((wrong if stuck else ok)("queue.limit_checks_stuck" if stuck else "queue.limit_checks", count=checks))
-    orphaned = prepared > PREPARED_LIMIT.total_seconds()
+    orphaned = prepared > prepared_limit.total_seconds()
     minutes = int(prepared) // 60
     found.append(wrong("database.prepared_old", minutes=minutes) if orphaned else ok("database.prepared"))
     kept = {task: count for task, count in sorted(aside.items()) if count}
