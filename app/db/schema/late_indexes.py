@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alembic import op
+from alembic import context, op
 from sqlalchemy import Connection, Index, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, DropIndex
@@ -59,7 +59,8 @@ class _Missing:
 
 def create_where_small(name: str, table: str, columns: list[Any], **options: Any) -> None:
     """In a migration: create the index where its table is small; else it is built when the migration is committed."""
-    if op.get_bind().scalar(_IS_SMALL, {"name": table, "bytes": SMALL_BYTES}):
+    limit = context.config.attributes.get("small_bytes", SMALL_BYTES)
+    if op.get_bind().scalar(_IS_SMALL, {"name": table, "bytes": limit}):
         op.create_index(name, table, columns, if_not_exists=True, **options)
 
 
