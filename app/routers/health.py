@@ -15,7 +15,7 @@ from app.routers.http.contract import Parameters
 from app.routers.http.deps import KeyRing, authorize, container_of, context_of
 from app.routers.http.errors.codes import refusals
 from app.routers.http.errors.problems import add_problem_handlers
-from app.routers.http.key_rates import KeyRates
+from app.routers.http.request_rates import RequestRates
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
 from app.settings import VERSION
@@ -59,7 +59,8 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
     app = Application(container, title="SimGate", version=VERSION)
     app.state.keys = KeyRing()
-    app.state.key_rates = KeyRates()
+    app.state.key_rates = RequestRates("key")
+    app.state.callback_rates = RequestRates("callbacks")
     app.state.sandbox_answers = sandbox_answers
     app.state.loads_fleet = False
     app.router.routes.extend(router.routes)
