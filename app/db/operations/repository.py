@@ -9,10 +9,23 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
+import asyncpg
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    and_,
+    any_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.compiled import Compiled
 from app.db.mapping import OPERATION_COLUMNS, OperationRecord, operation_columns, operation_from
 from app.db.quarantine import not_resting
 from app.db.schema.control import operations
@@ -57,6 +70,15 @@ _RECLAIM = text(
     """
 )
 
+_ADD = Compiled(insert_of(operations, OPERATION_COLUMNS))
+
+_OPEN = operations.c.status.in_([literal_column(f"'{status}'") for status in sorted(OPEN_STATUSES)])
+"""With the names in the text, so that a prepared plan takes the index of open operations."""
+
+_OF_SIMS = operations.c.sim_id == any_(bindparam("sim_ids", type_=ARRAY(BigInteger)))
+
+_OPEN_OF = Compiled(select(operations).where(_OF_SIMS, _OPEN))
+
 _OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
 
 
@@ -86,10 +108,9 @@ class OperationRepository:
             return
         # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
-            rows = [operation_columns(record) for record in records]
-            await self._connection.execute(insert_of(operations, OPERATION_COLUMNS), packed(rows))
-        except IntegrityError as error:
-            if "uq_operations_open_sim" in str(error.orig):
+            await _ADD.rows(self._connection, **packed([operation_columns(record) for record in records]))
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "uq_operations_open_sim":
                 raise OpenOperationExists from error
             raise
 
@@ -107,8 +128,8 @@ class OperationRepository:
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        statement = select(operations).where(of_sims(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
-        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+        rows = await _OPEN_OF.rows(self._connection, sim_ids=list(sim_ids))
+        return {row["sim_id"]: operation_from(row) for row in rows}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
         """Which of these SIMs have an operation of this kind open, or scheduled to follow the open one."""
