@@ -110,8 +110,8 @@ class Bare:
         if isinstance(value, UUID):
             return UUID(operation)
         if isinstance(value, list | tuple):
-            return [sim_id if one == SAMPLE else self._of(one, card, sim_id, operation) for one in value]
-        return value
+            return [self._of(one, card, sim_id, operation) for one in value]
+        return sim_id if value == SAMPLE else value
 
 
 @contextmanager

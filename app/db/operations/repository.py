@@ -22,6 +22,7 @@ from app.db.operations.statements import (
     LOCK,
     MARK_SENT,
     OPEN_OF,
+    OPEN_ON,
     OPEN_OR_WAITING,
     RECLAIM,
     SAVE,
@@ -79,6 +80,11 @@ class OperationRepository:
         """Operations by their ids."""
         rows = await self._connection.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: operation_from(row) for row in rows.mappings()}
+
+    async def open_on(self, sim_id: int) -> OperationRecord | None:
+        """The open operation of a SIM, if any."""
+        rows = await OPEN_ON.rows(self._connection, sim_id=sim_id)
+        return operation_from(rows[0]) if rows else None
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""

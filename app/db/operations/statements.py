@@ -68,6 +68,8 @@ _OPEN = operations.c.status.in_([literal_column(f"'{status}'") for status in sor
 """The names stand in the text, so that a prepared plan takes the index of open operations."""
 BY_IDS = select(operations).where(_ID)
 LOCK = BY_IDS.order_by(operations.c.id).with_for_update()
+OPEN_ON = Compiled(select(operations).where(operations.c.sim_id == bindparam("sim_id", type_=BigInteger), _OPEN))
+"""By equality: with an array PostgreSQL plans each call anew."""
 OPEN_OF = Compiled(select(operations).where(_SIM, _OPEN))
 OPEN_OR_WAITING = select(operations.c.sim_id).where(_SIM, operations.c.kind == bindparam("kind"), or_(_OPEN, _WAITS))
 # The oldest last: of a SIM's several rows the dict keeps the last one.

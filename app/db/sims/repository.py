@@ -29,7 +29,7 @@ JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.
 # Built once, which takes longer than running one; the ids travel as one array: see `app.db.operations.statements`.
 _ONE = JOINED.where(
     sims.c.tenant == bindparam("tenant", type_=Text),
-    sims.c.iccid == any_(bindparam("forms", type_=ARRAY(Text))),
+    sims.c.iccid.in_([bindparam("iccid", type_=Text), bindparam("alternate", type_=Text)]),
 )
 _LOCK_ONE = _ONE.with_for_update(of=sims)
 _IDS = sims.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
@@ -84,7 +84,8 @@ class SimRepository:
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
         """One SIM of a tenant by either form of its ICCID (DV-5)."""
         statement = _LOCK_ONE if for_update else _ONE
-        row = (await self._connection.execute(statement, {"tenant": tenant, "forms": _forms(iccid)})).mappings().first()
+        forms = {"iccid": iccid, "alternate": alternate_iccid(iccid)}
+        row = (await self._connection.execute(statement, {"tenant": tenant, **forms})).mappings().first()
         return sim_from(row) if row else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
