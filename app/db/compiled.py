@@ -6,11 +6,10 @@ a greenlet) takes three times what the statement itself takes (docs/performance.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import ClauseElement, Select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ClauseElement, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,24 +35,16 @@ async def driver_of(connection: AsyncConnection) -> Connection:
 class Compiled:
     """A statement whose parameters all have names. Errors are asyncpg's own.
 
-    JSON goes in as text, for which SQLAlchemy sets these connections up, and comes out decoded.
+    SQLAlchemy sets its connections up so that JSON goes in as text and comes out decoded.
     """
 
     def __init__(self, statement: ClauseElement) -> None:
         compiled: Any = statement.compile(dialect=_DIALECT)
         self.text = str(compiled)
         self._names = tuple(compiled.positiontup or ())
-        columns = statement.selected_columns if isinstance(statement, Select) else ()
-        self._json = tuple(column.name for column in columns if isinstance(column.type, JSONB))
 
-    async def rows(self, connection: AsyncConnection, **values: Any) -> list[dict[str, Any]]:
+    async def rows(self, connection: AsyncConnection, **values: Any) -> Sequence[Mapping[str, Any]]:
         """The rows by column name; none of a statement that gives none."""
         driver = await driver_of(connection)
-        found = await driver.fetch(self.text, *(values[name] for name in self._names))
-        return [self._decoded(dict(row)) for row in found]
-
-    def _decoded(self, row: dict[str, Any]) -> dict[str, Any]:
-        for name in self._json:
-            if row[name] is not None:
-                row[name] = msgspec.json.decode(row[name])
-        return row
+        rows: Sequence[Mapping[str, Any]] = await driver.fetch(self.text, *(values[name] for name in self._names))
+        return rows
