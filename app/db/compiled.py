@@ -7,8 +7,9 @@ a greenlet) takes three times what the statement itself takes (docs/performance.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 from sqlalchemy import ClauseElement, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,9 @@ from app.db.connection import Connection
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _FIRST_STATEMENT = text("SELECT 1")
+
+UniqueViolation: TypeAlias = asyncpg.UniqueViolationError
+"""What a compiled statement raises where a unique index refuses a row; `constraint_name` says which."""
 
 
 async def driver_of(connection: AsyncConnection) -> Connection:

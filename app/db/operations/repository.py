@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.compiled import UniqueViolation
 from app.db.mapping import OperationRecord, operation_columns, operation_from
 from app.db.operations.statements import (
     ADD,
@@ -64,7 +64,7 @@ class OperationRepository:
         # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
             await ADD.rows(self._connection, **packed([operation_columns(record) for record in records]))
-        except asyncpg.UniqueViolationError as error:
+        except UniqueViolation as error:
             if error.constraint_name == "uq_operations_open_sim":
                 raise OpenOperationExists from error
             raise
