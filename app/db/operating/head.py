@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncpg
-from sqlalchemy import make_url
-
-from app.database_tls import driver_query
-from app.db.connection import DATABASE_ERRORS
+from app.db.connection import DATABASE_ERRORS, create_pool
+from app.db.operating.readiness import applied_schema
 from app.db.roles import GRANT_RIGHTS
 from app.db.schema.revision import HEAD_REVISION
 
@@ -16,17 +13,11 @@ async def is_at_head(url: str) -> bool:
 
     False also where that cannot be found out: the migration tells why.
     """
-    target = make_url(url)
     try:
-        connection = await asyncpg.connect(
-            **driver_query(target.query), **target.translate_connect_args(username="user"), statement_cache_size=0
-        )
-        try:
-            if await connection.fetchval("SELECT version_num FROM alembic_version") != HEAD_REVISION:
+        async with await create_pool(url, size=1, pgbouncer=True) as pool:
+            if (await applied_schema(pool)).revision != HEAD_REVISION:
                 return False
-            await connection.execute(GRANT_RIGHTS)
-        finally:
-            await connection.close()
+            await pool.execute(GRANT_RIGHTS)
     except DATABASE_ERRORS:
         return False
     return True
