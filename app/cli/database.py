@@ -15,7 +15,7 @@ from app.cli.distribution import check_lines, distribute_usage
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
 from app.db.connection import open_database
-from app.db.operating.head import is_at_head
+from app.db.operating.readiness import is_at_head
 from app.db.roles import CREATE_ROLES, MAY_BECOME, create_roles
 from app.jobs.runner import SlotOutcome, run_slot
 from app.jobs.schedule import jobs_for
