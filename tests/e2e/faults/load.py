@@ -26,6 +26,9 @@ from tests.receiver import Receiver
 PATIENCE_S = 20
 """How long a caller waits for one answer."""
 
+PAUSE_S = 0.05
+"""Between a caller's requests, at most twice as long: a load that takes all of a machine measures the machine."""
+
 SETTLED_S = 300.0
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -115,6 +118,7 @@ class Load:
         """Ask one thing after another about a few cards."""
         chosen = random.Random(seed)
         while self.running:
+            await asyncio.sleep(chosen.uniform(0, 2 * PAUSE_S))
             card = chosen.choice(cards)
             what = chosen.random()
             if what < 0.6:
