@@ -73,6 +73,8 @@ class BulkRecord:
     finished_at: datetime | None = None
     preflight: dict[str, Any] | None = None
     """What a dry run has found so far (`app.usecases.bulk.preflight`)."""
+    traceparent: str | None = None
+    """The span that requested it, where traces are made: that of its operations."""
     approval_id: UUID | None = None
     """The approval that it waits for or waited for."""
 
