@@ -10,17 +10,19 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, select, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.mapping import OPERATION_COLUMNS, OperationRecord, operation_columns, operation_from
+from app.db.compiled import UniqueViolation
+from app.db.mapping import OperationRecord, operation_columns, operation_from
 from app.db.operations.statements import (
+    ADD,
     BY_IDS,
     CLAIM,
     JSON_COLUMNS,
     LOCK,
     MARK_SENT,
     OPEN_OF,
+    OPEN_ON,
     OPEN_OR_WAITING,
     RECLAIM,
     SAVE,
@@ -29,7 +31,7 @@ from app.db.operations.statements import (
 )
 from app.db.quarantine import not_resting
 from app.db.schema.control import operations
-from app.db.set_based import insert_of, packed
+from app.db.set_based import packed
 from app.domain.vocabulary import OperationKind, OperationStatus
 
 _OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
@@ -61,10 +63,9 @@ class OperationRepository:
             return
         # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
-            rows = [operation_columns(record) for record in records]
-            await self._connection.execute(insert_of(operations, OPERATION_COLUMNS), packed(rows))
-        except IntegrityError as error:
-            if "uq_operations_open_sim" in str(error.orig):
+            await ADD.rows(self._connection, **packed([operation_columns(record) for record in records]))
+        except UniqueViolation as error:
+            if error.constraint_name == "uq_operations_open_sim":
                 raise OpenOperationExists from error
             raise
 
@@ -80,10 +81,15 @@ class OperationRepository:
         rows = await self._connection.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: operation_from(row) for row in rows.mappings()}
 
+    async def open_on(self, sim_id: int) -> OperationRecord | None:
+        """The open operation of a SIM, if any."""
+        rows = await OPEN_ON.rows(self._connection, sim_id=sim_id)
+        return operation_from(rows[0]) if rows else None
+
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        rows = await self._connection.execute(OPEN_OF, {"sim_ids": list(sim_ids)})
-        return {row["sim_id"]: operation_from(row) for row in rows.mappings()}
+        rows = await OPEN_OF.rows(self._connection, sim_ids=list(sim_ids))
+        return {row["sim_id"]: operation_from(row) for row in rows}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
         """Which of these SIMs have an operation of this kind open, or scheduled to follow the open one."""
@@ -157,7 +163,7 @@ class OperationRepository:
         # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
         # worker that was polling what a person completes meanwhile settles nothing afterwards.
         rows = [operation_columns(record) for record in records]
-        await self._connection.execute(SAVE, packed(rows))
+        await SAVE.rows(self._connection, **packed(rows))
 
     async def lock_unsent(self, ids: Sequence[UUID]) -> list[OperationRecord]:
         """Lock those that may still be cancelled, except rows that another transaction has locked."""

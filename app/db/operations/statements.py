@@ -1,12 +1,16 @@
-"""Statements on operations that every round sends: built once, so that SQLAlchemy finds them compiled."""
+"""Statements on operations that every round or request sends: built once, so that they are found compiled.
+
+Those that never come first in a transaction go to the driver itself (`app.db.compiled`).
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Uuid, and_, any_, bindparam, or_, select, text
+from sqlalchemy import ARRAY, BigInteger, Uuid, and_, any_, bindparam, literal_column, or_, select, text
 
+from app.db.compiled import Compiled
 from app.db.mapping import OPERATION_COLUMNS
 from app.db.schema.control import operations
-from app.db.set_based import update_of
+from app.db.set_based import insert_of, update_of
 from app.domain.vocabulary import OPEN_STATUSES, OperationStatus
 
 JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
@@ -60,18 +64,24 @@ _ID, _SIM = (
     operations.c.sim_id == any_(bindparam("sim_ids", type_=ARRAY(BigInteger))),
 )
 _WAITS = and_(operations.c.status == OperationStatus.SCHEDULED.value, operations.c.waits)
-_OPEN = operations.c.status.in_(sorted(OPEN_STATUSES))
+_OPEN = operations.c.status.in_([literal_column(f"'{status}'") for status in sorted(OPEN_STATUSES)])
+"""The names stand in the text, so that a prepared plan takes the index of open operations."""
 BY_IDS = select(operations).where(_ID)
 LOCK = BY_IDS.order_by(operations.c.id).with_for_update()
-OPEN_OF = select(operations).where(_SIM, _OPEN)
+OPEN_ON = Compiled(select(operations).where(operations.c.sim_id == bindparam("sim_id", type_=BigInteger), _OPEN))
+"""By equality: with an array PostgreSQL plans each call anew."""
+OPEN_OF = Compiled(select(operations).where(_SIM, _OPEN))
 OPEN_OR_WAITING = select(operations.c.sim_id).where(_SIM, operations.c.kind == bindparam("kind"), or_(_OPEN, _WAITS))
 # The oldest last: of a SIM's several rows the dict keeps the last one.
 WAITING_OF = select(operations).where(_SIM, _WAITS).order_by(operations.c.id.desc()).with_for_update()
 _KEPT = frozenset({"id", "tenant", "sim_id", "iccid", "claim"})
 """Columns that `SAVE` leaves as they are."""
 
-SAVE = update_of(
-    operations,
-    tuple(name for name in OPERATION_COLUMNS if name not in _KEPT),
-    "lease_until = NULL, claim = s.claim + 1",
+ADD = Compiled(insert_of(operations, OPERATION_COLUMNS))
+SAVE = Compiled(
+    update_of(
+        operations,
+        tuple(name for name in OPERATION_COLUMNS if name not in _KEPT),
+        "lease_until = NULL, claim = s.claim + 1",
+    )
 )

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Select, and_, any_, bindparam, case, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, Select, Text, and_, any_, bindparam, case, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,8 +26,12 @@ JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.
 )
 """SIMs with their plan, as `app.db.mapping.sim_from` reads them."""
 
-
-# Built once, with the ids as one array: see `app.db.operations.repository`.
+# Built once, which takes longer than running one; the ids travel as one array: see `app.db.operations.statements`.
+_ONE = JOINED.where(
+    sims.c.tenant == bindparam("tenant", type_=Text),
+    sims.c.iccid.in_([bindparam("iccid", type_=Text), bindparam("alternate", type_=Text)]),
+)
+_LOCK_ONE = _ONE.with_for_update(of=sims)
 _IDS = sims.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
 _BY_IDS = JOINED.where(_IDS).order_by(sims.c.id)
 _LOCK_BY_IDS = _BY_IDS.with_for_update(of=sims)
@@ -79,9 +83,10 @@ class SimRepository:
 
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
         """One SIM of a tenant by either form of its ICCID (DV-5)."""
-        statement = JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
-        found = await self._all(statement, for_update=for_update)
-        return found[0] if found else None
+        statement = _LOCK_ONE if for_update else _ONE
+        forms = {"iccid": iccid, "alternate": alternate_iccid(iccid)}
+        row = (await self._connection.execute(statement, {"tenant": tenant, **forms})).mappings().first()
+        return sim_from(row) if row else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
         """SIMs by row id; the locks of one call are taken in id order."""
