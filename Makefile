@@ -79,7 +79,7 @@ test-properties: $(DEV_STAMP) ## Every property-based test with twenty times the
 test-crash: $(DEV_STAMP) ## kill -9 at every point of every operation, as a table; then of gateway and database at seeded moments
 ifeq ($(TESTS),)
 	@$(PY) -m pytest -m crash -q -s --timeout=3600 tests/e2e/crash/test_grid.py
-	@$(PY) -m pytest -m crash -q --timeout=1800 --ignore=tests/e2e/crash/test_grid.py
+	@$(PY) -m pytest -m crash -q -s --timeout=1800 --ignore=tests/e2e/crash/test_grid.py tests/e2e/crash
 else
 	@$(PY) -m pytest -m crash -q -s --timeout=3600 $(TESTS)
 endif

@@ -7,7 +7,8 @@ import os
 
 from alembic import context
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database_tls import driver_query
@@ -18,20 +19,36 @@ from app.db.schema.revision import HEAD_REVISION, AppliedSchema
 from app.postgres.errors import DatabaseUnusable
 
 MIGRATION_LOCK = 7_446_283
+IN_THE_WAY = frozenset({"55P03", "40P01"})
+"""SQLSTATEs of a lock that was not to be had in time, and of a deadlock."""
+
+ATTEMPTS = 100
+PAUSE_S = 0.2
 
 
 def run(connection: Connection) -> None:
-    """Upgrade in one transaction, alone: its lock makes a second starter wait, then find nothing to do.
+    """Upgrade, each migration in a transaction of its own: what it locks is free again before the next one begins.
 
-    A lock of the transaction, not of the session, holds through PgBouncer too.
+    A new database has nobody to wait, and is made in one.
     """
     with connection.begin():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         if _of_a_later_release(connection):
             return
-        context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
-        with context.begin_transaction():
-            context.run_migrations()
+        is_new = connection.scalar(text("SELECT to_regclass('alembic_version')")) is None
+    _migrations(connection, one_by_one=not is_new)
+
+
+def _migrations(connection: Connection, *, one_by_one: bool) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=True,
+        transaction_per_migration=one_by_one,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()  # nothing is left of it but what was read
+    with connection.begin():
         connection.execute(text(GRANT_RIGHTS))
 
 
@@ -58,15 +75,40 @@ def build_late_indexes(connection: Connection) -> None:
         build_missing(connection)
 
 
+async def _alone(connection: AsyncConnection) -> None:
+    """Wait until nobody else migrates: a second starter then finds nothing to do. Holds until the connection closes.
+
+    A lock of a transaction, not of a session, holds through PgBouncer too; of one beside, it outlasts each migration.
+    """
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+
+
+async def _migrated(connection: AsyncConnection) -> None:
+    """What stands in the way of a lock is waited for: meanwhile whoever waited for what was locked already goes on."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            await connection.run_sync(run)
+        except DBAPIError as error:
+            await connection.rollback()
+            if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY or attempt == ATTEMPTS:
+                raise
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
+
+
 async def online() -> None:
-    """Open one connection of our own and migrate on it."""
+    """Migrate on connections of our own."""
     url = context.config.attributes.get("url") or os.environ["DATABASE_URL"]
     target = make_url(url)
     arguments = {**driver_query(target.query), "statement_cache_size": 0}
     engine = create_async_engine(target.set(query={}), poolclass=NullPool, connect_args=arguments)
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(run)
+        async with engine.connect() as alone, engine.connect() as connection:
+            await _alone(alone)
+            await _migrated(connection)
+            await alone.rollback()  # indices are built beside everybody, other starters included
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.run_sync(build_late_indexes)
     finally:

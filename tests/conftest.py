@@ -33,7 +33,10 @@ hypothesis.settings.load_profile("simgate")
 RUN_FOLDER = "SIMGATE_TEST_RUN"
 """Set by the first process of a run, and inherited by xdist's workers."""
 
+FAILED = pytest.StashKey[bool]()
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.capture == "no":  # what the long targets print is for reading, without a line for each operation
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -41,12 +44,22 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="simgate-test-")
         Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through
         os.environ[RUN_FOLDER] = folder
-        config.add_cleanup(lambda: _remove_run_folder(folder))
+        if config.option.basetemp is None:  # pytest's own is closed to other users whenever anybody starts a pytest
+            config.option.basetemp = str(Path(folder) / "tmp")
+        config.add_cleanup(lambda: _remove_run_folder(config, folder))
 
 
-def _remove_run_folder(folder: str) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[FAILED] = exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+
+
+def _remove_run_folder(config: pytest.Config, folder: str) -> None:
+    """What a failed run left is kept to be looked at."""
     del os.environ[RUN_FOLDER]
-    shutil.rmtree(folder, ignore_errors=True)
+    if config.stash.get(FAILED, False):
+        print(f"\nlogs and databases of this run are in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

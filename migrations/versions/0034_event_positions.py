@@ -36,7 +36,8 @@ UPDATE {reader} r SET window_after = 0, window_from = w.first, window_to = w.fir
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("SET LOCAL lock_timeout = '200ms'")  # below deadlock_timeout; env.py tries again
+    op.execute("LOCK TABLE webhook_endpoints, notification_channels, events IN ACCESS EXCLUSIVE MODE")
     op.create_table(
         "event_positions",
         sa.Column("id", sa.SmallInteger(), primary_key=True),

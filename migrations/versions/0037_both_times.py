@@ -52,7 +52,9 @@ SELECT 1, now() + coalesce((SELECT offset_us FROM clock_offset WHERE id = 1), 0)
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("SET LOCAL lock_timeout = '200ms'")  # below deadlock_timeout; env.py tries again
+    op.execute("LOCK TABLE sims, sim_history, operations IN SHARE ROW EXCLUSIVE MODE")
+    op.execute("LOCK TABLE usage_reports IN ACCESS EXCLUSIVE MODE")
     op.create_table(
         "sim_changes",
         sa.Column("sim_id", sa.BigInteger(), primary_key=True, autoincrement=False),

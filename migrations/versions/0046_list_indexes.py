@@ -71,7 +71,8 @@ SELECT tenant, carrier, account, plan, pool, state, held, count(*)
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("SET LOCAL lock_timeout = '200ms'")  # below deadlock_timeout; env.py tries again
+    op.execute("LOCK TABLE sims, operations IN SHARE ROW EXCLUSIVE MODE")
     op.create_table(
         "sim_counts",
         sa.Column("tenant", sa.Text(), nullable=False),

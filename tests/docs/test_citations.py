@@ -15,6 +15,7 @@ import pytest
 from app.domain.operation.capabilities import CAPABILITIES, ProtocolLimit
 from app.settings import PROJECT
 
+pytestmark = pytest.mark.timeout(300)  # the first to run reads every file of the repository
 ROOMS = ("app", "sandbox", "tests", "bench", "demo", "migrations", "docs")
 SINGLE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml")
 KINDS = {".py", ".md", ".toml"}

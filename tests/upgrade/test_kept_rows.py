@@ -56,6 +56,29 @@ def test_an_endpoint_goes_on_with_the_first_event_it_had_not_taken(restored: tup
     assert asyncio.run(_value(dsn, window)) == expected
 
 
+def test_an_upgrade_waits_for_a_table_in_use_and_keeps_nobody_waiting(restored: tuple[str, Config, str]) -> None:
+    _, config, dsn = restored
+    asyncio.run(_upgraded_beside_a_reader(config, dsn))
+    command.check(config)
+
+
+async def _upgraded_beside_a_reader(config: Config, dsn: str) -> None:
+    """A transaction reads events for two seconds; whoever wants endpoints meanwhile is served within one."""
+    reader, caller = await asyncpg.connect(dsn), await asyncpg.connect(dsn, server_settings={"lock_timeout": "1000"})
+    try:
+        await reader.execute("BEGIN; SELECT FROM events")
+        upgrade = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+        for _ in range(40):
+            await caller.execute("SELECT FROM webhook_endpoints")
+            await asyncio.sleep(0.05)
+        assert not upgrade.done()
+        await reader.execute("COMMIT")
+        await upgrade
+    finally:
+        await reader.close()
+        await caller.close()
+
+
 async def _value(dsn: str, query: str) -> int:
     connection = await asyncpg.connect(dsn)
     try:

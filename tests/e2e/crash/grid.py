@@ -61,7 +61,12 @@ WAITS = frozenset({OperationKind.VERIFY_REAL_NAME})
 """What by API only begins: the card's holder has to do the rest, and nobody does it here."""
 
 AWAY = "UPDATE operations SET run_after = run_after + $2::interval, lease_until = lease_until + $2::interval WHERE iccid = $1"
-BACK = "UPDATE operations SET run_after = least(run_after - $1::interval, now()), lease_until = now() WHERE settled_at IS NULL"
+BACK = """
+UPDATE operations SET run_after = least(run_after - $1::interval, now()), lease_until = now(),
+       created_at = CASE kind WHEN 'refresh' THEN now() ELSE created_at END
+ WHERE settled_at IS NULL
+"""
+"""A refresh is given up five minutes after it was asked for (`REFRESH_DEADLINE`): those in which it was away do not count."""
 
 RESET_PAUSE_OVER = "UPDATE operations SET run_after = now() WHERE step > 0 AND status = 'queued' AND run_after > now()"
 """The quarter of an hour between the steps of a reset (SL-5)."""
@@ -127,6 +132,7 @@ class Grid:
         line.points = points
         line.shown = json.loads(end)["status"] == "succeeded"
         line.effects = await self._effects(cell)
+        await self._put_away(cell)  # what is still open would take its rounds within the next courses
         if line.kind in WAITS and line.channel is Channel.API:
             line.effects = {line.kind.value: 1}  # counted once the holder has done it
         changes = line.channel is Channel.API and line.kind is not OperationKind.REFRESH
@@ -186,6 +192,10 @@ class Grid:
             return
         answer = await Asked(cell.course, self._api).begin()
         assert answer.status_code == 202, (cell, answer.text)
+        await self._put_away(cell)
+
+    async def _put_away(self, cell: Cell) -> None:
+        """Its operation, if it is open, is not due for the processes of other cells."""
         await self._ctx.pool.execute(AWAY, cell.course.iccid, FAR)
 
     async def finish(self) -> None:

@@ -71,7 +71,7 @@ class CountedWire(httpx.AsyncHTTPTransport):
     """The network, on which each request is a point, named after the last part of its path."""
 
     def __init__(self, points: Points) -> None:
-        super().__init__()
+        super().__init__(verify=False)  # the sandbox speaks http; certificates cost a fork a fifth of its life
         self._points = points
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -19,6 +19,7 @@ from app.carriers.config_file import read_accounts
 from app.container import open_container, run_clock_sync, sync_clock
 from app.jobs.loops import run_loops
 from app.logs import configure_logging
+from app.outbound.sender import system_trust
 from app.settings import Settings
 from app.usecases.orders.auto_renew import auto_renew
 from tests.e2e.crash import course
@@ -55,6 +56,7 @@ def main() -> None:
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    system_trust()  # once, for every fork
     for line in sys.stdin:
         what = line.strip()
         assert what in ("worker", *JOBS) or what.startswith(COURSE)

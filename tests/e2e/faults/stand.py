@@ -91,6 +91,12 @@ class Stand:
         self.processes.append(process)
         return process
 
+    async def start_carriers(self) -> None:
+        """Start them; what they did before they kept, what they were told about themselves not."""
+        self.sandbox.start()
+        await answering(self.control)
+        await self.tell_carriers("settings", {"protocol": "*", "repeat_window_s": 0, "completion_s": 0.2})
+
     async def tell_carriers(self, path: str, body: Any) -> None:
         """The sandbox's control API."""
         answer = await self.control.post(f"/_control/{path}", json=body)
@@ -164,12 +170,10 @@ async def open_stand(
     port = free_port()
     common = environment(folder, url or server.url, port, **manners)
     sandbox = Sandbox(common, folder, port)
-    sandbox.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as control:
         stand = Stand(folder, server, {**common, **variables}, sandbox, control)
         try:
-            await answering(control)
-            await stand.tell_carriers("settings", {"protocol": "*", "repeat_window_s": 0, "completion_s": 0.2})
+            await stand.start_carriers()
             stand.add(roles[0])
             await stand.processes[0].answers("/readyz")
             for role in roles[1:]:

@@ -85,7 +85,7 @@ async def test_the_one_disk_of_a_gateway_with_everything_is_full(tmp_path: Path)
                 base_url=run.url, headers={"Authorization": f"Bearer {run.key}"}, timeout=30, trust_env=False
             ) as api:
                 cards = [one["iccid"] for one in (await api.get("/v1/sims?state=active&limit=40")).json()["items"]]
-                accepted = [name for card in cards[:20] if (name := await _suspended(api, card))]
+                accepted = {card: name for card in cards[:20] if (name := await _suspended(api, card))}
                 async with full(tmp_path / "data"):
                     pass
                 assert run.process is not None
@@ -93,10 +93,12 @@ async def test_the_one_disk_of_a_gateway_with_everything_is_full(tmp_path: Path)
                 began = asyncio.get_running_loop().time()
                 while not (name := await _suspended(api, cards[-1])):
                     await asyncio.sleep(0.2)
-                for operation in [*accepted, name]:
+                accepted[cards[-1]] = name
+                for operation in accepted.values():
                     await _ended(api, operation)
                 print(f"\none disk full: again after {asyncio.get_running_loop().time() - began:.1f} s")
-                assert (await _effects(run, cards[-1])).get("suspend") == 1
+                effects = {card: (await _effects(run, card)).get("suspend") for card in accepted}
+                assert effects == dict.fromkeys(accepted, 1)
         finally:
             run.stop()
 

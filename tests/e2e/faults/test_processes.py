@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.faults.load import Load, open_load
 from tests.e2e.faults.measured import survives
-from tests.e2e.faults.stand import LEASE_S, Stand, answering, open_stand, own_server
+from tests.e2e.faults.stand import LEASE_S, Stand, open_stand, own_server
 from tests.e2e.process import Process
 from tests.receiver import receiver
 
@@ -93,8 +93,7 @@ async def test_the_carriers_are_killed_and_come_back(stand_and_load: tuple[Stand
         for _ in range(3):
             stand.sandbox.kill()
             await asyncio.sleep(1)
-            stand.sandbox.start()
-            await answering(stand.control)
+            await stand.start_carriers()
             await asyncio.sleep(1)
         yield
 

@@ -22,8 +22,9 @@ from tests.receiver import receiver
 MINUTES = float(os.environ.get("MINUTES", "10"))
 EVERY_S = 10.0
 MEMORY = 12 << 20
-"""Bytes by which a process may grow after the warm-up: medians of a minute are compared. A leak of a kilobyte for each
-request or operation of this load would be several times that."""
+"""Bytes by which a process may grow after the warm-up: medians of a minute are compared. What still grows then are
+prepared statements, each of them once for each of up to twenty connections; a leak of a kilobyte for each request or
+operation of this load would be more than that."""
 
 HANDLES = 8
 
