@@ -120,7 +120,7 @@ test-distributed: $(DEV_STAMP) ## The usage suite on a coordinator of Citus (SIM
 	else $(PY) -m pytest -q -rs --timeout=300 $(or $(TESTS),tests/db/usage tests/usecases/usage tests/usecases/limits tests/usecases/pools tests/usecases/carrier_sync); fi
 
 test-alerts: $(DEV_STAMP) ## Conditions in a running gateway, until a real Prometheus fires their alerts (apt install prometheus)
-	@$(PY) -m pytest -m alerts -q -rs --timeout=400 $(or $(TESTS),tests/e2e/test_prometheus.py)
+	@$(PY) -m pytest -m alerts -q -rs --timeout=1200 $(or $(TESTS),tests/e2e/test_prometheus.py)
 
 test-sdk: $(DEV_STAMP) $(VENV)/sdk/.done ## Huawei's own client against our sandbox, from its own environment
 	@SIMGATE_SDK_PYTHON=$(VENV)/sdk/bin/python $(PY) -m pytest -m sdk -q --timeout=300 $(TESTS)

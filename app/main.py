@@ -34,8 +34,8 @@ from app.routers.http import docs
 from app.routers.http.application import Application
 from app.routers.http.deps import KeyRing
 from app.routers.http.errors.problems import add_problem_handlers
-from app.routers.http.key_rates import KeyRates
 from app.routers.http.openapi import document_of
+from app.routers.http.request_rates import RequestRates
 from app.routers.notifications import channels, reminders, webhooks
 from app.routers.schemas.notifications.webhooks import Event
 from app.routers.schemas.problems import Problem
@@ -104,7 +104,8 @@ def create_app(
     )
     app.openapi = api_document  # type: ignore[method-assign]
     app.state.keys = KeyRing()
-    app.state.key_rates = KeyRates()
+    app.state.key_rates = RequestRates("key")
+    app.state.callback_rates = RequestRates("callbacks")
     app.state.advance = advance
     app.state.sandbox_answers = sandbox_answers or _nobody_asked
     app.state.loads_fleet = loads_fleet
@@ -137,7 +138,8 @@ def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awa
     """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
     app = Application(container, title="SimGate", version=VERSION)
     app.state.keys = KeyRing()
-    app.state.key_rates = KeyRates()
+    app.state.key_rates = RequestRates("key")
+    app.state.callback_rates = RequestRates("callbacks")
     app.state.sandbox_answers = sandbox_answers
     app.state.loads_fleet = False
     app.router.routes.extend(health.router.routes)

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     key: SecretStr | None = Field(None, alias="SIMGATE_KEY")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, alias="SIMGATE_LOG_LEVEL")
     slow_request_s: float = Field(2.5, alias="SIMGATE_SLOW_REQUEST_S", gt=0)
+    callbacks_per_s: int = Field(20, alias="SIMGATE_CALLBACKS_PER_S", ge=1, le=10_000)
     proxies: str = Field("127.0.0.1,::1", alias="SIMGATE_PROXIES")
     commit: str = Field("unknown", alias="SIMGATE_COMMIT")
     otel_disabled: bool = Field(default=False, alias="OTEL_SDK_DISABLED")
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     keep_changes: Days = _kept(Record.CHANGES)
     keep_counters: Days = _kept(Record.COUNTERS)
     keep_day_figures: Days = _kept(Record.DAY_FIGURES)
+    keep_firings: Days = _kept(Record.FIRINGS)
 
     @model_validator(mode="after")
     def _bootstrap_key_is_long_and_printable(self) -> Self:
@@ -124,6 +126,7 @@ class Settings(BaseSettings):
             Record.CHANGES: self.keep_changes,
             Record.COUNTERS: self.keep_counters,
             Record.DAY_FIGURES: self.keep_day_figures,
+            Record.FIRINGS: self.keep_firings,
         }
         days = {record: None if days == "forever" else days for record, days in set_days.items()}
         return Retention(days=days, report_cycles=self.report_cycles)

@@ -5,7 +5,8 @@ One registry per process, opened by the container; names are a contract (`docs/a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,9 +30,20 @@ reason: ContextVar[str | None] = ContextVar("reason", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """The span under way as a W3C header, where traces are made (`app.tracing`): stored with what it begins."""
 
+
+@contextmanager
+def begun_by(parent: str | None) -> Iterator[None]:
+    """What is begun in the block, perhaps in another process and later, carries this span."""
+    token = traceparent.set(parent)
+    try:
+        yield
+    finally:
+        traceparent.reset(token)
+
+
 ENDED = ("succeeded", "failed", "cancelled")
 USAGE_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "rejected", "late")
-CALLBACK_RESULTS = ("stored", "not_authentic", "unreadable")
+CALLBACK_RESULTS = ("stored", "not_authentic", "unreadable", "limited")
 DELIVERY_OUTCOMES = ("delivered", "failed", "retried")
 CARRIER_OUTCOMES = (
     *("ok", "rate_limited", "unavailable", "rejected", "outcome_unknown", "auth_failed", "protocol_error"),
@@ -126,6 +138,13 @@ class Telemetry:
         self.limit_checks_waiting = self._gauge("simgate_limit_checks_waiting", "Limit checks that are queued.")
         self.notices_oldest_seconds = self._gauge(
             "simgate_notices_oldest_seconds", "Age of the oldest carrier's notification that is not handled yet."
+        )
+        self.prepared_oldest_seconds = self._gauge(
+            "simgate_prepared_transactions_oldest_seconds", "Age of the oldest prepared transaction; 0: there is none."
+        )
+        self.partitions_waiting_seconds = self._gauge(
+            "simgate_partitions_waiting_seconds",
+            "How long an old partition could not be dropped; 0: it could.",
         )
         self.database_connections = self._gauge(
             "simgate_database_connections", "Connections of this process's pools.", "pool", "state"

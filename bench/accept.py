@@ -49,7 +49,7 @@ Statement = tuple[str, Sequence[Any]]
 
 
 async def recorded(url: str) -> tuple[list[Statement], str]:
-    """The statements with which a card is suspended, their values, and the operation's id."""
+    """The statements that suspend a card, sent by SQLAlchemy or its driver, their values, and the operation's id."""
     seen: list[Statement] = []
     with tempfile.TemporaryDirectory(prefix="simgate-bench-accept-") as folder:
         accounts = PROJECT / "demo" / "carriers.toml"
@@ -66,6 +66,8 @@ async def recorded(url: str) -> tuple[list[Statement], str]:
             ctx = container.context
             command = RequestOperation(tenant="default", iccid=iccid(SAMPLE), kind=OperationKind.SUSPEND)
             async with ctx.work() as work:
+                (await work.driver()).add_query_logger(lambda sent: seen.append((sent.query, sent.args)))
+                seen.clear()
                 operation = await request_operation(ctx, work, command)
                 await work.commit()
     return seen, str(operation.id)
@@ -107,7 +109,9 @@ class Bare:
             return json.loads(value) if value[:1] in ("[", "{") else value  # as the pool's codec of jsonb takes it
         if isinstance(value, UUID):
             return UUID(operation)
-        return [sim_id] if value == [SAMPLE] else value
+        if isinstance(value, list | tuple):
+            return [self._of(one, card, sim_id, operation) for one in value]
+        return sim_id if value == SAMPLE else value
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from app.database_tls import driver_query
 from app.db.roles import GRANT_RIGHTS
 from app.db.schema.all_tables import metadata
+from app.db.schema.late_indexes import build_missing
 from app.db.schema.revision import HEAD_REVISION, AppliedSchema
 from app.postgres.errors import DatabaseUnusable
 
@@ -66,6 +67,14 @@ def _of_a_later_release(connection: Connection) -> bool:
     return applied.is_newer
 
 
+def build_late_indexes(connection: Connection) -> None:
+    """Build what the newest schema's big tables lack, beside everybody; the schema is ready meanwhile."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return
+    if connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD_REVISION:
+        build_missing(connection)
+
+
 async def _alone(connection: AsyncConnection) -> None:
     """Wait until nobody else migrates: a second starter then finds nothing to do. Holds until the connection closes.
 
@@ -99,6 +108,9 @@ async def online() -> None:
         async with engine.connect() as alone, engine.connect() as connection:
             await _alone(alone)
             await _migrated(connection)
+            await alone.rollback()  # indices are built beside everybody, other starters included
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.run_sync(build_late_indexes)
     finally:
         await engine.dispose()
 

@@ -18,7 +18,13 @@ from app.postgres.supervisor import Server
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "max_prepared_transactions": "4",
+}
 """The tests' server need not outlive its machine."""
 
 EMPTY = """

@@ -92,6 +92,26 @@ async def test_operations_of_several_requests_in_one_call_are_linked_to_each(
     assert requests in [set(span.links) for span in shared]
 
 
+async def test_what_a_bulk_operation_begins_is_in_the_trace_of_its_request(clean_database: str, tmp_path: Path) -> None:
+    with collecting() as collector:
+        async with traced(clean_database, tmp_path, collector) as gateway:
+            cards = await gateway.fleet(*({"carrier": carrier} for carrier in ("cmcc", "cmcc", "ctcc")))
+            body = {"kind": "suspend", "selector": {"iccids": cards}}
+            answer = await gateway.api.post("/v1/bulk-operations", json=body, headers=PARENT)
+            assert answer.status_code == 202, answer.text
+            await gateway.settle()
+            assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "completed"
+
+    request = collector.one("POST /v1/bulk-operations")
+    work, calls = collector.named("operation suspend"), collector.named("carrier suspend")
+    assert request.trace == TRACE
+    assert work
+    assert {(span.trace, span.parent, tuple(span.links)) for span in work} == {(TRACE, request.id, ())}
+    assert calls
+    assert {span.trace for span in calls} == {TRACE}
+    assert {span.parent for span in calls} <= {span.id for span in work}
+
+
 async def test_a_failed_call_and_a_failed_operation_are_marked(clean_database: str, tmp_path: Path) -> None:
     with collecting() as collector:
         async with traced(clean_database, tmp_path, collector) as gateway:

@@ -113,9 +113,9 @@ class ProtocolAccount:
         return EVERYTHING in self.uses or operation in self.uses
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Account:
-    """One carrier account, open to some tenants (`*` = all)."""
+    """One carrier account, open to some tenants (`*` = all). Two are equal only where they are the same object."""
 
     code: str
     carrier: Carrier

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.compiled import Compiled
 from app.db.schema.access import api_keys, audit, tenants
+from app.db.set_based import insert_of, packed
 from app.telemetry import correlation_id, reason
 
 USE_GRAIN = timedelta(minutes=1)
@@ -50,6 +52,10 @@ class AuditRow:
     correlation_id: str | None = None
     before: dict[str, object] | None = None
     after: dict[str, object] | None = None
+
+
+_AUDIT_COLUMNS = tuple(AuditRow.__dataclass_fields__)
+_ADD_AUDIT = Compiled(insert_of(audit, _AUDIT_COLUMNS))
 
 
 def _key(row: Mapping[Any, Any]) -> KeyRecord:
@@ -136,11 +142,9 @@ class AccessRepository:
         """Add to the audit trail. Reason and correlation id default to the current request's (context variables)."""
         if rows:
             defaults = {"reason": reason.get(), "correlation_id": correlation_id.get()}
-            names = AuditRow.__dataclass_fields__
-            values = [{name: getattr(row, name) for name in names} for row in rows]
-            await self._connection.execute(
-                audit.insert(), [row | {name: row[name] or defaults[name] for name in defaults} for row in values]
-            )
+            values = [{name: getattr(row, name) for name in _AUDIT_COLUMNS} for row in rows]
+            filled = [row | {name: row[name] or defaults[name] for name in defaults} for row in values]
+            await _ADD_AUDIT.rows(self._connection, **packed(filled))
 
     async def keys(self, tenant: str) -> list[KeyRecord]:
         """The keys of a tenant, without their secrets."""

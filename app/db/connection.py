@@ -78,15 +78,18 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = "15000"
 """Longer than a healthy process computes between two statements; one that is frozen or cut off loses its locks."""
 
 
+SESSION_SETTINGS = {
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    "timezone": "UTC",
+    "jit": "off",
+}
+"""Of every session. A PgBouncer in transaction mode lets none of them through: there they are the roles' own."""
+
+
 def _server_settings() -> dict[str, str]:
-    return {
-        "application_name": "simgate",
-        "statement_timeout": STATEMENT_TIMEOUT_MS,
-        "lock_timeout": LOCK_TIMEOUT_MS,
-        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
-        "timezone": "UTC",
-        "jit": "off",
-    }
+    return {"application_name": "simgate", **SESSION_SETTINGS}
 
 
 def create_engine(url: str, *, pool_size: int, pgbouncer: bool = False, walled: bool = False) -> AsyncEngine:

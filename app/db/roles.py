@@ -6,7 +6,7 @@ Neither owns a table, and neither can change or delete an entry of the audit tra
 
 from __future__ import annotations
 
-from app.db.connection import Connection
+from app.db.connection import SESSION_SETTINGS, Connection
 from app.db.tenancy import API_ROLE, WORKER_ROLE
 
 CREATE_ROLES = {
@@ -79,6 +79,9 @@ async def create_roles(connection: Connection) -> list[str]:
     missing = [role for role in CREATE_ROLES if role not in present]
     for role in missing:
         await connection.execute(CREATE_ROLES[role])
+        for name, value in SESSION_SETTINGS.items():
+            # Through a PgBouncer in transaction mode a process cannot set them for itself.
+            await connection.execute(f"ALTER ROLE {role} SET {name} = '{value}'")
     if missing:
         await connection.execute(MAY_BECOME)
     return missing

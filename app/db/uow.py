@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -23,6 +23,7 @@ from app.db.bulk.repository import BulkRepository
 from app.db.commerce.accounts import BuyerAccountRepository
 from app.db.commerce.addons import AddonRepository
 from app.db.commerce.invoices import InvoiceRepository
+from app.db.compiled import driver_of
 from app.db.connection import Connection
 from app.db.deadline_groups import Groups
 from app.db.deadlines.feeds import FeedRepository as DeadlineFeedRepository
@@ -54,7 +55,6 @@ from app.db.tenancy import WORKER_ROLE, WalledConnection, acts_across
 
 R = TypeVar("R")
 
-_FIRST_STATEMENT = text("SELECT 1")
 _LIFT = text(f"SET LOCAL ROLE {WORKER_ROLE}")
 _LOWER = text("SET LOCAL ROLE NONE")
 
@@ -136,16 +136,8 @@ class UnitOfWork:
         await self._stack.__aexit__(kind, error, trace)
 
     async def driver(self) -> Connection:
-        """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg.
-
-        SQLAlchemy begins the driver's transaction with its first statement and has no public call for it, so one is
-        sent here, but only where none has begun: asyncpg knows that without asking the server.
-        """
-        raw = await self.connection.get_raw_connection()
-        connection: Any = raw.driver_connection
-        if not connection.is_in_transaction():
-            await self.connection.execute(_FIRST_STATEMENT)
-        return connection
+        """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg."""
+        return await driver_of(self.connection)
 
     @asynccontextmanager
     async def across_tenants(self) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """How long what is no longer worked on is kept, by kind of record: defaults, and what other answers need of each.
 
-Days are whole days of 24 hours before an instant. What is not here is kept for good (orders, payments, balances,
-firings of automations, which they fire once by) or has a fixed window of its own.
+Days are whole days of 24 hours before an instant. What is not here is kept for good (orders, payments, balances)
+or has a fixed window of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Record(StrEnum):
     CHANGES = "changes"
     COUNTERS = "counters"
     DAY_FIGURES = "day_figures"
+    FIRINGS = "firings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,9 @@ WINDOWS: Mapping[Record, Window] = MappingProxyType(
         Record.CHANGES: Window(days=800, least=230, why="past states of SIMs, and of pools over six cycles (LC-12)"),
         Record.COUNTERS: Window(days=800, least=400, why="a year's cycles, disputes and forecasts"),
         Record.DAY_FIGURES: Window(days=400, least=230, why="the six cycles whose reports may still be counted (US-5)"),
+        Record.FIRINGS: Window(
+            days=800, least=430, why="by them automations fire once, and a deadline may be 400 days ahead"
+        ),
     }
 )
 

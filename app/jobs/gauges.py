@@ -61,15 +61,17 @@ async def count(ctx: Context) -> None:
 
 
 async def _jobs(ctx: Context) -> None:
-    """Each job's last success and the last audit's findings, whichever process ran them."""
+    """Each job's last success and what the last housekeeping found, whichever process ran them."""
     async with ctx.work() as work:
         last = await work.job_runs.last_slots()
         first = await work.job_runs.first_started()
         audited = await work.job_runs.last_report(HOUSEKEEPING)
+        held_up = await work.job_runs.above_zero_since(HOUSEKEEPING, "partitions_waiting")
     for job in jobs_for(ctx):
         if job.name in last:
             ctx.telemetry.job_last_success.labels(job.name).set(last[job.name].timestamp())
         ctx.telemetry.job_overdue_seconds.labels(job.name).set(_overdue_s(ctx, job, last.get(job.name, first)))
+    ctx.telemetry.partitions_waiting_seconds.set(_age_s(held_up, ctx.now()))
     for kind in KINDS:
         if (found := audited.get(differs(kind))) is not None:
             ctx.telemetry.usage_audit_differences.labels(kind).set(found)
@@ -165,6 +167,11 @@ def _set_freshness(ctx: Context, account: str, found: Mapping[str, Any]) -> None
             ctx.telemetry.freshness_attainable_seconds.labels(account, sims.removesuffix("_s")).set(seconds)
 
 
+async def _prepared(ctx: Context) -> None:
+    async with ctx.pool.acquire() as connection:
+        ctx.telemetry.prepared_oldest_seconds.set(await backlogs.oldest_prepared_s(connection))
+
+
 async def _notification_channels(ctx: Context) -> None:
     async with ctx.work() as work:
         failing = await work.notification_channels.failing()
@@ -181,5 +188,6 @@ COLLECTORS: tuple[Collector, ...] = (
     _usage_lag,
     _freshness,
     _quarantine,
+    _prepared,
     _notification_channels,
 )

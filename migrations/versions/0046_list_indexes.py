@@ -1,5 +1,8 @@
 """Indices by which lists of SIMs and operations are read, whatever filter is given; SIMs are counted as they change.
 
+Where `sims` or `operations` are large, their indices are built beside writers once this is committed
+(`app.db.schema.late_indexes`); counting the SIMs keeps writers from `sims` for one scan of it.
+
 Revision ID: 0046
 Revises: 0045
 """
@@ -9,6 +12,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
+
+from app.db.schema.late_indexes import create_where_small
 
 revision = "0046"
 down_revision = "0045"
@@ -89,21 +94,21 @@ def upgrade() -> None:
     op.execute(_FILL)
     for table, indices in (("sims", SIMS), ("operations", OPERATIONS)):
         for name, columns in indices.items():
-            op.create_index(name, table, columns)
-    op.create_index(
+            create_where_small(name, table, columns)
+    create_where_small(
         "ix_sims_tags",
         "sims",
         ["tags"],
         postgresql_using="gin",
         postgresql_ops={"tags": "jsonb_path_ops"},
     )
-    op.create_index(
+    create_where_small(
         "ix_operations_tenant_correlation_id",
         "operations",
         ["tenant", "correlation_id", "id"],
         postgresql_where=sa.text("correlation_id IS NOT NULL"),
     )
-    op.create_index("ix_operations_overdue", "operations", ["tenant", "id"], postgresql_where=sa.text("overdue"))
+    create_where_small("ix_operations_overdue", "operations", ["tenant", "id"], postgresql_where=sa.text("overdue"))
 
 
 def downgrade() -> None:
@@ -113,6 +118,6 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION count_sims()")
     op.drop_table("sim_counts")
     for name in ("ix_operations_overdue", "ix_operations_tenant_correlation_id", *OPERATIONS):
-        op.drop_index(name, "operations")
+        op.drop_index(name, "operations", if_exists=True)
     for name in ("ix_sims_tags", *SIMS):
-        op.drop_index(name, "sims")
+        op.drop_index(name, "sims", if_exists=True)

@@ -134,6 +134,8 @@ DASHBOARDS: Mapping[str, Sequence[Panel]] = {
         Panel("Transactions under way", "short", connections("transactions")),
         Panel("Connections for statements", "short", connections("statements")),
         Panel("Requests answered 503", "reqps", rate(UNREADY, "route")),
+        Panel("Oldest prepared transaction", "s", {"max(simgate_prepared_transactions_oldest_seconds)": "oldest"}),
+        Panel("An old partition waits to be dropped", "s", {"max(simgate_partitions_waiting_seconds)": "since"}),
         Panel("Usage commit, median", "s", quantile(0.5, "simgate_usage_commit_seconds")),
         Panel("Usage commit, 99 %", "s", quantile(0.99, "simgate_usage_commit_seconds")),
     ),

@@ -248,9 +248,9 @@ async def test_the_environments_proxy_is_used_except_on_loopback(
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    wire = _wire(Peer(base_url=url), 5)
-    assert ("Proxy" in type(wire._pool).__name__) == proxied
-    await wire.aclose()
+    lane: Any = _wire(Peer(base_url=url))._open_lane()
+    assert ("Proxy" in type(lane._pool).__name__) == proxied
+    await lane.aclose()
 
 
 async def test_a_change_whose_lease_ends_while_it_connects_is_not_written_to_the_connection() -> None:

@@ -248,5 +248,5 @@ class CarrierContract:
         with pytest.raises(asyncio.CancelledError):
             await call
         assert len(await it.client.snapshot([sim])) == 1
-        pool: Any = it.client._pairs[0][1]._transport._wire
-        assert all(connection.is_idle() for connection in pool._pool.connections)
+        lanes: Any = it.client._pairs[0][1]._transport._wire
+        assert [lane._pool.connections[0].is_idle() for _, lane in lanes._free if lane._pool.connections] == [True]

@@ -37,7 +37,7 @@ VALUES = {
     ("simgate_operations_open", "status"): {status.value for status in OPEN_STATUSES},
     ("simgate_operations_total", "status"): {status.value for status in OperationStatus},
     ("simgate_usage_reports_total", "result"): {"accepted", "duplicate", "conflict", "unknown", "rejected", "late"},
-    ("simgate_callbacks_total", "result"): {"stored", "not_authentic", "unreadable"},
+    ("simgate_callbacks_total", "result"): {"stored", "not_authentic", "unreadable", "limited"},
     ("simgate_operations_waiting", "waiting"): set(WAITING),
     ("simgate_operations_oldest_seconds", "waiting"): set(WAITING),
     ("simgate_webhook_deliveries_total", "outcome"): {"delivered", "failed", "retried"},

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.doctor.results import DoctorResult, ok, wrong
+from app.cli.doctor.waiting import waiting_results
 from app.jobs.gauges import count, pause_after, run_gauges
 from app.jobs.runner import LEASE
 from tests.gateway import Gateway, open_gateway
@@ -108,6 +110,47 @@ async def test_a_process_that_begins_knows_each_jobs_last_success(gateway: Gatew
         for job in ("usage_pull:cmcc-main", "gone", "reconcile")
     }
     assert told == {"usage_pull:cmcc-main": (NOON - timedelta(days=2)).timestamp(), "gone": None, "reconcile": None}
+
+
+async def test_a_prepared_transaction_that_nobody_ends_ages_and_is_what_the_doctor_names(
+    gateway: Gateway,
+) -> None:
+    async def seen() -> tuple[bool, list[DoctorResult]]:
+        await count(gateway.ctx)
+        age = gateway.ctx.telemetry.registry.get_sample_value("simgate_prepared_transactions_oldest_seconds")
+        told = await waiting_results(gateway.ctx, prepared_limit=timedelta(0))
+        return bool(age), [one for one in told if one.key.startswith("database.prepared")]
+
+    assert await seen() == (False, [ok("database.prepared")])
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("BEGIN; PREPARE TRANSACTION 'left behind'")
+        try:
+            assert await seen() == (True, [wrong("database.prepared_old", minutes=0)])
+        finally:
+            await connection.execute("ROLLBACK PREPARED 'left behind'")
+    assert await seen() == (False, [ok("database.prepared")])
+
+
+@pytest.mark.parametrize(
+    ("left", "days"), [((), 0), ((1, 1, 2), 2), ((1, 0, 1), 0), ((1, 1, 0), 0), ((0, 1, None), 1), ((1, 1, 1, 3), 3)]
+)
+async def test_how_long_an_old_partition_waits_is_told_by_every_process(
+    gateway: Gateway, left: tuple[int | None, ...], days: int
+) -> None:
+    """`left`: what each night could not drop, the last one last; None: it failed, and says nothing."""
+    async with gateway.ctx.work() as work:
+        for ago, waiting in enumerate(reversed(left)):
+            slot = NOON - timedelta(days=ago)
+            assert await work.job_runs.claim_slot("housekeeping", slot, slot, LEASE)
+            found = {} if waiting is None else {"partitions_waiting": waiting}
+            await work.job_runs.finish_slot("housekeeping", slot, slot, found)
+        await work.commit()
+
+    await count(gateway.ctx)
+
+    told = gateway.ctx.telemetry.registry.get_sample_value("simgate_partitions_waiting_seconds")
+    assert told is not None
+    assert (told // 86400, told > 0) == (days, any(left) and left[-1] != 0)
 
 
 def test_counting_that_takes_long_rests_long() -> None:

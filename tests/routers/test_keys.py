@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routers.http.key_rates import KeyRates
+from app.routers.http.request_rates import RequestRates
 from app.usecases.access import ensure_admin_key
 from tests.gateway import Gateway
 
@@ -95,7 +95,7 @@ def test_in_no_second_more_than_twice_the_limit_and_over_time_not_more_than_the_
     limit: int, pauses: list[float]
 ) -> None:
     """A second's worth at once, then as much as time has passed."""
-    rates, key, now, allowed = KeyRates(), uuid4(), 100.0, 0
+    rates, key, now, allowed = RequestRates("key"), uuid4(), 100.0, 0
     for pause in pauses:
         now += pause
         accepted, left = rates.take(key, limit, now)
@@ -107,7 +107,7 @@ def test_in_no_second_more_than_twice_the_limit_and_over_time_not_more_than_the_
 
 
 def test_a_second_later_all_of_the_limit_is_there_again() -> None:
-    rates, key = KeyRates(), uuid4()
+    rates, key = RequestRates("key"), uuid4()
     assert [rates.take(key, 3, 0.0)[0] for _ in range(4)] == [True, True, True, False]
     assert [rates.take(key, 3, 1.0)[0] for _ in range(4)] == [True, True, True, False]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -28,6 +28,7 @@ from app.carriers.errors import (
     CarrierRejected,
 )
 from app.carriers.http.connection_faults import connection_fault
+from app.carriers.http.lanes import KEPT_S, Lanes
 from app.carriers.http.patience import Patience
 from app.carriers.http.send_deadline import CONNECT_S, extensions_of, refuse_if_late
 from app.carriers.http.throttle import Observer, Throttle
@@ -40,6 +41,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 COMMON_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "simgate"}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_S)
 URLS_KEPT = 128
 
 T = TypeVar("T")
@@ -144,7 +146,7 @@ class Transport:
         self._patience = Patience(peer.read_s)
         self._tap = tap
         self._host = urlsplit(peer.base_url).netloc
-        self._wire = peer.wire or _wire(peer, throttle.in_flight)
+        self._wire = peer.wire or _wire(peer)
 
     @property
     def in_flight(self) -> int:
@@ -259,16 +261,13 @@ def _certificates(ca_file: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def _wire(peer: Peer, in_flight: int) -> Wire:
+def _wire(peer: Peer) -> Lanes:
     """Connections to one host, through the proxy that the environment names for it, if any."""
     parts = urlsplit(peer.base_url)
     host = parts.hostname or ""
     proxy = None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
-    return httpx.AsyncHTTPTransport(
-        verify=_certificates(peer.ca_file) if parts.scheme == "https" else False,
-        limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
-        proxy=proxy,
-    )
+    verify = _certificates(peer.ca_file) if parts.scheme == "https" else False
+    return Lanes(partial(httpx.AsyncHTTPTransport, verify=verify, limits=ONE_CONNECTION, proxy=proxy))
 
 
 async def _read_body(response: httpx.Response) -> bytes:

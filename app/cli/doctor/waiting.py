@@ -15,6 +15,7 @@ from app.usecases.context import Context
 QUEUED_LIMIT = timedelta(minutes=15)
 VERIFYING_LIMIT = timedelta(hours=2)
 DELIVERY_LIMIT = timedelta(minutes=10)
+PREPARED_LIMIT = timedelta(minutes=5)
 JOB_LIMIT = timedelta(hours=1)
 LOOK_BACK = timedelta(days=2)
 """Every job fires within it."""
@@ -23,7 +24,7 @@ LIMIT_CHECKS = 100_000
 """So many are behind by minutes: a worker does about a thousand a second."""
 
 
-async def waiting_results(ctx: Context) -> list[DoctorResult]:
+async def waiting_results(ctx: Context, prepared_limit: timedelta = PREPARED_LIMIT) -> list[DoctorResult]:
     """What waits in the database, by the gateway's clock."""
     now = ctx.now()
     async with ctx.pool.acquire() as connection:
@@ -33,6 +34,7 @@ async def waiting_results(ctx: Context) -> list[DoctorResult]:
         notices = await backlogs.notices_waiting(connection)
         checks = await backlogs.limit_checks_waiting(connection)
         aside = await quarantine.counts(connection)
+        prepared = await backlogs.oldest_prepared_s(connection)
     found = [note("carrier.paused", account=code, since=at.isoformat()) for code, at in sorted(paused.items())]
     for (account, what), backlog in sorted(operations.items()):
         found.append(_operations(account, what, backlog, now, paused=account in paused))
@@ -40,6 +42,9 @@ async def waiting_results(ctx: Context) -> list[DoctorResult]:
     found += [note("webhooks.disabled", count=disabled)] if disabled else []
     stuck = checks > LIMIT_CHECKS
     found.append((wrong if stuck else ok)("queue.limit_checks_stuck" if stuck else "queue.limit_checks", count=checks))
+    orphaned = prepared > prepared_limit.total_seconds()
+    minutes = int(prepared) // 60
+    found.append(wrong("database.prepared_old", minutes=minutes) if orphaned else ok("database.prepared"))
     kept = {task: count for task, count in sorted(aside.items()) if count}
     found += [wrong("quarantine.some", task=task, count=count) for task, count in kept.items()]
     return found if kept else [*found, ok("quarantine.empty")]

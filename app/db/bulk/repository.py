@@ -20,6 +20,11 @@ from app.db.quarantine import not_resting
 from app.db.schema.bulk import bulk_operations
 
 _JSON_ARRAY = ARRAY(JSONB(none_as_null=True))
+_SETTLE_ITEMS = text(
+    "UPDATE bulk_items i SET status = e.status, error = e.error"
+    " FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), :errors) AS e(id, status, error)"
+    " WHERE i.operation_id = e.id"
+).bindparams(bindparam("errors", type_=_JSON_ARRAY))
 _BACKLOG = "bulk_id IS NOT NULL AND status IN ('queued', 'running', 'verifying')"
 
 
@@ -68,6 +73,8 @@ class BulkRecord:
     finished_at: datetime | None = None
     preflight: dict[str, Any] | None = None
     """What a dry run has found so far (`app.usecases.bulk.preflight`)."""
+    traceparent: str | None = None
+    """The span that requested it, where traces are made: that of its operations."""
     approval_id: UUID | None = None
     """The approval that it waits for or waited for."""
 
@@ -227,14 +234,9 @@ class BulkRepository:
         """Set the items of ended operations (id, status, error), in the transaction that ends those."""
         if not operations:
             return
-        statement = text(
-            "UPDATE bulk_items i SET status = e.status, error = e.error"
-            " FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), :errors) AS e(id, status, error)"
-            " WHERE i.operation_id = e.id"
-        ).bindparams(bindparam("errors", type_=_JSON_ARRAY))
         ids, statuses, errors = zip(*operations, strict=True)
         await self._connection.execute(
-            statement, {"ids": list(ids), "statuses": list(statuses), "errors": list(errors)}
+            _SETTLE_ITEMS, {"ids": list(ids), "statuses": list(statuses), "errors": list(errors)}
         )
 
     async def next_due(self, after: datetime) -> datetime | None:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+_ALL = text("SELECT * FROM account_states")
+
 
 class AccountStateRepository:
     """Account states of one transaction."""
@@ -17,7 +19,7 @@ class AccountStateRepository:
 
     async def all(self) -> dict[str, dict[str, Any]]:
         """The rows by account; an account that was never paused, released or read has none."""
-        rows = await self._connection.execute(text("SELECT * FROM account_states"))
+        rows = await self._connection.execute(_ALL)
         return {row["account"]: dict(row) for row in rows.mappings()}
 
     async def set(self, account: str, **columns: datetime | None) -> None:

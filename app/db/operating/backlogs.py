@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.db.connection import Connection
 from app.db.schema.control import OPEN
+from app.db.twin import Twin
 
 # One scan of the open operations. What was scheduled for later waits from then on.
 _OPERATIONS = f"""
@@ -41,6 +42,20 @@ SELECT (SELECT count(*) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.
        (SELECT count(*) FROM webhook_endpoints WHERE NOT enabled AND disabled_because IS NOT NULL) AS disabled
 """
 _LIMIT_CHECKS = "SELECT count(*) FROM usage_checks"
+# Whosever it is. A node of Citus keeps what it has prepared until the coordinator says how it ended. Of a node that
+# does not answer, nothing is known.
+_PREPARED_HERE = """
+SELECT coalesce(max(extract(epoch FROM now() - prepared)), 0)::float8 AS seconds
+  FROM pg_prepared_xacts WHERE database = current_database()
+"""
+_PREPARED = Twin(
+    plain=_PREPARED_HERE,
+    distributed=f"""
+SELECT greatest(({_PREPARED_HERE}), (SELECT max(result::float8)
+  FROM run_command_on_workers($node$ {_PREPARED_HERE} $node$) WHERE success)) AS seconds
+""",  # noqa: S608 - ours
+    why="each node keeps its own",
+)
 _INBOX = "SELECT count(*) AS how_many, min(received_at) AS since FROM inbox WHERE handled_at IS NULL"
 
 
@@ -78,3 +93,8 @@ async def notices_waiting(connection: Connection) -> Backlog:
     """Carriers' notifications that were stored and not handled yet."""
     row = await connection.fetchrow(_INBOX)
     return Backlog(how_many=row["how_many"], since=row["since"])
+
+
+async def oldest_prepared_s(connection: Connection) -> float:
+    """Seconds since the oldest transaction was prepared that nobody has ended, on any node; 0: there is none."""
+    return float(await connection.fetchval(_PREPARED.text))

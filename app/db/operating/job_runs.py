@@ -109,6 +109,20 @@ class JobRunRepository:
         )
         return found.scalar_one_or_none() or {}
 
+    async def above_zero_since(self, job: str, figure: str) -> datetime | None:
+        """The first slot of the newest runs in a row whose reports have a figure above zero; None: it is zero."""
+        told = "(report ->> :figure)::bigint"
+        found: datetime | None = (
+            await self._connection.execute(
+                text(
+                    f"SELECT min(slot) FROM job_runs WHERE job = :job AND {told} > 0 AND slot > coalesce("  # noqa: S608
+                    f"(SELECT max(slot) FROM job_runs WHERE job = :job AND {told} = 0), '-infinity')"
+                ),
+                {"job": job, "figure": figure},
+            )
+        ).scalar()
+        return found
+
     async def latest(self, limit: int) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         rows = await self._connection.execute(

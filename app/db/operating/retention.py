@@ -123,6 +123,14 @@ SWEEPS: Mapping[Record, tuple[Sweep, ...]] = MappingProxyType(
             Sweep(table="usage_corrections", walk="sims", old=f"t.cycle < {_CYCLE}"),
         ),
         Record.DAY_FIGURES: (Sweep(table="usage_days", walk="sims", old=f"t.day < {_DAY}"),),
+        Record.FIRINGS: (
+            Sweep(
+                table="automation_firings",
+                walk="key",
+                born="at",
+                old="coalesce(t.done_at, t.at) < $1 AND t.status NOT IN ('waiting', 'braked')",
+            ),
+        ),
     }
 )
 """What is deleted of each kind, in this order."""

@@ -9,53 +9,30 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, any_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.mapping import OPERATION_COLUMNS, OperationRecord, operation_columns, operation_from
+from app.db.compiled import UniqueViolation
+from app.db.mapping import OperationRecord, operation_columns, operation_from
+from app.db.operations.statements import (
+    ADD,
+    BY_IDS,
+    CLAIM,
+    JSON_COLUMNS,
+    LOCK,
+    MARK_SENT,
+    OPEN_OF,
+    OPEN_ON,
+    OPEN_OR_WAITING,
+    RECLAIM,
+    SAVE,
+    WAITING_OF,
+    WORKED,
+)
 from app.db.quarantine import not_resting
 from app.db.schema.control import operations
-from app.db.set_based import insert_of, packed
-from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
-
-_JSON_COLUMNS = {name: operations.c[name].type for name in ("arguments", "result", "error", "history")}
-WORKED = "channel <> 'desk' AND status IN ('queued', 'waiting_carrier', 'verifying')"
-"""What workers take up: by API or by the gateway, and not leased for sending."""
-
-# Two workers that claim at once get different rows: the second skips what the first has locked. `claim` rises each
-# time, so that a worker held up beyond its lease is told so when it marks as sent or settles (OP-3).
-_CLAIM = text(
-    f"""
-    UPDATE operations o
-    SET status = CASE o.status WHEN 'queued' THEN 'running' ELSE o.status END,
-        lease_until = clock_timestamp() + :lease, claim = o.claim + 1
-    FROM (
-        SELECT id FROM operations
-        WHERE {WORKED} AND run_after <= :now AND (lease_until IS NULL OR lease_until < clock_timestamp())
-          AND NOT account = ANY(:full) AND (NOT account = ANY(:paused) OR status <> 'queued' OR kind = 'refresh')
-        ORDER BY priority, run_after LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) due
-    WHERE o.id = due.id
-    RETURNING o.*
-    """  # noqa: S608 - the fragment is ours
-).columns(**_JSON_COLUMNS)
-
-# `sent_at` is committed before the first byte is sent, so a row without it cannot have reached the carrier: that
-# alone makes it safe to queue again.
-_RECLAIM = text(
-    """
-    UPDATE operations
-    SET status = CASE WHEN sent_at IS NULL THEN 'queued' ELSE 'verifying' END, lease_until = NULL, claim = claim + 1,
-        run_after = CASE WHEN sent_at IS NULL THEN :now ELSE greatest(run_after, sent_at) END,
-        history = history || jsonb_build_object('at', CAST(:now_text AS text),
-            'status', CASE WHEN sent_at IS NULL THEN 'queued' ELSE 'verifying' END,
-            'note', 'the worker that held it went away')
-    WHERE id IN (
-        SELECT id FROM operations WHERE status = 'running' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED
-    )
-    """
-)
+from app.db.set_based import packed
+from app.domain.vocabulary import OperationKind, OperationStatus
 
 _OVERDUE_NOT_RESTING = not_resting("overdue", "operation", "operations.id::text")
 
@@ -86,10 +63,9 @@ class OperationRepository:
             return
         # The SIM's lock decides who is first; the index refuses a second open operation also where a caller lacks it.
         try:
-            rows = [operation_columns(record) for record in records]
-            await self._connection.execute(insert_of(operations, OPERATION_COLUMNS), packed(rows))
-        except IntegrityError as error:
-            if "uq_operations_open_sim" in str(error.orig):
+            await ADD.rows(self._connection, **packed([operation_columns(record) for record in records]))
+        except UniqueViolation as error:
+            if error.constraint_name == "uq_operations_open_sim":
                 raise OpenOperationExists from error
             raise
 
@@ -102,37 +78,28 @@ class OperationRepository:
 
     async def by_ids(self, ids: Iterable[UUID]) -> dict[UUID, OperationRecord]:
         """Operations by their ids."""
-        rows = await self._connection.execute(select(operations).where(operations.c.id.in_(list(ids))))
+        rows = await self._connection.execute(BY_IDS, {"ids": list(ids)})
         return {row["id"]: operation_from(row) for row in rows.mappings()}
+
+    async def open_on(self, sim_id: int) -> OperationRecord | None:
+        """The open operation of a SIM, if any."""
+        rows = await OPEN_ON.rows(self._connection, sim_id=sim_id)
+        return operation_from(rows[0]) if rows else None
 
     async def open_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """The open operation of each of these SIMs that has one."""
-        statement = select(operations).where(of_sims(sim_ids), operations.c.status.in_(sorted(OPEN_STATUSES)))
-        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+        rows = await OPEN_OF.rows(self._connection, sim_ids=list(sim_ids))
+        return {row["sim_id"]: operation_from(row) for row in rows}
 
     async def open_or_waiting(self, sim_ids: Iterable[int], kind: OperationKind) -> set[int]:
         """Which of these SIMs have an operation of this kind open, or scheduled to follow the open one."""
-        c = operations.c
-        waits = and_(c.status == OperationStatus.SCHEDULED.value, c.waits)
-        statement = select(c.sim_id).where(
-            of_sims(sim_ids), c.kind == kind.value, or_(c.status.in_(sorted(OPEN_STATUSES)), waits)
-        )
-        return set((await self._connection.execute(statement)).scalars())
+        values = {"sim_ids": list(sim_ids), "kind": kind.value}
+        return set((await self._connection.execute(OPEN_OR_WAITING, values)).scalars())
 
     async def waiting_of(self, sim_ids: Iterable[int]) -> dict[int, OperationRecord]:
         """Per SIM, the oldest scheduled operation that waits for the open one, locked."""
-        statement = (
-            select(operations)
-            .where(
-                operations.c.sim_id.in_(list(sim_ids)),
-                operations.c.status == OperationStatus.SCHEDULED.value,
-                operations.c.waits,
-            )
-            # The oldest last: of a SIM's several rows the dict keeps the last one.
-            .order_by(operations.c.id.desc())
-            .with_for_update()
-        )
-        return {row["sim_id"]: operation_from(row) for row in (await self._connection.execute(statement)).mappings()}
+        rows = await self._connection.execute(WAITING_OF, {"sim_ids": list(sim_ids)})
+        return {row["sim_id"]: operation_from(row) for row in rows.mappings()}
 
     async def claim(
         self,
@@ -152,7 +119,7 @@ class OperationRepository:
         as well, and added to `unreadable` with their error.
         """
         rows = await self._connection.execute(
-            _CLAIM, {"now": now, "lease": lease, "limit": limit, "paused": list(paused), "full": list(full)}
+            CLAIM, {"now": now, "lease": lease, "limit": limit, "paused": list(paused), "full": list(full)}
         )
         claimed = []
         for row in rows.mappings():
@@ -169,7 +136,7 @@ class OperationRepository:
 
         Gives how many. Their claim number rises, so that the worker that lost the lease can no longer settle them.
         """
-        done = await self._connection.execute(_RECLAIM, {"now": now, "now_text": now.isoformat()})
+        done = await self._connection.execute(RECLAIM, {"now": now, "now_text": now.isoformat()})
         return done.rowcount
 
     async def mark_sent(self, records: Sequence[OperationRecord], now: datetime, lease: timedelta) -> set[UUID]:
@@ -177,12 +144,7 @@ class OperationRepository:
         # The lease starts anew: what is left of the claim's may be too short for a call. A worker that took the row
         # over after an expired lease has raised `claim`, and this one then finds no row.
         rows = await self._connection.execute(
-            text(
-                "UPDATE operations o SET sent_at = :now, attempts = o.attempts + 1,"
-                " lease_until = clock_timestamp() + :lease"
-                " FROM unnest(CAST(:ids AS uuid[]), CAST(:claims AS int[])) AS mine(id, claim)"
-                " WHERE o.id = mine.id AND o.claim = mine.claim AND o.status = 'running' RETURNING o.id"
-            ),
+            MARK_SENT,
             {"now": now, "lease": lease, "ids": [r.id for r in records], "claims": [r.claim for r in records]},
         )
         return set(rows.scalars())
@@ -190,10 +152,8 @@ class OperationRepository:
     async def lock_claimed(self, records: Sequence[OperationRecord]) -> dict[UUID, OperationRecord]:
         """Lock these rows, in id order against deadlocks; gives those whose claim is still ours."""
         claims = {record.id: record.claim for record in records}
-        statement = (
-            select(operations).where(operations.c.id.in_(sorted(claims))).order_by(operations.c.id).with_for_update()
-        )
-        found = (operation_from(row) for row in (await self._connection.execute(statement)).mappings())
+        rows = await self._connection.execute(LOCK, {"ids": list(claims)})
+        found = map(operation_from, rows.mappings())
         return {record.id: record for record in found if record.claim == claims[record.id]}
 
     async def save(self, records: Sequence[OperationRecord]) -> None:
@@ -202,19 +162,8 @@ class OperationRepository:
             return
         # No claim is compared: every caller has locked these rows, a worker by `lock_claimed`. The claim rises: a
         # worker that was polling what a person completes meanwhile settles nothing afterwards.
-        kept = ("id", "tenant", "sim_id", "iccid", "claim")
-        names = [name for name in operation_columns(records[0]) if name not in kept]
-        statement = (
-            update(operations)
-            .where(operations.c.id == bindparam("b_id"))
-            .values(
-                {name: bindparam(f"b_{name}") for name in names}
-                | {"lease_until": None, "claim": operations.c.claim + 1}
-            )
-        )
-        await self._connection.execute(
-            statement, [{f"b_{k}": v for k, v in operation_columns(record).items()} for record in records]
-        )
+        rows = [operation_columns(record) for record in records]
+        await SAVE.rows(self._connection, **packed(rows))
 
     async def lock_unsent(self, ids: Sequence[UUID]) -> list[OperationRecord]:
         """Lock those that may still be cancelled, except rows that another transaction has locked."""
@@ -265,7 +214,7 @@ class OperationRepository:
             text(
                 "UPDATE operations SET overdue = true WHERE id IN (SELECT id FROM operations WHERE id = ANY(:ids)"
                 " AND settled_at IS NULL AND NOT overdue FOR UPDATE SKIP LOCKED) RETURNING *"
-            ).columns(**_JSON_COLUMNS),
+            ).columns(**JSON_COLUMNS),
             {"ids": list(ids)},
         )
         return [operation_from(row) for row in rows.mappings()]

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.mapping import OperationRecord, operation_from
-from app.db.operations.repository import WORKED, of_sims
+from app.db.operations.repository import of_sims
+from app.db.operations.statements import WORKED
 from app.db.schema.control import OPEN, operations
 from app.domain.vocabulary import OPEN_STATUSES, OperationKind, OperationStatus
 

@@ -42,6 +42,7 @@ bulk_operations = Table(
     Column("finished_at", INSTANT),
     Column("preflight", JSONB),
     Column("approval_id", Uuid),
+    Column("traceparent", Text),
     Index("ix_bulk_operations_tenant_id", "tenant", "id"),
     Index("ix_bulk_operations_unfinished", "id", postgresql_where=text("finished_at IS NULL")),
 )

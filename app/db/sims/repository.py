@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, or_, select, text, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, Select, Text, and_, any_, bindparam, case, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,17 @@ JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.
 )
 """SIMs with their plan, as `app.db.mapping.sim_from` reads them."""
 
+# Built once, which takes longer than running one; the ids travel as one array: see `app.db.operations.statements`.
+_ONE = JOINED.where(
+    sims.c.tenant == bindparam("tenant", type_=Text),
+    sims.c.iccid.in_([bindparam("iccid", type_=Text), bindparam("alternate", type_=Text)]),
+)
+_LOCK_ONE = _ONE.with_for_update(of=sims)
+_IDS = sims.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
+_BY_IDS = JOINED.where(_IDS).order_by(sims.c.id)
+_LOCK_BY_IDS = _BY_IDS.with_for_update(of=sims)
+_LOCK = select(sims.c.id).where(_IDS).order_by(sims.c.id).with_for_update()
+_IDENTITIES = select(sims.c.id, sims.c.iccid, sims.c.msisdn, sims.c.imsi).where(_IDS)
 
 DuePosition = tuple[date, int]
 """A position in the order of the sweep: due day and row id."""
@@ -72,18 +83,20 @@ class SimRepository:
 
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
         """One SIM of a tenant by either form of its ICCID (DV-5)."""
-        statement = JOINED.where(sims.c.tenant == tenant, sims.c.iccid.in_(_forms(iccid)))
-        found = await self._all(statement, for_update=for_update)
-        return found[0] if found else None
+        statement = _LOCK_ONE if for_update else _ONE
+        forms = {"iccid": iccid, "alternate": alternate_iccid(iccid)}
+        row = (await self._connection.execute(statement, {"tenant": tenant, **forms})).mappings().first()
+        return sim_from(row) if row else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
         """SIMs by row id; the locks of one call are taken in id order."""
-        statement = JOINED.where(sims.c.id.in_(sorted(set(ids)))).order_by(sims.c.id)
-        return {record.id: record for record in await self._all(statement, for_update=for_update)}
+        statement = _LOCK_BY_IDS if for_update else _BY_IDS
+        rows = (await self._connection.execute(statement, {"ids": sorted(set(ids))})).mappings()
+        return {row["id"]: sim_from(row) for row in rows}
 
     async def readable(self, ids: Iterable[int]) -> dict[int, SimRecord]:
         """SIMs by row id, without those whose rows cannot be read: a page about many is not kept back by one."""
-        rows = (await self._connection.execute(JOINED.where(sims.c.id.in_(sorted(set(ids)))))).mappings()
+        rows = (await self._connection.execute(_BY_IDS, {"ids": sorted(set(ids))})).mappings()
         found = {}
         for row in rows:
             with suppress(ValueError, KeyError, TypeError, Malformed):
@@ -94,17 +107,13 @@ class SimRepository:
         """Lock these SIMs in id order, as every transaction that locks more than one does."""
         wanted = sorted(set(ids))
         if wanted:
-            await self._connection.execute(
-                select(sims.c.id).where(sims.c.id.in_(wanted)).order_by(sims.c.id).with_for_update()
-            )
+            await self._connection.execute(_LOCK, {"ids": wanted})
 
     async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
         """(iccid, msisdn, imsi) of these SIMs by row id."""
         if not ids:
             return {}
-        rows = await self._connection.execute(
-            select(sims.c.id, sims.c.iccid, sims.c.msisdn, sims.c.imsi).where(sims.c.id.in_(list(ids)))
-        )
+        rows = await self._connection.execute(_IDENTITIES, {"ids": list(ids)})
         return {row.id: (row.iccid, row.msisdn, row.imsi) for row in rows}
 
     async def by_iccids(
@@ -268,10 +277,7 @@ class SimRepository:
 
     async def beginnings(self, sim_id: int) -> tuple[datetime, bool]:
         """When the SIM was imported, and whether any traffic of it is known, from reports or carrier figures."""
-        found = await self._connection.execute(
-            text(_BEGINNINGS),
-            {"sim_id": sim_id},
-        )
+        found = await self._connection.execute(text(_BEGINNINGS), {"sim_id": sim_id})
         imported_at, ever_used = found.one()
         return imported_at, ever_used
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 from types import MappingProxyType
 
 from app.domain.calendar.days import ONE_DAY, add_to_month, local, start_of_day
@@ -44,6 +45,7 @@ def _of_month(carrier: Carrier, month: date) -> Cycle:
     )
 
 
+@lru_cache(maxsize=1024)
 def cycle_on(carrier: Carrier, day: date) -> Cycle:
     """The cycle of a date in the carrier's zone (BC-1, BC-2). Raises `Malformed` at the ends of the calendar."""
     anchor = ANCHOR_DAY[carrier]

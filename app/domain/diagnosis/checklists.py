@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 from app.domain.calendar.days import ONE_DAY, add_months, local
@@ -54,7 +55,7 @@ class CheckResult:
     evidence: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Check:
     """One line of a checklist: the check, its rule, and the advice for a fault."""
 
@@ -165,8 +166,21 @@ def _with_restart(found: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
 
 def _result_of(check: Check, facts: DiagnosisFacts) -> CheckResult:
     answer, evidence = check.look(facts)
-    remedy = check.remedy if answer is Answer.FAULT else None
-    return CheckResult(check=check.name, answer=answer, rule=check.rule, remedy=remedy, evidence=evidence)
+    if not evidence:
+        return _bare(check, answer)
+    return CheckResult(
+        check=check.name, answer=answer, rule=check.rule, remedy=_advice(check, answer), evidence=evidence
+    )
+
+
+@cache
+def _bare(check: Check, answer: Answer) -> CheckResult:
+    """The result of a check without evidence, as most are whose facts nobody told."""
+    return CheckResult(check=check.name, answer=answer, rule=check.rule, remedy=_advice(check, answer))
+
+
+def _advice(check: Check, answer: Answer) -> str | None:
+    return check.remedy if answer is Answer.FAULT else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,15 +64,16 @@ class RuleContext:
     window_at: datetime | None = None
     """The instant at which a renewal window is judged: that of its payment (RN-1); None: `now`."""
 
+    today: date = field(init=False)
+    """The date of `now` in the carrier's zone; most rules ask for it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "today", local(self.now, self.zone).date())
+
     @property
     def window_day(self) -> date:
         """The date in the carrier's zone at which a renewal window is judged."""
         return local(self.window_at or self.now, self.zone).date()
-
-    @property
-    def today(self) -> date:
-        """The date of `now` in the carrier's zone."""
-        return local(self.now, self.zone).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,7 +265,7 @@ def due(
     if level is None or level.value is None:
         return NOT_PUBLISHED
     answer = _by_level(level.value, here, zone, workdays)
-    return replace(answer, assumed=tuple(dict.fromkeys(level.assumed + answer.assumed)))
+    return replace(answer, assumed=tuple(dict.fromkeys(level.assumed + answer.assumed))) if level.assumed else answer
 
 
 def _handed_on(answer: Due, instant: datetime) -> datetime:

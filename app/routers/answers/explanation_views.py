@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.diagnosis.checklists import CheckResult, HoldExplained
+from app.domain.diagnosis.checklists import Answer, CheckResult, HoldExplained
 from app.domain.diagnosis.notices import Notice
 from app.domain.diagnosis.recovery.plan import NotLifted, Recovery, RecoveryPlan, Step
 from app.domain.operation.measured import Expected
@@ -104,8 +105,14 @@ def _step_view(number: int, step: Step, language: str, measured: Measured) -> di
 
 
 def _reason_view(reason: DueReason, language: str) -> dict[str, Any]:
-    day = reason.day.isoformat() if reason.day else None
-    return {"code": reason.key, "day": day, "text": text(f"because.{reason.key}", language, day=day)}
+    return {**_because(reason.key, reason.day, language)}
+
+
+@lru_cache(maxsize=4096)
+def _because(key: str, on: date | None, language: str) -> dict[str, Any]:
+    """A reason in words, to be copied; the same few stand at a step and its plan, and on many SIMs of a day."""
+    day = on.isoformat() if on else None
+    return {"code": key, "day": day, "text": text(f"because.{key}", language, day=day)}
 
 
 def lost_view(lost: NotLifted, language: str) -> dict[str, Any]:
@@ -163,16 +170,16 @@ def _hold_text(hold: HoldExplained) -> str:
 
 
 def check_view(result: CheckResult, language: str) -> dict[str, Any]:
-    return {
-        "check": result.check,
-        "text": text(f"check.{result.check}", language),
-        "answer": result.answer.value,
-        "rule": result.rule,
-        "evidence": dict(result.evidence),
-        "remedy": {"action": result.remedy, "text": text(f"advice.{result.remedy}", language)}
-        if result.remedy
-        else None,
-    }
+    told = _told(result.check, result.answer, result.rule, result.remedy, language)
+    return {**told, "evidence": dict(result.evidence)}
+
+
+@cache
+def _told(check: str, answer: Answer, rule: str, remedy: str | None, language: str) -> dict[str, Any]:
+    """A check's result beside its evidence, to be copied; an explanation has some twenty of the few there are."""
+    advice = remedy and {"action": remedy, "text": text(f"advice.{remedy}", language)}
+    told = {"check": check, "text": text(f"check.{check}", language), "answer": answer.value, "rule": rule}
+    return told | {"evidence": None, "remedy": advice}
 
 
 def notice_view(notice: Notice, language: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from app.usecases.context import Context
 from app.usecases.errors import NotAllowed
 
 from .errors.problems import TooManyRequests, Unauthorized, Unreadable
-from .key_rates import KeyRates
 from .log_lines import log_refusal
+from .request_rates import RequestRates
 
 CACHED_S = 3.0
 MAX_BIGINT = (1 << 63) - 1
@@ -104,7 +104,7 @@ async def authorize(request: Request, scope: str) -> Caller:
 
 def _take(request: Request, caller: Caller, limit: int) -> None:
     """Count a request of a key with a limit. Raises `TooManyRequests`."""
-    rates: KeyRates = request.app.state.key_rates
+    rates: RequestRates[UUID] = request.app.state.key_rates
     allowed, request.state.allowance = rates.take(caller.key_id, limit, monotonic())
     if not allowed:
         raise TooManyRequests(f"this key may send {limit} requests a second", retry_after=1)

@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 from app.db.automation.automations import AutomationRecord
 from app.db.automation.facts import events_between, scope_ids, scope_of, scope_size
-from app.domain.automation.conditions import Condition, Fact
+from app.domain.automation.conditions import Condition, DeadlineNear, Fact, Span, UsageReached
 from app.domain.automation.firing import Firing, firings_of, looks_back
+from app.domain.calendar.cycles import oldest_cycle, start_instant
 from app.domain.calendar.days import HOME_ZONE, ONE_DAY, local, start_of_day
+from app.domain.retention import Record
 from app.usecases.automations.facts import EVENT_TYPES, fact_of, facts_of_sims
 from app.usecases.automations.forms import condition_of, filter_of
 from app.usecases.automations.manage import find
@@ -73,7 +75,24 @@ async def backtest(ctx: Context, tenant: str, automation_id: UUID, first: date, 
     async with ctx.work() as work:
         await work.automations.change(automation.id, backtested_version=automation.version)
         await work.commit()
-    return _view(automation, period, found)
+    return _view(automation, period, found, _kept_from(ctx, condition))
+
+
+def _kept_from(ctx: Context, condition: Condition) -> datetime | None:
+    """Since when what the condition is judged by is kept whole; None: nothing of it was deleted because of its age."""
+    now, since = ctx.now(), ctx.retention.before
+    if isinstance(condition, DeadlineNear):
+        return None
+    if not isinstance(condition, UsageReached):
+        events = since(Record.EVENTS, now)
+        return events + looks_back(condition) if events else None
+    if condition.per is Span.CYCLE:
+        return since(Record.COUNTERS, now)
+    reports = max(
+        start_instant(oldest_cycle(account.carrier, now, ctx.zone(code), ctx.retention.report_cycles), ctx.zone(code))
+        for code, account in ctx.accounts.items()
+    )
+    return max(reports, since(Record.DAY_FIGURES, now) or reports)
 
 
 def _period(ctx: Context, first: date, last: date) -> Period:
@@ -145,7 +164,7 @@ async def _inside(ctx: Context, automation: AutomationRecord, iccids: list[str])
     return inside
 
 
-def _view(automation: AutomationRecord, period: Period, found: Found) -> dict[str, Any]:
+def _view(automation: AutomationRecord, period: Period, found: Found, kept_from: datetime | None) -> dict[str, Any]:
     ordered = sorted(found, key=lambda one: (one[1].at.isoformat() if one[1].at else one[1].occasion, one[0]))
     return {
         "automation": str(automation.id),
@@ -159,4 +178,6 @@ def _view(automation: AutomationRecord, period: Period, found: Found) -> dict[st
             for iccid, one in ordered[:SHOWN]
         ],
         "more": len(found) > SHOWN,
+        "kept_from": kept_from.isoformat() if kept_from else None,
+        "complete": kept_from is None or kept_from <= start_of_day(period.first, HOME_ZONE),
     }

@@ -18,6 +18,7 @@ from app.domain.errors import Malformed
 from app.domain.operation.decision import Accepted
 from app.domain.operation.refusal import Refusal
 from app.domain.vocabulary import OperationKind, OperationSource, OperationStatus
+from app.telemetry import begun_by
 from app.texts.catalogue import text
 from app.usecases.bulk.preflight import Evaluated, with_items
 from app.usecases.bulk.views import bulk_view
@@ -144,7 +145,8 @@ async def _enqueue_items(ctx: Context, work: UnitOfWork, bulk: BulkRecord, chunk
         items = of_account[: await _chunk_size(work, bulk, chunk)]
         if items:
             sims = await work.sims.by_ids([sim_id for _, sim_id in items], for_update=True)
-            outcomes = await request_many(ctx, work, list(sims.values()), _command(bulk))
+            with begun_by(bulk.traceparent):
+                outcomes = await request_many(ctx, work, list(sims.values()), _command(bulk))
             await work.bulk.end_items(bulk.id, [_end(bulk, place, outcomes.get(sim_id)) for place, sim_id in items])
             enqueued += len(items)
     return enqueued

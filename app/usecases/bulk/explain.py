@@ -258,7 +258,7 @@ class _Fleet:
         """Causes, recovery and first operation of one SIM."""
         record = sim_from(row)
         left = self.pools.get(record.sim.pool) if record.sim.pool else None
-        context = replace(rule_context_of_row(self.ctx, record, row, self.catalogue), now=self.now)
+        context = rule_context_of_row(self.ctx, record, row, self.catalogue, now=self.now)
         known = replace(known_of(row, left, None), used=_rounded_up(row["used"]))
         holds = explain_holds(record.sim, context, Situation(pool_remaining=left))
         return cause_and_remedy(record.sim, holds, context, known)

@@ -15,6 +15,7 @@ from app.domain.automation.approval import ApprovalSubject
 from app.domain.identifiers import imei_at
 from app.domain.preflight.summary import SAMPLES
 from app.domain.vocabulary import OperationKind
+from app.telemetry import traceparent
 from app.usecases.approvals.request import ApprovalRequest, ask_where_needed, withdraw
 from app.usecases.bulk.preflight import of_unknown
 from app.usecases.bulk.selectors import FailedItems, Selector, add_items, selector_view
@@ -130,6 +131,7 @@ def _record(ctx: Context, command: RequestBulk) -> BulkRecord:
         requested_by=command.requested_by,
         reason=command.reason,
         correlation_id=command.correlation_id,
+        traceparent=traceparent.get(),
         created_at=now,
         started_at=None if is_later else now,
     )

@@ -1,4 +1,4 @@
-"""A span for each call of the worker: under its operation's request, or linked to those of all it is for."""
+"""A span for each call of the worker: under the request of its operations, or linked to those of all it is for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def traced(tracing: Tracing, call: Call) -> Call:
 
     async def with_span(group: CallGroup) -> list[AttemptResult]:
         first = group.operations[0]
-        origins = list(dict.fromkeys(one.traceparent for one in group.operations if one.traceparent))
-        alone = len(group.operations) == 1
-        parent = {"traceparent": origins[0]} if alone and origins else None
-        links = () if alone else origins
+        begun_by = dict.fromkeys(one.traceparent for one in group.operations)
+        origins = [origin for origin in begun_by if origin]
+        of_one = len(begun_by) == 1  # an operation, or several of one bulk operation
+        parent = {"traceparent": origins[0]} if of_one and origins else None
+        links = () if of_one else origins
         with tracing.span(f"operation {first.kind.value}", _about(group), parent=parent, links=links) as span:
             results = await call(group)
             span.set("simgate.operation.next", ",".join(sorted({one.next.status.value for one in results})))

@@ -73,7 +73,7 @@ async def evaluate(ctx: Context, work: UnitOfWork, command: RequestOperation) ->
     if mismatch := references.mismatch(record, command.kind, command.arguments):
         raise mismatch
     # The SIM's row is locked, so no other transaction can open an operation on it before this one commits (OP-4).
-    open_operation = (await work.operations.open_of([record.id])).get(record.id)
+    open_operation = await work.operations.open_on(record.id)
     busy = open_operation is not None
     decision = await validate_sim(ctx, work, record, command.kind, command.arguments, open_operation=busy)
     return Evaluation(record=record, decision=decision, open_operation=open_operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from app.carriers.config import Account, ProtocolAccount
@@ -18,6 +19,7 @@ DEFAULT_WAIT = timedelta(seconds=60)
 """Settle lag and completion time of an account that is no longer configured."""
 
 
+@lru_cache(maxsize=4096)
 def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None:
     """The account's protocol for this kind: API before gateway before desk; None where none supports it."""
     channels = [(p, channel_for(p.protocol, account.carrier, kind)) for p in account.protocols if p.covers(kind.value)]
@@ -30,21 +32,26 @@ def protocol_of(account: Account, kind: OperationKind) -> ProtocolAccount | None
 
 def channel_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Channel | None:
     """`api`, `desk` or `gateway`; None where no protocol of the account supports the kind (CP-1)."""
-    account = ctx.accounts.get(record.account)
-    protocol = protocol_of(account, kind) if account else None
-    if account is None or protocol is None:
-        return None
-    return channel_for(protocol.protocol, account.carrier, kind, product_code=bool(arguments.get("product_code")))
+    return route_of(ctx, record, kind, arguments).channel
 
 
 def route_of(ctx: Context, record: SimRecord, kind: OperationKind, arguments: Mapping[str, Any]) -> Route:
     """How the SIM's account carries out the kind: channel, repeat window, arguments that it does not take (CP-1)."""
     account = ctx.accounts.get(record.account)
-    protocol = protocol_of(account, kind) if account else None
-    if account is None or protocol is None:
-        return Route(channel=None)
+    return _UNKNOWN if account is None else _route(account, kind, product_code=bool(arguments.get("product_code")))
+
+
+_UNKNOWN = Route(channel=None)
+"""Of an account that is no longer configured."""
+
+
+@lru_cache(maxsize=4096)
+def _route(account: Account, kind: OperationKind, *, product_code: bool) -> Route:
+    protocol = protocol_of(account, kind)
+    if protocol is None:
+        return _UNKNOWN
     return Route(
-        channel=channel_of(ctx, record, kind, arguments),
+        channel=channel_for(protocol.protocol, account.carrier, kind, product_code=product_code),
         repeat_window=timedelta(seconds=protocol.settings.repeat_window_s),
         refuses=arguments_not_taken(protocol.protocol, account.carrier, kind),
     )

@@ -99,11 +99,17 @@ async def rule_context_of(
 
 
 def rule_context(
-    ctx: Context, record: SimRecord, counts: Counts, catalogue: Catalogue, *, open_operation: bool
+    ctx: Context,
+    record: SimRecord,
+    counts: Counts,
+    catalogue: Catalogue,
+    *,
+    open_operation: bool,
+    now: datetime | None = None,
 ) -> RuleContext:
-    """What the rules need beside the SIM, where budgets and catalogue are known."""
+    """What the rules need beside the SIM, where budgets and catalogue are known; `now` None: the present."""
     return RuleContext(
-        now=ctx.now(),
+        now=ctx.now() if now is None else now,
         zone=ctx.zone(record.account),
         workdays=ctx.workdays,
         routes=lambda kind, arguments: route_of(ctx, record, kind, arguments),

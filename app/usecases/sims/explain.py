@@ -104,7 +104,7 @@ async def _expected(ctx: Context, record: SimRecord) -> dict[OperationKind, Expe
 def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) -> Explanation:
     """The explanation of a SIM at the instant of the facts."""
     record, row, left = facts.record, facts.row, facts.pool_remaining
-    sim, context = record.sim, replace(rule_context_of_row(ctx, record, row, _packs(row)), now=facts.at)
+    sim, context = record.sim, rule_context_of_row(ctx, record, row, _packs(row), now=facts.at)
     holds = explain_holds(
         sim, context, Situation(province=device.get("province"), city=device.get("city"), pool_remaining=left)
     )
@@ -124,10 +124,12 @@ def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) 
     )
 
 
-def rule_context_of_row(ctx: Context, record: SimRecord, row: ExplainedRow, catalogue: Catalogue) -> RuleContext:
-    """What the rules need beside the SIM, from the row of its explanation."""
+def rule_context_of_row(
+    ctx: Context, record: SimRecord, row: ExplainedRow, catalogue: Catalogue, *, now: datetime
+) -> RuleContext:
+    """What the rules need beside the SIM at an instant, from the row of its explanation."""
     counts = Counts(rebinds_this_month=row["rebinds"] or 0, renewals=row["renewals"] or 0)
-    return rule_context(ctx, record, counts, catalogue, open_operation=row["open_kind"] is not None)
+    return rule_context(ctx, record, counts, catalogue, open_operation=row["open_kind"] is not None, now=now)
 
 
 def known_of(row: ExplainedRow, pool_remaining: int | None, province: str | None) -> Known:

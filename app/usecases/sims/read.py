@@ -136,7 +136,7 @@ async def delete_sim(ctx: Context, iccid: str, *, actor: AuditRow) -> None:
     async with ctx.work() as work:
         # Under the SIM's lock no operation can be opened on it before it is gone (OP-4).
         record = await _locked(work, actor.tenant, iccid)
-        if open_operation := (await work.operations.open_of([record.id])).get(record.id):
+        if open_operation := await work.operations.open_on(record.id):
             due_at = open_operation.due_at.isoformat() if open_operation.due_at else None
             facts = {"operation": str(open_operation.id), "due_at": due_at}
             raise Conflict("OPERATION_IN_PROGRESS", "an operation on this SIM is open", **facts)

@@ -44,7 +44,7 @@ def renewal_end(record: SimRecord, arguments: Mapping[str, Any], today: date) ->
 async def renewal_under_way(ctx: Context, work: UnitOfWork, record: SimRecord) -> RenewalUnderWay | None:
     """The renewal of a SIM that comes first of those under way; None: there is none (RN-8, RN-11)."""
     today = ctx.today(record.account)
-    operation = (await work.operations.open_of([record.id])).get(record.id)
+    operation = await work.operations.open_on(record.id)
     if operation is not None and operation.kind is OperationKind.RENEW:
         return _under_way(record, operation.arguments, today, operation.order_id, operation.id)
     item = await work.order_items.renewal_of(record.id)

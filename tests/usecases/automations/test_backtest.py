@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from app.domain.retention import Record, Retention
+from app.usecases.automations.backtest import backtest as backtest_of
 from tests.gateway import Gateway
 from tests.usecases.automations.automating import (
     NOTIFY,
@@ -84,3 +89,24 @@ async def test_a_period_that_is_none_is_refused(gateway: Gateway, first: str, la
     refused = await gateway.api.get(f"{path}/backtest", params={"from": first, "to": last})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "query:from"
+
+
+async def test_a_back_test_says_from_when_on_what_it_looked_at_is_kept(gateway: Gateway) -> None:
+    await gateway.fleet({})
+    on_events = await created(gateway, when=SUSPENDED)
+    on_deadlines = await created(gateway, when={"kind": "deadline", "deadline": "expiry", "days": 5})
+    a_day = await created(gateway, when={"kind": "usage", "per": "day", "bytes": 20 * MB})
+    shorter = Retention(days=dict(Retention().days) | {Record.EVENTS: 60}, report_cycles=2)
+    ctx, period = replace(gateway.ctx, retention=shorter), (date(2026, 9, 1), date(2026, 11, 21))
+
+    async def found(path: str, first: date = period[0]) -> dict[str, Any]:
+        return await backtest_of(ctx, "default", UUID(path.rpartition("/")[2]), first, period[1])
+
+    since = ctx.now() - timedelta(days=60)
+    seen = await found(on_events)
+    kept = datetime.fromisoformat(seen["kept_from"])
+    assert (seen["complete"], seen["fired"], since <= kept < since + timedelta(hours=1)) == (False, 0, True)
+    assert (await found(on_events, since.date() + timedelta(days=1)))["complete"] is True
+    assert (await found(on_deadlines))["kept_from"] is None
+    assert (await found(a_day))["complete"] is False
+    assert (await backtest(gateway, on_events, "2026-11-01", "2026-11-21"))["complete"] is True

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from app.domain.calendar.days import local, start_of_day
 from app.domain.diagnosis.notices import back_in_first_device
 from app.domain.diagnosis.recovery.plan import AWAIT_OPERATION, Known, OpenOperation, Step
-from app.domain.diagnosis.recovery.ways import Way, only, request_of
+from app.domain.diagnosis.recovery.ways import Way, alone, only, request_of
 from app.domain.operation.effects import SettledOperation, apply_effects
 from app.domain.operation.refusal import Remedy
 from app.domain.operation.remedies import remedy_time
@@ -64,7 +64,7 @@ class Draft:
 
 def arrange(choice: Sequence[Way], sim: Sim, context: RuleContext, known: Known) -> Draft | HoldCode:
     """The chosen ways in order; or the hold whose way would be refused whatever comes before."""
-    draft = Draft(sim=sim, context=replace(context, open_operation=False))
+    draft = Draft(sim=sim, context=alone(context))
     if known.open_operation is not None:
         _await(draft, known.open_operation)
     held = codes(draft.sim.holds)
@@ -228,9 +228,11 @@ def _latest(ends: Sequence[datetime | None], now: datetime) -> datetime | None:
 
 def _at(context: RuleContext, at: datetime) -> RuleContext:
     """The context at a later instant; in another month no rebind has been counted yet (DV-3)."""
+    if at <= context.now:
+        return context
     same = local(at, context.zone).date().replace(day=1) == context.today.replace(day=1)
     counts = context.counts if same else replace(context.counts, rebinds_this_month=0)
-    return replace(context, now=max(at, context.now), counts=counts)
+    return replace(context, now=at, counts=counts)
 
 
 def _same(one: Way, other: Way) -> bool:

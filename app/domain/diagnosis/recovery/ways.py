@@ -111,14 +111,20 @@ def request_of(way: Way, sim: Sim, context: RuleContext) -> OperationRequest:
 
 def refused_alone(way: Way, sim: Sim, context: RuleContext) -> Refusal | None:
     """Why the way's operation would be refused if its hold were the only one and no operation open."""
-    alone = only(sim, frozenset({way.hold}))
-    return refusal_of(request_of(way, alone, replace(context, open_operation=False)))
+    return refusal_of(request_of(way, only(sim, frozenset({way.hold})), alone(context)))
+
+
+def alone(context: RuleContext) -> RuleContext:
+    """The context with no operation open on the SIM."""
+    return replace(context, open_operation=False) if context.open_operation else context
 
 
 def only(sim: Sim, kept: frozenset[HoldCode]) -> Sim:
     """The SIM with these of its holds alone; one that is expired for another hold is taken as renewed."""
     holds = tuple(hold for hold in sim.holds if hold.code in kept)
     renewed = sim.underlying is SimState.EXPIRED and HoldCode.PLAN_EXPIRED not in kept
+    if len(holds) == len(sim.holds) and not renewed:
+        return sim
     return replace(sim, holds=holds, underlying=SimState.ACTIVE if renewed else sim.underlying)
 
 

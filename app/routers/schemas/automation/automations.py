@@ -294,3 +294,12 @@ class Backtest(AnswerModel):
     cards: int = Field(description="On how many SIMs.", examples=[35])
     items: list[BacktestFiring] = Field(description="The first 500.")
     more: bool = Field(description="Whether there are more.", examples=[False])
+    kept_from: At | None = Field(
+        description="What the condition is judged by is kept from this instant on; what was before may be missing. "
+        "Null: no age limits it.",
+        examples=["2025-10-27T12:00:00+00:00"],
+    )
+    complete: bool = Field(
+        description="Whether all of the period is kept; false: `fired` and `cards` are of a shorter one.",
+        examples=[True],
+    )
