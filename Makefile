@@ -145,12 +145,15 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-accept bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-accept bench-start bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
 bench-accept: $(DEV_STAMP) ## Operations accepted per second by one API process, against the statements alone
 	@$(PY) -m bench.accept
+
+bench-start: $(DEV_STAMP) ## Start until ready and idle memory, beside a bare FastAPI process
+	@$(PY) -m bench.start
 
 bench-ingest: $(DEV_STAMP) ## Usage reports per second, after commit
 	@$(PY) -m bench.ingest

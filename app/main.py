@@ -134,18 +134,5 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
-    """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
-    app = Application(container, title="SimGate", version=VERSION)
-    app.state.keys = KeyRing()
-    app.state.key_rates = RequestRates("key")
-    app.state.callback_rates = RequestRates("callbacks")
-    app.state.sandbox_answers = sandbox_answers
-    app.state.loads_fleet = False
-    app.router.routes.extend(health.router.routes)
-    add_problem_handlers(app)
-    return app
-
-
 async def _nobody_asked() -> bool:
     return True

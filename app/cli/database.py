@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
-from alembic import command
-from alembic.config import Config
 from asyncpg import InsufficientPrivilegeError
 
 from app.carriers.config_file import read_accounts
@@ -17,6 +15,7 @@ from app.cli.distribution import check_lines, distribute_usage
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
 from app.db.connection import open_database
+from app.db.operating.readiness import is_at_head
 from app.db.roles import CREATE_ROLES, MAY_BECOME, create_roles
 from app.jobs.runner import SlotOutcome, run_slot
 from app.jobs.schedule import jobs_for
@@ -56,7 +55,15 @@ def database(settings: Settings, *, single_gateway: bool = False) -> Iterator[st
 
 
 def migrate(url: str) -> None:
-    """Upgrade the schema to the newest revision; a second process waits for the first and then has nothing to do."""
+    """Upgrade the schema to the newest revision; a second process waits for the first and then has nothing to do.
+
+    Most starts find it there, and need neither Alembic nor fifty migrations in memory.
+    """
+    if asyncio.run(is_at_head(url)):
+        return
+    from alembic import command
+    from alembic.config import Config
+
     config = Config(str(PROJECT / "alembic.ini"))
     config.attributes["url"] = url
     command.upgrade(config, "head")

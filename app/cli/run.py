@@ -35,8 +35,8 @@ from app.jobs.schedule import jobs_for
 from app.jobs.scheduler import run_scheduler
 from app.jobs.slots import open_slots
 from app.logs import LEVELS, configure_logging
-from app.main import create_app, create_health_app
 from app.outbound.sandbox_control import SandboxControl
+from app.routers.health import create_health_app
 from app.settings import PROJECT, Settings
 from app.tracing import Tracing, TracingUnusable, open_tracing
 from app.usecases.access import ensure_admin_key
@@ -191,6 +191,8 @@ def tune_garbage_collector() -> None:
 def _app(parts: _Parts, advancer: Advancer) -> FastAPI:
     """The API; for a worker or scheduler alone, the health endpoints."""
     if parts.roles.api:
+        from app.main import create_app  # a worker or a scheduler has no use for sixty routes and their schemas
+
         return create_app(
             parts.container,
             advance=advancer.advance_to,

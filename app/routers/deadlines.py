@@ -24,7 +24,7 @@ from app.routers.schemas import deadlines as schemas
 from app.routers.schemas.base import Paging
 from app.routers.schemas.operations import OPERATION_ID
 from app.routers.schemas.sims.requests import SimFilters
-from app.usecases.deadlines import calendar, feeds, fleet, ics
+from app.usecases.deadlines import calendar, feeds, fleet
 from app.usecases.errors import NotFound
 
 from .bulk import MAX_BULK_BYTES, selector_of
@@ -146,6 +146,8 @@ async def read_deadline_feed(request: Request, secret: Secret, ctx: Ctx) -> Resp
     }
     if _unchanged(request, headers["ETag"], changed_at):
         return Response(status_code=304, headers=headers)
+    from app.usecases.deadlines import ics  # noqa: PLC0415 - icalendar: 2 MB, where a feed is read
+
     return Response(ics.calendar_of(content, base), media_type=f"{ICS}; charset=utf-8", headers=headers)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
+from app.container import Container
+from app.routers.http.application import Application
 from app.routers.http.contract import Parameters
-from app.routers.http.deps import authorize, container_of, context_of
+from app.routers.http.deps import KeyRing, authorize, container_of, context_of
 from app.routers.http.errors.codes import refusals
+from app.routers.http.errors.problems import add_problem_handlers
+from app.routers.http.request_rates import RequestRates
 from app.routers.http.responses import json_response
 from app.routers.schemas.admin import Liveness, Readiness, ReadinessQuery
 from app.settings import VERSION
@@ -48,3 +53,16 @@ async def get_metrics(request: Request) -> Response:
     if not container.metrics_open:
         await authorize(request, "metrics")
     return Response(container.context.telemetry.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def create_health_app(container: Container, *, sandbox_answers: Callable[[], Awaitable[bool]]) -> FastAPI:
+    """`/livez`, `/readyz` and `/metrics` alone: for a worker or a scheduler that is a process of its own."""
+    app = Application(container, title="SimGate", version=VERSION)
+    app.state.keys = KeyRing()
+    app.state.key_rates = RequestRates("key")
+    app.state.callback_rates = RequestRates("callbacks")
+    app.state.sandbox_answers = sandbox_answers
+    app.state.loads_fleet = False
+    app.router.routes.extend(router.routes)
+    add_problem_handlers(app)
+    return app

@@ -8,8 +8,10 @@ standard DES with the key's bits moved accordingly gives the same.
 
 from __future__ import annotations
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
 
 _STANDARD_C = (
     *(57, 49, 41, 33, 25, 17, 9, 1, 58, 50, 42, 34, 26, 18),
@@ -52,6 +54,9 @@ def _blocks(text: str) -> list[bytes]:
 
 
 def _des(key: bytes) -> Cipher[modes.ECB]:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES  # noqa: PLC0415 - see `app.carriers.sm3`
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes  # noqa: PLC0415
+
     moved = _equivalent_key(key)
     return Cipher(TripleDES(moved * 3), modes.ECB())  # three equal keys are single DES
 

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import asyncpg
 
+from app.db.connection import DATABASE_ERRORS, create_pool
+from app.db.roles import GRANT_RIGHTS
 from app.db.schema.revision import HEAD_REVISION, AppliedSchema
 
 
@@ -19,6 +21,21 @@ async def applied_schema(pool: asyncpg.Pool[asyncpg.Record]) -> AppliedSchema:
     if revision is None or revision <= HEAD_REVISION:
         return AppliedSchema(revision=revision)
     return AppliedSchema(revision=revision, oldest_release=await pool.fetchval("SELECT revision FROM oldest_release"))
+
+
+async def is_at_head(url: str) -> bool:
+    """Whether there is nothing to migrate; the rights of roles made meanwhile are granted then, as by a migration.
+
+    False also where that cannot be found out: the migration tells why.
+    """
+    try:
+        async with await create_pool(url, size=1, pgbouncer=True) as pool:
+            if (await applied_schema(pool)).revision != HEAD_REVISION:
+                return False
+            await pool.execute(GRANT_RIGHTS)
+    except DATABASE_ERRORS:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,19 +27,19 @@ MAX_AMOUNT = 1 << 50
 class RequestModel(BaseModel):
     """A JSON object a caller sends: no field but these, no value of another type."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class QueryModel(BaseModel):
     """The query parameters of an operation: no other is taken."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
 
 
 class AnswerModel(BaseModel):
     """A JSON object the API answers with. A field without a default is always there."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class EmptyRequest(RequestModel):

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import xlsxwriter
-
 from app.usecases.csv_files import inert
 
 PART_BYTES = 1 << 20
@@ -72,6 +70,8 @@ class XlsxSheet:
     """A workbook with one sheet; texts are text cells, which nothing runs or rounds. Its file is on disk meanwhile."""
 
     def __init__(self, header: Sequence[str]) -> None:
+        import xlsxwriter  # noqa: PLC0415 - 2 MB, where a workbook is asked for
+
         self._folder = tempfile.TemporaryDirectory(prefix="simgate-export-")
         self._path = Path(self._folder.name) / "export.xlsx"
         options = {"constant_memory": True, "tmpdir": self._folder.name}

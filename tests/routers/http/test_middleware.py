@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.main import create_health_app
+from app.routers.health import create_health_app
 from app.routers.http.middleware import RequestMiddleware
 from app.telemetry import Telemetry
 from tests.gateway import KEY, Gateway, open_gateway
