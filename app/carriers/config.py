@@ -113,15 +113,18 @@ class ProtocolAccount:
         return EVERYTHING in self.uses or operation in self.uses
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One carrier account, open to some tenants (`*` = all). Two are equal only where they are the same object."""
+    """One carrier account, open to some tenants (`*` = all)."""
 
     code: str
     carrier: Carrier
     zone: str
     tenants: tuple[str, ...]
     protocols: tuple[ProtocolAccount, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.code)  # so that what is worked out for an account can be kept; its parts have no hash
 
     @property
     def is_sandbox(self) -> bool:

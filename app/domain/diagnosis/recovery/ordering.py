@@ -87,12 +87,8 @@ def lifted_by(open_operation: OpenOperation | None, sim: Sim, context: RuleConte
     """The holds that leave once the open operation has succeeded (ST-24); none without one."""
     if open_operation is None:
         return frozenset()
-    done = SettledOperation(
-        arguments=MappingProxyType({"province": "", "pool": "", **open_operation.arguments}),
-        at=context.now,
-        on=context.today,
-        channel=open_operation.channel,
-    )
+    arguments = MappingProxyType({"province": "", "pool": "", **open_operation.arguments})
+    done = SettledOperation(arguments=arguments, at=context.now, on=context.today, channel=open_operation.channel)
     after, _ = apply_effects(sim, open_operation.kind, done)
     before = codes(sim.holds)
     return (before - codes(after.holds)) | (before & REEVALUATED_AFTER.get(open_operation.kind, frozenset()))
