@@ -65,10 +65,13 @@ async def recorded(url: str) -> tuple[list[Statement], str]:
 
             ctx = container.context
             command = RequestOperation(tenant="default", iccid=iccid(SAMPLE), kind=OperationKind.SUSPEND)
+            async with ctx.work() as work:  # the connection looks up its types; rolled back
+                await request_operation(ctx, work, command)
             async with ctx.work() as work:
-                (await work.driver()).add_query_logger(lambda sent: seen.append((sent.query, sent.args)))
+                driver = await work.driver()
                 seen.clear()
-                operation = await request_operation(ctx, work, command)
+                with driver.query_logger(lambda sent: seen.append((sent.query, sent.args))):
+                    operation = await request_operation(ctx, work, command)
                 await work.commit()
     return seen, str(operation.id)
 
