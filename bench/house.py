@@ -120,17 +120,23 @@ def api(where: Database) -> Iterator[tuple[str, int]]:
             process.wait(30)
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            sys.exit("the API did not start")
-        try:
-            if httpx.get(url).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    sys.exit("the API does not answer")
+WAIT_S = 240.0
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], *, every_s: float = 0.1) -> None:
+    """Until a process answers; ends the bench where it does not."""
+    until = time.monotonic() + WAIT_S
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < until:
+            if process.poll() is not None:
+                sys.exit(f"a process ended: {process.args!r}")
+            try:
+                if client.get(url).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(every_s)
+    sys.exit(f"never ready: {process.args!r}")
 
 
 def cpu_seconds(pid: int | str) -> float:

@@ -24,9 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from bench.house import KEY, ROOT, cpu_seconds, database, free_port, resident_mb
+from bench.house import KEY, ROOT, cpu_seconds, database, free_port, resident_mb, wait_for
 
 MOST_MB = 110
 MOST_S = 3.0
@@ -54,27 +52,13 @@ def started(command: Sequence[str], environment: Mapping[str, str], address: str
     with (Path(environment["SIMGATE_DATA_DIR"]) / "log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(f"http://127.0.0.1:{address}", process)
+        wait_for(f"http://127.0.0.1:{address}", process, every_s=0.02)
         ready_s, cpu_s = time.perf_counter() - began, cpu_seconds(process.pid)
         time.sleep(idle_s)
         return Start(ready_s, cpu_s, resident_mb(process.pid))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    with httpx.Client(trust_env=False) as client:
-        for _ in range(12_000):
-            if process.poll() is not None:
-                sys.exit(f"a process ended: {process.args!r}")
-            try:
-                if client.get(url).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.02)
-    sys.exit(f"never ready: {process.args!r}")
 
 
 def measure(folder: Path, url: str, rounds: int, idle_s: float) -> dict[str, list[Start]]:

@@ -86,6 +86,18 @@ class Run:
                 text=True,
             )
 
+    def wait_for(self, process: subprocess.Popen[str], address: str) -> None:
+        """Until a process beside it is alive. Raises AssertionError where it ends before, with what it said."""
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until:
+            assert process.poll() is None, (self.folder / "stderr").read_text()[-3000:]
+            try:
+                if httpx.get(f"{address}/livez", timeout=5, trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError("it does not start")
+
     def start(self) -> None:
         """Start and wait until it is ready."""
         with (self.folder / "stderr").open("a") as errors, (self.folder / "stdout").open("a") as banner:

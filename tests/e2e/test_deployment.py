@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ import yaml
 from app.postgres.supervisor import Server
 from app.settings import PROJECT
 from tests import databases
-from tests.e2e.process import READY_S, Run, free_port
+from tests.e2e.process import Run, free_port
 from tests.gateway import KEY
 from tests.roles import PASSWORD
 
@@ -110,19 +109,6 @@ def start(run: Run, role: str, variables: dict[str, str]) -> tuple[subprocess.Po
     return run.beside(role, **(variables | ports)), f"http://127.0.0.1:{port}"
 
 
-def wait(run: Run, process: subprocess.Popen[str], address: str) -> None:
-    """Until it is ready, or has ended. Raises AssertionError."""
-    until = time.monotonic() + READY_S
-    while time.monotonic() < until:
-        assert process.poll() is None, (run.folder / "stderr").read_text()[-3000:]
-        try:
-            if httpx.get(f"{address}/livez", timeout=5, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("it does not start")
-
-
 def stop(started: list[subprocess.Popen[str]]) -> None:
     """End all of them."""
     for process in started:
@@ -146,7 +132,7 @@ def test_the_services_of_compose_run_two_of_each_role_as_three_users(database_se
         started = [start(run, role, environment(role, addresses)) for role in 2 * ROLES]
         stack.callback(stop, [process for process, _ in started])
         for process, address in started:
-            wait(run, process, address)
+            run.wait_for(process, address)
         api = started[0][1]
         admin = httpx.get(f"{api}/v1/admin/accounts", headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
         assert admin.status_code == 200

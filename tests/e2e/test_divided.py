@@ -4,8 +4,6 @@ scheduler as the owner of the tables, and a key of each of two tenants.
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from app.db.tenancy import API_ROLE, WORKER_ROLE
 from app.postgres.supervisor import Server
 from app.settings import PROJECT
 from tests import databases
-from tests.e2e.process import READY_S, Run, free_port
+from tests.e2e.process import Run, free_port
 from tests.gateway import KEY
 from tests.roles import PASSWORD, url_as
 
@@ -30,22 +28,11 @@ def process(run: Run, role: str, url: str, port: int) -> Iterator[str]:
     found = {"DATABASE_URL": url, "SIMGATE_PORT": str(port), "SIMGATE_METRICS_PORT": str(port)}
     started, address = run.beside(role, **found), f"http://127.0.0.1:{port}"
     try:
-        _wait(started, address)
+        run.wait_for(started, address)
         yield address
     finally:
         started.terminate()
         assert started.wait(30) == 0, (run.folder / "stderr").read_text()[-3000:]
-
-
-def _wait(started: subprocess.Popen[str], address: str) -> None:
-    until = time.monotonic() + READY_S
-    while started.poll() is None and time.monotonic() < until:
-        try:
-            if httpx.get(f"{address}/livez", timeout=5, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("it does not start")
 
 
 @pytest.mark.timeout(180)
