@@ -51,8 +51,11 @@ END $$
 
 def _tables() -> list[str]:
     """`usage_reports`, and where it is distributed the table beside it."""
-    distributed = op.get_bind().scalar(text("SELECT to_regclass('public.usage_identities') IS NOT NULL"))
-    return ["usage_reports", "usage_identities"] if distributed else ["usage_reports"]
+    if not op.get_bind().scalar(text("SELECT to_regclass('public.usage_identities') IS NOT NULL")):
+        return ["usage_reports"]
+    # Else Citus changes the shards over many connections at once, and then nothing more in this transaction.
+    op.execute("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+    return ["usage_reports", "usage_identities"]
 
 
 def _make(columns: str, by: str) -> None:
