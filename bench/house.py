@@ -216,7 +216,7 @@ async def _seed_counters(connection: asyncpg.Connection[asyncpg.Record]) -> None
     await connection.execute("ALTER TABLE usage_cycles SET (fillfactor = 66)")
     await connection.execute(
         "INSERT INTO usage_cycles (sim_id, cycle, next_check_bytes, share_at, reported_at, padding)"
-        " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, 3221225472, 1048576, now(), NULL"
+        " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, 3221225472, 10485760, now(), NULL"
         " FROM sims ORDER BY id",
         timeout=7200,
     )

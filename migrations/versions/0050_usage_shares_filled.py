@@ -22,9 +22,9 @@ _USED = """greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0)
 _FILL = f"""
 INSERT INTO usage_shares AS h (sim_id, tenant, carrier, plan, cycle, allowance, step)
 SELECT s.id, s.tenant, s.carrier, s.plan, n.cycle, p.allowance,
-       CASE WHEN n.used = 0 THEN 0 WHEN p.allowance::numeric + n.addons = 0 THEN 23
+       CASE WHEN n.used = 0 THEN 0 WHEN p.allowance::numeric + n.addons = 0 THEN 20
             ELSE width_bucket(n.used::numeric * 100 / (p.allowance::numeric + n.addons), ARRAY[
-                 1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100, 110, 120, 150, 200, 300, 500, 1000
+                 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100, 110, 120, 150, 200, 300, 500, 1000
                  ]::numeric[]) END
   FROM (SELECT DISTINCT ON (c.sim_id) c.sim_id, c.cycle, c.addons, {_USED} AS used
           FROM usage_cycles c WHERE c.cycle >= to_char(now() - interval '40 days', 'YYYYMM')::int

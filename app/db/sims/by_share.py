@@ -33,7 +33,7 @@ def _next(where: str) -> str:
 
 
 # Of each list the next ids; beyond the end of a list that was cut off, others would come too early.
-_CANDIDATES = f"""
+CANDIDATES = f"""
 WITH g AS MATERIALIZED (
     SELECT p.id AS plan, p.allowance, r.carrier, r.cycle
       FROM plans p CROSS JOIN unnest($2::text[], $3::int[]) r(carrier, cycle)
@@ -97,11 +97,11 @@ async def candidates(
 
     `wanted`: the running cycles by carrier, and the percent.
     """
-    row = await pool.fetchrow(_CANDIDATES, *candidates_arguments(tenant, wanted, after, count))
+    row = await pool.fetchrow(CANDIDATES, *candidates_arguments(tenant, wanted, after, count))
     return (row["ids"], row["through"]) if row else ((), None)
 
 
 def candidates_arguments(tenant: str, wanted: tuple[Mapping[str, int], int], after: int, count: int) -> list[Any]:
-    """What `_CANDIDATES` is asked with."""
+    """What `CANDIDATES` is asked with."""
     cycles, percent = wanted
     return [tenant, list(cycles), list(cycles.values()), step_of(percent), after, min(count, _MOST)]
