@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 # Of each SIM its newest counter: whether that is the running cycle's is asked by whoever reads. Steps as in
-# `app.db.usage.shares` of this revision.
+# `app.db.used.STEPS` of this revision.
 _USED = """greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0)
              - CASE WHEN c.figures_to >= c.tested_to THEN 0 ELSE coalesce(c.tested, 0) END, 0)"""
 _FILL = f"""

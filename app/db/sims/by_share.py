@@ -12,8 +12,7 @@ from typing import Any
 import asyncpg
 
 from app.db.twin import Twin, fetched_first
-from app.db.usage.shares import STEPS, step_of
-from app.db.used import USED
+from app.db.used import STEPS, USED, step_of
 
 _OF_GROUP = "h.tenant = {tenant} AND h.carrier = {group}.carrier AND h.plan = {group}.plan"
 _LOOKED_AT = (

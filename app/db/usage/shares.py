@@ -1,23 +1,16 @@
 """asyncpg: the share of its allowance that each SIM has used, in steps, by which lists find SIMs (ADR 39).
 
-A row of `usage_shares` says at which step of `STEPS` a SIM is in its newest cycle, and of what allowance. It is written
-where a counter passes its `share_at`, the used bytes at which the next step begins: a dozen times a cycle, so that
-reports keep changing counters in place. A step is where to look; what is found is compared exactly.
+A row of `usage_shares` says at which step (`app.db.used.STEPS`) a SIM is in its newest cycle, and of what allowance. It
+is written where a counter passes its `share_at`, the used bytes at which the next step begins: a dozen times a cycle,
+so that reports keep changing counters in place. A step is where to look; what is found is compared exactly.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from app.db.connection import Connection
-from app.db.used import USED
-
-STEPS = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100, 110, 120, 150, 200, 300, 500, 1_000)
-"""Percent of the allowance with add-ons at which a step begins; below the first is step 0.
-
-Those that people ask for. A dozen are passed in a cycle, and few at its beginning, when a fleet has all of them before
-it: passing one costs as much as two reports."""
+from app.db.used import STEPS, USED
 
 _BEGINNINGS = f"ARRAY[{', '.join(map(str, STEPS))}]::numeric[]"
 _NEVER = "9223372036854775807"
@@ -65,11 +58,6 @@ SELECT c.sim_id, c.cycle FROM usage_cycles c
 _HIGHEST = "SELECT coalesce(max(id), 0) FROM sims"
 
 Pair = tuple[int, int]
-
-
-def step_of(percent: int) -> int:
-    """The lowest step at which a SIM may have used so many percent."""
-    return bisect_right(STEPS, percent)
 
 
 async def restate(connection: Connection, pairs: Iterable[Pair]) -> None:

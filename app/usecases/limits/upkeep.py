@@ -9,10 +9,10 @@ from app.db.commerce import overruns
 from app.db.pools import cycles as pool_cycles
 from app.db.usage import allowances, limit_checks, past, shares, unmatched
 from app.db.usage import brake as rule_stops
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.usecases.context import Context
 from app.usecases.limits.partitions import MARGIN
 from app.usecases.pools.views import running_pools
-from app.usecases.sims.read import current_cycles
 from app.usecases.usage.ingest.service import oldest_accepted
 
 UNMATCHED_KEPT = timedelta(days=90)
@@ -56,7 +56,8 @@ async def restate_shares(ctx: Context) -> int:
 
     There are some where a process of a release without shares has counted, and of SIMs whose limits nobody evaluates.
     """
-    cycles, total = sorted(set(current_cycles(ctx).values())), 0
+    running = (cycle_at(one.carrier, ctx.now(), ctx.zone(code)) for code, one in ctx.accounts.items())
+    cycles, total = sorted(set(map(cycle_number, running))), 0
     async with ctx.pool.acquire() as connection:
         highest = await shares.highest_sim(connection)
         for after in range(0, highest, CHUNK):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.db.sims.lists import by_steps, page_ids
 from app.db.sims.search import SimFilter, where_of
 from app.db.usage.counters import add_pack
-from app.db.usage.shares import STEPS, step_of
+from app.db.used import STEPS, step_of
 from app.usecases.limits.upkeep import restate_shares
 from app.usecases.sims.read import current_cycles
 from tests.examples import tries

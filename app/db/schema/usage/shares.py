@@ -18,7 +18,7 @@ usage_shares = Table(
     Column("step", SmallInteger, nullable=False),
     Index("ix_usage_shares_step", "tenant", "carrier", "plan", "cycle", "allowance", "step", "sim_id"),
 )
-"""At which step of its allowance (`app.db.usage.shares.STEPS`) each SIM is in its newest cycle.
+"""At which step of its allowance (`app.db.used.STEPS`) each SIM is in its newest cycle.
 
 `plan`, `carrier`: those of `sims`, kept by a trigger of it; `cycle`: the newest that has traffic; `allowance`: that of
 which `step` was worked out, so that a plan whose allowance changes needs no row changed at once."""
