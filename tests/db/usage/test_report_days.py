@@ -1,4 +1,4 @@
-"""Reports are found by the day and the SIM: in new partitions and in those from before, by every role (docs/adr/0039)."""
+"""Reports are found by the day and the SIM: in new partitions and in those from before, by every role (docs/adr/0040)."""
 
 from __future__ import annotations
 

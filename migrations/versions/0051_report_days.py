@@ -1,10 +1,10 @@
-"""Reports carry the key of their day, and new partitions have it in front of the index by SIM (docs/adr/0039).
+"""Reports carry the key of their day, and new partitions have it in front of the index by SIM (docs/adr/0040).
 
 Partitions that are there keep the index they have, and their rows the key 0: nothing is rewritten. The next partition
 that is made has the new one.
 
-Revision ID: 0050
-Revises: 0048
+Revision ID: 0051
+Revises: 0050
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
-revision = "0050"
-down_revision = "0048"
+revision = "0051"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 
