@@ -24,8 +24,8 @@ LEASE = timedelta(seconds=6)
 
 RENEWALS_A_LEASE = 3
 STORE_S = 12.0
-"""Seconds for which a result is kept while the database is away; whoever claims it after that sends it again. With a round
-and a slow receiver before it, still less than the 30 s within which a service manager wants a worker to have stopped."""
+"""Seconds for which a result is kept while the database is away; whoever claims it after that sends it again. With a
+round and a slow receiver before it, still less than the 30 s that a service manager gives a worker to stop."""
 
 RETRY_S = 0.5
 
