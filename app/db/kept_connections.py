@@ -46,7 +46,8 @@ class KeptConnections:
         return rows[0] if rows else None
 
     async def close(self) -> None:
-        """Give every connection back; to be called before the pool is closed."""
+        """Give every connection back, those in use when they are done; to be called before the pool is closed."""
+        self._most = 0
         while self._idle:
             await self._pool.release(self._idle.pop())
 
