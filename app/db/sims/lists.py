@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db.kept_connections import KeptConnections
 from app.db.sims.search import SimFilter, where_of
 
 LOOK_AT = 2_000
@@ -110,15 +111,13 @@ def statements(tenant: str, wanted: SimFilter, after: int, limit: int) -> Sequen
     return [in_order(*arguments)]
 
 
-async def page_ids(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
-) -> list[int]:
+async def page_ids(reads: KeptConnections, tenant: str, wanted: SimFilter, *, after: int, limit: int) -> list[int]:
     """Row ids of a page of SIMs after an id (keyset pagination)."""
     *first, (last, arguments) = statements(tenant, wanted, after, limit)
     for statement, given in first:
-        if (ids := enough(await pool.fetchrow(statement, *given), limit)) is not None:
+        if (ids := enough(await reads.fetchrow(statement, *given), limit)) is not None:
             return ids
-    return [row["id"] for row in await pool.fetch(last, *arguments)]
+    return [row["id"] for row in await reads.fetch(last, *arguments)]
 
 
 def enough(looked: asyncpg.Record | None, limit: int) -> list[int] | None:
