@@ -215,9 +215,15 @@ async def _seed_counters(connection: asyncpg.Connection[asyncpg.Record]) -> None
     """
     await connection.execute("ALTER TABLE usage_cycles SET (fillfactor = 66)")
     await connection.execute(
-        "INSERT INTO usage_cycles (sim_id, cycle, next_check_bytes, reported_at, padding)"
-        " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, 3221225472, now(), NULL"
+        "INSERT INTO usage_cycles (sim_id, cycle, next_check_bytes, share_at, reported_at, padding)"
+        " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, 3221225472, 10485760, now(), NULL"
         " FROM sims ORDER BY id",
+        timeout=7200,
+    )
+    await connection.execute(
+        "INSERT INTO usage_shares (sim_id, tenant, carrier, plan, cycle, allowance, step)"
+        " SELECT s.id, s.tenant, s.carrier, s.plan, c.cycle, 104857600, 0"
+        " FROM sims s JOIN usage_cycles c ON c.sim_id = s.id ORDER BY 1",
         timeout=7200,
     )
     await connection.execute("ALTER TABLE usage_cycles SET (fillfactor = 90)")

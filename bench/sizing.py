@@ -76,6 +76,7 @@ SMALL = frozenset(
             "usage_corrections",
             "usage_epoch",
             "usage_gaps",
+            "usage_shares",
         ),
         *("usage_gateways", "usage_marks", "usage_unmatched", "usage_figures_replaced", "webhook_endpoints"),
         *("bulk_items", "bulk_operations", "idempotency_keys"),

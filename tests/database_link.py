@@ -23,6 +23,8 @@ class DatabaseLink:
     """Set once answers are held back."""
     delay_s: float = 0
     """By how much every piece of an answer is late."""
+    away: bool = False
+    """Connections are refused: the database restarts, or is on its way to another machine."""
     _callers: list[asyncio.StreamWriter] = field(default_factory=list)
     _texts: list[bytes] = field(default_factory=list)
     _thawed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -33,6 +35,12 @@ class DatabaseLink:
 
     def thaw(self) -> None:
         self._thawed.set()
+
+    def cut(self) -> None:
+        """Every connection ends, and none is made until `away` is reset."""
+        self.away = True
+        for writer in self._callers:
+            writer.close()
 
     async def tell(self, message: bytes) -> None:
         """Send a message of the server's to every connection, unasked for."""
@@ -100,6 +108,8 @@ async def open_link(url: str, folder: Path) -> AsyncIterator[DatabaseLink]:
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if link.away:
+                raise ConnectionRefusedError
             from_server, to_server = await connect()
         except OSError:  # the database is away
             writer.close()

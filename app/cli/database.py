@@ -11,7 +11,7 @@ from datetime import datetime
 from asyncpg import InsufficientPrivilegeError
 
 from app.carriers.config_file import read_accounts
-from app.cli.distribution import check_lines, distribute_usage
+from app.cli.distribution import check_lines, distribute_usage, settle_restored
 from app.cli.exits import CommandError, ExitCode
 from app.container import open_container, sync_clock
 from app.db.connection import open_database
@@ -113,6 +113,7 @@ def restored_command(settings: Settings, given: argparse.Namespace) -> None:
     """`simgate restored`: says what was held back, and what to do now. Raises `CommandError`."""
     backed_up_at = _instant("--at", given.at)
     with database(settings, single_gateway=True) as url:
+        asyncio.run(settle_restored(url, backed_up_at))
         migrate(url)
         print(asyncio.run(_restored(settings, url, backed_up_at)))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import asyncpg
 
 from app.cli.exits import CommandError, ExitCode
 from app.cli.progress import Progress
 from app.db.usage.distributed.check import check_distribution
 from app.db.usage.distributed.distribute import NotDistributable, distribute
+from app.db.usage.distributed.restored import WorkersNotRestored, settle_workers
 from app.postgres.external import driver_arguments, normalised
 
 
@@ -34,3 +37,14 @@ async def check_lines(url: str) -> str:
     if found.faults:
         raise CommandError(ExitCode.OTHER, "; ".join(found.faults))
     return "\n".join(found.lines)
+
+
+async def settle_restored(url: str, backed_up_at: datetime) -> None:
+    """After a restore: the workers are restored as well, and nothing is left in two phases. Raises `CommandError`."""
+    connection = await asyncpg.connect(**driver_arguments(normalised(url)), statement_cache_size=0)
+    try:
+        await settle_workers(connection, backed_up_at)
+    except WorkersNotRestored as reason:
+        raise CommandError(ExitCode.DATABASE, str(reason)) from None
+    finally:
+        await connection.close()

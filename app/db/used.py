@@ -1,6 +1,8 @@
-"""SQL: the bytes of a cycle that count towards the plan, its limits and its pool (US-5, QT-9)."""
+"""SQL: the bytes of a cycle that count towards the plan, its limits and its pool (US-5, QT-9), and steps of them."""
 
 from __future__ import annotations
+
+from bisect import bisect_right
 
 BEFORE_ACTIVATION = "CASE WHEN c.figures_to >= c.tested_to THEN 0 ELSE coalesce(c.tested, 0) END"
 """Reported traffic from before the SIM's activation, of the `usage_cycles` row `c`.
@@ -10,3 +12,14 @@ figure has replaced those reports."""
 
 USED = f"greatest(coalesce(c.figures, 0) + coalesce(c.reported_since, 0) - {BEFORE_ACTIVATION}, 0)"
 """Figures and the reports beside them, less `BEFORE_ACTIVATION`."""
+
+STEPS = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100, 110, 120, 150, 200, 300, 500, 1_000)
+"""Percent of the allowance with add-ons at which a step begins; below the first is step 0.
+
+Those that people ask for. A dozen are passed in a cycle, and few at its beginning, when a fleet has all of them before
+it: passing one costs as much as two reports."""
+
+
+def step_of(percent: int) -> int:
+    """The lowest step at which a SIM may have used so many percent."""
+    return bisect_right(STEPS, percent)

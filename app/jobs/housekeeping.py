@@ -16,7 +16,7 @@ from app.usecases.deadlines.upkeep import check_groups
 from app.usecases.exports.request import delete_old_exports
 from app.usecases.imports.tasks import delete_old_imports
 from app.usecases.limits.partitions import maintain_partitions
-from app.usecases.limits.upkeep import delete_old_figures, delete_old_stops, delete_unmatched
+from app.usecases.limits.upkeep import delete_old_figures, delete_old_stops, delete_unmatched, restate_shares
 from app.usecases.orders.carts import delete_old_carts
 from app.usecases.usage.audit import audit_usage
 
@@ -35,6 +35,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "carts": delete_old_carts,
         "deadline_groups": check_groups,
         "usage_audit": audit_usage,
+        "shares_restated": restate_shares,
         **{record.value: partial(delete_old, record=record) for record in Record},
     }
 )

@@ -113,7 +113,21 @@ class WebhookSender:
             await resolve_allowed(target, self._allowed)
         sent = [*headers.items(), ("host", target.authority), ("user-agent", "SimGate-Webhooks/1")]
         url = f"{target.scheme}://{target.authority}{target.path}"
-        async with self._pool.stream("POST", url, headers=sent, content=body) as response:
+        connections = _Connections()
+        try:
+            return await self._post(url, sent, body, connections)
+        except _CLOSED:
+            # Receivers close connections that were idle, at times just as one is used again. That is no failure of
+            # theirs, after which everything of the SIM would wait; and they know a repeated event by its id.
+            if connections.made:
+                raise
+            return await self._post(url, sent, body, connections)
+
+    async def _post(
+        self, url: str, headers: Sequence[tuple[str, str]], body: bytes, connections: _Connections
+    ) -> SendResult:
+        told = {"trace": connections.trace}
+        async with self._pool.stream("POST", url, headers=headers, content=body, extensions=told) as response:
             header = dict(response.headers).get(b"retry-after")
             body = b""
             async for chunk in response.aiter_stream():
@@ -127,6 +141,18 @@ class WebhookSender:
         await self._pool.aclose()
 
 
+class _Connections:
+    """What the pool tells of one attempt: whether a connection was made for it."""
+
+    def __init__(self) -> None:
+        self.made = False
+
+    async def trace(self, event: str, _: object) -> None:
+        """httpcore's extension `trace`."""
+        self.made = self.made or event.startswith("connection.connect")
+
+
+_CLOSED = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _FAILURES = (
     httpcore.NetworkError,
     httpcore.TimeoutException,

@@ -39,34 +39,46 @@ async def serve_round(
     """Serve everything that `look` finds, concurrently, until it finds nothing; gives the sum of what was done.
 
     Safe in any number of processes, where `serve` is. A receiver that becomes busy while another is slow is served at
-    once.
+    once. Where looking or serving fails, what is under way ends first, so that its results are stored; then it raises.
     """
     done = 0
+    failed: BaseException | None = None
     running: dict[UUID, tuple[str, asyncio.Task[int]]] = {}
     try:
         while True:
-            for one in _within_share(await look(), {i: tenant for i, (tenant, _) in running.items()}):
-                running[one.id] = (one.tenant, asyncio.ensure_future(serve(one)))
-            if not running:
-                return done
-            tasks = [task for _, task in running.values()]
-            await asyncio.wait(tasks, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            ended = [task.result() for task in tasks if task.done()]
-            done += sum(ended)
-            running = {i: (tenant, task) for i, (tenant, task) in running.items() if not task.done()}
-            if ended and not any(ended) and not running:
-                return done
+            try:
+                for one in _within_share(await look(), running) if failed is None else ():
+                    running[one.id] = (one.tenant, asyncio.ensure_future(serve(one)))
+            except Exception as error:  # noqa: BLE001 - raised when nothing is under way any more
+                failed = error
+            await _wait(running)
+            ended = [running.pop(i)[1] for i, (_, task) in tuple(running.items()) if task.done()]
+            failed = next((task.exception() for task in ended if task.exception() is not None), failed)
+            found = sum(task.result() for task in ended if task.exception() is None)
+            done += found
+            if not running and not found:
+                break
     finally:
         for _, task in running.values():
             task.cancel()
+    if failed is not None:
+        raise failed
+    return done
 
 
-def _within_share(found: Sequence[Receiver], running: Mapping[UUID, str]) -> list[Receiver]:
-    """Those to start, so that no tenant has more than `TENANT_SHARE` running (`running`: id -> tenant).
+async def _wait(running: Mapping[UUID, tuple[str, asyncio.Task[int]]]) -> None:
+    """Wait until one has ended, but not long: others may have become busy."""
+    if running:
+        tasks = [task for _, task in running.values()]
+        await asyncio.wait(tasks, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _within_share(found: Sequence[Receiver], running: Mapping[UUID, tuple[str, object]]) -> list[Receiver]:
+    """Those to start, so that no tenant has more than `TENANT_SHARE` running (`running`: tenant by id).
 
     In random order: those that are left out have the same chance in the next look, whatever the others do.
     """
-    per_tenant = Counter(running.values())
+    per_tenant = Counter(tenant for tenant, _ in running.values())
     chosen = []
     for one in random.sample(found, len(found)):
         if one.id not in running and per_tenant[one.tenant] < TENANT_SHARE:

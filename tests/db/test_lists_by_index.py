@@ -13,14 +13,17 @@ import pytest
 from sqlalchemy.dialects import postgresql
 
 from app.db.operations.search import OperationFilter, page_of
-from app.db.sims.lists import enough, look, page_ids, statements
+from app.db.sims.by_share import CANDIDATES, candidates_arguments
+from app.db.sims.lists import among, enough, look, page_ids, statements
 from app.db.sims.search import SimFilter, where_of
+from app.db.sims.summaries import count, count_statement, summary, summary_statement
+from app.db.usage.shares import restate
 from app.routers.schemas.base import Paging
 from app.routers.schemas.operations import OperationListQuery
 from app.routers.schemas.sims.requests import SimFilters
 
 CARDS = 20_000
-LARGE = ("sims", "operations", "usage_cycles")
+LARGE = ("sims", "operations", "usage_cycles", "usage_shares")
 
 SIM_FILTERS: dict[str, list[dict[str, Any]]] = {
     "state": [{"state": "active"}, {"state": "suspended"}, {"state": "cancelled"}],
@@ -49,8 +52,18 @@ OPERATION_FILTERS: dict[str, list[dict[str, Any]]] = {
     "created_before": [{"created_before": datetime(2026, 1, 1, tzinfo=UTC), "status": "queued"}],
     "created_from": [{"created_from": datetime(2026, 11, 1, tzinfo=UTC)}],
 }
-NOT_BY_INDEX = {"usage_pct_gte"}
-"""Compares each card's counter with its plan's allowance, which no index has."""
+BY_STEPS = {"usage_pct_gte"}
+"""Found by the steps of `usage_shares`: a test of its own."""
+
+CYCLES = {"cmcc": 202612, "cucc": 202701}
+_COUNTERS = """
+INSERT INTO usage_cycles (sim_id, cycle, reported, reported_since)
+SELECT id, 202612, b, b FROM (SELECT id, CASE WHEN state = 'suspended' THEN 90 ELSE 50 END AS b FROM sims) s
+"""
+_PLANS = """
+INSERT INTO plans (tenant, id, carrier, allowance, months, kind)
+SELECT t, 'p-' || n, 'cmcc', 100, 12, 'card' FROM unnest(ARRAY['default', 'other']) t, generate_series(0, 4) n
+"""
 
 _FLEET = """
 INSERT INTO sims (tenant, iccid, msisdn, imsi, carrier, account, terms, plan, pool, order_id, underlying, state, holds,
@@ -80,6 +93,12 @@ async def fleet(clean_database: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Recor
     async with asyncpg.create_pool(clean_database.replace("+asyncpg", ""), min_size=1, max_size=1, init=_json) as pool:
         await pool.execute(_FLEET, CARDS)
         await pool.execute(_OPERATIONS)
+        await pool.execute("INSERT INTO tenants (id, created_at) VALUES ('other', now()) ON CONFLICT DO NOTHING")
+        await pool.execute(_PLANS)
+        await pool.execute(_COUNTERS)
+        ids = [row["id"] for row in await pool.fetch("SELECT id FROM sims")]
+        async with pool.acquire() as connection:
+            await restate(connection, [(sim_id, 202612) for sim_id in ids])
         for table in LARGE:
             await pool.execute(f"VACUUM ANALYZE {table}")
         yield pool
@@ -96,7 +115,7 @@ async def _whole_reads(pool: asyncpg.Pool[asyncpg.Record], statement: str, argum
 
 
 def test_every_documented_filter_is_looked_at() -> None:
-    assert set(SimFilters.model_fields) == SIM_FILTERS.keys() | NOT_BY_INDEX
+    assert set(SimFilters.model_fields) == SIM_FILTERS.keys() | BY_STEPS
     documented = set(OperationListQuery.model_fields) - set(Paging.model_fields) - {"include"}
     assert documented == OPERATION_FILTERS.keys()
 
@@ -113,6 +132,29 @@ async def test_no_filter_of_a_list_of_sims_reads_the_whole_table(fleet: asyncpg.
         else:
             found[str(given)] = found.get(str(given), []) + await _whole_reads(fleet, *last)
     assert {given: whole for given, whole in found.items() if whole} == {}
+
+
+@pytest.mark.parametrize("percent", [40, 60, 80, 84, 91])
+async def test_no_filter_by_use_reads_the_whole_table(fleet: asyncpg.Pool[asyncpg.Record], percent: int) -> None:
+    """Also where all cards stand just below what is asked for, and those that have used more at the end."""
+    wanted = SimFilter(usage_pct_gte=percent, cycles=CYCLES)
+    sent = [look("default", wanted, 0, 51), among("default", wanted, list(range(1, 400)), 51)]
+    sent += [(CANDIDATES, candidates_arguments("default", (CYCLES, percent), 0, 51))]
+    sent += [count_statement("default", wanted), summary_statement("default", wanted, ["state"])]
+
+    assert [found for statement in sent for found in await _whole_reads(fleet, *statement)] == []
+
+
+@pytest.mark.parametrize(("percent", "found"), [(40, 18_000), (51, 36), (80, 36), (84, 36), (90, 36), (91, 0)])
+async def test_cards_are_listed_and_counted_by_use(
+    fleet: asyncpg.Pool[asyncpg.Record], percent: int, found: int
+) -> None:
+    wanted = SimFilter(usage_pct_gte=percent, cycles=CYCLES)
+    ids = await page_ids(fleet, "default", wanted, after=0, limit=20_000)
+    by_state = await summary(fleet, "default", wanted, ["state"])
+
+    assert (len(ids), await count(fleet, "default", wanted)) == (found, found)
+    assert sum(row["count"] for row in by_state) == found
 
 
 async def test_the_way_to_a_page_changes_nothing_of_what_is_in_it(fleet: asyncpg.Pool[asyncpg.Record]) -> None:

@@ -6,9 +6,11 @@ keeps the last it has turned into a delivery. Retries are timed in the gateway's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -43,13 +45,11 @@ _FAN_OUT = text(
     """  # noqa: S608 - the fragments are ours
 )
 
-# Two workers at one lane: the second skips the locked head, and those behind it are no heads while it is pending. So
-# one delivery of a lane is under way at a time, which keeps its events in order.
+# Two workers at one lane: the second skips the locked head, and those behind it are no heads while it is pending. So a
+# lane is in one worker's hands, which keeps its events in order: the head's lease covers what is sent right after it.
 _CLAIM = text(
     """
-    UPDATE webhook_deliveries d
-    SET lease_until = clock_timestamp() + :lease, claim = d.claim + 1, attempts = d.attempts + 1, attempted_at = :now
-    FROM (
+    WITH due AS (
         SELECT w.id FROM webhook_deliveries w
         WHERE w.endpoint_id = :endpoint AND w.status = 'pending' AND w.next_attempt_at <= :now
           AND (w.lease_until IS NULL OR w.lease_until < clock_timestamp())
@@ -57,12 +57,44 @@ _CLAIM = text(
               SELECT FROM webhook_deliveries b WHERE b.endpoint_id = w.endpoint_id AND b.lane = w.lane
                 AND b.status = 'pending' AND b.id < w.id)
         ORDER BY w.next_attempt_at, w.id LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) due, webhook_endpoints e, events v
-    WHERE d.id = due.id AND e.id = d.endpoint_id AND e.enabled AND v.id = d.event_id
-    RETURNING d.id, d.claim, d.lane, d.attempts, d.created_at, e.id AS endpoint_id, e.url, e.secret, e.old_secret,
-        e.old_secret_until, v.event_id, v.type, v.source, v.subject, v.took_effect_at, v.data
+    ), heads AS (
+        UPDATE webhook_deliveries d SET lease_until = clock_timestamp() + :lease, claim = d.claim + 1
+        FROM due, webhook_endpoints e WHERE d.id = due.id AND e.id = d.endpoint_id AND e.enabled
+        RETURNING d.id, d.claim, d.endpoint_id, d.event_id, d.lane, d.attempts, d.created_at
+    ), claimed AS (
+        SELECT id AS head, * FROM heads
+        UNION ALL
+        SELECT h.id, behind.* FROM heads h CROSS JOIN LATERAL (
+            SELECT b.id, b.claim, b.endpoint_id, b.event_id, b.lane, b.attempts, b.created_at FROM webhook_deliveries b
+            WHERE b.endpoint_id = h.endpoint_id AND b.lane = h.lane AND b.status = 'pending' AND b.id > h.id
+            ORDER BY b.id LIMIT :behind) behind
+    )
+    SELECT c.head, c.id, c.claim, c.lane, c.attempts, c.created_at, e.url, e.secret, e.old_secret, e.old_secret_until,
+        v.event_id, v.type, v.source, v.subject, v.took_effect_at, v.data
+    FROM claimed c JOIN webhook_endpoints e ON e.id = c.endpoint_id JOIN events v ON v.id = c.event_id
+    ORDER BY c.head, c.id
     """
 ).columns(data=JSONB)
+_RENEW = text(
+    "UPDATE webhook_deliveries d SET lease_until = clock_timestamp() + :lease"
+    " FROM unnest(CAST(:id AS bigint[]), CAST(:claim AS int[])) AS mine(id, claim)"
+    " WHERE d.id = mine.id AND d.claim = mine.claim AND d.status = 'pending'"
+)
+_SETTLE = text(
+    "UPDATE webhook_deliveries d SET status = s.status, response_status = s.response_status, error = s.error,"
+    " attempts = s.attempts, attempted_at = s.attempted_at, next_attempt_at = s.next_attempt_at, lease_until = NULL,"
+    " settled_at = CASE WHEN s.status <> 'pending' THEN CAST(:now AS timestamptz) END"
+    " FROM unnest(CAST(:id AS bigint[]), CAST(:claim AS int[]), CAST(:status AS text[]),"
+    " CAST(:response_status AS smallint[]), CAST(:error AS text[]), CAST(:attempts AS int[]),"
+    " CAST(:attempted_at AS timestamptz[]), CAST(:next_attempt_at AS timestamptz[]))"
+    " AS s(id, claim, status, response_status, error, attempts, attempted_at, next_attempt_at)"
+    " WHERE d.id = s.id AND d.claim = s.claim AND d.status = 'pending'"
+)
+_LANE_WAITS = text(
+    "UPDATE webhook_deliveries d SET next_attempt_at = h.next_attempt_at FROM webhook_deliveries h"
+    " WHERE h.id = ANY(:failed) AND d.endpoint_id = h.endpoint_id AND d.lane = h.lane"
+    " AND d.status = 'pending' AND d.id > h.id AND d.next_attempt_at < h.next_attempt_at"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +132,8 @@ class DeliveryResult:
     status: str
     response_status: int | None
     error: str | None
+    attempts: int
+    attempted_at: datetime
     next_attempt_at: datetime
 
 
@@ -181,37 +215,26 @@ class WebhookRepository:
             await self.change_endpoint(endpoint_id, position=last)
         return bool(seen == limit)
 
-    async def claim(self, endpoint_id: UUID, *, now: datetime, lease: timedelta, limit: int) -> list[dict[str, Any]]:
-        """Claim due deliveries and all that sending needs; only the oldest of each lane, to keep events in order."""
-        rows = await self._connection.execute(
-            _CLAIM, {"endpoint": endpoint_id, "now": now, "lease": lease, "limit": limit}
-        )
-        return [dict(row) for row in rows.mappings()]
+    async def claim(
+        self, endpoint_id: UUID, *, now: datetime, lease: timedelta, lanes: int, behind: int
+    ) -> list[list[dict[str, Any]]]:
+        """Claim lanes that are due: of each the oldest delivery and up to `behind` after it, with what sending needs.
+
+        Only the oldest is claimed: those behind it are nobody else's as long as it is pending.
+        """
+        values = {"endpoint": endpoint_id, "now": now, "lease": lease, "limit": lanes, "behind": behind}
+        rows = await self._connection.execute(_CLAIM, values)
+        return [[dict(row) for row in lane] for _, lane in groupby(rows.mappings(), key=itemgetter("head"))]
+
+    async def renew(self, heads: Sequence[Mapping[str, Any]], lease: timedelta) -> None:
+        """Renew the lease of those whose claim is still ours."""
+        values = {"id": [head["id"] for head in heads], "claim": [head["claim"] for head in heads], "lease": lease}
+        await self._connection.execute(_RENEW, values)
 
     async def settle(self, settled: Sequence[DeliveryResult], now: datetime) -> None:
         """Store results whose claim is still ours; a failed attempt's whole lane waits until its next attempt."""
-        columns = ("id", "claim", "status", "response_status", "error", "next_attempt_at")
-        values = {name: [getattr(one, name) for one in settled] for name in columns}
-        await self._connection.execute(
-            text(
-                "UPDATE webhook_deliveries d SET status = s.status, response_status = s.response_status,"
-                " error = s.error, next_attempt_at = s.next_attempt_at, lease_until = NULL,"
-                " settled_at = CASE WHEN s.status <> 'pending' THEN CAST(:now AS timestamptz) END"
-                " FROM unnest(CAST(:id AS bigint[]), CAST(:claim AS int[]), CAST(:status AS text[]),"
-                " CAST(:response_status AS smallint[]), CAST(:error AS text[]),"
-                " CAST(:next_attempt_at AS timestamptz[]))"
-                " AS s(id, claim, status, response_status, error, next_attempt_at)"
-                " WHERE d.id = s.id AND d.claim = s.claim AND d.status = 'pending'"
-            ),
-            values | {"now": now},
-        )
+        values = {name: [getattr(one, name) for one in settled] for name in DeliveryResult.__dataclass_fields__}
+        await self._connection.execute(_SETTLE, values | {"now": now})
         failed = [one.id for one in settled if one.status == "pending"]
         if failed:
-            await self._connection.execute(
-                text(
-                    "UPDATE webhook_deliveries d SET next_attempt_at = h.next_attempt_at FROM webhook_deliveries h"
-                    " WHERE h.id = ANY(:failed) AND d.endpoint_id = h.endpoint_id AND d.lane = h.lane"
-                    " AND d.status = 'pending' AND d.id > h.id AND d.next_attempt_at < h.next_attempt_at"
-                ),
-                {"failed": failed},
-            )
+            await self._connection.execute(_LANE_WAITS, {"failed": failed})

@@ -57,6 +57,10 @@ _CLAIM = text(
     RETURNING *
     """
 )
+_RENEW = text(
+    "UPDATE notification_deliveries SET lease_until = clock_timestamp() + :lease"
+    " WHERE id = :id AND claim = :claim AND status = 'pending'"
+)
 _CONTENT = text(
     """
     SELECT v.event_id, v.type, v.source, v.subject, v.took_effect_at, v.data, s.alias, s.device_serial
@@ -197,6 +201,10 @@ class NotificationRepository:
             c.id == record.id, c.claim == record.claim, c.status == "pending"
         )
         return bool((await self._connection.execute(statement.values(lease_until=None, **columns))).rowcount)
+
+    async def renew(self, record: DeliveryRecord, lease: timedelta) -> None:
+        """Renew the lease of a delivery whose claim is still ours."""
+        await self._connection.execute(_RENEW, {"id": record.id, "claim": record.claim, "lease": lease})
 
     async def next_due(self, after: datetime) -> datetime | None:
         """When the next item or delivery of an enabled channel is due after an instant, in the gateway's clock."""

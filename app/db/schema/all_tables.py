@@ -21,6 +21,7 @@ from app.db.schema.commerce import directed as directed_tables
 from app.db.schema.commerce import orders as order_tables
 from app.db.schema.usage import gaps as gap_tables
 from app.db.schema.usage import reports as usage_tables
+from app.db.schema.usage import shares as share_tables
 
 __all__ = [
     "access_tables",
@@ -41,5 +42,6 @@ __all__ = [
     "notification_tables",
     "operating_tables",
     "order_tables",
+    "share_tables",
     "usage_tables",
 ]

@@ -24,7 +24,15 @@ BIG_TABLES = frozenset(
         *("operations", "bulk_operations", "bulk_items", "order_items"),
         *("events", "webhook_deliveries", "notification_items", "notification_deliveries"),
         *("audit", "inbox", "findings", "automation_firings", "watched_sims", "deadlines"),
-        *("usage_cycles", "usage_days", "usage_corrections", "usage_gaps", "usage_marks", "usage_checks"),
+        *(
+            "usage_cycles",
+            "usage_days",
+            "usage_corrections",
+            "usage_gaps",
+            "usage_marks",
+            "usage_checks",
+            "usage_shares",
+        ),
     }
 )
 """Tables with a row for each SIM, or for what is done or happens."""

@@ -2,18 +2,22 @@
 
 Three ways lead to a page, each bounded. `LOOK`: the next SIMs by id, of which a common filter leaves enough for a page.
 `FACETS`: a filter by carrier, account, plan or state is that of some groups of equal SIMs; of each the next by id.
-`FOUND`: what the filter finds by its own index, then ordered; that is few, or the first look had found enough.
+`FOUND`: what the filter finds by its own index, then ordered; that is few, or the first look had found enough. By use
+the next SIMs of each step are looked at (`app.db.sims.by_share`), until enough of them are found to have used so much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
 from app.db.kept_connections import KeptConnections
+from app.db.sims.by_share import candidates
 from app.db.sims.search import SimFilter, where_of
+from app.db.twin import Layout
 
 LOOK_AT = 2_000
 """SIMs at which a first look is taken. A filter that leaves less than a page of so many is rare."""
@@ -21,6 +25,8 @@ LOOK_AT = 2_000
 _FACETS = ("carrier", "account", "plan", "state")
 _NARROW = ("msisdn", "imsi", "device_serial")
 """Filters that find a few SIMs each, by an index of their own."""
+
+_FEW = 10_000
 
 _IN_ORDER = ("pool", "order")
 """Filters whose index has their SIMs in the order of ids."""
@@ -32,7 +38,7 @@ Statement = tuple[str, list[Any]]
 
 def look(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
     """Of the next `LOOK_AT` SIMs those that match, and the last id looked at; no id: the list ends there."""
-    where, arguments = where_of(tenant, wanted)
+    where, arguments = where_of(tenant, wanted, among="ARRAY(SELECT id FROM seen)")
     n = len(arguments)
     statement = (
         "WITH seen AS MATERIALIZED ("  # noqa: S608 - our own text
@@ -102,8 +108,6 @@ def statements(tenant: str, wanted: SimFilter, after: int, limit: int) -> Sequen
         return [found(*arguments)]
     if any(getattr(wanted, name) is not None for name in _IN_ORDER):
         return [in_order(*arguments)]
-    if wanted.usage_pct_gte is not None:
-        return [in_order(*arguments)]  # each counter is compared with its plan's allowance: no index has that
     if has_own_index(wanted):
         return [look(*arguments), found(*arguments)]
     if any(getattr(wanted, name) is not None for name in _FACETS):
@@ -113,11 +117,55 @@ def statements(tenant: str, wanted: SimFilter, after: int, limit: int) -> Sequen
 
 async def page_ids(reads: KeptConnections, tenant: str, wanted: SimFilter, *, after: int, limit: int) -> list[int]:
     """Row ids of a page of SIMs after an id (keyset pagination)."""
+    if wanted.usage_pct_gte:
+        return await _by_use(reads, tenant, wanted, after, limit)
     *first, (last, arguments) = statements(tenant, wanted, after, limit)
     for statement, given in first:
         if (ids := enough(await reads.fetchrow(statement, *given), limit)) is not None:
             return ids
     return [row["id"] for row in await reads.fetch(last, *arguments)]
+
+
+def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Statement:
+    """Those of these SIMs that match, by id."""
+    place = len(where_of(tenant, wanted)[1]) + 1
+    where, arguments = where_of(tenant, wanted, among=f"${place}::bigint[]")
+    return (
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${place}) ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
+        [*arguments, ids, limit],
+    )
+
+
+async def _by_use(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
+    """A page of SIMs that have used so much; where another filter finds a few, of these."""
+    if any(getattr(wanted, name) is not None for name in _NARROW):
+        given, arguments = found(tenant, replace(wanted, usage_pct_gte=None), after, _FEW)
+        few = await reads.fetch(given, *arguments)
+        statement, arguments = among(tenant, wanted, [row["id"] for row in few], limit)
+        return [row["id"] for row in await reads.fetch(statement, *arguments)]
+    if not Layout.distributed:  # there each step is a list of the coordinator's own, and counters are far
+        statement, arguments = look(tenant, wanted, after, limit)
+        if (ids := enough(await reads.fetchrow(statement, *arguments), limit)) is not None:
+            return ids
+    return await by_steps(reads, tenant, wanted, after, limit)
+
+
+async def by_steps(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
+    """A page of SIMs that have used so much, of those at the steps of their allowances that are high enough.
+
+    Where few of the next ones match whatever else is asked for, more and more of them are looked at.
+    """
+    page: list[int] = []
+    through: int | None = after
+    count = limit
+    while through is not None and len(page) < limit:
+        share = (wanted.cycles, wanted.usage_pct_gte or 0)
+        ids, through = await candidates(reads, tenant, share, through, count)
+        if ids:
+            statement, arguments = among(tenant, wanted, ids, limit - len(page))
+            page += [row["id"] for row in await reads.fetch(statement, *arguments)]
+        count *= 4
+    return page
 
 
 def enough(looked: asyncpg.Record | None, limit: int) -> list[int] | None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from app.db.twin import Twin, fetched_first
-from app.db.used import USED
+from app.db.sims.by_share import used_share
 
 SUMMARIES: Mapping[str, str] = {
     "carrier": "s.carrier",
@@ -78,8 +77,11 @@ def _beginning(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
-def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
-    """The WHERE of a filter over `sims s`, and its arguments from `$1` on."""
+def where_of(tenant: str, wanted: SimFilter, *, among: str | None = None) -> tuple[str, list[Any]]:
+    """The WHERE of a filter over `sims s`, and its arguments from `$1` on.
+
+    `among`: an array of row ids in SQL, of SIMs to which the search by use keeps.
+    """
     clauses = _Clauses(tenant)
     for name in _EQUALS:
         value = getattr(wanted, name)
@@ -96,31 +98,6 @@ def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
     if wanted.q is not None:
         clauses.add_beginning(wanted.q, wanted.q_msisdn)
     if wanted.usage_pct_gte:
-        clauses.add("s.id IN (" + _used_share(wanted.cycles) + ")", wanted.usage_pct_gte)
+        share = used_share(wanted.cycles, wanted.usage_pct_gte, among).text
+        clauses.add(f"s.id IN ({share})", wanted.usage_pct_gte)
     return clauses.where, clauses.arguments
-
-
-_OF_LEAST = f"""cycle IN ({{numbers}})
-       AND {USED.replace("c.", "")}::numeric * 100
-           >= ? * ((SELECT min(allowance) FROM plans WHERE tenant = $1) + addons)::numeric"""  # noqa: S608 - our own words
-
-
-def _used_share(cycles: Mapping[str, int]) -> str:
-    return used_share(cycles).text
-
-
-def used_share(cycles: Mapping[str, int]) -> Twin:
-    """The SIMs that have used `?` percent of their allowance and add-ons; on Citus first those of the least allowance.
-
-    `cycles`: the running cycle (yyyymm) by carrier.
-    """
-    current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
-    numbers = ", ".join(str(int(cycle)) for cycle in sorted(set(cycles.values()))) or "0"
-    return fetched_first(
-        "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
-        " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
-        f" WHERE u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
-        f" AND {USED}::numeric * 100 >= ? * (p.allowance + c.addons)::numeric",
-        why="the coordinator would send every SIM of the tenant to the workers",
-        usage_cycles=_OF_LEAST.format(numbers=numbers),
-    )

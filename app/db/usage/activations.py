@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.db.connection import Connection
 from app.db.usage.counters import ensure_counters
+from app.db.usage.shares import restate
 
 _SET_ACTIVATED = """
 UPDATE usage_cycles c
@@ -51,3 +52,4 @@ async def set_activated(connection: Connection, activations: Sequence[Activation
         [one.at for one in in_order],
         [one.allowed for one in in_order],
     )
+    await restate(connection, [(one.sim_id, one.cycle) for one in in_order])

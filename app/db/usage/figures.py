@@ -13,6 +13,7 @@ import asyncpg
 
 from app.db.connection import Connection
 from app.db.twin import NO_ROW_LOCKS, Twin
+from app.db.usage.shares import restate
 from app.db.used import USED
 
 CYCLE_SPANS = "unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) k(sim_id, cycle, opens, closes)"
@@ -113,6 +114,7 @@ async def recount(connection: Connection, spans: Sequence[CycleSpan]) -> None:
     """
     if spans:
         await connection.execute(_RECOUNTED.text, *columns(spans))
+        await restate(connection, [(span.sim_id, span.cycle) for span in spans])
 
 
 async def lock_usage(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], asyncpg.Record]:

@@ -6,7 +6,8 @@ the order of locks:
 1. `lock_batch`: the advisory lock `SIMS_LOCK`, shared, then the rows of the gateways by id;
 2. `lock_unmatched_shared`, where a SIM is unknown: the advisory lock `UNMATCHED_LOCK`, shared;
 3. `find_reports`, `copy_reports`, `move_water_marks`, `insert_unmatched`;
-4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle.
+4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle;
+5. `app.db.usage.shares.restate`: the shares of those at another step, by SIM.
 
 Two transactions never add reports of one gateway at once, so `find_reports` sees every report stored under an identity
 (docs/adr/0011-usage-ingest.md, "Exact de-duplication across partitions").
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import NamedTuple
@@ -118,14 +119,15 @@ WITH moved AS (
                                  THEN c.reported_since + k.bytes ELSE c.reported_since END
       FROM usage_deltas k
      WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
- RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, {USED} AS used,
+ RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, c.share_at, {USED} AS used,
            coalesce(to_timestamp(k.first) <= c.tested_to, false)
            OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
            AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount,
            c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to AS covered)"""  # noqa: S608 - our own text
 _ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
        array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount,
-       array_agg(ordinal) FILTER (WHERE covered) AS covered FROM moved"""
+       array_agg(ordinal) FILTER (WHERE covered) AS covered,
+       array_agg(ordinal) FILTER (WHERE used >= coalesce(share_at, 0)) AS passed FROM moved"""
 _ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
 _ADD_ROUND = f"""{_MOVED},
 pools AS (INSERT INTO usage_checks (pool_ref) SELECT pool_ref FROM moved WHERE pool_ref IS NOT NULL GROUP BY 1),
@@ -168,11 +170,25 @@ SELECT sim_id, cycle FROM started
 class Applied:
     """Deltas by ordinal that are not done with: `covered`, at least in part, by a carrier's figure (US-6).
 
-    `needs_recount`: those covered in part, or of traffic from before the activation (`app.db.usage.figures.recount`).
+    `needs_recount`: those covered in part, or of traffic from before the activation (`app.db.usage.figures.recount`);
+    `passed`: those of counters that are at another step of their allowance (`app.db.usage.shares.restate`).
     """
 
-    needs_recount: list[int]
-    covered: list[int]
+    needs_recount: list[int] = field(default_factory=list)
+    covered: list[int] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Applied:
+        """What a statement of a round tells."""
+        return cls(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [], passed=row["passed"] or [])
+
+    def __add__(self, other: Applied) -> Applied:
+        return Applied(
+            needs_recount=self.needs_recount + other.needs_recount,
+            covered=self.covered + other.covered,
+            passed=self.passed + other.passed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,16 +365,15 @@ async def apply_round(
     """
     statement, number = (_CLOSED_ROUND if closed else _RUNNING_ROUND).text, base + deltas[0].round
     row = await connection.fetchrow(statement, number)
-    applied = Applied(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [])
+    applied = Applied.of(row)
     found = set(row["ordinals"] or ())
     if len(found) < len(deltas):
         missing = [delta for delta in deltas if delta.ordinal not in found]
         _, _, sims, cycles, amounts, _, last = zip(*missing, strict=True)
         started = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, sims, cycles, amounts, last, closed)))
+        applied.passed += [delta.ordinal for delta in missing if (delta.sim_id, delta.cycle) in started]
         if raced := [delta.ordinal for delta in missing if (delta.sim_id, delta.cycle) not in started]:
             # another transaction has inserted these counters since: add to them under a round number of their own
             await connection.execute(_MOVE.text, base + spare, raced, number)
-            again = await connection.fetchrow(statement, base + spare)
-            applied.needs_recount += again["needs_recount"] or []
-            applied.covered += again["covered"] or []
+            applied += Applied.of(await connection.fetchrow(statement, base + spare))
     return applied

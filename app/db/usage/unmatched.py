@@ -78,6 +78,7 @@ _OF_ONE_SIM = (
     "usage_corrections",
     "sim_plans",
     "usage_figures_replaced",
+    "usage_shares",
 )
 _LIST = """
 SELECT u.id, u.iccid, g.name AS gateway, u.report_id, u.at, u.bytes, u.received_at

@@ -5,7 +5,7 @@ queue, evaluates it, and writes holds, events and the operations at the carriers
 threshold is emitted once per cycle.
 
 Order of locks: SIM rows by id, counters by SIM, the tenants' balances, the account's brake, a pool's cycle, the pool's
-row.
+row, shares by SIM.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.db.pools import cycles as pool_cycles
 from app.db.uow import UnitOfWork
 from app.db.usage import brake as rule_stops
 from app.db.usage import counters as rows
-from app.db.usage import limit_checks
+from app.db.usage import limit_checks, shares
 from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.domain.calendar.days import local
 from app.domain.sim.holds import HOLDS, codes, without_hold
@@ -195,6 +195,7 @@ async def evaluate_sims(
     await enqueue_enforcement(ctx, work, changed, reason="ST-24")
     checks = [(one.usage.record.id, one.usage.cycle, one.next_check_bytes) for one in evaluations]
     await rows.set_next_checks(connection, checks)
+    await shares.restate_changed(connection, [one.usage.record.id for one in evaluations])
 
 
 async def _load_usage(

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from app.db.commerce import overruns
 from app.db.pools import cycles as pool_cycles
-from app.db.usage import allowances, limit_checks, past, unmatched
+from app.db.usage import allowances, limit_checks, past, shares, unmatched
 from app.db.usage import brake as rule_stops
+from app.domain.calendar.cycles import cycle_at, cycle_number
 from app.usecases.context import Context
 from app.usecases.limits.partitions import MARGIN
 from app.usecases.pools.views import running_pools
@@ -17,7 +18,7 @@ from app.usecases.usage.ingest.service import oldest_accepted
 UNMATCHED_KEPT = timedelta(days=90)
 STOPS_KEPT = timedelta(days=200)
 CHUNK = 10_000
-"""Unmatched reports deleted by one statement."""
+"""Unmatched reports deleted by one statement, SIMs whose shares are looked at by one."""
 
 POOLS_AT_ONCE = 20
 """Pools whose counters are moved in one transaction."""
@@ -48,6 +49,23 @@ async def delete_old_stops(ctx: Context) -> int:
     """Delete the brake's records of stops wanted longer than `STOPS_KEPT` ago; gives how many."""
     async with ctx.pool.acquire() as connection:
         return await rule_stops.delete_before(connection, ctx.now() - STOPS_KEPT)
+
+
+async def restate_shares(ctx: Context) -> int:
+    """Restate the shares that are behind their counters, or of a former allowance; gives how many (ADR 39).
+
+    There are some where a process of a release without shares has counted, and of SIMs whose limits nobody evaluates.
+    """
+    running = (cycle_at(one.carrier, ctx.now(), ctx.zone(code)) for code, one in ctx.accounts.items())
+    cycles, total = sorted(set(map(cycle_number, running))), 0
+    async with ctx.pool.acquire() as connection:
+        highest = await shares.highest_sim(connection)
+        for after in range(0, highest, CHUNK):
+            behind = sorted(await shares.unstated(connection, after, after + CHUNK, cycles))
+            total += len(behind)
+            async with connection.transaction():
+                await shares.restate(connection, behind)
+    return total
 
 
 async def check_all_pools(ctx: Context) -> dict[str, int]:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -25,18 +26,17 @@ from app.domain.notifications.channels import LIMITS, Batching, ChannelKind, Out
 from app.domain.notifications.reminders import is_reminder
 from app.domain.notifications.schedule import QuietHours, after_quiet_hours, due_at, next_digest
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
-from app.outbound.mail import TIMEOUT
 from app.usecases.context import Context
 from app.usecases.event_positions import number_events
 from app.usecases.ids import new_id
 from app.usecases.notifications.send import send
+from app.usecases.outgoing import LEASE, held, stored
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.rounds import serve_round
 
 FAN_OUT = 1_000
 """Events looked at in one transaction."""
 
-LEASE = TIMEOUT * 3
 ROUND_S = 5.0
 """Seconds after which a round starts nothing new, so that a worker can stop."""
 
@@ -201,14 +201,21 @@ async def _claim(
 async def _send_and_settle(ctx: Context, prepared: Prepared, record: DeliveryRecord) -> None:
     """Send what was prepared and store the result. Raises what keeps the message from being made."""
     try:
-        verdict = await send(ctx, prepared.channel, record, prepared.events, prepared.language)
+        async with held(partial(_renew, ctx, record)):
+            verdict = await send(ctx, prepared.channel, record, prepared.events, prepared.language)
     except Exception as error:
         # The channel is set aside, and its back-off is the one that counts.
         fault = Verdict(outcome=Outcome.RETRY, code=type(error).__name__)
-        await _settle(ctx, prepared.channel, record, fault, wait=timedelta())
+        await stored(partial(_settle, ctx, prepared.channel, record, fault, wait=timedelta()))
         raise
     wait = max(retry_wait(record.attempts, random.randint(0, 1000)), verdict.rest)  # noqa: S311
-    await _settle(ctx, prepared.channel, record, verdict, wait=wait)
+    await stored(partial(_settle, ctx, prepared.channel, record, verdict, wait=wait))
+
+
+async def _renew(ctx: Context, record: DeliveryRecord) -> None:
+    async with ctx.work() as work:
+        await work.notifications.renew(record, LEASE)
+        await work.commit()
 
 
 async def _settle(

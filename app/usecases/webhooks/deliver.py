@@ -12,24 +12,35 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from app.clock import monotonic
 from app.db.events.webhooks import BusyEndpoint, DeliveryResult
 from app.domain.webhook_retry import RETRY_PERIOD, retry_wait
-from app.outbound.sender import TIMEOUT, SendResult
+from app.outbound.sender import SendResult
 from app.outbound.signature import headers
 from app.usecases.context import Context
 from app.usecases.event_positions import number_events
+from app.usecases.outgoing import LEASE, held, stored
 from app.usecases.quarantine import SubjectKind, Task, handle_isolated
 from app.usecases.rounds import serve_round
 from app.usecases.webhooks.feed import cloud_event
 
+Delivery = Mapping[str, Any]
+"""A delivery as it was claimed, with all that sending needs."""
+
 AT_ONCE = 16
 """Concurrent deliveries to one endpoint per process, so that a slow receiver does not occupy every slot."""
 
-LEASE = TIMEOUT * 3
+BEHIND = 7
+"""Deliveries sent right after the first of a lane, their results stored with its. Each by itself would cost two
+transactions, while what is behind it waits; after a death that many may come twice."""
+
+LANE_S = 1.0
+"""Seconds after which no further one is begun: what a slow receiver took is stored soon."""
+
 FAN_OUT = 1_000
 ROUND_S = 5.0
 """Seconds after which a round starts nothing new, so that a worker can stop."""
@@ -44,7 +55,8 @@ GONE = "the receiver said 410 Gone"
 class DeliveryAttempt:
     """One delivery as it was claimed, and the result of sending it; `fault`: why nothing could be sent at all."""
 
-    delivery: Mapping[str, Any]
+    delivery: Delivery
+    at: datetime
     sent: SendResult
     fault: Exception | None = None
 
@@ -95,69 +107,109 @@ class _Relay:
 
         Raises what keeps an event from being sent at all, whatever the receiver does.
         """
-        if endpoint.has_new_events:
-            await self._fan_out(endpoint.id)
-        began, attempts = monotonic(), 0
-        pending: set[asyncio.Task[DeliveryAttempt]] = set()
-        fault: Exception | None = None
+        return await _Service(self._ctx, endpoint, self._transactions).run()
+
+
+class _Service:
+    """One endpoint while it is served: the lanes that are being sent, and what was sent and is not stored yet."""
+
+    def __init__(self, ctx: Context, endpoint: BusyEndpoint, transactions: asyncio.Semaphore) -> None:
+        self._ctx = ctx
+        self._endpoint_id = endpoint.id
+        self._has_new_events = endpoint.has_new_events
+        self._transactions = transactions
+        self._began = monotonic()
+        self._lanes: dict[asyncio.Task[list[DeliveryAttempt]], Delivery] = {}
+        self._unstored: list[DeliveryAttempt] = []
+        self._fault: Exception | None = None
+        self._attempts = 0
+
+    async def run(self) -> int:
+        """See `_Relay.serve`."""
         try:
-            while True:
-                goes_on = fault is None and monotonic() - began < ROUND_S
-                free = AT_ONCE - len(pending) if goes_on else 0
-                claimed = await self._claim(endpoint.id, free)
-                attempts += len(claimed)
-                pending |= {asyncio.create_task(_attempt(self._ctx, delivery)) for delivery in claimed}
-                if not pending and fault is not None:
-                    raise fault
-                if not pending:
-                    return attempts
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                results = [task.result() for task in done]
-                await self._settle(endpoint.id, results)
-                fault = next((one.fault for one in results if one.fault is not None), fault)
+            async with held(self._renew):
+                while await self._step():
+                    await self._wait()
         finally:
-            for task in pending:
+            for task in self._lanes:
                 task.cancel()
+        return self._attempts
 
-    async def _fan_out(self, endpoint_id: UUID) -> None:
-        """Turn new events into deliveries of the endpoint, `FAN_OUT` per transaction."""
-        more = True
-        while more:
-            async with self._transactions, self._ctx.work() as work:
-                more = await work.webhooks.fan_out(endpoint_id, self._ctx.now(), FAN_OUT)
-                await work.commit()
-
-    async def _claim(self, endpoint_id: UUID, limit: int) -> list[dict[str, Any]]:
-        if limit <= 0:
-            return []
-        async with self._transactions, self._ctx.work() as work:
-            claimed = await work.webhooks.claim(endpoint_id, now=self._ctx.now(), lease=LEASE, limit=limit)
-            await work.commit()
-        return claimed
-
-    async def _settle(self, endpoint_id: UUID, attempts: Sequence[DeliveryAttempt]) -> None:
-        now = self._ctx.now()
-        results = [_result(attempt, now) for attempt in attempts]
-        async with self._transactions, self._ctx.work() as work:
-            if any(attempt.sent.gone for attempt in attempts):
-                await work.webhooks.change_endpoint(endpoint_id, enabled=False, disabled_because=GONE)
-            # A delivery that another worker has claimed since, its lease having expired, is left to that worker.
-            await work.webhooks.settle(results, now)
-            await work.commit()
+    async def _step(self) -> bool:
+        """Store what was sent and claim what is due; whether there is anything more to do."""
+        goes_on = self._fault is None and monotonic() - self._began < ROUND_S
+        results = [_result(attempt, self._ctx.now()) for attempt in self._unstored]
+        claim = partial(self._store_and_claim, results, goes_on=goes_on)
+        if results:
+            claimed = await stored(claim)
+        else:
+            claimed = await claim() if goes_on else []
         for result in results:
             status = "retried" if result.status == "pending" else result.status
             self._ctx.telemetry.webhook_deliveries.labels(status).inc()
+        self._unstored = []
+        self._lanes |= {asyncio.create_task(_send_lane(self._ctx, lane)): lane[0] for lane in claimed}
+        if not self._lanes and self._fault is not None:
+            raise self._fault
+        return bool(self._lanes) or (goes_on and self._has_new_events)
+
+    async def _store_and_claim(self, results: Sequence[DeliveryResult], *, goes_on: bool) -> list[list[dict[str, Any]]]:
+        """One transaction, as each costs a commit that the next events wait for; gives the lanes claimed."""
+        now, claimed, more = self._ctx.now(), list[list[dict[str, Any]]](), False
+        free = AT_ONCE - len(self._lanes)
+        async with self._transactions, self._ctx.work() as work:
+            if any(attempt.sent.gone for attempt in self._unstored):
+                await work.webhooks.change_endpoint(self._endpoint_id, enabled=False, disabled_because=GONE)
+            if results:
+                # A delivery that another worker has claimed since, its lease having expired, is left to that worker.
+                await work.webhooks.settle(results, now)
+            if goes_on and self._has_new_events:
+                more = await work.webhooks.fan_out(self._endpoint_id, now, FAN_OUT)
+            if goes_on and free > 0:
+                claimed = await work.webhooks.claim(self._endpoint_id, now=now, lease=LEASE, lanes=free, behind=BEHIND)
+            await work.commit()
+        self._has_new_events = more
+        return claimed
+
+    async def _wait(self) -> None:
+        """Wait until a lane has ended, and take over what was sent."""
+        if not self._lanes:
+            return
+        ended, _ = await asyncio.wait(self._lanes, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            del self._lanes[task]
+            self._unstored += task.result()
+        self._attempts += len(self._unstored)
+        self._fault = next((one.fault for one in self._unstored if one.fault is not None), self._fault)
+
+    async def _renew(self) -> None:
+        """Renew the leases of what is being sent."""
+        if self._lanes:
+            async with self._transactions, self._ctx.work() as work:
+                await work.webhooks.renew(list(self._lanes.values()), LEASE)
+                await work.commit()
 
 
-async def _attempt(ctx: Context, delivery: Mapping[str, Any]) -> DeliveryAttempt:
+async def _send_lane(ctx: Context, deliveries: Sequence[Delivery]) -> list[DeliveryAttempt]:
+    """Send what waits in one lane, in order, until one is not taken: what is behind that waits with it."""
+    began, attempts = monotonic(), list[DeliveryAttempt]()
+    for delivery in deliveries:
+        attempts.append(await _attempt(ctx, delivery))
+        if not attempts[-1].sent.delivered or monotonic() - began >= LANE_S:
+            break
+    return attempts
+
+
+async def _attempt(ctx: Context, delivery: Delivery) -> DeliveryAttempt:
     """One attempt. What goes wrong before anything is sent, for example with a secret, is the endpoint's fault."""
+    at = ctx.now()
     try:
-        return DeliveryAttempt(delivery=delivery, sent=await _send(ctx, delivery))
+        return DeliveryAttempt(delivery=delivery, at=at, sent=await _send(ctx, delivery))
     except Exception as error:  # noqa: BLE001 - told with the delivery, and by the endpoint that is set aside
-        return DeliveryAttempt(delivery=delivery, sent=SendResult(error=type(error).__name__), fault=error)
+        return DeliveryAttempt(delivery=delivery, at=at, sent=SendResult(error=type(error).__name__), fault=error)
 
 
-async def _send(ctx: Context, delivery: Mapping[str, Any]) -> SendResult:
+async def _send(ctx: Context, delivery: Delivery) -> SendResult:
     """Sign and send. The timestamp is real time, because receivers compare it with their own clock."""
     body = json.dumps(cloud_event(delivery), ensure_ascii=False, separators=(",", ":")).encode()
     stamp = int(ctx.clock.real().timestamp())
@@ -165,7 +217,7 @@ async def _send(ctx: Context, delivery: Mapping[str, Any]) -> SendResult:
     return await ctx.webhooks.send(delivery["url"], signed | {"content-type": "application/cloudevents+json"}, body)
 
 
-def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
+def _live_secrets(delivery: Delivery, now: datetime) -> list[str]:
     until = delivery["old_secret_until"]
     old = [delivery["old_secret"]] if until is not None and until > now else []
     return [delivery["secret"], *old]
@@ -174,7 +226,8 @@ def _live_secrets(delivery: Mapping[str, Any], now: datetime) -> list[str]:
 def _result(attempt: DeliveryAttempt, now: datetime) -> DeliveryResult:
     delivery, sent = attempt.delivery, attempt.sent
     error = None if sent.delivered else sent.error or f"the receiver answered {sent.status}"
-    rest = retry_wait(delivery["attempts"], random.randint(0, 1000))  # noqa: S311
+    attempts = delivery["attempts"] + 1
+    rest = retry_wait(attempts, random.randint(0, 1000))  # noqa: S311
     # Where nothing could be sent, the endpoint is set aside, and its back-off is the one that counts.
     wait = timedelta() if attempt.fault else max(rest, sent.retry_after or timedelta())
     if sent.delivered:
@@ -189,5 +242,7 @@ def _result(attempt: DeliveryAttempt, now: datetime) -> DeliveryResult:
         status=status,
         response_status=sent.status,
         error=error,
+        attempts=attempts,
+        attempted_at=attempt.at,
         next_attempt_at=now + wait if status == "pending" else now,
     )

@@ -16,7 +16,7 @@ from sqlglot import exp
 
 import app.db
 from app.db.operating import retention
-from app.db.sims import near_limits, search, stopped
+from app.db.sims import by_share, near_limits, stopped
 from app.db.twin import Twin
 from app.db.usage import history, unmatched
 
@@ -91,12 +91,14 @@ def written() -> tuple[dict[str, str], set[str]]:
 def built() -> dict[str, str]:
     """The statements that are put together when they are sent."""
     near = near_limits.DISTRIBUTED.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar"))
-    share = search.used_share({"x": 202601}).distributed.replace("?", "$2")
+    share = by_share.used_share({"x": 202601}, 80).distributed.replace("?", "$2")
+    among = by_share.used_share({"x": 202601}, 80, "$3::bigint[]").distributed.replace("?", "$2")
     chosen = {"where": "s.tenant = $1", "cycles": "$2", "rebinds": "$3", "after": "$4", "limit": "$5"}
     return (
         {
             "app.db.sims.near_limits": str(near),
-            "app.db.sims.search.used_share": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({share})",  # noqa: S608 - our own
+            "app.db.sims.by_share.found": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({share})",  # noqa: S608 - our own
+            "app.db.sims.by_share.among": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({among})",  # noqa: S608 - our own
             "app.db.sims.stopped": stopped._STOPPED.distributed.format(**chosen),
             "app.db.usage.history.days": f"WITH {history._POOL}, {history._DAYS}",
             "app.db.usage.history.cycles": f"WITH {history._POOL} {history._CYCLES}",

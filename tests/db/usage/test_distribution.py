@@ -6,7 +6,7 @@ The tests that need Citus are skipped where `SIMGATE_TEST_DATABASE_URL` names no
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
@@ -16,6 +16,7 @@ from app.db.connection import Connection
 from app.db.twin import DistributionUnfinished, Layout, learn_layout
 from app.db.usage.distributed.check import check_distribution
 from app.db.usage.distributed.distribute import DISTRIBUTED, NotDistributable, distribute
+from app.db.usage.distributed.restored import WorkersNotRestored, settle_workers
 from tests.db.usage import statements
 
 
@@ -64,6 +65,21 @@ async def test_a_distributed_database_is_as_it_should_be(coordinator: Connection
     found = await check_distribution(coordinator)
     assert found.faults == []
     assert {line.partition(":")[0] for line in found.lines} >= set(DISTRIBUTED)
+
+
+async def test_after_a_restore_a_worker_that_was_not_restored_is_found_by_how_long_it_has_run(
+    coordinator: Connection,
+) -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(WorkersNotRestored, match="has been running since before"):
+        await settle_workers(coordinator, now)
+    await settle_workers(coordinator, now - timedelta(days=10_000))
+
+
+async def test_a_restored_plain_server_has_no_workers_to_look_at(connection: Connection) -> None:
+    if Layout.distributed:
+        pytest.skip("this is a coordinator of Citus")
+    await settle_workers(connection, datetime.now(UTC))
 
 
 async def test_citus_takes_every_statement_and_fetches_no_whole_table(coordinator: Connection) -> None:

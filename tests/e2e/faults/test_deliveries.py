@@ -1,13 +1,14 @@
 """`make test-faults`: webhooks come within a second at p99 while somebody else's transactions run (docs/operations.md, What faults do).
 
-One idles in another database of the same server; and a fleet of a hundred thousand cards is imported.
+One idles in another database of the same server; and a fleet of a hundred thousand cards is imported. A second is for
+a machine with a processor to spare: what a plain chain of hand-overs lost meanwhile (`witness.py`) is left to deliveries too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +24,15 @@ from tests.e2e.crash.stage import PROTOCOLS
 from tests.e2e.faults.load import Load, nothing_lost_or_twice, open_load
 from tests.e2e.faults.measured import changed
 from tests.e2e.faults.stand import KEY, Stand, cards_of, open_stand, own_server
+from tests.e2e.faults.witness import Witness, lost, told, witnessing
 from tests.gateway import iccid
 from tests.receiver import Receiver, receiver
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 ROWS = int(os.environ.get("ROWS", "100000"))
 P99_S = 1.0
-BUSY = 2.0
-"""On a machine that does other work beside, so that a second is not kept without any foreign transaction: times that."""
+CHAINS = 2
+"""A worker's one thread takes the turns of its other loops in between: so many times what a plain chain lost."""
 
 
 @asynccontextmanager
@@ -84,18 +86,25 @@ class Arrivals:
     def p99(self) -> float:
         return quantiles(self.seconds, n=100)[98]
 
-    def keep_up_with(self, alone: Arrivals) -> bool:
-        """Within a second at p99; where that is not kept alone either, about as soon as alone."""
-        if self.p99() < max(P99_S, BUSY * alone.p99()):
-            return True
-        return alone.p99() >= P99_S and median(self.seconds) < BUSY * median(alone.seconds)
-
     def __str__(self) -> str:
         middle, worst = median(self.seconds), max(self.seconds)
         return f"{len(self.seconds)} events: median {middle:.2f} s, p99 {self.p99():.2f} s, longest {worst:.2f} s"
 
 
-async def _changes_until(load: Load, done: asyncio.Task[float]) -> None:
+async def _measured(load: Load, witness: Witness, name: str, meanwhile: Awaitable[float]) -> tuple[bool, str]:
+    """Changes and their deliveries as long as something else goes on; whether they came in time, and what was seen."""
+    arrivals, began = Arrivals(load.receiver), monotonic()
+    task = asyncio.ensure_future(meanwhile)
+    await _changes_until(load, task)
+    await _all_in(load)
+    chains = await asyncio.to_thread(witness.between, began, monotonic())
+    bound = P99_S + CHAINS * lost(chains)
+    seen = f"{name} for {task.result():.0f} s: {arrivals}; bound {bound:.2f} s, {told(chains)}; load {os.getloadavg()[0]:.1f}"
+    print(f"\n{seen}")
+    return arrivals.p99() < bound, seen
+
+
+async def _changes_until(load: Load, done: asyncio.Future[float]) -> None:
     """Changes at every carrier, one round after another, each with its events."""
     cards = [cards_of(protocol)[0] for protocol in PROTOCOLS]
     while not done.done():
@@ -103,25 +112,15 @@ async def _changes_until(load: Load, done: asyncio.Task[float]) -> None:
 
 
 async def test_deliveries_come_within_a_second_while_others_transactions_run(tmp_path: Path) -> None:
-    with own_server(tmp_path) as server:
+    with own_server(tmp_path) as server, witnessing() as witness:
         async with open_stand(tmp_path, server) as stand, receiver() as taken, open_load(stand, taken) as load:
-            alone = Arrivals(taken)
-            await _changes_until(load, asyncio.create_task(asyncio.sleep(20, 20.0)))
-            await _all_in(load)
-            print(f"\nno foreign transaction: {alone}; load {os.getloadavg()[0]:.1f}")
+            seen = [await _measured(load, witness, "no foreign transaction", asyncio.sleep(20, 20.0))]
             async with _idle_elsewhere(stand):
-                idle = Arrivals(taken)
-                await _changes_until(load, asyncio.create_task(asyncio.sleep(20, 20.0)))
-                await _all_in(load)
-                print(f"a transaction idles in another database: {idle}")
-                importing = Arrivals(taken)
-                task = asyncio.create_task(_import(stand))
-                await _changes_until(load, task)
-                await _all_in(load)
-                print(f"{ROWS} rows are imported in {task.result():.0f} s: {importing}; load {os.getloadavg()[0]:.1f}")
+                idle = "a transaction idles in another database"
+                seen.append(await _measured(load, witness, idle, asyncio.sleep(20, 20.0)))
+                seen.append(await _measured(load, witness, f"{ROWS} rows are imported", _import(stand)))
             print(await nothing_lost_or_twice(load))
-            assert idle.keep_up_with(alone), str(idle)
-            assert importing.keep_up_with(alone), str(importing)
+    assert all(in_time for in_time, _ in seen), [text for in_time, text in seen if not in_time]
 
 
 async def _all_in(load: Load) -> None:

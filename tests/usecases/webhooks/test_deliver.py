@@ -292,9 +292,9 @@ async def test_a_relay_that_died_while_sending_leaves_nothing_behind(ctx: Contex
     await number_events(ctx)
     async with ctx.work() as work:
         await work.webhooks.fan_out(endpoint.id, ctx.now(), 100)
-        claimed = await work.webhooks.claim(endpoint.id, now=ctx.now(), lease=timedelta(minutes=5), limit=10)
+        claimed = await work.webhooks.claim(endpoint.id, now=ctx.now(), lease=timedelta(minutes=5), lanes=10, behind=0)
         await work.commit()
-    assert [UUID(str(c["event_id"])) for c in claimed], "the first one is in the dead relay's hands"
+    assert [UUID(str(c["event_id"])) for [c] in claimed], "the first one is in the dead relay's hands"
     await deliver_all(ctx)
     assert receiver.taken == []
     await ctx.pool.execute("UPDATE webhook_deliveries SET lease_until = clock_timestamp() - interval '1 second'")

@@ -96,6 +96,7 @@ usage_cycles = Table(
     Column("tested", BigInteger),
     Column("tested_to", INSTANT),
     Column("padding", Text, server_default=text("repeat(' ', 24)")),
+    Column("share_at", BigInteger),
     CheckConstraint("reported >= 0 AND reported_since >= 0 AND addons >= 0", name="amounts"),
     Index("ix_usage_cycles_pool_ref_cycle", "pool_ref", "cycle", postgresql_where=text("pool_ref IS NOT NULL")),
     postgresql_with={"fillfactor": "90"},
@@ -113,6 +114,7 @@ Used = `figures` + `reported_since` - `tested` (US-5).
 - `next_check_bytes`: used bytes at which limits must next be evaluated; NULL: at none, 0: at the next report.
 - `tested`: reported traffic from before the SIM's activation at `tested_to`. No part of used, and 0 once the carrier's
   figures cover the activation, from which on carriers count (QT-9, PL-5; `app.db.used`).
+- `share_at`: used bytes at which `usage_shares` must be written anew; NULL: at the next report.
 - `padding`: 24 blanks that a row is inserted with and that its first report clears. They reserve a fifth of each page
   for new row versions. A lower fillfactor does not: PostgreSQL then prunes the page at every access (ADR 11).
 

@@ -10,7 +10,7 @@ from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
 from app.db.disputes import gaps
 from app.db.events.store import Event
-from app.db.usage import figures
+from app.db.usage import figures, shares
 from app.db.usage import ingest as rows
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
@@ -45,19 +45,19 @@ async def count(
     base = await rows.stage_deltas(connection, deltas)
     closed = [(delta.sim_id, delta.cycle) for delta in deltas if delta.round == CLOSED]
     before = await figures.lock_usage(connection, closed) if closed else {}
-    to_recount: list[int] = []
-    covered: list[int] = []
+    applied = rows.Applied()
     for number in (CLOSED, RUNNING):
         if of_round := [delta for delta in deltas if delta.round == number]:
             spare, is_closed = number + NEW_COUNTERS, number == CLOSED
-            applied = await rows.apply_round(connection, of_round, spare, base=base, closed=is_closed)
-            to_recount += applied.needs_recount
-            covered += applied.covered
+            applied += await rows.apply_round(connection, of_round, spare, base=base, closed=is_closed)
     await rows.forget_deltas(connection, base)
-    if to_recount or covered:
+    if applied.needs_recount or applied.covered:
         sims = {sim_id_of(report.sim): report.sim for report in reports if report.sim is not None}
-        await figures.recount(connection, _spans(cache, sims, deltas, to_recount))
-        await gaps.measure(connection, _spans(cache, sims, deltas, covered), band)
+        await figures.recount(connection, _spans(cache, sims, deltas, applied.needs_recount))
+        await gaps.measure(connection, _spans(cache, sims, deltas, applied.covered), band)
+    recounted = set(applied.needs_recount)
+    passed = (deltas[index] for index in applied.passed if index not in recounted)
+    await shares.restate(connection, ((delta.sim_id, delta.cycle) for delta in passed if delta.round == RUNNING))
     if not closed:
         return []
     after = await figures.lock_usage(connection, closed)
