@@ -23,8 +23,9 @@ LEASE = timedelta(seconds=6)
 """So soon goes again what a process had in hand when it died, or claimed without learning that this was committed."""
 
 RENEWALS_A_LEASE = 3
-STORE_S = 20.0
-"""Seconds for which a result is kept in memory while the database is away; whoever claims it then sends it again."""
+STORE_S = 12.0
+"""Seconds for which a result is kept while the database is away; whoever claims it after that sends it again. With a
+round and a slow receiver before it, still less than the 30 s that a service manager gives a worker to stop."""
 
 RETRY_S = 0.5
 

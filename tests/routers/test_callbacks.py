@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.carriers.http.slots import Urgency, urgency_of
+from app.domain.operation.outcomes import MAX_POLL_INTERVAL
 from app.usecases.carrier_sync.notifications import process_notifications
 from tests.gateway import Gateway, SandboxWire, open_gateway
 
@@ -32,6 +34,26 @@ async def test_the_callbacks_of_an_account_have_a_limit_and_those_of_another_go_
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
     assert other.status_code == 400
     assert f'simgate_callbacks_total{{account="cmcc-main",result="limited"}} {len(refused)}.0' in metrics
+
+
+async def test_a_change_whose_notification_was_crowded_out_ends_by_polling_within_ten_minutes(
+    clean_database: str, tmp_path: Path
+) -> None:
+    async with open_gateway(clean_database, tmp_path, SIMGATE_CALLBACKS_PER_S="1") as gateway:
+        [iccid] = await gateway.fleet({"carrier": "ctcc", "msisdn": "1440000000000"})
+        asked = await gateway.api.post(f"/v1/sims/{iccid}/suspend", json={})
+        await gateway.advance(seconds=0)
+        for _ in range(2):
+            crowded_out = await gateway.api.post("/v1/callbacks/ctcc-main", content=b"<a")
+        waiting = (await gateway.api.get(asked.headers["location"])).json()
+        due = datetime.fromisoformat(waiting["next_attempt_at"])
+        ended = await gateway.operation(asked)
+
+    assert (crowded_out.status_code, waiting["status"]) == (429, "waiting_carrier")
+    assert due - gateway.ctx.now() <= MAX_POLL_INTERVAL
+    assert ended["status"] == "succeeded"
+    took = datetime.fromisoformat(ended["settled_at"]) - datetime.fromisoformat(ended["created_at"])
+    assert took <= MAX_POLL_INTERVAL
 
 
 async def test_what_a_notification_makes_us_query_waits_behind_everything_else(
