@@ -16,7 +16,7 @@ COLUMNS = {
         " figures_to, has_day_figures, addons, next_check_bytes, tested, tested_to"
     ),
     "usage_days": "sim_id, day, bytes, starts_at, as_of",
-    "usage_reports": "sim_id, at, bytes, gateway, report_id, received_at",
+    "usage_reports": "sim_id, at, bytes, gateway, report_id, received_at, day_key",
 }
 """What is read of each distributed table: everything but the padding, and the ICCID of reports without a SIM."""
 

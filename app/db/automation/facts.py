@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.sims.search import SimFilter, where_of
 from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.used import USED
@@ -38,19 +39,20 @@ SELECT s.id AS sim_id, k.cycle, {USED} AS used, coalesce(was.allowance, p.allowa
     usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($3::int[])",
 )
 # A day's used is the carrier's figure for it, else the sum of its reports (US-5).
-_DAYS = """
+_DAYS = f"""
 WITH d AS MATERIALIZED (
     SELECT sim_id, day, bytes FROM usage_days WHERE sim_id = ANY($1::bigint[]) AND day BETWEEN $2 AND $3),
 r AS MATERIALIZED (
     SELECT sim_id, (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807) AS bytes
-      FROM usage_reports WHERE sim_id = ANY($1::bigint[]) AND at >= $5 AND at < $6 GROUP BY 1, 2)
+      FROM usage_reports WHERE sim_id = ANY($1::bigint[]) AND at >= $5 AND at < $6 AND {ANY_DAY}
+     GROUP BY 1, 2)
 SELECT s.id AS sim_id, u.day, coalesce(u.figure, u.reported)::bigint AS used, p.allowance
   FROM (SELECT sim_id, day, d.bytes AS figure, r.bytes AS reported FROM d FULL JOIN r USING (sim_id, day)) u
   JOIN sims s ON s.id = u.sim_id
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
  WHERE s.activated_on <= u.day
  ORDER BY s.id, u.day
-"""
+"""  # noqa: S608 - our own text
 _EVENTS = """
 SELECT position, event_id, type, subject, known_at, data FROM events
  WHERE tenant = $1 AND position > $2 AND type = ANY($3::text[]) AND known_at >= $4 AND known_at < $5

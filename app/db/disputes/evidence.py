@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.usage.figures import CYCLE_SPANS, CycleSpan, columns
 
@@ -48,16 +49,16 @@ _IDS = """
 SELECT sim_id FROM usage_gaps WHERE tenant = $1 AND carrier = $2 AND cycle = $3
  ORDER BY width DESC, sim_id DESC LIMIT $4
 """
-_SUMS = """
+_SUMS = f"""
 SELECT k.place, sum(r.bytes) AS bytes
   FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY k(sim_id, opens, closes, place)
-  JOIN usage_reports r ON r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
+  JOIN usage_reports r ON r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {ANY_DAY}
  GROUP BY k.place
-"""
+"""  # noqa: S608 - our own text
 _DAYS = f"""
 SELECT d.sim_id, d.day, d.bytes AS theirs, coalesce((
        SELECT sum(r.bytes) FROM usage_reports r
-        WHERE r.sim_id = d.sim_id AND r.at >= d.starts_at AND r.at < d.as_of), 0) AS ours
+        WHERE r.sim_id = d.sim_id AND r.at >= d.starts_at AND r.at < d.as_of AND {ANY_DAY}), 0) AS ours
   FROM {CYCLE_SPANS}
   JOIN usage_days d ON d.sim_id = k.sim_id AND d.starts_at >= k.opens AND d.starts_at < k.closes
  ORDER BY d.sim_id, d.day

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.usage.figures import CYCLE_SPANS, CycleSpan, columns
 from app.domain.usage.gaps import Band
 
@@ -20,7 +21,8 @@ WITH met AS MATERIALIZED (
     SELECT c.sim_id, c.cycle, c.figures AS theirs, c.figures_to AS as_of,
            (c.reported - c.reported_since - CASE WHEN c.figures_to >= c.tested_to THEN coalesce((
                SELECT sum(r.bytes) FROM usage_reports r
-                WHERE r.sim_id = c.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to), 0)
+                WHERE r.sim_id = c.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to
+                  AND {ANY_DAY}), 0)
                ELSE 0 END)::bigint AS ours
       FROM {CYCLE_SPANS}
       JOIN usage_cycles c ON c.sim_id = k.sim_id AND c.cycle = k.cycle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HEAD_REVISION = "0050"
+HEAD_REVISION = "0051"
 """The newest migration; a test compares it with `migrations/versions`."""
 
 

@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.usage.counters import ensure_counters
 from app.db.usage.shares import restate
 
-_SET_ACTIVATED = """
+_SET_ACTIVATED = f"""
 UPDATE usage_cycles c
    SET tested_to = k.at,
        tested = greatest(0, least(
            coalesce(c.figures, 0) + c.reported_since - (
                SELECT coalesce(sum(r.bytes), 0) FROM usage_reports r
-                WHERE r.sim_id = c.sim_id AND r.at > k.at AND (c.figures_to IS NULL OR r.at > c.figures_to)),
+                WHERE r.sim_id = c.sim_id AND r.at > k.at AND (c.figures_to IS NULL OR r.at > c.figures_to)
+                  AND {ANY_DAY}),
            k.allowed - (
                SELECT coalesce(sum(coalesce(e.figures, 0) + e.reported_since), 0) FROM usage_cycles e
                 WHERE e.sim_id = c.sim_id AND e.cycle < c.cycle)))
   FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[]) k(sim_id, cycle, at, allowed)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import BESIDE_LOCAL, Twin
 from app.db.usage.figures import COUNTED, CYCLE_SPANS, HELD_SPANS, CycleSpan, columns
 
@@ -15,7 +16,7 @@ _DIFFERENCES = f"""
 SELECT * FROM (
     SELECT k.sim_id, k.cycle,
            coalesce(c.reported, 0) <> coalesce((SELECT sum(r.bytes) FROM usage_reports r
-               WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes), 0) AS reported,
+               WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {ANY_DAY}), 0) AS reported,
            c.sim_id IS NOT NULL AND (c.figures, c.figures_to, c.has_day_figures, c.reported_since)
                IS DISTINCT FROM (f.bytes, f.covered_to, f.has_day_figures, coalesce(f.since, 0)) AS figures,
            c.sim_id IS NOT NULL AND k.closes > $5 AND c.pool_ref IS DISTINCT FROM p.ref AS pool
@@ -32,7 +33,7 @@ _DIFFERENCES_DISTRIBUTED = f"""
 WITH held AS MATERIALIZED (
     SELECT c.sim_id, c.cycle, k.closes, c.pool_ref,
            c.reported <> coalesce((SELECT sum(r.bytes) FROM usage_reports r
-               WHERE r.sim_id = c.sim_id AND r.at >= k.opens AND r.at < k.closes), 0) AS reported,
+               WHERE r.sim_id = c.sim_id AND r.at >= k.opens AND r.at < k.closes AND {ANY_DAY}), 0) AS reported,
            (c.figures, c.figures_to, c.has_day_figures, c.reported_since)
                IS DISTINCT FROM (f.bytes, f.covered_to, f.has_day_figures, coalesce(f.since, 0)) AS figures
       FROM {HELD_SPANS}
@@ -40,7 +41,7 @@ WITH held AS MATERIALIZED (
      CROSS JOIN LATERAL ({COUNTED}) f),
 uncounted AS MATERIALIZED (
     SELECT k.sim_id, k.cycle FROM {CYCLE_SPANS}
-      JOIN usage_reports r ON r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
+      JOIN usage_reports r ON r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {ANY_DAY}
      GROUP BY 1, 2 HAVING sum(r.bytes) > 0)
 SELECT * FROM (
     SELECT h.sim_id, h.cycle, h.reported, h.figures, h.closes > $5 AND h.pool_ref IS DISTINCT FROM p.ref AS pool

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import NO_ROW_LOCKS, Twin
 from app.db.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
@@ -109,19 +110,20 @@ _CYCLES = f"""
 SELECT cycle, figures, figures_to, reported, reported_since, reported_at, addons, {BEFORE_ACTIVATION} AS tested
   FROM usage_cycles c WHERE sim_id = $1 AND cycle BETWEEN $2 AND $3 ORDER BY cycle
 """  # noqa: S608 - our own text
-_DAYS = """
+_DAYS = f"""
 SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
-  FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 GROUP BY 1
-"""
+  FROM usage_reports WHERE sim_id = $1 AND at >= $2 AND at < $3 AND {ANY_DAY} GROUP BY 1
+"""  # noqa: S608 - our own text
 _CARRIER_DAYS = "SELECT day, bytes, as_of FROM usage_days WHERE sim_id = $1 AND day BETWEEN $2 AND $3"
-_REPORTS = """
+_REPORTS = f"""
 WITH r AS MATERIALIZED (
     SELECT gateway, report_id, at, bytes FROM usage_reports
      WHERE sim_id = $1 AND at >= $2 AND at < $3 AND (at, gateway, report_id) > ($2, $4, $5)
+       AND {ANY_DAY}
      ORDER BY at, gateway, report_id LIMIT $6)
 SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM r JOIN usage_gateways g ON g.id = r.gateway ORDER BY r.at, r.gateway, r.report_id
-"""
+"""  # noqa: S608 - our own text
 # Locked by SIM, against ingest and figures: what is evaluated is not overtaken before `next_check_bytes` is stored.
 _COUNTERS = f"""
 SELECT c.sim_id, c.cycle, c.pool_ref, c.next_check_bytes, c.addons, c.reported, c.figures, c.figures_to,

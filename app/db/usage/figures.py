@@ -12,6 +12,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import NO_ROW_LOCKS, Twin
 from app.db.usage.shares import restate
 from app.db.used import USED
@@ -24,12 +25,12 @@ HELD_SPANS = f"""(
       FROM usage_cycles h JOIN {CYCLE_SPANS} ON h.sim_id = k.sim_id AND h.cycle = k.cycle) k"""  # noqa: S608 - our own text
 """Those of them that exist, as rows of the shards they lie in: what is LATERAL to them is then computed there."""
 
-COUNTED = """
+COUNTED = f"""
     SELECT CASE WHEN b.carrier_bytes IS NULL AND d.sim_id IS NULL THEN NULL
                 ELSE greatest(coalesce(b.carrier_bytes, 0) + coalesce(d.bytes - d.held, 0), 0) END AS bytes,
            greatest(b.carrier_as_of, d.last) AS covered_to, d.sim_id IS NOT NULL AS has_day_figures,
            (SELECT sum(r.bytes) FROM usage_reports r
-             WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes
+             WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {ANY_DAY}
                AND (b.carrier_as_of IS NULL OR r.at > b.carrier_as_of)
                AND (d.sim_id IS NULL OR NOT EXISTS (
                     SELECT 1 FROM usage_days x WHERE x.sim_id = k.sim_id AND x.starts_at <= r.at AND r.at < x.as_of
@@ -39,12 +40,12 @@ COUNTED = """
         SELECT x.sim_id, sum(x.bytes) AS bytes, max(x.as_of) AS last,
                coalesce(sum((SELECT sum(r.bytes) FROM usage_reports r
                               WHERE r.sim_id = x.sim_id AND b.carrier_as_of > x.starts_at
-                                AND r.at >= x.starts_at AND r.at <= b.carrier_as_of)), 0) AS held
+                                AND r.at >= x.starts_at AND r.at <= b.carrier_as_of AND {ANY_DAY})), 0) AS held
           FROM usage_days x
          WHERE x.sim_id = k.sim_id AND x.starts_at >= k.opens AND x.starts_at < k.closes
            AND (b.carrier_as_of IS NULL OR x.as_of > b.carrier_as_of) GROUP BY x.sim_id) d ON true
      WHERE b.sim_id = k.sim_id AND b.cycle = k.cycle
-"""
+"""  # noqa: S608 - our own text
 """The figures of the counter `k`, and the reports they do not cover, counted anew."""
 
 _RECOUNT = """
@@ -55,14 +56,15 @@ UPDATE usage_cycles c
                      ELSE coalesce(f.bytes, 0) + coalesce((
                           SELECT sum(r.bytes) FROM usage_reports r
                            WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND r.at <= c.tested_to
+                             AND {any_day}
                              AND (f.covered_to IS NULL OR r.at > f.covered_to)), 0) END
   FROM {spans}
  CROSS JOIN LATERAL ({counted}) f
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 """
 _RECOUNTED = Twin(
-    plain=_RECOUNT.format(spans=CYCLE_SPANS, counted=COUNTED),
-    distributed=_RECOUNT.format(spans=HELD_SPANS, counted=COUNTED),
+    plain=_RECOUNT.format(spans=CYCLE_SPANS, counted=COUNTED, any_day=ANY_DAY),
+    distributed=_RECOUNT.format(spans=HELD_SPANS, counted=COUNTED, any_day=ANY_DAY),
     why="nothing LATERAL to a function's rows is computed in the shards",
 )
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.used import USED
 
 MOST = (1 << 63) - 1
@@ -25,7 +26,7 @@ _DAYS = f"""
 reported AS (
     SELECT m.id, (r.at AT TIME ZONE $4)::date AS day, sum(r.bytes) AS bytes
       FROM members m JOIN usage_reports r ON r.sim_id = m.id
-     WHERE r.at >= $2 AND r.at < $3
+     WHERE r.at >= $2 AND r.at < $3 AND {ANY_DAY}
        AND (m.activated_on IS NULL OR (r.at AT TIME ZONE $4)::date >= m.activated_on) GROUP BY 1, 2),
 figures AS (
     SELECT d.sim_id AS id, d.day, d.bytes

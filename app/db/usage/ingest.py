@@ -25,6 +25,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import DAY_S, DAYS
 from app.db.twin import Layout, Twin
 from app.db.usage.distributed import ingest as distributed
 from app.db.used import USED
@@ -47,6 +48,8 @@ _UNMATCHED_ROW = Struct(">hiiqiqiii")
 _DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 _INSTANT = Struct(">iq")
+_DAY_KEYS = tuple(Struct(">ih").pack(2, key) for key in range(1, DAYS + 1))
+"""The last column of a report by its day, modulo `DAYS`."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _RANDOM = random.SystemRandom()
 _MICROSECOND = timedelta(microseconds=1)
@@ -261,6 +264,10 @@ def packed_instant(at: datetime) -> bytes:
     return _INSTANT.pack(8, (at - _EPOCH) // _MICROSECOND - PG_EPOCH_US)
 
 
+def _packed_day(second: float) -> bytes:
+    return _DAY_KEYS[int(second // DAY_S) % DAYS]
+
+
 def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id: str, received: bytes) -> bytes:
     """A report of a known SIM as a row of binary COPY; `second` is epoch seconds, exact to the microsecond.
 
@@ -268,7 +275,8 @@ def pack_report(sim_id: int, second: float, amount: int, gateway: int, report_id
     """
     name = report_id.encode()
     at = round(second * 1_000_000) - PG_EPOCH_US
-    return _REPORT_ROW.pack(7, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name)) + name + _NULL + received
+    row = _REPORT_ROW.pack(8, 8, sim_id, 8, at, 8, amount, 4, gateway, len(name))
+    return row + name + _NULL + received + _packed_day(second)
 
 
 def pack_unmatched_report(
@@ -279,11 +287,12 @@ def pack_unmatched_report(
     at = round(second * 1_000_000) - PG_EPOCH_US
     return b"".join(
         (
-            _UNMATCHED_ROW.pack(7, -1, 8, at, 8, amount, 4, gateway, len(name)),
+            _UNMATCHED_ROW.pack(8, -1, 8, at, 8, amount, 4, gateway, len(name)),
             name,
             _LENGTH.pack(len(card)),
             card,
             received,
+            _packed_day(second),
         )
     )
 
@@ -302,7 +311,7 @@ async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
         "usage_reports",
         source=_whole(payload),
         format="binary",
-        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at"),
+        columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at", "day_key"),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import BESIDE_LOCAL, Layout, fetched_first
 from app.db.usage.counters import ReportPosition
 from app.domain.usage.figures import CarrierFigure
@@ -57,6 +58,7 @@ SELECT k.sim_id, k.cycle, u.figures, u.figures_to, r.reported, r.reported_at, r.
                 ELSE greatest(coalesce(b.bytes, 0) + coalesce(sum(d.bytes), 0) - coalesce(sum((
                      SELECT sum(r.bytes) FROM usage_reports r
                       WHERE r.sim_id = k.sim_id AND b.as_of > d.starts_at AND r.at >= d.starts_at AND r.at <= b.as_of
+                        AND {ANY_DAY}
                         AND {_REPORT})), 0), 0) END::bigint AS figures,
            greatest(b.as_of, max(d.as_of)) AS figures_to
       FROM ({_DAY_FIGURES}) d WHERE b.as_of IS NULL OR d.as_of > b.as_of) u
@@ -68,7 +70,8 @@ SELECT k.sim_id, k.cycle, u.figures, u.figures_to, r.reported, r.reported_at, r.
            coalesce(sum(r.bytes) FILTER (WHERE r.at <= c.tested_to
                AND (u.figures_to IS NULL OR r.at > u.figures_to)), 0)::bigint AS tested
       FROM usage_reports r
-     WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {_REPORT}) r
+     WHERE r.sim_id = k.sim_id AND r.at >= k.opens AND r.at < k.closes AND {_REPORT}
+       AND {ANY_DAY}) r
  CROSS JOIN LATERAL (
     SELECT least(coalesce(sum(x.bytes), 0), 1::bigint << 60)::bigint AS addons FROM usage_addons x
      WHERE x.sim_id = k.sim_id AND x.cycle = k.cycle AND x.in_force_at <= $6) a
@@ -76,18 +79,18 @@ SELECT k.sim_id, k.cycle, u.figures, u.figures_to, r.reported, r.reported_at, r.
     why=BESIDE_LOCAL,
     usage_cycles="sim_id = ANY($1::bigint[]) AND cycle = ANY($2::int[])",
     usage_days=_SHOWN.format("starts_at"),
-    usage_reports=_SHOWN.format("at"),
+    usage_reports=f"{_SHOWN.format('at')} AND {ANY_DAY}",
 )
 """Counters as `usage_cycles` shows them, of SIM, cycle, its span, and whether the SIM was activated ($1 to $5)."""
 
 FETCHED_AT_ONCE = 20
 """Counters whose reports are fetched by one statement where these are distributed."""
 
-_DAYS = """
+_DAYS = f"""
 SELECT (at AT TIME ZONE $4)::date AS day, least(sum(bytes), 9223372036854775807)::bigint AS bytes, max(at) AS as_of
-  FROM usage_reports r WHERE sim_id = $1 AND at >= $2 AND at < $3
+  FROM usage_reports r WHERE sim_id = $1 AND at >= $2 AND at < $3 AND {ANY_DAY}
    AND least(r.at, coalesce(r.received_at, r.at)) <= $5 AND coalesce(r.received_at, r.at) <= $6 GROUP BY 1
-"""
+"""  # noqa: S608 - our own text
 _CARRIER_DAYS = """
 SELECT DISTINCT ON (f.day) f.day, f.bytes, f.as_of FROM (
     SELECT h.*, lag(h.until) OVER (PARTITION BY h.day ORDER BY h.until, h.id) AS known_at FROM (
@@ -99,22 +102,23 @@ SELECT DISTINCT ON (f.day) f.day, f.bytes, f.as_of FROM (
  WHERE f.bytes IS NOT NULL AND least(f.as_of, f.known_at) <= $4 AND coalesce(f.known_at, f.as_of) <= $5
  ORDER BY f.day, f.as_of DESC, f.known_at DESC NULLS LAST
 """
-_REPORTS = """
+_REPORTS = f"""
 WITH r AS MATERIALIZED (
     SELECT gateway, report_id, at, bytes FROM usage_reports
      WHERE sim_id = $1 AND at >= $2 AND at < $3 AND (at, gateway, report_id) > ($2, $4, $5)
+       AND {ANY_DAY}
        AND least(at, coalesce(received_at, at)) <= $7 AND coalesce(received_at, at) <= $8
      ORDER BY at, gateway, report_id LIMIT $6)
 SELECT g.name, r.gateway, r.report_id, r.at, r.bytes
   FROM r JOIN usage_gateways g ON g.id = r.gateway ORDER BY r.at, r.gateway, r.report_id
-"""
-_EVER_USED = """
+"""  # noqa: S608 - our own text
+_EVER_USED = f"""
 SELECT EXISTS (SELECT 1 FROM usage_cycles u
                 WHERE u.sim_id = $1 AND u.cycle < $2 AND (u.reported > 0 OR coalesce(u.figures, 0) > 0))
     OR EXISTS (SELECT 1 FROM usage_reports r
                 WHERE r.sim_id = $1 AND least(r.at, coalesce(r.received_at, r.at)) <= $3
-                  AND coalesce(r.received_at, r.at) <= $4)
-"""
+                  AND coalesce(r.received_at, r.at) <= $4 AND {ANY_DAY})
+"""  # noqa: S608 - our own text
 _DELETE_OLD = """
 DELETE FROM usage_figures_replaced
  WHERE ctid = ANY(ARRAY(SELECT ctid FROM usage_figures_replaced WHERE until < $1 LIMIT $2))

@@ -11,6 +11,7 @@ from datetime import datetime
 import asyncpg
 
 from app.db.connection import Connection
+from app.db.report_days import ANY_DAY
 from app.db.twin import Twin
 from app.db.usage.ingest import SIMS_LOCK, UNMATCHED_LOCK
 
@@ -24,12 +25,12 @@ UPDATE usage_reports r SET sim_id = k.sim_id, iccid = NULL
   FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
  WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
 """
-_DETACH = """
-WITH mine AS (UPDATE usage_reports SET sim_id = NULL, iccid = $2 WHERE sim_id = $1
+_DETACH = f"""
+WITH mine AS (UPDATE usage_reports SET sim_id = NULL, iccid = $2 WHERE sim_id = $1 AND {ANY_DAY}
               RETURNING gateway, report_id, at, bytes)
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
-"""
+"""  # noqa: S608 - our own text
 _DELETE_OLD = """
 WITH old AS (DELETE FROM usage_unmatched WHERE id IN (
                  SELECT id FROM usage_unmatched WHERE received_at < $1 ORDER BY received_at LIMIT $2)
@@ -45,21 +46,21 @@ WITH named AS (
     UPDATE usage_identities r SET sim_id = k.sim_id, iccid = NULL
       FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[]) k(gateway, report_id, at, sim_id)
      WHERE r.gateway = k.gateway AND r.report_id = k.report_id AND r.at = k.at
-    RETURNING r.sim_id, r.at, r.bytes, r.gateway, r.report_id, r.received_at)
-INSERT INTO usage_reports (sim_id, at, bytes, gateway, report_id, received_at) SELECT * FROM named
+    RETURNING r.sim_id, r.at, r.bytes, r.gateway, r.report_id, r.received_at, r.day_key)
+INSERT INTO usage_reports (sim_id, at, bytes, gateway, report_id, received_at, day_key) SELECT * FROM named
 """,
     why=_TWO_TABLES,
 )
 _DETACHED = Twin(
     plain=_DETACH,
-    distributed="""
-WITH mine AS (DELETE FROM usage_reports WHERE sim_id = $1 RETURNING gateway, report_id, at, bytes),
+    distributed=f"""
+WITH mine AS (DELETE FROM usage_reports WHERE sim_id = $1 AND {ANY_DAY} RETURNING gateway, report_id, at, bytes),
 unnamed AS (
     UPDATE usage_identities r SET sim_id = NULL, iccid = $2 FROM mine
      WHERE r.gateway = mine.gateway AND r.report_id = mine.report_id AND r.at = mine.at RETURNING 1)
 INSERT INTO usage_unmatched (tenant, iccid, gateway, report_id, at, bytes, received_at)
 SELECT $3, $2, gateway, report_id, at, bytes, $4 FROM mine
-""",
+""",  # noqa: S608 - our own text
     why=_TWO_TABLES,
 )
 _DELETED = Twin(

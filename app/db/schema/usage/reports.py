@@ -54,12 +54,15 @@ usage_reports = Table(
     Column("report_id", Text, nullable=False),
     Column("iccid", Text),
     Column("received_at", INSTANT),
+    Column("day_key", SmallInteger, nullable=False, server_default=ZERO),
     CheckConstraint("(sim_id IS NULL) = (iccid IS NOT NULL)", name="known_or_named"),
     postgresql_partition_by="RANGE (at)",
 )
 """One row per distinct report. A report for an ICCID the tenant does not have carries that `iccid` and no `sim_id`.
 
-`received_at`: when the gateway had it (LC-12); NULL for reports older than this column."""
+`received_at`: when the gateway had it (LC-12); NULL for reports older than this column.
+`day_key`: of the day of `at`, before the SIM in the index by which its reports are found (`app.db.report_days`); 0 for
+reports older than this column."""
 
 usage_unmatched = Table(
     "usage_unmatched",

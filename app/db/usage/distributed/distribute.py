@@ -30,7 +30,7 @@ _PREPARE = (
         begun_at timestamptz NOT NULL DEFAULT now(), done_at timestamptz)""",
     """CREATE TABLE IF NOT EXISTS usage_identities (
         sim_id bigint, at timestamptz NOT NULL, bytes bigint NOT NULL, gateway int NOT NULL, report_id text NOT NULL,
-        iccid text, received_at timestamptz,
+        iccid text, received_at timestamptz, day_key smallint NOT NULL DEFAULT 0,
         CONSTRAINT ck_usage_identities_known_or_named CHECK ((sim_id IS NULL) = (iccid IS NOT NULL)))
         PARTITION BY RANGE (at)""",
     """CREATE TABLE IF NOT EXISTS usage_staged (
@@ -68,8 +68,8 @@ SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name = 'simgate' AND pid <> pg_backend_pid()
 """
 _MOVE = """
-INSERT INTO {table} (sim_id, at, bytes, gateway, report_id, iccid, received_at)
-SELECT sim_id, at, bytes, gateway, report_id, iccid, received_at FROM usage_parts.{part}
+INSERT INTO {table} (sim_id, at, bytes, gateway, report_id, iccid, received_at, day_key)
+SELECT sim_id, at, bytes, gateway, report_id, iccid, received_at, day_key FROM usage_parts.{part}
  WHERE ctid >= '({first},0)'::tid AND ctid < '({end},0)'::tid{known}
 """
 

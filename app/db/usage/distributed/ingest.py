@@ -18,7 +18,7 @@ from app.db.connection import Connection
 GATEWAYS_LOCK = 7_446_293
 """Class of advisory locks, one a gateway: of two transactions that add its reports the second waits for the first."""
 
-REPORT_COLUMNS = ("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at")
+REPORT_COLUMNS = ("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at", "day_key")
 NO_SIM = b"\xff\xff\xff\xff"
 """What follows the number of columns in the row of a report without a SIM: NULL, in the binary format of COPY."""
 

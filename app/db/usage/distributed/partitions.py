@@ -31,7 +31,7 @@ def make_reports(name: str, span: str) -> list[str]:
     """The statements that create the partition of reports `name`."""
     return [
         f"CREATE TABLE usage_parts.{name} PARTITION OF usage_reports {span}",
-        f"CREATE INDEX ix_{name}_sim_id_at ON usage_parts.{name} (sim_id, at)",
+        f"CREATE INDEX ix_{name}_day_key ON usage_parts.{name} (day_key, sim_id, at)",
         f"ALTER TABLE usage_parts.{name} REPLICA IDENTITY FULL",
     ]
 
