@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -23,31 +23,33 @@ DATE_COLUMNS = ("terms", "plan", "test_months")
 
 _OWN_VALUES = ", ".join("coalesce(r.tags::jsonb, '{}')" if name == "tags" else f"r.{name}" for name in OWN)
 _SLICE = f"r.kind = {NEW} AND r.canonical > $1 AND r.canonical <= $2"
-_STAGED = f"import_rows r JOIN import_templates t ON t.template = r.template WHERE {_SLICE}"
-
 _END_OF_SLICE = f"""
 SELECT max(canonical) AS last, count(*) AS rows FROM (
     SELECT canonical FROM import_rows r WHERE kind = {NEW} AND canonical > $1 ORDER BY canonical LIMIT $2) s
 """  # noqa: S608 - our own text
-# In the order of the canonical ICCID: one order of locks for imports at the same moment, and the next page of the
-# indices. Of two imports of one card, the second waits for the first's commit, and then finds a conflict.
+# In the order of the canonical ICCID: one order of locks for imports at the same moment. Of two imports of one card,
+# the second waits for the first's commit, and then finds a conflict. Timelines begin in the same statement: what was
+# staged is read once.
 _ADD_SIMS = f"""
-INSERT INTO sims (id, tenant, canonical_iccid, {", ".join(OWN)}, {", ".join(TEMPLATE)}, created_at, updated_at)
-SELECT r.id, $3, r.canonical, {_OWN_VALUES}, {", ".join(f"t.{name}" for name in TEMPLATE)}, $4, $4
-  FROM {_STAGED} ORDER BY r.canonical ON CONFLICT DO NOTHING
+WITH added AS (
+    INSERT INTO sims (id, tenant, canonical_iccid, {", ".join(OWN)}, {", ".join(TEMPLATE)}, created_at, updated_at)
+    SELECT r.id, $3, r.canonical, {_OWN_VALUES}, {", ".join(f"t.{name}" for name in TEMPLATE)}, $4, $4
+      FROM import_rows r JOIN import_templates t ON t.template = r.template WHERE {_SLICE}
+     ORDER BY r.canonical ON CONFLICT DO NOTHING
+    RETURNING id, state, holds),
+begun AS (
+    INSERT INTO sim_history (sim_id, what, after, cause, rule, actor, took_effect_at, known_at)
+    SELECT id, 'state', state, $5, $6, $7, $4, $4 FROM added)
+SELECT count(*) AS added, count(*) FILTER (WHERE holds <> '[]') AS held FROM added
 """  # noqa: S608 - our own text
 _CONFLICTS = f"""
 SELECT r.* FROM import_rows r WHERE {_SLICE} AND NOT EXISTS (SELECT FROM sims s WHERE s.id = r.id) ORDER BY r.line
 """  # noqa: S608 - our own text
+# A slice of rows, sorted, and once more for the trigger that counts them: else both go to disk.
+_MAKE_ROOM = "SET LOCAL work_mem = '64MB'"
 _CHANGE = """
 UPDATE import_rows SET kind = $2, id = $3, changed = $4, plan_left = $5, limits_changed = $6 WHERE line = $1
 """
-_ADD_HISTORY = f"""
-INSERT INTO sim_history (sim_id, what, after, cause, rule, actor, took_effect_at, known_at)
-SELECT r.id, 'state', t.state, $3, $4, $5, $6, $6 FROM {_STAGED} ORDER BY r.canonical
-"""  # noqa: S608 - our own text
-_HELD = f"SELECT count(*) FROM {_STAGED} AND t.holds <> '[]'"  # noqa: S608 - our own text
-
 _NEXT_KNOWN = f"""
 SELECT id, limits_changed FROM import_rows WHERE kind = {KNOWN} AND id > $1 ORDER BY id LIMIT $2
 """  # noqa: S608 - our own text
@@ -81,32 +83,43 @@ SELECT id, line FROM import_rows WHERE line > $1 AND (kind = {NEW} OR (kind = {K
 """  # noqa: S608 - our own text
 
 
+class Added(NamedTuple):
+    """How many SIMs a slice has added, and how many of them have a hold."""
+
+    added: int
+    held: int
+
+
+async def make_room(connection: Connection) -> None:
+    """Let statements of this transaction keep a slice in memory."""
+    await connection.execute(_MAKE_ROOM)
+
+
 async def end_of_slice(connection: Connection, after: str, limit: int) -> tuple[str | None, int]:
     """The last canonical ICCID of the next new SIMs, None where none is left, and how many they are."""
     row = await connection.fetchrow(_END_OF_SLICE, after, limit)
     return (row["last"], row["rows"]) if row else (None, 0)
 
 
-async def add_sims(connection: Connection, after: str, last: str, tenant: str, now: datetime) -> int:
-    """Add the new SIMs of a slice; gives how many, the others are known by now (`conflicts`)."""
-    return int((await connection.execute(_ADD_SIMS, after, last, tenant, now)).split()[-1])
+async def add_sims(
+    connection: Connection, part: tuple[str, str], tenant: str, why: tuple[str, str, str], now: datetime
+) -> Added:
+    """Add the new SIMs of a slice, whose timelines begin with `why`: cause, rule, actor.
+
+    Those that it gives no account of are known by now (`conflicts`).
+    """
+    return Added(*await connection.fetchrow(_ADD_SIMS, *part, tenant, now, *why))
 
 
-async def conflicts(connection: Connection, after: str, last: str) -> list[asyncpg.Record]:
+async def conflicts(connection: Connection, part: tuple[str, str]) -> list[asyncpg.Record]:
     """The staged rows of a slice whose SIMs another transaction has added."""
-    found: list[asyncpg.Record] = await connection.fetch(_CONFLICTS, after, last)
+    found: list[asyncpg.Record] = await connection.fetch(_CONFLICTS, *part)
     return found
 
 
 async def change_kind(connection: Connection, line: int, kind: int, update: tuple[Any, ...]) -> None:
     """Make something else of a row; `update`: row id, changed columns (JSON), plan left, whether limits changed."""
     await connection.execute(_CHANGE, line, kind, *update)
-
-
-async def add_history(connection: Connection, after: str, last: str, why: tuple[str, str, str], now: datetime) -> int:
-    """Begin the timelines of the SIMs that a slice added; `why`: cause, rule, actor. Gives how many have a hold."""
-    await connection.execute(_ADD_HISTORY, after, last, *why, now)
-    return int(await connection.fetchval(_HELD, after, last))
 
 
 async def next_known(connection: Connection, after: int, limit: int) -> list[asyncpg.Record]:

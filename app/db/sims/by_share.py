@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import asyncpg
-
+from app.db.kept_connections import KeptConnections
 from app.db.twin import COLUMNS, Twin, fetched_first
 from app.db.used import STEPS, USED, step_of
 
@@ -100,7 +99,7 @@ def _found(cycles: Mapping[str, int], percent: int) -> str:
 
 
 async def candidates(
-    pool: asyncpg.Pool[asyncpg.Record],
+    reads: KeptConnections,
     tenant: str,
     wanted: tuple[Mapping[str, int], int],
     after: int,
@@ -110,7 +109,7 @@ async def candidates(
 
     `wanted`: the running cycles by carrier, and the percent.
     """
-    row = await pool.fetchrow(CANDIDATES, *candidates_arguments(tenant, wanted, after, count))
+    row = await reads.fetchrow(CANDIDATES, *candidates_arguments(tenant, wanted, after, count))
     return (row["ids"], row["through"]) if row else ((), None)
 
 

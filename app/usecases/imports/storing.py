@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ IMPORTED = (Cause.IMPORT.value, "LC-12", "import")
 
 @dataclass
 class Storing:
-    """Stores what was staged on this connection. In the order of canonical ICCIDs and of row ids, as all do."""
+    """Stores what was staged on this connection: new SIMs by canonical ICCID, known ones by row id."""
 
     ctx: Context
     work: UnitOfWork
@@ -44,21 +45,22 @@ class Storing:
 
     async def _add(self, told: Progress) -> None:
         now, after = self.ctx.now(), ""
+        await storing.make_room(self.connection)
         while True:
             last, size = await storing.end_of_slice(self.connection, after, SLICE)
             if last is None:
                 return
-            added = await storing.add_sims(self.connection, after, last, self.state.tenant, now)
-            if added < size:
-                await self._added_elsewhere(after, last)
-            self.report.created += added
-            self.report.held += await storing.add_history(self.connection, after, last, IMPORTED, now)
+            part = (after, last)
+            added = await storing.add_sims(self.connection, part, self.state.tenant, IMPORTED, now)
+            if added.added < size:
+                await self._added_elsewhere(await storing.conflicts(self.connection, part))
+            self.report.created += added.added
+            self.report.held += added.held
             after = last
             await told(Step.STORING, self.report.created)
 
-    async def _added_elsewhere(self, after: str, last: str) -> None:
+    async def _added_elsewhere(self, rows: Sequence[Any]) -> None:
         """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""
-        rows = await storing.conflicts(self.connection, after, last)
         given = await staging.given_of(self.connection, [row["template"] for row in rows])
         parsed = {place: _parsed(row, given[row["template"]]) for place, row in enumerate(rows)}
         forms = [(form, place) for place, row in enumerate(rows) for form in (row["iccid"], row["alternate"]) if form]
