@@ -10,87 +10,31 @@ import asyncio
 import contextlib
 import socket
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from app.cli.http_connection import Connection, Limits
 
 GRACE_S = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """`header_s`: for a whole head, from the connection or the request's first byte on; `body_idle_s`: between two
-    pieces of a body; `connections`: open at once in this process, further ones are closed.
-    """
+class ForwardedAddresses:
+    """uvicorn's middleware for `X-Forwarded-For` and `-Proto`, only for requests that have one of them."""
 
-    header_s: float = 15
-    body_idle_s: float = 30
-    connections: int = 2_000
+    def __init__(self, app: ASGIApp, proxies: str) -> None:
+        self._app = app
+        self._forwarded = ProxyHeadersMiddleware(app, trusted_hosts=proxies)  # type: ignore[arg-type]
 
-
-class DeadlineProtocol(HttpToolsProtocol):
-    """One connection. One timer per request; what it means when it fires depends on the phase by then."""
-
-    def __init__(self, *given: Any, limits: Limits, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._limits = limits
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_body: float | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
-            transport.close()
-        else:
-            self._start(self._limits.header_s)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._last_body = None
-        if self._timer is None:
-            self._start(self._limits.header_s)
-
-    def on_headers_complete(self) -> None:
-        self._last_body = self.loop.time()
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._last_body = self.loop.time()
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._stop()
-        super().on_message_complete()
-
-    def _start(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._expired)
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expired(self) -> None:
-        """Close the connection, unless it is in its body and pieces still come or are not read by us."""
-        self._timer = None
-        if self._last_body is None:
-            self.transport.close()
-            return
-        if self.flow.read_paused:  # ours is the slow side
-            self._last_body = self.loop.time()
-        left = self._last_body + self._limits.body_idle_s - self.loop.time()
-        if left > 0:
-            self._start(left)
-        else:
-            self.transport.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        for name, _ in scope.get("headers", ()):
+            if name.startswith(b"x-forwarded-"):
+                await self._forwarded(scope, receive, send)  # type: ignore[arg-type]
+                return
+        await self._app(scope, receive, send)
 
 
 class _Server(uvicorn.Server):
@@ -114,14 +58,14 @@ async def start_http(
     `proxies`: the addresses and networks, comma separated, whose `X-Forwarded-For` is believed.
     """
     config = uvicorn.Config(
-        app,
-        http=partial(DeadlineProtocol, limits=limits or Limits()),  # type: ignore[arg-type]  # uvicorn only calls it
+        ForwardedAddresses(app, proxies),
+        http=partial(Connection, limits=limits or Limits()),  # type: ignore[arg-type]  # uvicorn only calls it
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
-        forwarded_allow_ips=proxies,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
     )

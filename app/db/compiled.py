@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy import ClauseElement, text
+from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.connection import Connection
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-_FIRST_STATEMENT = text("SELECT 1")
 
 UniqueViolation: TypeAlias = asyncpg.UniqueViolationError
 """What a compiled statement raises where a unique index refuses a row; `constraint_name` says which."""
@@ -26,13 +25,17 @@ UniqueViolation: TypeAlias = asyncpg.UniqueViolationError
 async def driver_of(connection: AsyncConnection) -> Connection:
     """The asyncpg connection under an SQLAlchemy one, in the same transaction.
 
-    SQLAlchemy begins the driver's transaction with its first statement and has no public call for it, so one is sent
-    here, but only where none has begun: asyncpg knows that without asking the server.
+    SQLAlchemy begins the driver's transaction with its first statement and has no public call for it. Where none has
+    begun it is begun here and handed over: a statement for its own sake would be a round trip.
     """
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     if not driver.is_in_transaction():
-        await connection.execute(_FIRST_STATEMENT)
+        if not connection.in_transaction():
+            await connection.begin()
+        transaction = driver.transaction()
+        await transaction.start()
+        raw.dbapi_connection._transaction = transaction  # type: ignore[union-attr]  # noqa: SLF001 - as it does itself
     return driver
 
 

@@ -26,13 +26,18 @@ class KeptConnections:
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[asyncpg.Record]:
         """The rows of one statement, which must not begin a transaction. Raises `DATABASE_ERRORS`."""
-        connection = await self._take()
+        connection = self._idle.pop() if self._idle else None
+        if connection is None or connection.is_closed():
+            connection = await self._another(connection)
         try:
             rows: Sequence[asyncpg.Record] = await connection.fetch(statement, *arguments)
         except BaseException:  # also cancelled half-way: the pool ends what is under way before the next use
             await self._pool.release(connection)
             raise
-        await self._give_back(connection)
+        if len(self._idle) < self._most:
+            self._idle.append(connection)
+        else:
+            await self._pool.release(connection)
         return rows
 
     async def fetchrow(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
@@ -41,20 +46,13 @@ class KeptConnections:
         return rows[0] if rows else None
 
     async def close(self) -> None:
-        """Give every connection back; to be called before the pool is closed."""
+        """Give every connection back, those in use when they are done; to be called before the pool is closed."""
+        self._most = 0
         while self._idle:
             await self._pool.release(self._idle.pop())
 
-    async def _take(self) -> _Kept:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-            await self._pool.release(connection)
+    async def _another(self, closed: _Kept | None) -> _Kept:
+        """A connection of the pool, in place of one that has been closed meanwhile."""
+        if closed is not None:
+            await self._pool.release(closed)
         return await self._pool.acquire()
-
-    async def _give_back(self, connection: _Kept) -> None:
-        if len(self._idle) < self._most:
-            self._idle.append(connection)
-        else:
-            await self._pool.release(connection)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -124,16 +124,15 @@ class UnitOfWork:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.deadline_groups = {}
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self.connection = await self._stack.enter_async_context(self._engine.connect())
+        self.connection = await self._engine.connect()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        await self.connection.__aexit__(kind, error, trace)
 
     async def driver(self) -> Connection:
         """This transaction's own asyncpg connection, for the hot paths whose statements are written for asyncpg."""

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.cli.http_server import Limits, start_http
+from app.cli.http_connection import Limits
+from app.cli.http_server import start_http
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\n"
@@ -58,7 +59,7 @@ async def test_a_forwarded_address_is_believed_of_the_listed_proxies_alone(proxi
 
 
 @asynccontextmanager
-async def served(echo: Echo, limits: Limits) -> AsyncIterator[Connect]:
+async def served(app: ASGIApp, limits: Limits) -> AsyncIterator[Connect]:
     """The server under these limits; gives what opens a connection to it."""
     stop = asyncio.Event()
     with socket.socket() as bound:
@@ -66,7 +67,7 @@ async def served(echo: Echo, limits: Limits) -> AsyncIterator[Connect]:
         bound.listen()
         port = bound.getsockname()[1]
         async with asyncio.TaskGroup() as group:
-            await start_http(group, echo, bound, stop, limits=limits)
+            await start_http(group, app, bound, stop, limits=limits)
             opened: list[asyncio.StreamWriter] = []
 
             async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -76,3 +76,13 @@ async def test_a_statement_that_is_refused_gives_its_connection_back(reads: Kept
         with pytest.raises(asyncpg.UndefinedColumnError):
             await reads.fetch("SELECT nothing_like_it")
     assert await _pid(reads)
+
+
+async def test_a_read_that_outlives_the_close_gives_its_connection_back(pool: Pool) -> None:
+    reads = KeptConnections(pool, 1)
+    late = asyncio.create_task(reads.fetch("SELECT pg_sleep(0.2)"))
+    await asyncio.sleep(0.05)
+    await reads.close()
+    await late
+    async with asyncio.timeout(5):
+        await pool.close()

@@ -1,6 +1,6 @@
 """Statements on operations that every round or request sends: built once, so that they are found compiled.
 
-Those that never come first in a transaction go to the driver itself (`app.db.compiled`).
+Those of hot paths go to the driver itself (`app.db.compiled`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """asyncpg: everything that an explanation rests on, one SIM in one statement (docs/performance.md).
 
-What only holds need (budgets, add-on packs) is read for a stopped SIM alone. Running cycles and rebinds as in
-`app.db.sims.read`.
+What only holds need (budgets, add-on packs) is read for a stopped SIM alone.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
-from app.db.sims.read import RunningPeriods, fetch_one
+from app.db.sims.read import fetch_one
+from app.db.sims.running import RunningPeriods, rebinds, running_cycle
 from app.db.twin import BESIDE_LOCAL, OUTER_JOINED, fetched_first
 from app.db.used import USED
 from app.domain.vocabulary import OPEN_STATUSES
@@ -54,10 +54,7 @@ SELECT s.id, s.tenant, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms,
        s.disagrees_since, s.version, s.created_at, {_PLAN},
        CASE WHEN c.sim_id IS NOT NULL THEN {USED} END AS used, coalesce(c.addons, 0) AS addons,
        o.kind AS open_kind, o.arguments AS open_arguments, o.channel AS open_channel, o.due_at AS open_due_at,
-       CASE WHEN s.holds <> '[]'::jsonb AND $4::text::jsonb ? s.carrier THEN (
-           SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
-              AND r.settled_at >= coalesce($4::text::jsonb ->> (s.carrier || ':' || s.account),
-                                           $4::text::jsonb ->> s.carrier)::timestamptz) END AS rebinds,
+       {rebinds("$4", where="s.holds <> '[]'::jsonb")},
        CASE WHEN s.holds <> '[]'::jsonb THEN (
            SELECT count(*) FROM operations r
             WHERE r.sim_id = s.id AND r.kind = 'renew' AND r.status = 'succeeded') END AS renewals
@@ -81,8 +78,7 @@ _ALONE = """
 _FROM = f"""
   FROM sims s
   JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
-       $3::text::jsonb ->> (s.carrier || ':' || s.account), $3::text::jsonb ->> s.carrier)::int
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = {running_cycle("$3")}
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
 """
 

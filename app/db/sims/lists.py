@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db.kept_connections import KeptConnections
 from app.db.sims.by_share import candidates
 from app.db.sims.search import SimFilter, where_of
 from app.db.twin import Layout
@@ -114,17 +115,15 @@ def statements(tenant: str, wanted: SimFilter, after: int, limit: int) -> Sequen
     return [in_order(*arguments)]
 
 
-async def page_ids(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, *, after: int, limit: int
-) -> list[int]:
+async def page_ids(reads: KeptConnections, tenant: str, wanted: SimFilter, *, after: int, limit: int) -> list[int]:
     """Row ids of a page of SIMs after an id (keyset pagination)."""
     if wanted.usage_pct_gte:
-        return await _by_use(pool, tenant, wanted, after, limit)
+        return await _by_use(reads, tenant, wanted, after, limit)
     *first, (last, arguments) = statements(tenant, wanted, after, limit)
     for statement, given in first:
-        if (ids := enough(await pool.fetchrow(statement, *given), limit)) is not None:
+        if (ids := enough(await reads.fetchrow(statement, *given), limit)) is not None:
             return ids
-    return [row["id"] for row in await pool.fetch(last, *arguments)]
+    return [row["id"] for row in await reads.fetch(last, *arguments)]
 
 
 def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Statement:
@@ -137,25 +136,21 @@ def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Sta
     )
 
 
-async def _by_use(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, after: int, limit: int
-) -> list[int]:
+async def _by_use(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
     """A page of SIMs that have used so much; where another filter finds a few, of these."""
     if any(getattr(wanted, name) is not None for name in _NARROW):
         given, arguments = found(tenant, replace(wanted, usage_pct_gte=None), after, _FEW)
-        few = await pool.fetch(given, *arguments)
+        few = await reads.fetch(given, *arguments)
         statement, arguments = among(tenant, wanted, [row["id"] for row in few], limit)
-        return [row["id"] for row in await pool.fetch(statement, *arguments)]
+        return [row["id"] for row in await reads.fetch(statement, *arguments)]
     if not Layout.distributed:  # there each step is a list of the coordinator's own, and counters are far
         statement, arguments = look(tenant, wanted, after, limit)
-        if (ids := enough(await pool.fetchrow(statement, *arguments), limit)) is not None:
+        if (ids := enough(await reads.fetchrow(statement, *arguments), limit)) is not None:
             return ids
-    return await by_steps(pool, tenant, wanted, after, limit)
+    return await by_steps(reads, tenant, wanted, after, limit)
 
 
-async def by_steps(
-    pool: asyncpg.Pool[asyncpg.Record], tenant: str, wanted: SimFilter, after: int, limit: int
-) -> list[int]:
+async def by_steps(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
     """A page of SIMs that have used so much, of those at the steps of their allowances that are high enough.
 
     Where few of the next ones match whatever else is asked for, more and more of them are looked at.
@@ -165,10 +160,10 @@ async def by_steps(
     count = limit
     while through is not None and len(page) < limit:
         share = (wanted.cycles, wanted.usage_pct_gte or 0)
-        ids, through = await candidates(pool, tenant, share, through, count)
+        ids, through = await candidates(reads, tenant, share, through, count)
         if ids:
             statement, arguments = among(tenant, wanted, ids, limit - len(page))
-            page += [row["id"] for row in await pool.fetch(statement, *arguments)]
+            page += [row["id"] for row in await reads.fetch(statement, *arguments)]
         count *= 4
     return page
 

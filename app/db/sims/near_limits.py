@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.mapping import SimRecord, sim_from
 from app.db.schema.control import sims
 from app.db.schema.usage.reports import usage_cycles
-from app.db.sims.repository import JOINED
+from app.db.sims.statements import JOINED
 from app.db.twin import Layout
 from app.db.used import USED
 

@@ -1,17 +1,15 @@
 """asyncpg: one SIM, or many, with plan, running cycle and open operation; the hot path of reads.
 
-One statement a read, `SimRow` as it comes from the driver; `app.usecases.sims.views` makes the JSON of it. What depends
-on the carrier is a parameter: the running cycle's number and the start of the month in which rebinds count are JSON
-objects, keyed by `carrier:account` and, for accounts that are no longer configured, by `carrier`.
+One statement a read, `SimRow` as it comes from the driver; `app.usecases.sims.views` makes the JSON of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
+from app.db.sims.running import RunningPeriods, rebinds, running_cycle
 from app.db.twin import OUTER_JOINED, Layout, Twin, fetched_first
 from app.db.used import BEFORE_ACTIVATION
 from app.domain.identifiers import alternate_iccid
@@ -33,14 +31,10 @@ SELECT s.id, s.iccid, s.msisdn, s.imsi, s.carrier, s.account, s.terms, s.plan, s
        p.allowance, c.cycle, c.figures, c.figures_to, c.reported, c.reported_since, c.reported_at, c.addons,
        {BEFORE_ACTIVATION} AS tested,
        o.id AS operation_id,
-       CASE WHEN $4::text::jsonb ? s.carrier THEN (
-           SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
-              AND r.settled_at >= coalesce($4::text::jsonb ->> (s.carrier || ':' || s.account),
-                                           $4::text::jsonb ->> s.carrier)::timestamptz) END AS rebinds
+       {rebinds("$4")}
   FROM sims s
   LEFT JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
-       $3::text::jsonb ->> (s.carrier || ':' || s.account), $3::text::jsonb ->> s.carrier)::int
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = {running_cycle("$3")}
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
  WHERE s.tenant = $1 AND
 """  # noqa: S608 - the statuses are our own enumeration
@@ -59,17 +53,6 @@ _READ_MANY = fetched_first(
     why=OUTER_JOINED,
     usage_cycles="sim_id = ANY($2::bigint[])",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningPeriods:
-    """JSON objects by `carrier:account` and `carrier`: `cycles` (number yyyymm), `rebinds_since` (RFC 3339 instant).
-
-    A carrier that is not in `rebinds_since` has its rebinds not counted.
-    """
-
-    cycles: str
-    rebinds_since: str
 
 
 async def fetch_sim(reads: KeptConnections, tenant: str, iccid: str, running: RunningPeriods) -> SimRow | None:

@@ -7,36 +7,20 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Select, Text, and_, any_, bindparam, case, or_, select, text, tuple_, update
+from sqlalchemy import Select, bindparam, case, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.deadline_groups import Groups, groups_of
 from app.db.mapping import SimRecord, sim_columns, sim_from
 from app.db.quarantine import not_resting
-from app.db.schema.control import plans, sims
+from app.db.schema.control import sims
 from app.db.set_based import packed, update_of
+from app.db.sims.statements import BY_IDS, GET, IDENTITIES, JOINED, LOCK, LOCK_AND_GET, LOCK_BY_IDS
 from app.domain.errors import Malformed
 from app.domain.identifiers import alternate_iccid, canonical_iccid
 from app.domain.sim.model import Sim
 from app.domain.vocabulary import SimState
-
-JOINED = select(sims, *(column.label(f"plan_{column.name}") for column in plans.c if column.name != "tenant")).join(
-    plans, and_(plans.c.tenant == sims.c.tenant, plans.c.id == sims.c.plan)
-)
-"""SIMs with their plan, as `app.db.mapping.sim_from` reads them."""
-
-# Built once, which takes longer than running one; the ids travel as one array: see `app.db.operations.statements`.
-_ONE = JOINED.where(
-    sims.c.tenant == bindparam("tenant", type_=Text),
-    sims.c.iccid.in_([bindparam("iccid", type_=Text), bindparam("alternate", type_=Text)]),
-)
-_LOCK_ONE = _ONE.with_for_update(of=sims)
-_IDS = sims.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
-_BY_IDS = JOINED.where(_IDS).order_by(sims.c.id)
-_LOCK_BY_IDS = _BY_IDS.with_for_update(of=sims)
-_LOCK = select(sims.c.id).where(_IDS).order_by(sims.c.id).with_for_update()
-_IDENTITIES = select(sims.c.id, sims.c.iccid, sims.c.msisdn, sims.c.imsi).where(_IDS)
 
 DuePosition = tuple[date, int]
 """A position in the order of the sweep: due day and row id."""
@@ -83,20 +67,20 @@ class SimRepository:
 
     async def get(self, tenant: str, iccid: str, *, for_update: bool = False) -> SimRecord | None:
         """One SIM of a tenant by either form of its ICCID (DV-5)."""
-        statement = _LOCK_ONE if for_update else _ONE
+        statement = LOCK_AND_GET if for_update else GET
         forms = {"iccid": iccid, "alternate": alternate_iccid(iccid)}
-        row = (await self._connection.execute(statement, {"tenant": tenant, **forms})).mappings().first()
-        return sim_from(row) if row else None
+        rows = await statement.rows(self._connection, tenant=tenant, **forms)
+        return sim_from(rows[0]) if rows else None
 
     async def by_ids(self, ids: Iterable[int], *, for_update: bool = False) -> dict[int, SimRecord]:
         """SIMs by row id; the locks of one call are taken in id order."""
-        statement = _LOCK_BY_IDS if for_update else _BY_IDS
-        rows = (await self._connection.execute(statement, {"ids": sorted(set(ids))})).mappings()
+        statement = LOCK_BY_IDS if for_update else BY_IDS
+        rows = await statement.rows(self._connection, ids=sorted(set(ids)))
         return {row["id"]: sim_from(row) for row in rows}
 
     async def readable(self, ids: Iterable[int]) -> dict[int, SimRecord]:
         """SIMs by row id, without those whose rows cannot be read: a page about many is not kept back by one."""
-        rows = (await self._connection.execute(_BY_IDS, {"ids": sorted(set(ids))})).mappings()
+        rows = await BY_IDS.rows(self._connection, ids=sorted(set(ids)))
         found = {}
         for row in rows:
             with suppress(ValueError, KeyError, TypeError, Malformed):
@@ -107,14 +91,14 @@ class SimRepository:
         """Lock these SIMs in id order, as every transaction that locks more than one does."""
         wanted = sorted(set(ids))
         if wanted:
-            await self._connection.execute(_LOCK, {"ids": wanted})
+            await LOCK.rows(self._connection, ids=wanted)
 
     async def identities(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
         """(iccid, msisdn, imsi) of these SIMs by row id."""
         if not ids:
             return {}
-        rows = await self._connection.execute(_IDENTITIES, {"ids": list(ids)})
-        return {row.id: (row.iccid, row.msisdn, row.imsi) for row in rows}
+        rows = await IDENTITIES.rows(self._connection, ids=list(ids))
+        return {row["id"]: (row["iccid"], row["msisdn"], row["imsi"]) for row in rows}
 
     async def by_iccids(
         self, iccids: Sequence[str], *, tenant: str | None = None, for_update: bool = False

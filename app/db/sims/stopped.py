@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.kept_connections import KeptConnections
-from app.db.sims.read import RunningPeriods
+from app.db.sims.running import RunningPeriods, rebinds, running_cycle
 from app.db.twin import BESIDE_LOCAL, fetched_first
 from app.db.used import USED
 from app.domain.vocabulary import OPEN_STATUSES
@@ -73,6 +73,8 @@ async def fetch_stopped(
     return rows
 
 
+_OTHER_DEVICE = """s.holds @> '[{{"code": "device_mismatch"}}]'"""
+
 _STOPPED = fetched_first(
     f"""
 SELECT s.id, s.iccid, s.account, s.carrier, s.terms, s.plan, s.underlying, s.holds, s.expires_on, s.real_name,
@@ -80,16 +82,12 @@ SELECT s.id, s.iccid, s.account, s.carrier, s.terms, s.plan, s.underlying, s.hol
        s.imei IS NOT NULL AND left(s.imei, 14) = left(s.imei_seen, 14) AS first_device,
        CASE WHEN c.sim_id IS NOT NULL THEN {USED} END AS used, coalesce(c.addons, 0) AS addons,
        o.kind AS open_kind, o.due_at AS open_due_at,
-       CASE WHEN s.holds @> '[{{{{"code": "device_mismatch"}}}}]' AND {{rebinds}}::text::jsonb ? s.carrier THEN (
-           SELECT count(*) FROM operations r WHERE r.sim_id = s.id AND r.kind = 'rebind' AND r.status = 'succeeded'
-              AND r.settled_at >= coalesce({{rebinds}}::text::jsonb ->> (s.carrier || ':' || s.account),
-                                           {{rebinds}}::text::jsonb ->> s.carrier)::timestamptz) END AS rebinds,
+       {rebinds("{rebinds}", where=_OTHER_DEVICE)},
        CASE WHEN s.holds @> '[{{{{"code": "plan_expired"}}}}]' THEN (
            SELECT count(*) FROM operations r
             WHERE r.sim_id = s.id AND r.kind = 'renew' AND r.status = 'succeeded') END AS renewals
   FROM sims s
-  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = coalesce(
-       {{cycles}}::text::jsonb ->> (s.carrier || ':' || s.account), {{cycles}}::text::jsonb ->> s.carrier)::int
+  LEFT JOIN usage_cycles c ON c.sim_id = s.id AND c.cycle = {running_cycle("{cycles}")}
   LEFT JOIN operations o ON o.sim_id = s.id AND o.status IN ({_OPEN})
  WHERE {{where}} AND s.id > {{after}} AND s.holds <> '[]'::jsonb AND s.underlying <> 'cancelled'
  ORDER BY s.id LIMIT {{limit}}

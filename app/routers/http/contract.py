@@ -16,7 +16,6 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from app.routers.schemas.base import EmptyRequest, NoQuery, QueryModel
 from app.usecases.errors import InvalidArgument
@@ -123,14 +122,8 @@ class TypedRoute(APIRoute):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        handler = self.get_route_handler()
-
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await handler(Request(scope, receive, send))
-            await response(scope, receive, send)
-
-        if self.plain:
-            self.app = serve
+        self.methods: set[str] = self.methods or set()
+        self.handler = self.get_route_handler()
 
     @property
     def plain(self) -> bool:

@@ -39,7 +39,7 @@ Row = TypeVar("Row")
 
 def container_of(request: Request) -> Container:
     """The process's container."""
-    container: Container = request.app.state.container
+    container: Container = request.scope["app"].container
     return container
 
 

@@ -21,6 +21,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READINESS = "/readyz"
 """Its 503 is an answer, asked for every few seconds."""
 
+_SERVER_ERROR = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
 REFUSALS_A_MINUTE = 20
 """Refused keys that one process logs in a minute; the first line after that says how many were left out."""
 
@@ -29,12 +31,16 @@ _refusals = Sampled(REFUSALS_A_MINUTE, 60)
 
 def log_request(scope: Scope, route: str, status: int, seconds: float, *, slow_s: float) -> None:
     """The lines of a request that has ended; most requests have none."""
+    failed = status >= _SERVER_ERROR and route != READINESS
+    acted = scope["method"] not in SAFE_METHODS and route.startswith(ADMIN_PREFIX)
+    if not (failed or acted or seconds >= slow_s):
+        return
     facts = {"method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 3)}
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and route != READINESS:
+    if failed:
         log.error("http.server_error", **facts)
     if seconds >= slow_s:
         log.warning("http.slow", **facts)
-    if route.startswith(ADMIN_PREFIX) and scope["method"] not in SAFE_METHODS:
+    if acted:
         log.info("admin.act", **facts, **_who_and_what(scope, status))
 
 

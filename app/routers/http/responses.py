@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 JSON = "application/json"
+_JSON_TYPE = (b"content-type", JSON.encode())
 
 
 def encoded(value: Any) -> bytes:
@@ -22,9 +23,21 @@ def encoded(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+class JsonResponse(Response):
+    """A JSON body that is encoded already; its headers are written as they go out, without Starlette's look at each."""
+
+    def __init__(self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body
+        self.raw_headers = [_JSON_TYPE, (b"content-length", b"%d" % len(body))]
+        if headers:
+            self.raw_headers += [(name.lower().encode("latin-1"), v.encode("latin-1")) for name, v in headers.items()]
+
+
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response with a JSON body."""
-    return Response(_encoder.encode(value), status_code=status, headers=dict(headers or {}), media_type=JSON)
+    return JsonResponse(_encoder.encode(value), status=status, headers=headers)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

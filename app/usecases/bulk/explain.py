@@ -16,7 +16,7 @@ from typing import Any
 from app.clock import monotonic
 from app.db.mapping import sim_from
 from app.db.sims.explained import fetch_many_explained
-from app.db.sims.read import RunningPeriods
+from app.db.sims.running import RunningPeriods
 from app.db.sims.search import SimFilter, where_of
 from app.db.sims.stopped import Selection, StoppedRow, count_selected, fetch_stopped, filed, named
 from app.domain.calendar.cycles import cycle_at, start_instant

@@ -84,6 +84,6 @@ async def _chunks(ctx: Context, tenant: str, selector: Selector) -> AsyncIterato
 
 async def _pages(ctx: Context, tenant: str, wanted: SimFilter) -> AsyncIterator[list[int]]:
     after = 0
-    while ids := await page_ids(ctx.pool, tenant, wanted, after=after, limit=CHUNK):
+    while ids := await page_ids(ctx.reads, tenant, wanted, after=after, limit=CHUNK):
         yield ids
         after = ids[-1]

@@ -55,7 +55,7 @@ async def list_sims(
 ) -> tuple[list[dict[str, Any]], int | None, int | None]:
     """A page of SIMs, the row id to continue after (None on the last page), and the total if `total`."""
     filtered = replace(wanted, cycles=current_cycles(ctx))
-    ids = await page_ids(ctx.pool, tenant, filtered, after=after, limit=limit + 1)
+    ids = await page_ids(ctx.reads, tenant, filtered, after=after, limit=limit + 1)
     page = ids[:limit]
     zones = account_zones(ctx)
     days = days_at(ctx.now(), zones)

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.db.sims.read import RunningPeriods, SimRow
+from app.db.sims.read import SimRow
+from app.db.sims.running import RunningPeriods
 from app.domain.calendar.cycles import cycle_number, cycle_on
 from app.domain.calendar.days import HOME_ZONE, start_of_day
 from app.domain.sim.binding import rebinds_left
@@ -42,7 +43,8 @@ def running_periods(days: Days, zones: Mapping[str, ZoneInfo]) -> RunningPeriods
 @lru_cache(maxsize=16)
 def _running(days: tuple[tuple[ZoneInfo, date], ...], zones: tuple[tuple[str, ZoneInfo], ...]) -> RunningPeriods:
     today = dict(days)
-    keys = [("", HOME_ZONE), *((f":{account}", zone) for account, zone in zones)]
+    elsewhere = [(f":{account}", zone) for account, zone in zones if zone != HOME_ZONE]
+    keys = [("", HOME_ZONE), *elsewhere]
     cycles = {f"{c.value}{key}": _cycle(c.value, today[zone])[0] for c in Carrier for key, zone in keys}
     since = {
         f"{c.value}{key}": start_of_day(today[zone].replace(day=1), zone).isoformat()
