@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.db.kept_connections import KeptConnections
-from app.db.twin import Twin, fetched_first
+from app.db.twin import COLUMNS, Twin, fetched_first
 from app.db.used import STEPS, USED, step_of
 
 _OF_GROUP = "h.tenant = {tenant} AND h.carrier = {group}.carrier AND h.plan = {group}.plan"
@@ -23,11 +23,13 @@ _LOOKED_AT = (
 """The parts of the index in which a SIM of enough use can be."""
 
 _WITH_STEP, *_WITHOUT_STEP = (f"{_OF_GROUP} AND {part}" for part in _LOOKED_AT)
-_NEXT = "ARRAY(SELECT h.sim_id FROM usage_shares h WHERE {where} AND h.sim_id > $5 ORDER BY h.sim_id LIMIT $6)"
+_NEXT = "ARRAY(SELECT h.sim_id FROM usage_shares h WHERE {where} AND h.sim_id > $5 ORDER BY {order} LIMIT $6)"
 
 
 def _next(where: str) -> str:
-    return _NEXT.format(where=where.format(tenant="$1", group="g", step="= t.step"))
+    """Of a part of the index the next ids; where it is not in their order, the key must not be walked for it."""
+    order = "h.sim_id" if where is _WITH_STEP else "h.sim_id + 0"
+    return _NEXT.format(where=where.format(tenant="$1", group="g", step="= t.step"), order=order)
 
 
 # Of each list the next ids; beyond the end of a list that was cut off, others would come too early.
@@ -48,6 +50,7 @@ SELECT ARRAY(SELECT id FROM chosen ORDER BY id) AS ids,
        CASE WHEN (SELECT count(*) FROM chosen) = 8 * $6::bigint THEN (SELECT max(id) FROM chosen)
             ELSE (SELECT id FROM cut) END AS through
 """  # noqa: S608 - our own text
+_SENT = "the coordinator would send every SIM of the tenant to the workers"
 _MOST = 5_000
 """Ids of each list that are read at once."""
 
@@ -57,16 +60,29 @@ def used_share(cycles: Mapping[str, int], percent: int, among: str | None = None
 
     `cycles`: the running cycle (yyyymm) by carrier; `among`: an array of row ids, None: whoever the steps find.
     """
-    current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
+    if among:
+        return fetched_first(_of_share(cycles, among), why=_SENT, usage_cycles=f"sim_id = ANY({among})")
     found = _found(cycles, percent)
-    plain = among or f"ARRAY({found})"
-    return fetched_first(
+    # Citus takes no LATERAL over the coordinator's tables beside a distributed one: what the steps find comes before.
+    before = (
+        f"WITH found AS MATERIALIZED ({found}), usage_cycles AS MATERIALIZED"  # noqa: S608 - our own text
+        f" (SELECT {COLUMNS['usage_cycles']} FROM usage_cycles WHERE sim_id IN (SELECT sim_id FROM found))"
+    )
+    return Twin(
+        plain=_of_share(cycles, f"ARRAY({found})"),
+        distributed=f"{before} {_of_share(cycles, 'ARRAY(SELECT sim_id FROM found)')}",  # noqa: S608 - our own text
+        why=_SENT,
+    )
+
+
+def _of_share(cycles: Mapping[str, int], ids: str) -> str:
+    """Those of an array of row ids that have used `?` percent."""
+    current = " ".join(f"WHEN '{carrier}' THEN {int(cycle)}" for carrier, cycle in sorted(cycles.items()))
+    return (
         "SELECT c.sim_id FROM usage_cycles c JOIN sims u ON u.id = c.sim_id"  # noqa: S608 - our own words and numbers
         " JOIN plans p ON p.tenant = u.tenant AND p.id = u.plan"
-        f" WHERE c.sim_id = ANY({plain}) AND u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
-        f" AND {USED} > 0 AND {USED}::numeric * 100 >= ? * (p.allowance::numeric + c.addons)",
-        why="the coordinator would send every SIM of the tenant to the workers",
-        usage_cycles=f"sim_id = ANY({among})" if among else f"sim_id IN ({found})",
+        f" WHERE c.sim_id = ANY({ids}) AND u.tenant = $1 AND c.cycle = CASE u.carrier {current} END"
+        f" AND {USED} > 0 AND {USED}::numeric * 100 >= ? * (p.allowance::numeric + c.addons)"
     )
 
 
