@@ -2,7 +2,8 @@
 
 A fleet of 1,000,000 cards of one tenant, and as many operations. Most cards are alike, and what is rare stands at the
 end of the fleet, where a list in the order of ids comes to it last. Each request is asked so often through `simgate
-api`, one at a time; the slowest but one in a hundred counts.
+api`, one at a time; the slowest but one in a hundred counts. One card in fifty has used 81 % of its allowance, the
+last 200 all of it.
 
     python -m bench.lists [--cards 1000000] [--times 100]
 
@@ -20,7 +21,11 @@ import time
 import asyncpg
 import httpx
 
+from app.db.usage.shares import restate
 from bench.house import KEY, api, database
+
+RESTATED = 10_000
+"""Counters whose shares one statement writes."""
 
 MOST_MS = 50.0
 
@@ -35,6 +40,9 @@ REQUESTS = (
     *("/v1/sims?expires_before=2027-06-01", "/v1/sims?expires_before=2020-01-01"),
     *("/v1/sims?q=8986", "/v1/sims?q=898600000000007", "/v1/sims?q=nothing"),
     *("/v1/sims?msisdn=1400000000077", "/v1/sims?imsi=460040000000077", "/v1/sims?device_serial=300077"),
+    *(f"/v1/sims?usage_pct_gte={percent}" for percent in (1, 50, 80, 84, 100, 101)),
+    *("/v1/sims?usage_pct_gte=80&state=active", "/v1/sims?usage_pct_gte=80&plan=p-3"),
+    *("/v1/sims?usage_pct_gte=80&include=total", "/v1/sims/summary?by=state&usage_pct_gte=80"),
     *("/v1/sims?include=total", "/v1/sims?state=active&include=total"),
     *(f"/v1/sims/summary?by={by}" for by in ("carrier", "carrier,state", "hold", "plan", "pool")),
     *("/v1/sims/summary?by=state&carrier=cmcc", "/v1/sims/summary?by=carrier&hold=manual"),
@@ -48,8 +56,12 @@ REQUESTS = (
     *("/v1/operations?sim=8986000000000000077", "/v1/operations?created_before=2020-01-01T00:00:00Z"),
     "/v1/operations?status=queued&created_before=2027-01-01T00:00:00Z",
 )
-WITHOUT_INDEX = ("/v1/sims?usage_pct_gte=80", "/v1/sims/summary?by=state&expires_before=2027-06-01")
-"""What reads as many SIMs as there are, or as it finds."""
+WITHOUT_INDEX = (
+    "/v1/sims/summary?by=state&expires_before=2027-06-01",
+    "/v1/sims/summary?by=state&tag=all:1",
+    "/v1/sims/summary?by=state&q=8986",
+)
+"""What reads as many SIMs as it counts."""
 
 FLEET = """
 INSERT INTO sims (tenant, iccid, msisdn, imsi, carrier, account, terms, plan, pool, order_id, underlying, state, holds,
@@ -88,10 +100,15 @@ async def seed(dsn: str, cards: int) -> None:
     await connection.execute(
         "INSERT INTO usage_cycles (sim_id, cycle, reported, reported_since)"
         " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, b, b"
-        " FROM (SELECT id, CASE WHEN state = 'suspended' THEN 104857600 ELSE 1048576 END AS b FROM sims) s",
+        " FROM (SELECT id, CASE WHEN state = 'suspended' THEN 104857600 WHEN id % 50 = 7 THEN 85000000"
+        " ELSE 1048576 END AS b FROM sims) s",
         timeout=7200,
     )
-    for table in ("sims", "operations", "usage_cycles", "sim_counts"):
+    ids = [row["id"] for row in await connection.fetch("SELECT id FROM sims ORDER BY id")]
+    cycle = await connection.fetchval("SELECT max(cycle) FROM usage_cycles")
+    for start in range(0, len(ids), RESTATED):
+        await restate(connection, [(one, cycle) for one in ids[start : start + RESTATED]])
+    for table in ("sims", "operations", "usage_cycles", "usage_shares", "sim_counts"):
         await connection.execute(f"VACUUM ANALYZE {table}", timeout=7200)
     await connection.execute("CHECKPOINT", timeout=600)
     await connection.close()

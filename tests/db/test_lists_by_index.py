@@ -145,6 +145,15 @@ async def test_no_filter_by_use_reads_the_whole_table(fleet: asyncpg.Pool[asyncp
     assert [found for statement in sent for found in await _whole_reads(fleet, *statement)] == []
 
 
+async def test_no_list_of_a_step_is_found_by_walking_along_every_share(fleet: asyncpg.Pool[asyncpg.Record]) -> None:
+    """In the order of ids all shares can be read by their key until enough match: where none does, that is all of them."""
+    arguments = candidates_arguments("default", (CYCLES, 50), 0, 51)
+
+    plan = [row[0] for row in await fleet.fetch(f"EXPLAIN {CANDIDATES}", *arguments)]
+
+    assert [line for line in plan if "usage_shares" in line and "ix_usage_shares_step" not in line] == []
+
+
 @pytest.mark.parametrize(("percent", "found"), [(40, 18_000), (51, 36), (80, 36), (84, 36), (90, 36), (91, 0)])
 async def test_cards_are_listed_and_counted_by_use(
     fleet: asyncpg.Pool[asyncpg.Record], percent: int, found: int

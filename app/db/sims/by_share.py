@@ -23,11 +23,13 @@ _LOOKED_AT = (
 """The parts of the index in which a SIM of enough use can be."""
 
 _WITH_STEP, *_WITHOUT_STEP = (f"{_OF_GROUP} AND {part}" for part in _LOOKED_AT)
-_NEXT = "ARRAY(SELECT h.sim_id FROM usage_shares h WHERE {where} AND h.sim_id > $5 ORDER BY h.sim_id LIMIT $6)"
+_NEXT = "ARRAY(SELECT h.sim_id FROM usage_shares h WHERE {where} AND h.sim_id > $5 ORDER BY {order} LIMIT $6)"
 
 
 def _next(where: str) -> str:
-    return _NEXT.format(where=where.format(tenant="$1", group="g", step="= t.step"))
+    """Of a part of the index the next ids; where it is not in their order, the key must not be walked for it."""
+    order = "h.sim_id" if where is _WITH_STEP else "h.sim_id + 0"
+    return _NEXT.format(where=where.format(tenant="$1", group="g", step="= t.step"), order=order)
 
 
 # Of each list the next ids; beyond the end of a list that was cut off, others would come too early.
