@@ -66,8 +66,9 @@ _ALONE = """
              FROM order_items i JOIN orders b ON b.id = i.order_id
             WHERE i.sim_id = s.id AND i.kind = 'renew' AND i.status IN ('pending', 'open') AND b.status = 'fulfilling'
             ORDER BY i.status = 'pending', i.order_id LIMIT 1) AS paid_renewal,
-       EXISTS (SELECT FROM usage_cycles u
-                  WHERE u.sim_id = s.id AND (u.reported > 0 OR coalesce(u.figures, 0) > 0)) AS ever_used,
+       coalesce(c.reported > 0 OR c.figures > 0, false) OR EXISTS (
+           SELECT FROM usage_cycles u
+            WHERE u.sim_id = s.id AND (u.reported > 0 OR coalesce(u.figures, 0) > 0)) AS ever_used,
        CASE WHEN s.order_id IS NOT NULL THEN (
            SELECT array_agg(CASE WHEN 'in_force' IN (d.status, d.deleting_from) THEN d.value END ORDER BY d.id)
              FROM directed_entries d WHERE d.tenant = s.tenant AND d.order_id = s.order_id) END AS directed,

@@ -38,7 +38,7 @@ LAG = timedelta(days=3)
 
 def codes(holds: Iterable[Hold]) -> frozenset[HoldCode]:
     """The set of codes of the holds."""
-    return frozenset(hold.code for hold in holds)
+    return frozenset([hold.code for hold in holds])
 
 
 def _leaves_the_state(code: HoldCode, carrier: Carrier) -> bool:
