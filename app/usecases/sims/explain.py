@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -91,18 +91,23 @@ async def explain(ctx: Context, tenant: str, iccid: str, device: Mapping[str, An
         raise NotFound("sim")
     record = sim_from(row)
     left = await _pool_remaining(ctx, record)
-    found = explained(ctx, ExplanationFacts(at=now, record=record, row=row, pool_remaining=left), device)
-    return replace(found, expected=await _expected(ctx, record)) if found.holds else found
+    measured = await _expected(ctx, record, now) if record.sim.holds else {}
+    return explained(ctx, ExplanationFacts(at=now, record=record, row=row, pool_remaining=left), device, measured)
 
 
-async def _expected(ctx: Context, record: SimRecord) -> dict[OperationKind, Expected]:
-    now, measured = ctx.now(), await durations(ctx, record.tenant, record.account)
+async def _expected(ctx: Context, record: SimRecord, now: datetime) -> dict[OperationKind, Expected]:
+    measured = await durations(ctx, record.tenant, record.account)
     found = {kind: expected(now, duration) for kind, duration in measured.items()}
     return {kind: one for kind, one in found.items() if one is not None}
 
 
-def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) -> Explanation:
-    """The explanation of a SIM at the instant of the facts."""
+def explained(
+    ctx: Context,
+    facts: ExplanationFacts,
+    device: Mapping[str, Any],
+    measured: Mapping[OperationKind, Expected] = MappingProxyType({}),
+) -> Explanation:
+    """The explanation of a SIM at the instant of the facts; `measured`: when operations would end (SL-9)."""
     record, row, left = facts.record, facts.row, facts.pool_remaining
     sim, context = record.sim, rule_context_of_row(ctx, record, row, _packs(row), now=facts.at)
     holds = explain_holds(
@@ -121,6 +126,7 @@ def explained(ctx: Context, facts: ExplanationFacts, device: Mapping[str, Any]) 
         notices=notices(_notice_facts(record, context, left, ever_used=row["ever_used"])),
         renewal=renewal_of_row(record, row, context.today),
         zone=ctx.zone(record.account),
+        expected=measured,
     )
 
 

@@ -132,7 +132,8 @@ def _begin_at_once(draft: Draft, way: Way) -> int:
             draft.steps[index] = replace(step, lifts=(*step.lifts, way.hold))
             return index + 1
     soonest = remedy.earliest or draft.context.now
-    return draft.add(_step(way, remedy), _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest))
+    step = _step(way, remedy, (way.hold,), allowed_now=remedy.allowed_now)
+    return draft.add(step, _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest))
 
 
 def _with_lag(remedy: Remedy, context: RuleContext) -> Remedy:
@@ -144,14 +145,17 @@ def _with_lag(remedy: Remedy, context: RuleContext) -> Remedy:
     return replace(remedy, latest=start_of_day(ends, context.zone), reasons=reasons)
 
 
-def _step(way: Way, remedy: Remedy) -> Step:
+def _step(
+    way: Way, remedy: Remedy, lifts: tuple[HoldCode, ...], *, allowed_now: bool, start: _Start | None = None
+) -> Step:
+    """The step of a way; `remedy` has its times, `start` is when its operation can be requested."""
     return Step(
         action=remedy.action,
         actor=remedy.actor,
         automatic=remedy.automatic,
-        allowed_now=remedy.allowed_now,
+        allowed_now=allowed_now,
         rule=remedy.rule,
-        lifts=(way.hold,),
+        lifts=lifts,
         operation=remedy.operation,
         arguments=way.arguments,
         choose=way.choose,
@@ -162,6 +166,8 @@ def _step(way: Way, remedy: Remedy) -> Step:
         provisional=remedy.provisional,
         reasons=remedy.reasons or (DueReason(key="not_published"),),
         assumed=remedy.assumed,
+        after=() if start is None else start.after,
+        not_before=None if start is None else start.opens,
     )
 
 
@@ -246,15 +252,10 @@ def _operate(
     )
     changed, _ = apply_effects(start.sim, request.kind, done)
     changed, _ = lift_holds(changed, with_it)
-    span, step = _timed(draft, way, start)
+    span, remedy = _timed(draft, way, start)
     lifted = codes(start.sim.holds) - codes(changed.holds)
-    step = replace(
-        step,
-        allowed_now=not (start.after or start.opens) and (way.remedy.allowed_now or _accepted(way, sim, context)),
-        lifts=_in_order(start.sim, lifted),
-        after=start.after,
-        not_before=start.opens,
-    )
+    allowed = not (start.after or start.opens) and (way.remedy.allowed_now or _accepted(way, sim, context))
+    step = _step(way, remedy, _in_order(start.sim, lifted), allowed_now=allowed, start=start)
     draft.sim = changed
     draft.last_operation = draft.add(step, span)
 
@@ -264,12 +265,12 @@ def _accepted(way: Way, sim: Sim, context: RuleContext) -> bool:
     return refusal_of(request_of(way, sim, context)) is None
 
 
-def _timed(draft: Draft, way: Way, start: _Start) -> tuple[_Span, Step]:
+def _timed(draft: Draft, way: Way, start: _Start) -> tuple[_Span, Remedy]:
     """When the operation ends, counted from both ends of the time in which it begins (SL-8)."""
     remedy = way.remedy
     if start.soonest == start.latest == draft.context.now:  # it begins now, and the remedy's times are from now
         soonest = remedy.earliest or start.soonest
-        return _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest), _step(way, remedy)
+        return _Span(soonest=soonest, earliest=remedy.earliest, latest=remedy.latest), remedy
     soon = remedy_time(way.remedy.action, start.sim, way.hold, _at(draft.context, start.soonest))
     begins_late = [] if start.latest is None else _late_starts(start.soonest, start.latest, draft.context)
     late = [remedy_time(way.remedy.action, start.sim, way.hold, _at(draft.context, one)) for one in begins_late]
@@ -277,15 +278,15 @@ def _timed(draft: Draft, way: Way, start: _Start) -> tuple[_Span, Step]:
     latest = None if start.latest is None else _latest(ends, draft.context.now)
     opened = (DueReason(key="window_opens", day=local(start.opens, draft.context.zone).date()),) if start.opens else ()
     slowest = max(late, key=lambda one: one.due_at or start.soonest, default=soon)
-    step = replace(
-        _step(way, way.remedy),
+    remedy = replace(
+        remedy,
         earliest=soon.earliest,
         latest=latest,
         provisional=any(one.provisional for one in (soon, *late)),
         reasons=(*opened, *slowest.reasons),
         assumed=tuple(dict.fromkeys(name for one in (soon, slowest) for name in one.assumed)),
     )
-    return _Span(soonest=soon.earliest or start.soonest, earliest=soon.earliest, latest=latest), step
+    return _Span(soonest=soon.earliest or start.soonest, earliest=soon.earliest, latest=latest), remedy
 
 
 def _late_starts(soonest: datetime, latest: datetime, context: RuleContext) -> list[datetime]:

@@ -40,6 +40,9 @@ def recovery_of(
     drafts, stuck = _arranged(_choices([ways for ways, _ in found.values()], sim, context, known), sim, context, known)
     if not drafts:
         return Recovery(cheapest=None, fastest=None, not_lifted=tuple(_stuck(code) for code in stuck))
+    if len(drafts) == 1:
+        plan = _plan(drafts[0])
+        return Recovery(cheapest=plan, fastest=plan)
     cheapest, fastest = min(drafts, key=_cheapest), min(drafts, key=_fastest)
     plan = _plan(fastest)
     return Recovery(cheapest=plan if cheapest is fastest else _plan(cheapest), fastest=plan)
