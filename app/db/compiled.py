@@ -34,7 +34,11 @@ async def driver_of(connection: AsyncConnection) -> Connection:
         if not connection.in_transaction():
             await connection.begin()
         transaction = driver.transaction()
-        await transaction.start()
+        try:
+            await transaction.start()
+        except BaseException:  # cancelled too: whether it has begun is not known, and nobody else would end it
+            await connection.invalidate()
+            raise
         raw.dbapi_connection._transaction = transaction  # type: ignore[union-attr]  # noqa: SLF001 - as it does itself
     return driver
 

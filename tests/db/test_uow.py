@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import event, text
 
+from app.db.connection import create_engine
 from app.db.uow import UnitOfWork, Work
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -75,3 +77,24 @@ async def test_after_a_commit_the_driver_begins_the_next_transaction(work: Work)
 
     async with work() as unit:
         assert await unit.clock_offset.read() == timedelta()
+
+
+async def test_a_transaction_cancelled_while_it_begins_is_in_nobodys_way(clean_database: str) -> None:
+    """A connection that came back in a transaction would take the next one's commit for that of a savepoint."""
+    engine = create_engine(clean_database, pool_size=1)
+
+    async def begin() -> None:
+        async with UnitOfWork(engine) as unit:
+            await unit.driver()
+            await asyncio.sleep(10)
+
+    for turns in range(40):
+        beginning = asyncio.create_task(begin())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        async with UnitOfWork(engine) as unit:
+            assert not (await unit.connection.get_raw_connection()).driver_connection.is_in_transaction()
+    await engine.dispose()
