@@ -17,6 +17,9 @@ from app.db.set_based import columns_of_rows, packed
 NEW, KNOWN, REJECTED = 0, 1, 2
 """What a row is: `kind` of the staging table."""
 
+LAST_LINE = 2**31 - 1
+"""No file has so many lines."""
+
 ANALYZED_FROM = 5_000
 """Rows from which the planner is told how many there are."""
 
@@ -76,13 +79,16 @@ CREATE TEMP TABLE import_rows (
     iccid text NOT NULL, msisdn text, imsi text, imei text, device_serial text, alias text, remark text, order_id text,
     tags text, changed text, plan_left text, limits_changed boolean NOT NULL DEFAULT false) ON COMMIT DROP;
 CREATE INDEX ON import_rows (canonical);
+CREATE INDEX ON import_rows (line);
+CREATE UNIQUE INDEX ON import_templates (template);
 """  # noqa: S608 - our own columns
 # A chunk is looked up row by row by an index; without statistics the planner would read the whole table for each.
 _BY_INDEX = "SET LOCAL enable_seqscan = off"
 
+# `+ 0`: the index of lines must not be walked for the order.
 _SEEN = """
 SELECT k.n, r.line FROM unnest($1::text[]) WITH ORDINALITY k(canonical, n)
- CROSS JOIN LATERAL (SELECT line FROM import_rows WHERE canonical = k.canonical ORDER BY line LIMIT 1) r
+ CROSS JOIN LATERAL (SELECT line FROM import_rows WHERE canonical = k.canonical ORDER BY line + 0 LIMIT 1) r
 """
 _OWNERS = f"""
 SELECT k.n, s.* FROM unnest($1::text[], $2::int[]) k(iccid, n)

@@ -23,25 +23,37 @@ DATE_COLUMNS = ("terms", "plan", "test_months")
 
 _OWN_VALUES = ", ".join("coalesce(r.tags::jsonb, '{}')" if name == "tags" else f"r.{name}" for name in OWN)
 _SLICE = f"r.kind = {NEW} AND r.canonical > $1 AND r.canonical <= $2"
+_LINES = f"r.kind = {NEW} AND r.line > $1 AND r.line <= $2"
 _END_OF_SLICE = f"""
 SELECT max(canonical) AS last, count(*) AS rows FROM (
     SELECT canonical FROM import_rows r WHERE kind = {NEW} AND canonical > $1 ORDER BY canonical LIMIT $2) s
 """  # noqa: S608 - our own text
-# In the order of the canonical ICCID: one order of locks for imports at the same moment. Of two imports of one card,
-# the second waits for the first's commit, and then finds a conflict. Timelines begin in the same statement: what was
-# staged is read once.
-_ADD_SIMS = f"""
+
+
+def _adding(part: str, conflicts: str) -> str:
+    """Adds SIMs by canonical ICCID; their timelines begin in the same statement: what was staged is read once."""
+    return f"""
 WITH added AS (
     INSERT INTO sims (id, tenant, canonical_iccid, {", ".join(OWN)}, {", ".join(TEMPLATE)}, created_at, updated_at)
     SELECT r.id, $3, r.canonical, {_OWN_VALUES}, {", ".join(f"t.{name}" for name in TEMPLATE)}, $4, $4
-      FROM import_rows r JOIN import_templates t ON t.template = r.template WHERE {_SLICE}
-     ORDER BY r.canonical ON CONFLICT DO NOTHING
+      FROM import_rows r JOIN import_templates t ON t.template = r.template WHERE {part}
+     ORDER BY r.canonical {conflicts}
     RETURNING id, state, holds),
 begun AS (
     INSERT INTO sim_history (sim_id, what, after, cause, rule, actor, took_effect_at, known_at)
     SELECT id, 'state', state, $5, $6, $7, $4, $4 FROM added)
 SELECT count(*) AS added, count(*) FILTER (WHERE holds <> '[]') AS held FROM added
 """  # noqa: S608 - our own text
+
+
+# One order of locks over the whole file for imports at the same moment. Of two imports of one card, the second waits
+# for the first's commit, and then finds a conflict.
+_ADD_SIMS = _adding(_SLICE, "ON CONFLICT DO NOTHING")
+# Conflicts looked for before each row take a seventh of the time. Here one ends the transaction.
+_ADD_FREE = _adding(_LINES, "")
+# Below deadlock_timeout: whoever adds cards in the order of a file gives way to those that wait for one of them.
+_GIVE_WAY = "SET LOCAL lock_timeout = '500ms'"
+_WAIT_AGAIN = "SET LOCAL lock_timeout TO DEFAULT"
 _CONFLICTS = f"""
 SELECT r.* FROM import_rows r WHERE {_SLICE} AND NOT EXISTS (SELECT FROM sims s WHERE s.id = r.id) ORDER BY r.line
 """  # noqa: S608 - our own text
@@ -83,6 +95,13 @@ SELECT id, line FROM import_rows WHERE line > $1 AND (kind = {NEW} OR (kind = {K
 """  # noqa: S608 - our own text
 
 
+class CardsTaken(Exception):
+    """Another transaction adds, or has just added, a SIM of the file."""
+
+
+_TAKEN = (asyncpg.UniqueViolationError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+
+
 class Added(NamedTuple):
     """How many SIMs a slice has added, and how many of them have a hold."""
 
@@ -109,6 +128,29 @@ async def add_sims(
     Those that it gives no account of are known by now (`conflicts`).
     """
     return Added(*await connection.fetchrow(_ADD_SIMS, *part, tenant, now, *why))
+
+
+async def give_way(connection: Connection) -> None:
+    """Before `add_free_sims`: wait for nobody for long."""
+    await connection.execute(_GIVE_WAY)
+
+
+async def wait_again(connection: Connection) -> None:
+    """After it: wait for others as every transaction does."""
+    await connection.execute(_WAIT_AGAIN)
+
+
+async def add_free_sims(
+    connection: Connection, part: tuple[int, int], tenant: str, why: tuple[str, str, str], now: datetime
+) -> Added:
+    """Add the new SIMs of the lines behind the first and up to the second, where nobody else adds any of them.
+
+    Raises `CardsTaken`: the transaction can only be rolled back.
+    """
+    try:
+        return Added(*await connection.fetchrow(_ADD_FREE, *part, tenant, now, *why))
+    except _TAKEN as taken:
+        raise CardsTaken from taken
 
 
 async def conflicts(connection: Connection, part: tuple[str, str]) -> list[asyncpg.Record]:

@@ -22,21 +22,25 @@ async def import_sims(
     *,
     actor: str = "gateway",
     whole: bool = False,
+    ahead: bool = False,
     told: Progress = untold,
 ) -> ImportReport:
     """Store a file's good rows in this transaction, once in it; the caller rolls back where it wants all or nothing.
 
     `whole`: one bad row refuses the file, so that reading ends with the last fault that is listed, and nothing is
-    stored. Afterwards the staging tables are there until the transaction ends.
+    kept. `ahead`: SIMs of a large file are stored while it is read. Raises `CardsTaken` where somebody else adds one of
+    them at the same moment: import it again without it then. Afterwards the staging tables are there until the
+    transaction ends.
     """
     report = ImportReport()
     state = ImportState(tenant=tenant, plans=await work.plans.all(tenant), pools=await work.plans.of_pools(tenant))
     state.zones.update({pool: ctx.zone(code) for pool, code in (await work.plans.pool_accounts(tenant)).items()})
     connection = await work.driver()
-    await Staging(ctx, work, connection, state, report, whole).read(rows, told)
+    storing = Storing(ctx, work, connection, state, report)
+    await Staging(ctx, work, connection, state, report, whole, storing.add_ahead if ahead else None).read(rows, told)
     if whole and report.rejected:
         return report
-    await Storing(ctx, work, connection, state, report).store(told)
+    await storing.store(told)
     after: dict[str, object] = {"rows": report.rows, "created": report.created, "updated": report.updated}
     await work.access.add_audit(
         [AuditRow(tenant=tenant, at=ctx.now(), actor=actor, action="sims.imported", after=after)]

@@ -1,13 +1,13 @@
-"""An import, first part: its rows are read, checked and staged, chunk by chunk; no SIM is touched.
+"""An import, first part: its rows are read, checked and staged, chunk by chunk.
 
-While PostgreSQL takes one chunk, the next one is read.
+While PostgreSQL takes one chunk, the next one is read. No SIM is touched, unless what is staged may be stored ahead.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -35,12 +35,19 @@ from app.usecases.imports.warnings import doubtful_iccid, doubts_of
 CHUNK = 5_000
 """Rows that are staged at once."""
 
+AHEAD_FROM = 20_000
+"""Staged rows from which SIMs are stored while more is read: what is wrong in a file mostly shows before."""
+
 _OWN_FIELDS = tuple("order" if name == "order_id" else name for name in staging.OWN if name != "tags")
 
 
 @dataclass
 class Staging:
-    """Stages the rows of one file. `connection`: of the transaction that has the staging tables."""
+    """Stages the rows of one file. `connection`: of the transaction that has the staging tables.
+
+    `store`: stores what is staged up to a line, on the same connection, while the next chunk is checked; None: nothing
+    is stored before all is read.
+    """
 
     ctx: Context
     work: UnitOfWork
@@ -48,7 +55,9 @@ class Staging:
     state: ImportState
     report: ImportReport
     whole: bool
+    store: Callable[[int], Awaitable[None]] | None = None
     staged: int = 0
+    _line: int = 0
     _reader: RowReader = field(default_factory=RowReader)
     _templates: int = 0
     _made: list[Mapping[str, Any]] = field(default_factory=list)
@@ -83,11 +92,27 @@ class Staging:
         return found
 
     async def _take(self, chunk: list[ReadRow]) -> None:
-        """Check a chunk in the order of its lines, and stage what has been read of it."""
+        """Check a chunk in the order of its lines, and stage it; what was staged before is stored meanwhile."""
         good = [row for row in chunk if not row.faults]
         if not good:  # a file of nothing but faults is read for long, and the server ends a transaction that is silent
             await staging.still_here(self.connection)
         known = await self._known(good)
+        storing = asyncio.ensure_future(self._store_ahead())
+        try:
+            await self._judge_all(chunk, known)
+        finally:
+            await storing
+        await staging.stage(self.connection, self._made, self._new, self._others)
+        self.staged += len(self._new) + len(self._others)
+        self._line = chunk[-1].line
+        self._made, self._new, self._others = [], [], []
+
+    async def _store_ahead(self) -> None:
+        """Store what is staged; where the whole file counts, only as long as nothing is wrong in it."""
+        if self.store is not None and self.staged >= AHEAD_FROM and not (self.whole and self.report.rejected):
+            await self.store(self._line)
+
+    async def _judge_all(self, chunk: list[ReadRow], known: _Known) -> None:
         for number, row in enumerate(chunk):
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
@@ -98,9 +123,6 @@ class Staging:
                 self.report.reject(*row.faults)
             else:
                 self._judge(row, known)
-        await staging.stage(self.connection, self._made, self._new, self._others)
-        self.staged += len(self._new) + len(self._others)
-        self._made, self._new, self._others = [], [], []
 
     async def _known(self, rows: list[ReadRow]) -> _Known:
         """What is known of the cards of a chunk: their SIMs, and the lines that named them before."""

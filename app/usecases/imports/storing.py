@@ -1,9 +1,13 @@
-"""An import, second part: the staged rows become SIMs, slice by slice, in the transaction that staged them."""
+"""An import, second part: the staged rows become SIMs, slice by slice, in the transaction that staged them.
+
+Either once all is read, in one order of locks over the whole file; or already while it is read (`add_ahead`), which
+gives way to whoever adds one of the cards at the same moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.db.connection import Connection
@@ -36,10 +40,30 @@ class Storing:
     connection: Connection
     state: ImportState
     report: ImportReport
+    _ahead: int | None = field(default=None, init=False)
+    """The line up to which new SIMs have been added while the file was read; None: nothing has been."""
+
+    async def add_ahead(self, line: int) -> None:
+        """Add the new SIMs that are staged up to a line, while more is read. Raises `CardsTaken`."""
+        if self._ahead is None:
+            await storing.make_room(self.connection)
+            await storing.give_way(self.connection)
+        part = (self._ahead or 0, line)
+        added = await storing.add_free_sims(self.connection, part, self.state.tenant, IMPORTED, self.ctx.now())
+        self._ahead = line
+        self._count(added)
 
     async def store(self, told: Progress) -> None:
-        """Add the new SIMs, update the known ones, count the reports that waited for them."""
-        await self._add(told)
+        """Add the new SIMs, update the known ones, count the reports that waited for them.
+
+        Raises `CardsTaken` where it has begun while the file was read.
+        """
+        if self._ahead is None:
+            await self._add(told)
+        else:
+            await self.add_ahead(staging.LAST_LINE)
+            await storing.wait_again(self.connection)
+            await told(Step.STORING, self.report.created)
         await self._update(told)
         await self._attach()
 
@@ -54,10 +78,13 @@ class Storing:
             added = await storing.add_sims(self.connection, part, self.state.tenant, IMPORTED, now)
             if added.added < size:
                 await self._added_elsewhere(await storing.conflicts(self.connection, part))
-            self.report.created += added.added
-            self.report.held += added.held
+            self._count(added)
             after = last
             await told(Step.STORING, self.report.created)
+
+    def _count(self, added: storing.Added) -> None:
+        self.report.created += added.added
+        self.report.held += added.held
 
     async def _added_elsewhere(self, rows: Sequence[Any]) -> None:
         """Rows whose SIMs another import added at the same moment: updates of the tenant's own, else not available."""

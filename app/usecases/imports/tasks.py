@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO
 from uuid import UUID
 
 from app.clock import monotonic
+from app.db.imports.storing import CardsTaken
 from app.db.imports.tasks import ImportTask
 from app.db.uow import UnitOfWork
 from app.telemetry import get_logger
@@ -143,15 +145,22 @@ class _Run:
         """Import the file. Raises `Outdated`, `UseCaseError`."""
         with tempfile.TemporaryFile() as file:
             await self._fetch(file)
-            async with self.ctx.work() as work:
-                report, forecast = await self._import(work, rows_of(self.task.media_type, file)), None
-                if self.task.dry_run:
-                    forecast = await stops_within_a_day(self.ctx, work)
-                else:
-                    await self._succeed(work, report)
-                    return
-            async with self.ctx.work() as work:
-                await self._succeed(work, report, report_view(report, forecast))
+            with suppress(CardsTaken):
+                await self._once(file, ahead=True)
+                return
+            log.info("import.begun_again", id=str(self.task.id))
+            await self._once(file, ahead=False)
+
+    async def _once(self, file: BinaryIO, *, ahead: bool) -> None:
+        async with self.ctx.work() as work:
+            report, forecast = await self._import(work, rows_of(self.task.media_type, file), ahead=ahead), None
+            if self.task.dry_run:
+                forecast = await stops_within_a_day(self.ctx, work)
+            else:
+                await self._succeed(work, report)
+                return
+        async with self.ctx.work() as work:
+            await self._succeed(work, report, report_view(report, forecast))
 
     async def _fetch(self, file: BinaryIO) -> None:
         """Write the file's parts to a temporary one, each read in a transaction of its own."""
@@ -164,10 +173,12 @@ class _Run:
             file.write(part)
             number += 1
 
-    async def _import(self, work: UnitOfWork, rows: Iterator[Row]) -> ImportReport:
+    async def _import(self, work: UnitOfWork, rows: Iterator[Row], *, ahead: bool) -> ImportReport:
         task, whole = self.task, self.task.mode == "whole" and not self.task.dry_run
         actor = task.requested_by or "gateway"
-        report = await import_sims(self.ctx, work, task.tenant, rows, actor=actor, whole=whole, told=self._tell)
+        report = await import_sims(
+            self.ctx, work, task.tenant, rows, actor=actor, whole=whole, ahead=ahead, told=self._tell
+        )
         if whole and report.rejected:
             raise refusal_of(report)
         return report
