@@ -116,7 +116,7 @@ def whole_cell(cell: str) -> int | None:
 
 def is_printable(text: str) -> bool:
     """Whether a text can be stored and shown: no control character and no half of a surrogate pair."""
-    return _UNPRINTABLE.search(text) is None
+    return text.isprintable() or _UNPRINTABLE.search(text) is None  # the former says of some more that it is not
 
 
 class _Text:

@@ -9,8 +9,9 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from app.db.connection import Connection
 from app.db.deadline_groups import groups_of
@@ -171,7 +172,7 @@ class Staging:
             sim_id, *update = update_of(owner, row.parsed())
             self._others.append((sim_id, line, staging.KNOWN, canonical, alternate, iccid, *update))
             return
-        tags = _written(tuple(own["tags"].items())) if "tags" in own else None
+        tags = msgspec.json.encode(own["tags"]).decode() if "tags" in own else None
         self._new.append((line, template, canonical, alternate, *map(own.get, _OWN_FIELDS), tags))
 
     def _warn(self, row: ReadRow, alternate: str | None) -> None:
@@ -213,11 +214,6 @@ class Staging:
         self.work.deadline_groups.update(groups_of([sim]))
         shared.number = self._templates
         return shared.number, None
-
-
-@lru_cache(maxsize=4096)
-def _written(tags: tuple[tuple[str, str], ...]) -> str:
-    return json.dumps(dict(tags))
 
 
 @dataclass
