@@ -15,12 +15,11 @@ MOST_MB = 1_024
 """A fleet that outgrows it (about a million SIMs) has outgrown the embedded server."""
 
 PART = 8
-CGROUPS = Path("/sys/fs/cgroup")
 
 
-def shared_buffers_mb(membership: Path = Path("/proc/self/cgroup"), machine_mb: int | None = None) -> int:
-    """The buffers of this machine, container or service, in MB."""
-    return buffers_of(min([machine_mb or _machine_mb(), *map(_limit_mb, _limits(membership))]))
+def shared_buffers_mb(root: Path = Path("/"), machine_mb: int | None = None) -> int:
+    """The buffers of this machine, container or service, in MB; `root`: where `proc` and `sys` are."""
+    return buffers_of(min([machine_mb or _machine_mb(), *map(_limit_mb, _limits(root))]))
 
 
 def buffers_of(memory_mb: int) -> int:
@@ -32,21 +31,22 @@ def _machine_mb() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def _limits(membership: Path) -> Iterator[Path]:
-    """Where Linux says what this process may use: of a container at the root, of a service in its own group.
+def _limits(root: Path) -> Iterator[Path]:
+    """Where Linux says what this process may use: of a container at the top, of a service in its own group.
 
-    A line of `membership` is `number:controllers:path`, without controllers in version 2.
+    A line of `/proc/self/cgroup` is `number:controllers:path`, without controllers in version 2.
     """
+    groups = root / "sys/fs/cgroup"
     try:
-        lines = membership.read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return
     for _, controllers, path in (line.split(":", 2) for line in lines):
         for group in ("/", path):
             if not controllers:
-                yield CGROUPS / group.strip("/") / "memory.max"
+                yield groups / group.strip("/") / "memory.max"
             elif controllers == "memory":
-                yield CGROUPS / "memory" / group.strip("/") / "memory.limit_in_bytes"
+                yield groups / "memory" / group.strip("/") / "memory.limit_in_bytes"
 
 
 def _limit_mb(path: Path) -> int:

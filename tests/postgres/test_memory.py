@@ -29,18 +29,17 @@ def test_an_eighth_of_the_memory_within_bounds(memory_mb: int, buffers_mb: int) 
     ],
 )
 def test_a_limit_of_the_container_or_the_service_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, file: str, limit: str, found: int
+    tmp_path: Path, membership: str, file: str, limit: str, found: int
 ) -> None:
-    (tmp_path / "membership").write_text(membership)
-    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / file).write_text(limit)
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    for path, text in (("proc/self/cgroup", membership), (f"sys/fs/cgroup/{file}", limit)):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
 
-    assert memory.shared_buffers_mb(tmp_path / "membership", machine_mb=16_384) == found
+    assert memory.shared_buffers_mb(tmp_path, machine_mb=16_384) == found
 
 
 def test_without_cgroups_the_machine_counts(tmp_path: Path) -> None:
-    assert memory.shared_buffers_mb(tmp_path / "none", machine_mb=4_096) == 512
+    assert memory.shared_buffers_mb(tmp_path, machine_mb=4_096) == 512
 
 
 async def test_the_server_starts_with_it(data_dir: Path) -> None:
