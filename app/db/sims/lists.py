@@ -3,7 +3,10 @@
 Three ways lead to a page, each bounded. `LOOK`: the next SIMs by id, of which a common filter leaves enough for a page.
 `FACETS`: a filter by carrier, account, plan or state is that of some groups of equal SIMs; of each the next by id.
 `FOUND`: what the filter finds by its own index, then ordered; that is few, or the first look had found enough. By use
-the next SIMs of each step are looked at (`app.db.sims.by_share`), until enough of them are found to have used so much.
+it is the next SIMs of each step (`app.db.sims.by_share`), more and more of them until enough match the other filters.
+
+A page's limit stands in the text: as an argument PostgreSQL would plan every page anew, because it cannot know how few
+SIMs are wanted.
 """
 
 from __future__ import annotations
@@ -15,9 +18,8 @@ from typing import Any
 import asyncpg
 
 from app.db.kept_connections import KeptConnections
-from app.db.sims.by_share import candidates
-from app.db.sims.search import SimFilter, where_of
-from app.db.twin import Layout
+from app.db.sims.by_share import next_of_share, of_these
+from app.db.sims.search import SimFilter, share_of, where_of
 
 LOOK_AT = 2_000
 """SIMs at which a first look is taken. A filter that leaves less than a page of so many is rare."""
@@ -38,15 +40,15 @@ Statement = tuple[str, list[Any]]
 
 def look(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
     """Of the next `LOOK_AT` SIMs those that match, and the last id looked at; no id: the list ends there."""
-    where, arguments = where_of(tenant, wanted, among="ARRAY(SELECT id FROM seen)")
+    where, arguments = where_of(tenant, wanted)
     n = len(arguments)
     statement = (
         "WITH seen AS MATERIALIZED ("  # noqa: S608 - our own text
         f" SELECT * FROM sims WHERE tenant = $1 AND id > ${n + 1} ORDER BY id LIMIT {LOOK_AT})"
         f" SELECT (SELECT count(*) FROM seen) AS seen, ARRAY("
-        f" SELECT s.id FROM seen s WHERE {where} ORDER BY s.id LIMIT ${n + 2}) AS ids"
+        f" SELECT s.id FROM seen s WHERE {where} ORDER BY s.id LIMIT {limit}) AS ids"
     )
-    return statement, [*arguments, after, limit]
+    return statement, [*arguments, after]
 
 
 def in_order(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
@@ -54,8 +56,8 @@ def in_order(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statemen
     where, arguments = where_of(tenant, wanted)
     n = len(arguments)
     return (
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1} ORDER BY s.id LIMIT ${n + 2}",  # noqa: S608 - ours
-        [*arguments, after, limit],
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1} ORDER BY s.id LIMIT {limit}",  # noqa: S608 - ours
+        [*arguments, after],
     )
 
 
@@ -65,9 +67,9 @@ def found(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
     n = len(arguments)
     statement = (
         f"WITH found AS MATERIALIZED (SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1})"  # noqa: S608 - ours
-        f" SELECT id FROM found ORDER BY id LIMIT ${n + 2}"
+        f" SELECT id FROM found ORDER BY id LIMIT {limit}"
     )
-    return statement, [*arguments, after, limit]
+    return statement, [*arguments, after]
 
 
 def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
@@ -79,7 +81,7 @@ def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Stateme
     n = len(arguments)
     columns = ", ".join(_FACETS)
     given = [(name, getattr(wanted, name)) for name in _FACETS if getattr(wanted, name) is not None]
-    places = {name: f"${n + 3 + index}" for index, (name, _) in enumerate(given)}
+    places = {name: f"${n + 2 + index}" for index, (name, _) in enumerate(given)}
     chosen = " AND ".join(f"g.{name} = {place}" for name, place in places.items())
     statement = (
         "WITH RECURSIVE g AS ("  # noqa: S608 - our own text
@@ -90,10 +92,10 @@ def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Stateme
         f" ORDER BY {', '.join('x.' + name for name in _FACETS)} LIMIT 1) n)"
         " SELECT m.id FROM g CROSS JOIN LATERAL ("
         f" SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1}"
-        f" AND {' AND '.join(f's.{name} = g.{name}' for name in _FACETS)} ORDER BY s.id LIMIT ${n + 2}) m"
-        f" WHERE {chosen} ORDER BY m.id LIMIT ${n + 2}"
+        f" AND {' AND '.join(f's.{name} = g.{name}' for name in _FACETS)} ORDER BY s.id LIMIT {limit}) m"
+        f" WHERE {chosen} ORDER BY m.id LIMIT {limit}"
     )
-    return statement, [*arguments, after, limit, *(value for _, value in given)]
+    return statement, [*arguments, after, *(value for _, value in given)]
 
 
 def has_own_index(wanted: SimFilter) -> bool:
@@ -128,11 +130,11 @@ async def page_ids(reads: KeptConnections, tenant: str, wanted: SimFilter, *, af
 
 def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Statement:
     """Those of these SIMs that match, by id."""
-    place = len(where_of(tenant, wanted)[1]) + 1
-    where, arguments = where_of(tenant, wanted, among=f"${place}::bigint[]")
+    where, arguments = where_of(tenant, wanted)
+    n = len(arguments)
     return (
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${place}) ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
-        [*arguments, ids, limit],
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${n + 1}) ORDER BY s.id LIMIT {limit}",  # noqa: S608
+        [*arguments, ids],
     )
 
 
@@ -140,31 +142,28 @@ async def _by_use(reads: KeptConnections, tenant: str, wanted: SimFilter, after:
     """A page of SIMs that have used so much; where another filter finds a few, of these."""
     if any(getattr(wanted, name) is not None for name in _NARROW):
         given, arguments = found(tenant, replace(wanted, usage_pct_gte=None), after, _FEW)
-        few = await reads.fetch(given, *arguments)
-        statement, arguments = among(tenant, wanted, [row["id"] for row in few], limit)
-        return [row["id"] for row in await reads.fetch(statement, *arguments)]
-    if not Layout.distributed:  # there each step is a list of the coordinator's own, and counters are far
-        statement, arguments = look(tenant, wanted, after, limit)
-        if (ids := enough(await reads.fetchrow(statement, *arguments), limit)) is not None:
-            return ids
+        few = [row["id"] for row in await reads.fetch(given, *arguments)]
+        return (await of_these(reads, tenant, share_of(wanted), few))[:limit]
     return await by_steps(reads, tenant, wanted, after, limit)
 
 
 async def by_steps(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
-    """A page of SIMs that have used so much, of those at the steps of their allowances that are high enough.
+    """A page of SIMs that have used so much.
 
     Where few of the next ones match whatever else is asked for, more and more of them are looked at.
     """
+    others = replace(wanted, usage_pct_gte=None)
+    alone = others == SimFilter(cycles=wanted.cycles, plan=wanted.plan, carrier=wanted.carrier)
     page: list[int] = []
     through: int | None = after
     count = limit
     while through is not None and len(page) < limit:
-        share = (wanted.cycles, wanted.usage_pct_gte or 0)
-        ids, through = await candidates(reads, tenant, share, through, count)
-        if ids:
-            statement, arguments = among(tenant, wanted, ids, limit - len(page))
-            page += [row["id"] for row in await reads.fetch(statement, *arguments)]
-        count *= 4
+        ids, through = await next_of_share(reads, tenant, share_of(wanted), through, count)
+        if ids and not alone:
+            statement, arguments = among(tenant, others, ids, limit - len(page))
+            ids = [row["id"] for row in await reads.fetch(statement, *arguments)]
+        page += ids[: limit - len(page)]
+        count *= 64
     return page
 
 
