@@ -1,10 +1,12 @@
 """Usage reports per second, answered after commit, against a bare binary COPY (`make bench-ingest`).
 
-100,000 cards, 100 gateways, batches of 1,000, 5 % sent again, 5 % late, the three kinds of body in turn; generator, API
-and database share the machine. In the same run the same rows go by plain binary COPY into a table without an index,
-one connection, the same batch size, one transaction a batch, before and after: the ratio is what counts.
+100,000 cards, 100 gateways, batches of 1,000, 5 % sent again, 5 % late (up to ten days, within the running cycle; with
+`--closed` of the cycle before), the three kinds of body in turn; generator, API and database share the machine. In the
+same run the same rows go by plain binary COPY into a table without an index, one connection, the same batch size, one
+transaction a batch, before and after: the ratio is what counts.
 
-    python -m bench.ingest [--sims 100000] [--records 1000000] [--clients 32] [--ids sequence|uuid] [--growth]
+    python -m bench.ingest [--sims 100000] [--records 1000000] [--clients 32] [--ids sequence|uuid]
+                           [--closed] [--growth]
 
 `--growth` repeats a smaller sample with 100,000, 1,000,000 and 10,000,000 cards whose counters all exist, reports
 spread over all of them, on a PostgreSQL with memory for ten million (`GROWN`). Fails under a ratio of 0.15,
@@ -16,115 +18,35 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import statistics
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import uvloop
 
 from bench.house import (
-    KEY,
     ROOT,
     Database,
     api,
     cpu_seconds,
     database,
-    iccid,
     postgres_seconds,
     postmaster,
     resident_mb,
     seed,
 )
+from bench.reports import BATCH, Fleet, requests
 
-GATEWAYS = 100
-BATCH = 1_000
-KINDS = ("application/json", "application/x-ndjson", "application/cloudevents-batch+json")
 LEAST_RATIO = 0.15
 MOST_GROWTH = 1.3
 MOST_MB = 200
 BARE_ROWS = 200_000
 GROWN = {"shared_buffers": "4GB", "max_wal_size": "8GB"}
 """For all three sizes of `--growth`: a database of ten million cards has memory for their counters."""
-
-Record = tuple[str, str, str, datetime, int]
-
-
-@dataclass
-class Fleet:
-    """Gateways that report in turn, some reports twice and some late."""
-
-    sims: int
-    ids: str
-    random: random.Random = field(default_factory=lambda: random.Random(7))
-    run: str = field(default_factory=lambda: f"{int(time.time()):010d}")
-    sequence: list[int] = field(default_factory=lambda: [0] * GATEWAYS)
-    sent: list[list[Record]] = field(default_factory=lambda: [[] for _ in range(GATEWAYS)])
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
-
-    def batch(self, number: int) -> list[Record]:
-        """The next thousand reports of one gateway."""
-        return [self._record(number % GATEWAYS) for _ in range(BATCH)]
-
-    def _record(self, gateway: int) -> Record:
-        chance = self.random.random()
-        if chance < 0.05 and self.sent[gateway]:  # a gateway repeats its own
-            return self.random.choice(self.sent[gateway])
-        self.sequence[gateway] += 1
-        at = self.now - timedelta(seconds=self.random.randrange(600))
-        if chance > 0.95:
-            at -= timedelta(days=self.random.randrange(1, 10))
-        name = f"{self.run}-{self.sequence[gateway]:08d}"
-        if self.ids == "uuid":
-            name = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        card = iccid(self.random.randrange(self.sims) + 1)
-        record = (f"gw-{gateway:03d}", name, card, at, self.random.randrange(1 << 20))
-        if self.random.random() < 0.1:
-            self.sent[gateway].append(record)
-        return record
-
-
-def encoded(records: list[Record], kind: str) -> bytes:
-    """One body."""
-    if kind == KINDS[2]:
-        return json.dumps(
-            [
-                {
-                    "specversion": "1.0",
-                    "type": "simgate.usage.report",
-                    "source": gateway,
-                    "id": name,
-                    "subject": card,
-                    "time": at.isoformat(),
-                    "data": {"bytes": amount},
-                }
-                for gateway, name, card, at, amount in records
-            ]
-        ).encode()
-    plain = [
-        {"gateway": gateway, "id": name, "iccid": card, "at": at.isoformat(), "bytes": amount}
-        for gateway, name, card, at, amount in records
-    ]
-    return json.dumps(plain).encode() if kind == KINDS[0] else "\n".join(map(json.dumps, plain)).encode()
-
-
-def requests(fleet: Fleet, records: int) -> Iterator[bytes]:
-    """Whole HTTP requests."""
-    for number in range(records // BATCH):
-        kind = KINDS[number % len(KINDS)]
-        body = encoded(fleet.batch(number), kind)
-        head = (
-            f"POST /v1/usage/reports HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n"
-            f"content-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        yield head.encode() + body
 
 
 @dataclass
@@ -173,7 +95,7 @@ async def generate(address: str, whole: list[bytes], clients: int) -> Load:
 
 def generator(arguments: argparse.Namespace) -> None:
     """The generator's own process: prepares everything, says so, waits for the word, sends, tells."""
-    fleet = Fleet(sims=arguments.sims, ids=arguments.ids)
+    fleet = Fleet(sims=arguments.sims, ids=arguments.ids, closed=arguments.closed)
     whole = list(requests(fleet, arguments.records))
     print("ready", flush=True)
     sys.stdin.readline()
@@ -182,7 +104,7 @@ def generator(arguments: argparse.Namespace) -> None:
 
 async def bare_copy(dsn: str, arguments: argparse.Namespace) -> float:
     """Rows per second of the same rows by binary COPY into a table without an index."""
-    fleet = Fleet(sims=arguments.sims, ids=arguments.ids)
+    fleet = Fleet(sims=arguments.sims, ids=arguments.ids, closed=arguments.closed)
     batches = [fleet.batch(number) for number in range(min(BARE_ROWS, arguments.records) // BATCH)]
     connection = await asyncpg.connect(dsn)
     await connection.execute(
@@ -206,6 +128,7 @@ def measure(where: Database, arguments: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.ingest", "--generate"]
     for name in ("sims", "records", "clients", "ids"):
         command += [f"--{name}", str(getattr(arguments, name))]
+    command += ["--closed"] if arguments.closed else []
     bare = [uvloop.run(bare_copy(where.dsn, arguments))]
     with api(where) as (address, pid):
         _warm_up(address, arguments)
@@ -286,6 +209,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--ids", choices=("sequence", "uuid"), default="sequence")
+    parser.add_argument("--closed", action="store_true", help="late reports are of the cycle before")
     parser.add_argument("--warm", type=int, default=50_000, help="reports before it counts")
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--address", help=argparse.SUPPRESS)

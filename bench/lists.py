@@ -2,8 +2,8 @@
 
 A fleet of 1,000,000 cards of one tenant, and as many operations. Most cards are alike, and what is rare stands at the
 end of the fleet, where a list in the order of ids comes to it last. Each request is asked so often through `simgate
-api`, one at a time; the slowest but one in a hundred counts. One card in fifty has used 81 % of its allowance, the
-last 200 all of it.
+api`, one at a time; the slowest but one in a hundred counts. One card in fifty has used 80 to 84 % of its allowance,
+another 71 %, the last 200 all of it; all others 1 %.
 
     python -m bench.lists [--cards 1000000] [--times 100]
 
@@ -60,8 +60,10 @@ WITHOUT_INDEX = (
     "/v1/sims/summary?by=state&expires_before=2027-06-01",
     "/v1/sims/summary?by=state&tag=all:1",
     "/v1/sims/summary?by=state&q=8986",
+    "/v1/sims?usage_pct_gte=74&hold=violation",
+    "/v1/sims?usage_pct_gte=84&include=total",
 )
-"""What reads as many SIMs as it counts."""
+"""What reads as many SIMs as it counts, or compares the counters of all that stand between two steps."""
 
 FLEET = """
 INSERT INTO sims (tenant, iccid, msisdn, imsi, carrier, account, terms, plan, pool, order_id, underlying, state, holds,
@@ -100,8 +102,8 @@ async def seed(dsn: str, cards: int) -> None:
     await connection.execute(
         "INSERT INTO usage_cycles (sim_id, cycle, reported, reported_since)"
         " SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMM')::int, b, b"
-        " FROM (SELECT id, CASE WHEN state = 'suspended' THEN 104857600 WHEN id % 50 = 7 THEN 85000000"
-        " ELSE 1048576 END AS b FROM sims) s",
+        " FROM (SELECT id, 1048576 * CASE WHEN state = 'suspended' THEN 100 WHEN id % 50 = 7 THEN 80 + id / 50 % 5"
+        " WHEN id % 50 = 8 THEN 71 ELSE 1 END AS b FROM sims) s",
         timeout=7200,
     )
     ids = [row["id"] for row in await connection.fetch("SELECT id FROM sims ORDER BY id")]

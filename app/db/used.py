@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 BEFORE_ACTIVATION = "CASE WHEN c.figures_to >= c.tested_to THEN 0 ELSE coalesce(c.tested, 0) END"
 """Reported traffic from before the SIM's activation, of the `usage_cycles` row `c`.
@@ -23,3 +23,8 @@ it: passing one costs as much as two reports."""
 def step_of(percent: int) -> int:
     """The lowest step at which a SIM may have used so many percent."""
     return bisect_right(STEPS, percent)
+
+
+def sure_from(percent: int) -> int:
+    """The lowest step at which a SIM has used so many percent, whatever its counter says."""
+    return bisect_left(STEPS, percent) + 1

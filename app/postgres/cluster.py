@@ -31,7 +31,6 @@ SETTINGS = {
     "listen_addresses": "",  # the socket in a folder of our own is the only door
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "128MB",
     "wal_compression": "on",
     "max_wal_size": "1GB",
     "random_page_cost": "1.1",
@@ -40,7 +39,8 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-"""For a small machine. What keeps a committed row (fsync, synchronous_commit, …) is as PostgreSQL has it: on."""
+"""Beside `shared_buffers` (`app.postgres.memory`). What keeps a committed row (fsync, synchronous_commit, …) is as
+PostgreSQL has it: on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from app.postgres import binaries, cluster
 from app.postgres.environment import without_libpq_variables
 from app.postgres.errors import DatabaseUnusable, DataDirInUse
 from app.postgres.locks import FileLock, ensure_folder, sole_gateway
+from app.postgres.memory import shared_buffers_mb
 from app.postgres.owner import make_enterable
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -111,7 +112,7 @@ class ServerUse:
     def __init__(self, data_dir: Path, settings: Mapping[str, str]) -> None:
         self._data_dir = data_dir
         self._locks = data_dir / "postgres"
-        self._settings = {**cluster.SETTINGS, **settings}
+        self._settings = {**cluster.SETTINGS, "shared_buffers": f"{shared_buffers_mb()}MB", **settings}
         self._ended = False
         make_enterable(self._locks)
         self._users = FileLock(self._locks / "users.lock")

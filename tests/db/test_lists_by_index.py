@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 
 from app.db.operations.search import OperationFilter, page_of
-from app.db.sims.by_share import CANDIDATES, candidates_arguments
+from app.db.sims.by_share import NEXT, Share, next_arguments
 from app.db.sims.lists import among, enough, look, page_ids, statements
 from app.db.sims.search import SimFilter, where_of
 from app.db.sims.summaries import count, count_statement, summary, summary_statement
@@ -138,8 +138,8 @@ async def test_no_filter_of_a_list_of_sims_reads_the_whole_table(fleet: asyncpg.
 async def test_no_filter_by_use_reads_the_whole_table(fleet: asyncpg.Pool[asyncpg.Record], percent: int) -> None:
     """Also where all cards stand just below what is asked for, and those that have used more at the end."""
     wanted = SimFilter(usage_pct_gte=percent, cycles=CYCLES)
-    sent = [look("default", wanted, 0, 51), among("default", wanted, list(range(1, 400)), 51)]
-    sent += [(CANDIDATES, candidates_arguments("default", (CYCLES, percent), 0, 51))]
+    sent = [among("default", SimFilter(state="active"), list(range(1, 400)), 51)]
+    sent += [(NEXT.plain, next_arguments("default", Share(percent=percent, cycles=CYCLES), 0, 51))]
     sent += [count_statement("default", wanted), summary_statement("default", wanted, ["state"])]
 
     assert [found for statement in sent for found in await _whole_reads(fleet, *statement)] == []
@@ -147,9 +147,9 @@ async def test_no_filter_by_use_reads_the_whole_table(fleet: asyncpg.Pool[asyncp
 
 async def test_no_list_of_a_step_is_found_by_walking_along_every_share(fleet: asyncpg.Pool[asyncpg.Record]) -> None:
     """In the order of ids all shares can be read by their key until enough match: where none does, that is all of them."""
-    arguments = candidates_arguments("default", (CYCLES, 50), 0, 51)
+    arguments = next_arguments("default", Share(percent=50, cycles=CYCLES), 0, 51)
 
-    plan = [row[0] for row in await fleet.fetch(f"EXPLAIN {CANDIDATES}", *arguments)]
+    plan = [row[0] for row in await fleet.fetch(f"EXPLAIN {NEXT.plain}", *arguments)]
 
     assert [line for line in plan if "usage_shares" in line and "ix_usage_shares_step" not in line] == []
 

@@ -3,7 +3,7 @@
 Three ways lead to a page, each bounded. `LOOK`: the next SIMs by id, of which a common filter leaves enough for a page.
 `FACETS`: a filter by carrier, account, plan or state is that of some groups of equal SIMs; of each the next by id.
 `FOUND`: what the filter finds by its own index, then ordered; that is few, or the first look had found enough. By use
-the next SIMs of each step are looked at (`app.db.sims.by_share`), until enough of them are found to have used so much.
+it is the next SIMs of each step (`app.db.sims.by_share`), more and more of them until enough match the other filters.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 import asyncpg
 
 from app.db.kept_connections import KeptConnections
-from app.db.sims.by_share import candidates
-from app.db.sims.search import SimFilter, where_of
-from app.db.twin import Layout
+from app.db.sims.by_share import next_of_share, of_these
+from app.db.sims.search import SimFilter, share_of, where_of
 
 LOOK_AT = 2_000
 """SIMs at which a first look is taken. A filter that leaves less than a page of so many is rare."""
@@ -38,7 +37,7 @@ Statement = tuple[str, list[Any]]
 
 def look(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
     """Of the next `LOOK_AT` SIMs those that match, and the last id looked at; no id: the list ends there."""
-    where, arguments = where_of(tenant, wanted, among="ARRAY(SELECT id FROM seen)")
+    where, arguments = where_of(tenant, wanted)
     n = len(arguments)
     statement = (
         "WITH seen AS MATERIALIZED ("  # noqa: S608 - our own text
@@ -128,10 +127,10 @@ async def page_ids(reads: KeptConnections, tenant: str, wanted: SimFilter, *, af
 
 def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Statement:
     """Those of these SIMs that match, by id."""
-    place = len(where_of(tenant, wanted)[1]) + 1
-    where, arguments = where_of(tenant, wanted, among=f"${place}::bigint[]")
+    where, arguments = where_of(tenant, wanted)
+    n = len(arguments)
     return (
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${place}) ORDER BY s.id LIMIT ${place + 1}",  # noqa: S608
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${n + 1}) ORDER BY s.id LIMIT ${n + 2}",  # noqa: S608
         [*arguments, ids, limit],
     )
 
@@ -140,31 +139,28 @@ async def _by_use(reads: KeptConnections, tenant: str, wanted: SimFilter, after:
     """A page of SIMs that have used so much; where another filter finds a few, of these."""
     if any(getattr(wanted, name) is not None for name in _NARROW):
         given, arguments = found(tenant, replace(wanted, usage_pct_gte=None), after, _FEW)
-        few = await reads.fetch(given, *arguments)
-        statement, arguments = among(tenant, wanted, [row["id"] for row in few], limit)
-        return [row["id"] for row in await reads.fetch(statement, *arguments)]
-    if not Layout.distributed:  # there each step is a list of the coordinator's own, and counters are far
-        statement, arguments = look(tenant, wanted, after, limit)
-        if (ids := enough(await reads.fetchrow(statement, *arguments), limit)) is not None:
-            return ids
+        few = [row["id"] for row in await reads.fetch(given, *arguments)]
+        return (await of_these(reads, tenant, share_of(wanted), few))[:limit]
     return await by_steps(reads, tenant, wanted, after, limit)
 
 
 async def by_steps(reads: KeptConnections, tenant: str, wanted: SimFilter, after: int, limit: int) -> list[int]:
-    """A page of SIMs that have used so much, of those at the steps of their allowances that are high enough.
+    """A page of SIMs that have used so much.
 
     Where few of the next ones match whatever else is asked for, more and more of them are looked at.
     """
+    others = replace(wanted, usage_pct_gte=None)
+    alone = others == SimFilter(cycles=wanted.cycles, plan=wanted.plan, carrier=wanted.carrier)
     page: list[int] = []
     through: int | None = after
     count = limit
     while through is not None and len(page) < limit:
-        share = (wanted.cycles, wanted.usage_pct_gte or 0)
-        ids, through = await candidates(reads, tenant, share, through, count)
-        if ids:
-            statement, arguments = among(tenant, wanted, ids, limit - len(page))
-            page += [row["id"] for row in await reads.fetch(statement, *arguments)]
-        count *= 4
+        ids, through = await next_of_share(reads, tenant, share_of(wanted), through, count)
+        if ids and not alone:
+            statement, arguments = among(tenant, others, ids, limit - len(page))
+            ids = [row["id"] for row in await reads.fetch(statement, *arguments)]
+        page += ids[: limit - len(page)]
+        count *= 64
     return page
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from app.db.sims.by_share import used_share
+from app.db.sims.by_share import Share, used_share
 
 SUMMARIES: Mapping[str, str] = {
     "carrier": "s.carrier",
@@ -60,6 +60,10 @@ class _Clauses:
     def add(self, condition: str, value: Any) -> None:
         self.conditions.append(condition.replace("?", self.place(value)))
 
+    def equal(self, name: str, value: Any) -> str:
+        self.conditions.append(f"s.{name} = {(place := self.place(value))}")
+        return place
+
     def add_beginning(self, text: str, msisdn: str | None) -> None:
         given = self.place(_beginning(text))
         choices = [f"s.{name} LIKE {given}" for name in ("iccid", "msisdn", "imsi", "device_serial")]
@@ -77,16 +81,15 @@ def _beginning(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
-def where_of(tenant: str, wanted: SimFilter, *, among: str | None = None) -> tuple[str, list[Any]]:
-    """The WHERE of a filter over `sims s`, and its arguments from `$1` on.
+def share_of(wanted: SimFilter) -> Share:
+    """What a filter asks of the use; plan and carrier narrow the search."""
+    return Share(percent=wanted.usage_pct_gte or 0, cycles=wanted.cycles, plan=wanted.plan, carrier=wanted.carrier)
 
-    `among`: an array of row ids in SQL, of SIMs to which the search by use keeps.
-    """
+
+def where_of(tenant: str, wanted: SimFilter) -> tuple[str, list[Any]]:
+    """The WHERE of a filter over `sims s`, and its arguments from `$1` on."""
     clauses = _Clauses(tenant)
-    for name in _EQUALS:
-        value = getattr(wanted, name)
-        if value is not None:
-            clauses.add(f"s.{name} = ?", value)
+    places = {name: clauses.equal(name, value) for name in _EQUALS if (value := getattr(wanted, name)) is not None}
     if wanted.order is not None:
         clauses.add("s.order_id = ?", wanted.order)
     if wanted.tags:
@@ -98,6 +101,7 @@ def where_of(tenant: str, wanted: SimFilter, *, among: str | None = None) -> tup
     if wanted.q is not None:
         clauses.add_beginning(wanted.q, wanted.q_msisdn)
     if wanted.usage_pct_gte:
-        share = used_share(wanted.cycles, wanted.usage_pct_gte, among).text
-        clauses.add(f"s.id IN ({share})", wanted.usage_pct_gte)
+        percent = clauses.place(wanted.usage_pct_gte)
+        share = used_share(share_of(wanted), percent, places.get("plan"), places.get("carrier"))
+        clauses.conditions.append(share.text)
     return clauses.where, clauses.arguments

@@ -15,6 +15,7 @@ import asyncpg
 from app.db.connection import Connection
 from app.db.report_days import ANY_DAY
 from app.db.twin import NO_ROW_LOCKS, Twin
+from app.db.usage.shares import restate
 from app.db.used import BEFORE_ACTIVATION, USED
 from app.domain.usage.figures import CarrierFigure
 
@@ -283,6 +284,7 @@ async def add_pack(connection: Connection, sim_id: int, cycle: int, amount: int,
     await ensure_counters(connection, [(sim_id, cycle)])
     await connection.execute(_ADD_PACK, sim_id, cycle, amount, at)
     await connection.execute(_RAISE_ADDONS, sim_id, cycle, amount)
+    await restate(connection, [(sim_id, cycle)])
 
 
 async def cycles_of(connection: Connection, sim_id: int, first: int, last: int) -> Rows:

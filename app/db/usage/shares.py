@@ -16,7 +16,9 @@ _BEGINNINGS = f"ARRAY[{', '.join(map(str, STEPS))}]::numeric[]"
 _NEVER = "9223372036854775807"
 _TOTAL = "(k.allowance::numeric + c.addons)"
 _STEP = f"""CASE WHEN {USED} = 0 THEN 0 WHEN {_TOTAL} = 0 THEN {len(STEPS)}
-            ELSE width_bucket({USED}::numeric * 100 / {_TOTAL}, {_BEGINNINGS}) END"""
+            ELSE width_bucket(div({USED}::numeric * 100, {_TOTAL}), {_BEGINNINGS}) END"""
+"""Steps begin at whole percents, so whole percents say exactly which is reached."""
+
 _ALLOWANCES = """
 SELECT s.id, p.allowance FROM sims s JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
  WHERE s.id = ANY($1::bigint[]) ORDER BY s.id

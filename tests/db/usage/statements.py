@@ -91,14 +91,13 @@ def written() -> tuple[dict[str, str], set[str]]:
 def built() -> dict[str, str]:
     """The statements that are put together when they are sent."""
     near = near_limits.DISTRIBUTED.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar"))
-    share = by_share.used_share({"x": 202601}, 80).distributed.replace("?", "$2")
-    among = by_share.used_share({"x": 202601}, 80, "$3::bigint[]").distributed.replace("?", "$2")
+    wanted = by_share.Share(percent=84, cycles={"x": 202601})
+    share = by_share.used_share(wanted, "$2", "$3", None).distributed
     chosen = {"where": "s.tenant = $1", "cycles": "$2", "rebinds": "$3", "after": "$4", "limit": "$5"}
     return (
         {
             "app.db.sims.near_limits": str(near),
-            "app.db.sims.by_share.found": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({share})",  # noqa: S608 - our own
-            "app.db.sims.by_share.among": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND s.id IN ({among})",  # noqa: S608 - our own
+            "app.db.sims.by_share.used_share": f"SELECT s.id FROM sims s WHERE s.tenant = $1 AND {share}",  # noqa: S608 - our own
             "app.db.sims.stopped": stopped._STOPPED.distributed.format(**chosen),
             "app.db.usage.history.days": f"WITH {history._POOL}, {history._DAYS}",
             "app.db.usage.history.cycles": f"WITH {history._POOL} {history._CYCLES}",
