@@ -20,6 +20,17 @@ Those that people ask for. A dozen are passed in a cycle, and few at its beginni
 it: passing one costs as much as two reports."""
 
 
+NEVER = 2**63 - 1
+
+
+def first_step(used: int, allowance: int) -> tuple[int, int]:
+    """The step at which a counter begins with so many bytes of an allowance, and the bytes at which the next begins."""
+    if allowance == 0:
+        return (len(STEPS), NEVER) if used else (0, 1)
+    step = step_of(used * 100 // allowance)
+    return step, NEVER if step == len(STEPS) else min(-(-STEPS[step] * allowance // 100), NEVER)
+
+
 def step_of(percent: int) -> int:
     """The lowest step at which a SIM may have used so many percent."""
     return bisect_right(STEPS, percent)

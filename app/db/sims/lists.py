@@ -4,6 +4,9 @@ Three ways lead to a page, each bounded. `LOOK`: the next SIMs by id, of which a
 `FACETS`: a filter by carrier, account, plan or state is that of some groups of equal SIMs; of each the next by id.
 `FOUND`: what the filter finds by its own index, then ordered; that is few, or the first look had found enough. By use
 it is the next SIMs of each step (`app.db.sims.by_share`), more and more of them until enough match the other filters.
+
+A page's limit stands in the text: as an argument PostgreSQL would plan every page anew, because it cannot know how few
+SIMs are wanted.
 """
 
 from __future__ import annotations
@@ -43,9 +46,9 @@ def look(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
         "WITH seen AS MATERIALIZED ("  # noqa: S608 - our own text
         f" SELECT * FROM sims WHERE tenant = $1 AND id > ${n + 1} ORDER BY id LIMIT {LOOK_AT})"
         f" SELECT (SELECT count(*) FROM seen) AS seen, ARRAY("
-        f" SELECT s.id FROM seen s WHERE {where} ORDER BY s.id LIMIT ${n + 2}) AS ids"
+        f" SELECT s.id FROM seen s WHERE {where} ORDER BY s.id LIMIT {limit}) AS ids"
     )
-    return statement, [*arguments, after, limit]
+    return statement, [*arguments, after]
 
 
 def in_order(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
@@ -53,8 +56,8 @@ def in_order(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statemen
     where, arguments = where_of(tenant, wanted)
     n = len(arguments)
     return (
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1} ORDER BY s.id LIMIT ${n + 2}",  # noqa: S608 - ours
-        [*arguments, after, limit],
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1} ORDER BY s.id LIMIT {limit}",  # noqa: S608 - ours
+        [*arguments, after],
     )
 
 
@@ -64,9 +67,9 @@ def found(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
     n = len(arguments)
     statement = (
         f"WITH found AS MATERIALIZED (SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1})"  # noqa: S608 - ours
-        f" SELECT id FROM found ORDER BY id LIMIT ${n + 2}"
+        f" SELECT id FROM found ORDER BY id LIMIT {limit}"
     )
-    return statement, [*arguments, after, limit]
+    return statement, [*arguments, after]
 
 
 def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Statement:
@@ -78,7 +81,7 @@ def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Stateme
     n = len(arguments)
     columns = ", ".join(_FACETS)
     given = [(name, getattr(wanted, name)) for name in _FACETS if getattr(wanted, name) is not None]
-    places = {name: f"${n + 3 + index}" for index, (name, _) in enumerate(given)}
+    places = {name: f"${n + 2 + index}" for index, (name, _) in enumerate(given)}
     chosen = " AND ".join(f"g.{name} = {place}" for name, place in places.items())
     statement = (
         "WITH RECURSIVE g AS ("  # noqa: S608 - our own text
@@ -89,10 +92,10 @@ def by_facets(tenant: str, wanted: SimFilter, after: int, limit: int) -> Stateme
         f" ORDER BY {', '.join('x.' + name for name in _FACETS)} LIMIT 1) n)"
         " SELECT m.id FROM g CROSS JOIN LATERAL ("
         f" SELECT s.id FROM sims s WHERE {where} AND s.id > ${n + 1}"
-        f" AND {' AND '.join(f's.{name} = g.{name}' for name in _FACETS)} ORDER BY s.id LIMIT ${n + 2}) m"
-        f" WHERE {chosen} ORDER BY m.id LIMIT ${n + 2}"
+        f" AND {' AND '.join(f's.{name} = g.{name}' for name in _FACETS)} ORDER BY s.id LIMIT {limit}) m"
+        f" WHERE {chosen} ORDER BY m.id LIMIT {limit}"
     )
-    return statement, [*arguments, after, limit, *(value for _, value in given)]
+    return statement, [*arguments, after, *(value for _, value in given)]
 
 
 def has_own_index(wanted: SimFilter) -> bool:
@@ -130,8 +133,8 @@ def among(tenant: str, wanted: SimFilter, ids: Sequence[int], limit: int) -> Sta
     where, arguments = where_of(tenant, wanted)
     n = len(arguments)
     return (
-        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${n + 1}) ORDER BY s.id LIMIT ${n + 2}",  # noqa: S608
-        [*arguments, ids, limit],
+        f"SELECT s.id FROM sims s WHERE {where} AND s.id = ANY(${n + 1}) ORDER BY s.id LIMIT {limit}",  # noqa: S608
+        [*arguments, ids],
     )
 
 

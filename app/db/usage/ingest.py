@@ -6,8 +6,8 @@ the order of locks:
 1. `lock_batch`: the advisory lock `SIMS_LOCK`, shared, then the rows of the gateways by id;
 2. `lock_unmatched_shared`, where a SIM is unknown: the advisory lock `UNMATCHED_LOCK`, shared;
 3. `find_reports`, `copy_reports`, `move_water_marks`, `insert_unmatched`;
-4. `stage_deltas`, `apply_round`: the counters, those of closed cycles first, each round by SIM and cycle;
-5. `app.db.usage.shares.restate`: the shares of those at another step, by SIM.
+4. `app.db.usage.deltas`: the counters, those of closed cycles first, each round by SIM and cycle;
+5. `app.db.usage.shares`: the shares of those at another step, and of new counters, by SIM.
 
 Two transactions never add reports of one gateway at once, so `find_reports` sees every report stored under an identity
 (docs/adr/0011-usage-ingest.md, "Exact de-duplication across partitions").
@@ -15,12 +15,10 @@ Two transactions never add reports of one gateway at once, so `find_reports` see
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from struct import Struct
-from typing import NamedTuple
 
 import asyncpg
 
@@ -28,7 +26,6 @@ from app.db.connection import Connection
 from app.db.report_days import DAY_S, DAYS
 from app.db.twin import Layout, Twin
 from app.db.usage.distributed import ingest as distributed
-from app.db.used import USED
 
 SIMS_LOCK = 7_446_291
 """Advisory lock: shared by ingest, exclusive for a transaction that removes a SIM."""
@@ -39,19 +36,19 @@ UNMATCHED_LOCK = 7_446_292
 PG_EPOCH_US = 946_684_800_000_000
 """2000-01-01 00:00 UTC in microseconds since the Unix epoch: binary COPY counts instants from it."""
 
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_COPY_END = b"\xff\xff"
+COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+COPY_END = b"\xff\xff"
+"""What binary COPY begins and ends with; between them are rows."""
+
 _NULL = b"\xff\xff\xff\xff"
 # A row of binary COPY: the number of columns, then of each column its length in bytes (-1: NULL) and its value.
 _REPORT_ROW = Struct(">hiqiqiqiii")
 _UNMATCHED_ROW = Struct(">hiiqiqiii")
-_DELTA_ROW = Struct(">hiiiiiqiiiqidid")
 _LENGTH = Struct(">i")
 _INSTANT = Struct(">iq")
 _DAY_KEYS = tuple(Struct(">ih").pack(2, key) for key in range(1, DAYS + 1))
 """The last column of a report by its day, modulo `DAYS`."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_RANDOM = random.SystemRandom()
 _MICROSECOND = timedelta(microseconds=1)
 
 # Two batches of one gateway: the second waits, by id, and then sees every report of the first. The epoch cannot be
@@ -113,85 +110,6 @@ SET LOCAL citus.max_adaptive_executor_pool_size = 1;
 """,
     why="deltas are staged beside the counters",
 )
-_MOVED = f"""
-WITH moved AS (
-    UPDATE usage_cycles c
-       SET padding = NULL, reported = c.reported + k.bytes,
-           reported_at = greatest(c.reported_at, to_timestamp(k.last)),
-           reported_since = CASE WHEN c.figures_to IS NULL OR to_timestamp(k.first) > c.figures_to
-                                 THEN c.reported_since + k.bytes ELSE c.reported_since END
-      FROM usage_deltas k
-     WHERE k.round = $1 AND c.sim_id = k.sim_id AND c.cycle = k.cycle
- RETURNING k.ordinal, c.sim_id, c.pool_ref, c.next_check_bytes, c.share_at, {USED} AS used,
-           coalesce(to_timestamp(k.first) <= c.tested_to, false)
-           OR c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to
-           AND (c.has_day_figures OR to_timestamp(k.last) > c.figures_to) AS needs_recount,
-           c.figures_to IS NOT NULL AND to_timestamp(k.first) <= c.figures_to AS covered)"""  # noqa: S608 - our own text
-_ORDINALS = """SELECT array_agg(ordinal) AS ordinals,
-       array_agg(ordinal) FILTER (WHERE needs_recount) AS needs_recount,
-       array_agg(ordinal) FILTER (WHERE covered) AS covered,
-       array_agg(ordinal) FILTER (WHERE used >= coalesce(share_at, 0)) AS passed FROM moved"""
-_ADD_CLOSED_ROUND = f"{_MOVED}\n{_ORDINALS}"
-_ADD_ROUND = f"""{_MOVED},
-pools AS (INSERT INTO usage_checks (pool_ref) SELECT pool_ref FROM moved WHERE pool_ref IS NOT NULL GROUP BY 1),
-cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM moved WHERE used >= next_check_bytes)
-{_ORDINALS}
-"""  # noqa: S608 - our own text
-_MOVE_TO_ROUND = "UPDATE usage_deltas SET round = $1 WHERE round = $3 AND ordinal = ANY($2::int[])"
-
-
-def _staged(statement: str) -> Twin:
-    distributed = statement.replace("usage_deltas", "usage_staged")
-    return Twin(plain=statement, distributed=distributed, why="deltas are staged beside the counters")
-
-
-_MOVE = _staged(_MOVE_TO_ROUND)
-_CLOSED_ROUND, _RUNNING_ROUND = _staged(_ADD_CLOSED_ROUND), _staged(_ADD_ROUND)
-ROUNDS = 4
-"""Round numbers of a batch: of closed and running cycles, and of what is left of each."""
-
-# Two batches that begin one counter: the second waits for the first's commit, then does nothing; `apply_round` adds.
-_BEGIN_CYCLES = """
-WITH started AS (
-    INSERT INTO usage_cycles (sim_id, cycle, pool_ref, next_check_bytes, reported, reported_since, reported_at)
-    SELECT k.sim_id, k.cycle, p.ref, 0, k.bytes, k.bytes, to_timestamp(k.last)
-      FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::float8[]) k(sim_id, cycle, bytes, last)
-      LEFT JOIN sims s ON s.id = k.sim_id
-      LEFT JOIN pools p ON p.tenant = s.tenant AND p.id = s.pool AND k.cycle >= coalesce(p.open_cycle, 0)
-     ORDER BY 1, 2 ON CONFLICT DO NOTHING
-    RETURNING sim_id, cycle, pool_ref),
-pools AS (
-    INSERT INTO usage_checks (pool_ref)
-    SELECT pool_ref FROM started WHERE pool_ref IS NOT NULL AND NOT $5::boolean GROUP BY 1),
-cards AS (INSERT INTO usage_checks (sim_id) SELECT sim_id FROM started WHERE NOT $5::boolean)
-SELECT sim_id, cycle FROM started
-"""
-"""Insert counters with the bytes of their first reports; `next_check_bytes` 0 has the limits evaluated."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Applied:
-    """Deltas by ordinal that are not done with: `covered`, at least in part, by a carrier's figure (US-6).
-
-    `needs_recount`: those covered in part, or of traffic from before the activation (`app.db.usage.figures.recount`);
-    `passed`: those of counters that are at another step of their allowance (`app.db.usage.shares.restate`).
-    """
-
-    needs_recount: list[int] = field(default_factory=list)
-    covered: list[int] = field(default_factory=list)
-    passed: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, row: asyncpg.Record) -> Applied:
-        """What a statement of a round tells."""
-        return cls(needs_recount=row["needs_recount"] or [], covered=row["covered"] or [], passed=row["passed"] or [])
-
-    def __add__(self, other: Applied) -> Applied:
-        return Applied(
-            needs_recount=self.needs_recount + other.needs_recount,
-            covered=self.covered + other.covered,
-            passed=self.passed + other.passed,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,19 +215,20 @@ def pack_unmatched_report(
     )
 
 
-async def _whole(payload: bytes) -> AsyncIterator[bytes]:
+async def whole_of(payload: bytes) -> AsyncIterator[bytes]:
+    """A payload as asyncpg takes what it copies."""
     yield payload
 
 
 async def copy_reports(connection: Connection, rows: Sequence[bytes]) -> None:
     """Add reports by binary COPY. Raises `asyncpg.CheckViolationError` where a partition is missing."""
     if Layout.distributed:
-        await distributed.copy_reports(connection, _COPY_HEAD, rows, _COPY_END)
+        await distributed.copy_reports(connection, COPY_HEAD, rows, COPY_END)
         return
-    payload = b"".join((_COPY_HEAD, *rows, _COPY_END))
+    payload = b"".join((COPY_HEAD, *rows, COPY_END))
     await connection.copy_to_table(
         "usage_reports",
-        source=_whole(payload),
+        source=whole_of(payload),
         format="binary",
         columns=("sim_id", "at", "bytes", "gateway", "report_id", "iccid", "received_at", "day_key"),
     )
@@ -320,69 +239,3 @@ async def insert_unmatched(
 ) -> None:
     """Queue reports to be counted once their SIM is added: (tenant, iccid, gateway, report id, at, bytes)."""
     await connection.execute(_INSERT_UNMATCHED, *zip(*reports, strict=True), now)
-
-
-class Delta(NamedTuple):
-    """Bytes to add to a SIM's cycle (yyyymm).
-
-    `first`, `last`: instants of the first and last report in epoch seconds; `round`: deltas of one round are applied by
-    one statement, rounds one after the other; `ordinal`: the delta's number in its transaction.
-    """
-
-    round: int
-    ordinal: int
-    sim_id: int
-    cycle: int
-    bytes: int
-    first: float
-    last: float
-
-
-def delta_row(delta: Delta) -> bytes:
-    """A delta as a row of binary COPY."""
-    r, ordinal, sim_id, cycle, amount, first, last = delta
-    return _DELTA_ROW.pack(7, 4, r, 4, ordinal, 8, sim_id, 4, cycle, 8, amount, 8, first, 8, last)
-
-
-async def stage_deltas(connection: Connection, deltas: Sequence[Delta]) -> int:
-    """Stage the deltas of this transaction, sorted by SIM and cycle within each round; gives what rounds count from.
-
-    In a temporary table they count from 0; beside the deltas of others from a number that nobody else has.
-    """
-    if Layout.distributed:
-        base = _RANDOM.getrandbits(59) * ROUNDS
-        await distributed.copy_deltas(connection, base, deltas, (_COPY_HEAD, _COPY_END))
-        return base
-    payload = b"".join((_COPY_HEAD, *map(delta_row, deltas), _COPY_END))
-    await connection.copy_to_table("usage_deltas", source=_whole(payload), format="binary")
-    return 0
-
-
-async def forget_deltas(connection: Connection, base: int) -> None:
-    """What was staged from `base` on is applied; a temporary table empties itself."""
-    if Layout.distributed:
-        await distributed.forget_deltas(connection, base, ROUNDS)
-
-
-async def apply_round(
-    connection: Connection, deltas: Sequence[Delta], spare: int, *, base: int = 0, closed: bool = False
-) -> Applied:
-    """Add all deltas of a round, staged from `base` on, to the counters; `spare`: an unused round number above 0.
-
-    Queues in `usage_checks` the SIMs that reached `next_check_bytes` and the pools; for closed cycles nothing, since
-    these neither put holds on nor lift them (US-5).
-    """
-    statement, number = (_CLOSED_ROUND if closed else _RUNNING_ROUND).text, base + deltas[0].round
-    row = await connection.fetchrow(statement, number)
-    applied = Applied.of(row)
-    found = set(row["ordinals"] or ())
-    if len(found) < len(deltas):
-        missing = [delta for delta in deltas if delta.ordinal not in found]
-        _, _, sims, cycles, amounts, _, last = zip(*missing, strict=True)
-        started = set(map(tuple, await connection.fetch(_BEGIN_CYCLES, sims, cycles, amounts, last, closed)))
-        applied.passed += [delta.ordinal for delta in missing if (delta.sim_id, delta.cycle) in started]
-        if raced := [delta.ordinal for delta in missing if (delta.sim_id, delta.cycle) not in started]:
-            # another transaction has inserted these counters since: add to them under a round number of their own
-            await connection.execute(_MOVE.text, base + spare, raced, number)
-            applied += Applied.of(await connection.fetchrow(statement, base + spare))
-    return applied

@@ -8,12 +8,12 @@ so that reports keep changing counters in place. A step is where to look; what i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from app.db.connection import Connection
-from app.db.used import STEPS, USED
+from app.db.used import NEVER, STEPS, USED
 
 _BEGINNINGS = f"ARRAY[{', '.join(map(str, STEPS))}]::numeric[]"
-_NEVER = "9223372036854775807"
 _TOTAL = "(k.allowance::numeric + c.addons)"
 _STEP = f"""CASE WHEN {USED} = 0 THEN 0 WHEN {_TOTAL} = 0 THEN {len(STEPS)}
             ELSE width_bucket(div({USED}::numeric * 100, {_TOTAL}), {_BEGINNINGS}) END"""
@@ -26,8 +26,8 @@ SELECT s.id, p.allowance FROM sims s JOIN plans p ON p.tenant = s.tenant AND p.i
 # Whoever comes second to a counter waits here, and then stores the share last: counters are locked before shares.
 _NEXT_STEPS = f"""
 UPDATE usage_cycles c
-   SET share_at = CASE WHEN {_TOTAL} > 0 THEN least(ceil(({_BEGINNINGS})[1 + {_STEP}] * {_TOTAL} / 100), {_NEVER})
-                       WHEN {USED} = 0 THEN 1 ELSE {_NEVER} END
+   SET share_at = CASE WHEN {_TOTAL} > 0 THEN least(ceil(({_BEGINNINGS})[1 + {_STEP}] * {_TOTAL} / 100), {NEVER})
+                       WHEN {USED} = 0 THEN 1 ELSE {NEVER} END
   FROM unnest($1::bigint[], $2::int[], $3::bigint[]) k(sim_id, cycle, allowance)
  WHERE c.sim_id = k.sim_id AND c.cycle = k.cycle
 RETURNING c.sim_id, c.cycle, k.allowance, {_STEP} AS step
@@ -62,18 +62,36 @@ _HIGHEST = "SELECT coalesce(max(id), 0) FROM sims"
 Pair = tuple[int, int]
 
 
-async def restate(connection: Connection, pairs: Iterable[Pair]) -> None:
-    """Store anew at which step these (SIM, cycle) are; of a SIM the newest cycle given. Locks counters, then shares."""
+class Stated(NamedTuple):
+    """At which step of which allowance (bytes) a SIM is in a cycle (yyyymm)."""
+
+    sim_id: int
+    cycle: int
+    allowance: int
+    step: int
+
+
+async def allowances(connection: Connection, sim_ids: Sequence[int]) -> dict[int, int]:
+    """The allowance of the plan of each of these SIMs."""
+    return dict(map(tuple, await connection.fetch(_ALLOWANCES, sim_ids)))
+
+
+async def restate(connection: Connection, pairs: Iterable[Pair], begun: Iterable[Stated] = ()) -> None:
+    """Store anew at which step these (SIM, cycle) are; of a SIM the newest cycle given. Locks counters, then shares.
+
+    `begun`: shares of counters that this transaction has begun.
+    """
+    stated: dict[int, Stated] = {one.sim_id: one for one in begun}
     newest: dict[int, int] = {}
     for sim_id, cycle in pairs:
-        newest[sim_id] = max(cycle, newest.get(sim_id, 0))
-    if not newest:
-        return
-    known = await connection.fetch(_ALLOWANCES, list(newest))
-    ids = [row["id"] for row in known]
-    rows = await connection.fetch(_NEXT_STEPS, ids, [newest[one] for one in ids], [row["allowance"] for row in known])
-    if rows:
-        await connection.execute(_STORE, *zip(*map(tuple, rows), strict=True))
+        if sim_id not in stated or stated[sim_id].cycle < cycle:
+            newest[sim_id] = max(cycle, newest.get(sim_id, 0))
+    known = await allowances(connection, list(newest)) if newest else {}
+    if known:
+        given = (list(known), [newest[one] for one in known], list(known.values()))
+        stated |= {row["sim_id"]: Stated(*row) for row in await connection.fetch(_NEXT_STEPS, *given)}
+    if stated:
+        await connection.execute(_STORE, *zip(*stated.values(), strict=True))
 
 
 async def restate_changed(connection: Connection, sim_ids: Sequence[int]) -> None:

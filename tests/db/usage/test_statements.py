@@ -22,7 +22,7 @@ EVERY_SHARD = {
     "app.db.pools.cycles._CLOSED_MEMBERS": "the same, a page of them",
     "app.db.pools.past._CLOSED_MEMBERS": "the same, as of an instant",
     "app.db.usage.distributed.ingest._FORGET_STAGED": "what a batch staged lies in as many shards as its SIMs",
-    "app.db.usage.ingest._MOVE": "the same; only where two transactions begin one counter at once",
+    "app.db.usage.deltas._MOVE": "the same; only where two transactions begin one counter at once",
     "app.db.usage.lag._AGES": "a range of SIMs by row id, which lies in every shard",
     "app.db.usage.pulls._NEAREST": "the SIMs nearest to a limit: every counter of the running cycle is weighed",
     "app.db.usage.pulls._NEAR_DISTRIBUTED": "the same",

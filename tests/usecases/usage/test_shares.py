@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.db.sims.lists import by_steps, page_ids
 from app.db.sims.search import SimFilter, where_of
 from app.db.usage.counters import add_pack
+from app.db.usage.shares import restate
 from app.db.used import STEPS, step_of
 from app.usecases.limits.upkeep import restate_shares
 from app.usecases.sims.read import current_cycles
@@ -52,6 +53,12 @@ SELECT s.id FROM sims s JOIN plans p ON p.tenant = s.tenant AND p.id = s.plan
      - CASE WHEN c.figures_to >= c.tested_to THEN 0 ELSE coalesce(c.tested, 0) END, 0) AS used) u
  WHERE s.id = ANY($1) AND used > 0 AND used::numeric * 100 >= $2 * (p.allowance::numeric + c.addons) ORDER BY 1
 """
+
+
+_STATED = (
+    "SELECT sim_id, cycle, allowance, step FROM usage_shares WHERE sim_id = $1",
+    "SELECT share_at FROM usage_cycles WHERE sim_id = $1",
+)
 
 
 @dataclass
@@ -175,6 +182,26 @@ async def test_a_card_used_before_there_were_shares_is_found_after_the_night(gat
 
     assert (before, restated, await _in_pages(gateway.ctx.pool, wanted)) == ([], 1, fleet.ids[:1])
     assert await restate_shares(gateway.ctx) == 0
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS))
+@pytest.mark.parametrize("amount", [0, 1, 3 * MB - 1, 3 * MB, 24 * MB, 29 * MB, 400 * MB])
+async def test_a_first_report_writes_its_counter_once_with_the_share_that_restating_would_write(
+    gateway: Gateway, plan: str, amount: int
+) -> None:
+    fleet = await _fleet(gateway)
+    await gateway.ctx.pool.execute("TRUNCATE usage_cycles")
+    await fleet.change("plan", 0, plan, 1)
+    await fleet.change("report", 0, amount, 1)
+    pool, ids = gateway.ctx.pool, fleet.ids[:1]
+    written = await pool.fetchval("SELECT ctid::text FROM usage_cycles WHERE sim_id = $1", ids[0])
+    first = [await pool.fetchrow(one, ids[0]) for one in _STATED]
+
+    async with pool.acquire() as connection:
+        await restate(connection, [(ids[0], fleet.cycle)])
+
+    assert written == "(0,1)"
+    assert [await pool.fetchrow(one, ids[0]) for one in _STATED] == first
 
 
 async def test_a_report_within_a_step_writes_no_share(gateway: Gateway) -> None:

@@ -10,8 +10,8 @@ from app.db.commerce.overruns import queue_changed
 from app.db.connection import Connection
 from app.db.disputes import gaps
 from app.db.events.store import Event
+from app.db.usage import deltas as rows
 from app.db.usage import figures, shares
-from app.db.usage import ingest as rows
 from app.db.usage.limit_checks import queue_checks
 from app.domain.calendar.cycles import cycle_named, end_instant, start_instant
 from app.domain.usage.gaps import Band
@@ -57,7 +57,8 @@ async def count(
         await gaps.measure(connection, _spans(cache, sims, deltas, applied.covered), band)
     recounted = set(applied.needs_recount)
     passed = (deltas[index] for index in applied.passed if index not in recounted)
-    await shares.restate(connection, ((delta.sim_id, delta.cycle) for delta in passed if delta.round == RUNNING))
+    running = [(delta.sim_id, delta.cycle) for delta in passed if delta.round == RUNNING]
+    await shares.restate(connection, running, applied.begun)
     if not closed:
         return []
     after = await figures.lock_usage(connection, closed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.db.usage import ingest as rows
+from app.db.usage import deltas as rows
+from app.db.usage.ingest import lock_counting
 from tests.gateway import Gateway
 from tests.locks import until_waiting
 
@@ -12,7 +13,7 @@ CYCLE = 202611
 
 
 async def _add(connection: rows.Connection, sim_id: int, amount: int) -> None:
-    await rows.lock_counting(connection)
+    await lock_counting(connection)
     deltas = [rows.Delta(0, 0, sim_id, CYCLE, amount, 1_795_000_000.0, 1_795_000_000.0)]
     base = await rows.stage_deltas(connection, deltas)
     await rows.apply_round(connection, deltas, 2, base=base)
