@@ -145,7 +145,7 @@ test-contract: $(DEV_STAMP) ## At least 5,000 generated requests against the Ope
 	@$(PY) -m pytest -m "contract or not contract" -q --timeout=3600 $(or $(TESTS),tests/conformance)
 
 # ---------------------------------------------------------------------------------------------------------------- bench
-.PHONY: bench-operations bench-accept bench-start bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings
+.PHONY: bench-operations bench-accept bench-start bench-ingest bench-reads bench-import bench-lists bench-carriers bench-freshness bench-sweep bench-forecast bench-findings bench-advance
 bench-operations: $(DEV_STAMP) ## Operations per second, from 202 to succeeded
 	@$(PY) -m bench.operations
 
@@ -181,6 +181,9 @@ bench-findings: $(DEV_STAMP) ## The daily look for findings over 100,000 cards, 
 
 bench-sweep: $(DEV_STAMP) ## The expiry sweep of a million cards, 20,000 due, against bare SQL of the same rows
 	@$(PY) -m bench.sweep
+
+bench-advance: $(DEV_STAMP) ## The demo fleet's clock moved by a year: seconds, processor time, stops, jobs, carrier calls
+	@$(PY) -m bench.advance
 
 sizing: $(DEV_STAMP) ## Bytes of a card, a report, an operation; what fleets come to (docs/sizing.md); ten minutes
 	@$(PY) -m bench.sizing

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.clock import monotonic
 from app.jobs.loops import drain
 from app.jobs.runner import SlotOutcome
 from app.jobs.schedule import JobSpec
@@ -19,6 +20,8 @@ from app.usecases.context import Context
 from app.usecases.errors import Conflict
 
 SETTLING_S = 0.005
+QUIET_S = 600.0
+"""Real seconds that an advance lets the loops run at one instant; a large bulk operation takes minutes."""
 
 
 class SandboxClock(Protocol):
@@ -47,11 +50,13 @@ class Advancer:
     sandbox: SandboxClock
     busy: asyncio.Lock
     moving: asyncio.Lock
+    quiet_s: float = QUIET_S
 
     async def advance_to(self, target: datetime) -> dict[str, Any]:
         """Advance to `target`; gives `now`, how often each job ran (`jobs`) and failed (`failed`, left out if empty).
 
-        A slot that fails is not retried on the way. Raises `Conflict` if a real carrier is configured.
+        A slot that fails is not retried on the way. Raises `Conflict` if a real carrier is configured, or where it does
+        not get quiet at an instant on the way; the clock stays at that instant then.
         """
         if not self.ctx.sandbox:
             raise Conflict("REAL_CARRIER_CONFIGURED", "the clock moves only where every account is in the sandbox")
@@ -103,14 +108,24 @@ class Advancer:
         await self.sandbox.move_to(self.ctx.now())
 
     async def _until_quiet(self) -> None:
-        """Run the loops until nothing is due and no worker, here or in another process, has an operation leased."""
-        while True:
-            await drain(self.ctx)
+        """Run the loops until nothing is due and no worker, here or in another process, has an operation leased.
+
+        Raises `Conflict` where that takes longer than `quiet_s`: others ask for more all the while.
+        """
+        until = monotonic() + self.quiet_s
+        while not (busy := await drain(self.ctx, give_up_at=until)):
             async with self.ctx.work() as work:
                 running = await work.operation_search.count_running()
             if not running:
                 return
+            if monotonic() >= until:
+                busy = [f"{running} operations under way"]
+                break
             await asyncio.sleep(SETTLING_S)
+        waited = f"{self.quiet_s:g} s at {self.ctx.now().isoformat()}"
+        raise Conflict(
+            "NOT_QUIET", f"after {waited} there was still something due: {', '.join(busy)}; ask again to go on"
+        )
 
 
 def _counts(tried: Counter[tuple[str, SlotOutcome]], outcome: SlotOutcome) -> dict[str, int]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import cycle
+from math import inf
 
+from app.clock import monotonic
 from app.db.connection import DATABASE_ERRORS, trouble
 from app.jobs.quarantine import retry_set_aside
 from app.telemetry import get_logger
@@ -120,13 +123,16 @@ async def wait(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def drain(ctx: Context) -> int:
-    """Take turns of every loop until none finds anything due; gives the number of rounds that found something."""
-    busy = 0
-    while True:
-        found = 0
-        for loop in LOOPS:
-            found += await loop.turn(ctx)
-        if not found:
-            return busy
-        busy += 1
+async def drain(ctx: Context, *, give_up_at: float = inf) -> list[str]:
+    """Take the loops' turns, round and round, until each has found nothing since one of them found something.
+
+    At `give_up_at` (monotonic) it ends all the same, with the loops that found something in their last turn.
+    """
+    last: dict[str, int] = {}
+    in_vain = 0
+    for loop in cycle(LOOPS):
+        found = last[loop.name] = await loop.turn(ctx)
+        in_vain = 0 if found else in_vain + 1
+        if in_vain == len(LOOPS) or (found and monotonic() >= give_up_at):
+            break
+    return [name for name, amount in last.items() if amount]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -47,6 +48,20 @@ async def run_slot(ctx: Context, job: JobSpec, slot: datetime, *, retry_after: t
         log.exception("job.failed", job=job.name, slot=slot.isoformat(), again_in_s=retry_after.total_seconds())
         await _release(ctx, job, slot, started, retry_after, type(error).__name__)
         return SlotOutcome.FAILED
+
+
+async def pass_idle(ctx: Context, slots: Mapping[str, datetime]) -> list[str]:
+    """Write down slots that have nothing to do as run, all in one transaction; gives the jobs it was done for.
+
+    A slot that another process has, or had, is left to `run_slot`.
+    """
+    async with ctx.work() as work:
+        passed = await work.job_runs.record_idle(slots, ctx.now())
+        await work.commit()
+    for job in passed:
+        ctx.telemetry.job_last_success.labels(job).set(slots[job].timestamp())
+        log.info("job.done", job=job, slot=slots[job].isoformat())
+    return passed
 
 
 async def _claim(ctx: Context, job: JobSpec, slot: datetime, started: datetime) -> SlotOutcome:

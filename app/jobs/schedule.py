@@ -37,12 +37,15 @@ class JobSpec:
     """One timed job: its name, when it fires, what it does. Missed slots are caught up by the latest one alone.
 
     `idle`: whether a slot would find nothing to do; an advance of the clock does not stop for such a slot.
+    `only_looks`: an idle slot would do nothing but look, and report `{}`. An advance that passes it writes it down as
+    run, without running it; it has looked already.
     """
 
     name: str
     trigger: CronTrigger | DailyTrigger
     run: Run
     idle: Idle | None = None
+    only_looks: bool = False
 
     def next_after(self, instant: datetime) -> datetime:
         """The first slot after an instant."""
@@ -115,6 +118,7 @@ def jobs_for(ctx: Context) -> tuple[JobSpec, ...]:
             trigger=hourly(0),
             run=partial(resume_pull, account=code),
             idle=partial(is_complete, account=code),
+            only_looks=True,
         )
         for code in ctx.accounts
     ]

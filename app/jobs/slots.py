@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 
 from app.clock import monotonic
-from app.jobs.runner import SlotOutcome, run_slot
+from app.jobs.runner import SlotOutcome, pass_idle, run_slot
 from app.jobs.schedule import JobSpec
 from app.usecases.context import Context
 
@@ -54,7 +55,15 @@ class Slots:
         """
         now = ctx.now()
         due = [(job.latest_until(self._progress[job.name].tried, now), job) for job in self._jobs]
-        return [(job.name, await self._try(ctx, job, slot)) for slot, job in _in_order(due)]
+        tried: list[tuple[str, SlotOutcome]] = []
+        for looks, part in groupby(_in_order(due), key=lambda pair: pair[1].only_looks):
+            rest = list(part)
+            if looks:
+                passed = await self._pass_idle(ctx, rest)
+                tried += ((name, SlotOutcome.RUN) for name in passed)
+                rest = [(slot, job) for slot, job in rest if job.name not in passed]
+            tried += [(job.name, await self._try(ctx, job, slot)) for slot, job in rest]
+        return tried
 
     def start_due(self, ctx: Context) -> None:
         """Start the due slots as tasks, except of jobs that run here already and slots that wait to be retried."""
@@ -98,6 +107,14 @@ class Slots:
         else:
             progress.last = slot
         return outcome
+
+    async def _pass_idle(self, ctx: Context, due: Sequence[tuple[datetime, JobSpec]]) -> list[str]:
+        """Write down those slots that would only look and find nothing as run; gives their jobs."""
+        idle = {job.name: slot for slot, job in due if job.idle is not None and await job.idle(ctx)}
+        passed = await pass_idle(ctx, idle) if idle else []
+        for name in passed:
+            self._progress[name] = _Progress(last=idle[name], tried=idle[name])
+        return passed
 
     def _ended(self, name: str, _: asyncio.Task[SlotOutcome]) -> None:
         del self._running[name]

@@ -206,7 +206,9 @@ async def get_clock(ctx: Ctx, caller: Admin) -> Response:
     return json_response({"now": ctx.now().isoformat(), "sandbox": ctx.sandbox})
 
 
-@router.post("/clock", response_model=schemas.ClockMoved, responses=refusals("REAL_CARRIER_CONFIGURED", "NOT_HERE"))
+@router.post(
+    "/clock", response_model=schemas.ClockMoved, responses=refusals("REAL_CARRIER_CONFIGURED", "NOT_HERE", "NOT_QUIET")
+)
 async def move_clock(request: Request, ctx: Ctx, caller: Admin, body: ClockBody, key: Idempotent) -> Response:
     """Move gateway and sandbox together, forwards; everything that falls due in between is done in order."""
     if not ctx.sandbox:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from app.jobs.advance import Advancer
-from app.jobs.runner import LEASE
+from app.jobs.advance import QUIET_S, Advancer
+from app.jobs.runner import LEASE, SlotOutcome
+from app.jobs.schedule import JobSpec
 from app.jobs.scheduler import run_scheduler
+from app.usecases.context import Context
+from app.usecases.errors import Conflict
 from tests.gateway import Gateway
 from tests.jobs.timetable import EVENING, Job, at, leases_run_out, runs, slots, tick
 
@@ -146,19 +150,23 @@ class Carriers:
         await self._gateway.sandbox.tick()
 
 
-async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway: Gateway) -> None:
-    broken, sweep = Job(failures=100), Job()
-    jobs = (at(18, "broken", broken), at(19, "sweep", sweep))
-    advancer = Advancer(
+def advancer_of(gateway: Gateway, *jobs: JobSpec, retry_s: float = 0.0, quiet_s: float = QUIET_S) -> Advancer:
+    """What moves the clock of this gateway, with jobs of a test's own."""
+    return Advancer(
         ctx=gateway.ctx,
-        slots=slots(*jobs, retry_s=30),
+        slots=slots(*jobs, retry_s=retry_s),
         jobs=jobs,
         sandbox=Carriers(gateway),
         busy=asyncio.Lock(),
         moving=asyncio.Lock(),
+        quiet_s=quiet_s,
     )
 
-    told = await advancer.advance_to(EVENING + timedelta(days=3))
+
+async def test_an_advance_passes_a_job_that_always_fails_and_tells_of_it(gateway: Gateway) -> None:
+    broken, sweep = Job(failures=100), Job()
+    jobs = (at(18, "broken", broken), at(19, "sweep", sweep))
+    told = await advancer_of(gateway, *jobs, retry_s=30).advance_to(EVENING + timedelta(days=3))
 
     assert (told["jobs"], told["failed"]) == ({"sweep": 4}, {"broken": 4})
     assert (broken.runs, sweep.runs) == (4, 4)
@@ -172,17 +180,77 @@ async def test_an_advance_passes_an_operation_whose_account_is_paused(gateway: G
     assert answer.status_code == 202, answer.text
     target = gateway.ctx.now() + timedelta(hours=1)
     jobs = (at(19, "sweep", Job()),)
-    advancer = Advancer(
-        ctx=gateway.ctx,
-        slots=slots(*jobs),
-        jobs=jobs,
-        sandbox=Carriers(gateway),
-        busy=asyncio.Lock(),
-        moving=asyncio.Lock(),
-    )
     async with asyncio.timeout(20):
-        await advancer.advance_to(target)
+        await advancer_of(gateway, *jobs).advance_to(target)
     assert gateway.ctx.now() >= target
     assert (await gateway.api.get(answer.headers["location"])).json()["status"] == "queued"
     assert (await gateway.api.post("/v1/admin/accounts/cmcc-main/resume")).is_success
+    assert (await gateway.operation(answer))["status"] == "succeeded"
+
+
+def looking(job: Job, *, idle: bool) -> JobSpec:
+    """A job of seven in the evening that only looks where it is idle."""
+
+    async def is_idle(_: Context) -> bool:
+        return idle
+
+    return replace(at(19, "rest", job), idle=is_idle, only_looks=True)
+
+
+async def test_an_advance_writes_an_idle_slot_that_would_only_look_down_as_run(gateway: Gateway) -> None:
+    job, sweep = Job(), Job()
+    advancer = advancer_of(gateway, looking(job, idle=True), at(19, "sweep", sweep))
+
+    told = await advancer.advance_to(EVENING + timedelta(days=3))
+
+    assert told["jobs"] == {"rest": 4, "sweep": 4}
+    assert (job.runs, sweep.runs) == (0, 4)
+    run = (await runs(gateway))["rest"]
+    assert (run["slot"], run["report"], bool(run["finished_at"])) == ((await runs(gateway))["sweep"]["slot"], {}, True)
+    advancer.slots.start_due(gateway.ctx)
+    await advancer.slots.wait_until_idle()
+    assert job.runs == 0
+
+
+async def test_an_advance_runs_a_slot_whose_look_finds_something(gateway: Gateway) -> None:
+    job = Job()
+
+    told = await advancer_of(gateway, looking(job, idle=False)).advance_to(EVENING + timedelta(days=3))
+
+    assert (told["jobs"], job.runs) == ({"rest": 4}, 4)
+
+
+async def test_an_idle_slot_that_another_process_runs_is_left_to_it(gateway: Gateway) -> None:
+    spec = looking(Job(), idle=True)
+    slot = spec.latest_until(EVENING - timedelta(hours=12), EVENING)
+    assert slot is not None
+    async with gateway.ctx.work() as work:
+        assert await work.job_runs.claim_slot("rest", slot, gateway.ctx.now(), LEASE)
+        await work.commit()
+
+    tried = await slots(spec).run_due(gateway.ctx)
+
+    assert tried == [("rest", SlotOutcome.HELD)]
+    assert not (await runs(gateway))["rest"]["finished_at"]
+
+
+async def test_an_advance_ends_with_what_is_under_way_where_it_never_gets_quiet(gateway: Gateway) -> None:
+    """Another process keeps an operation leased: the clock stays, and can be moved on once that has ended."""
+    (card,) = await gateway.fleet({})
+    answer = await gateway.api.post(f"/v1/sims/{card}/suspend")
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute(
+            "UPDATE operations SET status = 'running', lease_until = clock_timestamp() + interval '1 hour'"
+        )
+    before = gateway.ctx.now()
+    advancer = advancer_of(gateway, at(19, "sweep", Job()), quiet_s=2)
+
+    with pytest.raises(Conflict, match="due: 1 operations under way") as refused:
+        await advancer.advance_to(before + timedelta(days=2))
+    stayed = gateway.ctx.now() - before < timedelta(hours=1)
+    async with gateway.ctx.pool.acquire() as connection:
+        await connection.execute("UPDATE operations SET lease_until = clock_timestamp()")
+    told = await advancer.advance_to(before + timedelta(days=2))
+
+    assert (refused.value.code, stayed, told["jobs"]) == ("NOT_QUIET", True, {"sweep": 3})
     assert (await gateway.operation(answer))["status"] == "succeeded"

@@ -7,6 +7,7 @@ A slot is the instant at which a job is due. Slots are instants of the gateway's
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,11 +31,14 @@ class JobRunRepository:
         """
         # Two replicas at one slot: the second waits for the first's row, then finds a live lease. At two slots of a job
         # in the same instant neither sees the other: both run, which jobs bear, as each of their steps may be repeated.
+        # The commit need not wait for the disk: what the run stores comes after it in the WAL, so that a crash of the
+        # database loses a claim only together with everything done under it.
         taken = await self._connection.execute(
             text(
                 "INSERT INTO job_runs (job, slot, started_at, lease_until)"
                 " SELECT :job, CAST(:slot AS timestamptz), CAST(:now AS timestamptz),"
                 " clock_timestamp() + CAST(:lease AS interval)"
+                " FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unhurried"
                 " WHERE NOT EXISTS (SELECT FROM job_runs r WHERE r.job = :job AND r.slot <> CAST(:slot AS timestamptz)"
                 " AND r.finished_at IS NULL AND r.report IS NULL AND r.lease_until >= clock_timestamp())"
                 " ON CONFLICT (job, slot) DO UPDATE SET started_at = excluded.started_at,"
@@ -86,6 +90,24 @@ class JobRunRepository:
             ),
             {"job": job, "slot": slot, "now": now, "report": json.dumps(report)},
         )
+
+    async def record_idle(self, slots: Mapping[str, datetime], now: datetime) -> list[str]:
+        """Record that these slots, one a job, had nothing to do; gives the jobs of which it is recorded.
+
+        The others' slots were claimed or run before, or another slot of the job is running.
+        """
+        recorded = await self._connection.execute(
+            text(
+                "INSERT INTO job_runs (job, slot, started_at, lease_until, finished_at, report)"
+                " SELECT n.job, n.slot, :now, clock_timestamp(), :now, '{}'"
+                " FROM unnest(CAST(:jobs AS text[]), CAST(:slots AS timestamptz[])) AS n (job, slot)"
+                " WHERE NOT EXISTS (SELECT FROM job_runs r WHERE r.job = n.job"
+                " AND r.finished_at IS NULL AND r.report IS NULL AND r.lease_until >= clock_timestamp())"
+                " ON CONFLICT (job, slot) DO NOTHING RETURNING job"
+            ),
+            {"jobs": list(slots), "slots": list(slots.values()), "now": now},
+        )
+        return list(recorded.scalars())
 
     async def last_slots(self) -> dict[str, datetime]:
         """The newest finished slot of every job."""

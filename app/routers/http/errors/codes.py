@@ -23,6 +23,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
         "INCOMPATIBLE_STATE": 409,
         "NOT_BACKTESTED": 409,
         "NOT_HERE": 409,
+        "NOT_QUIET": 409,
         "OPERATION_IN_PROGRESS": 409,
         "REAL_CARRIER_CONFIGURED": 409,
         "REQUEST_IN_PROGRESS": 409,
